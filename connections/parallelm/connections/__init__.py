@@ -1,0 +1,25 @@
+"""How to reach Kafka, ClickHouse, the schema registry and the artifact store."""
+
+from parallelm.connections.settings import (
+    ArtifactSettings,
+    ClickHouseSettings,
+    ComponentSettings,
+    ConfigurationError,
+    KafkaSettings,
+    RegistrySettings,
+    Settings,
+    load_settings,
+    save_settings,
+)
+
+__all__ = [
+    "ArtifactSettings",
+    "ClickHouseSettings",
+    "ComponentSettings",
+    "ConfigurationError",
+    "KafkaSettings",
+    "RegistrySettings",
+    "Settings",
+    "load_settings",
+    "save_settings",
+]

@@ -1,0 +1,33 @@
+"""Clients of ClickHouse's native protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+    from parallelm.connections.settings import ClickHouseSettings
+
+
+def clickhouse_client(clickhouse: ClickHouseSettings, *, database: str | None = None, **more: Any) -> Client:
+    """A new client, not connected yet and for one thread only. ``more`` goes to ``clickhouse_driver.Client``.
+
+    ``database`` replaces the configured one: ``"default"`` where the configured one may not exist yet.
+    """
+    from clickhouse_driver import Client
+
+    tls = {"secure": True, "ca_certs": clickhouse.ca_certs or None} if clickhouse.secure else {}
+    options = {
+        "compression": "lz4",
+        "connect_timeout": clickhouse.connect_timeout_s,
+        "send_receive_timeout": clickhouse.query_timeout_s,
+    }
+    return Client(
+        host=clickhouse.host,
+        port=clickhouse.port,
+        user=clickhouse.user,
+        password=clickhouse.password,
+        database=clickhouse.database if database is None else database,
+        **(options | tls | more),
+    )

@@ -1,0 +1,245 @@
+"""Typed settings of everything outside: environment ``MCENTER_…`` over ``mcenter.toml`` over defaults.
+
+Plain dataclasses, so that ``import parallelm.mlops`` stays inside the standard library. A field ``bootstrap_servers``
+of section ``kafka`` is ``MCENTER_KAFKA_BOOTSTRAP_SERVERS`` in the environment and ``[kafka] bootstrap_servers`` in the
+file. The file is the one named by ``MCENTER_CONFIG``, else ``mcenter.toml`` in the working directory, else
+``.mcenter/mcenter.toml`` there, which ``mcenter up`` writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENVIRONMENT_PREFIX = "MCENTER_"
+FILE_NAME = "mcenter.toml"
+LOCAL_STACK_FOLDER = ".mcenter"
+
+
+class ConfigurationError(Exception):
+    """A setting is missing, unknown or of the wrong type. The message names it, its source and what is allowed."""
+
+
+def secret(default: str = "") -> Any:
+    """Field that is never shown: not in ``repr``, not in logs."""
+    return field(default=default, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSettings:
+    """How to reach the brokers. Names follow librdkafka's."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic_prefix: str = "mlops."
+    security_protocol: str = "PLAINTEXT"
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password: str = secret()
+    ssl_ca_location: str = ""
+    ssl_certificate_location: str = ""
+    ssl_key_location: str = ""
+    ssl_key_password: str = secret()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickHouseSettings:
+    """How to reach ClickHouse over its native protocol, and over HTTP for tools that want it."""
+
+    host: str = "127.0.0.1"
+    port: int = 9000
+    http_port: int = 8123
+    user: str = "default"
+    password: str = secret()
+    database: str = "mcenter"
+    secure: bool = False
+    ca_certs: str = ""
+    cluster: str = ""
+    """Cluster name; when set, migrations run ``ON CLUSTER`` with Replicated engines."""
+    connect_timeout_s: float = 5.0
+    query_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySettings:
+    """Schema registry; with an empty URL the schemas packaged with the code are used."""
+
+    url: str = ""
+    user: str = ""
+    password: str = secret()
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactSettings:
+    """Where model files lie: any fsspec URL."""
+
+    url: str = ""
+    """For example ``s3://bucket/models``; empty: the folder of the local stack, ``.mcenter/artifacts``."""
+    options_json: str = secret()
+    """Options of the fsspec file system, as a JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSettings:
+    """How the component library behaves inside its host program."""
+
+    flush_interval_ms: int = 100
+    linger_ms: int = 10
+    queue_max_samples: int = 1_000_000
+    """Bound of the queue between callers and the sender thread; further reports are dropped and counted."""
+    queue_max_kbytes: int = 32_768
+    """librdkafka's own queue (``queue.buffering.max.kbytes``)."""
+    close_timeout_s: float = 2.0
+    """What ``done()`` and interpreter exit wait at most when the broker is away."""
+    upload_timeout_s: float = 60.0
+    """What ``done()`` waits for model uploads while the broker is up."""
+    query_timeout_s: float = 5.0
+    """Time limit of every ``get_…`` call."""
+    outbox_folder: str = ""
+    """Where published models wait for upload; empty: ``~/.mcenter/outbox``."""
+    spool_folder: str = ""
+    """Folder of the disk spool; empty: no spool."""
+    spool_max_mbytes: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that says where the platform is."""
+
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
+    clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
+    schema_registry: RegistrySettings = field(default_factory=RegistrySettings)
+    artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
+    component: ComponentSettings = field(default_factory=ComponentSettings)
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, folder: Path | None = None, file: Path | None = None
+) -> Settings:
+    """Read the settings; raises ``ConfigurationError`` for unknown names, wrong types and files that do not parse.
+
+    ``environ`` defaults to the process's, ``folder`` to the working directory; ``file`` skips the search for one.
+    """
+    environ = os.environ if environ is None else environ
+    path = file or settings_file(environ, folder or Path.cwd())
+    table = _read_toml(path) if path else {}
+    unknown = sorted(set(table) - {section.name for section in dataclasses.fields(Settings)})
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: unknown section [{unknown[0]}]; there are: {', '.join(_section_names())}"
+        )
+    sections = {
+        name: _section(kind, name, table.get(name, {}), environ, path)
+        for name, kind in get_type_hints(Settings).items()
+    }
+    return Settings(**sections)
+
+
+def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
+    """File that ``load_settings`` reads, or None; raises when ``MCENTER_CONFIG`` names one that is not there."""
+    named = environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise ConfigurationError(f"MCENTER_CONFIG names {named!r}, which is not a file")
+        return Path(named)
+    for candidate in (folder / FILE_NAME, folder / LOCAL_STACK_FOLDER / FILE_NAME):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def save_settings(settings: Settings, path: Path) -> None:
+    """Write ``settings`` as ``mcenter.toml``, readable by its owner only since it may hold passwords."""
+    lines: list[str] = []
+    for name in _section_names():
+        section = getattr(settings, name)
+        changed = {
+            entry.name: getattr(section, entry.name)
+            for entry in dataclasses.fields(section)
+            if getattr(section, entry.name) != entry.default
+        }
+        if changed:
+            lines += [f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in changed.items()), ""]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.touch(mode=0o600)
+    temporary.write_text("\n".join(lines), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _section_names() -> list[str]:
+    return [section.name for section in dataclasses.fields(Settings)]
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+
+
+def _section(kind: type, name: str, table: Any, environ: Mapping[str, str], path: Path | None) -> Any:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: {name} must be a section, [{name}]")
+    types = get_type_hints(kind)
+    unknown = sorted(set(table) - set(types))
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: [{name}] has no setting {unknown[0]!r}; there are: {', '.join(types)}"
+        )
+    values: dict[str, Any] = {}
+    for key, wanted in types.items():
+        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}_{key.upper()}"
+        if variable in environ:
+            values[key] = _parse(environ[variable], wanted, variable)
+        elif key in table:
+            values[key] = _checked(table[key], wanted, f"{path}: [{name}] {key}")
+    return kind(**values)
+
+
+def _parse(text: str, wanted: type, source: str) -> Any:
+    if wanted is str:
+        return text
+    if wanted is bool:
+        known = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if text.lower() in known:
+            return known[text.lower()]
+        raise ConfigurationError(f"{source} is {text!r}; it must be true or false")
+    try:
+        return wanted(text)
+    except ValueError:
+        raise ConfigurationError(f"{source} is {text!r}; it must be a number ({wanted.__name__})") from None
+
+
+def _checked(value: Any, wanted: type, source: str) -> Any:
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        raise ConfigurationError(f"{source} is {value!r}; it must be of type {wanted.__name__}")
+    return value
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    return repr(value)

@@ -1,0 +1,1 @@
+"""The ``mcenter`` command and the local stack."""

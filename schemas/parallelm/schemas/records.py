@@ -1,0 +1,385 @@
+"""The records on the topics as typed Python, one class for each record of the packaged ``.avsc`` files.
+
+Field meanings and units stand in the ``doc`` of each field in ``avro/*.avsc``; names and order are the same here.
+Times are epoch milliseconds UTC (``…_ms``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence  # noqa: TC003 - the codec reads the annotations at run time
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who speaks: one pipeline run of one node of one MLApp on one host."""
+
+    mlapp_id: str
+    node_id: str
+    pipeline_instance_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Samples of one statistic with one set of labels. timestamps_ms and values have equal lengths."""
+
+    name: str
+    model_id: str
+    category: str
+    graph_type: str
+    labels: Mapping[str, str]
+    timestamps_ms: Sequence[float]
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsBatch:
+    """Numbers: many series of samples from one component. The hot path."""
+
+    origin: Origin
+    producer_id: str
+    seq: int
+    series: Sequence[Series]
+
+
+class HistogramKind(StrEnum):
+    """Which of edges or categories describes the bins."""
+
+    CONTINUOUS = "continuous"
+    CATEGORICAL = "categorical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Distribution of one feature over the bins of its training (or its own)."""
+
+    feature: str
+    kind: HistogramKind
+    edges: Sequence[float]
+    categories: Sequence[str]
+    weights: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructuredStatistic:
+    """A statistic that is no single number: table, graph, bar graph, histogram set, heat map, opaque or HTML."""
+
+    origin: Origin
+    producer_id: str
+    seq: int
+    event_time_ms: int
+    name: str
+    model_id: str
+    graph_type: str
+    mode: str
+    labels: Mapping[str, str]
+    content_type: str
+    data: bytes
+    histograms: Sequence[Histogram]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened in a component, or it raises an alert itself."""
+
+    origin: Origin
+    producer_id: str
+    seq: int
+    event_time_ms: int
+    event_id: str
+    type: str
+    title: str
+    description: str
+    is_alert: bool
+    model_id: str
+    labels: Mapping[str, str]
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KpiPoint:
+    """One value of one KPI."""
+
+    name: str
+    labels: Mapping[str, str]
+    timestamp_ms: int
+    value: float
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KpiBatch:
+    """Points of business KPIs. A new upload of the same point is a revision of it."""
+
+    origin: Origin
+    producer_id: str
+    seq: int
+    source: str
+    points: Sequence[KpiPoint]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAnnouncement:
+    """A model was trained (or uploaded) and its file is in the artifact store. Never the bytes."""
+
+    origin: Origin
+    producer_id: str
+    seq: int
+    event_time_ms: int
+    model_id: str
+    name: str
+    format: str
+    description: str
+    artifact_url: str
+    file_name: str
+    is_directory: bool
+    size_bytes: int
+    sha256: str
+    annotations: Mapping[str, str]
+    owner: str
+    train_version: str
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One step of the MLApp."""
+
+    node_id: str
+    name: str
+    type: str
+    mode: str
+    schedule: str
+    parents: Sequence[str]
+    pipeline: str
+    consumes: Sequence[str]
+
+
+class ModelPolicy(StrEnum):
+    """When a newly announced model is deployed."""
+
+    ALWAYS_UPDATE = "always_update"
+    MANUAL = "manual"
+    CANARY = "canary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Model policy and thresholds."""
+
+    model_policy: ModelPolicy
+    health_threshold: float
+    canary_threshold: float
+    accept_timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRule:
+    """One alert rule, common part typed, the rest by type."""
+
+    name: str
+    type: str
+    statistic: str
+    node_id: str
+    match_labels: Mapping[str, str]
+    for_ms: int
+    keep_firing_for_ms: int
+    severity: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    parameters_json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MLAppDefinition:
+    """An MLApp as its engineers define it; the newest record of a key holds."""
+
+    event_time_ms: int
+    mlapp_id: str
+    name: str
+    description: str
+    version: int
+    applied_by: str
+    nodes: Sequence[Node]
+    policy: Policy
+    rules: Sequence[AlertRule]
+    source_yaml: str
+
+
+class AlertState(StrEnum):
+    """Where an alert stands."""
+
+    UNKNOWN = "unknown"
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    ACKNOWLEDGED = "acknowledged"
+    SILENCED = "silenced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPosition:
+    """Where on Kafka the record stands that caused this one."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertTransition:
+    """An alert changed its state."""
+
+    event_time_ms: int
+    decided_at_ms: int
+    transition_id: str
+    mlapp_id: str
+    alert_id: str
+    fingerprint: str
+    rule: str
+    rule_type: str
+    state: AlertState
+    previous_state: AlertState
+    severity: str
+    started_at_ms: int
+    value: float
+    threshold: float
+    statistic: str
+    node_id: str
+    model_id: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    reason: str
+    who: str
+    supersedes: str
+    cause: RecordPosition
+
+
+class DeploymentState(StrEnum):
+    """Where a deployment stands."""
+
+    UNKNOWN = "unknown"
+    AWAITING_APPROVAL = "awaiting_approval"
+    REQUESTED = "requested"
+    ACCEPTED = "accepted"
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentTransition:
+    """A deployment of a model to a node changed its state, or it was decided not to deploy."""
+
+    event_time_ms: int
+    decided_at_ms: int
+    transition_id: str
+    mlapp_id: str
+    node_id: str
+    model_id: str
+    deployment_id: str
+    state: DeploymentState
+    previous_state: DeploymentState
+    policy: ModelPolicy
+    reason: str
+    who: str
+    related_model_id: str
+    agent_id: str
+    cause: RecordPosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserAction:
+    """A person's decision. The audit log."""
+
+    event_time_ms: int
+    action_id: str
+    mlapp_id: str
+    who: str
+    action: str
+    node_id: str
+    model_id: str
+    target: str
+    comment: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineState:
+    """One pipeline on this agent."""
+
+    mlapp_id: str
+    node_id: str
+    pipeline_instance_id: str
+    state: str
+    pid: int
+    since_ms: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentState:
+    """A host agent with its pipelines; the newest record of a key holds."""
+
+    event_time_ms: int
+    agent_id: str
+    hostname: str
+    version: str
+    labels: Mapping[str, str]
+    pipelines: Sequence[PipelineState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """An agent is alive."""
+
+    event_time_ms: int
+    agent_id: str
+    hostname: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record that could not be handled, with its bytes and the reason."""
+
+    failed_at_ms: int
+    source_topic: str
+    topic_id: str
+    source_partition: int
+    source_offset: int
+    stage: str
+    error_type: str
+    error: str
+    consumer_group: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleAggregate:
+    """Internal: what the statistics rules of one origin saw, for the alert lifecycle of the MLApp."""
+
+    origin: Origin
+    rule: str
+    statistic: str
+    model_id: str
+    labels: Mapping[str, str]
+    timestamps_ms: Sequence[float]
+    values: Sequence[float]
+    cause: RecordPosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Internal: time as a record, so that state machines see it in order with everything else."""
+
+    now_ms: int
+    partition: int

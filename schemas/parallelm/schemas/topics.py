@@ -1,0 +1,133 @@
+"""The topic catalogue: the only place that knows names, keys, partition counts, retention and cleanup policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from parallelm.schemas import records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+
+CONTROL_PARTITIONS = 8
+"""Partition count of every control topic, fixed for good: a Faust table takes its partition from the current record."""
+
+DATA_PARTITIONS = 12
+"""Partition count of the topics keyed by origin; may grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic: what travels on it, how it is keyed and kept."""
+
+    name: str
+    """Name without prefix."""
+    record: type
+    key: str
+    """What the record key is, in words: origin, mlapp_id, agent_id or source topic."""
+    partitions: int
+    retention_ms: int
+    """How long records are kept; -1: for ever."""
+    compacted: bool = False
+    control: bool = False
+    """Keyed by mlapp_id, with the partition count that all control topics share."""
+    internal: bool = False
+    """Between our own processors; not stored in the warehouse."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def full_name(self, prefix: str) -> str:
+        """Name on the cluster."""
+        return f"{prefix}{self.name}"
+
+    @property
+    def subject(self) -> str:
+        """Subject without prefix, by TopicNameStrategy."""
+        return f"{self.name}-value"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Topic settings as Kafka takes them. The broker's clock stamps every record: it is ``ingested_at``."""
+        config = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(self.retention_ms)}
+        if self.compacted:
+            config |= {"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * _DAY_MS)}
+        else:
+            config |= {"cleanup.policy": "delete"}
+        return config | dict(self.extra)
+
+
+def _control(
+    name: str,
+    record: type,
+    *,
+    retention_ms: int = 90 * _DAY_MS,
+    compacted: bool = False,
+    internal: bool = False,
+) -> Topic:
+    return Topic(
+        name,
+        record,
+        "mlapp_id",
+        CONTROL_PARTITIONS,
+        retention_ms,
+        compacted=compacted,
+        control=True,
+        internal=internal,
+    )
+
+
+STATISTICS = Topic("statistics", records.StatisticsBatch, "origin", DATA_PARTITIONS, 7 * _DAY_MS)
+STRUCTURED_STATISTICS = Topic(
+    "structured-statistics", records.StructuredStatistic, "origin", DATA_PARTITIONS, 7 * _DAY_MS
+)
+EVENTS = _control("events", records.Event)
+KPIS = _control("kpis", records.KpiBatch)
+MODELS = _control("models", records.ModelAnnouncement)
+MLAPPS = _control("mlapps", records.MLAppDefinition, retention_ms=-1, compacted=True)
+ALERTS = _control("alerts", records.AlertTransition)
+DEPLOYMENTS = _control("deployments", records.DeploymentTransition)
+ACTIONS = _control("actions", records.UserAction)
+AGENTS = Topic("agents", records.AgentState, "agent_id", CONTROL_PARTITIONS, -1, compacted=True)
+HEARTBEATS = Topic(
+    "heartbeats", records.Heartbeat, "agent_id", CONTROL_PARTITIONS, 6 * _HOUR_MS, internal=True
+)
+DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, "source topic", CONTROL_PARTITIONS, 30 * _DAY_MS)
+RULE_AGGREGATES = _control("rule-aggregates", records.RuleAggregate, retention_ms=_DAY_MS, internal=True)
+TICKS = _control("ticks", records.Tick, retention_ms=_HOUR_MS, internal=True)
+
+CATALOGUE: tuple[Topic, ...] = (
+    STATISTICS,
+    STRUCTURED_STATISTICS,
+    EVENTS,
+    KPIS,
+    MODELS,
+    MLAPPS,
+    ALERTS,
+    DEPLOYMENTS,
+    ACTIONS,
+    AGENTS,
+    HEARTBEATS,
+    DEAD_LETTERS,
+    RULE_AGGREGATES,
+    TICKS,
+)
+"""Every topic of the platform."""
+
+
+def by_name(name: str, prefix: str = "") -> Topic:
+    """Topic of a name, with or without ``prefix``; raises ``KeyError`` with the names there are."""
+    bare = name.removeprefix(prefix) if prefix else name
+    for topic in CATALOGUE:
+        if bare == topic.name:
+            return topic
+    raise KeyError(
+        f"unknown topic {name!r}; there are: {', '.join(topic.full_name(prefix) for topic in CATALOGUE)}"
+    )
+
+
+def origin_key(origin: records.Origin) -> bytes:
+    """Record key of an origin: its four ids, joined by ``/``."""
+    return f"{origin.mlapp_id}/{origin.node_id}/{origin.pipeline_instance_id}/{origin.agent_id}".encode()

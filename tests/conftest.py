@@ -30,10 +30,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def settings(stack: Settings, tmp_path: Path) -> Iterator[Settings]:
+def settings(stack: Settings, tmp_path: Path) -> Settings:
     """Settings with a topic prefix, a database and an artifact folder of this test's own. Topics and tables are not made."""
     name = f"t{uuid.uuid4().hex[:10]}"
-    yield dataclasses.replace(
+    return dataclasses.replace(
         stack,
         kafka=dataclasses.replace(stack.kafka, topic_prefix=f"{name}."),
         clickhouse=dataclasses.replace(stack.clickhouse, database=name),

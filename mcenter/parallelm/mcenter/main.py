@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mcenter-stream")
 def cli() -> None:
-    """MCenter Stream: what does machine learning do in production?"""
+    """MCenter Stream tells what machine learning does in production."""
 
 
 def main() -> None:

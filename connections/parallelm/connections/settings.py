@@ -9,6 +9,7 @@ file. The file is the one named by ``MCENTER_CONFIG``, else ``mcenter.toml`` in 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -237,9 +238,7 @@ def _checked(value: Any, wanted: type, source: str) -> Any:
 
 
 def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    return repr(value)
+        # TOML's basic strings take JSON's escapes, but not a bare DEL.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import dataclasses
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parallelm.connections import ConfigurationError, Settings, load_settings, save_settings
+from parallelm.connections.artifacts import artifacts_url, filesystem
+from parallelm.connections.kafka import client_config
+from parallelm.connections.settings import ArtifactSettings, ComponentSettings, KafkaSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_without_file_or_environment_the_defaults_hold(tmp_path: Path) -> None:
+    assert load_settings({}, folder=tmp_path) == Settings()
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "mcenter.toml").write_text('[kafka]\nbootstrap_servers = "file:1"\ntopic_prefix = "file."\n')
+    settings = load_settings({"MCENTER_KAFKA_BOOTSTRAP_SERVERS": "environment:2"}, folder=tmp_path)
+    assert settings.kafka.bootstrap_servers == "environment:2"
+    assert settings.kafka.topic_prefix == "file."
+    assert settings.clickhouse.port == 9000
+
+
+def test_the_file_of_the_local_stack_is_found_without_being_named(tmp_path: Path) -> None:
+    save_settings(
+        Settings(kafka=KafkaSettings(bootstrap_servers="x:1")), tmp_path / ".mcenter" / "mcenter.toml"
+    )
+    assert load_settings({}, folder=tmp_path).kafka.bootstrap_servers == "x:1"
+
+
+def test_a_saved_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "mcenter.toml"
+    save_settings(Settings(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[kafka\n", "cannot be read"),
+        ("[kafak]\n", "unknown section [kafak]"),
+        ('[kafka]\nbootstrap = "x"\n', "no setting 'bootstrap'"),
+        ('[clickhouse]\nport = "9000"\n', "must be of type int"),
+        ("kafka = 3\n", "must be a section"),
+    ],
+)
+def test_a_bad_file_is_refused_with_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "mcenter.toml").write_text(content)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings({}, folder=tmp_path)
+    assert message in str(raised.value)
+    assert "mcenter.toml" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("MCENTER_CLICKHOUSE_PORT", "nine", "must be a number"),
+        ("MCENTER_CLICKHOUSE_SECURE", "maybe", "must be true or false"),
+        ("MCENTER_CONFIG", "/does/not/exist", "which is not a file"),
+    ],
+)
+def test_a_bad_variable_is_refused_by_name(tmp_path: Path, variable: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings({variable: value}, folder=tmp_path)
+    assert variable in str(raised.value)
+    assert message in str(raised.value)
+
+
+def test_passwords_are_not_shown() -> None:
+    assert "hunter2" not in repr(KafkaSettings(sasl_password="hunter2"))  # noqa: S106 - the test's own
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.integers(1, 2**31),
+    st.floats(0.1, 1e6),
+)
+def test_what_is_saved_is_what_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, prefix: str, password: str, size: int, limit_s: float
+) -> None:
+    path = tmp_path_factory.mktemp("saved") / "mcenter.toml"
+    settings = Settings(
+        kafka=KafkaSettings(topic_prefix=prefix, sasl_password=password),
+        component=ComponentSettings(queue_max_samples=size, close_timeout_s=limit_s),
+    )
+    save_settings(settings, path)
+    assert load_settings({}, file=path) == settings
+
+
+def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
+    parse = {int: "7", float: "7.5", bool: "true", str: "seven"}
+    expected = {"7": 7, "7.5": 7.5, "true": True, "seven": "seven"}
+    for section in dataclasses.fields(Settings):
+        defaults = getattr(Settings(), section.name)
+        for entry in dataclasses.fields(defaults):
+            text = parse[type(getattr(defaults, entry.name))]
+            variable = f"MCENTER_{section.name}_{entry.name}".upper()
+            loaded = load_settings({variable: text}, folder=tmp_path)
+            assert getattr(getattr(loaded, section.name), entry.name) == expected[text]
+
+
+def test_tls_and_sasl_settings_reach_the_kafka_client() -> None:
+    config = client_config(
+        KafkaSettings(
+            security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="u", ssl_ca_location="ca"
+        ),
+        group_id="g",
+    )
+    assert config["security.protocol"] == "SASL_SSL"
+    assert config["sasl.mechanism"] == "PLAIN"
+    assert config["sasl.username"] == "u"
+    assert config["ssl.ca.location"] == "ca"
+    assert config["group.id"] == "g"
+    assert "ssl.key.location" not in config
+
+
+def test_an_artifact_store_that_cannot_be_opened_says_why() -> None:
+    with pytest.raises(ConfigurationError, match="nonsense"):
+        filesystem(ArtifactSettings(url="nonsense://bucket"))
+    with pytest.raises(ConfigurationError, match="JSON"):
+        filesystem(ArtifactSettings(url="memory://x", options_json="{"))
+
+
+def test_without_a_configured_store_artifacts_lie_beside_the_local_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert artifacts_url(ArtifactSettings()) == (tmp_path / ".mcenter" / "artifacts").as_uri()

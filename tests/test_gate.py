@@ -1,0 +1,111 @@
+"""`make check` is a gate only if it closes: a type error and a forbidden import planted in each room must fail it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+ROOMS = {
+    "connections": "connections",
+    "schemas": "schemas",
+    "producers": "mlops",
+    "stream_processors": "stream_processors",
+    "sinks": "sinks",
+    "warehouse": "warehouse",
+    "mcenter": "mcenter",
+}
+FORBIDDEN = dict.fromkeys(ROOMS, "parallelm.sinks") | {"sinks": "parallelm.mlops"}
+del FORBIDDEN["mcenter"]  # the command may import every room
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git tracks, with its changes."""
+    copy = tmp_path_factory.mktemp("gate")
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607 - the machine's git
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split("\0")
+    for name in filter(None, tracked):
+        source = REPOSITORY / name
+        if source.is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy / name)
+    return copy
+
+
+def run_check_step(tree: Path, step: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One command of `make check` in the copy; PYTHONPATH puts the copy's rooms before the installed ones."""
+    environment = {
+        "PATH": f"{BIN}:/usr/bin:/bin",
+        "PYTHONPATH": ":".join(str(tree / room) for room in ROOMS),
+        "HOME": str(tree),
+    }
+    return subprocess.run(
+        [str(BIN / step), *arguments], cwd=tree, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_make_check_runs_the_steps_that_are_tested_here() -> None:
+    recipe = (REPOSITORY / "Makefile").read_text().split("check:")[1].split("\n\n")[0]
+    assert "mypy $(ROOMS)" in recipe
+    assert "lint-imports" in recipe
+    rooms = (REPOSITORY / "Makefile").read_text().split("ROOMS := ")[1].split("\n")[0].split()
+    assert rooms == list(ROOMS)
+
+
+@pytest.mark.gate
+def test_a_type_error_in_any_room_fails_the_check(tree: Path) -> None:
+    planted = []
+    for room, package in ROOMS.items():
+        file = tree / room / "parallelm" / package / "planted_type_error.py"
+        file.write_text('"""Planted."""\n\nNUMBER: int = "no number"\n')
+        planted.append(file)
+    try:
+        result = run_check_step(tree, "mypy", *ROOMS)
+    finally:
+        for file in planted:
+            file.unlink()
+    assert result.returncode == 1
+    for file in planted:
+        assert f"{file.relative_to(tree)}:3: error" in result.stdout
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("room", list(FORBIDDEN))
+def test_a_forbidden_import_in_any_room_fails_the_check(tree: Path, room: str) -> None:
+    package = f"parallelm.{ROOMS[room]}"
+    target = FORBIDDEN[room] if FORBIDDEN[room] != package else "parallelm.mlops"
+    file = tree / room / "parallelm" / ROOMS[room] / "planted_import.py"
+    file.write_text(f'"""Planted."""\n\nimport {target}\n')
+    try:
+        result = run_check_step(tree, "lint-imports", "--no-cache")
+    finally:
+        file.unlink()
+    assert result.returncode == 1
+    assert f"{package}.planted_import -> {target}" in result.stdout
+
+
+@pytest.mark.gate
+def test_the_tree_as_it_stands_keeps_the_import_rules(tree: Path) -> None:
+    assert run_check_step(tree, "lint-imports", "--no-cache").returncode == 0
+
+
+@pytest.mark.gate
+def test_unformatted_code_and_lint_errors_fail_the_check(tree: Path) -> None:
+    file = tree / "schemas" / "parallelm" / "schemas" / "planted_style.py"
+    file.write_text("import os\nx   =  1\n")
+    try:
+        assert run_check_step(tree, "ruff", "format", "--check", ".").returncode == 1
+        assert run_check_step(tree, "ruff", "check", ".").returncode == 1
+    finally:
+        file.unlink()

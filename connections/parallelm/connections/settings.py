@@ -241,4 +241,4 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, str):
         # TOML's basic strings take JSON's escapes, but not a bare DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value)
+    return repr(value) if isinstance(value, float) else json.dumps(value)

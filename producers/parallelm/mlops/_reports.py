@@ -1,0 +1,47 @@
+"""What a statistic object hands to the library's output: numbers, or one structured payload, and its stand-alone text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parallelm.schemas.records import Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class NumericReport:
+    """Numbers of one moment: one series a line.
+
+    ``samples`` are (line label, value) pairs, the label empty when there is one line only. ``category`` is TIME_SERIES
+    (every sample counts) or CONFIG (the last value holds). ``text`` is the data column of the stand-alone line.
+    """
+
+    name: str
+    graph_type: str
+    category: str
+    samples: tuple[tuple[str, float], ...]
+    text: str
+
+    @property
+    def mode(self) -> str:
+        """The mode column of the stand-alone line."""
+        return "TIME_SERIES" if self.category == "TIME_SERIES" else "INSTANT"
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredReport:
+    """A table, graph, bar graph, histogram set, heat map, opaque object or HTML page.
+
+    ``payload`` is what ``text`` (the data column of the stand-alone line) shows, as JSON in UTF-8 unless ``content_type``
+    says otherwise. In that JSON, NaN and infinities are the strings "NaN", "Infinity" and "-Infinity", which ``float``
+    reads back. ``histograms`` repeats distributions with typed edges, infinities kept.
+    """
+
+    name: str
+    graph_type: str
+    mode: str
+    content_type: str
+    payload: bytes
+    histograms: tuple[Histogram, ...]
+    text: str

@@ -1,0 +1,1 @@
+"""Statistic objects that ``mlops.set_stat`` reports."""

@@ -1,0 +1,45 @@
+"""What all statistic objects share: a name, and a report that is checked when it is asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops.stats._values import json_text, string
+from parallelm.mlops.stats_category import StatsMode
+
+if TYPE_CHECKING:
+    from parallelm.mlops._reports import NumericReport
+
+
+class Statistic(ABC):
+    """Setters check types and return the object; ``report`` checks that everything fits together.
+
+    Both raise ``MLOpsException``. An object without a name goes by the name of its class.
+    """
+
+    def __init__(self) -> None:
+        self._name = type(self).__name__
+
+    def name(self, name: str) -> Self:
+        """Set the name of the statistic."""
+        self._name = string(name, "the name of a statistic")
+        return self
+
+    @abstractmethod
+    def report(self) -> NumericReport | StructuredReport:
+        """The statistic as it is sent and as it is printed."""
+
+
+def json_report(name: str, graph_type: str, data: Any, text: str | None = None) -> StructuredReport:
+    """A report whose payload is ``data`` in JSON and whose text is the ``repr`` of the same, unless given."""
+    return StructuredReport(
+        name=name,
+        graph_type=str(graph_type),
+        mode=str(StatsMode.Instant),
+        content_type="application/json",
+        payload=json_text(data).encode(),
+        histograms=(),
+        text=repr(data) if text is None else text,
+    )

@@ -1,0 +1,73 @@
+"""Bars, by name or by range."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Self
+
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._statistic import Statistic, json_report
+from parallelm.mlops.stats._values import items, number, numbers, string
+from parallelm.mlops.stats_category import StatGraphType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.mlops._reports import StructuredReport
+
+
+class BarGraph(Statistic):
+    """Bars with names, or, ``as_continuous()``, bars between n+1 edges.
+
+    >>> BarGraph().name("ages").cols([0, 18, 65]).data([3, 9]).as_continuous().report().text
+    "{'ages': [{'0 to 18': 3}, {'18 to 65': 9}]}"
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._columns: list[Any] = []
+        self._data: list[int | float] = []
+        self._continuous = False
+
+    def columns_names(self, name_list: Sequence[object]) -> Self:
+        """Set the names of the bars, or the edges of continuous ones."""
+        self._columns = items(name_list, "column names")
+        return self
+
+    def cols(self, name_list: Sequence[object]) -> Self:
+        """Set the names of the bars, or the edges of continuous ones."""
+        return self.columns_names(name_list)
+
+    def data(self, data: Sequence[float]) -> Self:
+        """Set the heights of the bars."""
+        self._data = numbers(data, "data")
+        return self
+
+    def as_continuous(self) -> Self:
+        """Take the columns as n+1 edges of n bars."""
+        self._continuous = True
+        return self
+
+    def report(self) -> StructuredReport:
+        """The bars as a list of one-member objects, in order."""
+        if not self._data:
+            raise MLOpsException(f"bar graph {self._name!r} has no data")
+        if not self._columns:
+            raise MLOpsException(f"bar graph {self._name!r} has no column names")
+        bars = (
+            self._ranges()
+            if self._continuous
+            else [string(column, "a column name") for column in self._columns]
+        )
+        if len(bars) != len(self._data):
+            raise MLOpsException(
+                f"bar graph {self._name!r} has {len(self._data)} numbers for {len(self._columns)} "
+                + ("edges: it takes one edge more than numbers" if self._continuous else "column names")
+            )
+        heights = [{bar: height} for bar, height in zip(bars, self._data, strict=True)]
+        return json_report(self._name, StatGraphType.BARGRAPH, {self._name: heights})
+
+    def _ranges(self) -> list[str]:
+        edges = [edge if isinstance(edge, str) else number(edge, "an edge") for edge in self._columns]
+        shown = [string(str(edge), "an edge") for edge in edges]
+        return [f"{low} to {high}" for low, high in pairwise(shown)]

@@ -1,0 +1,97 @@
+"""A table with named columns and rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._statistic import Statistic
+from parallelm.mlops.stats._values import items, json_text, jsonable, shown, string
+from parallelm.mlops.stats_category import StatGraphType, StatsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Table(Statistic):
+    """A table; rows and columns keep their order. A row without a name has the name "".
+
+    >>> Table().name("t").cols(["a", "b"]).add_row("r1", [1, 2]).report().text
+    '{"r1":{"a":1, "b":2}}'
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._columns: list[str] = []
+        self._rows: list[tuple[str, list[Any]]] = []
+
+    def columns_names(self, name_list: Sequence[object]) -> Self:
+        """Set the names of the columns; what is no text is shown as one."""
+        self._columns = [shown(name, "a column name") for name in items(name_list, "column names")]
+        return self
+
+    def cols(self, name_list: Sequence[object]) -> Self:
+        """Set the names of the columns."""
+        return self.columns_names(name_list)
+
+    def add_row(self, arg1: str | Sequence[object], arg2: Sequence[object] | None = None) -> Self:
+        """Add a row: ``add_row(name, [cells])`` or ``add_row([cells])``."""
+        if isinstance(arg1, str):
+            if arg2 is None:
+                raise MLOpsException(f"row {arg1!r} has no cells: call add_row(name, cells)")
+            name, cells = string(arg1, "a row name"), items(arg2, "a row")
+        elif arg2 is not None:
+            raise MLOpsException(f"the name of a row must be a string, got {type(arg1).__name__}")
+        else:
+            name, cells = "", items(arg1, "a row")
+        if self._rows and len(cells) != len(self._rows[0][1]):
+            raise MLOpsException(
+                f"row {name!r} of table {self._name!r} has {len(cells)} cells, the rows before it "
+                f"{len(self._rows[0][1])}"
+            )
+        self._rows.append((name, [_cell(cell) for cell in cells]))
+        return self
+
+    def add_rows(self, rows: Sequence[Sequence[object]]) -> Self:
+        """Add rows without names, or (in a list of lists) several at once."""
+        table = rows.tolist() if len(getattr(rows, "shape", ())) == 2 and hasattr(rows, "tolist") else rows  # noqa: PLR2004
+        for row in items(table, "rows"):
+            self.add_row(items(row, "each of the rows"))
+        return self
+
+    def report(self) -> StructuredReport:
+        """The table as one JSON object: row name to (column to cell)."""
+        if not self._rows:
+            raise MLOpsException(f"table {self._name!r} has no rows")
+        width = len(self._rows[0][1])
+        if len(self._columns) != width:
+            raise MLOpsException(
+                f"table {self._name!r} has {len(self._columns)} column names for rows of {width} cells"
+            )
+        text = _object(
+            (name, _object(zip(self._columns, map(json_text, cells), strict=True)))
+            for name, cells in self._rows
+        )
+        return StructuredReport(
+            name=self._name,
+            graph_type=str(StatGraphType.MATRIX),
+            mode=str(StatsMode.Instant),
+            content_type="application/json",
+            payload=text.encode(),
+            histograms=(),
+            text=text,
+        )
+
+
+def _cell(value: object) -> Any:
+    """A cell in JSON's types; what JSON does not know (a date, a Decimal) is shown as text."""
+    try:
+        return jsonable(value, "a cell")
+    except MLOpsException:
+        return shown(value, "a cell")
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    """A JSON object whose members may share a name: rows without one all have the key ""."""
+    return "{" + ", ".join(f"{json_text(key)}:{value}" for key, value in members) + "}"

@@ -1,0 +1,1 @@
+"""The ClickHouse contract: migrations, and the queries on it."""

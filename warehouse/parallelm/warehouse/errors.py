@@ -1,0 +1,15 @@
+"""What can go wrong with the warehouse."""
+
+from __future__ import annotations
+
+
+class WarehouseError(Exception):
+    """Base of this package's errors."""
+
+
+class MigrationError(WarehouseError):
+    """The database and the migrations of this code do not belong together. The message says what to do."""
+
+
+class QueryError(WarehouseError):
+    """A question to the warehouse cannot be answered as it was put: unknown KPI, too few points, wrong time range."""

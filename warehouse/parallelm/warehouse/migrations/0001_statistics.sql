@@ -1,0 +1,219 @@
+-- Numbers: one row a sample, and their rollups by minute and hour.
+-- The deduplication windows hold 12 partitions x 1 part an insert x 5 inserts a second for 28 minutes:
+-- so long may one partition's owner be away while the others go on, and its last block is still known.
+
+CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
+    model_id LowCardinality(String) COMMENT 'Model that the sample speaks of; empty when none.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels that tell this series from others of its name, sorted by key; a multi-line graph has its line here.',
+    event_time DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)) COMMENT 'When the component measured it.',
+    value Float64 CODEC(ZSTD(1)) COMMENT 'Value; NaN and infinities are kept as reported.',
+    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
+    pipeline_instance_id LowCardinality(String) COMMENT 'Pipeline instance; empty when unknown.',
+    category LowCardinality(String) COMMENT 'TIME_SERIES (every sample counts) or CONFIG (the last value holds).',
+    graph_type LowCardinality(String) COMMENT 'How the reporter meant it drawn: LINEGRAPH or MULTILINEGRAPH.',
+    producer_id LowCardinality(String) COMMENT 'Process that reported it.',
+    seq Int64 CODEC(Delta, ZSTD(1)) COMMENT 'Number of the record among those of its producer_id, from 0, without gaps.',
+    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
+    _partition Int32 CODEC(Delta, ZSTD(1)) COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 CODEC(Delta, ZSTD(1)) COMMENT 'Lineage: Kafka offset.',
+    _series UInt32 CODEC(Delta, ZSTD(1)) COMMENT 'Lineage: number of the series in its record, from 0.',
+    _index UInt32 CODEC(DoubleDelta, ZSTD(1)) COMMENT 'Lineage: number of the sample in its series, from 0.',
+    INDEX event_time_range event_time TYPE minmax GRANULARITY 1
+)
+ENGINE = ${replicated}MergeTree
+PARTITION BY toYYYYMM(ingested_at)
+ORDER BY (mlapp_id, name, node_id, event_time)
+TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
+SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+COMMENT 'Numbers reported by components: one row a sample.';
+
+CREATE TABLE IF NOT EXISTS statistics_1m_state ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples speak of; empty when none.',
+    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels of the series, sorted by key.',
+    bucket_start DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)) COMMENT 'Start of the minute, by event time.',
+    n SimpleAggregateFunction(sum, UInt64) COMMENT 'Finite samples.',
+    n_nonfinite SimpleAggregateFunction(sum, UInt64) COMMENT 'Samples that were NaN or infinite.',
+    total SimpleAggregateFunction(sum, Float64) COMMENT 'Sum of the finite samples.',
+    minimum SimpleAggregateFunction(min, Float64) COMMENT 'Smallest finite sample; infinity when there is none.',
+    maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
+    last AggregateFunction(argMaxIf, Float64, Tuple(DateTime64(3, 'UTC'), Int64, UInt32, UInt32), UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
+    quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
+    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the youngest record in it.'
+)
+ENGINE = ${replicated}AggregatingMergeTree
+PARTITION BY toYear(bucket_start)
+ORDER BY (mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start)
+TTL toDateTime(last_ingested_at) + INTERVAL 3 YEAR
+SETTINGS ${deduplication_window}
+COMMENT 'Aggregation states of statistics by minute: read the view statistics_1m.';
+
+CREATE TABLE IF NOT EXISTS statistics_1h_state ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples speak of; empty when none.',
+    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels of the series, sorted by key.',
+    bucket_start DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)) COMMENT 'Start of the hour, by event time.',
+    n SimpleAggregateFunction(sum, UInt64) COMMENT 'Finite samples.',
+    n_nonfinite SimpleAggregateFunction(sum, UInt64) COMMENT 'Samples that were NaN or infinite.',
+    total SimpleAggregateFunction(sum, Float64) COMMENT 'Sum of the finite samples.',
+    minimum SimpleAggregateFunction(min, Float64) COMMENT 'Smallest finite sample; infinity when there is none.',
+    maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
+    last AggregateFunction(argMaxIf, Float64, Tuple(DateTime64(3, 'UTC'), Int64, UInt32, UInt32), UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
+    quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
+    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the youngest record in it.'
+)
+ENGINE = ${replicated}AggregatingMergeTree
+PARTITION BY toYear(bucket_start)
+ORDER BY (mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start)
+TTL toDateTime(last_ingested_at) + INTERVAL 10 YEAR
+SETTINGS ${deduplication_window}
+COMMENT 'Aggregation states of statistics by hour: read the view statistics_1h.';
+
+CREATE TABLE IF NOT EXISTS statistics_landing ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    node_id LowCardinality(String) COMMENT 'Node.',
+    pipeline_instance_id LowCardinality(String) COMMENT 'Pipeline instance.',
+    agent_id LowCardinality(String) COMMENT 'Host.',
+    producer_id LowCardinality(String) COMMENT 'Process that reported it.',
+    seq Int64 COMMENT 'Number of the record among those of its producer_id.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    model_id LowCardinality(String) COMMENT 'Model; empty when none.',
+    category LowCardinality(String) COMMENT 'TIME_SERIES or CONFIG.',
+    graph_type LowCardinality(String) COMMENT 'LINEGRAPH or MULTILINEGRAPH.',
+    labels_json LowCardinality(String) COMMENT 'Labels as a JSON object of strings; empty when there are none.',
+    timestamps_ms String COMMENT 'Event times as little-endian float64, epoch milliseconds: the array as it lies in the record.',
+    sample_values String COMMENT 'Values as little-endian float64, as many.',
+    ingested_at_ms Int64 COMMENT 'When Kafka took the record, epoch milliseconds.',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id.',
+    _partition Int32 COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 COMMENT 'Lineage: Kafka offset.',
+    _series UInt32 COMMENT 'Lineage: number of the series in its record.'
+)
+ENGINE = Null
+COMMENT 'Where the sink writes statistics: one row a series and record. It keeps nothing; views turn it into samples.';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_from_landing ${on_cluster} TO statistics AS
+SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    mapSort(JSONExtract(labels_json, 'Map(LowCardinality(String), String)')) AS labels,
+    fromUnixTimestamp64Milli(toInt64(floor(timestamp_ms)), 'UTC') AS event_time,
+    sample_value AS value,
+    agent_id,
+    pipeline_instance_id,
+    category,
+    graph_type,
+    producer_id,
+    seq,
+    fromUnixTimestamp64Milli(ingested_at_ms, 'UTC') AS ingested_at,
+    _topic,
+    _topic_id,
+    _partition,
+    _offset,
+    _series,
+    toUInt32(sample_number - 1) AS _index
+FROM statistics_landing
+ARRAY JOIN
+    reinterpret(timestamps_ms, 'Array(Float64)') AS timestamp_ms,
+    reinterpret(sample_values, 'Array(Float64)') AS sample_value,
+    arrayEnumerate(reinterpret(timestamps_ms, 'Array(Float64)')) AS sample_number;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1m_from_statistics ${on_cluster} TO statistics_1m_state AS
+SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    agent_id,
+    labels,
+    fromUnixTimestamp64Milli(toInt64(floor(toUnixTimestamp64Milli(event_time) / 60000)) * 60000, 'UTC') AS bucket_start,
+    countIf(isFinite(value)) AS n,
+    countIf(NOT isFinite(value)) AS n_nonfinite,
+    sum(if(isFinite(value), value, 0.)) AS total,
+    min(if(isFinite(value), value, inf)) AS minimum,
+    max(if(isFinite(value), value, -inf)) AS maximum,
+    argMaxIfState(value, (event_time, _offset, _series, _index), isFinite(value)) AS last,
+    quantilesTDigestIfState(0.05, 0.5, 0.95, 0.99)(value, isFinite(value)) AS quantiles,
+    max(ingested_at) AS last_ingested_at
+FROM statistics
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1h_from_1m ${on_cluster} TO statistics_1h_state AS
+SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    agent_id,
+    labels,
+    fromUnixTimestamp64Milli(toInt64(floor(toUnixTimestamp64Milli(minute.bucket_start) / 3600000)) * 3600000, 'UTC') AS bucket_start,
+    sum(minute.n) AS n,
+    sum(minute.n_nonfinite) AS n_nonfinite,
+    sum(minute.total) AS total,
+    min(minute.minimum) AS minimum,
+    max(minute.maximum) AS maximum,
+    argMaxIfMergeState(minute.last) AS last,
+    quantilesTDigestIfMergeState(0.05, 0.5, 0.95, 0.99)(minute.quantiles) AS quantiles,
+    max(minute.last_ingested_at) AS last_ingested_at
+FROM statistics_1m_state AS minute
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start;
+
+CREATE VIEW IF NOT EXISTS statistics_1m ${on_cluster} AS
+SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    agent_id,
+    labels,
+    bucket_start,
+    sum(state.n) AS samples,
+    sum(state.n_nonfinite) AS nonfinite_samples,
+    sum(state.total) AS sum_value,
+    if(samples = 0, nan, sum_value / samples) AS mean_value,
+    if(samples = 0, nan, min(state.minimum)) AS min_value,
+    if(samples = 0, nan, max(state.maximum)) AS max_value,
+    if(samples = 0, nan, argMaxIfMerge(state.last)) AS last_value,
+    quantilesTDigestIfMerge(0.05, 0.5, 0.95, 0.99)(state.quantiles) AS p05_p50_p95_p99
+FROM statistics_1m_state AS state
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
+COMMENT 'Statistics by minute of event time and series: counts are exact, sums equal within rounding, values over finite samples only.';
+
+CREATE VIEW IF NOT EXISTS statistics_1h ${on_cluster} AS
+SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    agent_id,
+    labels,
+    bucket_start,
+    sum(state.n) AS samples,
+    sum(state.n_nonfinite) AS nonfinite_samples,
+    sum(state.total) AS sum_value,
+    if(samples = 0, nan, sum_value / samples) AS mean_value,
+    if(samples = 0, nan, min(state.minimum)) AS min_value,
+    if(samples = 0, nan, max(state.maximum)) AS max_value,
+    if(samples = 0, nan, argMaxIfMerge(state.last)) AS last_value,
+    quantilesTDigestIfMerge(0.05, 0.5, 0.95, 0.99)(state.quantiles) AS p05_p50_p95_p99
+FROM statistics_1h_state AS state
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
+COMMENT 'Statistics by hour of event time and series: counts are exact, sums equal within rounding, values over finite samples only.';

@@ -1,0 +1,134 @@
+-- Deployments: every decision about a model on a node, and one row a deployment.
+
+CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
+    decided_at DateTime64(3, 'UTC') COMMENT 'The decider\'s clock when it decided.',
+    transition_id String COMMENT 'Deterministic id: the same decision always has the same.',
+    node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
+    model_id String COMMENT 'Model.',
+    deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
+    state LowCardinality(String) COMMENT 'State after the transition: awaiting_approval, requested, accepted, active, superseded, failed, rolled_back, rejected, skipped.',
+    previous_state LowCardinality(String) COMMENT 'State before it; unknown when it is the first.',
+    policy LowCardinality(String) COMMENT 'Model policy that decided: always_update, manual or canary.',
+    reason String COMMENT 'Why, in a sentence.',
+    who LowCardinality(String) COMMENT 'Person who decided; empty when the policy did.',
+    related_model_id String COMMENT 'Model that it supersedes, or is superseded by; may be empty.',
+    agent_id LowCardinality(String) COMMENT 'Agent that acknowledged; may be empty.',
+    cause_topic LowCardinality(String) COMMENT 'Topic of the record that caused the decision; empty when none did.',
+    cause_partition Int32 COMMENT 'Partition of that record; -1 when none.',
+    cause_offset Int64 COMMENT 'Offset of that record; -1 when none.',
+    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
+    _partition Int32 COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 COMMENT 'Lineage: Kafka offset.',
+    INDEX event_time_range event_time TYPE minmax GRANULARITY 1
+)
+ENGINE = ${replicated}ReplacingMergeTree(ingested_at)
+PARTITION BY toYYYYMM(ingested_at)
+ORDER BY (mlapp_id, transition_id)
+SETTINGS ${deduplication_window}
+COMMENT 'Transitions of deployments as they were written: read the view deployments.';
+
+CREATE VIEW IF NOT EXISTS deployments ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
+    decided_at DateTime64(3, 'UTC') COMMENT 'The decider\'s clock when it decided.',
+    transition_id String COMMENT 'Deterministic id: the same decision always has the same.',
+    node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
+    model_id String COMMENT 'Model.',
+    deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
+    state LowCardinality(String) COMMENT 'State after the transition: awaiting_approval, requested, accepted, active, superseded, failed, rolled_back, rejected, skipped.',
+    previous_state LowCardinality(String) COMMENT 'State before it; unknown when it is the first.',
+    policy LowCardinality(String) COMMENT 'Model policy that decided: always_update, manual or canary.',
+    reason String COMMENT 'Why, in a sentence.',
+    who LowCardinality(String) COMMENT 'Person who decided; empty when the policy did.',
+    related_model_id String COMMENT 'Model that it supersedes, or is superseded by; may be empty.',
+    agent_id LowCardinality(String) COMMENT 'Agent that acknowledged; may be empty.',
+    cause_topic LowCardinality(String) COMMENT 'Topic of the record that caused the decision; empty when none did.',
+    cause_partition Int32 COMMENT 'Partition of that record; -1 when none.',
+    cause_offset Int64 COMMENT 'Offset of that record; -1 when none.',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
+    _partition Int32 COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 COMMENT 'Lineage: Kafka offset.'
+)
+AS SELECT
+    mlapp_id,
+    event_time,
+    decided_at,
+    transition_id,
+    node_id,
+    model_id,
+    deployment_id,
+    state,
+    previous_state,
+    policy,
+    reason,
+    who,
+    related_model_id,
+    agent_id,
+    cause_topic,
+    cause_partition,
+    cause_offset,
+    ingested_at,
+    _topic,
+    _topic_id,
+    _partition,
+    _offset
+FROM deployments_log FINAL
+COMMENT 'Transitions of deployments: one row a change of state or a decision not to deploy, each once, with its reason.';
+
+CREATE VIEW IF NOT EXISTS deployments_current ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
+    model_id String COMMENT 'Model.',
+    deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
+    state LowCardinality(String) COMMENT 'State now.',
+    policy LowCardinality(String) COMMENT 'Model policy that decided.',
+    decided_at DateTime64(3, 'UTC') COMMENT 'Event time of its first transition.',
+    requested_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which it was requested of the node; NULL when it was not.',
+    accepted_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which the node had the model; NULL when it has not.',
+    live_from Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time from which the model was live on the node; NULL when it never was.',
+    live_to Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time until which it was; NULL while it is live.',
+    decided_reason String COMMENT 'Why it was decided, in a sentence.',
+    decided_by LowCardinality(String) COMMENT 'Person who decided; empty when the policy did.',
+    ended_reason String COMMENT 'Why it ended, in a sentence; empty while it goes on.',
+    related_model_id String COMMENT 'Model of the last transition that named another one; may be empty.'
+)
+AS SELECT
+    transition.mlapp_id AS mlapp_id,
+    transition.node_id AS node_id,
+    transition.model_id AS model_id,
+    transition.deployment_id AS deployment_id,
+    argMax(transition.state, transition.place) AS state,
+    any(transition.policy) AS policy,
+    min(transition.event_time) AS decided_at,
+    minOrNullIf(transition.event_time, transition.state = 'requested') AS requested_at,
+    minOrNullIf(transition.event_time, transition.state = 'accepted') AS accepted_at,
+    minOrNullIf(transition.event_time, transition.state = 'active') AS live_from,
+    if(
+        isNull(live_from), NULL,
+        minOrNullIf(transition.event_time, transition.state IN ('superseded', 'failed', 'rolled_back'))
+    ) AS live_to,
+    argMin(transition.reason, transition.place) AS decided_reason,
+    argMin(transition.who, transition.place) AS decided_by,
+    argMaxIf(
+        transition.reason, transition.place,
+        transition.state IN ('superseded', 'failed', 'rolled_back', 'rejected', 'skipped')
+    ) AS ended_reason,
+    argMaxIf(transition.related_model_id, transition.place, transition.related_model_id != '') AS related_model_id
+FROM (SELECT *, (ingested_at, _partition, _offset) AS place FROM deployments) AS transition
+GROUP BY mlapp_id, node_id, model_id, deployment_id
+COMMENT 'Deployments: one row a deployment, with its state now and from when to when its model was live.';
+
+CREATE VIEW IF NOT EXISTS live_models ${on_cluster} AS
+SELECT *
+FROM deployments_current
+WHERE live_from <= {at:DateTime64(3, 'UTC')} AND (live_to IS NULL OR live_to > {at:DateTime64(3, 'UTC')})
+COMMENT 'Models that were live at a moment, by MLApp and node: SELECT * FROM live_models(at = \'2013-06-01 12:00:00\').';

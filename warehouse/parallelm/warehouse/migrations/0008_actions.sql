@@ -1,0 +1,26 @@
+-- What people decided.
+
+CREATE TABLE IF NOT EXISTS actions ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
+    action_id String COMMENT 'Unique id.',
+    who LowCardinality(String) COMMENT 'User name.',
+    action LowCardinality(String) COMMENT 'approve, reject, set_model, roll_back, acknowledge, silence, launch, stop, archive, change_threshold.',
+    node_id LowCardinality(String) COMMENT 'Node; may be empty.',
+    model_id String COMMENT 'Model; may be empty.',
+    target String COMMENT 'What else it acts on: fingerprint, deployment id; may be empty.',
+    comment String COMMENT 'May be empty.',
+    parameters Map(LowCardinality(String), String) COMMENT 'Further settings of the action.',
+    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
+    _partition Int32 COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 COMMENT 'Lineage: Kafka offset.',
+    INDEX event_time_range event_time TYPE minmax GRANULARITY 1
+)
+ENGINE = ${replicated}MergeTree
+PARTITION BY toYYYYMM(ingested_at)
+ORDER BY (mlapp_id, event_time)
+SETTINGS ${deduplication_window}
+COMMENT 'The audit log: one row a decision of a person.';

@@ -1,0 +1,67 @@
+-- Records that could not be handled. One given up on again after a restart is one row in the view.
+
+CREATE TABLE IF NOT EXISTS dead_letters_log ${on_cluster}
+(
+    source_topic LowCardinality(String) COMMENT 'Topic that the record came from.',
+    topic_id LowCardinality(String) COMMENT 'Kafka topic id of the source; empty when unknown.',
+    source_partition Int32 COMMENT 'Partition that it came from.',
+    source_offset Int64 COMMENT 'Offset that it had there.',
+    stage LowCardinality(String) COMMENT 'Where it failed: decode, validate, insert, rules, policy, …',
+    failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that gave up on it.',
+    error_type LowCardinality(String) COMMENT 'Kind of error.',
+    error String COMMENT 'What was wrong and with which value.',
+    consumer_group LowCardinality(String) COMMENT 'Consumer group that gave up on it.',
+    key Nullable(String) COMMENT 'Original key.',
+    value Nullable(String) COMMENT 'Original bytes; NULL for a tombstone.',
+    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
+    _partition Int32 COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 COMMENT 'Lineage: Kafka offset.',
+    INDEX failed_at_range failed_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ${replicated}ReplacingMergeTree(ingested_at)
+PARTITION BY toYYYYMM(ingested_at)
+ORDER BY (source_topic, topic_id, source_partition, source_offset, stage)
+TTL toDateTime(ingested_at) + INTERVAL 90 DAY
+SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+COMMENT 'Dead letters as they were written: read the view dead_letters.';
+
+CREATE VIEW IF NOT EXISTS dead_letters ${on_cluster}
+(
+    source_topic LowCardinality(String) COMMENT 'Topic that the record came from.',
+    topic_id LowCardinality(String) COMMENT 'Kafka topic id of the source; empty when unknown.',
+    source_partition Int32 COMMENT 'Partition that it came from.',
+    source_offset Int64 COMMENT 'Offset that it had there.',
+    stage LowCardinality(String) COMMENT 'Where it failed: decode, validate, insert, rules, policy, …',
+    failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that gave up on it.',
+    error_type LowCardinality(String) COMMENT 'Kind of error.',
+    error String COMMENT 'What was wrong and with which value.',
+    consumer_group LowCardinality(String) COMMENT 'Consumer group that gave up on it.',
+    key Nullable(String) COMMENT 'Original key.',
+    value Nullable(String) COMMENT 'Original bytes; NULL for a tombstone.',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
+    _partition Int32 COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 COMMENT 'Lineage: Kafka offset.'
+)
+AS SELECT
+    source_topic,
+    topic_id,
+    source_partition,
+    source_offset,
+    stage,
+    failed_at,
+    error_type,
+    error,
+    consumer_group,
+    key,
+    value,
+    ingested_at,
+    _topic,
+    _topic_id,
+    _partition,
+    _offset
+FROM dead_letters_log FINAL
+COMMENT 'Records that could not be handled: one row a record and stage, with its bytes and the reason.';

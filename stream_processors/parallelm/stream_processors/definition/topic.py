@@ -1,0 +1,144 @@
+"""The compacted topic ``mlops.mlapps`` as a table: the newest definition of each MLApp."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from parallelm.connections.kafka import client_config
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.errors import ClusterUnavailableError, DecodeError, TopicsError
+from parallelm.schemas.records import MLAppDefinition
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topics import MLAPPS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from parallelm.connections import Settings
+
+logger = logging.getLogger(__name__)
+_POLL_MAX_RECORDS = 500
+
+
+class DefinitionTopic:
+    """Reads the whole topic, without a consumer group, and goes on from where it stopped. Not thread-safe.
+
+    ``catch_up`` first asks where the topic ends: every definition that the broker had acknowledged before the call is
+    in the answer. So a statistic can never be judged by rules older than itself.
+    """
+
+    def __init__(self, settings: Settings, *, timeout_s: float = 10.0) -> None:
+        from confluent_kafka import Consumer
+
+        self._topic = MLAPPS.full_name(settings.kafka.topic_prefix)
+        self._servers = settings.kafka.bootstrap_servers
+        self._timeout_s = timeout_s
+        self._codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
+        self._settings = settings
+        self._newest: dict[str, MLAppDefinition] = {}
+        self._next: dict[int, int] = {}
+        options = {"group_id": "mcenter-definitions", "enable_auto_commit": False, "fetch_wait_max_ms": 20}
+        self._consumer = Consumer(client_config(settings.kafka, **options))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        self._consumer.close()
+
+    def catch_up(self) -> Mapping[str, MLAppDefinition]:
+        """Newest definition by MLApp id; the same mapping at each call. A tombstone removes its MLApp.
+
+        Raises ``TopicsError`` when the topic is not there, ``ClusterUnavailableError`` when the broker does not answer in time.
+        """
+        from confluent_kafka import KafkaException
+
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            if not self._next:
+                self._assign()
+            ends = {partition: self._end(partition) for partition in self._next}
+            while any(self._next[partition] < end for partition, end in ends.items()):
+                if time.monotonic() > deadline:
+                    raise self._unavailable("reading stopped before the end of the topic")
+                for message in self._consumer.consume(_POLL_MAX_RECORDS, timeout=0.2):
+                    self._absorb(message)
+                self._skip_gaps()
+        except KafkaException as error:
+            raise self._unavailable(error.args[0].str()) from error
+        return self._newest
+
+    def apply(self, definition: MLAppDefinition) -> None:
+        """Write a definition and wait until the broker has it; raises ``ClusterUnavailableError``."""
+        from confluent_kafka import Producer
+
+        options = {"acks": "all", "enable_idempotence": True, "partitioner": "murmur2_random"}
+        producer = Producer(client_config(self._settings.kafka, **options))
+        refused: list[str] = []
+        producer.produce(
+            self._topic,
+            key=definition.mlapp_id.encode(),
+            value=self._codec.encode(definition),
+            on_delivery=lambda error, _message: refused.append(error.str()) if error else None,
+        )
+        if producer.flush(self._timeout_s) or refused:
+            raise self._unavailable(refused[0] if refused else "the definition was not acknowledged in time")
+
+    def _assign(self) -> None:
+        from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+
+        metadata = self._consumer.list_topics(self._topic, timeout=self._timeout_s).topics[self._topic]
+        if metadata.error is not None or not metadata.partitions:
+            raise TopicsError(f"there is no topic {self._topic!r}; create it with `mcenter topics create`")
+        self._next = dict.fromkeys(metadata.partitions, 0)
+        self._consumer.assign(
+            [TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in metadata.partitions]
+        )
+
+    def _end(self, partition: int) -> int:
+        from confluent_kafka import TopicPartition
+
+        low, high = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, partition), timeout=self._timeout_s, cached=False
+        )
+        self._next[partition] = max(self._next[partition], low)
+        return int(high)
+
+    def _skip_gaps(self) -> None:
+        """Compaction leaves gaps at the end too: the consumer's position knows of them, records do not."""
+        from confluent_kafka import TopicPartition
+
+        asked = [TopicPartition(self._topic, partition) for partition in self._next]
+        for found in self._consumer.position(asked):
+            self._next[found.partition] = max(self._next[found.partition], found.offset)
+
+    def _absorb(self, message: Any) -> None:
+        if message.error() is not None:
+            logger.warning("reading %s: %s", self._topic, message.error().str())
+            return
+        self._next[message.partition()] = message.offset() + 1
+        key = (message.key() or b"").decode(errors="replace")
+        if message.value() is None:
+            self._newest.pop(key, None)
+            return
+        try:
+            definition = self._codec.decode(message.value(), MLAppDefinition)
+        except DecodeError as error:
+            # The processors' control stream sends the same record to the dead letters.
+            logger.warning("%s/%d@%d: %s", self._topic, message.partition(), message.offset(), error)
+            return
+        self._newest[definition.mlapp_id] = definition
+
+    def _unavailable(self, reason: str) -> ClusterUnavailableError:
+        return ClusterUnavailableError(
+            f"topic {self._topic!r} at {self._servers!r}: {reason}; is the broker up? `mcenter status` tells"
+        )

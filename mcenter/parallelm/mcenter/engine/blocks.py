@@ -1,0 +1,134 @@
+"""Blocks of columns on the wire, plain or in checksummed compressed frames."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import cramjam
+from clickhouse_cityhash.cityhash import CityHash128
+from lz4 import block as lz4_block
+
+from parallelm.mcenter.engine.types import skip_column
+from parallelm.mcenter.engine.wire import ProtocolError, Reader, string, varint
+
+LZ4, ZSTD, NONE = 0x82, 0x90, 0x02
+MAX_BLOCK_BYTES = 512 * 1024 * 1024
+MAX_FRAME_BYTES = 512 * 1024 * 1024
+MAX_COLUMNS = 10_000
+_FRAME = struct.Struct("<BII")
+_CHECKSUM = struct.Struct("<QQ")
+_WORD = (1 << 64) - 1
+_MAX_LZ4_RATIO = 255
+_BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
+"""Field 1, is_overflows: 0; field 2, bucket_num: -1; end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block as it came: ``body`` is what ClickHouse's format ``Native`` calls a block."""
+
+    columns: int
+    rows: int
+    body: bytes
+
+
+def read_block(reader: Reader, *, compressed: bool) -> Block:
+    """The block that follows in the stream; raises ``ProtocolError`` when it is broken or larger than the limit."""
+    if not compressed:
+        return _walk(reader)
+    frames = Reader(lambda _wanted: _read_frame(reader))
+    block = _walk(frames)
+    if frames.buffered:
+        raise ProtocolError("bytes follow a block inside its compressed frame")
+    return block
+
+
+def split_blocks(native: bytes) -> list[Block]:
+    """Blocks of a complete answer in format Native."""
+    rest = memoryview(native)
+
+    def source(_wanted: int) -> bytes:
+        nonlocal rest
+        piece, rest = rest, rest[len(rest) :]
+        return bytes(piece)
+
+    reader = Reader(source)
+    blocks = []
+    while reader.has_more():
+        blocks.append(_walk_body(reader))
+    return blocks
+
+
+def write_block(body: bytes, method: int | None) -> bytes:
+    """A block with its info before it, in one frame when a compression method is given."""
+    plain = _BLOCK_INFO + body
+    return plain if method is None else _frame(plain, method)
+
+
+def header(columns: list[tuple[str, str]]) -> bytes:
+    """Body of a block of no rows that tells names and types."""
+    named = b"".join(string(name) + string(kind) for name, kind in columns)
+    return varint(len(columns)) + varint(0) + named
+
+
+def _walk(reader: Reader) -> Block:
+    while field := reader.varint():
+        reader.skip({1: 1, 2: 4}.get(field) or _unknown_field(field))
+    return _walk_body(reader)
+
+
+def _walk_body(reader: Reader) -> Block:
+    reader.mark(MAX_BLOCK_BYTES)
+    columns, rows = reader.varint(), reader.varint()
+    if columns > MAX_COLUMNS:
+        raise ProtocolError(f"a block of {columns} columns where at most {MAX_COLUMNS} are allowed")
+    for _ in range(columns):
+        reader.text()
+        skip_column(reader, reader.text(), rows)
+    return Block(columns, rows, reader.taken())
+
+
+def _unknown_field(field: int) -> int:
+    raise ProtocolError(f"field {field} of a block's info is unknown")
+
+
+def _read_frame(reader: Reader) -> bytes:
+    first, second = _CHECKSUM.unpack(reader.raw(_CHECKSUM.size))
+    head = reader.raw(_FRAME.size)
+    method, size, plain_size = _FRAME.unpack(head)
+    if size < _FRAME.size or max(size, plain_size) > MAX_FRAME_BYTES:
+        raise ProtocolError(f"a compressed frame of {size} bytes for {plain_size}")
+    packed = reader.raw(size - _FRAME.size)
+    # High word first on the wire.
+    if CityHash128(head + packed) != (first << 64 | second):
+        raise ProtocolError("the checksum of a compressed block does not match: the data is damaged")
+    if plain_size > _MAX_LZ4_RATIO * len(packed) + 64 and method == LZ4:
+        raise ProtocolError(f"a compressed frame of {size} bytes cannot hold {plain_size}")
+    return _unpack(method, packed, plain_size)
+
+
+def _unpack(method: int, packed: bytes, plain_size: int) -> bytes:
+    try:
+        if method == LZ4:
+            plain: bytes = lz4_block.decompress(packed, uncompressed_size=plain_size)
+        elif method == ZSTD:
+            plain = bytes(cramjam.zstd.decompress(packed, output_len=plain_size))
+        elif method == NONE:
+            plain = packed
+        else:
+            raise ProtocolError(f"compression method {method:#x} is unknown")
+    except (lz4_block.LZ4BlockError, cramjam.DecompressionError) as error:
+        raise ProtocolError(f"a compressed block cannot be unpacked: {error}") from error
+    if len(plain) != plain_size:
+        raise ProtocolError(f"a compressed block holds {len(plain)} bytes and not {plain_size}")
+    return plain
+
+
+def _frame(plain: bytes, method: int) -> bytes:
+    packed = (
+        lz4_block.compress(plain, store_size=False) if method == LZ4 else bytes(cramjam.zstd.compress(plain))
+    )
+    framed = _FRAME.pack(method, len(packed) + _FRAME.size, len(plain)) + packed
+    checksum = CityHash128(framed)
+    return _CHECKSUM.pack(checksum >> 64, checksum & _WORD) + framed

@@ -1,0 +1,159 @@
+"""Primitives of ClickHouse's native protocol: variable-length numbers, strings, and a bounded reader of a socket.
+
+The reader grows only by bytes that have arrived, whatever length the other side announces.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import socket
+
+RECEIVE_BYTES = 256 * 1024
+MAX_STRING_BYTES = 64 * 1024 * 1024
+_CONTINUES = 0x80
+_MAX_VARINT_SHIFT = 63
+
+
+class ProtocolError(Exception):
+    """The client sent something that is no ClickHouse protocol, or passes a limit; its connection ends."""
+
+
+class Source(Protocol):
+    """Where a reader gets more bytes from; empty bytes mean the end."""
+
+    def __call__(self, wanted: int, /) -> bytes:
+        """At least one byte, at most about ``wanted``; blocks."""
+
+
+class Reader:
+    """Reads numbers and strings from a source of bytes, and can hand back the raw bytes that it walked over."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._data = bytearray()
+        self._at = 0
+        self._mark: int | None = None
+        self._limit = 0
+
+    @property
+    def buffered(self) -> bool:
+        """Whether bytes wait that were received but not read."""
+        return self._at < len(self._data)
+
+    def mark(self, limit: int) -> None:
+        """Keep what is read from here on for ``taken``; more than ``limit`` bytes are a ``ProtocolError``."""
+        del self._data[: self._at]
+        self._at, self._mark, self._limit = 0, 0, limit
+
+    def taken(self) -> bytes:
+        """Raw bytes read since ``mark``."""
+        raw = bytes(memoryview(self._data)[: self._at])
+        self._mark = None
+        return raw
+
+    def ensure(self, count: int) -> None:
+        """Wait until ``count`` bytes lie ready; ``EOFError`` when the other side ends before."""
+        if self._mark is not None and self._at + count > self._limit:
+            raise ProtocolError(f"a block of more than {self._limit} bytes; send smaller blocks")
+        while len(self._data) - self._at < count:
+            if self._mark is None and self._at:
+                del self._data[: self._at]
+                self._at = 0
+            more = self._source(count - (len(self._data) - self._at))
+            if not more:
+                raise EOFError
+            self._data += more
+
+    def has_more(self) -> bool:
+        """Whether another byte comes before the end; waits for it."""
+        try:
+            self.ensure(1)
+        except EOFError:
+            return False
+        return True
+
+    def skip(self, count: int) -> None:
+        """Walk over ``count`` bytes."""
+        self.ensure(count)
+        self._at += count
+
+    def raw(self, count: int) -> bytes:
+        """The next ``count`` bytes."""
+        self.ensure(count)
+        start = self._at
+        self._at += count
+        return bytes(memoryview(self._data)[start : self._at])
+
+    def byte(self) -> int:
+        """The next byte as a number."""
+        self.ensure(1)
+        self._at += 1
+        return self._data[self._at - 1]
+
+    def u64(self) -> int:
+        """The next eight bytes, little-endian."""
+        self.skip(8)
+        number: int = struct.unpack_from("<Q", self._data, self._at - 8)[0]
+        return number
+
+    def varint(self) -> int:
+        """The next LEB128 number."""
+        number = shift = 0
+        while True:
+            byte = self.byte()
+            number |= (byte & 0x7F) << shift
+            if byte < _CONTINUES:
+                return number
+            shift += 7
+            if shift > _MAX_VARINT_SHIFT:
+                raise ProtocolError("a number of more than 64 bits")
+
+    def text(self, limit: int = MAX_STRING_BYTES) -> str:
+        """The next string; bytes that are no UTF-8 are replaced."""
+        length = self.varint()
+        if length > limit:
+            raise ProtocolError(f"a string of {length} bytes where at most {limit} are allowed")
+        return self.raw(length).decode("utf-8", "replace")
+
+    def skip_strings(self, count: int) -> None:
+        """Walk over ``count`` strings: the inner loop of every uncompressed or split insert, hence in one function."""
+        for _ in range(count):
+            data, at = self._data, self._at
+            # The common string is short and already here; everything else takes the checked way.
+            if at < len(data) and data[at] < _CONTINUES and at + data[at] < len(data):
+                self._at = at + 1 + data[at]
+            else:
+                length = self.varint()
+                if length > MAX_STRING_BYTES:
+                    raise ProtocolError(
+                        f"a string of {length} bytes where at most {MAX_STRING_BYTES} are allowed"
+                    )
+                self.skip(length)
+
+
+def socket_source(connection: socket.socket) -> Source:
+    """Source of a connected socket; a socket time-out becomes ``TimeoutError``."""
+
+    def receive(wanted: int) -> bytes:
+        return connection.recv(max(RECEIVE_BYTES, min(wanted, 16 * RECEIVE_BYTES)))
+
+    return receive
+
+
+def varint(number: int) -> bytes:
+    """LEB128 of a number that is not negative."""
+    encoded = bytearray()
+    while number >= _CONTINUES:
+        encoded.append(number & 0x7F | _CONTINUES)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def string(value: str | bytes) -> bytes:
+    """A string with its length before it."""
+    raw = value.encode() if isinstance(value, str) else value
+    return varint(len(raw)) + raw

@@ -1,0 +1,112 @@
+"""One Kafka node (broker and controller in one, KRaft) on loopback: its properties, its format, its readiness."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import struct
+import subprocess
+import uuid
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.java import java_executable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SMALL_JVM = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    # Kafka unmaps its index files with it; without this every start warns about that.
+    "--sun-misc-unsafe-memory-access=allow",
+)
+_METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
+"""Metadata request, version 1: correlation id 1, no client id, no topics."""
+
+
+def server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+    """Settings of the node. Every topic's own settings come from the topic catalogue."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "8",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "8",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "8",
+        # A broker that was killed is still registered; these decide how long its successor waits for that to end.
+        "broker.session.timeout.ms": "2000",
+        "broker.heartbeat.interval.ms": "500",
+        "group.initial.rebalance.delay.ms": "0",
+    }
+
+
+def write_properties(path: Path, properties: dict[str, str]) -> None:
+    """Write a Java properties file; a backslash is its escape character."""
+    text = "".join(f"{name}={value}\n" for name, value in properties.items())
+    path.write_text(text.replace("\\", "\\\\"), encoding="utf-8")
+
+
+def java_command(jars: Path, main_class: str, *arguments: str, jvm: tuple[str, ...] = ()) -> list[str]:
+    """Command line of one of Kafka's main classes."""
+    with as_file(files("parallelm.mcenter.local_stack").joinpath("kafka-log4j2.properties")) as logging:
+        config = f"-Dlog4j2.configurationFile={logging}"
+    return [
+        java_executable(), *_SMALL_JVM, *jvm, config, "-cp", f"{jars}/*", main_class, *arguments,
+    ]  # fmt: skip
+
+
+def broker_command(jars: Path, properties: Path) -> list[str]:
+    """Command line of the node."""
+    return java_command(jars, "kafka.Kafka", str(properties), jvm=("-Xmx512m",))
+
+
+def format_storage(jars: Path, properties: Path, data: Path) -> None:
+    """Give an empty data folder its cluster id, once; raises ``StackError`` with what Kafka said."""
+    if (data / "meta.properties").exists():
+        return
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = java_command(
+        jars,
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        "-t",
+        cluster_id,
+        "-c",
+        str(properties),
+    )
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StackError(f"Kafka's data folder {data} cannot be formatted: {error}") from error
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip()[-2000:]
+        raise StackError(f"Kafka's data folder {data} cannot be formatted:\n{said}")
+
+
+def answers(port: int, timeout_s: float = 1.0) -> bool:
+    """Whether the node has a broker that takes requests.
+
+    Asked in Kafka's own protocol and not through a client, whose threads would stay in the supervisor. The port is
+    open long before the broker is registered, so that a mere connection proves nothing.
+    """
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
+            connection.settimeout(timeout_s)
+            connection.sendall(struct.pack(">i", len(_METADATA_REQUEST)) + _METADATA_REQUEST)
+            reply = connection.recv(12, socket.MSG_WAITALL)
+    except OSError:
+        return False
+    return len(reply) == 12 and struct.unpack(">iii", reply)[2] >= 1  # noqa: PLR2004 - size, correlation id, brokers

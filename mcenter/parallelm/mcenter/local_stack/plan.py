@@ -1,0 +1,106 @@
+"""What a stack shall be: its folder, services and ports; and from that its addresses, settings and processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from parallelm.connections import (
+    ArtifactSettings,
+    ClickHouseSettings,
+    ConfigurationError,
+    KafkaSettings,
+    Settings,
+    load_settings,
+    save_settings,
+)
+from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.ports import choose_ports
+from parallelm.mcenter.local_stack.services import SERVICES
+
+PORTS_OF = {
+    "kafka": ("kafka", "kafka_controller"),
+    "clickhouse": ("clickhouse", "clickhouse_http"),
+    "registry": ("registry",),
+    "sink": ("sink_metrics",),
+    "processors": ("processors_metrics",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. A port of None: the one of last time, else any free one."""
+
+    folder: Path
+    services: tuple[str, ...] = SERVICES
+    kafka_port: int | None = None
+    clickhouse_port: int | None = None
+    clickhouse_http_port: int | None = None
+    registry_port: int | None = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.services) - set(SERVICES))
+        if unknown:
+            raise StackError(f"unknown service {unknown[0]!r}; there are: {', '.join(SERVICES)}")
+        missing = {"kafka", "clickhouse"} - set(self.services)
+        if missing and {"sink", "processors"} & set(self.services):
+            raise StackError(
+                f"sink and processors need kafka and clickhouse; missing: {', '.join(sorted(missing))}"
+            )
+
+    def to_json(self) -> str:
+        """As one argument of a command line."""
+        return json.dumps(dataclasses.asdict(self) | {"folder": str(self.folder)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The inverse of ``to_json``."""
+        table = json.loads(text)
+        table |= {"folder": Path(table["folder"]), "services": tuple(table["services"])}
+        return cls(**table)
+
+    def settle_ports(self) -> dict[str, int]:
+        """Choose the ports and remember them in the folder; raises ``StackError`` when a named one is taken."""
+        memory = self.folder / "ports.json"
+        earlier: dict[str, int] = json.loads(memory.read_text("ascii")) if memory.exists() else {}
+        named = {
+            "kafka": self.kafka_port,
+            "clickhouse": self.clickhouse_port,
+            "clickhouse_http": self.clickhouse_http_port,
+            "registry": self.registry_port,
+        }
+        wanted = {port: named.get(port) for service in self.services for port in PORTS_OF[service]}
+        ports = choose_ports(wanted, earlier)
+        memory.write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
+        return ports
+
+    def settle_settings(self, ports: dict[str, int]) -> Settings:
+        """Write the folder's ``mcenter.toml`` and return what it says. The password is made once and kept."""
+        path = settings_path(self.folder)
+        try:
+            password = load_settings({}, file=path).clickhouse.password if path.exists() else ""
+        except ConfigurationError as error:
+            raise StackError(f"{error}; `mcenter up` writes this file, remove it") from error
+        defaults = Settings()
+        kafka, clickhouse = defaults.kafka, defaults.clickhouse
+        if "kafka" in ports:
+            kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{ports['kafka']}")
+        if "clickhouse" in ports:
+            clickhouse = ClickHouseSettings(
+                port=ports["clickhouse"],
+                http_port=ports["clickhouse_http"],
+                user="mcenter",
+                password=password or secrets.token_urlsafe(18),
+            )
+        artifacts = ArtifactSettings(url=(self.folder / "artifacts").as_uri())
+        settings = Settings(kafka=kafka, clickhouse=clickhouse, artifacts=artifacts)
+        save_settings(settings, path)
+        return settings
+
+
+def settings_path(folder: Path) -> Path:
+    """The stack's ``mcenter.toml``."""
+    return folder / "mcenter.toml"

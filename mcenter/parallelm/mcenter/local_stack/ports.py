@@ -1,0 +1,60 @@
+"""Loopback ports: free ones that stay the same over restarts, and whose process sits on a taken one."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+import psutil
+
+from parallelm.mcenter.local_stack.errors import StackError
+
+_CANDIDATES = range(20_000, 32_000)
+"""Below the range from which Linux takes ports of outgoing connections, which could otherwise sit on ours."""
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can listen on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def owner(port: int) -> str:
+    """Who listens on the port: ``pid 123 (java)``, or what can be said without rights to see it."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
+            if connection.pid is None:
+                break
+            return f"pid {connection.pid} ({psutil.Process(connection.pid).name()})"
+    return "a process of another user"
+
+
+def choose_ports(wanted: dict[str, int | None], earlier: dict[str, int]) -> dict[str, int]:
+    """A port for each name: the wanted one, else the one it had earlier if that is free, else any free one.
+
+    Raises ``StackError`` when a wanted one is taken.
+    """
+    chosen: dict[str, int] = {}
+    for name, port in wanted.items():
+        if port is not None and not is_free(port):
+            raise StackError(f"port {port}, wanted for {name}, is taken by {owner(port)}; name another")
+        if port is not None:
+            chosen[name] = port
+    for name in wanted:
+        if name not in chosen:
+            before = earlier.get(name)
+            usable = before is not None and before not in chosen.values() and is_free(before)
+            chosen[name] = before if before is not None and usable else _any_free(set(chosen.values()))
+    return chosen
+
+
+def _any_free(taken: set[int]) -> int:
+    for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
+        if port not in taken and is_free(port):
+            return port
+    raise StackError(f"no port between {_CANDIDATES.start} and {_CANDIDATES.stop} is free")

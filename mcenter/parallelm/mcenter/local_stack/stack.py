@@ -1,0 +1,156 @@
+"""``LocalStack``: real Kafka, ClickHouse and services on this machine, for ``mcenter up``, the demo and the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from parallelm.connections import Settings, load_settings
+from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
+from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
+from parallelm.mcenter.local_stack.plan import Plan, settings_path
+from parallelm.mcenter.local_stack.services import SERVICES, services
+from parallelm.mcenter.local_stack.state import StackState, load_state
+from parallelm.mcenter.local_stack.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 90.0
+_POLL_S = 0.05
+
+
+def run_stack(plan: Plan, say: Callable[[str, str], None], on_ready: Callable[[Settings], None]) -> None:
+    """Be the supervisor of a stack until SIGINT or SIGTERM. Only on the main thread of a process of its own.
+
+    Raises ``StackError`` when it cannot start: folder, version, lock, ports, or a service that does not come up.
+    """
+    open_folder(plan.folder)
+    lock = FolderLock(plan.folder)
+    lock.acquire()
+    try:
+        jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
+        ports = plan.settle_ports()
+        settings = plan.settle_settings(ports)
+        supervisor = Supervisor(plan.folder, services(plan.services, plan.folder, ports, settings, jars), say)
+        supervisor.run(lambda: on_ready(settings))
+    finally:
+        lock.release()
+
+
+class LocalStack:
+    """A stack that lives as long as a ``with`` block, or detached from this process.
+
+    ``with LocalStack(folder) as stack: connect(stack.settings)``. Its supervisor is a process of its own, so that the
+    program around it may have threads and forks; the supervisor stops the stack when the *thread* that started it
+    ends. All errors are ``StackError``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        services: tuple[str, ...] = SERVICES,
+        *,
+        kafka_port: int | None = None,
+        clickhouse_port: int | None = None,
+        clickhouse_http_port: int | None = None,
+        registry_port: int | None = None,
+    ) -> None:
+        self.plan = Plan(
+            folder.absolute(), services, kafka_port, clickhouse_port, clickhouse_http_port, registry_port
+        )
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Addresses, user and password of the running stack."""
+        return load_settings({}, file=settings_path(self.plan.folder))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, *, detached: bool = False, progress: Callable[[int, int], None] | None = None) -> None:
+        """Start the supervisor and wait until every service is ready. ``progress`` is ``ensure_kafka``'s."""
+        folder = self.plan.folder
+        open_folder(folder)
+        FolderLock(folder).check()
+        if "kafka" in self.plan.services:
+            ensure_kafka(cache_folder(), progress)
+        (folder / "run" / "state.json").unlink(missing_ok=True)
+        parent = "0" if detached else str(os.getpid())
+        with (folder / "logs" / "supervisor.log").open("wb") as log:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-m", "parallelm.mcenter.local_stack", parent, self.plan.to_json()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready(self._supervisor)
+        except BaseException:
+            self.stop()
+            raise
+        if detached:
+            self._supervisor.returncode = 0  # not our child to wait for any more
+            self._supervisor = None
+
+    def stop(self) -> None:
+        """Stop everything in order and wait for its end."""
+        if self._supervisor is None:
+            return
+        self._supervisor.send_signal(signal.SIGTERM)
+        self._supervisor.wait(STOP_TIMEOUT_S)
+        self._supervisor = None
+
+    def _wait_until_ready(self, supervisor: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            state = load_state(self.plan.folder)
+            if state and state.pid == supervisor.pid and state.ready:
+                return
+            if supervisor.poll() is not None:
+                raise StackError(self._last_words(state))
+            time.sleep(_POLL_S)
+        raise StackError(
+            f"the stack was not ready within {START_TIMEOUT_S:.0f} s; see {self.plan.folder}/logs"
+        )
+
+    def _last_words(self, state: StackState | None) -> str:
+        if state and state.error:
+            return state.error
+        log = self.plan.folder / "logs" / "supervisor.log"
+        return (
+            log.read_text(encoding="utf-8", errors="replace").strip()[-3000:] or "the supervisor was killed"
+        )
+
+
+def stop_detached(folder: Path) -> bool:
+    """Stop the stack of ``folder``, whoever started it, and wait for its end; False when none runs."""
+    lock = FolderLock(folder)
+    pid = lock.holder()
+    if pid is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while lock.holder() == pid:
+        if time.monotonic() > deadline:
+            raise StackError(f"the stack of pid {pid} has not ended within {STOP_TIMEOUT_S:.0f} s")
+        time.sleep(_POLL_S)
+    return True

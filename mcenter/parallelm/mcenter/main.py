@@ -8,6 +8,7 @@ import sys
 import click
 
 from parallelm.connections import ConfigurationError
+from parallelm.schemas.errors import SchemaError
 
 COMMANDS: dict[str, str] = {
     "up": "start the local stack",
@@ -48,6 +49,13 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"parallelm.mcenter.commands.{attribute}")
         command: click.Command = getattr(module, attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the sub-command; errors that tell the user what to do are shown without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except SchemaError as error:
+            raise click.ClickException(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the sub-commands without importing one."""

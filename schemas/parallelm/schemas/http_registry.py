@@ -84,7 +84,11 @@ class HttpRegistry:
         if record not in self._ids:
             subject = self.subject(record)
             try:
-                answer = self.request("POST", f"/subjects/{quote(subject, safe='')}", _body(record))
+                answer = self.request(
+                    "POST",
+                    f"/subjects/{quote(subject, safe='')}",
+                    _body(packaged.current(record.__name__).text),
+                )
             except RegistryRefusedError as error:
                 if error.status == _NOT_FOUND:
                     raise UnregisteredSchemaError(
@@ -99,13 +103,27 @@ class HttpRegistry:
         """Subject of a record's schema."""
         return self._subjects[record]
 
-    def register(self, record: type) -> int:
-        """Register the current version of a record's schema and return its id; nothing changes when it is there.
+    def registered(self, record: type) -> list[str]:
+        """JSON texts of all versions that the registry holds of a record's schema, oldest first."""
+        path = f"/subjects/{quote(self.subject(record), safe='')}/versions"
+        try:
+            numbers = self.request("GET", path)
+        except RegistryRefusedError as error:
+            if error.status == _NOT_FOUND:
+                return []
+            raise
+        return [str(self._member(self.request("GET", f"{path}/{number}"), "schema")) for number in numbers]
 
-        Raises ``RegistryRefusedError`` when the registry finds it incompatible or denies access.
+    def register(self, record: type) -> int:
+        """Register all packaged versions of a record's schema, oldest first, and return the id of the current one.
+
+        What is there already stays as it is. The subject's compatibility is set to FULL_TRANSITIVE. Raises
+        ``RegistryRefusedError`` when the registry finds a version incompatible or denies access.
         """
-        subject = self.subject(record)
-        answer = self.request("POST", f"/subjects/{quote(subject, safe='')}/versions", _body(record))
+        subject = quote(self.subject(record), safe="")
+        for schema in packaged.versions(record.__name__):
+            answer = self.request("POST", f"/subjects/{subject}/versions", _body(schema.text))
+        self.request("PUT", f"/config/{subject}", {"compatibility": "FULL_TRANSITIVE"})
         return int(self._member(answer, "id"))
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -156,5 +174,5 @@ class HttpRegistry:
             ) from None
 
 
-def _body(record: type) -> dict[str, Any]:
-    return {"schema": packaged.current(record.__name__).text, "schemaType": "AVRO"}
+def _body(text: str) -> dict[str, Any]:
+    return {"schema": text, "schemaType": "AVRO"}

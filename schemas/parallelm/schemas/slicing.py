@@ -14,12 +14,12 @@ from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parallelm.schemas import packaged
-from parallelm.schemas.errors import DecodeError
+from parallelm.schemas.errors import DecodeError, EncodeError
 from parallelm.schemas.records import StatisticsBatch
 from parallelm.schemas.wire import HEADER, MAGIC, decode_long, encode_long, encode_string, schema_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from parallelm.schemas.records import Origin
     from parallelm.schemas.registry import Registry
@@ -85,9 +85,14 @@ class StatisticsEncoder:
         """Append one series: its ``series_header``, and equally many timestamps and values.
 
         Samples are ``array('d')`` or the bytes of little-endian float64. They are copied by ``take``, not before.
+        Raises ``EncodeError`` when there are more of one than of the other.
         """
-        stamps, numbers = _little_endian(timestamps_ms), _little_endian(values)
-        count = len(stamps) // 8 if isinstance(stamps, bytes) else len(stamps)
+        stamps, count = _float64(timestamps_ms)
+        numbers, count_of_values = _float64(values)
+        if count != count_of_values:
+            raise EncodeError(
+                f"a series has {count} timestamps and {count_of_values} values; they must be equally many"
+            )
         self._count += 1
         if count:
             length = encode_long(count)
@@ -123,11 +128,14 @@ def series_size_bytes(header: bytes, samples: int) -> int:
     return len(header) + 2 * (_COUNT_BYTES + 1) + samples * _SAMPLE_BYTES
 
 
-def _little_endian(samples: array[float] | bytes) -> array[float] | bytes:
-    if sys.byteorder == "big" and isinstance(samples, array):
+def _float64(samples: array[float] | bytes) -> tuple[array[float] | bytes, int]:
+    """Samples in little-endian order, and how many they are."""
+    if isinstance(samples, bytes):
+        return samples, len(samples) // 8
+    if sys.byteorder == "big":
         samples = array("d", samples)
         samples.byteswap()
-    return samples
+    return samples, len(samples)
 
 
 class StatisticsDecoder:
@@ -293,13 +301,13 @@ def _sliced(batch: StatisticsBatch) -> SlicedBatch:
                 series.category.encode(),
                 series.graph_type.encode(),
                 {key.encode(): value.encode() for key, value in series.labels.items()},
-                _float64(series.timestamps_ms),
-                _float64(series.values),
+                _packed(series.timestamps_ms),
+                _packed(series.values),
             )
             for series in batch.series
         ],
     )
 
 
-def _float64(numbers: Any) -> bytes:
-    return bytes(_little_endian(array("d", numbers)))
+def _packed(numbers: Sequence[float]) -> bytes:
+    return bytes(_float64(array("d", numbers))[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
@@ -9,9 +10,41 @@ from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topics import CATALOGUE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from parallelm.connections import Settings
+    from parallelm.schemas.topics import Topic
 
 _MAX_REPLICATION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDifference:
+    """One thing in which a topic on the cluster is not as the catalogue wants it."""
+
+    topic: str
+    """Name with prefix."""
+    what: str
+    """``topic``, ``partitions``, ``replication factor`` or the name of a setting."""
+    expected: str
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.found}, expected {self.expected}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTopic:
+    """A topic of the catalogue as it stands on the cluster."""
+
+    topic: Topic
+    name: str
+    """Name with prefix."""
+    partitions: int
+    """0: not there."""
+    records: int
+    """Offsets between the start and the end of the log: an upper bound of the records it holds."""
 
 
 def create_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[str]:
@@ -20,11 +53,11 @@ def create_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[str]:
     Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
     from confluent_kafka import KafkaError, KafkaException
-    from confluent_kafka.cimpl import NewTopic
+    from confluent_kafka.admin import NewTopic
 
-    admin, metadata = _connect(settings, timeout_s)
+    admin, metadata = connect(settings, timeout_s)
     prefix = settings.kafka.topic_prefix
-    replication = min(_MAX_REPLICATION, len(metadata.brokers))
+    replication = _replication_factor(metadata)
     wanted = [
         NewTopic(topic.full_name(prefix), topic.partitions, replication, config=topic.config)
         for topic in CATALOGUE
@@ -44,16 +77,130 @@ def create_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[str]:
     return created
 
 
-def _connect(settings: Settings, timeout_s: float) -> tuple[Any, Any]:
-    """Admin client and the cluster's metadata. The client must outlive the futures it returns."""
+def check_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[TopicDifference]:
+    """What on the cluster is not as the catalogue wants it; empty when all is well.
+
+    Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
+    """
+    admin, metadata = connect(settings, timeout_s)
+    prefix = settings.kafka.topic_prefix
+    present = [topic for topic in CATALOGUE if topic.full_name(prefix) in metadata.topics]
+    configs = _configs(admin, [topic.full_name(prefix) for topic in present], timeout_s)
+    differences: list[TopicDifference] = []
+    for topic in CATALOGUE:
+        name = topic.full_name(prefix)
+        if topic in present:
+            differences += _layout_differences(topic, name, metadata)
+            differences += _config_differences(topic, name, configs[name])
+        else:
+            differences.append(
+                TopicDifference(name, "topic", "present", "missing", "create it with `mcenter topics create`")
+            )
+    return differences
+
+
+def list_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[LiveTopic]:
+    """Every topic of the catalogue with what the cluster holds of it.
+
+    Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
+    """
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import OffsetSpec
+
+    admin, metadata = connect(settings, timeout_s)
+    prefix = settings.kafka.topic_prefix
+    counts = {
+        topic.full_name(prefix): len(metadata.topics[topic.full_name(prefix)].partitions)
+        for topic in CATALOGUE
+        if topic.full_name(prefix) in metadata.topics
+    }
+    partitions = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
+    records = dict.fromkeys(counts, 0)
+    for spec, sign in ((OffsetSpec.latest(), 1), (OffsetSpec.earliest(), -1)):
+        asked = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=timeout_s)
+        for partition, future in asked.items():
+            records[partition.topic] += sign * _result(future, partition.topic, timeout_s).offset
+    return [
+        LiveTopic(topic, name, counts.get(name, 0), records.get(name, 0))
+        for topic in CATALOGUE
+        for name in [topic.full_name(prefix)]
+    ]
+
+
+def connect(settings: Settings, timeout_s: float) -> tuple[Any, Any]:
+    """Admin client and the cluster's metadata; the client must outlive the futures it returns.
+
+    Raises ``ClusterUnavailableError`` when no broker answers in time.
+    """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient(client_config(settings.kafka))
     try:
+        admin = AdminClient(client_config(settings.kafka))
         return admin, admin.list_topics(timeout=timeout_s)
     except KafkaException as error:
         raise ClusterUnavailableError(
             f"no Kafka broker answered at {settings.kafka.bootstrap_servers!r} within {timeout_s:g} s: "
             f"{error.args[0].str()}; start one with `mcenter up`, or set MCENTER_KAFKA_BOOTSTRAP_SERVERS"
         ) from error
+
+
+def _replication_factor(metadata: Any) -> int:
+    return min(_MAX_REPLICATION, len(metadata.brokers))
+
+
+def _layout_differences(topic: Topic, name: str, metadata: Any) -> Iterator[TopicDifference]:
+    partitions = metadata.topics[name].partitions
+    count = len(partitions)
+    if topic.control and count != topic.partitions:
+        yield TopicDifference(
+            name,
+            "partitions",
+            f"exactly {topic.partitions}, as all control topics",
+            str(count),
+            "no partition may be added or removed: make the topic anew and copy its records",
+        )
+    elif count < topic.partitions:
+        yield TopicDifference(
+            name, "partitions", f"at least {topic.partitions}", str(count), "add partitions to it"
+        )
+    wanted = _replication_factor(metadata)
+    replicas = min((len(partition.replicas) for partition in partitions.values()), default=0)
+    if replicas < wanted:
+        yield TopicDifference(
+            name, "replication factor", f"at least {wanted}", str(replicas), "reassign its partitions"
+        )
+
+
+def _config_differences(topic: Topic, name: str, found: dict[str, str]) -> Iterator[TopicDifference]:
+    for setting, expected in topic.config.items():
+        value = found.get(setting, "")
+        if value != expected:
+            yield TopicDifference(
+                name, setting, expected, value or "unset", "set it with `kafka-configs --alter`"
+            )
+
+
+def _configs(admin: Any, names: list[str], timeout_s: float) -> dict[str, dict[str, str]]:
+    from confluent_kafka.admin import ConfigResource, ResourceType
+
+    if not names:
+        return {}
+    asked = admin.describe_configs(
+        [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=timeout_s
+    )
+    return {
+        resource.name: {
+            setting: str(entry.value) for setting, entry in _result(future, resource.name, timeout_s).items()
+        }
+        for resource, future in asked.items()
+    }
+
+
+def _result(future: Any, topic: str, timeout_s: float) -> Any:
+    from confluent_kafka import KafkaException
+
+    try:
+        return future.result(timeout_s)
+    except KafkaException as error:
+        raise TopicsError(f"the cluster told nothing about topic {topic!r}: {error.args[0].str()}") from error

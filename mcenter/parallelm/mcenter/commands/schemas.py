@@ -1,0 +1,127 @@
+"""``mcenter schemas``: list, check, register and serve the packaged schemas."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.service import announce_ready, serve_metrics
+from parallelm.mcenter.tables import as_table
+from parallelm.schemas import packaged
+from parallelm.schemas.compatibility import check_history
+from parallelm.schemas.errors import UnregisteredSchemaError
+from parallelm.schemas.http_registry import HttpRegistry
+from parallelm.schemas.topics import CATALOGUE
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+
+
+@click.group()
+def schemas() -> None:
+    """List, check, register and serve the Avro schemas of the topics."""
+
+
+@schemas.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def list_(*, as_json: bool) -> None:
+    """List every version of every packaged schema, with its id on the wire and its subject."""
+    prefix = load_settings().kafka.topic_prefix
+    rows = [
+        {
+            "id": schema.schema_id,
+            "record": schema.record,
+            "version": schema.version,
+            "subject": f"{prefix}{topic.subject}",
+            "what": json.loads(schema.text)["doc"],
+        }
+        for topic in CATALOGUE
+        for schema in packaged.versions(topic.record.__name__)
+    ]
+    click.echo(json.dumps(rows, indent=2) if as_json else as_table(rows))
+
+
+@schemas.command()
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    """Hold the schemas against all their earlier versions; exit code 1 when one breaks a consumer.
+
+    With MCENTER_SCHEMA_REGISTRY_URL set, against the versions in that registry too, and tell which are not registered.
+    """
+    settings = load_settings()
+    registry = _registry(settings) if settings.schema_registry.url else None
+    findings: list[str] = []
+    for topic in CATALOGUE:
+        name = topic.record.__name__
+        packaged_texts = [schema.text for schema in packaged.versions(name)]
+        findings += map(str, check_history(packaged_texts))
+        if registry is not None:
+            findings += _registry_findings(registry, topic.record, packaged_texts[-1])
+    for finding in findings:
+        click.echo(finding)
+    if findings:
+        ctx.exit(1)
+    against = f" and those in {registry.url}" if registry else ""
+    click.echo(f"{len(CATALOGUE)} schemas are compatible with all their earlier versions{against}")
+
+
+@schemas.command()
+def register() -> None:
+    """Register the schemas in the registry at MCENTER_SCHEMA_REGISTRY_URL; what is there stays as it is."""
+    settings = load_settings()
+    if not settings.schema_registry.url:
+        raise click.UsageError(
+            "set MCENTER_SCHEMA_REGISTRY_URL (or [schema_registry] url) to the registry first"
+        )
+    registry = _registry(settings)
+    for topic in CATALOGUE:
+        schema_id = registry.register(topic.record)
+        click.echo(f"{registry.subject(topic.record)}  id {schema_id}")
+
+
+@schemas.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8081, show_default=True, help="Port to listen on; 0 takes a free one.")
+def serve(host: str, port: int) -> None:
+    """Serve the packaged schemas as a read-only, Confluent-compatible registry, for outside clients."""
+    from parallelm.schemas.registry_server import RegistryServer
+
+    try:
+        server = RegistryServer(host, port, load_settings().kafka.topic_prefix)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}:{port}: {error.strerror}; name another one with --port"
+        ) from error
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    thread = threading.Thread(target=server.serve_forever, name="schema-registry")
+    thread.start()
+    serve_metrics()
+    click.echo(f"serving {len(packaged.by_id())} schemas at http://{host}:{server.server_port}")
+    announce_ready()
+    stop.wait()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _registry(settings: Settings) -> HttpRegistry:
+    return HttpRegistry(settings.schema_registry, settings.kafka.topic_prefix)
+
+
+def _registry_findings(registry: HttpRegistry, record: type, text: str) -> list[str]:
+    findings = [
+        f"{registry.subject(record)}: {found}"
+        for found in check_history([*registry.registered(record), text])
+    ]
+    try:
+        registry.schema_id(record)
+    except UnregisteredSchemaError as error:
+        findings.append(str(error))
+    return findings

@@ -1,0 +1,83 @@
+"""``mcenter topics``: create, list and check the topics on the configured cluster."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.tables import as_table
+from parallelm.schemas import topic_admin
+
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+
+_timeout = click.option(
+    "--timeout", "timeout_s", default=15.0, show_default=True, help="Seconds to wait for the brokers."
+)
+
+
+@click.group()
+def topics() -> None:
+    """Create, list and check the platform's topics."""
+
+
+@topics.command()
+@_timeout
+def create(timeout_s: float) -> None:
+    """Create the topics that are missing, as the catalogue wants them.
+
+    Topics that exist are left as they are; `mcenter topics check` tells how they differ.
+    """
+    created = topic_admin.create_topics(load_settings(), timeout_s=timeout_s)
+    for name in created:
+        click.echo(f"created {name}")
+    if not created:
+        click.echo("all topics are there")
+
+
+@topics.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@_timeout
+def list_(timeout_s: float, *, as_json: bool) -> None:
+    """List the topics: what travels on each, how it is kept, and what the cluster holds."""
+    rows = [
+        {
+            "topic": live.name,
+            "record": live.topic.record.__name__,
+            "key": live.topic.key,
+            "partitions": live.partitions,
+            "retention": _retention(live.topic.retention_ms),
+            "cleanup": "compact" if live.topic.compacted else "delete",
+            "records": live.records,
+        }
+        for live in topic_admin.list_topics(load_settings(), timeout_s=timeout_s)
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo(as_table(rows))
+    if any(not row["partitions"] for row in rows):
+        click.echo("topics with 0 partitions are missing: run `mcenter topics create`", err=True)
+
+
+@topics.command()
+@_timeout
+@click.pass_context
+def check(ctx: click.Context, timeout_s: float) -> None:
+    """Tell in what the cluster's topics differ from the catalogue; exit code 1 when they do."""
+    differences = topic_admin.check_topics(load_settings(), timeout_s=timeout_s)
+    for difference in differences:
+        click.echo(str(difference))
+    if differences:
+        ctx.exit(1)
+    click.echo("all topics are as the catalogue wants them")
+
+
+def _retention(retention_ms: int) -> str:
+    if retention_ms < 0:
+        return "for ever"
+    if retention_ms % _DAY_MS:
+        return f"{retention_ms / _HOUR_MS:g} h"
+    return f"{retention_ms // _DAY_MS} d"

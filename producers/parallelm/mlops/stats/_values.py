@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeGuard
 
@@ -13,6 +13,7 @@ from parallelm.mlops.mlops_exception import MLOpsException
 LARGEST_EXACT_INTEGER: Final = 2**53
 _REAL_KINDS: Final = "biuf"
 _warned_inexact = False
+_log = logging.getLogger(__name__)
 
 
 class _NumpyScalar(Protocol):
@@ -56,7 +57,7 @@ def _check_size(value: int, what: str) -> None:
         ) from None
     if not exact and not _warned_inexact:
         _warned_inexact = True
-        warnings.warn(f"{what} is beyond 2**53 and is kept as the nearest float64", stacklevel=3)
+        _log.warning("%s is beyond 2**53 and is kept as the nearest float64; this is said once", what)
 
 
 def items(values: object, what: str) -> list[Any]:

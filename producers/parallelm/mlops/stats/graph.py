@@ -1,0 +1,169 @@
+"""Graphs of y over x: all series on one x (``Graph``), or each series with its own (``MultiGraph``)."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._statistic import Statistic, json_report
+from parallelm.mlops.stats._values import items, number, numbers, shown, string
+from parallelm.mlops.stats_category import StatGraphType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.mlops._reports import StructuredReport
+
+
+class _Axes(Statistic):
+    """Titles, type of the x axis and annotations, which both graphs have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._x_title = "X - Title"
+        self._y_title = "Y - Title"
+        self._categorical = False
+        self._annotations: dict[str, list[dict[str, Any]]] = {"x": [], "y": []}
+
+    def x_title(self, title: str) -> Self:
+        """Set the title of the x axis."""
+        self._x_title = string(title, "the title of the x axis")
+        return self
+
+    def y_title(self, title: str) -> Self:
+        """Set the title of the y axis."""
+        self._y_title = string(title, "the title of the y axis")
+        return self
+
+    def set_categorical(self) -> Self:
+        """Take x as names."""
+        self._categorical = True
+        return self
+
+    def set_continuous(self) -> Self:
+        """Take x as numbers; so it is unless told otherwise."""
+        self._categorical = False
+        return self
+
+    def annotate(self, label: str, x: float | str | None = None, y: float | None = None) -> Self:
+        """Mark one place on the x axis or one on the y axis, not both."""
+        if (x is None) == (y is None):
+            raise MLOpsException("an annotation marks either an x or a y")
+        axis, value = ("y", y) if x is None else ("x", x)
+        mark = {
+            "label": string(label, "the label of an annotation"),
+            "value": _coordinate(value, "an annotation"),
+        }
+        self._annotations[axis].append(mark)
+        return self
+
+    def _drawn(self, x_series: list[Any], y_series: list[dict[str, Any]]) -> StructuredReport:
+        graph = {
+            "x_title": self._x_title,
+            "y_title": self._y_title,
+            "x_axis_type": "Categorical" if self._categorical else "Continuous",
+            "x_axis_tick_postfix": "",
+            "x_series": x_series,
+            "y_series": y_series,
+            "x_annotation": self._annotations["x"],
+            "y_annotation": self._annotations["y"],
+        }
+        # Programs parse this form, which repr() of an OrderedDict no longer has from Python 3.12 on.
+        text = f"OrderedDict({list(graph.items())!r})"
+        return json_report(self._name, StatGraphType.GENERAL_GRAPH, graph, text)
+
+
+class Graph(_Axes):
+    """One x series and any number of y series of the same length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._x: list[Any] | None = None
+        self._y: list[dict[str, Any]] = []
+
+    def set_x_series(self, data: Sequence[float | str]) -> Self:
+        """Set the places on the x axis, once."""
+        if self._x is not None:
+            raise MLOpsException(f"graph {self._name!r} has its x series already; MultiGraph takes several")
+        self._x = [
+            _coordinate(value, "each element of the x series") for value in items(data, "the x series")
+        ]
+        return self
+
+    def add_y_series(self, label: str, data: Sequence[float]) -> Self:
+        """Add one line with its name."""
+        self._y.append(
+            {"label": string(label, "the label of a y series"), "data": numbers(data, "a y series")}
+        )
+        return self
+
+    def report(self) -> StructuredReport:
+        """The graph as JSON."""
+        if not self._x:
+            raise MLOpsException(f"graph {self._name!r} has no x series")
+        if not self._y:
+            raise MLOpsException(f"graph {self._name!r} has no y series")
+        for series in self._y:
+            if len(series["data"]) != len(self._x):
+                raise MLOpsException(
+                    f"y series {series['label']!r} of graph {self._name!r} has {len(series['data'])} points, "
+                    f"x has {len(self._x)}"
+                )
+        return self._drawn(self._x, self._y)
+
+
+class MultiGraph(_Axes):
+    """Series with x of their own, drawn over the sorted union of all x; where a series has no point it is null.
+
+    Infinities become the largest finite numbers, so that an open histogram bin can be drawn.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._series: list[tuple[str, list[Any], list[int | float]]] = []
+
+    def add_series(self, x: Sequence[float | str], y: Sequence[float], label: str) -> Self:
+        """Add one line; of points with the same x the last one counts."""
+        places = [_coordinate(value, "each element of x") for value in items(x, "x")]
+        heights = [_drawable(height) for height in numbers(y, "y")]
+        if len(places) != len(heights):
+            raise MLOpsException(f"series {label!r} has {len(places)} x for {len(heights)} y")
+        self._series.append((string(label, "the label of a series"), places, heights))
+        return self
+
+    def report(self) -> StructuredReport:
+        """The graph as JSON."""
+        if not self._series:
+            raise MLOpsException(f"graph {self._name!r} has no series")
+        place = self._name_of_place if self._categorical else self._number_of_place
+        lines = [
+            (label, dict(zip(map(place, places), heights, strict=True)))
+            for label, places, heights in self._series
+        ]
+        union = sorted({x for _, points in lines for x in points})
+        if not union:
+            raise MLOpsException(f"graph {self._name!r} has no points")
+        y_series = [{"label": label, "data": [points.get(x) for x in union]} for label, points in lines]
+        return self._drawn(union, y_series)
+
+    @staticmethod
+    def _name_of_place(x: object) -> str:
+        return shown(x, "x")
+
+    def _number_of_place(self, x: object) -> int | float:
+        place = _drawable(number(x, f"each x of graph {self._name!r}, which is continuous,"))
+        if math.isnan(place):
+            raise MLOpsException(f"graph {self._name!r} has an x that is NaN: it has no place on the axis")
+        return place
+
+
+def _coordinate(value: object, what: str) -> int | float | str:
+    return string(value, what) if isinstance(value, str) else number(value, what)
+
+
+def _drawable(value: int | float) -> int | float:  # noqa: PYI041 - an int stays an int
+    return (
+        math.copysign(sys.float_info.max, value) if isinstance(value, float) and math.isinf(value) else value
+    )

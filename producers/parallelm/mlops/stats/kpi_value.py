@@ -1,0 +1,43 @@
+"""A business KPI of some moment, often long past."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from parallelm.mlops._event_time import parse_time_ns
+from parallelm.mlops._reports import NumericReport
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._statistic import Statistic
+from parallelm.mlops.stats._values import number
+from parallelm.mlops.stats_category import StatGraphType
+
+
+class KpiValue(Statistic):
+    """One value of a KPI. ``timestamp`` is a datetime, a text in ISO 8601, or a number of ``units`` since the epoch.
+
+    ``timestamp_ns`` is that time in nanoseconds, None when none was given.
+    """
+
+    TIME_SEC: Final = "second"
+    TIME_MSEC: Final = "millisecond"
+    TIME_NSEC: Final = "nanosecond"
+
+    def __init__(self, name: str, value: float, timestamp: Any = None, units: str | None = None) -> None:
+        super().__init__()
+        self.name(name)
+        self._value = number(value, f"the value of KPI {name!r}")
+        if units is not None and units not in (self.TIME_SEC, self.TIME_MSEC, self.TIME_NSEC):
+            raise MLOpsException(
+                f"unknown time units {units!r}: use KpiValue.TIME_SEC, TIME_MSEC or TIME_NSEC"
+            )
+        self.timestamp_ns = None if timestamp is None else parse_time_ns(timestamp, units)
+
+    def report(self) -> NumericReport:
+        """The value as one sample."""
+        return NumericReport(
+            name=self._name,
+            graph_type=str(StatGraphType.LINEGRAPH),
+            category="TIME_SERIES",
+            samples=(("", float(self._value)),),
+            text=repr({self._name: self._value}),
+        )

@@ -1,0 +1,59 @@
+"""Output of mode rest_accumulator: the newest value of each statistic, for a REST server to hand out."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from parallelm.mlops._output import Output
+
+if TYPE_CHECKING:
+    from parallelm.mlops._output import EventReport, KpiReport
+    from parallelm.mlops._published import PublishedModel
+    from parallelm.mlops._reports import NumericReport, StructuredReport
+    from parallelm.mlops._samples import SeriesKey
+
+
+class AccumulatorOutput(Output):
+    """Keeps numbers as numbers, multi-line graphs as ``{line: value}``, structured statistics as their JSON."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: dict[str, Any] = {}
+
+    def stats_map(self) -> dict[str, Any]:
+        """A copy of the newest value of each statistic, by name."""
+        with self._lock:
+            return dict(self._newest)
+
+    def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:  # noqa: ARG002 - the newest counts
+        """Keep the number."""
+        self._keep(series[0], value)
+
+    def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - as sample
+        """Keep the number, or the lines."""
+        lines = dict(report.samples)
+        self._keep(report.name, lines[""] if set(lines) == {""} else lines)
+
+    def structured(self, report: StructuredReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - as sample
+        """Keep the payload, as JSON where it is."""
+        is_json = report.content_type == "application/json"
+        self._keep(report.name, json.loads(report.payload) if is_json else report.payload)
+
+    def event(self, event: EventReport) -> None:
+        """Events are no statistics."""
+
+    def kpi(self, point: KpiReport) -> None:
+        """Keep the number."""
+        self._keep(point.name, point.value)
+
+    def model(self, model: PublishedModel) -> None:
+        """Models are no statistics."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _keep(self, name: str, value: Any) -> None:
+        with self._lock:
+            self._newest[name] = value

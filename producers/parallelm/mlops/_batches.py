@@ -1,0 +1,94 @@
+"""Samples as they were queued to encoded ``StatisticsBatch`` records below the broker's size limit."""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from parallelm.mlops import _dropped
+from parallelm.mlops._samples import plain_series
+from parallelm.schemas.slicing import StatisticsEncoder, series_header, series_size_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from parallelm.mlops._dropped import DropCounter
+    from parallelm.mlops._samples import Sample, SampleQueue, SeriesKey
+    from parallelm.schemas.records import Origin
+    from parallelm.schemas.registry import Registry
+
+MAX_RECORD_BYTES = 950_000
+"""Below the broker's limit of 1 MB for a record with its key and framing."""
+
+SAMPLES_A_DRAIN = 25_000
+"""16 bytes each: a drain of one series fits one record."""
+
+_MAX_HEADERS = 10_000
+
+
+class EncodedBatch(NamedTuple):
+    """One record and how many samples it holds."""
+
+    value: bytes
+    samples: int
+
+
+def drain(queue: SampleQueue) -> list[Sample]:
+    """Take the oldest samples off the queue, one drain's worth at most."""
+    take = queue.popleft
+    return [take() for _ in range(min(len(queue), SAMPLES_A_DRAIN))]
+
+
+class BatchEncoder:
+    """Groups samples by series and encodes them. For the sender thread only."""
+
+    def __init__(self, registry: Registry, origin: Origin, producer_id: str, dropped: DropCounter) -> None:
+        self._encoder = StatisticsEncoder(registry, origin, producer_id)
+        self._headers: dict[str | SeriesKey, bytes] = {}
+        self._dropped = dropped
+
+    def encode(self, samples: list[Sample], take_seq: Callable[[], int]) -> Iterator[EncodedBatch]:
+        """Records that hold ``samples``, in order within each series."""
+        groups: dict[str | SeriesKey, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            groups[sample[0]].append(sample)
+        encoder, held = self._encoder, 0
+        for series, group in groups.items():
+            header = self._header(series)
+            size = series_size_bytes(header, len(group))
+            if encoder.series_count and encoder.size_bytes + size > MAX_RECORD_BYTES:
+                yield EncodedBatch(encoder.take(take_seq()), held)
+                held = 0
+            if encoder.size_bytes + size > MAX_RECORD_BYTES:
+                self._dropped.add(
+                    _dropped.TOO_LARGE, len(group), f"a series' name and labels take {len(header)} bytes"
+                )
+                continue
+            _, values, times = zip(*group, strict=True)
+            encoder.add(
+                header, array("d", [(time * 1000.0 + 0.5) // 1.0 for time in times]), array("d", values)
+            )
+            held += len(group)
+        if encoder.series_count:
+            yield EncodedBatch(encoder.take(take_seq()), held)
+
+    def _header(self, series: str | SeriesKey) -> bytes:
+        header = self._headers.get(series)
+        if header is None:
+            if len(self._headers) >= _MAX_HEADERS:
+                self._headers.clear()
+            header = self._headers[series] = _encoded_header(series)
+        return header
+
+
+def _encoded_header(series: str | SeriesKey) -> bytes:
+    name, model_id, category, graph_type, labels = plain_series(series) if isinstance(series, str) else series
+    return series_header(
+        _text(name), model_id, category, graph_type, {_text(key): _text(value) for key, value in labels}
+    )
+
+
+def _text(text: str) -> str:
+    """``text`` with lone surrogates, which no encoding can carry, shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

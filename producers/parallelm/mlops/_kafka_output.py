@@ -1,0 +1,191 @@
+"""Output to the platform: the caller's side. Everything that touches the network happens in the sender thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from parallelm.mlops import _dropped
+from parallelm.mlops._dropped import DropCounter
+from parallelm.mlops._output import Output
+from parallelm.mlops._sender import RecordInWaiting, Sender
+from parallelm.schemas import records, topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.connections import Settings
+    from parallelm.mlops._environment import ComponentEnvironment
+    from parallelm.mlops._output import EventReport, KpiReport
+    from parallelm.mlops._published import PublishedModel
+    from parallelm.mlops._reports import NumericReport, StructuredReport
+    from parallelm.mlops._samples import SampleQueue, SeriesKey
+
+_MAX_RECORDS = 10_000
+"""Records other than samples that may wait."""
+
+_forkable: weakref.WeakSet[KafkaOutput] = weakref.WeakSet()
+
+
+class KafkaOutput(Output):
+    """Queues reports for the sender thread of this process, which starts with the first report."""
+
+    def __init__(self, settings: Settings, environment: ComponentEnvironment, queue: SampleQueue) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._queue = queue
+        self._closed = False
+        self._start_afresh()
+        _forkable.add(self)
+
+    def _start_afresh(self) -> None:
+        """A process of its own: nothing is sent here that another process has queued."""
+        self._lock = threading.Lock()
+        self._queue.clear()
+        self._queue.room = 0
+        self._records: deque[RecordInWaiting | records.KpiPoint] = deque()
+        self._dropped = DropCounter()
+        self._sender: Sender | None = None
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's producer and its unsent reports to the parent."""
+        if self._sender is not None:
+            self._sender.leak_producer()
+        self._start_afresh()
+
+    def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
+        """Queue one number."""
+        self._append(series, float(value), time_ns / 1e9)
+
+    def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
+        """Queue numbers of one moment: one series a line, told apart by label ``line``."""
+        for line, value in report.samples:
+            labels = (("line", line),) if line else ()
+            series = (report.name, model_id, report.category, report.graph_type, labels)
+            self._append(series, float(value), time_ns / 1e9)
+
+    def structured(self, report: StructuredReport, model_id: str, time_ns: int) -> None:
+        """Queue one structured statistic."""
+        self._record(
+            topics.STRUCTURED_STATISTICS,
+            lambda origin, producer_id, seq: records.StructuredStatistic(
+                origin=origin,
+                producer_id=producer_id,
+                seq=seq,
+                event_time_ms=time_ns // 1_000_000,
+                name=report.name,
+                model_id=model_id,
+                graph_type=report.graph_type,
+                mode=report.mode,
+                labels={},
+                content_type=report.content_type,
+                data=report.payload,
+                histograms=report.histograms,
+            ),
+        )
+
+    def event(self, event: EventReport) -> None:
+        """Queue one event."""
+        self._record(
+            topics.EVENTS,
+            lambda origin, producer_id, seq: records.Event(
+                origin=origin,
+                producer_id=producer_id,
+                seq=seq,
+                event_time_ms=event.time_ns // 1_000_000,
+                event_id=f"{producer_id}-{seq}",
+                type=event.type_name,
+                title=event.title,
+                description=event.description,
+                is_alert=event.is_alert,
+                model_id=event.model_id,
+                labels=event.labels,
+                content_type=event.content_type,
+                data=event.payload,
+            ),
+        )
+
+    def kpi(self, point: KpiReport) -> None:
+        """Queue one point."""
+        self._enqueue(
+            records.KpiPoint(
+                name=point.name,
+                labels=point.labels,
+                timestamp_ms=point.time_ns // 1_000_000,
+                value=point.value,
+                model_id=point.model_id,
+            )
+        )
+
+    def model(self, model: PublishedModel) -> None:
+        """Upload, then announce."""
+        raise NotImplementedError
+
+    def dropped(self) -> dict[str, int]:
+        """What this process has dropped so far, by reason."""
+        return self._dropped.total()
+
+    def close(self) -> None:
+        """Send what is there; at most the close time-out when the broker is away."""
+        with self._lock:
+            self._closed = True
+            sender = self._sender
+        if sender is not None:
+            sender.close()
+
+    def _append(self, series: SeriesKey | str, value: float, time_s: float) -> None:
+        if self._ensure_sender() and len(self._queue) < self._queue.room:
+            self._queue.append((series, value, time_s))
+        else:
+            self._dropped.add(_dropped.QUEUE_FULL, 1)
+
+    def _record(self, topic: topics.Topic, make: Callable[[records.Origin, str, int], Any]) -> None:
+        self._enqueue(RecordInWaiting(topic, make))
+
+    def _enqueue(self, waiting: RecordInWaiting | records.KpiPoint) -> None:
+        if self._ensure_sender() and len(self._records) < _MAX_RECORDS:
+            self._records.append(waiting)
+        else:
+            self._dropped.add(_dropped.QUEUE_FULL, 1)
+
+    def _ensure_sender(self) -> bool:
+        """Start this process's sender thread; False when none can be had any more."""
+        if self._sender is not None:
+            return True
+        with self._lock:
+            if self._sender is None and not self._closed:
+                sender = Sender(self._settings, self._environment, self._queue, self._records, self._dropped)
+                try:
+                    sender.start()
+                except RuntimeError:  # the interpreter is shutting down
+                    return False
+                self._sender = sender
+                self._queue.room = self._settings.component.queue_max_samples
+                _close_at_exit_of_a_child(self)
+        return self._sender is not None
+
+
+def _close_at_exit_of_a_child(output: KafkaOutput) -> None:
+    """Children of multiprocessing end without ``atexit``: they run its finalizers instead."""
+    import sys
+
+    if "multiprocessing.process" not in sys.modules:
+        return
+    from multiprocessing.process import parent_process
+
+    if parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, output.close, exitpriority=0)
+
+
+def _after_fork_in_child() -> None:
+    for output in list(_forkable):
+        output.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,34 @@
+"""The queue between callers and the sender thread: what the hot path appends to.
+
+It is the only thing that ``set_stat`` touches, and one object for the life of the process: handles of series keep it
+over ``done()``, ``init()`` and ``fork``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+SeriesKey = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+"""(name, model id, category, graph type, labels) of a series."""
+
+Sample = tuple["str | SeriesKey", float, float]
+"""(series, value, event time in epoch seconds). A bare name is a time series without labels, drawn as a line."""
+
+
+class SampleQueue(deque[Sample]):
+    """Samples on their way. Appending is thread-safe and takes no lock."""
+
+    __slots__ = ("clock", "room")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = 0
+        """How many samples may wait. 0 sends every report the long way round: not initialised, stand-alone, forked."""
+        self.clock = time.time
+        """Gives the event time of a sample. Replaced by the first ``event_time`` block, so that others do not pay."""
+
+
+def plain_series(name: str) -> SeriesKey:
+    """Key of a bare name."""
+    return (name, "", "TIME_SERIES", "LINEGRAPH", ())

@@ -1,0 +1,297 @@
+"""The sender thread: one daemon in each process that reports, between the queues and librdkafka.
+
+It never holds up the host program: callers only append. When the broker is away librdkafka's own queue fills first
+(``queue_max_kbytes``), then ours (``queue_max_samples``); what comes after is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from parallelm.connections.kafka import client_config
+from parallelm.mlops import _dropped
+from parallelm.mlops._batches import MAX_RECORD_BYTES, BatchEncoder, drain
+from parallelm.schemas import records, topics
+from parallelm.schemas.registry import make_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.connections import Settings
+    from parallelm.mlops._dropped import DropCounter
+    from parallelm.mlops._environment import ComponentEnvironment
+    from parallelm.mlops._samples import SampleQueue
+    from parallelm.schemas.codec import Codec
+
+_log = logging.getLogger("parallelm.mlops")
+
+_POINTS_A_RECORD = 1_000
+_RECORDS_A_ROUND = 100
+_DROP_REPORT_INTERVAL_S = 1.0
+_POLL_S = 0.05
+
+
+class RecordInWaiting(NamedTuple):
+    """A record that gets its number when it is sent."""
+
+    topic: topics.Topic
+    make: Callable[[records.Origin, str, int], Any]
+    delivered: Callable[[], None] | None = None
+    """Called in the sender thread when a broker has the record."""
+
+
+class _Encoded(NamedTuple):
+    """A record that librdkafka has not taken yet."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    reports: int
+    """How many samples, points or records of a caller it holds."""
+    delivered: Callable[[], None] | None = None
+
+
+class Sender(threading.Thread):
+    """Drains the queues every flush interval."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: ComponentEnvironment,
+        queue: SampleQueue,
+        waiting: deque[RecordInWaiting | records.KpiPoint],
+        dropped: DropCounter,
+    ) -> None:
+        super().__init__(name="mlops-sender", daemon=True)
+        self._settings = settings
+        self._queue = queue
+        self._waiting = waiting
+        self._dropped = dropped
+        self._origin = records.Origin(
+            mlapp_id=environment.mlapp_id,
+            node_id=environment.node_id,
+            pipeline_instance_id=environment.pipeline_instance_id,
+            agent_id=environment.agent_id,
+        )
+        self._origin_key = topics.origin_key(self._origin)
+        self._mlapp_key = environment.mlapp_id.encode()
+        self._statistics = topics.STATISTICS.full_name(settings.kafka.topic_prefix)
+        self.producer_id = uuid.uuid4().hex
+        self._seq = 0
+        self._backlog: deque[_Encoded] = deque()
+        self._unconfirmed = 0
+        self._progress = time.monotonic()
+        self._last_drop_report = 0.0
+        self._last_error_log = -_dropped.LOG_INTERVAL_S
+        self._stopping = threading.Event()
+        self._abandoned = threading.Event()
+        self._ended = threading.Event()
+        self._producer: Any = None
+        self._batches: BatchEncoder | None = None
+        self._codec: Codec | None = None
+
+    def close(self) -> None:
+        """Send what is there and end; gives up when no delivery succeeded for the close time-out."""
+        component = self._settings.component
+        self._progress = time.monotonic()
+        last = self._progress + max(component.upload_timeout_s, component.close_timeout_s)
+        self._stopping.set()
+        while time.monotonic() < min(last, self._progress + component.close_timeout_s):
+            if self._ended.wait(_POLL_S):
+                return
+        self._abandoned.set()
+        left = len(self._queue) + len(self._waiting) + sum(record.reports for record in self._backlog)
+        self._dropped.add(_dropped.CLOSED, left + self._unconfirmed, "no broker took them in time")
+
+    def leak_producer(self) -> None:
+        """Keep the parent's producer alive for ever in a forked child: freeing it there waits for threads that are not."""
+        if self._producer is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
+
+    # ---- the thread ---------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Send until told to stop, then what is left."""
+        interval_s = self._settings.component.flush_interval_ms / 1000
+        while not self._stopping.wait(interval_s):
+            self._step_safely()
+        while not (self._all_delivered() or self._abandoned.is_set()):
+            self._step_safely()
+            if self._producer is not None:
+                self._producer.flush(_POLL_S)
+        self._ended.set()
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+
+    def _step_safely(self) -> None:
+        try:
+            self._step()
+        except Exception:  # noqa: BLE001 - the host program must not notice; the next step tries again
+            now = time.monotonic()
+            if now - self._last_error_log >= _dropped.LOG_INTERVAL_S:
+                self._last_error_log = now
+                _log.exception("reports cannot be sent now; they wait, and sending is tried again")
+            self._abandoned.wait(_POLL_S if self._stopping.is_set() else 1.0)
+
+    def _step(self) -> None:
+        if self._producer is None:
+            self._producer = self._make_producer()
+        self._producer.poll(0)
+        self._report_drops()
+        while self._send_backlog() and self._encode_some():
+            pass
+
+    def _encode_some(self) -> bool:
+        """Move one drain of samples and all other records to the backlog; False when there was nothing."""
+        before = len(self._backlog)
+        if self._queue:
+            batches = self._batch_encoder()
+            for value, count in batches.encode(drain(self._queue), self._take_seq):
+                self._backlog.append(_Encoded(self._statistics, self._origin_key, value, count))
+        for _ in range(_RECORDS_A_ROUND):
+            if not self._waiting:
+                break
+            self._encode_first()
+        return len(self._backlog) > before
+
+    def _encode_first(self) -> None:
+        """Encode the record that waits longest; points of KPIs that stand together become one record.
+
+        What waits is taken off only when it is encoded, so that an error that passes (no registry) loses nothing.
+        """
+        first = self._waiting[0]
+        if isinstance(first, RecordInWaiting):
+            self._encode(first, 1)
+            self._waiting.popleft()
+            return
+        together = itertools.takewhile(
+            lambda one: isinstance(one, records.KpiPoint),
+            itertools.islice(list(self._waiting), _POINTS_A_RECORD),
+        )
+        points = cast("list[records.KpiPoint]", list(together))
+        self._encode(RecordInWaiting(topics.KPIS, _kpi_batch(points)), len(points))
+        for _ in points:
+            self._waiting.popleft()
+
+    def _take_seq(self) -> int:
+        self._seq += 1
+        return self._seq - 1
+
+    def _encode(self, waiting: RecordInWaiting, count: int) -> None:
+        from parallelm.schemas.errors import EncodeError
+
+        topic, make, delivered = waiting
+        try:
+            value = self._record_codec().encode(make(self._origin, self.producer_id, self._seq))
+        except EncodeError as error:
+            self._dropped.add(_dropped.NOT_ENCODED, count, str(error))
+            return
+        if len(value) > MAX_RECORD_BYTES:
+            self._dropped.add(_dropped.TOO_LARGE, count, f"{len(value)} bytes for topic {topic.name}")
+            return
+        self._seq += 1
+        key = self._mlapp_key if topic.control else self._origin_key
+        self._backlog.append(
+            _Encoded(topic.full_name(self._settings.kafka.topic_prefix), key, value, count, delivered)
+        )
+
+    def _send_backlog(self) -> bool:
+        """Hand the backlog to librdkafka; False when its queue is full."""
+        from confluent_kafka import KafkaException
+
+        backlog, produce = self._backlog, self._producer.produce
+        while backlog:
+            record = backlog[0]
+            try:
+                produce(record.topic, record.value, record.key, on_delivery=self._on_delivery(record))
+            except BufferError:
+                return False
+            except KafkaException as error:  # this record will never go
+                self._dropped.add(_dropped.NOT_DELIVERED, record.reports, str(error))
+            else:
+                self._unconfirmed += record.reports
+            backlog.popleft()
+            self._producer.poll(0)
+        return True
+
+    def _on_delivery(self, record: _Encoded) -> Callable[[Any, Any], None]:
+        count, delivered = record.reports, record.delivered
+
+        def report(error: Any, _message: Any) -> None:
+            self._unconfirmed -= count
+            if error is not None:
+                self._dropped.add(_dropped.NOT_DELIVERED, count, error.str())
+                return
+            self._progress = time.monotonic()
+            if delivered is not None:
+                delivered()
+
+        return report
+
+    def _report_drops(self) -> None:
+        """Tell the platform what was dropped, once there is room again."""
+        now = time.monotonic()
+        if self._backlog or now - self._last_drop_report < _DROP_REPORT_INTERVAL_S:
+            return
+        self._last_drop_report = now
+        for reason, count in self._dropped.take_unreported().items():
+            labels = (("reason", reason),)
+            self._queue.append(
+                ((_dropped.METRIC, "", "TIME_SERIES", "LINEGRAPH", labels), float(count), time.time())
+            )
+
+    def _all_delivered(self) -> bool:
+        return not (self._queue or self._waiting or self._backlog or self._unconfirmed)
+
+    # ---- what it is made of -------------------------------------------------------------------------------------
+
+    def _make_producer(self) -> Any:
+        from confluent_kafka import Producer
+
+        component = self._settings.component
+        config = client_config(
+            self._settings.kafka,
+            enable_idempotence=True,
+            compression_type="lz4",
+            linger_ms=component.linger_ms,
+            partitioner="murmur2_random",  # as Faust and the Java client hash keys
+            queue_buffering_max_kbytes=component.queue_max_kbytes,
+            message_timeout_ms=0,  # nothing expires while the queue holds
+            reconnect_backoff_max_ms=2_000,
+        )
+        # What matters of librdkafka's own log comes to error_cb too.
+        return Producer(config | {"error_cb": self._on_error, "log_level": 2})
+
+    def _on_error(self, error: Any) -> None:
+        now = time.monotonic()
+        if now - self._last_error_log >= _dropped.LOG_INTERVAL_S:
+            self._last_error_log = now
+            _log.warning("Kafka at %s: %s; reports wait", self._settings.kafka.bootstrap_servers, error.str())
+
+    def _batch_encoder(self) -> BatchEncoder:
+        if self._batches is None:
+            registry = make_registry(self._settings.schema_registry, self._settings.kafka.topic_prefix)
+            self._batches = BatchEncoder(registry, self._origin, self.producer_id, self._dropped)
+        return self._batches
+
+    def _record_codec(self) -> Codec:
+        if self._codec is None:
+            from parallelm.schemas.codec import Codec
+
+            registry = make_registry(self._settings.schema_registry, self._settings.kafka.topic_prefix)
+            self._codec = Codec(registry)
+        return self._codec
+
+
+def _kpi_batch(points: list[records.KpiPoint]) -> Callable[[records.Origin, str, int], records.KpiBatch]:
+    return lambda origin, producer_id, seq: records.KpiBatch(
+        origin=origin, producer_id=producer_id, seq=seq, source="set_kpi", points=points
+    )

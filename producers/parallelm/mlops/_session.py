@@ -1,0 +1,170 @@
+"""Life cycle of the library: what is open, who this component is, and what time its reports carry."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from parallelm.mlops._environment import ComponentEnvironment, read_environment
+from parallelm.mlops._event_time import event_time_block, now_ns, now_s, parse_time_ns, set_process_event_time
+from parallelm.mlops._samples import SampleQueue
+from parallelm.mlops._standalone import StandAloneOutput
+from parallelm.mlops.constants import Versions
+from parallelm.mlops.mlops_exception import MLOpsException, SuppressException
+from parallelm.mlops.mlops_mode import MLOpsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from parallelm.connections import Settings
+    from parallelm.mlops._output import Output
+
+_log = logging.getLogger("parallelm.mlops")
+
+
+class Session:
+    """State that every call shares. Thread-safe: only ``init`` and ``done`` change it, under a lock."""
+
+    def __init__(self) -> None:
+        self._queue = SampleQueue()
+        self._lock = threading.RLock()
+        self._output: Output | None = None
+        self._mode = MLOpsMode.STAND_ALONE
+        self._environment = ComponentEnvironment("", "", "", "", "")
+        self._settings: Settings | None = None
+        self._done_called = False
+        self._test_mode = False
+
+    # ---- life cycle ---------------------------------------------------------------------------------------------
+
+    def init(
+        self,
+        ctx: Any = None,  # noqa: ARG002 - a Spark context, which older components pass; reports do not need it
+        connect_mlops: bool = False,
+        version: str | None = None,
+        mlops_mode: MLOpsMode | str | None = None,
+    ) -> None:
+        """Open the library: in ``mlops_mode``, else the mode that PM_MLOPS_MODE names, else stand-alone.
+
+        Touches no network. A second call warns and returns. Raises ``MLOpsException`` for versions that are not
+        supported, unknown modes and settings that cannot be read.
+        """
+        with self._lock:
+            if self._output is not None:
+                _log.warning("init() was called again without done() between; the second call does nothing")
+                return
+            Versions.check(version)
+            mode = _mode(mlops_mode)
+            if mode is MLOpsMode.STAND_ALONE and connect_mlops:
+                raise MLOpsException("connect_mlops=True needs a mode that connects; stand-alone does not")
+            self._use_event_time(os.environ.get("MCENTER_EVENT_TIME"))
+            self._environment = read_environment()
+            self._open(mode)
+            self._mode = mode
+            self._done_called = False
+            self._opened()
+        atexit.unregister(self._at_exit)
+        atexit.register(self._at_exit)
+
+    def done(self) -> None:
+        """Send everything that is waiting and close; raises ``MLOpsException`` when the library is not open.
+
+        Takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s) at most when the broker is away.
+        """
+        with self._lock:
+            output = self._opened_output()
+            self._queue.room = 0
+            self._output = None
+            self._done_called = True
+            try:
+                self._closing()
+            finally:
+                output.close()
+
+    @property
+    def init_called(self) -> bool:
+        """True while the library is open."""
+        return self._output is not None
+
+    @property
+    def done_called(self) -> bool:
+        """True after ``done()``, until the next ``init()``."""
+        return self._done_called
+
+    def _at_exit(self) -> None:
+        if self._output is not None:
+            self.done()
+
+    def _open(self, mode: MLOpsMode) -> None:
+        """Make the output of a mode."""
+        if mode is MLOpsMode.STAND_ALONE:
+            agent = os.environ.get("AGENT_PUBLIC_ADDRESS") or "localhost"
+            self._output = StandAloneOutput(os.environ.get("PM_MLOPS_FILE", ""), agent)
+        elif mode is MLOpsMode.REST_ACCUMULATOR:
+            from parallelm.mlops._accumulator import AccumulatorOutput
+
+            self._output = AccumulatorOutput()
+        else:
+            from parallelm.mlops._kafka_output import KafkaOutput
+
+            self._settings = read_settings()
+            self._output = KafkaOutput(self._settings, self._environment, self._queue)
+
+    def _opened(self) -> None:
+        """Called at the end of ``init()``, for the parts of the facade."""
+
+    def _closing(self) -> None:
+        """Called at the start of ``done()``, for the parts of the facade."""
+
+    def _opened_output(self) -> Output:
+        output = self._output
+        if output is None:
+            raise MLOpsException("Must call init() before using mlops library")
+        return output
+
+    def suppress_connection_errors(self, suppress: bool) -> None:
+        """When on, calls that could not reach the platform log a warning in place of raising."""
+        SuppressException.set_suppress(suppress)
+
+    # ---- event time ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def event_time(self, ts: datetime | str | float, units: str | None = None) -> Iterator[None]:
+        """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
+
+        For replays, back-fills and batch scoring of the past. Holds for this thread or task only. ``ts`` is a datetime,
+        a text in ISO 8601 (both UTC unless they name a zone), or a number of ``units`` since the epoch.
+        """
+        given = parse_time_ns(ts, units, default_units=None)
+        self._queue.clock = now_s
+        with event_time_block(given):
+            yield
+
+    def _use_event_time(self, text: str | None) -> None:
+        set_process_event_time(parse_time_ns(text, default_units=None) if text else None)
+        if text:
+            self._queue.clock = now_s
+
+    def _time_ns(self, timestamp: Any = None, units: str | None = None) -> int:
+        return now_ns() if timestamp is None else parse_time_ns(timestamp, units)
+
+
+def read_settings() -> Settings:
+    """Settings of the platform; raises ``MLOpsException`` where they are wrong."""
+    from parallelm.connections.settings import ConfigurationError, load_settings
+
+    try:
+        return load_settings()
+    except ConfigurationError as error:
+        raise MLOpsException(str(error)) from error
+
+
+def _mode(asked: MLOpsMode | str | None, environ: Mapping[str, str] = os.environ) -> MLOpsMode:
+    if asked is None:
+        asked = environ.get("PM_MLOPS_MODE") or MLOpsMode.STAND_ALONE
+    return asked if isinstance(asked, MLOpsMode) else MLOpsMode.from_str(asked)

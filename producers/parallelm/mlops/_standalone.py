@@ -1,0 +1,102 @@
+"""Stand-alone output: one line a report, on stdout or in the file that PM_MLOPS_FILE names.
+
+Programs parse these lines: their form is part of the public contract.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parallelm.mlops._output import Output
+from parallelm.mlops.mlops_exception import MLOpsException
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from parallelm.mlops._output import EventReport, KpiReport
+    from parallelm.mlops._published import PublishedModel
+    from parallelm.mlops._reports import NumericReport, StructuredReport
+    from parallelm.mlops._samples import SeriesKey
+
+
+class StandAloneOutput(Output):
+    """Prints every report."""
+
+    def __init__(self, file: str, agent_id: str) -> None:
+        self._agent_id = agent_id
+        self._lock = threading.Lock()
+        self._file: TextIO | None = None
+        if file:
+            try:
+                # Open until done(); started afresh by every init().
+                self._file = Path(file).open("w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+            except (OSError, ValueError) as error:
+                raise MLOpsException(
+                    f"PM_MLOPS_FILE names {file!r}, which cannot be written: {error}"
+                ) from error
+
+    def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
+        """``{'name': value}``."""
+        name, _, category, graph_type, _ = series
+        mode = "TIME_SERIES" if category == "TIME_SERIES" else "INSTANT"
+        self._line(time_ns, name, graph_type, mode, repr({name: value}))
+
+    def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - not printed
+        """The report's own text."""
+        self._line(time_ns, report.name, report.graph_type, report.mode, report.text)
+
+    def structured(self, report: StructuredReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - not printed
+        """The report's own text."""
+        self._line(time_ns, report.name, report.graph_type, report.mode, report.text)
+
+    def event(self, event: EventReport) -> None:
+        """``<type number>, <title>, <is alert>, <JSON>``."""
+        said = {
+            "agent": self._agent_id,
+            "timestamp_ms": event.time_ns // 1_000_000,
+            "alert_type": event.type_number,
+            "title": event.title,
+            "description": event.description,
+            "data": _readable(event),
+        }
+        self._write(f"{event.type_number}, {event.title}, {event.is_alert}, {json.dumps(said)}")
+
+    def kpi(self, point: KpiReport) -> None:
+        """As a scalar."""
+        self._line(point.time_ns, point.name, "LINEGRAPH", "TIME_SERIES", repr({point.name: point.value}))
+
+    def model(self, model: PublishedModel) -> None:
+        """Nothing is printed: the file is what the user asked for."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _line(self, time_ns: int, name: str, graph_type: str, mode: str, data: str) -> None:
+        self._write(f"{time_ns}, {name}, {graph_type}, {mode}, {data} ")
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            out = self._file or sys.stdout
+            try:
+                out.write(f"{line}\n")
+            except UnicodeEncodeError:
+                encoding = out.encoding or "ascii"
+                out.write(f"{line}\n".encode(encoding, "backslashreplace").decode(encoding))
+            if self._file is not None:
+                self._file.flush()
+
+
+def _readable(event: EventReport) -> object:
+    if not event.payload:
+        return None
+    if event.content_type == "application/json":
+        return json.loads(event.payload)
+    return event.payload.decode("utf-8", "backslashreplace")

@@ -1,0 +1,36 @@
+"""Names and versions that component code may ask for."""
+
+from __future__ import annotations
+
+from parallelm.mlops.mlops_exception import MLOpsException
+
+
+class Constants:
+    """Fixed names of the library."""
+
+    OFFICIAL_NAME = "mlops"
+    """Name that people see."""
+    PROJECT_NAME = "ml-ops"
+    SYMLINK_NAME = "mlops"
+
+
+class Versions:
+    """Versions of the public API. A component may ask ``init(version=…)`` for the one it was written for."""
+
+    VERSION_0_0_9 = "0.0.9"
+    VERSION_1_0_0 = "1.0.0"
+    VERSION_1_0_1 = "1.0.1"
+    VERSION_1_1_0 = "1.1.0"
+    VERSION_1_1_1 = "1.1.1"
+    VERSION_1_2_1 = "1.2.1"
+
+    CURRENT = VERSION_1_2_1
+    SUPPORTED = (VERSION_1_0_0, VERSION_1_0_1, VERSION_1_1_0, VERSION_1_1_1, VERSION_1_2_1)
+
+    @classmethod
+    def check(cls, version: str | None) -> None:
+        """Raise ``MLOpsException`` unless components written for ``version`` run with this library; None always do."""
+        if version is not None and version not in cls.SUPPORTED:
+            raise MLOpsException(
+                f"version {version!r} of the API is not supported; supported are: {', '.join(cls.SUPPORTED)}"
+            )

@@ -1,0 +1,29 @@
+"""Where reports go."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from parallelm.mlops.mlops_exception import MLOpsException
+
+
+class MLOpsMode(str, Enum):  # noqa: UP042 - str() of a member is part of the public contract
+    """How the library runs."""
+
+    STAND_ALONE = "stand_alone"
+    """Prints every report; needs no platform."""
+    ATTACH = "attach"
+    """Logged in from outside, for example from a notebook."""
+    AGENT = "agent"
+    """Reports to the platform."""
+    REST_ACCUMULATOR = "rest_accumulator"
+    """Keeps the newest value of each statistic, see ``get_stats_map``."""
+
+    @classmethod
+    def from_str(cls, name: str) -> MLOpsMode:
+        """Mode of a name, in any case; raises ``MLOpsException`` with the names there are."""
+        try:
+            return cls(name.lower())
+        except (ValueError, AttributeError):
+            known = ", ".join(mode.value for mode in cls)
+            raise MLOpsException(f"unknown mode {name!r}; there are: {known}") from None

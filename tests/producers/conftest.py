@@ -1,0 +1,110 @@
+"""Components as users run them: processes of their own, on the real broker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from parallelm.connections import save_settings
+from parallelm.connections.kafka import client_config
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.registry import PackagedRegistry
+from parallelm.schemas.topic_admin import create_topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from parallelm.connections import Settings
+
+COMPONENT_ENVIRONMENT = {
+    "PM_MLOPS_MODE": "agent",
+    "PM_WORKFLOW_INSTANCE_ID": "app",
+    "PM_WORKFLOW_NODE_ID": "train",
+    "PM_PIPELINE_INSTANCE_ID": "pipeline-1",
+    "AGENT_PUBLIC_ADDRESS": "host-1",
+}
+
+
+@dataclass
+class Component:
+    """Runs component programs and reads what arrives."""
+
+    settings: Settings
+    folder: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        config = self.folder / "component.toml"
+        save_settings(self.settings, config)
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MCENTER_", "PM_"))
+        }
+        return inherited | COMPONENT_ENVIRONMENT | {"MCENTER_CONFIG": str(config)} | more
+
+    def start(self, program: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-c", program],
+            env=self.environment(**environment),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, program: str, *, timeout_s: float = 60.0, **environment: str) -> str:
+        """Standard output of a component that must end well."""
+        with self.start(program, **environment) as process:
+            out, error = process.communicate(timeout=timeout_s)
+        assert process.returncode == 0, f"{out}\n{error}"
+        return out
+
+    def records(
+        self, topic: str, enough: Callable[[list[Any]], bool], *, timeout_s: float = 30.0
+    ) -> list[Any]:
+        """Decoded records of a topic, read from its start until there are ``enough``."""
+        from confluent_kafka import Consumer, TopicPartition
+
+        codec = Codec(PackagedRegistry())
+        name = f"{self.settings.kafka.topic_prefix}{topic}"
+        consumer = Consumer(
+            client_config(self.settings.kafka, group_id=f"{name}-test", enable_auto_commit=False)
+        )
+        found: list[Any] = []
+        try:
+            partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
+            consumer.assign([TopicPartition(name, partition, 0) for partition in partitions])
+            deadline = time.monotonic() + timeout_s
+            while not enough(found):
+                assert time.monotonic() < deadline, f"{len(found)} records on {topic} only: {found[:3]}"
+                for message in consumer.consume(500, timeout=0.2):
+                    assert message.error() is None, message.error()
+                    found.append(codec.decode(message.value()))
+        finally:
+            consumer.close()
+        return found
+
+    def samples(self, name: str, count: int, *, timeout_s: float = 30.0) -> list[tuple[float, float]]:
+        """(event time in ms, value) of the samples of one statistic, waiting for ``count`` of them."""
+
+        def of(batches: list[Any]) -> list[tuple[float, float]]:
+            return [
+                pair
+                for batch in batches
+                for series in batch.series
+                if series.name == name
+                for pair in zip(series.timestamps_ms, series.values, strict=True)
+            ]
+
+        return of(self.records("statistics", lambda found: len(of(found)) >= count, timeout_s=timeout_s))
+
+
+@pytest.fixture
+def component(settings: Settings, tmp_path: Path) -> Component:
+    create_topics(settings)
+    return Component(settings, tmp_path)

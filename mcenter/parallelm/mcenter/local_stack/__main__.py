@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 
 from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.output import FileOutput
 from parallelm.mcenter.local_stack.plan import Plan
 from parallelm.mcenter.local_stack.process import die_with
 from parallelm.mcenter.local_stack.stack import run_stack
-
-
-def _say(name: str, line: str) -> None:
-    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {name:<10} | {line}\n")
-    sys.stdout.flush()
 
 
 def main() -> int:
@@ -26,9 +21,9 @@ def main() -> int:
     if parent:
         die_with(parent, signal.SIGTERM)
     try:
-        run_stack(plan, _say, lambda _settings: None)
+        run_stack(plan, FileOutput(plan.folder / "logs" / "stack.log"), lambda _settings: None)
     except StackError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error.message}\n")
         return 1
     return 0
 

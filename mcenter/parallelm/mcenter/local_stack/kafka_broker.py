@@ -1,16 +1,12 @@
-"""One Kafka node (broker and controller in one, KRaft) on loopback: its properties, its format, its readiness."""
+"""One Kafka node (broker and controller in one, KRaft) on loopback: its properties and its commands."""
 
 from __future__ import annotations
 
 import base64
-import socket
-import struct
-import subprocess
 import uuid
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.java import java_executable
 
 if TYPE_CHECKING:
@@ -22,8 +18,6 @@ _SMALL_JVM = (
     # Kafka unmaps its index files with it; without this every start warns about that.
     "--sun-misc-unsafe-memory-access=allow",
 )
-_METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
-"""Metadata request, version 1: correlation id 1, no client id, no topics."""
 
 
 def server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
@@ -72,12 +66,10 @@ def broker_command(jars: Path, properties: Path) -> list[str]:
     return java_command(jars, "kafka.Kafka", str(properties), jvm=("-Xmx512m",))
 
 
-def format_storage(jars: Path, properties: Path, data: Path) -> None:
-    """Give an empty data folder its cluster id, once; raises ``StackError`` with what Kafka said."""
-    if (data / "meta.properties").exists():
-        return
+def format_command(jars: Path, properties: Path) -> list[str]:
+    """Command line that gives an empty data folder its cluster id; a formatted one is left as it is."""
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = java_command(
+    return java_command(
         jars,
         "kafka.tools.StorageTool",
         "format",
@@ -87,26 +79,8 @@ def format_storage(jars: Path, properties: Path, data: Path) -> None:
         "-c",
         str(properties),
     )
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StackError(f"Kafka's data folder {data} cannot be formatted: {error}") from error
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip()[-2000:]
-        raise StackError(f"Kafka's data folder {data} cannot be formatted:\n{said}")
 
 
-def answers(port: int, timeout_s: float = 1.0) -> bool:
-    """Whether the node has a broker that takes requests.
-
-    Asked in Kafka's own protocol and not through a client, whose threads would stay in the supervisor. The port is
-    open long before the broker is registered, so that a mere connection proves nothing.
-    """
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:
-            connection.settimeout(timeout_s)
-            connection.sendall(struct.pack(">i", len(_METADATA_REQUEST)) + _METADATA_REQUEST)
-            reply = connection.recv(12, socket.MSG_WAITALL)
-    except OSError:
-        return False
-    return len(reply) == 12 and struct.unpack(">iii", reply)[2] >= 1  # noqa: PLR2004 - size, correlation id, brokers
+def is_formatted(data: Path) -> bool:
+    """Whether the data folder has its cluster id."""
+    return (data / "meta.properties").exists()

@@ -10,15 +10,16 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from parallelm.mcenter.local_stack.bounded_log import BoundedLog
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
-LOG_MAX_BYTES = 8_000_000
-"""A log file that grows beyond this becomes ``<name>.log.1``; the one before it goes."""
 LAST_LINES = 30
+LONGEST_LINE = 100_000
 
 
 def die_with(parent: int, signal_number: int) -> None:
@@ -40,8 +41,7 @@ class ChildProcess:
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], folder: Path, log: Path) -> None:
         supervisor = os.getpid()
-        self._log = log
-        self._file = log.open("ab")
+        self._log = BoundedLog(log)
         self._rest = b""
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self.started_at = time.time()
@@ -91,10 +91,10 @@ class ChildProcess:
                 break
             if not chunk:
                 break
-            self._write(chunk)
+            self._log.write(chunk)
             *whole, self._rest = (self._rest + chunk).split(b"\n")
             lines += whole
-            self._rest = self._rest[-LOG_MAX_BYTES:]
+            self._rest = self._rest[-LONGEST_LINE:]
         text = [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
         self.last_lines.extend(text)
         return text
@@ -107,13 +107,5 @@ class ChildProcess:
             self.last_lines.append(lines[-1])
             self._rest = b""
         self._pipe.close()
-        self._file.close()
+        self._log.close()
         return lines
-
-    def _write(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-        self._file.flush()
-        if self._file.tell() > LOG_MAX_BYTES:
-            self._file.close()
-            self._log.replace(self._log.with_name(f"{self._log.name}.1"))
-            self._file = self._log.open("ab")

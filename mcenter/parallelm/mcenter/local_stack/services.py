@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelm.mcenter.local_stack import kafka_broker
+from parallelm.mcenter.local_stack.probes import accepts, http_answers, kafka_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +36,9 @@ class Service:
     metrics_port: int | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     probe: Callable[[], bool] | None = None
-    """Asks whether it is ready and healthy; None: the ready file tells."""
+    """Asks whether it answers."""
+    ready_file: Path | None = None
+    """It touches this file once it is ready; None: it is ready when the probe says so."""
     ends: bool = False
     """Runs once and ends, as opposed to running until it is stopped."""
     ready_timeout_s: float = 60.0
@@ -51,82 +55,79 @@ def services(
     """The services of ``names`` in the order in which they start."""
     found: list[Service] = []
     if "kafka" in names and jars:
-        found.append(_kafka(folder, ports, jars))
+        found += _kafka(folder, ports, jars)
     if "clickhouse" in names:
         found.append(_clickhouse(folder, ports, settings))
     if "registry" in names:
-        port = ports["registry"]
-        found.append(
-            _python(
-                folder, "registry", "parallelm.mcenter", "schemas", "serve", "--port", str(port), port=port
-            )
-        )
+        found.append(_registry(folder, ports["registry"]))
     workers = [name for name in names if name in {"sink", "processors"}]
     if workers:
-        stores = tuple(name for name in ("kafka", "clickhouse") if name in names)
-        found.append(
-            _python(folder, PREPARE, "parallelm.mcenter.local_stack.prepare", needs=stores, ends=True)
-        )
-    found += [
-        _python(
-            folder, name, "parallelm.mcenter", name, needs=(PREPARE,), metrics_port=ports[f"{name}_metrics"]
-        )
-        for name in workers
-    ]
-    return found
+        found.append(_prepare(folder))
+    return [*found, *(_worker(folder, name, ports[f"{name}_metrics"]) for name in workers)]
 
 
-def _kafka(folder: Path, ports: Mapping[str, int], jars: Path) -> Service:
-    port = ports["kafka"]
-    data, properties = folder / "kafka", folder / "run" / "kafka.properties"
+def _kafka(folder: Path, ports: Mapping[str, int], jars: Path) -> list[Service]:
+    port, data, properties = ports["kafka"], folder / "kafka", folder / "run" / "kafka.properties"
     kafka_broker.write_properties(
         properties, kafka_broker.server_properties(data, port, ports["kafka_controller"])
     )
-    kafka_broker.format_storage(jars, properties, data)
-    return Service(
-        "kafka",
-        kafka_broker.broker_command(jars, properties),
-        port=port,
-        probe=lambda: kafka_broker.answers(port),
+    broker = Service(
+        "kafka", kafka_broker.broker_command(jars, properties), port=port, probe=lambda: kafka_answers(port)
     )
+    if kafka_broker.is_formatted(data):
+        return [broker]
+    formatting = Service("kafka-format", kafka_broker.format_command(jars, properties), ends=True)
+    return [formatting, dataclasses.replace(broker, needs=(formatting.name,))]
 
 
 def _clickhouse(folder: Path, ports: Mapping[str, int], settings: Settings) -> Service:
-    clickhouse = settings.clickhouse
-    arguments = (
-        "--data", str(folder / "clickhouse"),
-        "--port", str(ports["clickhouse"]),
-        "--http-port", str(ports["clickhouse_http"]),
-        "--user", clickhouse.user,
-        "--password", clickhouse.password,
-    )  # fmt: skip
-    return _python(folder, "clickhouse", "parallelm.mcenter.engine", *arguments, port=ports["clickhouse"])
+    port, http_port = ports["clickhouse"], ports["clickhouse_http"]
+    where = ("--data", str(folder / "clickhouse"), "--port", str(port), "--http-port", str(http_port))
+    return _python(
+        folder,
+        "clickhouse",
+        *("parallelm.mcenter.engine", *where, "--user", settings.clickhouse.user),
+        # In the environment: a command line is for everybody on the machine to read.
+        environ={"MCENTER_ENGINE_PASSWORD": settings.clickhouse.password},
+        port=port,
+        probe=lambda: accepts(port),
+    )
+
+
+def _registry(folder: Path, port: int) -> Service:
+    arguments = ("parallelm.mcenter", "schemas", "serve", "--port", str(port))
+    return _python(folder, "registry", *arguments, port=port, probe=lambda: http_answers(port, "/"))
+
+
+def _prepare(folder: Path) -> Service:
+    return _python(
+        folder, PREPARE, "parallelm.mcenter.local_stack.prepare", needs=("kafka", "clickhouse"), ends=True
+    )
+
+
+def _worker(folder: Path, name: str, metrics_port: int) -> Service:
+    return _python(
+        folder,
+        name,
+        *("parallelm.mcenter", name),
+        environ={"MCENTER_METRICS_PORT": str(metrics_port)},
+        needs=(PREPARE,),
+        metrics_port=metrics_port,
+        probe=lambda: http_answers(metrics_port, "/metrics"),
+    )
 
 
 def _python(
-    folder: Path,
-    name: str,
-    module: str,
-    *arguments: str,
-    needs: tuple[str, ...] = (),
-    port: int | None = None,
-    metrics_port: int | None = None,
-    ends: bool = False,
+    folder: Path, name: str, *arguments: str, environ: Mapping[str, str] | None = None, **fields: Any
 ) -> Service:
-    environ = {
+    ready = folder / "run" / f"{name}.ready"
+    common = {
         "MCENTER_CONFIG": str(folder / "mcenter.toml"),
-        "MCENTER_READY_FILE": str(ready_file(folder, name)),
+        "MCENTER_READY_FILE": str(ready),
         "PYTHONUNBUFFERED": "1",
     }
-    if metrics_port:
-        environ["MCENTER_METRICS_PORT"] = str(metrics_port)
-    command = (sys.executable, "-m", module, *arguments)
-    return Service(name, command, needs, port, metrics_port, environ, ends=ends)
-
-
-def ready_file(folder: Path, name: str) -> Path:
-    """File that a service touches once it is ready."""
-    return folder / "run" / f"{name}.ready"
+    command = (sys.executable, "-m", *arguments)
+    return Service(name, command, environ=common | dict(environ or {}), ready_file=ready, **fields)
 
 
 def inherited_environment() -> dict[str, str]:

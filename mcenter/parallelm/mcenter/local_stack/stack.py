@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from parallelm.mcenter.local_stack.supervisor import Output
+
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 90.0
 _POLL_S = 0.05
 
 
-def run_stack(plan: Plan, say: Callable[[str, str], None], on_ready: Callable[[Settings], None]) -> None:
+def run_stack(plan: Plan, output: Output, on_ready: Callable[[Settings], None]) -> None:
     """Be the supervisor of a stack until SIGINT or SIGTERM. Only on the main thread of a process of its own.
 
     Raises ``StackError`` when it cannot start: folder, version, lock, ports, or a service that does not come up.
@@ -41,7 +43,9 @@ def run_stack(plan: Plan, say: Callable[[str, str], None], on_ready: Callable[[S
         jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
         ports = plan.settle_ports()
         settings = plan.settle_settings(ports)
-        supervisor = Supervisor(plan.folder, services(plan.services, plan.folder, ports, settings, jars), say)
+        supervisor = Supervisor(
+            plan.folder, services(plan.services, plan.folder, ports, settings, jars), output
+        )
         supervisor.run(lambda: on_ready(settings))
     finally:
         lock.release()
@@ -93,7 +97,7 @@ class LocalStack:
             ensure_kafka(cache_folder(), progress)
         (folder / "run" / "state.json").unlink(missing_ok=True)
         parent = "0" if detached else str(os.getpid())
-        with (folder / "logs" / "supervisor.log").open("wb") as log:
+        with (folder / "logs" / "supervisor.err").open("wb") as log:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "parallelm.mcenter.local_stack", parent, self.plan.to_json()],
                 stdin=subprocess.DEVNULL,
@@ -114,9 +118,16 @@ class LocalStack:
         """Stop everything in order and wait for its end."""
         if self._supervisor is None:
             return
-        self._supervisor.send_signal(signal.SIGTERM)
-        self._supervisor.wait(STOP_TIMEOUT_S)
-        self._supervisor = None
+        supervisor, self._supervisor = self._supervisor, None
+        supervisor.send_signal(signal.SIGTERM)
+        try:
+            supervisor.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            supervisor.kill()  # and with it, by the kernel, all its processes
+            supervisor.wait()
+            raise StackError(
+                f"the stack did not stop within {STOP_TIMEOUT_S:.0f} s and was killed"
+            ) from error
 
     def _wait_until_ready(self, supervisor: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -134,7 +145,7 @@ class LocalStack:
     def _last_words(self, state: StackState | None) -> str:
         if state and state.error:
             return state.error
-        log = self.plan.folder / "logs" / "supervisor.log"
+        log = self.plan.folder / "logs" / "supervisor.err"
         return (
             log.read_text(encoding="utf-8", errors="replace").strip()[-3000:] or "the supervisor was killed"
         )

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._values import json_text, string
 from parallelm.mlops.stats_category import StatsMode
 
@@ -25,6 +26,8 @@ class Statistic(ABC):
     def name(self, name: str) -> Self:
         """Set the name of the statistic."""
         self._name = string(name, "the name of a statistic")
+        if not name:
+            raise MLOpsException("the name of a statistic is empty")
         return self
 
     @abstractmethod

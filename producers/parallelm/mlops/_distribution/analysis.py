@@ -1,0 +1,86 @@
+"""What the analysis tables and the heat map say of one feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parallelm.mlops._distribution.columns import Column
+    from parallelm.mlops._distribution.histograms import Numbers
+
+CONTINUOUS_COLUMNS: Final = (
+    "Count",
+    "Missing",
+    "Zeros",
+    "Standard Deviation",
+    "Min",
+    "Mean",
+    "Median",
+    "Max",
+)
+CATEGORICAL_COLUMNS: Final = (
+    "Count",
+    "Missing",
+    "Uniques",
+    "Top Frequently Occurring Category",
+    "Top Frequency",
+    "Average String Length",
+)
+_NAN: Final = float("nan")
+
+
+def continuous_row(column: Column, numbers: Numbers) -> list[object]:
+    """One row under ``CONTINUOUS_COLUMNS``. Count is all rows, missing ones too; the deviation is the population's."""
+    import numpy as np
+
+    values = numbers.values
+    if not values.size:
+        return [column.size, _missing(column, 0), 0, _NAN, _NAN, _NAN, _NAN, _NAN]
+    mean, deviation = numbers.moments
+    low, high = numbers.bounds
+    if numbers.finite.size < values.size:
+        with np.errstate(invalid="ignore"):
+            mean, deviation = float(values.mean()), _NAN
+        low, high = float(values.min()), float(values.max())
+    return [
+        column.size,
+        _missing(column, values.size),
+        int(values.size - np.count_nonzero(values)),
+        deviation,
+        low,
+        mean,
+        _median(values),
+        high,
+    ]
+
+
+def _median(values: object) -> float:
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.median(values))  # type: ignore[call-overload]
+
+
+def categorical_row(column: Column, counts: Mapping[str, int]) -> list[object]:
+    """One row under ``CATEGORICAL_COLUMNS``. Count is all rows; lengths are in characters and weighted by frequency."""
+    total = sum(counts.values())
+    top = max(counts, key=counts.__getitem__, default="")
+    length = sum(len(text) * times for text, times in counts.items()) / total if total else _NAN
+    return [column.size, _missing(column, total), len(counts), top, counts.get(top, 0), length]
+
+
+def _missing(column: Column, present: int) -> str:
+    return f"{round(100 * (column.size - present) / column.size, 2) if column.size else 0.0}%"
+
+
+def heat(numbers: Numbers) -> float | None:
+    """Mean of the values scaled to 0..1 by their smallest and largest; 1 for a constant, 0 for one that is zero."""
+    if not numbers.finite.size:
+        return None
+    low, high = numbers.bounds
+    if low == high:
+        return 1.0 if low else 0.0
+    # Halved first, so that the distance of the largest floats is one too.
+    return min(1.0, max(0.0, (numbers.moments[0] / 2 - low / 2) / (high / 2 - low / 2)))

@@ -1,0 +1,233 @@
+"""The features of an array or a frame, one column at a time, as present values: missing ones are counted and left out."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._values import string
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+_FIRST_LOOK: Final = 1024
+_BLOCK: Final = 65_536
+_PLAIN_KINDS: Final = "biuf"
+_NO_NUMBERS: Final = "mMc"
+"""Times, time spans and complex numbers are no features on a number line."""
+_NOT_CASTABLE: Final = (TypeError, ValueError, OverflowError, NotImplementedError)
+
+
+class Column(ABC):
+    """One feature's values."""
+
+    size: int
+    missing: int
+
+    @abstractmethod
+    def counts(self, limit: int | None) -> dict[str, int] | None:
+        """How often each distinct present value occurs, as text and in order.
+
+        None when there are ``limit`` distinct values or more, or values that cannot be told apart by a hash.
+        """
+
+    @abstractmethod
+    def floats(self) -> NDArray[np.float64] | None:
+        """The present values as float64, without NaN; None when they are no numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column with the name it is reported under."""
+
+    name: str
+    column: Column
+
+
+class NumberColumn(Column):
+    """A one-dimensional array of bool, int or float."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        import numpy as np
+
+        self.size = values.size
+        if values.dtype.kind == "f":
+            absent = np.isnan(values)
+            self.missing = int(np.count_nonzero(absent))
+            values = values[~absent] if self.missing else values
+        else:
+            self.missing = 0
+        self._present = values
+
+    def counts(self, limit: int | None) -> dict[str, int] | None:
+        """Count block by block, so that a column of many distinct values is left after its first thousand."""
+        import numpy as np
+
+        found: Counter[Any] = Counter()
+        start, width = 0, _FIRST_LOOK
+        while start < self._present.size:
+            distinct, times = np.unique(self._present[start : start + width], return_counts=True)
+            found.update(dict(zip(distinct.tolist(), times.tolist(), strict=True)))
+            if limit is not None and len(found) >= limit:
+                return None
+            start, width = start + width, _BLOCK
+        return _by_text(found.items())
+
+    def floats(self) -> NDArray[np.float64]:
+        """The values as they are, when they are float64."""
+        import numpy as np
+
+        return np.ascontiguousarray(self._present, dtype=np.float64)
+
+
+class ObjectColumn(Column):
+    """An array of anything else: texts, bytes, times, Python objects."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.size = values.size
+        self._kind = values.dtype.kind
+        elements = values if self._kind in {"M", "m"} else values.tolist()
+        self._present = [element for element in elements if not _is_missing(element)]
+        self.missing = self.size - len(self._present)
+
+    def counts(self, limit: int | None) -> dict[str, int] | None:
+        """Count block by block."""
+        found: Counter[Any] = Counter()
+        try:
+            for start in range(0, len(self._present), _BLOCK):
+                found.update(self._present[start : start + _BLOCK])
+                if limit is not None and len(found) >= limit:
+                    return None
+        except TypeError:
+            return None
+        return _by_text(found.items())
+
+    def floats(self) -> NDArray[np.float64] | None:
+        """The values cast one by one, texts that hold numbers too."""
+        import numpy as np
+
+        if self._kind in _NO_NUMBERS:
+            return None
+        return _cast(lambda: np.array(self._present, dtype=object).astype(np.float64))
+
+
+class SeriesColumn(Column):
+    """A pandas column of a type of pandas' own, or of objects."""
+
+    def __init__(self, series: pd.Series[Any]) -> None:
+        self.size = len(series)
+        self._present = series.dropna()
+        self.missing = self.size - len(self._present)
+
+    def counts(self, limit: int | None) -> dict[str, int] | None:
+        """Count after a look at the first thousand."""
+        try:
+            if limit is not None and self._present.iloc[:_FIRST_LOOK].nunique() >= limit:
+                return None
+            found = self._present.value_counts(sort=False)
+        except TypeError:
+            return None
+        pairs = [(value, int(times)) for value, times in found.items() if times]
+        return None if limit is not None and len(pairs) >= limit else _by_text(pairs)
+
+    def floats(self) -> NDArray[np.float64] | None:
+        """The values cast by pandas."""
+        import numpy as np
+
+        if getattr(self._present.dtype, "kind", "") in _NO_NUMBERS:
+            return None
+        return _cast(lambda: np.asarray(self._present.astype("float64"), dtype=np.float64))
+
+
+def features(data: object) -> Iterator[Feature]:
+    """The columns of a DataFrame by their names, those of an array as c0, c1, …; a one-dimensional array is one column.
+
+    Raises ``MLOpsException`` for anything else. pandas is not imported: only what is a frame already needs it.
+    """
+    pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
+    if pandas is not None and isinstance(data, pandas.Series):
+        data = data.to_frame("c0" if data.name is None else data.name)
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        names = _unique([string(str(name), "a column name") for name in data.columns])
+        return (Feature(name, _series_column(data.iloc[:, index])) for index, name in enumerate(names))
+    if numpy is not None and isinstance(data, numpy.ndarray):
+        if data.ndim not in {1, 2} or data.dtype.names is not None:
+            raise MLOpsException(
+                f"a data distribution takes 1 or 2 dimensions, got an array of shape {data.shape}"
+            )
+        table = data.reshape(-1, 1) if data.ndim == 1 else data
+        return (Feature(f"c{index}", array_column(table[:, index])) for index in range(table.shape[1]))
+    raise MLOpsException(
+        f"a data distribution takes a numpy array or a pandas DataFrame, got {type(data).__name__}"
+    )
+
+
+def array_column(values: NDArray[Any]) -> Column:
+    """The column for a one-dimensional array."""
+    return NumberColumn(values) if values.dtype.kind in _PLAIN_KINDS else ObjectColumn(values)
+
+
+def _series_column(series: pd.Series[Any]) -> Column:
+    import numpy as np
+
+    plain = isinstance(series.dtype, np.dtype) and series.dtype.kind in _PLAIN_KINDS
+    return NumberColumn(series.to_numpy()) if plain else SeriesColumn(series)
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Names that differ: the second "x" becomes "x.1", as pandas names it when it reads a file."""
+    taken: set[str] = set(names)
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        new = name
+        while seen[name] and new in taken:
+            new = f"{name}.{seen[name]}"
+            seen[name] += new in taken
+        seen[name] = max(seen[name], 1)
+        taken.add(new)
+        unique.append(new)
+    return unique
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    try:
+        return bool(value != value)  # noqa: PLR0124 - true of NaN and NaT alone
+    except (TypeError, ValueError):
+        return False
+
+
+def _by_text(pairs: Iterable[tuple[Any, int]]) -> dict[str, int]:
+    """Values in their own order where they have one, else in that of their texts; equal texts are one category."""
+    listed = list(pairs)
+    try:
+        listed.sort(key=lambda pair: pair[0])
+    except TypeError:
+        listed.sort(key=lambda pair: str(pair[0]))
+    counts: dict[str, int] = {}
+    for value, times in listed:
+        text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        text = text.encode(errors="backslashreplace").decode()
+        counts[text] = counts.get(text, 0) + times
+    return counts
+
+
+def _cast(to_float: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64] | None:
+    import numpy as np
+
+    try:
+        values = to_float()
+    except _NOT_CASTABLE:
+        return None
+    absent = np.isnan(values)
+    return values[~absent] if absent.any() else values

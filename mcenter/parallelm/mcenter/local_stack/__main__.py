@@ -21,7 +21,7 @@ def main() -> int:
     if parent:
         die_with(parent, signal.SIGTERM)
     try:
-        run_stack(plan, FileOutput(plan.folder / "logs" / "stack.log"), lambda _settings: None)
+        run_stack(plan, FileOutput(plan.folder / "logs" / "stack.log"), lambda: None)
     except StackError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1

@@ -31,7 +31,7 @@ STOP_TIMEOUT_S = 90.0
 _POLL_S = 0.05
 
 
-def run_stack(plan: Plan, output: Output, on_ready: Callable[[Settings], None]) -> None:
+def run_stack(plan: Plan, output: Output, on_ready: Callable[[], None]) -> None:
     """Be the supervisor of a stack until SIGINT or SIGTERM. Only on the main thread of a process of its own.
 
     Raises ``StackError`` when it cannot start: folder, version, lock, ports, or a service that does not come up.
@@ -46,7 +46,7 @@ def run_stack(plan: Plan, output: Output, on_ready: Callable[[Settings], None]) 
         supervisor = Supervisor(
             plan.folder, services(plan.services, plan.folder, ports, settings, jars), output
         )
-        supervisor.run(lambda: on_ready(settings))
+        supervisor.run(on_ready)
     finally:
         lock.release()
 
@@ -91,10 +91,7 @@ class LocalStack:
     def start(self, *, detached: bool = False, progress: Callable[[int, int], None] | None = None) -> None:
         """Start the supervisor and wait until every service is ready. ``progress`` is ``ensure_kafka``'s."""
         folder = self.plan.folder
-        open_folder(folder)
-        FolderLock(folder).check()
-        if "kafka" in self.plan.services:
-            ensure_kafka(cache_folder(), progress)
+        self.fetch(progress)
         (folder / "run" / "state.json").unlink(missing_ok=True)
         parent = "0" if detached else str(os.getpid())
         with (folder / "logs" / "supervisor.err").open("wb") as log:
@@ -113,6 +110,13 @@ class LocalStack:
         if detached:
             self._supervisor.returncode = 0  # not our child to wait for any more
             self._supervisor = None
+
+    def fetch(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Do what needs no process: check folder and lock, fetch Kafka when it is not in the cache yet."""
+        open_folder(self.plan.folder)
+        FolderLock(self.plan.folder).check()
+        if "kafka" in self.plan.services:
+            ensure_kafka(cache_folder(), progress)
 
     def stop(self) -> None:
         """Stop everything in order and wait for its end."""
@@ -151,7 +155,7 @@ class LocalStack:
         )
 
 
-def stop_detached(folder: Path) -> bool:
+def stop_running(folder: Path) -> bool:
     """Stop the stack of ``folder``, whoever started it, and wait for its end; False when none runs."""
     lock = FolderLock(folder)
     pid = lock.holder()

@@ -1,0 +1,26 @@
+"""``mcenter down``: stop the local stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from parallelm.mcenter.local_stack.stack import stop_running
+from parallelm.mcenter.stack_options import data_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@data_option
+def down(folder: Path) -> None:
+    """Stop the stack of the data folder, detached or not, and wait until all its processes have ended.
+
+    The data stay; `mcenter up` goes on with them.
+    """
+    if stop_running(folder):
+        click.echo(f"the stack in {folder} is stopped; its data stay")
+    else:
+        click.echo(f"no stack runs in {folder}")

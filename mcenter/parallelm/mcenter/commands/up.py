@@ -1,0 +1,73 @@
+"""``mcenter up``: start the local stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from parallelm.connections.settings import LOCAL_STACK_FOLDER
+from parallelm.mcenter.local_stack import LocalStack
+from parallelm.mcenter.local_stack.output import TerminalOutput
+from parallelm.mcenter.local_stack.plan import settings_path
+from parallelm.mcenter.local_stack.services import SERVICES
+from parallelm.mcenter.local_stack.stack import run_stack
+from parallelm.mcenter.local_stack.state import load_state
+from parallelm.mcenter.stack_options import data_option, download_progress
+
+_PORT = click.IntRange(1, 65_535)
+
+
+@click.command()
+@data_option
+@click.option("--detach", is_flag=True, help="Return when all is ready; `mcenter down` stops it.")
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    type=click.Choice(SERVICES),
+    help="Run only this one; may be given several times.",
+)
+@click.option("--kafka-port", type=_PORT)
+@click.option("--clickhouse-port", type=_PORT, help="Port of the native protocol.")
+@click.option("--clickhouse-http-port", type=_PORT)
+@click.option("--registry-port", type=_PORT)
+def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | None) -> None:
+    """Start Kafka, ClickHouse, the schema registry, the sink and the processors on this machine.
+
+    Real processes on loopback, without Docker, a Java installation or root; their data stay in the data folder. The
+    first start fetches Kafka (44 MB) once, later ones need no network. Ports that are not named are free ones and stay
+    the same from start to start. Ctrl-C stops everything.
+    """
+    stack = LocalStack(folder, services or SERVICES, **ports)
+    with download_progress() as progress:
+        if detach:
+            stack.start(detached=True, progress=progress)
+            _tell_addresses(stack)
+            click.echo("Stop it with: mcenter down" + _data_argument(folder))
+            return
+        stack.fetch(progress)
+    run_stack(stack.plan, TerminalOutput(), lambda: _tell_ready(stack))
+
+
+def _tell_ready(stack: LocalStack) -> None:
+    _tell_addresses(stack)
+    click.echo("Ctrl-C stops it.")
+
+
+def _tell_addresses(stack: LocalStack) -> None:
+    folder, clickhouse = stack.plan.folder, stack.settings.clickhouse
+    state = load_state(folder)
+    more = {"clickhouse": f", http://{clickhouse.host}:{clickhouse.http_port}, user {clickhouse.user}"}
+    click.secho("The stack is ready.", bold=True)
+    for process in state.processes if state else ():
+        if process.address:
+            click.echo(f"  {process.name:<12}{process.address}{more.get(process.name, '')}")
+    click.echo(f"  {'settings':<12}{settings_path(folder)} (with the password)")
+    if _data_argument(folder):
+        click.echo(f"For other commands: export MCENTER_CONFIG={settings_path(folder)}")
+
+
+def _data_argument(folder: Path) -> str:
+    """The ``--data`` that names the folder, where it is not the default one."""
+    return "" if folder == Path.cwd() / LOCAL_STACK_FOLDER else f" --data {folder}"

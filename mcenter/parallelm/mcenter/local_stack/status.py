@@ -1,0 +1,110 @@
+"""What ``mcenter status`` tells: the supervisor's own account, checked against the processes and the broker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from parallelm.connections import ConfigurationError, load_settings
+from parallelm.mcenter.local_stack.folder import FolderLock
+from parallelm.mcenter.local_stack.lag import GroupLag, backlog
+from parallelm.mcenter.local_stack.plan import settings_path
+from parallelm.mcenter.local_stack.state import ProcessState, load_state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One process. Sizes in bytes, times in seconds; None where there is no process."""
+
+    name: str
+    condition: str
+    address: str
+    metrics_address: str
+    pid: int | None
+    uptime_s: float | None
+    memory_bytes: int | None
+    restarts: int
+    last_error: str
+
+
+@dataclass(slots=True)
+class StackStatus:
+    """The whole stack."""
+
+    folder: str
+    supervisor_pid: int | None
+    processes: list[ProcessStatus] = field(default_factory=list)
+    consumer_groups: list[GroupLag] = field(default_factory=list)
+    dead_letters: int | None = None
+    problems: list[str] = field(default_factory=list)
+    """What makes it unhealthy, in words."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it runs and nothing is wrong."""
+        return not self.problems
+
+
+def stack_status(folder: Path) -> StackStatus:
+    """State of the stack of ``folder``; never raises because something is down: that is what it tells."""
+    supervisor = FolderLock(folder).holder()
+    status = StackStatus(str(folder), supervisor)
+    state = load_state(folder)
+    if supervisor is None or state is None:
+        status.problems.append(f"no stack runs in {folder}; start one with `mcenter up`")
+        return status
+    if not state.ready:
+        status.problems.append("the stack is stopping" if state.stopping else "the stack is still starting")
+    for process in state.processes:
+        if process.condition == "done":
+            continue
+        status.processes.append(_process(process))
+        if process.condition != "ready":
+            status.problems.append(
+                f"{process.name} is {process.condition}. {process.last_error}".rstrip(". ")
+            )
+        elif status.processes[-1].memory_bytes is None:
+            status.problems.append(f"{process.name} has just died")
+    if any(process.name == "kafka" and process.condition == "ready" for process in state.processes):
+        _add_backlog(status, folder)
+    return status
+
+
+def _process(state: ProcessState) -> ProcessStatus:
+    return ProcessStatus(
+        name=state.name,
+        condition=state.condition,
+        address=state.address,
+        metrics_address=f"127.0.0.1:{state.metrics_port}" if state.metrics_port else "",
+        pid=state.pid,
+        uptime_s=time.time() - state.started_at if state.started_at else None,
+        memory_bytes=_memory(state.pid) if state.pid else None,
+        restarts=state.restarts,
+        last_error=state.last_error,
+    )
+
+
+def _memory(pid: int) -> int | None:
+    """Resident memory, or None when the process is gone."""
+    try:
+        resident: int = psutil.Process(pid).memory_info().rss
+    except psutil.NoSuchProcess:
+        return None
+    return resident
+
+
+def _add_backlog(status: StackStatus, folder: Path) -> None:
+    from confluent_kafka import KafkaException
+
+    try:
+        found = backlog(load_settings({}, file=settings_path(folder)))
+    except (KafkaException, TimeoutError, ConfigurationError) as error:
+        status.problems.append(f"Kafka does not tell lag and dead letters: {error}")
+        return
+    status.consumer_groups, status.dead_letters = found.groups, found.dead_letters

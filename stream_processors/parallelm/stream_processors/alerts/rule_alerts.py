@@ -1,0 +1,178 @@
+"""Alerts that rules raise: from what the rules saw, and from what happens to models and rules, to transitions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
+from parallelm.stream_processors.alerts import ids
+from parallelm.stream_processors.alerts.lifecycle import Sample, Step, Timing, Verdict
+from parallelm.stream_processors.alerts.rules import FEATURE, HEALTH, Rule, says_something
+from parallelm.stream_processors.alerts.series import AlertSeries, Decision, absorb
+from parallelm.stream_processors.definition.durations import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parallelm.schemas.records import MLAppDefinition, RuleAggregate
+
+_CLEAR_REASONS = (AlertState.RESOLVED, AlertState.INACTIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAlert:
+    """One rule's alert on one series, and everything needed to go on with it."""
+
+    rule: Rule
+    statistic: str
+    node_id: str
+    model_id: str
+    labels: Mapping[str, str]
+    series: AlertSeries
+
+    @property
+    def fingerprint(self) -> str:
+        """Id over all episodes."""
+        return self.series.fingerprint
+
+    @property
+    def of_model(self) -> str:
+        """Model whose end is the alert's end; empty when it outlives models."""
+        return self.model_id if self.rule.type == HEALTH else ""
+
+
+def alert_labels(rule: Rule, aggregate: RuleAggregate) -> dict[str, str]:
+    """Labels that tell an alert from the rule's others.
+
+    Those of the series, and who speaks: two agents of one node are judged apart. A similarity score is about one
+    model, so its alert is too; other statistics go on when the model changes.
+    """
+    labels = dict(aggregate.labels) | {"node": aggregate.origin.node_id, "agent": aggregate.origin.agent_id}
+    return labels | {"model": aggregate.model_id} if rule.type == HEALTH else labels
+
+
+def fingerprint_of(rule: Rule, aggregate: RuleAggregate) -> str:
+    """Fingerprint of the alert that an aggregate belongs to."""
+    return ids.fingerprint(rule.mlapp_id, rule.name, alert_labels(rule, aggregate))
+
+
+def new_alert(rule: Rule, aggregate: RuleAggregate) -> RuleAlert:
+    """The alert of a series seen for the first time."""
+    return RuleAlert(
+        rule=rule,
+        statistic=aggregate.statistic,
+        node_id=aggregate.origin.node_id,
+        model_id=aggregate.model_id,
+        labels=alert_labels(rule, aggregate),
+        series=AlertSeries(fingerprint_of(rule, aggregate)),
+    )
+
+
+def on_aggregate(
+    alert: RuleAlert, rule: Rule, aggregate: RuleAggregate, now_ms: int
+) -> tuple[RuleAlert, list[AlertTransition]]:
+    """Alert after the samples of one statistics record; ``rule`` is the rule as it is now."""
+    samples = [
+        Sample(at_ms, value, Verdict.BREACHED if rule.breached(value) else Verdict.OK)
+        for at_ms, value in zip(aggregate.timestamps_ms, aggregate.values, strict=True)
+        if says_something(at_ms, value)
+    ]
+    alert = replace(alert, rule=rule, model_id=aggregate.model_id)
+    return _absorbed(alert, samples, aggregate.cause, now_ms)
+
+
+def on_superseded(
+    alert: RuleAlert, at_ms: int, successor: str, cause: RecordPosition, now_ms: int
+) -> tuple[RuleAlert, list[AlertTransition]]:
+    """Alert after its model was superseded: an open one is resolved, and nothing more is judged."""
+    reason = f"model {alert.model_id} was superseded by {successor}"
+    return _absorbed(alert, [Sample.end(at_ms, reason)], cause, now_ms)
+
+
+def on_definition(
+    alert: RuleAlert, definition: MLAppDefinition | None, cause: RecordPosition, now_ms: int
+) -> tuple[RuleAlert, list[AlertTransition]]:
+    """Alert after a new definition, or after its removal: without its rule, an open alert is resolved and forgotten."""
+    if definition is not None and any(rule.name == alert.rule.name for rule in definition.rules):
+        return alert, []
+    forgotten = replace(alert, series=AlertSeries(alert.fingerprint))
+    if not alert.series.alert.open:
+        return forgotten, []
+    version = f"version {definition.version} of the definition" if definition else "removal of the definition"
+    at_ms = definition.event_time_ms if definition else now_ms
+    before = alert.series.alert
+    state = AlertState.RESOLVED if before.state is AlertState.FIRING else AlertState.INACTIVE
+    step = Step(state, before.state, at_ms, before.started_ms, math.inf, f"the rule is gone since {version}")
+    decision = Decision(ids.transition_id(alert.fingerprint, step, alert.series.revision), step)
+    return forgotten, [_transition(alert, decision, cause, now_ms)]
+
+
+def _absorbed(
+    alert: RuleAlert, samples: list[Sample], cause: RecordPosition, now_ms: int
+) -> tuple[RuleAlert, list[AlertTransition]]:
+    timing = Timing(alert.rule.for_ms, alert.rule.keep_firing_for_ms)
+    series, decisions = absorb(alert.series, samples, timing, alert.rule.grace_ms)
+    after = replace(alert, series=series)
+    return after, [_transition(after, decision, cause, now_ms) for decision in decisions]
+
+
+def _transition(alert: RuleAlert, decision: Decision, cause: RecordPosition, now_ms: int) -> AlertTransition:
+    rule, step = alert.rule, decision.step
+    measured = math.isfinite(step.value) or not step.note
+    return AlertTransition(
+        event_time_ms=int(step.at_ms),
+        decided_at_ms=now_ms,
+        transition_id=decision.transition_id,
+        mlapp_id=rule.mlapp_id,
+        alert_id=ids.alert_id(alert.fingerprint, step.started_ms),
+        fingerprint=alert.fingerprint,
+        rule=rule.name,
+        rule_type=rule.type,
+        state=step.state,
+        previous_state=step.previous_state,
+        severity=rule.severity,
+        started_at_ms=int(step.started_ms),
+        value=step.value if measured else math.nan,
+        threshold=rule.threshold,
+        statistic=alert.statistic,
+        node_id=alert.node_id,
+        model_id=alert.model_id,
+        labels=dict(rule.labels) | dict(alert.labels),
+        annotations=dict(rule.annotations),
+        reason=_reason(alert, decision),
+        who="",
+        supersedes=decision.supersedes,
+        cause=cause,
+    )
+
+
+def _reason(alert: RuleAlert, decision: Decision) -> str:
+    late = "" if decision.late_ms is None else f"a sample of {_instant(decision.late_ms)} came late"
+    if decision.taken_back:
+        return f"taken back: {late}"
+    told = decision.step.note or _condition(alert, decision.step)
+    return f"{told}; corrected: {late}" if decision.supersedes else told
+
+
+def _condition(alert: RuleAlert, step: Step) -> str:
+    rule = alert.rule
+    feature = alert.labels.get(FEATURE)
+    what = f"similarity of {feature}" if rule.type == HEALTH else alert.statistic
+    limit = f"{rule.side} {rule.threshold:g}"
+    if step.state in _CLEAR_REASONS:
+        return f"{what} is {step.value:.4g}, no longer {limit}"
+    if step.state is AlertState.PENDING:
+        return f"{what} is {step.value:.4g}, {limit}; fires when this lasts {format_duration(rule.for_ms)}"
+    lasted = step.at_ms - step.started_ms
+    return f"{what} is {step.value:.4g}, {limit}" + (f" since {format_duration(lasted)}" if lasted else "")
+
+
+def _instant(at_ms: float) -> str:
+    """Readable time; beyond the years that a calendar knows, the number."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):
+        return f"{at_ms:.0f} ms"

@@ -1,0 +1,103 @@
+"""The alert rules of a definition in the form in which samples are judged by them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from parallelm.schemas.records import AlertRule, MLAppDefinition
+
+HEALTH = "health"
+THRESHOLD = "threshold"
+SCORE_SUFFIX = "overlapResult"
+"""Similarity scores are statistics whose name ends so, one series a feature."""
+SCORE_LINE_PREFIX = "overlapScore_"
+"""Label ``line`` of a similarity score is this and the feature's name."""
+LINE = "line"
+FEATURE = "feature"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A ``threshold`` or ``health`` rule of one MLApp."""
+
+    mlapp_id: str
+    name: str
+    type: str
+    statistic: str
+    node_id: str
+    match_labels: Mapping[str, str]
+    side: str
+    """``above`` or ``below``: where a value breaches the threshold."""
+    threshold: float
+    features: frozenset[str] | None
+    """Features that a health rule watches; None: all."""
+    for_ms: int
+    keep_firing_for_ms: int
+    grace_ms: int
+    severity: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    def watches(self, statistic: str) -> bool:
+        """Whether the rule is about a statistic, going by its name alone."""
+        if self.type == HEALTH:
+            return statistic.endswith(SCORE_SUFFIX)
+        return statistic == self.statistic
+
+    def alert_labels(self, node_id: str, labels: Mapping[str, str]) -> dict[str, str] | None:
+        """What tells this series' alert from the rule's others; None when the rule is not about this series."""
+        if self.node_id and node_id != self.node_id:
+            return None
+        if self.type == HEALTH:
+            line = labels.get(LINE, "")
+            feature = line.removeprefix(SCORE_LINE_PREFIX)
+            if feature == line or (self.features is not None and feature not in self.features):
+                return None
+            return {key: value for key, value in labels.items() if key != LINE} | {FEATURE: feature}
+        if any(labels.get(key) != value for key, value in self.match_labels.items()):
+            return None
+        return dict(labels)
+
+    def breached(self, value: float) -> bool:
+        """Whether a value is on the wrong side. NaN is no value: ask ``says_something`` first."""
+        return value > self.threshold if self.side == "above" else value < self.threshold
+
+
+def says_something(timestamp_ms: float, value: float) -> bool:
+    """Whether a sample can be judged: a NaN says nothing about a threshold, a bad timestamp nothing about when."""
+    return math.isfinite(timestamp_ms) and not math.isnan(value)
+
+
+def rules_of(definition: MLAppDefinition) -> Iterator[Rule]:
+    """Rules of a definition that this version evaluates; a newer version's types are left to it."""
+    for rule in definition.rules:
+        if rule.type in {HEALTH, THRESHOLD}:
+            yield _rule(definition.mlapp_id, rule)
+
+
+def _rule(mlapp_id: str, rule: AlertRule) -> Rule:
+    parameters = json.loads(rule.parameters_json)
+    features = parameters.get("features", "all")
+    return Rule(
+        mlapp_id=mlapp_id,
+        name=rule.name,
+        type=rule.type,
+        statistic=rule.statistic,
+        node_id=rule.node_id,
+        match_labels=rule.match_labels,
+        side=parameters["side"],
+        threshold=float(parameters["threshold"]),
+        features=None if features == "all" else frozenset(features),
+        for_ms=rule.for_ms,
+        keep_firing_for_ms=rule.keep_firing_for_ms,
+        grace_ms=int(parameters.get("grace_ms", 0)),
+        severity=rule.severity,
+        labels=rule.labels,
+        annotations=rule.annotations,
+    )

@@ -8,26 +8,32 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from parallelm.mcenter.engine import data_folder, dedup_logs
 from parallelm.mcenter.engine.credentials import Credentials
-from parallelm.mcenter.engine.engine import Engine
-from parallelm.mcenter.engine.tcp_server import NativeServer
+
+if TYPE_CHECKING:
+    import socketserver
 
 log = logging.getLogger("parallelm.mcenter.engine")
+
+DRAIN_TIMEOUT_S = 10.0
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Data folder.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, required=True, help="Port of the native protocol.")
-@click.option(
-    "--http-port", type=int, default=0, help="Port of the HTTP interface; without it there is none."
-)
+@click.option("--http-port", type=int, help="Port of the HTTP interface; without it there is none.")
 @click.option("--user", default="default", show_default=True)
 @click.option(
-    "--password", envvar="MCENTER_ENGINE_PASSWORD", default="", help="Better MCENTER_ENGINE_PASSWORD."
+    "--password",
+    envvar="MCENTER_ENGINE_PASSWORD",
+    default="",
+    help="Better in MCENTER_ENGINE_PASSWORD, which no process list shows.",
 )
 @click.option(
     "--memory-mbytes", type=int, default=4096, show_default=True, help="Limit of all queries together."
@@ -37,32 +43,62 @@ def main(
     data: Path,
     host: str,
     port: int,
-    http_port: int,
+    http_port: int | None,
     user: str,
     password: str,
     memory_mbytes: int,
     mark_cache_mbytes: int,
 ) -> None:
-    """Serve the ClickHouse engine on one data folder."""
+    """Serve the ClickHouse engine on one data folder, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    data.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    try:
+        data_folder.claim(data)
+        dedup_logs.repair(data)
+    except (OSError, data_folder.DataFolderError) as error:
+        _fail(str(error))
+    # A second to load; not before the folder is ours.
+    from parallelm.mcenter.engine.engine import Engine
+    from parallelm.mcenter.engine.http_front import HttpServer
+    from parallelm.mcenter.engine.tcp_server import NativeServer
+
     engine = Engine(
         data.resolve(), memory_bytes=memory_mbytes << 20, mark_cache_bytes=mark_cache_mbytes << 20
     )
     credentials = Credentials(user, password)
-    server = NativeServer(host, port, engine, credentials)
-    threading.Thread(target=server.serve_forever, name="native", daemon=True).start()
+    servers: list[socketserver.BaseServer] = []
+    try:
+        servers.append(NativeServer(host, port, engine, credentials))
+        if http_port is not None:
+            servers.append(HttpServer(host, http_port, engine, credentials))
+    except OSError as error:
+        _fail(f"cannot listen on {host}, ports {port} and {http_port}: {error.strerror}")
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
     if ready := os.environ.get("MCENTER_READY_FILE"):
         Path(ready).touch()
-    log.info("ClickHouse %s serves %s on %s:%d, HTTP %d", engine.version, data, host, port, http_port)
+    log.info("ClickHouse %s serves %s on %s, TCP %s, HTTP %s", engine.version, data, host, port, http_port)
     stop.wait()
-    log.info("stopping")
-    server.shutdown()
+    for server in servers:
+        server.shutdown()
+    if not engine.drain(DRAIN_TIMEOUT_S):
+        log.warning("statements still run after %g s and are cut off", DRAIN_TIMEOUT_S)
+    log.info("stopped")
+    _exit(0)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"engine: {message}", err=True)
+    _exit(1)
+
+
+def _exit(status: int) -> None:
+    """End without unloading the engine: clients' threads may be inside it, and its folder needs no farewell."""
     sys.stdout.flush()
-    os._exit(0)
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

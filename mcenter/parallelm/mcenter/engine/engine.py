@@ -5,27 +5,38 @@ Every error of ClickHouse comes out as ``EngineError`` with its code.
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import logging
+import os
 import re
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import chdb
 from chdb import ChdbError
 
-from parallelm.mcenter.engine.statements import identifier, literal
+from parallelm.mcenter.engine.statements import identifier, keyword, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
+
+    from parallelm.mcenter.engine.statements import Insert
 
 log = logging.getLogger(__name__)
 
 _CODE = re.compile(r"Code: (\d+)\.")
+_ERRNO = re.compile(r"errno: (\d+)|filesystem error|No space left on device")
+_ERRNO_OF_A_WRONG_PATH = frozenset({errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR})
+_numbers = itertools.count(1)
 UNKNOWN_EXCEPTION = 1002
+STORAGE_FAILED_EXIT = 74
+"""Exit status of the process after a storage failure (EX_IOERR)."""
 
 
 class EngineError(Exception):
@@ -42,6 +53,13 @@ class EngineError(Exception):
         self.code = code
 
 
+class StorageFailedError(EngineError):
+    """The file system failed in an insert: the client gets the error, then the process ends."""
+
+    def __init__(self, error: EngineError) -> None:
+        super().__init__(str(error))
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One block of a result in format Native, or a piece of one in another format."""
@@ -56,6 +74,10 @@ class Connection:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._chdb = engine.open_chdb()
+        # What KILL finds the session's statements by: chdb gives no query id.
+        self._tag = f"session {next(_numbers)}"
+        self._has_own_settings = False
+        self.run(f"SET log_comment = {literal(self._tag)}")
 
     def __enter__(self) -> Self:
         return self
@@ -69,20 +91,47 @@ class Connection:
         self, sql: str, format_name: str = "Native", parameters: Mapping[str, str] | None = None
     ) -> bytes:
         """Execute a statement to its end and return all of its output."""
-        try:
-            result = self._chdb.query(sql, format_name, params=dict(parameters or {}))
-        except ChdbError as error:
-            raise EngineError(str(error)) from None
-        return bytes(result.bytes() or b"") if result else b""
+        self._has_own_settings = self._has_own_settings or keyword(sql) == "SET"
+        with self._engine.statement():
+            try:
+                result = self._chdb.query(sql, format_name, params=dict(parameters or {}))
+            except ChdbError as error:
+                raise EngineError(str(error)) from None
+            return bytes(result.bytes() or b"") if result else b""
 
-    def stream(self, sql: str, format_name: str = "Native") -> Iterator[Chunk]:
-        """Execute a statement and yield its output as it comes; closing the iterator cancels the statement."""
+    def stream(self, sql: str) -> Iterator[Chunk]:
+        """Execute a query and yield its blocks as they come; closing the iterator cancels the query.
+
+        No other statement may run on this connection until the iterator is exhausted or closed.
+        """
         try:
-            with self._chdb.send_query(sql, format_name) as result:
+            with self._chdb.send_query(sql, "Native") as result:
                 for chunk in result:
                     yield Chunk(bytes(chunk.bytes()), int(chunk.rows_read()))
         except ChdbError as error:
             raise EngineError(str(error)) from None
+
+    def insert_file(self, insert: Insert, path: str, format_name: str) -> None:
+        """Insert what a file holds; a filesystem error ends the process, see ``Engine.end_if_storage_failed``."""
+        try:
+            self.run(insert.from_file(path, format_name))
+        except EngineError as error:
+            self._engine.end_if_storage_failed(error)
+            raise
+
+    @contextmanager
+    def watched(self, on_progress: Callable[[Mapping[str, int]], None]) -> Iterator[None]:
+        """Call ``on_progress`` on this thread about ten times a second while a statement inside runs."""
+        self._chdb.set_progress_callback(on_progress)
+        try:
+            yield
+        finally:
+            self._chdb.set_progress_callback(None)
+
+    def kill(self) -> None:
+        """End the statement that this session is executing, from any thread or from ``on_progress``."""
+        with self._engine.connect() as other:
+            other.run(f"KILL QUERY WHERE Settings['log_comment'] = {literal(self._tag)} ASYNC")
 
     def rows(self, sql: str) -> list[list[Any]]:
         """Execute a small query of the server's own."""
@@ -94,7 +143,7 @@ class Connection:
         return [(row[0], row[1]) for row in self.rows(f"DESCRIBE ({query}\n)")]
 
     def columns_of(self, sql: str) -> list[tuple[str, str]]:
-        """Names and types of what a statement answers, when it cannot stand in DESCRIBE: executes it."""
+        """Names and types of what a statement answers that cannot stand in DESCRIBE; executes it."""
         answer = json.loads(self.run(sql, "JSONCompact"))
         return [(column["name"], column["type"]) for column in answer["meta"]]
 
@@ -105,14 +154,32 @@ class Connection:
     @contextmanager
     def settings(self, values: Mapping[str, str]) -> Iterator[None]:
         """Settings for the statements inside; the session's own come back after."""
+        values = {name: value for name, value in values.items() if name != "log_comment"}
         if not values:
             yield
             return
-        self.run("SET " + ", ".join(f"{name} = {literal(value)}" for name, value in values.items()))
+        before = dict.fromkeys(values, "DEFAULT")
+        if self._has_own_settings:
+            names = ", ".join(map(literal, values))
+            own = self.rows(f"SELECT name, value FROM system.settings WHERE changed AND name IN ({names})")  # noqa: S608 - literals
+            before |= {name: literal(value) for name, value in own}
+        self._set({name: literal(value) for name, value in values.items()})
         try:
             yield
         finally:
-            self.run("SET " + ", ".join(f"{name} = DEFAULT" for name in values))
+            self._set(before)
+
+    @contextmanager
+    def session_settings(self, values: Mapping[str, str]) -> Iterator[None]:
+        """Settings for a session of one statement: they need not come back. Code 115 for an unknown one."""
+        if values:
+            self._set({name: literal(value) for name, value in values.items()})
+        yield
+
+    def _set(self, values: Mapping[str, str]) -> None:
+        own = self._has_own_settings
+        self.run("SET " + ", ".join(f"{name} = {value}" for name, value in values.items()))
+        self._has_own_settings = own
 
     def close(self) -> None:
         """End the session."""
@@ -124,13 +191,14 @@ class Engine:
 
     def __init__(self, folder: Path, *, memory_bytes: int, mark_cache_bytes: int) -> None:
         self._address = f"{folder}?max_server_memory_usage={memory_bytes}&mark_cache_size={mark_cache_bytes}"
+        self._running = 0
+        self._idle = threading.Condition()
         # chdb closes the engine with its last connection: this one keeps it open.
         self._keep = self.open_chdb()
-        with Connection(self) as connection:
+        with self.connect() as connection:
             ((self.timezone, self.version),) = connection.rows("SELECT timezone(), version()")
-            self.setting_names = frozenset(
-                name for (name,) in connection.rows("SELECT name FROM system.settings")
-            )
+            names = connection.rows("SELECT name FROM system.settings")
+        self.setting_names = frozenset(name for (name,) in names)
 
     def open_chdb(self) -> Any:
         """A new chdb connection to this engine."""
@@ -139,3 +207,38 @@ class Engine:
     def connect(self) -> Connection:
         """A new session."""
         return Connection(self)
+
+    @contextmanager
+    def statement(self) -> Iterator[None]:
+        """Count a statement as running, so that ``drain`` waits for it."""
+        with self._idle:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until no statement runs; whether that came to be in time."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._running, timeout_s)
+
+    def end_if_storage_failed(self, error: EngineError) -> None:
+        """End the process when an insert met an error of the file system.
+
+        The engine writes an insert's token to the table's deduplication log before it commits the part. When the
+        disk fails between the two, this process would drop the block's replay as a duplicate; a new one repairs the
+        log first. A refused reservation (code 243, the disk is too full for the part) comes before anything is
+        written: the engine stays, and takes inserts again when there is room.
+        """
+        failed = _ERRNO.search(str(error))
+        if failed and int(failed[1] or errno.EIO) not in _ERRNO_OF_A_WRONG_PATH:
+            raise StorageFailedError(error) from error
+
+    def end(self, error: StorageFailedError) -> NoReturn:
+        """End the process at once; what supervises it starts it again, with the repair of its logs."""
+        log.critical("the storage failed in an insert, the engine ends itself: %s", error)
+        logging.shutdown()
+        os._exit(STORAGE_FAILED_EXIT)

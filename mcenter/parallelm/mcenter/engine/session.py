@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.engine.blocks import LZ4, ZSTD, header, read_block, split_blocks, write_block
-from parallelm.mcenter.engine.engine import Chunk, EngineError
+from parallelm.mcenter.engine.engine import Chunk, EngineError, StorageFailedError
 from parallelm.mcenter.engine.statements import insert_of, is_describable, is_read, without_format
 from parallelm.mcenter.engine.types import insertable
+from parallelm.mcenter.engine.watch import CANCEL, Watch
 from parallelm.mcenter.engine.wire import ProtocolError, Reader, socket_source, string, varint
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Mapping
 
     from parallelm.mcenter.engine.credentials import Credentials
     from parallelm.mcenter.engine.engine import Connection, Engine
@@ -28,26 +28,28 @@ log = logging.getLogger(__name__)
 REVISION = 54440
 """Below 54441 the protocol has no inter-server secret, no OpenTelemetry context, no sparse columns, no addendum."""
 _OLDEST_REVISION = 54429
+"""From here on settings travel as strings."""
 _HANDSHAKE_TEXT = 4096
+MAX_INSERT_BYTES = 4 << 30
 
-_HELLO, _QUERY, _DATA, _CANCEL, _PING = range(5)
+_HELLO, _QUERY, _DATA, _CANCEL, _PING = 0, 1, 2, CANCEL, 4
 _TO_HELLO, _TO_DATA, _TO_EXCEPTION, _TO_PROGRESS, _TO_PONG, _TO_END, _TO_PROFILE = range(7)
 _IMPORTANT = 1
-_UNSUPPORTED, _UNEXPECTED_PACKET = 48, 101
+_TOO_LARGE, _UNSUPPORTED, _UNEXPECTED_PACKET = 161, 48, 101
 
 
 @dataclass(slots=True)
 class _Query:
     """A query as the client sent it."""
 
-    sql: str
-    compression: int | None
+    sql: str = ""
+    compression: int | None = None
     settings: dict[str, str] = field(default_factory=dict)
     """Without those that this engine does not know, unless the client flagged them as important."""
 
 
 class Session:
-    """Serves one client until it goes; ``serve`` raises nothing but what is a bug."""
+    """Serves one client until it goes; ``serve`` raises nothing but ``StorageFailedError`` and what is a bug."""
 
     def __init__(self, client: socket.socket, engine: Engine, credentials: Credentials) -> None:
         self._client = client
@@ -57,12 +59,10 @@ class Session:
 
     def serve(self, *, handshake_timeout_s: float) -> None:
         """Talk until the client goes, sends what is no protocol, or is too slow with its handshake."""
-        self._client.settimeout(handshake_timeout_s)
         try:
-            database = self._handshake()
+            database = self._handshake(handshake_timeout_s)
             with self._engine.connect() as connection:
                 self._answer_hello(connection, database)
-                self._client.settimeout(None)
                 while True:
                     self._packet(connection)
         except (EOFError, OSError):
@@ -70,21 +70,27 @@ class Session:
         except ProtocolError as error:
             log.warning("a client was cut off: %s", error)
             self._last_words(EngineError(str(error), _UNEXPECTED_PACKET))
+        except StorageFailedError as error:
+            self._last_words(error)
+            raise
         except EngineError as error:
             self._last_words(error)
 
-    def _handshake(self) -> str:
+    def _handshake(self, timeout_s: float) -> str:
+        self._reader.deadline_in(timeout_s)
+        self._client.settimeout(timeout_s)
         if self._reader.varint() != _HELLO:
             raise ProtocolError("this port speaks ClickHouse's native protocol")
-        text = [self._reader.text(_HANDSHAKE_TEXT)]
+        self._reader.text(_HANDSHAKE_TEXT)  # client's name
         _major, _minor, revision = (self._reader.varint() for _ in range(3))
-        text += [self._reader.text(_HANDSHAKE_TEXT) for _ in range(3)]
-        _name, database, user, password = text
+        database, user, password = (self._reader.text(_HANDSHAKE_TEXT) for _ in range(3))
         if revision < _OLDEST_REVISION:
             raise ProtocolError(
                 f"clients of revision {revision} are too old; {_OLDEST_REVISION} is the oldest"
             )
         self._credentials.check(user, password)
+        self._reader.deadline_in(None)
+        self._client.settimeout(None)
         return database
 
     def _answer_hello(self, connection: Connection, database: str) -> None:
@@ -113,6 +119,9 @@ class Session:
                 raise EngineError("external tables are not supported by this server", _UNSUPPORTED)  # noqa: TRY301 - answered as any error of the query
             with connection.settings(query.settings):
                 self._execute(connection, query)
+            self._send(varint(_TO_END))
+        except StorageFailedError:
+            raise
         except EngineError as error:
             self._exception(error)
 
@@ -120,7 +129,7 @@ class Session:
         reader = self._reader
         reader.text()  # query id
         self._skip_client_info()
-        query = _Query("", None)
+        query = _Query()
         while name := reader.text():
             flags, value = reader.varint(), reader.text()
             if name in self._engine.setting_names or flags & _IMPORTANT:
@@ -159,45 +168,49 @@ class Session:
 
     def _execute(self, connection: Connection, query: _Query) -> None:
         insert = insert_of(query.sql)
-        if insert is not None and not insert.data and not insert.is_function:
+        if insert is not None and not insert.data:
             self._insert(connection, query, insert)
-        elif is_describable(query.sql):
-            self._stream(connection, query)
-        else:
-            self._run(connection, query)
-        self._send(varint(_TO_END))
+            return
+        watch = Watch(self._client, self._reader, connection)
+        totals = _Totals()
+        try:
+            with connection.watched(lambda progress: self._on_progress(progress, totals, watch)):
+                self._answer(connection, query, totals, watch)
+        except EngineError:
+            if not watch.ended:
+                raise
+        watch.settle()
+        if totals.blocks:
+            self._send(totals.rest_of_progress(), totals.profile())
 
-    def _stream(self, connection: Connection, query: _Query) -> None:
-        sql, _format = without_format(query.sql)
-        # A stream of no rows tells no column, so they are asked for first.
-        self._data(header(connection.describe(sql)), query)
-        self._profiled(connection.stream(sql), query)
+    def _on_progress(self, progress: Mapping[str, int], totals: _Totals, watch: Watch) -> None:
+        """Called by the engine, on this thread: an exception would be lost here."""
+        watch.look()
+        try:
+            self._send(totals.progress(progress))
+        except OSError as error:
+            watch.fail(error)
 
-    def _run(self, connection: Connection, query: _Query) -> None:
-        """Answer SHOW, EXPLAIN, KILL and the like, which the engine does not stream, and DDL, which has no answer."""
-        sql, _format = without_format(query.sql)
-        answer = split_blocks(connection.run(sql))
-        if not answer and is_read(sql):
-            self._data(header(connection.columns_of(sql)), query)
-        self._profiled((Chunk(block.body, block.rows) for block in answer), query)
-
-    def _profiled(self, chunks: Iterable[Chunk], query: _Query) -> None:
-        rows = blocks = size = 0
-        for chunk in chunks:
+    def _answer(self, connection: Connection, query: _Query, totals: _Totals, watch: Watch) -> None:
+        for chunk in self._chunks(connection, query):
             self._data(chunk.body, query)
-            self._send(varint(_TO_PROGRESS), varint(chunk.rows), varint(len(chunk.body)), bytes(3))
-            rows, blocks, size = rows + chunk.rows, blocks + 1, size + len(chunk.body)
-            if self._cancelled():
-                break
-        if blocks:
-            self._send(varint(_TO_PROFILE), varint(rows), varint(blocks), varint(size), bytes(3))
+            totals.add(chunk)
+            watch.look()
+            if watch.ended:
+                return
 
-    def _cancelled(self) -> bool:
-        if not self._reader.buffered and not select.select([self._client], [], [], 0)[0]:
-            return False
-        if self._reader.varint() != _CANCEL:
-            raise ProtocolError("a client may send nothing but Cancel while it is answered")
-        return True
+    def _chunks(self, connection: Connection, query: _Query) -> Iterator[Chunk]:
+        sql, _format = without_format(query.sql)
+        if is_describable(sql):
+            # A stream of no rows tells no column, so they are asked for first.
+            self._data(header(connection.describe(sql)), query)
+            yield from connection.stream(sql)
+            return
+        # SHOW, EXPLAIN, KILL and the like, which the engine does not stream, and DDL, which has no answer.
+        blocks = split_blocks(connection.run(sql))
+        if not blocks and is_read(sql):
+            self._data(header(connection.columns_of(sql)), query)
+        yield from (Chunk(block.body, block.rows) for block in blocks)
 
     def _insert(self, connection: Connection, query: _Query, insert: Insert) -> None:
         columns = connection.describe(insert.header_query)
@@ -205,13 +218,13 @@ class Session:
         spool = os.memfd_create("insert")
         try:
             if self._receive_blocks(query, spool):
-                connection.run(insert.from_file(f"/proc/self/fd/{spool}", "Native"))
+                connection.insert_file(insert, f"/proc/self/fd/{spool}", "Native")
         finally:
             os.close(spool)
 
     def _receive_blocks(self, query: _Query, spool: int) -> bool:
         """Whether there is something to insert: a client that cancels, or goes before its last block, inserts nothing."""
-        received = False
+        size, rows = 0, 0
         while True:
             kind = self._reader.varint()
             if kind == _CANCEL:
@@ -221,11 +234,15 @@ class Session:
             self._reader.text()
             block = read_block(self._reader, compressed=query.compression is not None)
             if not block.columns:
-                return received
-            received = received or block.rows > 0
-            rest = memoryview(block.body)
-            while rest:
-                rest = rest[os.write(spool, rest) :]
+                break
+            size, rows = size + len(block.body), rows + block.rows
+            if size <= MAX_INSERT_BYTES:
+                _write_all(spool, block.body)
+        if size > MAX_INSERT_BYTES:
+            raise EngineError(
+                f"an insert of {size} bytes where at most {MAX_INSERT_BYTES} are allowed", _TOO_LARGE
+            )
+        return rows > 0
 
     def _data(self, body: bytes, query: _Query) -> None:
         self._send(varint(_TO_DATA), string(""), write_block(body, query.compression))
@@ -244,3 +261,44 @@ class Session:
 
     def _send(self, *parts: bytes) -> None:
         self._client.sendall(b"".join(parts))
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What was sent of an answer, and how much of the engine's progress was told."""
+
+    rows: int = 0
+    blocks: int = 0
+    size: int = 0
+    told: dict[str, int] = field(default_factory=dict)
+
+    def add(self, chunk: Chunk) -> None:
+        """Count a block."""
+        self.rows, self.blocks, self.size = (
+            self.rows + chunk.rows,
+            self.blocks + 1,
+            self.size + len(chunk.body),
+        )
+
+    def progress(self, now: Mapping[str, int]) -> bytes:
+        """Progress packet of what is new since the last one."""
+        names = ("read_rows", "read_bytes", "total_rows_to_read", "written_rows", "written_bytes")
+        steps = [max(0, now.get(name, 0) - self.told.get(name, 0)) for name in names]
+        self.told = {name: self.told.get(name, 0) + step for name, step in zip(names, steps, strict=True)}
+        return varint(_TO_PROGRESS) + b"".join(varint(step) for step in steps)
+
+    def rest_of_progress(self) -> bytes:
+        """Progress packet that brings a short statement, of which the engine told nothing, to the rows that it gave."""
+        return b"" if self.told else self.progress({"read_rows": self.rows, "read_bytes": self.size})
+
+    def profile(self) -> bytes:
+        """ProfileInfo packet: rows, blocks, bytes; no limit was applied that is known of."""
+        return b"".join(
+            (varint(_TO_PROFILE), varint(self.rows), varint(self.blocks), varint(self.size), bytes(3))
+        )
+
+
+def _write_all(file: int, body: bytes) -> None:
+    rest = memoryview(body)
+    while rest:
+        rest = rest[os.write(file, rest) :]

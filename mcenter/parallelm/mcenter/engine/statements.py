@@ -36,10 +36,19 @@ class Insert:
         """Whether the target is a table function."""
         return self.target[:8].upper() == "FUNCTION"
 
+    def in_utf8(self) -> Insert:
+        """The same insert, without its data, when it was read from bytes as Latin-1."""
+        target, columns, settings, format_name = (
+            part.encode("latin-1").decode("utf-8", "replace")
+            for part in (self.target, self.columns, self.settings, self.format)
+        )
+        return Insert(target, columns, settings, format_name, data="")
+
     @property
     def header_query(self) -> str:
         """Query whose columns are those that this insert takes."""
-        return f"SELECT {self.columns or '*'} FROM {self.target}"  # noqa: S608 - parts of the client's own statement
+        source = self.target[len("FUNCTION") :] if self.is_function else self.target
+        return f"SELECT {self.columns or '*'} FROM {source}"  # noqa: S608 - parts of the client's own statement
 
     def from_file(self, path: str, format_name: str) -> str:
         """The same insert with a file as its source."""

@@ -6,6 +6,7 @@ import socket
 import socketserver
 from typing import TYPE_CHECKING, Any
 
+from parallelm.mcenter.engine.engine import StorageFailedError
 from parallelm.mcenter.engine.session import Session
 
 if TYPE_CHECKING:
@@ -30,4 +31,7 @@ class NativeServer(socketserver.ThreadingTCPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
         """Serve one client, on its own thread."""
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        Session(request, self._engine, self._credentials).serve(handshake_timeout_s=HANDSHAKE_TIMEOUT_S)
+        try:
+            Session(request, self._engine, self._credentials).serve(handshake_timeout_s=HANDSHAKE_TIMEOUT_S)
+        except StorageFailedError as error:
+            self._engine.end(error)

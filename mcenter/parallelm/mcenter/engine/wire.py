@@ -6,6 +6,7 @@ The reader grows only by bytes that have arrived, whatever length the other side
 from __future__ import annotations
 
 import struct
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class Reader:
         self._at = 0
         self._mark: int | None = None
         self._limit = 0
+        self._deadline: float | None = None
+
+    def deadline_in(self, seconds: float | None) -> None:
+        """Everything up to the next call must arrive within ``seconds``: drop by drop is no way around a time-out."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
 
     @property
     def buffered(self) -> bool:
@@ -62,6 +68,8 @@ class Reader:
             if self._mark is None and self._at:
                 del self._data[: self._at]
                 self._at = 0
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                raise TimeoutError("the other side is too slow")
             more = self._source(count - (len(self._data) - self._at))
             if not more:
                 raise EOFError

@@ -22,17 +22,25 @@ _FLOCK = "hhqqi"
 def open_folder(folder: Path) -> None:
     """Make the folder if it is missing and check it; raises ``StackError`` (not writable, newer version)."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for part in ("logs", "artifacts", "run"):
-            (folder / part).mkdir(exist_ok=True)
+            (folder / part).mkdir(parents=True, exist_ok=True)
         version = folder / "VERSION"
         if not version.exists():
             version.write_text(f"{VERSION}\n", encoding="ascii")
-        found = version.read_text(encoding="utf-8").strip()
+        (folder / "run" / "writable").touch()
     except OSError as error:
         raise StackError(
             f"the data folder {folder} is not writable: {error}; name another with --data"
         ) from error
+    check_version(folder)
+
+
+def check_version(folder: Path) -> None:
+    """Raise ``StackError`` when the folder was written by a newer version."""
+    version = folder / "VERSION"
+    found = (
+        version.read_text(encoding="utf-8", errors="replace").strip() if version.exists() else str(VERSION)
+    )
     if not found.isdecimal() or int(found) > VERSION:
         raise StackError(
             f"the data folder {folder} has version {found[:40]!r}, this mcenter knows up to {VERSION}: use the newer "

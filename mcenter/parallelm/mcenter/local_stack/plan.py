@@ -64,8 +64,7 @@ class Plan:
 
     def settle_ports(self) -> dict[str, int]:
         """Choose the ports and remember them in the folder; raises ``StackError`` when a named one is taken."""
-        memory = self.folder / "ports.json"
-        earlier: dict[str, int] = json.loads(memory.read_text("ascii")) if memory.exists() else {}
+        earlier = remembered_ports(self.folder)
         named = {
             "kafka": self.kafka_port,
             "clickhouse": self.clickhouse_port,
@@ -74,7 +73,7 @@ class Plan:
         }
         wanted = {port: named.get(port) for service in self.services for port in PORTS_OF[service]}
         ports = choose_ports(wanted, earlier)
-        memory.write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
+        (self.folder / "ports.json").write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
         return ports
 
     def settle_settings(self, ports: dict[str, int]) -> Settings:
@@ -104,3 +103,12 @@ class Plan:
 def settings_path(folder: Path) -> Path:
     """The stack's ``mcenter.toml``."""
     return folder / "mcenter.toml"
+
+
+def remembered_ports(folder: Path) -> dict[str, int]:
+    """Ports that the folder's stack had last time."""
+    try:
+        found: dict[str, int] = json.loads((folder / "ports.json").read_text("ascii"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,46 @@
+"""``mcenter doctor``: what is not as it should be, and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from parallelm.mcenter.doctor import Verdict, cluster_checks, machine_checks, stack_checks
+from parallelm.mcenter.stack_options import data_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
+
+
+@click.command()
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def doctor(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
+    """Check this machine, the data folder and the configured cluster, and say what to do; exit code 1 on a problem."""
+    found = []
+    for check in (
+        check for part in (machine_checks(), stack_checks(folder), cluster_checks()) for check in part
+    ):
+        found.append(check)
+        if not as_json:
+            click.echo(
+                f"{click.style(f'{check.verdict:<8}', fg=_COLOURS[check.verdict])}{check.name:<13}{check.finding}"
+            )
+            if check.remedy:
+                click.echo(f"{'':21}-> {check.remedy}")
+    problems = sum(check.verdict is Verdict.PROBLEM for check in found)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"problems": problems, "checks": [dataclasses.asdict(check) for check in found]}, indent=2
+            )
+        )
+    else:
+        click.secho(f"{problems} problems" if problems else "all is well", bold=True)
+    ctx.exit(1 if problems else 0)

@@ -1,0 +1,141 @@
+"""Checks of the configured cluster: can Kafka, ClickHouse, the registry and the artifact store be reached and used."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import urllib.error
+import urllib.request
+import uuid
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parallelm.connections import ConfigurationError, load_settings
+from parallelm.connections.settings import ENVIRONMENT_PREFIX, settings_file
+from parallelm.mcenter.doctor.check import Check, note, ok, problem
+from parallelm.mcenter.local_stack.folder import FolderLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from parallelm.connections import ClickHouseSettings, RegistrySettings, Settings
+
+TIMEOUT_S = 5.0
+_SECTIONS = tuple(
+    f"{ENVIRONMENT_PREFIX}{name}_" for name in ("KAFKA", "CLICKHOUSE", "SCHEMA_REGISTRY", "ARTIFACTS")
+)
+
+
+def cluster_checks() -> Iterator[Check]:
+    """All checks of what the settings name; the only thing written is a small file in the artifact store, and removed."""
+    try:
+        file = settings_file(os.environ, Path.cwd())
+        settings = load_settings()
+    except ConfigurationError as error:
+        yield problem("settings", "cannot be read", str(error))
+        return
+    variables = sorted(name for name in os.environ if name.startswith(_SECTIONS))
+    if file is None and not variables:
+        yield note(
+            "settings",
+            "no cluster is configured",
+            "`mcenter up` starts one here and writes .mcenter/mcenter.toml",
+        )
+        return
+    if file and _belongs_to_a_stopped_stack(file):
+        yield note("settings", f"{file} names a local stack that does not run", "`mcenter up` starts it")
+        return
+    yield ok("settings", " and ".join([str(file)] * (file is not None) + variables))
+    yield _kafka(settings)
+    yield _clickhouse(settings.clickhouse)
+    yield _registry(settings.schema_registry)
+    yield _artifacts(settings)
+
+
+def _belongs_to_a_stopped_stack(file: Path) -> bool:
+    return (file.parent / "run").is_dir() and FolderLock(file.parent).holder() is None
+
+
+def _kafka(settings: Settings) -> Check:
+    from parallelm.schemas.errors import SchemaError
+    from parallelm.schemas.topic_admin import check_topics
+
+    where = settings.kafka.bootstrap_servers
+    started = time.perf_counter()
+    try:
+        differences = check_topics(settings, timeout_s=TIMEOUT_S)
+    except SchemaError as error:
+        return problem("kafka", f"{where} cannot be used", str(error))
+    took_ms = (time.perf_counter() - started) * 1000
+    if differences:
+        return problem(
+            "kafka",
+            f"{where}: {len(differences)} topics differ: {differences[0]}",
+            "see `mcenter topics check`",
+        )
+    return ok("kafka", f"{where} answers, all topics are as they should be ({took_ms:.0f} ms)")
+
+
+def _clickhouse(clickhouse: ClickHouseSettings) -> Check:
+    from clickhouse_driver.errors import Error
+
+    from parallelm.connections.clickhouse import clickhouse_client
+
+    where = f"{clickhouse.host}:{clickhouse.port}"
+    logging.getLogger("clickhouse_driver").setLevel(
+        logging.CRITICAL
+    )  # it logs what it raises, with a traceback
+    client = clickhouse_client(
+        clickhouse, database="default", connect_timeout=TIMEOUT_S, send_receive_timeout=TIMEOUT_S
+    )
+    try:
+        query = "SELECT version(), (SELECT count() FROM system.databases WHERE name = %(name)s)"
+        ((version, databases),) = client.execute(query, {"name": clickhouse.database})
+    except (Error, OSError, EOFError) as error:
+        remedy = (
+            "is it running, are host, port, user and password right? A local one starts with `mcenter up`"
+        )
+        return problem("clickhouse", f"{where} cannot be used: {str(error).splitlines()[0]}", remedy)
+    finally:
+        client.disconnect()
+    if not databases:
+        return problem(
+            "clickhouse",
+            f"{where} has no database {clickhouse.database!r}",
+            "run `mcenter warehouse migrate`",
+        )
+    return ok("clickhouse", f"{where} answers, version {version}, database {clickhouse.database}")
+
+
+def _registry(registry: RegistrySettings) -> Check:
+    if not registry.url:
+        return ok("registry", "none is configured: the schemas packaged with the code are used")
+    request = urllib.request.Request(f"{registry.url.rstrip('/')}/subjects")  # noqa: S310 - the operator's own setting
+    if registry.user:
+        basic = b64encode(f"{registry.user}:{registry.password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {basic}")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
+            reply.read()
+    except (OSError, ValueError) as error:
+        return problem("registry", f"{registry.url} cannot be used: {error}", "check url, user and password")
+    return ok("registry", f"{registry.url} answers")
+
+
+def _artifacts(settings: Settings) -> Check:
+    from parallelm.connections.artifacts import artifacts_url, filesystem
+
+    where = artifacts_url(settings.artifacts)
+    try:
+        store, root = filesystem(settings.artifacts)
+        probe = f"{root.rstrip('/')}/.doctor-{uuid.uuid4().hex}"
+        store.makedirs(root, exist_ok=True)
+        store.pipe_file(probe, b"doctor")
+        store.rm_file(probe)
+    except Exception as error:  # noqa: BLE001 - each of fsspec's stores raises errors of its own library
+        return problem(
+            "artifacts", f"{where} cannot be written: {error}", "check MCENTER_ARTIFACTS_URL and its rights"
+        )
+    return ok("artifacts", f"{where} can be written")

@@ -1,0 +1,87 @@
+"""Checks of the local stack's data folder: may it be used, is there room, are its ports free."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from parallelm.mcenter.doctor.check import Check, note, ok, problem
+from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.folder import FolderLock, check_version
+from parallelm.mcenter.local_stack.plan import remembered_ports
+from parallelm.mcenter.local_stack.ports import is_free, owner
+from parallelm.mcenter.local_stack.state import load_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DISK_NEEDED_BYTES = 2_000_000_000
+
+
+def stack_checks(folder: Path) -> Iterator[Check]:
+    """All checks of the folder; nothing is written."""
+    yield _folder(folder)
+    yield _disk(folder)
+    running = FolderLock(folder).holder()
+    if running is None:
+        yield note("local stack", f"none runs in {folder}", "`mcenter up` starts one")
+        yield _ports(folder)
+    else:
+        yield _running(folder, running)
+
+
+def _folder(folder: Path) -> Check:
+    existing = _existing(folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return problem(
+            "data folder", f"{existing} is not a folder that can be written", "name another with --data"
+        )
+    try:
+        check_version(folder)
+    except StackError as error:
+        return problem("data folder", "not usable", error.message)
+    return ok("data folder", str(folder))
+
+
+def _disk(folder: Path) -> Check:
+    free = shutil.disk_usage(_existing(folder)).free
+    found = f"{free / 1e9:.1f} GB free"
+    if free < DISK_NEEDED_BYTES:
+        return problem(
+            "disk", found, f"make room, at least {DISK_NEEDED_BYTES / 1e9:.0f} GB, or name another --data"
+        )
+    return ok("disk", found)
+
+
+def _running(folder: Path, supervisor: int) -> Check:
+    state = load_state(folder)
+    bad = (
+        [f"{entry.name} is {entry.condition}" for entry in state.processes if not entry.is_up]
+        if state
+        else []
+    )
+    if bad:
+        return problem("local stack", f"pid {supervisor}: {', '.join(bad)}", f"see {folder / 'logs'}")
+    return ok("local stack", f"runs, pid {supervisor}")
+
+
+def _ports(folder: Path) -> Check:
+    taken = [
+        f"{port} ({name}) by {owner(port)}"
+        for name, port in remembered_ports(folder).items()
+        if not is_free(port)
+    ]
+    if taken:
+        return note(
+            "ports",
+            f"taken: {', '.join(taken)}",
+            "the next start chooses others; end those to keep the ports",
+        )
+    return ok("ports", "free")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest of its parents that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,1 +1,14 @@
 """The ClickHouse contract: migrations, and the queries on it."""
+
+from parallelm.warehouse.errors import MigrationError, QueryError, WarehouseError
+from parallelm.warehouse.migrations import Migration, MigrationStatus, migrate, status
+
+__all__ = [
+    "Migration",
+    "MigrationError",
+    "MigrationStatus",
+    "QueryError",
+    "WarehouseError",
+    "migrate",
+    "status",
+]

@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS dead_letters_log ${on_cluster}
 (
     source_topic LowCardinality(String) COMMENT 'Topic that the record came from.',
     topic_id LowCardinality(String) COMMENT 'Kafka topic id of the source; empty when unknown.',
-    source_partition Int32 COMMENT 'Partition that it came from.',
+    source_partition Int64 COMMENT 'Partition that it came from.',
     source_offset Int64 COMMENT 'Offset that it had there.',
     stage LowCardinality(String) COMMENT 'Where it failed: decode, validate, insert, rules, policy, …',
     failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that gave up on it.',
@@ -31,7 +31,7 @@ CREATE VIEW IF NOT EXISTS dead_letters ${on_cluster}
 (
     source_topic LowCardinality(String) COMMENT 'Topic that the record came from.',
     topic_id LowCardinality(String) COMMENT 'Kafka topic id of the source; empty when unknown.',
-    source_partition Int32 COMMENT 'Partition that it came from.',
+    source_partition Int64 COMMENT 'Partition that it came from.',
     source_offset Int64 COMMENT 'Offset that it had there.',
     stage LowCardinality(String) COMMENT 'Where it failed: decode, validate, insert, rules, policy, …',
     failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that gave up on it.',

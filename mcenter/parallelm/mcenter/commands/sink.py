@@ -1,0 +1,75 @@
+"""``mcenter sink``: the process that writes topics into ClickHouse."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.service import announce_ready, serve_metrics
+
+
+@click.command()
+@click.option(
+    "--topics", "names", metavar="NAME,…", help="Only these topics, without prefix.  [default: all]"
+)
+@click.option("--group", default="", help="Consumer group.  [default: the topic prefix and `sink`]")
+@click.option("--flush-ms", default=200, show_default=True, help="Collect so long before an insert.")
+@click.option(
+    "--session-timeout-s",
+    default=10.0,
+    show_default=True,
+    help="Without a heartbeat for so long others take over.",
+)
+@click.option(
+    "--retry-limit-s", default=600.0, show_default=True, help="End when something was away for so long."
+)
+@click.option(
+    "--dead-letter-run", default=1000, show_default=True, help="End after more dead letters in a row."
+)
+@click.option(
+    "--dead-letter-ratio", default=0.5, show_default=True, help="End when a greater share are dead letters."
+)
+def sink(
+    names: str | None,
+    group: str,
+    flush_ms: int,
+    session_timeout_s: float,
+    retry_limit_s: float,
+    dead_letter_run: int,
+    dead_letter_ratio: float,
+) -> None:
+    """Run the sink: Kafka to ClickHouse, exactly once in effect. Several side by side share the partitions."""
+    from parallelm.schemas.topics import by_name
+    from parallelm.sinks import DeadLetterLimit, SinkError, SinkOptions, run_sink
+    from parallelm.sinks.tables import STORED_TOPICS
+
+    settings = load_settings()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        topics = (
+            [by_name(name.strip(), settings.kafka.topic_prefix) for name in names.split(",")]
+            if names
+            else None
+        )
+    except KeyError as error:
+        raise click.BadParameter(str(error.args[0]), param_hint="--topics") from error
+    for topic in topics or ():
+        if topic not in STORED_TOPICS:
+            raise click.BadParameter(
+                f"topic {topic.name!r} is not stored in the warehouse", param_hint="--topics"
+            )
+    options = SinkOptions(
+        topics=topics or STORED_TOPICS,
+        group=group,
+        flush_interval_s=flush_ms / 1000,
+        session_timeout_s=session_timeout_s,
+        retry_limit_s=retry_limit_s,
+        dead_letter_limit=DeadLetterLimit(max_run=dead_letter_run, max_ratio=dead_letter_ratio),
+    )
+    serve_metrics()
+    try:
+        run_sink(settings, options, announce_ready)
+    except SinkError as error:
+        raise click.ClickException(str(error)) from error

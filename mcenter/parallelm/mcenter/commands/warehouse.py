@@ -1,0 +1,43 @@
+"""``mcenter warehouse``: bring the database's tables to the form that this code wants."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from parallelm.connections import load_settings
+
+
+@click.group()
+def warehouse() -> None:
+    """Migrate the warehouse in ClickHouse."""
+
+
+@warehouse.command()
+def migrate() -> None:
+    """Create the database if it is absent and apply pending migrations."""
+    from parallelm.mcenter.clickhouse_errors import told_in_one_line
+    from parallelm.warehouse.migrations import migrate as apply
+
+    settings = load_settings()
+    with told_in_one_line(settings):
+        applied = apply(settings)
+    for migration in applied:
+        click.echo(f"applied {migration.version:04} {migration.name}")
+    click.echo(f"database {settings.clickhouse.database}: {len(applied)} migrations applied, none pending")
+
+
+@warehouse.command()
+def status() -> None:
+    """Show applied and pending migrations; exit code 1 when some are pending."""
+    from parallelm.mcenter.clickhouse_errors import told_in_one_line
+    from parallelm.warehouse.migrations import status as compare
+
+    settings = load_settings()
+    with told_in_one_line(settings):
+        found = compare(settings)
+    for state, migrations in (("applied", found.applied), ("pending", found.pending)):
+        for migration in migrations:
+            click.echo(f"{state}  {migration.version:04} {migration.name}")
+    sys.exit(1 if found.pending else 0)

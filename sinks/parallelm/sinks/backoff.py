@@ -1,0 +1,42 @@
+"""How long to wait before the next attempt, and when to give up. Time is passed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parallelm.sinks.errors import RetryLaterError, SinkError
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Attempts of one piece of work: waits double from ``first_s`` to ``longest_s``, for ``limit_s`` at most."""
+
+    limit_s: float
+    first_s: float = 0.25
+    longest_s: float = 10.0
+    _failing_since_s: float | None = None
+    _wait_s: float = 0.0
+    _retry_at_s: float = 0.0
+
+    def waits(self, now_s: float) -> bool:
+        """Whether the next attempt is not due yet."""
+        return now_s < self._retry_at_s
+
+    def failed(self, now_s: float, error: RetryLaterError) -> None:
+        """Note a failed attempt; raises ``SinkError`` when it has failed for ``limit_s``."""
+        if self._failing_since_s is None:
+            self._failing_since_s = now_s
+            self._wait_s = self.first_s
+        elif now_s - self._failing_since_s >= self.limit_s:
+            raise SinkError(
+                f"gave up after {now_s - self._failing_since_s:.0f} s: {error}. "
+                "Nothing is lost: the sink goes on where it was when it is started again"
+            ) from error
+        else:
+            self._wait_s = min(self.longest_s, 2 * self._wait_s)
+        self._retry_at_s = now_s + self._wait_s
+
+    def succeeded(self) -> None:
+        """Note an attempt that succeeded."""
+        self._failing_since_s = None
+        self._retry_at_s = 0.0

@@ -1,0 +1,102 @@
+"""Which records one insert holds: a fixed range of offsets of one partition, bounded in size. Pure functions.
+
+The server must never split an insert, or a replay could double its parts. A sample takes 16 bytes in a record at
+least, so the size of a block bounds the samples that it unfolds into as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAX_BLOCK_SAMPLES = 500_000
+"""Rows that one insert may unfold into."""
+
+BYTES_PER_SAMPLE = 16
+"""What a sample takes in a record: a timestamp and a value, float64 each."""
+
+MAX_BLOCK_BYTES = MAX_BLOCK_SAMPLES * BYTES_PER_SAMPLE
+"""Size of the records of one block. A single record may be larger; it is a block of its own then."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumedRecord:
+    """One record as it came from Kafka."""
+
+    offset: int
+    ingested_at_ms: int
+    """Kafka's LogAppendTime."""
+    key: bytes | None
+    value: bytes | None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of key and value."""
+        return len(self.key or b"") + len(self.value or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetRange:
+    """Offsets ``first..last`` (both included) of one partition: what one insert holds."""
+
+    topic_id: str
+    partition: int
+    first: int
+    last: int
+
+    @property
+    def token(self) -> str:
+        """Deduplication token: two inserts share it exactly when they hold the same offsets."""
+        return f"{self.topic_id}/{self.partition}/{self.first}-{self.last}"
+
+
+def block_length(records: Sequence[ConsumedRecord], max_bytes: int = MAX_BLOCK_BYTES) -> int:
+    """How many of ``records``, from the first, the next block takes: one at least, unless there are none."""
+    size = 0
+    for count, record in enumerate(records):
+        size += record.size_bytes
+        if count and size > max_bytes:
+            return count
+    return len(records)
+
+
+def replay_length(records: Sequence[ConsumedRecord], last: int, end_offset: int | None) -> int | None:
+    """How many of ``records`` a block had that ended at offset ``last``; None while some may still come.
+
+    ``end_offset`` is the partition's end when the consumer reached it: offsets have gaps, and what was below it and
+    has not come will not come.
+    """
+    complete = bool(records) and records[-1].offset >= last
+    if not complete and (end_offset is None or end_offset <= last):
+        return None
+    return sum(1 for record in records if record.offset <= last)
+
+
+def content_hash(records: Iterable[ConsumedRecord]) -> str:
+    """Hash of offsets, keys and values: equal exactly when a rebuilt block holds the same records."""
+    digest = hashlib.blake2b(digest_size=12)
+    for record in records:
+        key, value = record.key, record.value
+        digest.update(
+            b"%d %d %d %d\n"
+            % (
+                record.offset,
+                record.ingested_at_ms,
+                -1 if key is None else len(key),
+                -1 if value is None else len(value),
+            )
+        )
+        digest.update(key or b"")
+        digest.update(value or b"")
+    return digest.hexdigest()
+
+
+def flush_interval_s(
+    partitions_by_table: Iterable[int], *, shortest_s: float, inserts_a_second: float
+) -> float:
+    """How long to collect before inserting: dozens of small inserts a second into one table cost more than their rows."""
+    return max(shortest_s, max(partitions_by_table, default=0) / inserts_a_second)

@@ -1,0 +1,140 @@
+"""Records that cannot be handled go to ``mlops.dead-letters`` with their bytes and the reason, within limits."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException, Producer
+
+from parallelm.connections.kafka import client_config
+from parallelm.schemas import topics
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.records import DeadLetter
+from parallelm.sinks.errors import RetryLaterError, TooManyDeadLettersError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.registry import Registry
+    from parallelm.sinks.rows import Rejected, Source
+
+MAX_KEPT_BYTES = 800_000
+"""A record of more bytes is cut: with its wrapping it would exceed what the broker takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterLimit:
+    """From when on dead letters mean a bad deploy and no longer bad records (after arroyo's ``DlqLimit``)."""
+
+    max_run: int = 1_000
+    """Dead letters in a row."""
+    max_ratio: float = 0.5
+    """Share among the last ``window`` records, once there were so many."""
+    window: int = 2_000
+
+
+class DeadLetterCounter:
+    """Counts outcomes against a limit."""
+
+    def __init__(self, limit: DeadLetterLimit) -> None:
+        self._limit = limit
+        self._run = 0
+        self._outcomes: deque[tuple[int, int]] = deque()
+        self._records = 0
+        self._bad = 0
+
+    def add(self, records: int, bad: int) -> None:
+        """Count one block; raises ``TooManyDeadLettersError`` when the limit is passed."""
+        self._run = self._run + bad if records == bad else bad
+        self._outcomes.append((records, bad))
+        self._records += records
+        self._bad += bad
+        while self._records - self._outcomes[0][0] >= self._limit.window:
+            dropped_records, dropped_bad = self._outcomes.popleft()
+            self._records -= dropped_records
+            self._bad -= dropped_bad
+        if self._run > self._limit.max_run:
+            raise TooManyDeadLettersError(
+                f"{self._run} records one after another could not be handled (limit {self._limit.max_run}): "
+                "this looks like a bad deploy and not like bad records; nothing more was committed. "
+                "See `mcenter dead-letters list`, and raise --dead-letter-run if they are really to be given up"
+            )
+        if self._records >= self._limit.window and self._bad > self._limit.max_ratio * self._records:
+            raise TooManyDeadLettersError(
+                f"{self._bad} of the last {self._records} records could not be handled "
+                f"(limit {self._limit.max_ratio:.0%}): this looks like a bad deploy and not like bad records; "
+                "nothing more was committed. See `mcenter dead-letters list`, and raise --dead-letter-ratio "
+                "if they are really to be given up"
+            )
+
+
+class DeadLetterProducer:
+    """Sends rejected records to the dead letters and waits until the broker has them."""
+
+    def __init__(self, settings: Settings, registry: Registry, consumer_group: str, timeout_s: float) -> None:
+        self._codec = Codec(registry)
+        self._topic = topics.DEAD_LETTERS.full_name(settings.kafka.topic_prefix)
+        self._group = consumer_group
+        self._timeout_s = timeout_s
+        self._producer = Producer(
+            client_config(
+                settings.kafka,
+                enable_idempotence=True,
+                linger_ms=5,
+                compression_type="lz4",
+                partitioner="murmur2_random",
+            )
+        )
+        self._failed: str | None = None
+
+    def send(self, rejected: Sequence[Rejected], source: Source) -> None:
+        """Send and flush; raises ``RetryLaterError`` when the broker has not all of them in time.
+
+        Sending again is harmless: the table holds one row a record and stage.
+        """
+        self._failed = None
+        try:
+            for each in rejected:
+                self._producer.produce(
+                    self._topic,
+                    self._codec.encode(self._letter(each, source)),
+                    source.topic,
+                    on_delivery=self._delivered,
+                )
+                self._producer.poll(0)
+            left = self._producer.flush(self._timeout_s)
+        except (KafkaException, BufferError) as error:
+            raise RetryLaterError(f"dead letters cannot be sent to {self._topic!r}: {error}") from error
+        if left or self._failed:
+            raise RetryLaterError(
+                f"the broker does not have the dead letters of {source.topic!r}: {self._failed or 'timed out'}"
+            )
+
+    def _delivered(self, error: object, _message: object) -> None:
+        if error is not None:
+            self._failed = str(error)
+
+    def _letter(self, rejected: Rejected, source: Source) -> DeadLetter:
+        record = rejected.record
+        value = record.value
+        error = str(rejected.error)
+        if value is not None and len(value) > MAX_KEPT_BYTES:
+            error += f" [only the first {MAX_KEPT_BYTES} of {len(value)} bytes are kept here]"
+            value = value[:MAX_KEPT_BYTES]
+        return DeadLetter(
+            failed_at_ms=time.time_ns() // 1_000_000,
+            source_topic=source.topic,
+            topic_id=source.topic_id,
+            source_partition=source.partition,
+            source_offset=record.offset,
+            stage=rejected.stage,
+            error_type=type(rejected.error).__name__,
+            error=error,
+            consumer_group=self._group,
+            key=record.key,
+            value=value,
+        )

@@ -1,0 +1,63 @@
+"""What a block's records become: columns for one insert, and the records that cannot be rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.sinks.blocks import ConsumedRecord
+
+MIN_TIME_MS = -2_208_988_800_000
+"""1900-01-01: before it ClickHouse's DateTime64 wraps around without a word."""
+
+MAX_TIME_MS = 10_413_791_999_999
+"""2299-12-31T23:59:59.999: after it DateTime64 wraps around."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a block's records come from: the lineage of its rows."""
+
+    topic: str
+    topic_id: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be a row, and why."""
+
+    record: ConsumedRecord
+    stage: str
+    """``decode`` or ``validate``."""
+    error: Exception
+
+
+@dataclass(slots=True)
+class Rows:
+    """One insert, column by column, and what was left out of it."""
+
+    table: str
+    """Table to insert into."""
+    stored_in: str
+    """Table in which the rows can be counted: differs when ``table`` keeps nothing."""
+    columns: Sequence[str]
+    data: Sequence[Sequence[Any]]
+    stored_rows: int
+    """Rows in ``stored_in`` when all is well."""
+    rejected: list[Rejected] = field(default_factory=list)
+    replaceable: bool = False
+    """True when ``stored_in`` drops rows that a later record repeats."""
+
+
+class RowMaker(Protocol):
+    """Makes rows of the records of one topic."""
+
+    def rows(self, records: Sequence[ConsumedRecord], source: Source) -> Rows:
+        """Rows of a block. They depend on nothing but the arguments.
+
+        Raises ``parallelm.schemas`` errors other than ``DecodeError`` when a schema cannot be had now.
+        """

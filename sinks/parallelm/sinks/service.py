@@ -1,0 +1,66 @@
+"""The sink as a process: waits for the warehouse, runs until a signal, ends cleanly."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from clickhouse_driver import errors as driver_errors
+
+from parallelm.sinks.backoff import Backoff
+from parallelm.sinks.errors import DatabaseUnavailableError, NotReadyError
+from parallelm.sinks.metrics import SinkMetrics
+from parallelm.sinks.sink import Sink, SinkOptions
+from parallelm.warehouse.errors import WarehouseError
+from parallelm.warehouse.migrations import status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.connections import Settings
+
+_LOG = logging.getLogger(__name__)
+
+
+def run_sink(settings: Settings, options: SinkOptions, on_ready: Callable[[], None]) -> None:
+    """Run a sink in the main thread until SIGTERM or SIGINT; ``on_ready`` is called once it has its partitions.
+
+    Raises ``SinkError`` when it cannot go on.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    wait_for_warehouse(settings, options.retry_limit_s, stop)
+    if not stop.is_set():
+        Sink(settings, options, SinkMetrics(), on_assigned=on_ready).run(stop)
+
+
+def wait_for_warehouse(settings: Settings, limit_s: float, stop: threading.Event) -> None:
+    """Return once ClickHouse answers and its migrations are those of this code.
+
+    Raises ``NotReadyError`` when they are not, ``SinkError`` when it did not answer for ``limit_s``.
+    """
+    backoff = Backoff(limit_s)
+    while not stop.is_set():
+        try:
+            pending = status(settings).pending
+        except WarehouseError as error:
+            raise NotReadyError(str(error)) from error
+        except (driver_errors.Error, OSError, EOFError) as error:
+            _LOG.warning("ClickHouse is not there yet: %s", error)
+            clickhouse = settings.clickhouse
+            unavailable = DatabaseUnavailableError(
+                f"ClickHouse does not answer at {clickhouse.host}:{clickhouse.port}: {error}"
+            )
+            backoff.failed(time.monotonic(), unavailable)
+            stop.wait(1.0)
+            continue
+        if pending:
+            raise NotReadyError(
+                f"{len(pending)} migrations of database {settings.clickhouse.database!r} are pending: "
+                "run `mcenter warehouse migrate`"
+            )
+        return

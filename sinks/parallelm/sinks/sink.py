@@ -1,0 +1,273 @@
+"""The sink's loop: collect for a moment, then deliver a block of each partition."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from parallelm.schemas.registry import make_registry
+from parallelm.sinks.backoff import Backoff
+from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interval_s
+from parallelm.sinks.consumer import TopicIds, committed_positions, make_consumer, starting_point
+from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit, DeadLetterProducer
+from parallelm.sinks.delivery import Delivery
+from parallelm.sinks.errors import DatabaseUnavailableError, RetryLaterError, SinkError
+from parallelm.sinks.partition import PartitionWork
+from parallelm.sinks.rows import Rejected, Source
+from parallelm.sinks.tables import STORED_TOPICS, row_maker
+from parallelm.sinks.writer import Writer
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.topics import Topic
+    from parallelm.sinks.metrics import SinkMetrics
+    from parallelm.sinks.rows import RowMaker
+
+_LOG = logging.getLogger(__name__)
+
+_MAX_HELD_BYTES = 128 * 1024 * 1024
+_MAX_HELD_BYTES_OF_PARTITION = 2 * MAX_BLOCK_BYTES
+_FLUSH_AT_BYTES = 4 * MAX_BLOCK_BYTES
+_MESSAGES_A_CALL = 256
+_LAG_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkOptions:
+    """How one sink process works."""
+
+    topics: Sequence[Topic] = STORED_TOPICS
+    group: str = ""
+    """Consumer group; empty: the topic prefix and ``sink``."""
+    flush_interval_s: float = 0.2
+    inserts_a_second: float = 60.0
+    """Insert budget of one table."""
+    session_timeout_s: float = 10.0
+    """After so long without a heartbeat Kafka gives the partitions of this process to others."""
+    retry_limit_s: float = 600.0
+    """How long something outside may be away before the sink ends with an error."""
+    dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
+
+
+class Sink:
+    """Writes topics into ClickHouse until it is stopped. One thread; several processes share the partitions."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: SinkOptions,
+        metrics: SinkMetrics,
+        on_assigned: Callable[[], None] = lambda: None,
+    ) -> None:
+        prefix = settings.kafka.topic_prefix
+        registry = make_registry(settings.schema_registry, prefix)
+        self._options = options
+        self._metrics = metrics
+        self._on_assigned = on_assigned
+        self._group = options.group or f"{prefix}sink"
+        self._topics = {topic.full_name(prefix): topic for topic in options.topics}
+        self._row_makers: dict[str, RowMaker] = {
+            name: row_maker(topic, registry) for name, topic in self._topics.items()
+        }
+        self._topic_ids = TopicIds(settings.kafka)
+        self._consumer = make_consumer(settings.kafka, self._group, options.session_timeout_s)
+        # An insert must end before its lease does: another owner may start the same block then.
+        self._writer = Writer(settings.clickhouse, max_execution_s=0.8 * options.session_timeout_s)
+        self._dead_letters = DeadLetterProducer(
+            settings, registry, self._group, options.session_timeout_s / 2
+        )
+        self._delivery = Delivery(self._consumer, self._writer, self._dead_letters, metrics)
+        self._counters = {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics}
+        self._backoff = Backoff(options.retry_limit_s)
+        self._work: dict[tuple[str, int], PartitionWork] = {}
+        self._paused: set[tuple[str, int]] = set()
+        self._interval_s = options.flush_interval_s
+        self._polled_at_s = time.monotonic()
+        self._lag_due_s = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Consume and insert until ``stop`` is set; what was read is written before it returns, if that works at once.
+
+        Raises ``SinkError`` when it cannot go on. Nothing is lost then: the next start continues.
+        """
+        self._topic_ids.of(self._topics)
+        self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked)
+        try:
+            while not stop.is_set():
+                self._collect(stop)
+                self._flush()
+        finally:
+            self._consumer.close()
+            self._writer.close()
+
+    # Reading
+
+    def _collect(self, stop: threading.Event) -> None:
+        """Read for one flush interval, or until there is enough for an insert."""
+        deadline_s = time.monotonic() + self._interval_s
+        while not stop.is_set():
+            self._limit_memory()
+            left_s = deadline_s - time.monotonic()
+            for message in self._consumer.consume(_MESSAGES_A_CALL, timeout=max(0.0, left_s)):
+                self._take(message)
+            self._polled_at_s = time.monotonic()
+            if left_s <= 0 or sum(work.pending_bytes for work in self._work.values()) > _FLUSH_AT_BYTES:
+                return
+
+    def _take(self, message: Any) -> None:
+        work = self._work.get((message.topic(), message.partition()))
+        error = message.error()
+        if error is not None:
+            self._note(error, message, work)
+        elif work is not None:
+            work.add(ConsumedRecord(message.offset(), message.timestamp()[1], message.key(), message.value()))
+
+    def _note(self, error: KafkaError, message: Any, work: PartitionWork | None) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's names for its own codes
+            if work is not None:
+                work.end_offset = message.offset()
+        elif code == KafkaError._AUTO_OFFSET_RESET and work is not None:  # noqa: SLF001 - as above
+            self._record_loss(work)
+        elif error.fatal():
+            raise SinkError(f"the Kafka client cannot go on: {error.str()}")
+        else:
+            _LOG.warning("Kafka: %s", error.str())
+
+    def _record_loss(self, work: PartitionWork) -> None:
+        """The offset to read is not in the log: say what is lost, then go on at its start."""
+        source = work.source
+        place = TopicPartition(source.topic, source.partition)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=10)
+        [committed] = self._consumer.committed([place], timeout=10)
+        wanted = work.position if work.position is not None else committed.offset
+        lost = max(0, low - wanted)
+        reason = SinkError(
+            f"offsets {wanted} to {low - 1} were deleted by retention before they were read"
+            if lost
+            else f"offset {wanted} is beyond the end of the log, {high}: the log was cut; it is read from {low} again"
+        )
+        _LOG.error("%s [%d]: %s", source.topic, source.partition, reason)
+        self._metrics.lost_records.labels(source.topic).inc(lost)
+        self._dead_letters.send(
+            [Rejected(ConsumedRecord(wanted, 0, None, None), "retention", reason)],
+            source,
+        )
+        work.forget()
+        place.offset = low
+        self._consumer.seek(place)
+
+    def _limit_memory(self) -> None:
+        """Pause what must not grow: a partition that cannot be written now, or all when together they are too much."""
+        held = {place: work.held_bytes for place, work in self._work.items()}
+        if sum(held.values()) > _MAX_HELD_BYTES:
+            wanted = set(held)
+        else:
+            wanted = {place for place, size in held.items() if size > _MAX_HELD_BYTES_OF_PARTITION}
+        if wanted - self._paused:
+            self._consumer.pause([TopicPartition(*place) for place in wanted - self._paused])
+        if self._paused - wanted:
+            self._consumer.resume([TopicPartition(*place) for place in self._paused - wanted])
+        self._paused = wanted
+
+    # Ownership
+
+    def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        topic_ids = self._topic_ids.of(partition.topic for partition in partitions)
+        starts = []
+        for (topic, partition), (offset, committed) in committed_positions(consumer, partitions).items():
+            start = starting_point(topic, partition, offset, committed, topic_ids[topic])
+            source = Source(topic, topic_ids[topic], partition)
+            resumed = start.offset == offset
+            self._work[topic, partition] = PartitionWork(
+                source,
+                self._row_makers[topic],
+                Backoff(self._options.retry_limit_s),
+                committed.intent if resumed else None,
+            )
+            starts.append(start)
+        consumer.assign(starts)
+        self._paused = set()
+        counts: dict[str, int] = {}
+        for topic, _ in self._work:
+            counts[topic] = counts.get(topic, 0) + 1
+        self._interval_s = flush_interval_s(
+            counts.values(),
+            shortest_s=self._options.flush_interval_s,
+            inserts_a_second=self._options.inserts_a_second,
+        )
+        self._metrics.partitions.set(len(self._work))
+        _LOG.info("reads %d partitions of %d topics", len(self._work), len(counts))
+        self._on_assigned()
+
+    def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        """Drop the work on partitions that are no longer ours, and commit nothing more for them."""
+        for partition in partitions:
+            self._work.pop((partition.topic, partition.partition), None)
+            self._paused.discard((partition.topic, partition.partition))
+        self._metrics.partitions.set(len(self._work))
+
+    # Writing
+
+    def _flush(self) -> None:
+        """Write what is pending, a block of each partition at a time, while the lease on them is fresh."""
+        while self._lease_is_fresh() and not self._backoff.waits(time.monotonic()):
+            works = [work for work in self._work.values() if self._prepare(work)]
+            if not works:
+                break
+            try:
+                self._delivery.deliver(works, self._lease_is_fresh)
+            except RetryLaterError as error:
+                self._retry_later(self._backoff, error)
+                return
+            self._backoff.succeeded()
+        self._tell_lag()
+
+    def _lease_is_fresh(self) -> bool:
+        """Whether the last poll is so young that Kafka cannot have given our partitions to others yet."""
+        return time.monotonic() - self._polled_at_s < self._options.session_timeout_s / 2
+
+    def _prepare(self, work: PartitionWork) -> bool:
+        """Whether a block of this partition is ready to be written."""
+        now_s = time.monotonic()
+        if work.backoff.waits(now_s):
+            return False
+        fresh = work.block is None
+        try:
+            block = work.next_block()
+        except RetryLaterError as error:
+            self._retry_later(work.backoff, error)
+            return False
+        if block is None:
+            return False
+        work.backoff.succeeded()
+        if fresh:
+            self._counters[work.source.topic].add(len(block.records), len(block.rows.rejected))
+        return True
+
+    def _retry_later(self, backoff: Backoff, error: RetryLaterError) -> None:
+        reason = "database" if isinstance(error, DatabaseUnavailableError) else "other"
+        self._metrics.retries.labels(reason).inc()
+        _LOG.warning("tries again soon: %s", error)
+        backoff.failed(time.monotonic(), error)
+
+    def _tell_lag(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._lag_due_s:
+            return
+        self._lag_due_s = now_s + _LAG_INTERVAL_S
+        lag = dict.fromkeys(self._topics, 0)
+        for (topic, partition), work in self._work.items():
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            if work.position is not None and high > work.position:
+                lag[topic] += high - work.position
+            lag[topic] += len(work.pending) + (len(work.block.records) if work.block else 0)
+        for topic, records in lag.items():
+            self._metrics.lag.labels(topic).set(records)

@@ -1,0 +1,154 @@
+"""Rows of ``mlops.statistics``: one a series and record, the samples as the bytes that they are on Kafka.
+
+ClickHouse unfolds them (``statistics_from_landing``), so nothing here touches a sample but one check of the times.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from parallelm.schemas.errors import DecodeError
+from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.sinks.blocks import BYTES_PER_SAMPLE
+from parallelm.sinks.errors import InvalidRecordError
+from parallelm.sinks.rows import MAX_TIME_MS, MIN_TIME_MS, Rejected, Rows, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.schemas.registry import Registry
+    from parallelm.schemas.slicing import SlicedBatch
+    from parallelm.sinks.blocks import ConsumedRecord
+
+_COLUMNS = (
+    "mlapp_id",
+    "node_id",
+    "pipeline_instance_id",
+    "agent_id",
+    "producer_id",
+    "seq",
+    "ingested_at_ms",
+    "_offset",
+    "name",
+    "model_id",
+    "category",
+    "graph_type",
+    "labels_json",
+    "timestamps_ms",
+    "sample_values",
+    "_series",
+    "_topic",
+    "_topic_id",
+    "_partition",
+)
+_TIMESTAMPS = _COLUMNS.index("timestamps_ms")
+_VALUE_BYTES = BYTES_PER_SAMPLE // 2
+_LABELS_CACHED = 10_000
+
+_Row = tuple[Any, ...]
+
+
+class StatisticsRows:
+    """Makes the rows of the landing table."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._decoder = StatisticsDecoder(registry)
+        self._labels: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
+
+    def rows(self, records: Sequence[ConsumedRecord], source: Source) -> Rows:
+        """Rows of a block; see ``RowMaker``. Tombstones make none."""
+        made, rejected = self._decoded(records)
+        joined = b"".join([row[_TIMESTAMPS] for _, rows in made for row in rows])
+        if not times_fit(joined):
+            made, misfits = _without_misfits(made)
+            rejected += misfits
+            joined = b"".join([row[_TIMESTAMPS] for _, rows in made for row in rows])
+        flat = [row for _, rows in made for row in rows]
+        constants = (
+            [source.topic] * len(flat),
+            [source.topic_id] * len(flat),
+            [source.partition] * len(flat),
+        )
+        return Rows(
+            table="statistics_landing",
+            stored_in="statistics",
+            columns=_COLUMNS,
+            data=[*zip(*flat, strict=True), *constants] if flat else [],
+            stored_rows=len(joined) // _VALUE_BYTES,
+            rejected=rejected,
+        )
+
+    def _decoded(
+        self, records: Sequence[ConsumedRecord]
+    ) -> tuple[list[tuple[ConsumedRecord, list[_Row]]], list[Rejected]]:
+        made = []
+        rejected = []
+        for record in records:
+            if record.value is None:
+                continue
+            try:
+                made.append((record, self._series_rows(record, self._decoder.decode(record.value))))
+            except DecodeError as error:
+                rejected.append(Rejected(record, "decode", error))
+            except InvalidRecordError as error:
+                rejected.append(Rejected(record, "validate", error))
+        return made, rejected
+
+    def _series_rows(self, record: ConsumedRecord, batch: SlicedBatch) -> list[_Row]:
+        head = (*batch[:6], record.ingested_at_ms, record.offset)
+        rows: list[_Row] = []
+        for number, series in enumerate(batch.series):
+            timestamps, values = series.timestamps_ms, series.values
+            if len(timestamps) != len(values):
+                raise InvalidRecordError(
+                    f"series {number} ({series.name.decode(errors='replace')!r}) has "
+                    f"{len(timestamps) // _VALUE_BYTES} timestamps and {len(values) // _VALUE_BYTES} values"
+                )
+            rows.append((*head, *series[:4], self._labels_json(series.labels), timestamps, values, number))
+        return rows
+
+    def _labels_json(self, labels: dict[bytes, bytes]) -> bytes:
+        if not labels:
+            return b"{}"
+        key = tuple(labels.items())
+        found = self._labels.get(key)
+        if found is None:
+            if len(self._labels) >= _LABELS_CACHED:
+                self._labels.clear()
+            decoded = {name.decode(): value.decode() for name, value in key}
+            found = self._labels[key] = json.dumps(decoded, ensure_ascii=False, sort_keys=True).encode()
+        return found
+
+
+def times_fit(timestamps_ms: bytes) -> bool:
+    """Whether all little-endian float64 are finite and within what DateTime64 holds."""
+    times = np.frombuffer(timestamps_ms, "<f8")
+    # Comparisons with NaN are false, so this refuses NaN too.
+    return bool(times.size == 0 or (times.min() >= MIN_TIME_MS and times.max() <= MAX_TIME_MS))
+
+
+def _without_misfits(
+    made: list[tuple[ConsumedRecord, list[_Row]]],
+) -> tuple[list[tuple[ConsumedRecord, list[_Row]]], list[Rejected]]:
+    kept = []
+    rejected = []
+    for record, rows in made:
+        misfit = next((row for row in rows if not times_fit(row[_TIMESTAMPS])), None)
+        if misfit is None:
+            kept.append((record, rows))
+        else:
+            rejected.append(Rejected(record, "validate", _time_error(misfit)))
+    return kept, rejected
+
+
+def _time_error(row: _Row) -> InvalidRecordError:
+    times = np.frombuffer(row[_TIMESTAMPS], "<f8")
+    wrong = times[~((times >= MIN_TIME_MS) & (times <= MAX_TIME_MS))]
+    name = row[_COLUMNS.index("name")]
+    return InvalidRecordError(
+        f"statistic {name!r}: {wrong.size} of {times.size} timestamps are no time between 1900 and 2299 in epoch "
+        f"milliseconds; the first is {wrong[0]!r}"
+    )

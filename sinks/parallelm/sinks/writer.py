@@ -1,0 +1,114 @@
+"""One connection to ClickHouse through which blocks are inserted: each whole, at most once, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clickhouse_driver import errors as driver_errors
+
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES
+from parallelm.sinks.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+    from parallelm.connections import ClickHouseSettings
+    from parallelm.sinks.blocks import OffsetRange
+    from parallelm.sinks.rows import Rows
+
+_UNSPLIT_ROWS = 4 * MAX_BLOCK_SAMPLES
+
+# Everything that decides how the server cuts an insert into parts is stated here: a server whose defaults differ
+# from those of the first attempt would otherwise double a replayed block.
+_INSERT_SETTINGS: dict[str, Any] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "max_insert_block_size": _UNSPLIT_ROWS,
+    "max_block_size": _UNSPLIT_ROWS,
+    "min_insert_block_size_rows": _UNSPLIT_ROWS,
+    "min_insert_block_size_bytes": 0,
+    "min_insert_block_size_rows_for_materialized_views": _UNSPLIT_ROWS,
+    "min_insert_block_size_bytes_for_materialized_views": 0,
+    "max_insert_threads": 1,
+    "max_threads": 1,
+    "parallel_view_processing": 0,
+    "materialized_views_ignore_errors": 0,
+    # An upload that spans centuries is one insert too: the rollups have a partition a year.
+    "max_partitions_per_insert_block": 0,
+}
+
+
+class Writer:
+    """Inserts blocks. For one thread; connects when it has to, and again after an error."""
+
+    def __init__(self, clickhouse: ClickHouseSettings, max_execution_s: float) -> None:
+        self._clickhouse = clickhouse
+        self._max_execution_s = max_execution_s
+        self._client: Client | None = None
+
+    def insert(self, rows: Rows, token: str) -> None:
+        """Insert ``rows`` under a deduplication token.
+
+        Raises ``DatabaseUnavailableError`` when it is not known to have succeeded: the same rows may then be sent again
+        under the same token, any number of times.
+        """
+        columns = ", ".join(f"`{column}`" for column in rows.columns)
+        settings = _INSERT_SETTINGS | {
+            "insert_deduplication_token": token,
+            "insert_block_size": _UNSPLIT_ROWS,
+            "max_execution_time": max(1, int(self._max_execution_s)),
+        }
+        self._execute(
+            f"INSERT INTO {rows.table} ({columns}) VALUES", rows.data, columnar=True, settings=settings
+        )
+
+    def count(self, table: str, offsets: OffsetRange, ingested_ms: tuple[int, int]) -> int:
+        """Rows of a range of offsets in ``table``; ``ingested_ms`` are the first and last arrival in it."""
+        query = (
+            f"SELECT count() FROM {table} WHERE _topic_id = %(topic_id)s AND _partition = %(partition)s "  # noqa: S608 - our own table names
+            "AND _offset BETWEEN %(first)s AND %(last)s AND ingested_at BETWEEN "
+            "fromUnixTimestamp64Milli(toInt64(%(since)s)) AND fromUnixTimestamp64Milli(toInt64(%(until)s))"
+        )
+        parameters = {
+            "topic_id": offsets.topic_id,
+            "partition": offsets.partition,
+            "first": offsets.first,
+            "last": offsets.last,
+            "since": ingested_ms[0],
+            "until": ingested_ms[1],
+        }
+        [(count,)] = self._execute(
+            query, parameters, settings={"max_execution_time": int(self._max_execution_s)}
+        )
+        return int(count)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._client is not None:
+            self._client.disconnect()
+            self._client = None
+
+    def _execute(self, query: str, *arguments: Any, **options: Any) -> Any:
+        if self._client is None:
+            self._client = clickhouse_client(
+                self._clickhouse, send_receive_timeout=self._max_execution_s + 1, sync_request_timeout=2
+            )
+        try:
+            return self._client.execute(query, *arguments, **options)
+        except (driver_errors.Error, OSError, EOFError) as error:
+            self.close()
+            raise DatabaseUnavailableError(
+                f"ClickHouse at {self._clickhouse.host}:{self._clickhouse.port} did not take {query.partition(' (')[0]!r}: "
+                f"{_first_line(error)}"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Code: ")]
+    told = lines[0] if lines else str(error).strip().replace("\n", " ")
+    return f"{type(error).__name__}: {told[:400]}"

@@ -1,0 +1,121 @@
+"""A sink beside the test: topics and tables made, a thread that runs it, a producer of records."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka import Producer
+from prometheus_client import CollectorRegistry
+
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.connections.kafka import client_config
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.registry import PackagedRegistry
+from parallelm.schemas.topic_admin import create_topics
+from parallelm.sinks import Sink, SinkMetrics, SinkOptions
+from parallelm.warehouse import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clickhouse_driver import Client
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.topics import Topic
+
+DEADLINE_S = 30.0
+
+
+class Platform:
+    """What a test does with the topics and the tables."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.codec = Codec(PackagedRegistry())
+        self.producer = Producer(client_config(settings.kafka, linger_ms=5, message_max_bytes=5_000_000))
+        self.client: Client = clickhouse_client(settings.clickhouse)
+
+    def send(
+        self,
+        topic: Topic,
+        value: bytes | Any | None,
+        *,
+        key: bytes | str = b"app",
+        partition: int = -1,
+        flush: bool = True,
+    ) -> None:
+        """Send one record: a dataclass is encoded, bytes go as they are."""
+        data = value if isinstance(value, bytes | None) else self.codec.encode(value)
+        self.producer.produce(topic.full_name(self.settings.kafka.topic_prefix), data, key, partition)
+        if flush:
+            self.flush()
+        else:
+            self.producer.poll(0)
+
+    def flush(self) -> None:
+        assert self.producer.flush(DEADLINE_S) == 0
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self.client.execute(query)
+
+    def value(self, query: str) -> Any:
+        return self.rows(query)[0][0]
+
+    def wait(self, query: str, expected: Any) -> None:
+        """Wait until a query gives one value."""
+        wait_until(
+            lambda: self.value(query) == expected, lambda: f"{query}: {self.value(query)}, not {expected}"
+        )
+
+    @contextmanager
+    def sink(self, **options: Any) -> Iterator[Sink]:
+        """A sink in a thread of this process; its error, if it ended with one, is raised at the end."""
+        assigned = threading.Event()
+        stop = threading.Event()
+        failures: list[BaseException] = []
+        made = Sink(
+            self.settings,
+            SinkOptions(**({"session_timeout_s": 6.0, "flush_interval_s": 0.05} | options)),
+            SinkMetrics(CollectorRegistry()),
+            on_assigned=assigned.set,
+        )
+
+        def run() -> None:
+            try:
+                made.run(stop)
+            except BaseException as error:  # noqa: BLE001 - handed to the test
+                failures.append(error)
+            finally:
+                assigned.set()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            assert assigned.wait(DEADLINE_S)
+            yield made
+            if failures:
+                raise failures[0]
+        finally:
+            stop.set()
+            thread.join(DEADLINE_S)
+            assert not thread.is_alive()
+
+
+def wait_until(condition: Callable[[], bool], what: Callable[[], str] = lambda: "condition") -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, what()
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def platform(settings: Settings) -> Iterator[Platform]:
+    create_topics(settings)
+    migrate(settings)
+    made = Platform(settings)
+    yield made
+    made.client.disconnect()

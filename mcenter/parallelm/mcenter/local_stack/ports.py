@@ -41,10 +41,14 @@ def choose_ports(wanted: dict[str, int | None], earlier: dict[str, int]) -> dict
     """
     chosen: dict[str, int] = {}
     for name, port in wanted.items():
-        if port is not None and not is_free(port):
+        if port is None:
+            continue
+        for other, taken in chosen.items():
+            if taken == port:
+                raise StackError(f"port {port} is named for both {other} and {name}")
+        if not is_free(port):
             raise StackError(f"port {port}, wanted for {name}, is taken by {owner(port)}; name another")
-        if port is not None:
-            chosen[name] = port
+        chosen[name] = port
     for name in wanted:
         if name not in chosen:
             before = earlier.get(name)

@@ -1,0 +1,73 @@
+"""A data folder that cannot be used is refused before anything is started or written."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
+
+HOLD_THE_LOCK = """
+import sys, time
+from pathlib import Path
+from parallelm.mcenter.local_stack.folder import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+lock.acquire()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path):
+    open_folder(tmp_path)
+    (tmp_path / "VERSION").write_text("2\n")
+
+    with pytest.raises(StackError, match="has version '2', this mcenter knows up to 1"):
+        open_folder(tmp_path)
+
+
+def test_a_version_that_is_no_number_is_refused(tmp_path: Path):
+    open_folder(tmp_path)
+    (tmp_path / "VERSION").write_text("x" * 1000)
+
+    with pytest.raises(StackError, match="has version 'xxx"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("folder", [Path("/proc/mcenter"), Path("/dev/null/mcenter")])
+def test_a_folder_that_cannot_be_written_is_refused(folder: Path):
+    with pytest.raises(StackError, match=f"{folder} is not writable"):
+        open_folder(folder)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StackError, match="is not writable"):
+        open_folder(tmp_path / "file")
+
+
+def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path):
+    open_folder(tmp_path)
+    lock = FolderLock(tmp_path)
+    holder = subprocess.Popen([sys.executable, "-c", HOLD_THE_LOCK, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+
+        assert lock.holder() == holder.pid
+        with pytest.raises(StackError, match=f"in use by the stack of pid {holder.pid}"):
+            lock.acquire()
+        assert lock.holder() == holder.pid
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.communicate()
+
+    assert lock.holder() is None
+    lock.acquire()
+    lock.release()

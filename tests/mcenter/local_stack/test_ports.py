@@ -1,0 +1,57 @@
+"""Ports stay the same from start to start, and a taken one is told with its owner."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.ports import choose_ports, is_free
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_named_port_that_is_taken_names_its_owner(taken: int):
+    with pytest.raises(StackError, match=rf"port {taken}, wanted for kafka, is taken by pid {os.getpid()}"):
+        choose_ports({"kafka": taken}, {})
+
+
+def test_a_named_port_wins_over_the_earlier_one():
+    wanted = choose_ports({"kafka": None}, {})["kafka"]
+
+    assert choose_ports({"kafka": wanted}, {"kafka": 1}) == {"kafka": wanted}
+
+
+def test_the_earlier_port_is_taken_again():
+    first = choose_ports({"kafka": None, "clickhouse": None}, {})
+
+    assert choose_ports({"kafka": None, "clickhouse": None}, first) == first
+
+
+def test_an_earlier_port_that_is_taken_by_now_gives_way(taken: int):
+    chosen = choose_ports({"kafka": None}, {"kafka": taken})["kafka"]
+
+    assert chosen != taken
+    assert is_free(chosen)
+
+
+def test_a_port_named_for_one_service_is_not_given_to_another():
+    named = choose_ports({"kafka": None}, {})["kafka"]
+
+    chosen = choose_ports({"clickhouse": None, "kafka": named}, {"clickhouse": named})
+
+    assert chosen["kafka"] == named
+    assert chosen["clickhouse"] != named
+
+
+def test_two_services_named_the_same_port_are_refused():
+    port = choose_ports({"kafka": None}, {})["kafka"]
+
+    with pytest.raises(StackError, match=f"port {port} is named for both kafka and clickhouse"):
+        choose_ports({"kafka": port, "clickhouse": port}, {})

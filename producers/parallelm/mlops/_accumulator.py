@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from parallelm.mlops._output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parallelm.mlops._outbox import ModelToPublish
     from parallelm.mlops._output import EventReport, KpiReport
-    from parallelm.mlops._published import PublishedModel
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SeriesKey
 
@@ -36,7 +38,13 @@ class AccumulatorOutput(Output):
         lines = dict(report.samples)
         self._keep(report.name, lines[""] if set(lines) == {""} else lines)
 
-    def structured(self, report: StructuredReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - as sample
+    def structured(
+        self,
+        report: StructuredReport,
+        model_id: str,  # noqa: ARG002 - as sample
+        time_ns: int,  # noqa: ARG002 - as sample
+        labels: Mapping[str, str],  # noqa: ARG002 - as sample
+    ) -> None:
         """Keep the payload, as JSON where it is."""
         is_json = report.content_type == "application/json"
         self._keep(report.name, json.loads(report.payload) if is_json else report.payload)
@@ -48,7 +56,7 @@ class AccumulatorOutput(Output):
         """Keep the number."""
         self._keep(point.name, point.value)
 
-    def model(self, model: PublishedModel) -> None:
+    def publish(self, model: ModelToPublish) -> None:
         """Models are no statistics."""
 
     def close(self) -> None:

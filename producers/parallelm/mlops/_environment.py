@@ -21,6 +21,15 @@ class ComponentEnvironment(NamedTuple):
     agent_id: str
     model_id: str
 
+    def origin(self) -> dict[str, str]:
+        """The four ids that every record carries."""
+        return {
+            "mlapp_id": self.mlapp_id,
+            "node_id": self.node_id,
+            "pipeline_instance_id": self.pipeline_instance_id,
+            "agent_id": self.agent_id,
+        }
+
 
 def read_environment(environ: Mapping[str, str] | None = None) -> ComponentEnvironment:
     """Ids for reports to the platform. Nothing needs to be set."""

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from parallelm.connections.artifacts import artifacts_url
 from parallelm.mlops import _dropped
 from parallelm.mlops._dropped import DropCounter
+from parallelm.mlops._outbox import Outbox
 from parallelm.mlops._output import Output
 from parallelm.mlops._sender import RecordInWaiting, Sender
+from parallelm.mlops._uploads import Uploads
 from parallelm.schemas import records, topics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from parallelm.connections import Settings
     from parallelm.mlops._environment import ComponentEnvironment
+    from parallelm.mlops._outbox import ModelToPublish
     from parallelm.mlops._output import EventReport, KpiReport
-    from parallelm.mlops._published import PublishedModel
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SampleQueue, SeriesKey
+    from parallelm.mlops._sender import MakeRecord
 
 _MAX_RECORDS = 10_000
 """Records other than samples that may wait."""
+
+_PROBE_INTERVAL_S = 2.0
+"""How often ``done()`` asks whether the broker is still there while models are uploaded."""
 
 _forkable: weakref.WeakSet[KafkaOutput] = weakref.WeakSet()
 
@@ -38,6 +47,9 @@ class KafkaOutput(Output):
         self._environment = environment
         self._queue = queue
         self._closed = False
+        self._outbox = Outbox(
+            outbox_folder(settings), f"{settings.kafka.topic_prefix} {artifacts_url(settings.artifacts)}"
+        )
         self._start_afresh()
         _forkable.add(self)
 
@@ -49,6 +61,7 @@ class KafkaOutput(Output):
         self._records: deque[RecordInWaiting | records.KpiPoint] = deque()
         self._dropped = DropCounter()
         self._sender: Sender | None = None
+        self._uploads: Uploads | None = None
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's producer and its unsent reports to the parent."""
@@ -67,7 +80,9 @@ class KafkaOutput(Output):
             series = (report.name, model_id, report.category, report.graph_type, labels)
             self._append(series, float(value), time_ns / 1e9)
 
-    def structured(self, report: StructuredReport, model_id: str, time_ns: int) -> None:
+    def structured(
+        self, report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]
+    ) -> None:
         """Queue one structured statistic."""
         self._record(
             topics.STRUCTURED_STATISTICS,
@@ -80,7 +95,7 @@ class KafkaOutput(Output):
                 model_id=model_id,
                 graph_type=report.graph_type,
                 mode=report.mode,
-                labels={},
+                labels=labels,
                 content_type=report.content_type,
                 data=report.payload,
                 histograms=report.histograms,
@@ -99,10 +114,10 @@ class KafkaOutput(Output):
                 event_id=f"{producer_id}-{seq}",
                 type=event.type_name,
                 title=event.title,
-                description=event.description,
+                description=event.description or "",
                 is_alert=event.is_alert,
                 model_id=event.model_id,
-                labels=event.labels,
+                labels={},
                 content_type=event.content_type,
                 data=event.payload,
             ),
@@ -120,21 +135,45 @@ class KafkaOutput(Output):
             )
         )
 
-    def model(self, model: PublishedModel) -> None:
-        """Upload, then announce."""
-        raise NotImplementedError
+    def publish(self, model: ModelToPublish) -> None:
+        """Copy into the outbox; the upload thread does the rest."""
+        entry = self._outbox.put(model, self._environment.origin())
+        self._ensure_uploads().add(entry)
+
+    def send_left_behind(self) -> None:
+        """Upload what processes that are no more have left in the outbox."""
+        for entry in self._outbox.left_behind():
+            self._ensure_uploads().add(entry)
 
     def dropped(self) -> dict[str, int]:
         """What this process has dropped so far, by reason."""
         return self._dropped.total()
 
     def close(self) -> None:
-        """Send what is there; at most the close time-out when the broker is away."""
+        """Send what is there.
+
+        Waits for uploads as long as a broker answers, ``upload_timeout_s`` at most; for everything else until no
+        delivery succeeded for ``close_timeout_s``. All in all ``close_timeout_s`` when the broker is away.
+        """
+        patience_s = self._settings.component.close_timeout_s
+        if self._uploads is not None and self._sender is not None:
+            if not self._wait_for_uploads(self._uploads, self._sender, patience_s / 2):
+                patience_s /= 2
+            self._uploads.stop()
         with self._lock:
             self._closed = True
             sender = self._sender
         if sender is not None:
-            sender.close()
+            sender.close(patience_s)
+
+    def _wait_for_uploads(self, uploads: Uploads, sender: Sender, probe_timeout_s: float) -> bool:
+        """False when that was given up because no broker answers."""
+        last = time.monotonic() + self._settings.component.upload_timeout_s
+        while not uploads.wait(0) and (left_s := last - time.monotonic()) > 0:
+            if not sender.broker_answers(probe_timeout_s):
+                return False
+            uploads.wait(min(left_s, _PROBE_INTERVAL_S))
+        return True
 
     def _append(self, series: SeriesKey | str, value: float, time_s: float) -> None:
         if self._ensure_sender() and len(self._queue) < self._queue.room:
@@ -142,7 +181,12 @@ class KafkaOutput(Output):
         else:
             self._dropped.add(_dropped.QUEUE_FULL, 1)
 
-    def _record(self, topic: topics.Topic, make: Callable[[records.Origin, str, int], Any]) -> None:
+    def _announce(self, make: MakeRecord, delivered: Callable[[], None]) -> None:
+        """Never dropped for want of room: a model's announcement waits in the outbox anyway."""
+        if self._ensure_sender():
+            self._records.append(RecordInWaiting(topics.MODELS, make, delivered))
+
+    def _record(self, topic: topics.Topic, make: MakeRecord) -> None:
         self._enqueue(RecordInWaiting(topic, make))
 
     def _enqueue(self, waiting: RecordInWaiting | records.KpiPoint) -> None:
@@ -150,6 +194,14 @@ class KafkaOutput(Output):
             self._records.append(waiting)
         else:
             self._dropped.add(_dropped.QUEUE_FULL, 1)
+
+    def _ensure_uploads(self) -> Uploads:
+        self._ensure_sender()
+        with self._lock:
+            if self._uploads is None:
+                self._uploads = Uploads(self._settings, self._outbox, self._announce)
+                self._uploads.start()
+            return self._uploads
 
     def _ensure_sender(self) -> bool:
         """Start this process's sender thread; False when none can be had any more."""
@@ -166,6 +218,12 @@ class KafkaOutput(Output):
                 self._queue.room = self._settings.component.queue_max_samples
                 _close_at_exit_of_a_child(self)
         return self._sender is not None
+
+
+def outbox_folder(settings: Settings) -> Path:
+    """Where published models wait."""
+    configured = settings.component.outbox_folder
+    return Path(configured) if configured else Path.home() / ".mcenter" / "outbox"
 
 
 def _close_at_exit_of_a_child(output: KafkaOutput) -> None:

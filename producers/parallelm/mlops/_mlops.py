@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from parallelm.mlops._reporting import Reporting
+from typing import Any
+
+from parallelm.mlops._models import Models
+from parallelm.mlops.models import model as models
 
 
-class MLOps(Reporting):
+class MLOps(Models):
     """Reports statistics, events, alerts, KPIs and models of a component, and asks the platform about them.
 
     >>> from parallelm.mlops import mlops
@@ -14,3 +17,20 @@ class MLOps(Reporting):
     1..., rows, LINEGRAPH, TIME_SERIES, {'rows': 1200}...
     >>> mlops.done()
     """
+
+    def Model(  # noqa: N802 - the public contract's name
+        self,
+        name: str = "",
+        model_format: models.ModelFormat | str = models.ModelFormat.UNKNOWN,
+        description: str = "",
+        user_defined: Any = None,
+    ) -> models.Model:
+        """A new model with a fresh id; raises ``MLOpsException`` for format UNKNOWN.
+
+        ``user_defined`` becomes the annotation of that name.
+        """
+        self._opened_output()
+        model = models.Model.new(self, name, model_format, description)
+        if user_defined is not None:
+            model.set_annotations({"user_defined": user_defined})
+        return model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parallelm.mlops._published import PublishedModel
+    from parallelm.mlops._outbox import ModelToPublish
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SeriesKey
 
@@ -19,10 +19,9 @@ class EventReport(NamedTuple):
     type_name: str
     type_number: int
     title: str
-    description: str
+    description: str | None
     is_alert: bool
     model_id: str
-    labels: Mapping[str, str]
     content_type: str
     payload: bytes
     time_ns: int
@@ -50,7 +49,9 @@ class Output(ABC):
         """Numbers of one moment."""
 
     @abstractmethod
-    def structured(self, report: StructuredReport, model_id: str, time_ns: int) -> None:
+    def structured(
+        self, report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]
+    ) -> None:
         """A table, a graph, a set of histograms."""
 
     @abstractmethod
@@ -62,8 +63,8 @@ class Output(ABC):
         """A point of a KPI."""
 
     @abstractmethod
-    def model(self, model: PublishedModel) -> None:
-        """A model whose file lies in the outbox."""
+    def publish(self, model: ModelToPublish) -> None:
+        """Take a copy of a model's file or directory; the caller may remove it afterwards."""
 
     @abstractmethod
     def close(self) -> None:

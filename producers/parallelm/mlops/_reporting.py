@@ -108,7 +108,7 @@ class Reporting(Session):
         if isinstance(report, NumericReport):
             output.numeric(report, model_id, time_ns)
         else:
-            output.structured(report, model_id, time_ns)
+            output.structured(report, model_id, time_ns, {})
 
     def _sample_now(self, series: SeriesKey, value: float) -> None:
         self._opened_output().sample(series, value, self._time_ns())

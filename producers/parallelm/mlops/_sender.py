@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from parallelm.connections.kafka import client_config
 from parallelm.mlops import _dropped
@@ -38,11 +38,18 @@ _DROP_REPORT_INTERVAL_S = 1.0
 _POLL_S = 0.05
 
 
+class MakeRecord(Protocol):
+    """Makes a record once its origin, producer id and number are known."""
+
+    def __call__(self, origin: records.Origin, producer_id: str, seq: int, /) -> Any:
+        """The record."""
+
+
 class RecordInWaiting(NamedTuple):
     """A record that gets its number when it is sent."""
 
     topic: topics.Topic
-    make: Callable[[records.Origin, str, int], Any]
+    make: MakeRecord
     delivered: Callable[[], None] | None = None
     """Called in the sender thread when a broker has the record."""
 
@@ -74,14 +81,8 @@ class Sender(threading.Thread):
         self._queue = queue
         self._waiting = waiting
         self._dropped = dropped
-        self._origin = records.Origin(
-            mlapp_id=environment.mlapp_id,
-            node_id=environment.node_id,
-            pipeline_instance_id=environment.pipeline_instance_id,
-            agent_id=environment.agent_id,
-        )
+        self._origin = records.Origin(**environment.origin())
         self._origin_key = topics.origin_key(self._origin)
-        self._mlapp_key = environment.mlapp_id.encode()
         self._statistics = topics.STATISTICS.full_name(settings.kafka.topic_prefix)
         self.producer_id = uuid.uuid4().hex
         self._seq = 0
@@ -90,6 +91,7 @@ class Sender(threading.Thread):
         self._progress = time.monotonic()
         self._last_drop_report = 0.0
         self._last_error_log = -_dropped.LOG_INTERVAL_S
+        self._ready = threading.Event()
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
         self._ended = threading.Event()
@@ -97,13 +99,26 @@ class Sender(threading.Thread):
         self._batches: BatchEncoder | None = None
         self._codec: Codec | None = None
 
-    def close(self) -> None:
-        """Send what is there and end; gives up when no delivery succeeded for the close time-out."""
-        component = self._settings.component
+    def broker_answers(self, timeout_s: float) -> bool:
+        """Ask a broker for the topic's metadata."""
+        from confluent_kafka import KafkaException
+
+        started = time.monotonic()
+        if not self._ready.wait(timeout_s):
+            return False
+        try:
+            left_s = max(timeout_s - (time.monotonic() - started), 0.1)
+            self._producer.list_topics(self._statistics, timeout=left_s)
+        except KafkaException:
+            return False
+        return True
+
+    def close(self, patience_s: float) -> None:
+        """Send what is there and end; gives up when no delivery succeeded for ``patience_s``."""
         self._progress = time.monotonic()
-        last = self._progress + max(component.upload_timeout_s, component.close_timeout_s)
+        last = self._progress + max(self._settings.component.upload_timeout_s, patience_s)
         self._stopping.set()
-        while time.monotonic() < min(last, self._progress + component.close_timeout_s):
+        while time.monotonic() < min(last, self._progress + patience_s):
             if self._ended.wait(_POLL_S):
                 return
         self._abandoned.set()
@@ -120,6 +135,7 @@ class Sender(threading.Thread):
     def run(self) -> None:
         """Send until told to stop, then what is left."""
         interval_s = self._settings.component.flush_interval_ms / 1000
+        self._step_safely()
         while not self._stopping.wait(interval_s):
             self._step_safely()
         while not (self._all_delivered() or self._abandoned.is_set()):
@@ -144,6 +160,7 @@ class Sender(threading.Thread):
     def _step(self) -> None:
         if self._producer is None:
             self._producer = self._make_producer()
+            self._ready.set()
         self._producer.poll(0)
         self._report_drops()
         while self._send_backlog() and self._encode_some():
@@ -190,7 +207,8 @@ class Sender(threading.Thread):
 
         topic, make, delivered = waiting
         try:
-            value = self._record_codec().encode(make(self._origin, self.producer_id, self._seq))
+            record = make(self._origin, self.producer_id, self._seq)
+            value = self._record_codec().encode(record)
         except EncodeError as error:
             self._dropped.add(_dropped.NOT_ENCODED, count, str(error))
             return
@@ -198,7 +216,7 @@ class Sender(threading.Thread):
             self._dropped.add(_dropped.TOO_LARGE, count, f"{len(value)} bytes for topic {topic.name}")
             return
         self._seq += 1
-        key = self._mlapp_key if topic.control else self._origin_key
+        key = record.origin.mlapp_id.encode() if topic.control else topics.origin_key(record.origin)
         self._backlog.append(
             _Encoded(topic.full_name(self._settings.kafka.topic_prefix), key, value, count, delivered)
         )

@@ -113,7 +113,9 @@ class Session:
             from parallelm.mlops._kafka_output import KafkaOutput
 
             self._settings = read_settings()
-            self._output = KafkaOutput(self._settings, self._environment, self._queue)
+            output = KafkaOutput(self._settings, self._environment, self._queue)
+            output.send_left_behind()
+            self._output = output
 
     def _opened(self) -> None:
         """Called at the end of ``init()``, for the parts of the facade."""

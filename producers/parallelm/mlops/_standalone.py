@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,11 @@ from parallelm.mlops._output import Output
 from parallelm.mlops.mlops_exception import MLOpsException
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TextIO
 
+    from parallelm.mlops._outbox import ModelToPublish, OutboxEntry
     from parallelm.mlops._output import EventReport, KpiReport
-    from parallelm.mlops._published import PublishedModel
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SeriesKey
 
@@ -30,6 +32,9 @@ class StandAloneOutput(Output):
         self._agent_id = agent_id
         self._lock = threading.Lock()
         self._file: TextIO | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.published: dict[str, OutboxEntry] = {}
+        """Copies of the models that were published, by id."""
         if file:
             try:
                 # Open until done(); started afresh by every init().
@@ -49,7 +54,13 @@ class StandAloneOutput(Output):
         """The report's own text."""
         self._line(time_ns, report.name, report.graph_type, report.mode, report.text)
 
-    def structured(self, report: StructuredReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - not printed
+    def structured(
+        self,
+        report: StructuredReport,
+        model_id: str,  # noqa: ARG002 - not printed
+        time_ns: int,
+        labels: Mapping[str, str],  # noqa: ARG002 - not printed
+    ) -> None:
         """The report's own text."""
         self._line(time_ns, report.name, report.graph_type, report.mode, report.text)
 
@@ -69,12 +80,25 @@ class StandAloneOutput(Output):
         """As a scalar."""
         self._line(point.time_ns, point.name, "LINEGRAPH", "TIME_SERIES", repr({point.name: point.value}))
 
-    def model(self, model: PublishedModel) -> None:
-        """Nothing is printed: the file is what the user asked for."""
+    def publish(self, model: ModelToPublish) -> None:
+        """Keep a copy until ``done()``, in a temporary directory; nothing is printed."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="mlops-models-", ignore_cleanup_errors=True)
+            from parallelm.mlops._outbox import Outbox
+
+            entry = Outbox(Path(self._folder.name), "stand-alone").put(model, {})
+        self.published[model.model_id] = entry
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and remove the copies of models."""
         with self._lock:
+            for entry in self.published.values():
+                entry.lock.release()
+            self.published.clear()
+            if self._folder is not None:
+                self._folder.cleanup()
+                self._folder = None
             if self._file is not None:
                 self._file.close()
                 self._file = None

@@ -1,0 +1,36 @@
+"""Alert that says how a canary's predictions compare with the main pipeline's."""
+
+from __future__ import annotations
+
+from parallelm.mlops.events.event import Event
+from parallelm.mlops.events.event_type import EventType
+
+
+class CanaryAlert(Event):
+    """Result of one comparison: its score and the threshold that the score was held against."""
+
+    def __init__(
+        self,
+        label: str,
+        is_healthy: bool = False,
+        score: float | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        description = (
+            "Canary Health is Good"
+            if is_healthy
+            else f"Canary prediction distributions diverge with a threshold set to {threshold}"
+        )
+        comparison = {
+            "threshold": threshold,
+            "attributes": "prediction",
+            "scores": score,
+            "divergedAttributes": "" if is_healthy else "prediction",
+        }
+        data = {
+            "type": "canaryPredictionComparison",
+            "description": description,
+            "isHealthy": bool(is_healthy),
+            "histogramComparison": comparison,
+        }
+        super().__init__(label, description, data, EventType.CanaryHealth, is_alert=True)

@@ -1,0 +1,1 @@
+"""Models that components publish and take."""

@@ -1,0 +1,57 @@
+"""The bar graph "Feature Importance"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._values import items, numbers, shown
+from parallelm.mlops.stats.bar_graph import BarGraph
+
+NAME = "Feature Importance"
+
+
+def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count: int) -> BarGraph:
+    """Bar graph of the ``count`` largest importances, descending. Raises ``MLOpsException`` when something is missing."""
+    names = _names(feature_names, df)
+    importances = numbers(_vector(vector, model), "the feature importances")
+    if len(names) != len(importances):
+        raise MLOpsException(f"there are {len(importances)} importances for {len(names)} features")
+    if not names:
+        raise MLOpsException("there are no features")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise MLOpsException(f"num_significant_features must be a positive number, not {count!r}")
+    ranked = sorted(zip(names, importances, strict=True), key=lambda pair: pair[1], reverse=True)[:count]
+    return BarGraph().name(NAME).cols([name for name, _ in ranked]).data([value for _, value in ranked])
+
+
+def _vector(vector: Any, model: Any) -> Any:
+    if vector is not None:
+        return vector
+    if model is None:
+        raise MLOpsException("feature importance needs feature_importance_vector, or a model")
+    for name in ("feature_importances_", "coef_", "featureImportances"):
+        found = getattr(model, name, None)
+        if found is not None:
+            return _flat(found)
+    raise MLOpsException(
+        f"{type(model).__name__} has no feature_importances_: give feature_importance_vector"
+    )
+
+
+def _flat(found: Any) -> Any:
+    """A vector of an attribute that may be a matrix of one row (``coef_``) or a Spark vector."""
+    if hasattr(found, "toArray"):
+        found = found.toArray()
+    shape: tuple[int, ...] = getattr(found, "shape", ())
+    return found[0] if len(shape) == 2 and shape[0] == 1 else found  # noqa: PLR2004 - rows and columns
+
+
+def _names(feature_names: Any, df: Any) -> list[str]:
+    if feature_names is None and df is None:
+        raise MLOpsException("feature importance needs feature_names, or the frame (df)")
+    if feature_names is None:
+        if not hasattr(df, "columns"):
+            raise MLOpsException(f"df must be a frame with columns, not {type(df).__name__}")
+        feature_names = list(df.columns)
+    return [shown(name, "the name of a feature") for name in items(feature_names, "feature_names")]

@@ -1,0 +1,264 @@
+"""A model: what a component trained and publishes, or what the platform gave it."""
+
+from __future__ import annotations
+
+import uuid
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._values import jsonable, string
+from parallelm.mlops.stats_category import StatCategory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ModelFormat(str, Enum):  # noqa: UP042 - str() of a member is part of the public contract
+    """How the bytes of a model are to be read."""
+
+    JSON = "Json"
+    SAVEDMODEL = "Savedmodel"
+    SPARKML = "SparkML"
+    BINARY = "Binary"
+    TEXT = "Text"
+    SCIKIT_LEARN_2 = "ScikitLearn_2"
+    SCIKIT_LEARN_3 = "ScikitLearn_3"
+    H2O_3 = "H2O_3"
+    H2O_DRIVERLESS_AI = "H2O_Driverless_AI"
+    PMML = "Pmml"
+    ONNX = "Onnx"
+    PYTORCH = "Pytorch"
+    XGBOOST = "Xgboost"
+    MLFLOW = "Mlflow"
+    UNKNOWN = "Unknown"
+
+    @property
+    def is_directory(self) -> bool:
+        """True when models of this format are directories."""
+        return self in {ModelFormat.SAVEDMODEL, ModelFormat.SPARKML, ModelFormat.MLFLOW}
+
+    @property
+    def is_text(self) -> bool:
+        """True when models of this format are text."""
+        return self in {ModelFormat.JSON, ModelFormat.TEXT, ModelFormat.PMML}
+
+    @classmethod
+    def from_str(cls, name: str) -> ModelFormat:
+        """Format of a name or value in any case; raises ``MLOpsException`` with the formats there are."""
+        if isinstance(name, str):
+            wanted = name.casefold()
+            for known in cls:
+                if wanted in {known.name.casefold(), known.value.casefold()}:
+                    return known
+        raise MLOpsException(
+            f"unknown model format {name!r}; there are: {', '.join(known.value for known in cls)}"
+        )
+
+
+class ModelMetadata:
+    """What is known of a model beside its bytes. Fields that are not known are empty."""
+
+    def __init__(
+        self,
+        modelId: str,  # noqa: N803 - the public contract's name
+        name: str,
+        model_format: ModelFormat,
+        description: str = "",
+    ) -> None:
+        self.modelId = string(modelId, "a model's id")
+        self.name = string(name, "a model's name")
+        if not isinstance(model_format, ModelFormat):
+            raise MLOpsException(f"a model's format must be a ModelFormat, not {type(model_format).__name__}")
+        self.model_format = model_format
+        self.description = string(description, "a model's description")
+        self.annotations: dict[str, Any] = {}
+        self.size = 0
+        self.owner = ""
+        self.train_version = ""
+        self.model_version = ""
+        self.active = False
+        self.created_on = ""
+        self.flag_values: dict[str, Any] = {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, under the names of the columns of ``get_model_by_id``."""
+        return {
+            "id": self.modelId,
+            "name": self.name,
+            "format": self.model_format.value,
+            "modelVersion": self.model_version,
+            "trainVersion": self.train_version,
+            "size": self.size,
+            "owner": self.owner,
+            "createdOn": self.created_on,
+            "flagValues": dict(self.flag_values),
+            "annotations": dict(self.annotations),
+            "active": self.active,
+            "description": self.description,
+        }
+
+
+class Artifact(NamedTuple):
+    """Where a model's bytes lie, and how to know them."""
+
+    url: str
+    is_directory: bool
+    size_bytes: int
+    sha256: str
+
+
+class ModelReporter(Protocol):
+    """What a model needs of the library: reports that carry its id."""
+
+    def report_stat(
+        self,
+        name: Any,
+        data: Any,
+        category: StatCategory,
+        timestamp: Any,
+        options: dict[str, Any],
+        model_id: str,
+    ) -> None:
+        """Report a statistic."""
+
+    def report_kpi(
+        self,
+        name: str,
+        data: Any,
+        timestamp: Any,
+        units: str | None,
+        labels: Mapping[str, str] | None,
+        model_id: str,
+    ) -> None:
+        """Report a KPI."""
+
+    def report_distribution(self, data: Any, model: Model | None, timestamp: Any) -> None:
+        """Report the distribution that a model was trained on."""
+
+    def download_model(self, model: Model, filepath: Path) -> None:
+        """Fetch a model's bytes, checked."""
+
+
+class Model:
+    """One model. Everything that is reported through it carries its id. Equal to another by id.
+
+    Made by ``mlops.Model(…)`` and by the calls that ask the platform for models, not directly.
+    """
+
+    def __init__(
+        self, reporter: ModelReporter, metadata: ModelMetadata, artifact: Artifact | None = None
+    ) -> None:
+        self._reporter = reporter
+        self.metadata = metadata
+        self.artifact = artifact
+        """Where the bytes lie; None for a model that this component made."""
+        self._path: Path | None = None
+
+    @classmethod
+    def new(
+        cls, reporter: ModelReporter, name: str, model_format: ModelFormat | str, description: str
+    ) -> Model:
+        """A model that this component makes, with a fresh id; raises ``MLOpsException`` for format UNKNOWN."""
+        known = model_format if isinstance(model_format, ModelFormat) else ModelFormat.from_str(model_format)
+        if known is ModelFormat.UNKNOWN:
+            raise MLOpsException("a model needs a format, for example ModelFormat.SCIKIT_LEARN_3")
+        return cls(reporter, ModelMetadata(str(uuid.uuid4()), name, known, description))
+
+    def get_id(self) -> str:
+        """The model's id."""
+        return self.metadata.modelId
+
+    @property
+    def id(self) -> str:
+        """The model's id."""
+        return self.metadata.modelId
+
+    def set_model_path(self, model_path: str | Path) -> None:
+        """Say where the file or directory of the model is."""
+        if not isinstance(model_path, (str, Path)):
+            raise MLOpsException(f"a model's path must be a text or a Path, not {type(model_path).__name__}")
+        self._path = Path(model_path)
+
+    def get_model_path(self) -> str | None:
+        """Where the model's file or directory is on this host; None when unknown."""
+        return None if self._path is None else str(self._path)
+
+    def set_annotations(self, annotations: Mapping[str, Any]) -> None:
+        """Attach what else should be known of the model: texts as keys, anything that JSON can hold as values."""
+        plain = jsonable(annotations, "the annotations of a model")
+        if not isinstance(plain, dict):
+            raise MLOpsException(
+                f"the annotations of a model must be a dict, not {type(annotations).__name__}"
+            )
+        self.metadata.annotations = plain
+
+    def get_annotations(self) -> dict[str, Any]:
+        """The annotations, a copy."""
+        return dict(self.metadata.annotations)
+
+    def set_stat(
+        self,
+        name: Any,
+        data: Any = None,
+        category: StatCategory = StatCategory.TIME_SERIES,
+        timestamp: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """As ``mlops.set_stat``, about this model."""
+        self._reporter.report_stat(name, data, category, timestamp, kwargs, self.get_id())
+
+    def set_kpi(
+        self,
+        name: str,
+        data: Any,
+        timestamp: Any = None,
+        units: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """As ``mlops.set_kpi``, about this model."""
+        self._reporter.report_kpi(name, data, timestamp, units, labels, self.get_id())
+
+    def set_data_distribution_stat(self, data: Any, model: Any = None, timestamp: Any = None) -> None:  # noqa: ARG002 - older components pass the model that they call it on
+        """Report the distribution of the data that this model was trained on (array or frame)."""
+        self._reporter.report_distribution(data, self, timestamp)
+
+    def feature_importance(
+        self,
+        feature_importance_vector: Any = None,
+        feature_names: Any = None,
+        model: Any = None,
+        df: Any = None,
+        num_significant_features: int = 8,
+    ) -> None:
+        """Report which features count most, as bar graph "Feature Importance" of the largest ones, in descending order.
+
+        Needs the importances, or a fitted scikit-learn model that has them; and the features' names, or the frame it
+        was trained on. Raises ``MLOpsException`` otherwise.
+        """
+        from parallelm.mlops.models._feature_importance import importance_graph
+
+        graph = importance_graph(
+            feature_importance_vector, feature_names, model, df, num_significant_features
+        )
+        self.set_stat(graph)
+
+    def download(self, filepath: str | Path) -> None:
+        """Write the model to ``filepath``; a directory model becomes that directory.
+
+        Size and SHA-256 are checked before anything appears there. When the model was deployed to this node, the
+        platform is told that it was accepted. Raises ``MLOpsConnectionException`` when the artifact store cannot be
+        reached, ``MLOpsException`` when the bytes are not those that were published.
+        """
+        self._reporter.download_model(self, Path(filepath))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and other.get_id() == self.get_id()
+
+    def __hash__(self) -> int:
+        return hash(self.get_id())
+
+    def __repr__(self) -> str:
+        return f"Model({self.get_id()!r}, {self.metadata.name!r}, {self.metadata.model_format.value})"

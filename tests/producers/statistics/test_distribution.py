@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -363,7 +363,7 @@ OBJECTS = st.one_of(
     st.text(max_size=3),
     st.binary(max_size=3),
     st.dates(),
-    st.decimals(),
+    st.decimals(allow_nan=False),
     st.tuples(st.integers()),
     st.just([1]),
     st.just(pd.NA),
@@ -388,7 +388,12 @@ def columns(draw: st.DrawFn) -> Any:
 @given(array=columns(), as_frame=st.booleans())
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_column_is_reported_or_left_out(array: Any, as_frame: bool) -> None:
-    data = pd.DataFrame({"x": array}) if as_frame and array.dtype != np.longdouble else array
+    data: Any = array
+    if as_frame:
+        try:
+            data = pd.DataFrame({"x": array})
+        except (ValueError, TypeError, OverflowError):
+            reject()  # an array that pandas does not take
     first = distribution_reports(data)
     training = [histogram for report in first for histogram in getattr(report, "histograms", ())]
     for report in [*first, *distribution_reports(data, training)]:

@@ -23,7 +23,8 @@ _BLOCK: Final = 65_536
 _PLAIN_KINDS: Final = "biuf"
 _NO_NUMBERS: Final = "mMc"
 """Times, time spans and complex numbers are no features on a number line."""
-_NOT_CASTABLE: Final = (TypeError, ValueError, OverflowError, NotImplementedError)
+_NOT_COMPARABLE: Final = (Exception,)
+"""Objects compare, hash and cast with code of their own, which may raise anything."""
 
 
 class Column(ABC):
@@ -106,7 +107,7 @@ class ObjectColumn(Column):
                 found.update(self._present[start : start + _BLOCK])
                 if limit is not None and len(found) >= limit:
                     return None
-        except TypeError:
+        except _NOT_COMPARABLE:
             return None
         return _by_text(found.items())
 
@@ -133,7 +134,7 @@ class SeriesColumn(Column):
             if limit is not None and self._present.iloc[:_FIRST_LOOK].nunique() >= limit:
                 return None
             found = self._present.value_counts(sort=False)
-        except TypeError:
+        except _NOT_COMPARABLE:
             return None
         pairs = [(value, int(times)) for value, times in found.items() if times]
         return None if limit is not None and len(pairs) >= limit else _by_text(pairs)
@@ -178,8 +179,8 @@ def array_column(values: NDArray[Any]) -> Column:
 def _series_column(series: pd.Series[Any]) -> Column:
     import numpy as np
 
-    plain = isinstance(series.dtype, np.dtype) and series.dtype.kind in _PLAIN_KINDS
-    return NumberColumn(series.to_numpy()) if plain else SeriesColumn(series)
+    plain = isinstance(series.dtype, np.dtype) and series.dtype.kind not in "OmM"
+    return array_column(series.to_numpy()) if plain else SeriesColumn(series)
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -203,7 +204,7 @@ def _is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124 - true of NaN and NaT alone
-    except (TypeError, ValueError):
+    except _NOT_COMPARABLE:
         return False
 
 
@@ -212,7 +213,7 @@ def _by_text(pairs: Iterable[tuple[Any, int]]) -> dict[str, int]:
     listed = list(pairs)
     try:
         listed.sort(key=lambda pair: pair[0])
-    except TypeError:
+    except _NOT_COMPARABLE:
         listed.sort(key=lambda pair: str(pair[0]))
     counts: dict[str, int] = {}
     for value, times in listed:
@@ -227,7 +228,7 @@ def _cast(to_float: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64] | 
 
     try:
         values = to_float()
-    except _NOT_CASTABLE:
+    except _NOT_COMPARABLE:
         return None
     absent = np.isnan(values)
     return values[~absent] if absent.any() else values

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
 
     from parallelm.connections.settings import ClickHouseSettings
+
+
+# Without a handler of its own the driver prints a traceback whenever a server is away; callers tell that themselves.
+logging.getLogger("clickhouse_driver").addHandler(logging.NullHandler())
 
 
 def clickhouse_client(clickhouse: ClickHouseSettings, *, database: str | None = None, **more: Any) -> Client:

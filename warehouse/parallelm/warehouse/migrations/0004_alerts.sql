@@ -33,9 +33,10 @@ CREATE TABLE IF NOT EXISTS alert_transitions_log ${on_cluster}
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',
     _offset Int64 COMMENT 'Lineage: Kafka offset.',
+    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of records with the same id the first one stays: the rest are repetitions.',
     INDEX event_time_range event_time TYPE minmax GRANULARITY 1
 )
-ENGINE = ${replicated}ReplacingMergeTree(ingested_at)
+ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, transition_id)
 SETTINGS ${deduplication_window}

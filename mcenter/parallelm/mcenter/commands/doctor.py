@@ -20,12 +20,21 @@ _COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
 @click.command()
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    default=5.0,
+    show_default=True,
+    help="Seconds to wait for each part of the cluster.",
+)
 @click.pass_context
-def doctor(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
+def doctor(ctx: click.Context, folder: Path, timeout_s: float, *, as_json: bool) -> None:
     """Check this machine, the data folder and the configured cluster, and say what to do; exit code 1 on a problem."""
     found = []
     for check in (
-        check for part in (machine_checks(), stack_checks(folder), cluster_checks()) for check in part
+        check
+        for part in (machine_checks(), stack_checks(folder), cluster_checks(timeout_s))
+        for check in part
     ):
         found.append(check)
         if not as_json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from parallelm.mcenter.local_stack.stack import stop_running
+from parallelm.mcenter.local_stack.stack import stop_detached
 from parallelm.mcenter.stack_options import data_option
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def down(folder: Path) -> None:
 
     The data stay; `mcenter up` goes on with them.
     """
-    if stop_running(folder):
+    if stop_detached(folder):
         click.echo(f"the stack in {folder} is stopped; its data stay")
     else:
         click.echo(f"no stack runs in {folder}")

@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 
     from parallelm.connections import ClickHouseSettings, RegistrySettings, Settings
 
-TIMEOUT_S = 5.0
 _SECTIONS = tuple(
     f"{ENVIRONMENT_PREFIX}{name}_" for name in ("KAFKA", "CLICKHOUSE", "SCHEMA_REGISTRY", "ARTIFACTS")
 )
 
 
-def cluster_checks() -> Iterator[Check]:
+def cluster_checks(timeout_s: float) -> Iterator[Check]:
     """All checks of what the settings name; the only thing written is a small file in the artifact store, and removed."""
     try:
         file = settings_file(os.environ, Path.cwd())
@@ -48,9 +47,9 @@ def cluster_checks() -> Iterator[Check]:
         yield note("settings", f"{file} names a local stack that does not run", "`mcenter up` starts it")
         return
     yield ok("settings", " and ".join([str(file)] * (file is not None) + variables))
-    yield _kafka(settings)
-    yield _clickhouse(settings.clickhouse)
-    yield _registry(settings.schema_registry)
+    yield _kafka(settings, timeout_s)
+    yield _clickhouse(settings.clickhouse, timeout_s)
+    yield _registry(settings.schema_registry, timeout_s)
     yield _artifacts(settings)
 
 
@@ -58,14 +57,14 @@ def _belongs_to_a_stopped_stack(file: Path) -> bool:
     return (file.parent / "run").is_dir() and FolderLock(file.parent).holder() is None
 
 
-def _kafka(settings: Settings) -> Check:
+def _kafka(settings: Settings, timeout_s: float) -> Check:
     from parallelm.schemas.errors import SchemaError
     from parallelm.schemas.topic_admin import check_topics
 
     where = settings.kafka.bootstrap_servers
     started = time.perf_counter()
     try:
-        differences = check_topics(settings, timeout_s=TIMEOUT_S)
+        differences = check_topics(settings, timeout_s=timeout_s)
     except SchemaError as error:
         return problem("kafka", f"{where} cannot be used", str(error))
     took_ms = (time.perf_counter() - started) * 1000
@@ -78,7 +77,7 @@ def _kafka(settings: Settings) -> Check:
     return ok("kafka", f"{where} answers, all topics are as they should be ({took_ms:.0f} ms)")
 
 
-def _clickhouse(clickhouse: ClickHouseSettings) -> Check:
+def _clickhouse(clickhouse: ClickHouseSettings, timeout_s: float) -> Check:
     from clickhouse_driver.errors import Error
 
     from parallelm.connections.clickhouse import clickhouse_client
@@ -88,7 +87,7 @@ def _clickhouse(clickhouse: ClickHouseSettings) -> Check:
         logging.CRITICAL
     )  # it logs what it raises, with a traceback
     client = clickhouse_client(
-        clickhouse, database="default", connect_timeout=TIMEOUT_S, send_receive_timeout=TIMEOUT_S
+        clickhouse, database="default", connect_timeout=timeout_s, send_receive_timeout=timeout_s
     )
     try:
         query = "SELECT version(), (SELECT count() FROM system.databases WHERE name = %(name)s)"
@@ -109,7 +108,7 @@ def _clickhouse(clickhouse: ClickHouseSettings) -> Check:
     return ok("clickhouse", f"{where} answers, version {version}, database {clickhouse.database}")
 
 
-def _registry(registry: RegistrySettings) -> Check:
+def _registry(registry: RegistrySettings, timeout_s: float) -> Check:
     if not registry.url:
         return ok("registry", "none is configured: the schemas packaged with the code are used")
     request = urllib.request.Request(f"{registry.url.rstrip('/')}/subjects")  # noqa: S310 - the operator's own setting
@@ -117,7 +116,7 @@ def _registry(registry: RegistrySettings) -> Check:
         basic = b64encode(f"{registry.user}:{registry.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {basic}")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=timeout_s) as reply:  # noqa: S310 - as above
             reply.read()
     except (OSError, ValueError) as error:
         return problem("registry", f"{registry.url} cannot be used: {error}", "check url, user and password")

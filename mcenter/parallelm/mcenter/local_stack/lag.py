@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from parallelm.schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,14 +34,36 @@ class Backlog:
 
 
 def backlog(settings: Settings) -> Backlog:
-    """Lag of every consumer group, and dead letters; raises ``KafkaException`` when the broker does not answer."""
-    from confluent_kafka import ConsumerGroupTopicPartitions
+    """Lag of every consumer group, and dead letters; raises ``KafkaException`` when the broker does not answer.
+
+    A partition that was made a moment ago has no leader yet: such answers are asked for again, for ``TIMEOUT_S``.
+    """
+    from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
 
     from parallelm.connections.kafka import client_config
-    from parallelm.schemas.topics import DEAD_LETTERS
 
+    passing = {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
     admin = AdminClient(client_config(settings.kafka))
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return _backlog(admin, DEAD_LETTERS.full_name(settings.kafka.topic_prefix))
+        except KafkaException as error:
+            if error.args[0].code() not in passing or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+def _backlog(admin: Any, dead_letters: str) -> Backlog:
+    from confluent_kafka import ConsumerGroupTopicPartitions
+
     topics = admin.list_topics(timeout=TIMEOUT_S).topics
     names = sorted(group.group_id for group in admin.list_consumer_groups().result(TIMEOUT_S).valid)
     committed = {
@@ -55,7 +80,6 @@ def backlog(settings: Settings) -> Backlog:
         for name, future in (admin.describe_consumer_groups(names).items() if names else ())
     }
     read = {name: _assigned(described[name]) | set(committed[name]) for name in names}
-    dead_letters = DEAD_LETTERS.full_name(settings.kafka.topic_prefix)
     dead_letter_partitions = [
         (dead_letters, number)
         for number in (topics[dead_letters].partitions if dead_letters in topics else ())

@@ -14,8 +14,9 @@ def main() -> None:
 
     settings = load_settings()
     with ThreadPoolExecutor() as pool:
-        for step in [pool.submit(create_topics, settings), pool.submit(migrate, settings)]:
-            step.result()
+        topics, tables = pool.submit(create_topics, settings), pool.submit(migrate, settings)
+        topics.result()
+        tables.result()
 
 
 if __name__ == "__main__":

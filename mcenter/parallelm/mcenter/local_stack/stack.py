@@ -155,7 +155,7 @@ class LocalStack:
         )
 
 
-def stop_running(folder: Path) -> bool:
+def stop_detached(folder: Path) -> bool:
     """Stop the stack of ``folder``, whoever started it, and wait for its end; False when none runs."""
     lock = FolderLock(folder)
     pid = lock.holder()

@@ -1,0 +1,107 @@
+"""One stack for this folder's tests, driven through the command line as a user does it.
+
+It runs with an empty PATH, with a proxy that leads nowhere and with a JAVA_HOME that does not exist: from its second
+start on, a stack needs neither the machine's programs nor a network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from parallelm.connections import Settings, load_settings
+from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
+from parallelm.mcenter.local_stack.status import stack_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SERVICES = ("--service", "kafka", "--service", "clickhouse", "--service", "registry")
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+    """The first true value of ``condition``."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come within {timeout_s:g} s"
+        time.sleep(0.05)
+    return value
+
+
+def bare_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MCENTER_")}
+    dead = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    return kept | dead | {"PATH": "", "JAVA_HOME": "/nonexistent", "MCENTER_CACHE": str(cache_folder())}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "parallelm.mcenter", *arguments]
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """``mcenter`` on one data folder."""
+
+    folder: Path
+
+    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(name, "--data", str(self.folder), *arguments),
+            env=bare_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def status(self) -> dict[str, Any]:
+        found = stack_status(self.folder)
+        return dataclasses.asdict(found) | {"healthy": found.healthy}
+
+    def process(self, name: str) -> dict[str, Any]:
+        return next(process for process in self.status()["processes"] if process["name"] == name)
+
+    def pids(self) -> list[int]:
+        """The supervisor's and every process's."""
+        found = self.status()
+        return [found["supervisor_pid"], *(process["pid"] for process in found["processes"])]
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings({}, file=self.folder / "mcenter.toml")
+
+
+def all_gone(pids: list[int]) -> bool:
+    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids)
+
+
+@pytest.fixture(scope="session")
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    ensure_kafka(cache_folder())
+    line = CommandLine(tmp_path_factory.mktemp("local_stack") / "data")
+    yield line
+    stopped = line.run("down")
+    assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.fixture
+def running(stack_folder: CommandLine) -> CommandLine:
+    """The shared stack, started where an earlier test has stopped or killed it."""
+    if stack_folder.status()["supervisor_pid"] is None:
+        started = stack_folder.run("up", "--detach", *SERVICES)
+        assert started.returncode == 0, started.stderr
+    assert stack_folder.status()["problems"] == []
+    return stack_folder
+
+
+def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    os.kill(pid, number)

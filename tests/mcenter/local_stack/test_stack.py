@@ -1,0 +1,320 @@
+"""The stack as a user drives it: it keeps its data whatever is killed, and leaves no process behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import urllib.request
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.connections.kafka import client_config
+from parallelm.mcenter.local_stack import LocalStack, StackError
+from parallelm.schemas.topic_admin import create_topics
+from tests.mcenter.local_stack.conftest import (
+    SERVICES,
+    CommandLine,
+    all_gone,
+    bare_environment,
+    command,
+    kill,
+    wait_for,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parallelm.connections import Settings
+
+
+def write_a_row(settings: Settings) -> str:
+    value = uuid.uuid4().hex
+    with clickhouse_client(settings.clickhouse, database="default") as client:
+        client.execute("CREATE TABLE IF NOT EXISTS kept (value String) ENGINE = MergeTree ORDER BY value")
+        client.execute("INSERT INTO kept VALUES", [(value,)])
+    return value
+
+
+def rows(settings: Settings) -> set[str]:
+    with clickhouse_client(settings.clickhouse, database="default") as client:
+        return {value for (value,) in client.execute("SELECT value FROM kept")}
+
+
+def send_a_record(settings: Settings) -> str:
+    create_topics(settings)
+    value = uuid.uuid4().hex
+    producer = Producer(client_config(settings.kafka))
+    producer.produce("mlops.events", value.encode(), partition=0)
+    assert producer.flush(20) == 0
+    return value
+
+
+def records(settings: Settings) -> set[str]:
+    consumer = Consumer(client_config(settings.kafka, group_id=uuid.uuid4().hex, enable_partition_eof="true"))
+    consumer.assign([TopicPartition("mlops.events", 0, 0)])
+    found = set()
+    try:
+        while (message := consumer.poll(20)) is not None and message.error() is None:
+            found.add(message.value().decode())
+    finally:
+        consumer.close()
+    return found
+
+
+def test_status_shows_each_process(running: CommandLine):
+    asked = running.run("status", "--json")
+    found = json.loads(asked.stdout)
+    text = running.run("status")
+
+    assert asked.returncode == 0
+    assert found["healthy"]
+    assert {process["name"] for process in found["processes"]} == {"kafka", "clickhouse", "registry"}
+    for process in found["processes"]:
+        assert process["address"].startswith("127.0.0.1:")
+        assert process["uptime_s"] > 0
+        assert process["memory_bytes"] > 1_000_000
+        assert str(process["pid"]) in text.stdout
+    assert text.returncode == 0
+
+
+def test_its_settings_file_is_for_its_owner_only_and_no_password_shows_in_a_command_line(
+    running: CommandLine,
+):
+    password = running.settings.clickhouse.password
+
+    assert stat.S_IMODE((running.folder / "mcenter.toml").stat().st_mode) == 0o600
+    assert len(password) >= 20
+    for pid in running.pids():
+        with open(f"/proc/{pid}/cmdline", "rb") as command_line:  # noqa: PTH123 - /proc is no place for paths
+            assert password.encode() not in command_line.read()
+
+
+def test_the_registry_serves_the_packaged_schemas(running: CommandLine):
+    address = running.process("registry")["address"]
+
+    with urllib.request.urlopen(f"http://{address}/subjects", timeout=10) as reply:
+        assert "mlops.statistics-value" in json.load(reply)
+
+
+def test_status_counts_lag_and_dead_letters(running: CommandLine):
+    settings = running.settings
+    create_topics(settings)
+    before = running.status()["dead_letters"]
+    group = f"group-{uuid.uuid4().hex[:8]}"
+    producer = Producer(client_config(settings.kafka))
+    for _ in range(5):
+        producer.produce("mlops.dead-letters", b"poison", partition=3)
+    assert producer.flush(20) == 0
+    consumer = Consumer(client_config(settings.kafka, group_id=group, auto_offset_reset="earliest"))
+    _, end = consumer.get_watermark_offsets(TopicPartition("mlops.dead-letters", 3), timeout=20)
+    consumer.commit(offsets=[TopicPartition("mlops.dead-letters", 3, end - 2)], asynchronous=False)
+    consumer.close()
+
+    found = running.status()
+
+    assert found["dead_letters"] == before + 5
+    assert {"group": group, "members": 0, "records": 2} in found["consumer_groups"]
+
+
+def test_a_second_stack_on_the_same_folder_is_refused(running: CommandLine):
+    second = running.run("up", "--detach", *SERVICES)
+
+    assert second.returncode == 1
+    assert f"in use by the stack of pid {running.status()['supervisor_pid']}" in second.stderr
+    assert running.status()["healthy"]
+
+
+def test_a_named_port_that_is_taken_is_told_with_its_owner(running: CommandLine, tmp_path: Path):
+    kafka = running.process("kafka")
+    port = kafka["address"].rpartition(":")[2]
+
+    other = CommandLine(tmp_path / "data").run("up", "--service", "kafka", "--kafka-port", port)
+
+    assert other.returncode == 1
+    assert f"port {port}, wanted for kafka, is taken by pid {kafka['pid']} (java)" in other.stderr
+
+
+@pytest.mark.parametrize("name", ["kafka", "clickhouse"])
+def test_a_killed_process_is_started_again_with_its_data(running: CommandLine, name: str):
+    row, record = write_a_row(running.settings), send_a_record(running.settings)
+    before = running.process(name)
+
+    kill(before["pid"])
+    wait_for(
+        lambda: (now := running.process(name))["condition"] == "ready" and now["pid"] != before["pid"],
+        f"another {name}",
+    )
+
+    after = running.process(name)
+    assert after["address"] == before["address"]
+    assert after["restarts"] == before["restarts"] + 1
+    assert after["last_error"] == "was killed by SIGKILL"
+    assert row in rows(running.settings)
+    assert record in records(running.settings)
+    events = (running.folder / "logs" / "stack.log").read_text()
+    assert f"{name.ljust(12)}| was killed by SIGKILL; starts again in 0.25 s. Its last lines:\n    " in events
+
+
+def test_down_and_up_keep_data_and_ports(running: CommandLine):
+    row, record = write_a_row(running.settings), send_a_record(running.settings)
+    pids, settings = running.pids(), running.settings
+
+    stopped = running.run("down")
+    assert stopped.returncode == 0
+    assert all_gone(pids)
+    assert running.run("status").returncode == 1
+    assert running.run("down").stdout.startswith("no stack runs in")
+
+    assert running.run("up", "--detach", *SERVICES).returncode == 0
+    assert running.settings == settings
+    assert row in rows(settings)
+    assert record in records(settings)
+
+
+def test_a_killed_supervisor_takes_all_processes_with_it(running: CommandLine):
+    row, record = write_a_row(running.settings), send_a_record(running.settings)
+    pids = running.pids()
+
+    kill(pids[0])
+    wait_for(lambda: all_gone(pids), "the end of all processes")
+
+    told = running.run("status")
+    assert told.returncode == 1
+    assert "no stack runs in" in told.stdout
+    assert running.run("up", "--detach", *SERVICES).returncode == 0
+    assert row in rows(running.settings)
+    assert record in records(running.settings)
+
+
+def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: CommandLine):
+    pid = running.process("kafka")["pid"]
+
+    kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: running.process("kafka")["condition"] == "unhealthy", "the state unhealthy")
+        told = running.run("status")
+    finally:
+        kill(pid, signal.SIGCONT)
+
+    assert told.returncode == 1
+    assert "kafka is unhealthy" in told.stdout
+    wait_for(lambda: running.status()["healthy"], "health")
+    assert running.process("kafka")["pid"] == pid
+
+
+def test_ctrl_c_stops_all_processes(stack_folder: CommandLine):
+    assert stack_folder.run("down").returncode == 0
+    foreground = subprocess.Popen(
+        command("up", "--data", str(stack_folder.folder), *SERVICES),
+        env=bare_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert foreground.stdout is not None
+    output: list[str] = []
+    for line in foreground.stdout:
+        output.append(line)
+        if line.startswith("Ctrl-C"):
+            break
+    pids = stack_folder.pids()
+
+    os.killpg(foreground.pid, signal.SIGINT)
+    output += foreground.stdout
+    foreground.stdout.close()
+
+    assert foreground.wait(60) == 0
+    assert all_gone(pids)
+    assert any(line.startswith("clickhouse  | ") and "ready" in line for line in output)
+    assert f"  kafka       {stack_folder.settings.kafka.bootstrap_servers}\n" in output
+
+
+def test_a_stack_ends_with_the_program_that_started_it(tmp_path: Path):
+    program = f"""
+import os, time
+from pathlib import Path
+from parallelm.mcenter.local_stack import LocalStack
+LocalStack(Path({str(tmp_path / "data")!r}), services=("clickhouse",)).start()
+print("ready", flush=True)
+time.sleep(60)
+"""
+    started = subprocess.Popen(
+        [sys.executable, "-c", program], env=bare_environment(), stdout=subprocess.PIPE
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    pids = CommandLine(tmp_path / "data").pids()
+
+    started.kill()
+    started.communicate()
+
+    wait_for(lambda: all_gone(pids), "the end of all processes")
+
+
+def test_what_does_not_come_up_is_told_with_its_last_lines(tmp_path: Path):
+    (tmp_path / "kafka").mkdir()
+    (tmp_path / "kafka" / "meta.properties").write_text("version=1\ncluster.id=damaged\nnode.id=77\n")
+
+    with pytest.raises(StackError, match=r"(?s)kafka ended with code 1\. Its last lines .*77"):
+        LocalStack(tmp_path, services=("kafka",)).start()
+
+    assert CommandLine(tmp_path).status()["supervisor_pid"] is None
+
+
+def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine):
+    create_topics(running.settings)
+    with clickhouse_client(running.settings.clickhouse, database="default") as client:
+        client.execute("CREATE DATABASE IF NOT EXISTS mcenter")
+
+    told = subprocess.run(
+        command("doctor", "--json", "--data", str(running.folder)),
+        env=bare_environment() | {"MCENTER_CONFIG": str(running.folder / "mcenter.toml")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    verdicts = {check["name"]: check["verdict"] for check in json.loads(told.stdout)["checks"]}
+    assert set(verdicts.values()) == {"ok"}, told.stdout
+    assert {"java", "kafka jars", "open files", "kafka", "clickhouse", "artifacts"} <= set(verdicts)
+    assert told.returncode == 0
+
+
+def test_doctor_says_what_to_do_about_an_unreachable_cluster(tmp_path: Path):
+    told = subprocess.run(
+        command("doctor", "--data", str(tmp_path), "--timeout", "1"),
+        env=bare_environment()
+        | {
+            "MCENTER_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+            "MCENTER_CLICKHOUSE_PORT": "9",
+            "MCENTER_SCHEMA_REGISTRY_URL": "http://127.0.0.1:9",
+            "MCENTER_ARTIFACTS_URL": "file:///dev/null/artifacts",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert told.returncode == 1
+    assert told.stdout.rstrip().endswith("4 problems")
+    assert "MCENTER_KAFKA_BOOTSTRAP_SERVERS" in told.stdout
+    assert not told.stderr
+
+
+def test_unknown_services_and_missing_ones_are_refused(tmp_path: Path):
+    with pytest.raises(StackError, match="unknown service 'spark'; there are: kafka,"):
+        LocalStack(tmp_path, services=("spark",))
+    with pytest.raises(StackError, match="need kafka and clickhouse; missing: clickhouse"):
+        LocalStack(tmp_path, services=("kafka", "sink"))

@@ -1,0 +1,259 @@
+"""The hot path says the same as fastavro, for every blocking that Avro allows and for bytes that are no record."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from array import array
+from typing import Any
+
+import fastavro
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parallelm.schemas import packaged
+from parallelm.schemas.codec import Codec, parse
+from parallelm.schemas.errors import DecodeError, EncodeError, UnknownSchemaError
+from parallelm.schemas.records import Origin, StatisticsBatch
+from parallelm.schemas.registry import PackagedRegistry
+from parallelm.schemas.slicing import SlicedBatch, StatisticsDecoder, StatisticsEncoder, series_header
+from parallelm.schemas.wire import encode_long, encode_string
+
+REGISTRY = PackagedRegistry()
+SCHEMA = parse(packaged.current("StatisticsBatch").text)
+HEADER = b"\0" + REGISTRY.schema_id(StatisticsBatch).to_bytes(4, "big")
+DECODER = StatisticsDecoder(REGISTRY)
+
+TEXTS = st.text(max_size=12) | st.text("aé→", min_size=60, max_size=80)
+DOUBLES = st.floats(width=64)
+SERIES = st.fixed_dictionaries(
+    {
+        "name": TEXTS,
+        "model_id": TEXTS,
+        "category": st.sampled_from(["TIME_SERIES", "CONFIG"]),
+        "graph_type": st.sampled_from(["LINEGRAPH", "MULTILINEGRAPH"]),
+        "labels": st.dictionaries(TEXTS, TEXTS, max_size=3),
+        "timestamps_ms": st.lists(DOUBLES, max_size=9),
+        "values": st.lists(DOUBLES, max_size=9),
+    }
+)
+ORIGIN_IDS = ("mlapp_id", "node_id", "pipeline_instance_id", "agent_id")
+ORIGINS = st.fixed_dictionaries(dict.fromkeys(ORIGIN_IDS, TEXTS))
+BATCHES = st.fixed_dictionaries(
+    {
+        "origin": ORIGINS,
+        "producer_id": TEXTS,
+        "seq": st.integers(-(2**63), 2**63 - 1),
+        "series": st.lists(SERIES, max_size=4),
+    }
+)
+
+
+def by_fastavro(data: bytes) -> dict[str, Any]:
+    """The batch as fastavro reads it; raises when bytes are left."""
+    body = io.BytesIO(data)
+    body.seek(5)
+    batch: dict[str, Any] = fastavro.schemaless_reader(body, SCHEMA, None)
+    assert body.tell() == len(data)
+    return batch
+
+
+def as_slices(batch: dict[str, Any]) -> SlicedBatch:
+    """What the slicing decoder must make of a batch."""
+    return SlicedBatch(
+        *(batch["origin"][name].encode() for name in ORIGIN_IDS),
+        batch["producer_id"].encode(),
+        batch["seq"],
+        [
+            (
+                series["name"].encode(),
+                series["model_id"].encode(),
+                series["category"].encode(),
+                series["graph_type"].encode(),
+                {key.encode(): value.encode() for key, value in series["labels"].items()},
+                array("d", series["timestamps_ms"]).tobytes(),
+                array("d", series["values"]).tobytes(),
+            )
+            for series in batch["series"]
+        ],
+    )
+
+
+def blocks(draw: Any, items: list[bytes]) -> bytes:
+    """Items as an Avro array or map in any blocking: cut anywhere, each block with or without its size in bytes."""
+    encoded = b""
+    while items:
+        count = draw(st.integers(1, len(items)))
+        block = b"".join(items[:count])
+        if draw(st.booleans()):
+            encoded += encode_long(-count) + encode_long(len(block))
+        else:
+            encoded += encode_long(count)
+        encoded += block
+        items = items[count:]
+    return encoded + b"\0"
+
+
+def doubles(numbers: list[float]) -> list[bytes]:
+    return [array("d", [number]).tobytes() for number in numbers]
+
+
+@st.composite
+def blocked_batches(draw: Any) -> tuple[dict[str, Any], bytes]:
+    """A batch and its bytes in some blocking."""
+    batch = draw(BATCHES)
+    series = [
+        b"".join(encode_string(one[name]) for name in ("name", "model_id", "category", "graph_type"))
+        + blocks(draw, [encode_string(key) + encode_string(value) for key, value in one["labels"].items()])
+        + blocks(draw, doubles(one["timestamps_ms"]))
+        + blocks(draw, doubles(one["values"]))
+        for one in batch["series"]
+    ]
+    origin = [batch["origin"][name] for name in ORIGIN_IDS]
+    texts = b"".join(map(encode_string, [*origin, batch["producer_id"]]))
+    return batch, HEADER + texts + encode_long(batch["seq"]) + blocks(draw, series)
+
+
+@given(blocked_batches())
+def test_any_blocking_is_sliced_to_what_fastavro_reads(case: tuple[dict[str, Any], bytes]):
+    batch, data = case
+    assert DECODER.decode(data) == as_slices(by_fastavro(data)) == as_slices(batch)
+
+
+@given(blocked_batches(), st.data())
+def test_a_truncated_batch_is_a_decode_error(case: tuple[dict[str, Any], bytes], draw: st.DataObject):
+    data = case[1]
+    with pytest.raises(DecodeError):
+        DECODER.decode(data[: draw.draw(st.integers(0, len(data) - 1))])
+
+
+@given(blocked_batches(), st.binary(min_size=1, max_size=9))
+def test_bytes_after_a_batch_are_a_decode_error(case: tuple[dict[str, Any], bytes], more: bytes):
+    with pytest.raises(DecodeError, match="bytes after the record are an error"):
+        DECODER.decode(case[1] + more)
+
+
+@given(blocked_batches(), st.data())
+def test_a_mutated_batch_is_refused_or_read_as_fastavro_reads_it(
+    case: tuple[dict[str, Any], bytes], draw: st.DataObject
+):
+    data = bytearray(case[1])
+    for _ in range(draw.draw(st.integers(1, 4))):
+        data[draw.draw(st.integers(5, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    assert_refused_or_equal(bytes(data))
+
+
+@given(st.binary(max_size=120))
+def test_random_bytes_are_refused_or_read_as_fastavro_reads_them(body: bytes):
+    assert_refused_or_equal(HEADER + body)
+
+
+def assert_refused_or_equal(data: bytes) -> None:
+    try:
+        batch = DECODER.decode(data)
+    except DecodeError:
+        return
+    assert batch == as_slices(by_fastavro(data))
+
+
+@pytest.mark.parametrize("count", [2**62, -(2**62), -(2**63), 2**63 - 1, -1], ids=str)
+def test_absurd_counts_and_lengths_end_at_once(count: int):
+    for position in range(24):
+        with pytest.raises(DecodeError):
+            DECODER.decode(HEADER + b"\0" * position + encode_long(count) + b"\0\0\0\1")
+
+
+@pytest.mark.parametrize("body", [b"\xff" * 9 + b"\x7f", b"\xff" * 40, b"\x80" * 10 + b"\x01"], ids=bytes.hex)
+def test_a_number_of_more_than_64_bits_is_a_decode_error(body: bytes):
+    with pytest.raises(DecodeError, match="more than 64 bits"):
+        DECODER.decode(HEADER + b"\0" * 5 + body + b"\0")
+
+
+@pytest.mark.parametrize("place", range(11))
+def test_a_text_that_is_no_utf8_is_a_decode_error(place: int):
+    texts = [b"a"] * 11
+    texts[place] = b"\xff\xfe"
+    strings = [encode_long(len(text)) + text for text in texts]
+    label = encode_long(1) + b"".join(strings[9:]) + b"\0"
+    data = HEADER + b"".join([*strings[:5], b"\0\2", *strings[5:9], label, b"\0\0\0"])
+    with pytest.raises(DecodeError, match="not UTF-8"):
+        DECODER.decode(data)
+
+
+def test_an_unknown_schema_id_is_no_poison():
+    with pytest.raises(UnknownSchemaError):
+        DECODER.decode(b"\0" + (2_000_000_999).to_bytes(4, "big") + b"\0" * 7)
+
+
+def test_another_record_than_a_batch_is_poison(codec: Codec, examples: dict[str, Any]):
+    with pytest.raises(DecodeError, match="is a Tick, expected was a StatisticsBatch"):
+        DECODER.decode(codec.encode(examples["Tick"]))
+
+
+class NewerRegistry(PackagedRegistry):
+    """A registry that also knows a newer version, with a field more."""
+
+    def __init__(self) -> None:
+        self.newer = json.loads(packaged.current("StatisticsBatch").text)
+        self.newer["fields"].insert(3, {"name": "unit", "type": "string", "default": ""})
+
+    def schema(self, schema_id: int) -> str:
+        return json.dumps(self.newer) if schema_id == 77 else super().schema(schema_id)
+
+
+@given(BATCHES)
+def test_a_batch_of_another_version_gives_the_same_slices(batch: dict[str, Any]):
+    registry = NewerRegistry()
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, parse(registry.schema(77)), batch | {"unit": "ms"})
+    data = b"\0" + (77).to_bytes(4, "big") + body.getvalue()
+    assert StatisticsDecoder(registry).decode(data) == as_slices(batch)
+
+
+@given(BATCHES, st.booleans())
+def test_fastavro_reads_what_the_encoder_writes(batch: dict[str, Any], as_bytes: bool):
+    encoder = StatisticsEncoder(REGISTRY, Origin(**batch["origin"]), batch["producer_id"])
+    for series in batch["series"]:
+        count = min(len(series["timestamps_ms"]), len(series["values"]))
+        series["timestamps_ms"], series["values"] = series["timestamps_ms"][:count], series["values"][:count]
+        header = series_header(
+            series["name"], series["model_id"], series["category"], series["graph_type"], series["labels"]
+        )
+        samples = [array("d", series["timestamps_ms"]), array("d", series["values"])]
+        encoder.add(header, *(samples if not as_bytes else [column.tobytes() for column in samples]))
+    size_bytes = encoder.size_bytes
+    assert encoder.series_count == len(batch["series"])
+    data = encoder.take(batch["seq"])
+    assert as_slices(by_fastavro(data)) == as_slices(batch)
+    assert len(data) <= size_bytes <= len(data) + 30 + 22 * len(batch["series"])
+
+
+def test_the_encoder_is_empty_after_a_record():
+    encoder = StatisticsEncoder(
+        REGISTRY, Origin(mlapp_id="a", node_id="n", pipeline_instance_id="", agent_id="h"), "p"
+    )
+    encoder.add(series_header("s", "", "TIME_SERIES", "LINEGRAPH", {}), array("d", [1.0]), array("d", [2.0]))
+    assert len(DECODER.decode(encoder.take(0)).series) == 1
+    assert DECODER.decode(encoder.take(1)) == (b"a", b"n", b"", b"h", b"p", 1, [])
+
+
+def test_unequal_numbers_of_timestamps_and_values_are_an_encode_error_and_add_nothing():
+    encoder = StatisticsEncoder(
+        REGISTRY, Origin(mlapp_id="a", node_id="n", pipeline_instance_id="", agent_id="h"), "p"
+    )
+    with pytest.raises(EncodeError, match="2 timestamps and 1 values"):
+        encoder.add(b"", array("d", [1.0, 2.0]), array("d", [1.0]))
+    assert DECODER.decode(encoder.take(0)).series == []
+
+
+def test_the_component_librarys_part_imports_nothing_but_the_standard_library():
+    code = (
+        "import sys; before = set(sys.modules); "
+        "import parallelm.schemas.slicing, parallelm.schemas.registry, parallelm.schemas.http_registry; "
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["parallelm"]

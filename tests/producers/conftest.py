@@ -7,21 +7,24 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from parallelm.connections import save_settings
+from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from parallelm.connections import Settings
+    from parallelm.schemas.topics import Topic
 
 COMPONENT_ENVIRONMENT = {
     "PM_MLOPS_MODE": "agent",
@@ -108,3 +111,62 @@ class Component:
 def component(settings: Settings, tmp_path: Path) -> Component:
     create_topics(settings)
     return Component(settings, tmp_path)
+
+
+class ComponentOnPlatform(Component):
+    """With a sink beside it, so that what it reports becomes rows."""
+
+    def produce(self, topic: Topic, record: Any, key: str) -> None:
+        """Send a record as a processor would."""
+        from confluent_kafka import Producer
+
+        producer = Producer(client_config(self.settings.kafka, partitioner="murmur2_random"))
+        producer.produce(
+            topic.full_name(self.settings.kafka.topic_prefix),
+            Codec(PackagedRegistry()).encode(record),
+            key,
+        )
+        assert producer.flush(10) == 0
+
+    def rows(
+        self, sql: str, enough: Callable[[list[Any]], bool] = bool, *, timeout_s: float = 30.0
+    ) -> list[Any]:
+        """Rows of a query, asked again until there are ``enough``."""
+        client = clickhouse_client(self.settings.clickhouse)
+        deadline = time.monotonic() + timeout_s
+        try:
+            while not enough(found := client.execute(sql)):
+                assert time.monotonic() < deadline, found
+                time.sleep(0.05)
+        finally:
+            client.disconnect()
+        return list(found)
+
+
+@pytest.fixture
+def platform(settings: Settings, tmp_path: Path) -> Iterator[ComponentOnPlatform]:
+    create_topics(settings)
+    migrate(settings)
+    component = ComponentOnPlatform(settings, tmp_path)
+    ready = tmp_path / "sink.ready"
+    log = (tmp_path / "sink.log").open("wb")
+    with (
+        log,
+        subprocess.Popen(
+            [sys.executable, "-m", "parallelm.mcenter", "sink"],
+            env=component.environment(MCENTER_READY_FILE=str(ready)),
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+        ) as sink,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while not ready.exists():
+                assert sink.poll() is None, Path(log.name).read_text()
+                assert time.monotonic() < deadline, Path(log.name).read_text()
+                time.sleep(0.05)
+            yield component
+        finally:
+            sink.terminate()
+            sink.wait(20)

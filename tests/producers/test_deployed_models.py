@@ -1,0 +1,201 @@
+"""The way of a model: trained and published by one component, deployed, taken and watched by another."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.connections.artifacts import filesystem
+from parallelm.schemas import topics
+from parallelm.schemas.records import DeploymentState, DeploymentTransition, ModelPolicy, RecordPosition
+
+if TYPE_CHECKING:
+    from tests.producers.conftest import ComponentOnPlatform
+
+TRAIN = """
+import sys
+import numpy as np
+from parallelm.mlops import mlops
+from parallelm.mlops.models.model import ModelFormat
+mlops.init()
+model = mlops.Model("trees", ModelFormat.TEXT)
+with open("trained.txt", "w") as file:
+    file.write("weights")
+model.set_model_path("trained.txt")
+mlops.set_data_distribution_stat(np.random.default_rng(1).normal(size=(1000, 2)), model)
+print(mlops.publish_model(model))
+mlops.done()
+"""
+
+TAKE = """
+import time
+import numpy as np
+from parallelm.mlops import mlops
+mlops.init()
+deadline = time.monotonic() + 30
+while (model := mlops.get_last_approved_model()) is None:
+    assert time.monotonic() < deadline
+    time.sleep(0.1)
+model.download("taken.txt")
+assert mlops.current_model() == model
+mlops.set_data_distribution_stat(np.random.default_rng(2).normal(size=(1000, 2)))
+mlops.set_data_distribution_stat(np.random.default_rng(3).normal(5, 1, size=(1000, 2)))
+print(model.get_id(), model.metadata.name, open("taken.txt").read())
+mlops.done()
+"""
+
+
+def transition(model_id: str, state: DeploymentState, *, node_id: str = "predict") -> DeploymentTransition:
+    return DeploymentTransition(
+        event_time_ms=1_700_000_000_000,
+        decided_at_ms=1_700_000_000_000,
+        transition_id=f"{model_id}-{node_id}-{state}",
+        mlapp_id="app",
+        node_id=node_id,
+        model_id=model_id,
+        deployment_id=f"{model_id}-{node_id}",
+        state=state,
+        previous_state=DeploymentState.UNKNOWN,
+        policy=ModelPolicy.ALWAYS_UPDATE,
+        reason="newest model",
+        who="policy",
+        related_model_id="",
+        agent_id="",
+        cause=RecordPosition(topic="mlops.models", partition=0, offset=0),
+    )
+
+
+def test_a_deployed_model_is_taken_accepted_and_watched(platform: ComponentOnPlatform) -> None:
+    model_id = platform.run(TRAIN).strip()
+    platform.rows(f"SELECT 1 FROM histograms WHERE model_id = '{model_id}'")
+    platform.produce(topics.DEPLOYMENTS, transition(model_id, DeploymentState.REQUESTED), "app")
+    assert platform.run(TAKE, PM_WORKFLOW_NODE_ID="predict").split() == [model_id, "trees", "weights"]
+
+    (accepted,) = platform.records("events", bool)
+    assert (accepted.type, accepted.model_id, accepted.is_alert) == ("ModelAccepted", model_id, False)
+    scores = platform.rows(
+        f"SELECT labels['line'], groupArray(value) FROM statistics WHERE model_id = '{model_id}' "
+        "AND name = 'continuousDataHistogram.overlapResult' GROUP BY 1 ORDER BY 1",
+        lambda rows: len(rows) == 2 and all(len(values) == 2 for _, values in rows),
+    )
+    assert [label for label, _ in scores] == ["overlapScore_c0", "overlapScore_c1"]
+    for _, (alike, shifted) in scores:
+        assert shifted < 0.4 < 0.9 < alike
+    phases = platform.rows(
+        "SELECT labels['phase'], count() FROM histograms GROUP BY 1 ORDER BY 1",
+        lambda rows: rows == [("inference", 4), ("training", 2)],
+    )
+    assert phases
+
+
+def test_a_superseded_or_foreign_deployment_is_not_ours(platform: ComponentOnPlatform) -> None:
+    first = platform.run(TRAIN).strip()
+    second = platform.run(TRAIN).strip()
+    for state in (DeploymentState.REQUESTED, DeploymentState.ACTIVE):
+        platform.produce(topics.DEPLOYMENTS, transition(first, state), "app")
+    platform.produce(
+        topics.DEPLOYMENTS, transition(second, DeploymentState.REQUESTED, node_id="other"), "app"
+    )
+    platform.produce(topics.DEPLOYMENTS, transition(second, DeploymentState.REQUESTED), "app")
+    platform.produce(topics.DEPLOYMENTS, transition(second, DeploymentState.FAILED), "app")
+    platform.rows("SELECT count() FROM deployments", lambda rows: rows == [(5,)])
+    platform.rows("SELECT count() FROM models", lambda rows: rows == [(2,)])
+    ask = """
+from parallelm.mlops import mlops
+mlops.init()
+model = mlops.get_last_approved_model()
+print(model and model.get_id())
+mlops.done()
+"""
+    assert platform.run(ask, PM_WORKFLOW_NODE_ID="predict").strip() == first
+    assert platform.run(ask, PM_WORKFLOW_NODE_ID="other").strip() == second
+    assert platform.run(ask, PM_WORKFLOW_NODE_ID="nobody").strip() == "None"
+
+
+def test_bytes_that_are_not_those_published_are_refused(platform: ComponentOnPlatform) -> None:
+    model_id = platform.run(TRAIN).strip()
+    platform.produce(topics.DEPLOYMENTS, transition(model_id, DeploymentState.REQUESTED), "app")
+    (announced,) = platform.records("models", bool)
+    store, where = filesystem(platform.settings.artifacts, announced.artifact_url)
+    store.pipe_file(where, b"welghts")
+    said = platform.run(
+        TAKE.replace(
+            'model.download("taken.txt")',
+            """
+from parallelm.mlops.mlops_exception import MLOpsException
+try:
+    model.download("taken.txt")
+except MLOpsException as error:
+    print(error)
+mlops.done()
+raise SystemExit
+""",
+        ),
+        PM_WORKFLOW_NODE_ID="predict",
+    )
+    assert announced.sha256 in said
+    assert not (platform.folder / "taken.txt").exists()
+    assert not list(platform.folder.glob(".taken*"))
+
+
+def test_the_model_that_the_agent_set_is_current_at_once(platform: ComponentOnPlatform) -> None:
+    model_id = platform.run(TRAIN).strip()
+    platform.rows("SELECT 1 FROM models")
+    said = platform.run(
+        """
+from parallelm.mlops import mlops
+mlops.init()
+print(mlops.current_model().metadata.to_dict()["id"])
+mlops.done()
+""",
+        PM_MLOPS_MODEL_ID=model_id,
+    )
+    assert said.strip() == model_id
+
+
+@pytest.mark.parametrize("suppress", [True, False])
+def test_asking_a_database_that_is_away_ends_in_time(component: ComponentOnPlatform, suppress: bool) -> None:
+    component.settings = dataclasses.replace(
+        component.settings,
+        clickhouse=dataclasses.replace(component.settings.clickhouse, host="127.0.0.1", port=1),
+    )
+    said = component.run(f"""
+import time, json
+from parallelm.mlops import mlops
+from parallelm.mlops.mlops_exception import MLOpsConnectionException
+mlops.init()
+mlops.suppress_connection_errors({suppress})
+started = time.monotonic()
+try:
+    answer = repr(mlops.get_last_approved_model())
+except MLOpsConnectionException as error:
+    answer = str(error)
+print(json.dumps([time.monotonic() - started, answer]))
+mlops.done()
+""")
+    took_s, answer = json.loads(said)
+    assert took_s < component.settings.component.query_timeout_s + 1
+    assert answer == "None" if suppress else "127.0.0.1:1" in answer
+
+
+def test_a_published_directory_is_one_again(platform: ComponentOnPlatform) -> None:
+    model_id = platform.run("""
+import os
+from parallelm.mlops import mlops
+from parallelm.mlops.models.model import ModelFormat
+os.makedirs("saved/inner")
+open("saved/inner/a.txt", "w").write("deep")
+mlops.init()
+model = mlops.Model("net", ModelFormat.SAVEDMODEL)
+model.set_model_path("saved")
+print(mlops.publish_model(model))
+mlops.done()
+""").strip()
+    platform.produce(topics.DEPLOYMENTS, transition(model_id, DeploymentState.REQUESTED), "app")
+    take = TAKE.replace('open("taken.txt")', 'open("taken.txt/inner/a.txt")')
+    assert platform.run(take, PM_WORKFLOW_NODE_ID="predict").split()[-1] == "deep"
+    assert Path(platform.folder / "taken.txt").is_dir()

@@ -142,7 +142,9 @@ class HttpRegistry:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as response:  # noqa: S310
                 return json.loads(response.read(_MAX_RESPONSE_BYTES))
         except urllib.error.HTTPError as error:
-            raise self._told(error, f"{method} {path}") from error
+            with error:
+                told = self._told(error, f"{method} {path}")
+            raise told from error
         except (OSError, ValueError) as error:
             raise RegistryUnavailableError(
                 f"the schema registry at {self.url} did not answer {method} {path}: {error}; "

@@ -1,0 +1,96 @@
+"""SQL to DataFrames: the one place where queries meet the driver and pandas."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.warehouse.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from parallelm.connections import Settings
+
+
+class Conditions:
+    """A WHERE clause that grows with the filters that were given; ``None`` means no filter."""
+
+    def __init__(self) -> None:
+        self._clauses: list[str] = []
+        self.parameters: dict[str, Any] = {}
+
+    def equal(self, **filters: str | bool | None) -> Conditions:
+        """Keep rows whose columns have these values."""
+        for column, value in filters.items():
+            if value is not None:
+                self._clauses.append(f"{column} = %({column})s")
+                self.parameters[column] = value
+        return self
+
+    def between(self, column: str, start: datetime | None, end: datetime | None) -> Conditions:
+        """Keep rows from ``start`` to ``end``, both included; naive datetimes are UTC."""
+        if start is not None and end is not None and epoch_ms(start) > epoch_ms(end):
+            raise QueryError(f"the time range starts at {start}, after its end {end}")
+        for name, sign, moment in (("start", ">=", start), ("end", "<=", end)):
+            if moment is not None:
+                self._clauses.append(f"{column} {sign} fromUnixTimestamp64Milli(toInt64(%({name})s), 'UTC')")
+                self.parameters[name] = epoch_ms(moment)
+        return self
+
+    def labels(self, wanted: Mapping[str, str] | None, column: str = "labels") -> Conditions:
+        """Keep rows that have these labels, whatever others they have."""
+        for number, (key, value) in enumerate((wanted or {}).items()):
+            self._clauses.append(f"{column}[%(label_key_{number})s] = %(label_value_{number})s")
+            self.parameters |= {f"label_key_{number}": key, f"label_value_{number}": value}
+        return self
+
+    def __str__(self) -> str:
+        return f"WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Epoch milliseconds; a naive datetime is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)
+
+
+def fetch(
+    settings: Settings, query: str, parameters: Mapping[str, Any] | None = None
+) -> tuple[list[Sequence[Any]], list[tuple[str, str]]]:
+    """``(columns of values, (name, ClickHouse type) of each)``; raises the driver's errors."""
+    client = clickhouse_client(settings.clickhouse)
+    try:
+        columns, types = client.execute(query, parameters or {}, with_column_types=True, columnar=True)
+    finally:
+        client.disconnect()
+    return columns or [()] * len(types), types
+
+
+def frame(settings: Settings, query: str, parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Result as a frame; times are UTC ``datetime64``, an empty result keeps its columns and their types."""
+    import pandas as pd
+
+    columns, types = fetch(settings, query, parameters)
+    series = {name: _series(values, kind) for values, (name, kind) in zip(columns, types, strict=True)}
+    return pd.DataFrame(series, columns=[name for name, _ in types])
+
+
+def _series(values: Sequence[Any], kind: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    if "DateTime" in kind and "Array" not in kind:
+        return pd.Series(pd.to_datetime(list(values), utc=True).astype("datetime64[ms, UTC]"))
+    if kind.startswith("Float"):
+        return pd.Series(values, dtype="float64")
+    if kind.startswith(("Int", "UInt")):
+        return pd.Series(values, dtype=kind.lower() if kind.lower() in _INTEGERS else "object")
+    if kind == "Bool":
+        return pd.Series(values, dtype="bool")
+    return pd.Series(values, dtype="object")
+
+
+_INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))

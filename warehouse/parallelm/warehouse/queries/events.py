@@ -1,0 +1,45 @@
+"""Events of components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.warehouse.queries._frames import Conditions, frame
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+    from parallelm.connections import Settings
+
+
+def events(
+    settings: Settings,
+    type: str | None = None,  # noqa: A002 - the field's name
+    *,
+    mlapp_id: str | None = None,
+    node_id: str | None = None,
+    agent_id: str | None = None,
+    is_alert: bool | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> pd.DataFrame:
+    """Events by event time.
+
+    Columns: ``event_time, type, title, description, is_alert, data, content_type, mlapp_id, node_id,
+    agent_id, model_id, labels, event_id``. Times are included on both sides, naive ones are UTC.
+    """
+    where = Conditions().equal(type=type, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id)
+    where = where.equal(is_alert=is_alert)
+    where = where.between("event_time", start, end)
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, type, title, description, is_alert, data, content_type, mlapp_id, node_id, agent_id,
+               model_id, labels, event_id
+        FROM events {where}
+        ORDER BY event_time, _partition, _offset
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )

@@ -1,0 +1,131 @@
+"""Models, and how they were deployed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from parallelm.warehouse.queries._frames import Conditions, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import pandas as pd
+    from clickhouse_driver import Client
+
+    from parallelm.connections import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedModel:
+    """A model that a node was given, with where its file lies."""
+
+    model_id: str
+    name: str
+    format: str
+    description: str
+    artifact_url: str
+    file_name: str
+    is_directory: bool
+    size_bytes: int
+    sha256: str
+    annotations: Mapping[str, str]
+    """User annotations; values are JSON."""
+    owner: str
+    train_version: str
+    model_version: str
+    created_ms: int
+    """Event time of its announcement, epoch milliseconds."""
+    deployment_id: str
+    deployment_state: str
+    """requested, accepted or active."""
+
+
+def last_deployed_model(client: Client, mlapp_id: str, node_id: str) -> DeployedModel | None:
+    """Model of the latest deployment of a node that is requested, accepted or active; None when there is none.
+
+    Needs nothing but the driver; raises its errors.
+    """
+    rows: list[tuple[Any, ...]] = client.execute(
+        """
+        SELECT model_id, name, format, description, artifact_url, file_name, is_directory, size_bytes, sha256,
+               annotations, owner, train_version, model_version, toUnixTimestamp64Milli(event_time), deployment_id,
+               deployment_state
+        FROM
+        (
+            SELECT model_id, deployment_id, state AS deployment_state, decided_at
+            FROM deployments_current
+            WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s AND state IN ('requested', 'accepted', 'active')
+            ORDER BY decided_at DESC, requested_at DESC
+            LIMIT 1
+        ) AS deployment
+        INNER JOIN models USING (model_id)
+        LIMIT 1
+        """,
+        {"mlapp_id": mlapp_id, "node_id": node_id},
+    )
+    if not rows:
+        return None
+    return DeployedModel(**dict(zip(DeployedModel.__dataclass_fields__, rows[0], strict=True)))
+
+
+def models(
+    settings: Settings,
+    *,
+    mlapp_id: str | None = None,
+    model_id: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> pd.DataFrame:
+    """Models by the time they were announced.
+
+    Columns: ``event_time, model_id, name, format, description, mlapp_id, node_id,
+    agent_id, size_bytes, sha256, artifact_url, file_name, is_directory, annotations, owner, train_version,
+    model_version, live_on`` (nodes on which the model is live now).
+    """
+    where = Conditions().equal(mlapp_id=mlapp_id, model_id=model_id).between("event_time", start, end)
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, model_id, name, format, description, mlapp_id, node_id, agent_id, size_bytes, sha256,
+               artifact_url, file_name, is_directory, annotations, owner, train_version, model_version, live_on
+        FROM (SELECT * FROM models {where}) AS model
+        LEFT JOIN
+        (
+            SELECT model_id, arraySort(groupUniqArray(toString(node_id))) AS live_on
+            FROM deployments_current
+            WHERE live_from IS NOT NULL AND live_to IS NULL
+            GROUP BY model_id
+        ) AS live USING (model_id)
+        ORDER BY event_time, model_id
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+
+
+def deployments(
+    settings: Settings,
+    *,
+    mlapp_id: str | None = None,
+    node_id: str | None = None,
+    model_id: str | None = None,
+    state: str | None = None,
+) -> pd.DataFrame:
+    """Deployments by the time they were decided.
+
+    Columns: ``mlapp_id, node_id, model_id, state, policy, decided_at,
+    requested_at, accepted_at, live_from, live_to, decided_reason, decided_by, ended_reason, related_model_id,
+    deployment_id``. ``live_from`` is missing for a model that was never live, ``live_to`` for one that is live now.
+    """
+    where = Conditions().equal(mlapp_id=mlapp_id, node_id=node_id, model_id=model_id, state=state)
+    return frame(
+        settings,
+        f"""
+        SELECT mlapp_id, node_id, model_id, state, policy, decided_at, requested_at, accepted_at, live_from, live_to,
+               decided_reason, decided_by, ended_reason, related_model_id, deployment_id
+        FROM deployments_current {where}
+        ORDER BY decided_at, node_id, deployment_id
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )

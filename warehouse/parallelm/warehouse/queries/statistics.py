@@ -1,0 +1,171 @@
+"""Statistics: samples, rollups, structured ones and histograms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries._frames import Conditions, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    import pandas as pd
+
+    from parallelm.connections import Settings
+
+
+def statistics(
+    settings: Settings,
+    name: str | None = None,
+    *,
+    mlapp_id: str | None = None,
+    node_id: str | None = None,
+    agent_id: str | None = None,
+    model_id: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Samples by event time.
+
+    Columns: ``event_time, value, name, mlapp_id, node_id, agent_id, model_id, labels, category,
+    graph_type, pipeline_instance_id``; with ``limit`` the latest so many.
+
+    Times are included on both sides, naive ones are UTC. An unknown name gives an empty frame.
+    """
+    where = (
+        _where(name, mlapp_id, node_id, agent_id, model_id).labels(labels).between("event_time", start, end)
+    )
+    latest = (
+        f"ORDER BY event_time DESC, _offset DESC, _index DESC LIMIT {int(limit)}" if limit is not None else ""
+    )
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, value, name, mlapp_id, node_id, agent_id, model_id, labels, category, graph_type,
+               pipeline_instance_id
+        FROM (SELECT * FROM statistics {where} {latest})
+        ORDER BY event_time, _partition, _offset, _series, _index
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+
+
+def statistics_rollup(
+    settings: Settings,
+    bucket: str,
+    name: str | None = None,
+    *,
+    mlapp_id: str | None = None,
+    node_id: str | None = None,
+    agent_id: str | None = None,
+    model_id: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> pd.DataFrame:
+    """Rollup by ``bucket`` (``"1m"`` or ``"1h"``) of event time.
+
+    Columns: ``bucket_start, name, mlapp_id, node_id, agent_id,
+    model_id, labels, samples, nonfinite_samples, sum_value, mean_value, min_value, max_value, last_value, p50, p95``.
+    """
+    if bucket not in {"1m", "1h"}:
+        raise QueryError(f"there are rollups by 1m and 1h, none by {bucket!r}")
+    where = (
+        _where(name, mlapp_id, node_id, agent_id, model_id).labels(labels).between("bucket_start", start, end)
+    )
+    return frame(
+        settings,
+        f"""
+        SELECT bucket_start, name, mlapp_id, node_id, agent_id, model_id, labels, samples, nonfinite_samples,
+               sum_value, mean_value, min_value, max_value, last_value,
+               p05_p50_p95_p99[2] AS p50, p05_p50_p95_p99[3] AS p95
+        FROM statistics_{bucket} {where}
+        ORDER BY bucket_start, name, node_id, agent_id, model_id, labels
+        """,  # noqa: S608 - made of our own names; values are parameters
+        where.parameters,
+    )
+
+
+def structured_statistics(
+    settings: Settings,
+    name: str | None = None,
+    *,
+    mlapp_id: str | None = None,
+    node_id: str | None = None,
+    agent_id: str | None = None,
+    model_id: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> pd.DataFrame:
+    """Tables, graphs, histograms, opaque data.
+
+    Columns: ``event_time, name, graph_type, mode, content_type, data, mlapp_id,
+    node_id, agent_id, model_id, labels``. ``data`` is the payload as text, or bytes where it is none.
+    """
+    where = _where(name, mlapp_id, node_id, agent_id, model_id).between("event_time", start, end)
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, name, graph_type, mode, content_type, data, mlapp_id, node_id, agent_id, model_id, labels
+        FROM structured_statistics {where}
+        ORDER BY event_time, _partition, _offset
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+
+
+def histograms(
+    settings: Settings,
+    name: str | None = None,
+    *,
+    mlapp_id: str | None = None,
+    node_id: str | None = None,
+    model_id: str | None = None,
+    feature: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> pd.DataFrame:
+    """Distributions, one row a feature.
+
+    Columns: ``event_time, name, feature, kind, edges, categories, weights, mlapp_id,
+    node_id, model_id``; ``edges`` are one more than ``weights`` when ``kind`` is continuous.
+    """
+    where = _where(name, mlapp_id, node_id, None, model_id).equal(feature=feature)
+    where = where.between("event_time", start, end)
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, name, feature, kind, edges, categories, weights, mlapp_id, node_id, model_id
+        FROM histograms {where}
+        ORDER BY event_time, _partition, _offset, _index
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+
+
+def statistic_counts(settings: Settings, *, mlapp_id: str | None = None) -> pd.DataFrame:
+    """What was reported: ``mlapp_id, node_id, name, samples, sum_value, first_time, last_time`` of every statistic."""
+    where = Conditions().equal(mlapp_id=mlapp_id)
+    return frame(
+        settings,
+        f"""
+        SELECT mlapp_id, node_id, name, count() AS samples, sumIf(value, isFinite(value)) AS sum_value,
+               min(event_time) AS first_time, max(event_time) AS last_time
+        FROM statistics {where}
+        GROUP BY mlapp_id, node_id, name
+        ORDER BY mlapp_id, node_id, name
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+
+
+def _where(
+    name: str | None, mlapp_id: str | None, node_id: str | None, agent_id: str | None, model_id: str | None
+) -> Conditions:
+    return Conditions().equal(
+        name=name, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id, model_id=model_id
+    )

@@ -210,6 +210,8 @@ def _move(
     agent_id: str = "",
 ) -> tuple[MLAppDeployments, DeploymentTransition]:
     moved = replace(deployment, state=state)
+    if state is DeploymentState.SUPERSEDED:
+        moved = replace(moved, superseded_by=related, ended_ms=at_ms)
     deployments = tuple(moved if each == deployment else each for each in known.deployments)
     transition = _transition(
         known, deployment.node_id, deployment.model_id, state, deployment.state, at_ms, reason, cause, now_ms

@@ -66,6 +66,10 @@ class Deployment:
     """Event time of the request."""
     arrived_ms: int
     """Broker's clock at the request: the acceptance time-out is measured on it."""
+    superseded_by: str | None = None
+    """Model that took its place."""
+    ended_ms: int = 0
+    """Event time at which it was superseded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,37 @@
+"""``mcenter processors``: the process that raises alerts and applies model policies."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.service import announce_ready, serve_metrics
+
+
+@click.command()
+@click.option(
+    "--session-timeout-s",
+    default=10.0,
+    show_default=True,
+    help="Without a heartbeat for so long others take over.",
+)
+def processors(session_timeout_s: float) -> None:
+    """Run the stream processors: alert rules and model policy.
+
+    They read statistics, events, models and definitions, and write mlops.alerts and mlops.deployments. Several side by
+    side share the partitions; their state lives on a changelog topic.
+    """
+    from parallelm.schemas.errors import SchemaError
+    from parallelm.stream_processors.worker import WorkerError, run_worker
+
+    settings = load_settings()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("faust", "mode", "aiokafka"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    serve_metrics()
+    try:
+        run_worker(settings, announce_ready, session_timeout_s=session_timeout_s)
+    except (SchemaError, WorkerError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,148 @@
+"""The two handlers behind the agents: statistics to aggregates, and control records to transitions."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from parallelm.schemas.errors import DecodeError
+from parallelm.schemas.records import RecordPosition
+from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.schemas.topics import CATALOGUE, MLAPPS, RULE_AGGREGATES
+from parallelm.stream_processors.alerts.aggregates import aggregates_of
+from parallelm.stream_processors.control import Arrival, Control
+from parallelm.stream_processors.partitioning import control_partition
+from parallelm.stream_processors.sending import PASSING, with_patience
+from parallelm.stream_processors.state import Changes, Kept, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.schemas.codec import Codec
+    from parallelm.stream_processors.current_rules import CurrentRules
+    from parallelm.stream_processors.dead_letters import DeadLetters
+    from parallelm.stream_processors.sending import Outside
+    from parallelm.stream_processors.state import Key
+
+logger = logging.getLogger(__name__)
+
+
+class StatisticsHandler:
+    """Statistics that some rule watches travel on to their MLApp's partition; keeps no state."""
+
+    name = "statistics"
+
+    def __init__(
+        self, codec: Codec, prefix: str, rules: CurrentRules, letters: DeadLetters, outside: Outside
+    ) -> None:
+        self._codec = codec
+        self._decoder = StatisticsDecoder(codec.registry)
+        self._topic = RULE_AGGREGATES.full_name(prefix)
+        self._rules = rules
+        self._letters = letters
+        self._outside = outside
+
+    async def handle(self, messages: Sequence[Any]) -> None:
+        """Send the aggregates of a batch and wait for the broker."""
+        await self._rules.refresh()
+        outputs: list[Output] = []
+        for message in messages:
+            try:
+                outputs += await with_patience(lambda seen=message: self._aggregates(seen), "statistics")  # type: ignore[misc]
+            except PASSING:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a record does to us, the next one is handled
+                outputs.append(_dead_letter(self._letters, message, error, "rules"))
+            else:
+                self._letters.handled()
+        await self._outside.send(outputs)
+
+    async def _aggregates(self, message: Any) -> list[Output]:
+        batch = self._decoder.decode(_value(message))
+        mlapp_id = batch.mlapp_id.decode()
+        index = self._rules.index(mlapp_id)
+        if index is None:
+            return []
+        return [
+            Output(self._topic, mlapp_id.encode(), self._codec.encode(aggregate))
+            for aggregate in aggregates_of(batch, index, _position(message))
+        ]
+
+
+class ControlHandler:
+    """Records keyed by MLApp change its state and lead to transitions."""
+
+    name = "control"
+
+    def __init__(
+        self,
+        codec: Codec,
+        prefix: str,
+        rules: CurrentRules,
+        letters: DeadLetters,
+        outside: Outside,
+        table: Any,
+    ) -> None:
+        self._codec = codec
+        self._control = Control(codec, prefix, control_partition)
+        self._expected = {topic.full_name(prefix): topic.record for topic in CATALOGUE}
+        self._mlapps = MLAPPS.full_name(prefix)
+        self._rules = rules
+        self._letters = letters
+        self._outside = outside
+        self._table = table
+        self._cache: dict[bytes, tuple[bytes, Kept]] = {}
+
+    async def handle(self, messages: Sequence[Any]) -> None:
+        """Apply a batch; make its state durable, then send what follows from it. A record is applied whole or not."""
+        await self._rules.refresh()
+        changes = Changes(self._table.data, self._cache)
+        partitions: dict[Key, int] = {}
+        letters: list[Output] = []
+        for message in messages:
+            try:
+                tried = await with_patience(lambda seen=message, on=changes: self._apply(seen, on), "control")  # type: ignore[misc]
+            except PASSING:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a record does to us, the next one is handled
+                letters.append(_dead_letter(self._letters, message, error, "control"))
+                continue
+            self._letters.handled()
+            changed = [key for key, kept in tried.changed.items() if changes.changed.get(key) is not kept]
+            partitions |= dict.fromkeys(changed, message.partition)
+            changes = tried
+        values = {
+            key.to_bytes(): (kept.to_bytes() if kept is not None else None, partitions[key])
+            for key, kept in changes.changed.items()
+        }
+        await self._outside.write(values)
+        await self._outside.send([*changes.outputs(), *letters])
+
+    async def _apply(self, message: Any, changes: Changes) -> Changes:
+        tried = changes.copy()
+        arrival = Arrival(_position(message), int(message.timestamp * 1000), time.time_ns() // 1_000_000)
+        record: Any = None
+        if message.value is not None or message.topic != self._mlapps:
+            record = self._codec.decode(_value(message), self._expected[message.topic])
+        mlapp_id = (message.key or b"").decode()
+        self._control.apply(tried, mlapp_id, record, arrival, self._rules.by_mlapp())
+        return tried
+
+
+def _value(message: Any) -> bytes:
+    if message.value is None:
+        raise DecodeError(f"a tombstone has no meaning on topic {message.topic}")
+    value: bytes = message.value
+    return value
+
+
+def _position(message: Any) -> RecordPosition:
+    return RecordPosition(topic=message.topic, partition=message.partition, offset=message.offset)
+
+
+def _dead_letter(letters: DeadLetters, message: Any, error: Exception, stage: str) -> Output:
+    stage = "decode" if isinstance(error, (DecodeError, UnicodeDecodeError)) else stage
+    place = f"{message.topic}/{message.partition}@{message.offset}"
+    logger.warning("%s goes to the dead letters (%s): %s: %s", place, stage, type(error).__name__, error)
+    return letters.of(message, stage, error, time.time_ns() // 1_000_000)

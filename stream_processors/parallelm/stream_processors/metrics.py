@@ -1,0 +1,15 @@
+"""Every metric of the stream processors: the one place that names them."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDS = Counter("mcenter_processors_records", "Records handled, dead letters included.", ("topic",))
+OUTPUTS = Counter("mcenter_processors_outputs", "Records sent, by topic.", ("topic",))
+DEAD_LETTERS = Counter("mcenter_processors_dead_letters", "Records given up on.", ("topic", "stage"))
+RETRIES = Counter("mcenter_processors_retries", "Attempts that failed for now, by error.", ("error",))
+BATCH_SECONDS = Histogram(
+    "mcenter_processors_batch_seconds", "Time of one batch, all writes included.", ("agent",)
+)
+LAG = Gauge("mcenter_processors_lag_records", "Records not handled yet.", ("topic", "partition"))
+KEYS = Gauge("mcenter_processors_state_keys", "Alerts and MLApps that state is kept for.")

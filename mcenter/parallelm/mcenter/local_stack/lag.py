@@ -36,7 +36,8 @@ class Backlog:
 def backlog(settings: Settings) -> Backlog:
     """Lag of every consumer group, and dead letters; raises ``KafkaException`` when the broker does not answer.
 
-    A partition that was made a moment ago has no leader yet: such answers are asked for again, for ``TIMEOUT_S``.
+    A new partition, or one of a broker that has just started, has no leader for a moment: such answers are asked for
+    again, for ``TIMEOUT_S``.
     """
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
@@ -46,6 +47,8 @@ def backlog(settings: Settings) -> Backlog:
     passing = {
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.NOT_COORDINATOR,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("parallelm.mcenter.engine")
 
-DRAIN_TIMEOUT_S = 10.0
+DRAIN_TIMEOUT_S = 5.0
 
 
 @click.command()
@@ -84,7 +84,7 @@ def main(
     for server in servers:
         server.shutdown()
     if not engine.drain(DRAIN_TIMEOUT_S):
-        log.warning("statements still run after %g s and are cut off", DRAIN_TIMEOUT_S)
+        log.warning("clients that are still answered after %g s are cut off", DRAIN_TIMEOUT_S)
     log.info("stopped")
     _exit(0)
 

@@ -63,7 +63,7 @@ def split_blocks(native: bytes) -> list[Block]:
 def write_block(body: bytes, method: int | None) -> bytes:
     """A block with its info before it, in one frame when a compression method is given."""
     plain = _BLOCK_INFO + body
-    return plain if method is None else _frame(plain, method)
+    return plain if method is None else frame(plain, method)
 
 
 def header(columns: list[tuple[str, str]]) -> bytes:
@@ -125,10 +125,12 @@ def _unpack(method: int, packed: bytes, plain_size: int) -> bytes:
     return plain
 
 
-def _frame(plain: bytes, method: int) -> bytes:
-    packed = (
-        lz4_block.compress(plain, store_size=False) if method == LZ4 else bytes(cramjam.zstd.compress(plain))
-    )
+def frame(plain: bytes, method: int) -> bytes:
+    """One compressed frame with its checksum."""
+    if method == LZ4:
+        packed: bytes = lz4_block.compress(plain, store_size=False)
+    else:
+        packed = bytes(cramjam.zstd.compress(plain)) if method == ZSTD else plain
     framed = _FRAME.pack(method, len(packed) + _FRAME.size, len(plain)) + packed
     checksum = CityHash128(framed)
     return _CHECKSUM.pack(checksum >> 64, checksum & _WORD) + framed

@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from parallelm.mcenter.engine.statements import Insert
-
 log = logging.getLogger(__name__)
 
 _CODE = re.compile(r"Code: (\d+)\.")
 _ERRNO = re.compile(r"errno: (\d+)|filesystem error|No space left on device")
 _ERRNO_OF_A_WRONG_PATH = frozenset({errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR})
+_WRITES = frozenset({"INSERT", "WITH", "CREATE", "ALTER", "OPTIMIZE", "SYSTEM"})
 _numbers = itertools.count(1)
 UNKNOWN_EXCEPTION = 1002
 STORAGE_FAILED_EXIT = 74
@@ -54,10 +53,13 @@ class EngineError(Exception):
 
 
 class StorageFailedError(EngineError):
-    """The file system failed in an insert: the client gets the error, then the process ends."""
+    """The file system failed in an insert: the client gets the error, then the process has to end.
 
-    def __init__(self, error: EngineError) -> None:
-        super().__init__(str(error))
+    The engine writes an insert's token to the table's deduplication log before it commits the part. When the disk
+    fails between the two, this process would drop the block's replay as a duplicate; a new one repairs the log first.
+    A refused reservation (code 243, too little room for the part) is another thing: it comes before anything is
+    written, so the engine stays, and takes inserts again when there is room.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,11 @@ class Connection:
     ) -> bytes:
         """Execute a statement to its end and return all of its output."""
         self._has_own_settings = self._has_own_settings or keyword(sql) == "SET"
-        with self._engine.statement():
-            try:
-                result = self._chdb.query(sql, format_name, params=dict(parameters or {}))
-            except ChdbError as error:
-                raise EngineError(str(error)) from None
-            return bytes(result.bytes() or b"") if result else b""
+        try:
+            result = self._chdb.query(sql, format_name, params=dict(parameters or {}))
+        except ChdbError as error:
+            raise _error_of(str(error), writes=keyword(sql) in _WRITES) from None
+        return bytes(result.bytes() or b"") if result else b""
 
     def stream(self, sql: str) -> Iterator[Chunk]:
         """Execute a query and yield its blocks as they come; closing the iterator cancels the query.
@@ -110,14 +111,6 @@ class Connection:
                     yield Chunk(bytes(chunk.bytes()), int(chunk.rows_read()))
         except ChdbError as error:
             raise EngineError(str(error)) from None
-
-    def insert_file(self, insert: Insert, path: str, format_name: str) -> None:
-        """Insert what a file holds; a filesystem error ends the process, see ``Engine.end_if_storage_failed``."""
-        try:
-            self.run(insert.from_file(path, format_name))
-        except EngineError as error:
-            self._engine.end_if_storage_failed(error)
-            raise
 
     @contextmanager
     def watched(self, on_progress: Callable[[Mapping[str, int]], None]) -> Iterator[None]:
@@ -209,8 +202,8 @@ class Engine:
         return Connection(self)
 
     @contextmanager
-    def statement(self) -> Iterator[None]:
-        """Count a statement as running, so that ``drain`` waits for it."""
+    def answering(self) -> Iterator[None]:
+        """Count a request as being answered, so that ``drain`` waits for it."""
         with self._idle:
             self._running += 1
         try:
@@ -221,24 +214,19 @@ class Engine:
                 self._idle.notify_all()
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until no statement runs; whether that came to be in time."""
+        """Wait until no request is being answered; whether that came to be in time."""
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout_s)
-
-    def end_if_storage_failed(self, error: EngineError) -> None:
-        """End the process when an insert met an error of the file system.
-
-        The engine writes an insert's token to the table's deduplication log before it commits the part. When the
-        disk fails between the two, this process would drop the block's replay as a duplicate; a new one repairs the
-        log first. A refused reservation (code 243, the disk is too full for the part) comes before anything is
-        written: the engine stays, and takes inserts again when there is room.
-        """
-        failed = _ERRNO.search(str(error))
-        if failed and int(failed[1] or errno.EIO) not in _ERRNO_OF_A_WRONG_PATH:
-            raise StorageFailedError(error) from error
 
     def end(self, error: StorageFailedError) -> NoReturn:
         """End the process at once; what supervises it starts it again, with the repair of its logs."""
         log.critical("the storage failed in an insert, the engine ends itself: %s", error)
         logging.shutdown()
         os._exit(STORAGE_FAILED_EXIT)
+
+
+def _error_of(message: str, *, writes: bool) -> EngineError:
+    failed = _ERRNO.search(message) if writes else None
+    if failed is None or int(failed[1] or errno.EIO) in _ERRNO_OF_A_WRONG_PATH:
+        return EngineError(message)
+    return StorageFailedError(message)

@@ -76,11 +76,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a read-only query, or the health check."""
-        self._serve(readonly=True)
+        with self.server.engine.answering():
+            self._serve(readonly=True)
 
     def do_POST(self) -> None:
         """Answer any statement; the body is the statement, its end, or data to insert."""
-        self._serve(readonly=False)
+        with self.server.engine.answering():
+            self._serve(readonly=False)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: requests are the clients' business."""
@@ -220,7 +222,7 @@ def _run(
             try:
                 with os.fdopen(spool, "wb", closefd=False) as file:
                     file.write(data)
-                connection.insert_file(insert.in_utf8(), f"/proc/self/fd/{spool}", insert.format)
+                connection.run(insert.in_utf8().from_file(f"/proc/self/fd/{spool}", insert.format))
             finally:
                 os.close(spool)
             return _Answer(b"", "")

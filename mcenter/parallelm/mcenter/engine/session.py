@@ -94,6 +94,8 @@ class Session:
         return database
 
     def _answer_hello(self, connection: Connection, database: str) -> None:
+        # Clients of this revision know JSON as text only.
+        connection.run("SET output_format_native_write_json_as_string = 1")
         if database:
             connection.use(database)
         major, minor, patch = (int(part) for part in self._engine.version.split(".")[:3])
@@ -107,7 +109,8 @@ class Session:
         if kind == _PING:
             self._send(varint(_TO_PONG))
         elif kind == _QUERY:
-            self._query(connection)
+            with self._engine.answering():
+                self._query(connection)
         elif kind != _CANCEL:  # a cancel that comes after the last block has nothing left to cancel
             raise ProtocolError(f"packet {kind} where a query was expected")
 
@@ -218,7 +221,7 @@ class Session:
         spool = os.memfd_create("insert")
         try:
             if self._receive_blocks(query, spool):
-                connection.insert_file(insert, f"/proc/self/fd/{spool}", "Native")
+                connection.run(insert.from_file(f"/proc/self/fd/{spool}", "Native"))
         finally:
             os.close(spool)
 

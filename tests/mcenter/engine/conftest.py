@@ -1,0 +1,152 @@
+"""A real engine process on free ports, and clients of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import clickhouse_connect
+import pytest
+from clickhouse_driver import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PASSWORD = "correct horse"  # noqa: S105 - of a server that lives for one test
+START_DEADLINE_S = 60.0
+
+
+class EngineProcess:
+    """``python -m parallelm.mcenter.engine`` on one data folder; may be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.log = folder / "engine.log"
+        self._ready = folder / "ready"
+        self.port, self.http_port = _free_ports(2)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._clients: list[Client] = []
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running engine."""
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> float:
+        """Start and wait until it is ready; seconds that took."""
+        self._ready.unlink(missing_ok=True)
+        began = time.monotonic()
+        self.process = self.spawn()
+        while not self._ready.exists():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() - began < START_DEADLINE_S, self.log.read_text()
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def spawn(self, *more: str) -> subprocess.Popen[bytes]:
+        """Start without waiting."""
+        command = [sys.executable, "-m", "parallelm.mcenter.engine", "--data", str(self.data)]
+        command += ["--port", str(self.port), "--http-port", str(self.http_port), *more]
+        environment = os.environ | {
+            "MCENTER_ENGINE_PASSWORD": PASSWORD,
+            "MCENTER_READY_FILE": str(self._ready),
+        }
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def client(self, **more: Any) -> Client:
+        """A client of the native protocol."""
+        options = {"password": PASSWORD, "send_receive_timeout": 60} | more
+        self._clients.append(Client("127.0.0.1", port=self.port, **options))
+        return self._clients[-1]
+
+    def http_client(self, **more: Any) -> Any:
+        """A client of the HTTP interface."""
+        return clickhouse_connect.get_client(
+            host="127.0.0.1", port=self.http_port, **({"username": "default", "password": PASSWORD} | more)
+        )
+
+    def close(self) -> None:
+        """Hang up all native clients and end the process."""
+        for client in self._clients:
+            client.disconnect()
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def socket(self) -> socket.socket:
+        """A bare connection to the native port."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def resident_bytes(self) -> int:
+        """Memory that the process holds now."""
+        import psutil
+
+        memory: int = psutil.Process(self.pid).memory_info().rss
+        return memory
+
+
+@contextmanager
+def running_engine(folder: Path) -> Iterator[EngineProcess]:
+    """An engine that is gone at the end, whatever happened to it between."""
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = EngineProcess(folder)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """One engine for the tests of a file."""
+    with running_engine(tmp_path_factory.mktemp("engine")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(engine: EngineProcess) -> Client:
+    """A native client with a database of this test's own as the current one."""
+    name = f"t{time.monotonic_ns()}"
+    connected = engine.client(compression="lz4")
+    connected.execute(f"CREATE DATABASE {name}")
+    connected.execute(f"USE {name}")
+    return connected
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for bound in sockets:
+        bound.bind(("127.0.0.1", 0))
+    ports = [bound.getsockname()[1] for bound in sockets]
+    for bound in sockets:
+        bound.close()
+    return ports
+
+
+def wait_for(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
+    """Return when ``condition`` holds; fail when it does not in time."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be in time"
+        time.sleep(0.01)

@@ -23,6 +23,8 @@ class GroupLag:
     group: str
     members: int
     records: int
+    by_topic: dict[str, int]
+    """The same by topic; topics that it has read to their end are not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,8 @@ def _backlog(admin: Any, dead_letters: str) -> Backlog:
         *(pair for pairs in read.values() for pair in pairs if pair[0] in topics),
     }
     starts, ends = (_offsets(admin, wanted, latest=latest) for latest in (False, True))
-    groups = [
-        GroupLag(name, len(described[name]), _lag(read[name], committed[name], starts, ends))
-        for name in names
-    ]
+    lags = {name: _lag(read[name], committed[name], starts, ends) for name in names}
+    groups = [GroupLag(name, len(described[name]), sum(lags[name].values()), lags[name]) for name in names]
     return Backlog(groups, sum(ends[pair] - starts[pair] for pair in dead_letter_partitions))
 
 
@@ -113,11 +113,14 @@ def _lag(
     committed: Mapping[tuple[str, int], int],
     starts: Mapping[tuple[str, int], int],
     ends: Mapping[tuple[str, int], int],
-) -> int:
-    """Records after the committed offsets; where nothing was committed, all that there are."""
-    return sum(
-        max(0, ends[pair] - max(starts[pair], committed.get(pair, -1))) for pair in read if pair in ends
-    )
+) -> dict[str, int]:
+    """Records by topic after the committed offsets; where nothing was committed, all that there are."""
+    behind: dict[str, int] = {}
+    for pair in read:
+        records = ends[pair] - max(starts[pair], committed.get(pair, -1)) if pair in ends else 0
+        if records > 0:
+            behind[pair[0]] = behind.get(pair[0], 0) + records
+    return behind
 
 
 def _offsets(admin: Any, pairs: Iterable[tuple[str, int]], *, latest: bool) -> dict[tuple[str, int], int]:

@@ -25,15 +25,6 @@ def kafka_answers(port: int) -> bool:
     return len(reply) == _METADATA_REPLY.size and _METADATA_REPLY.unpack(reply)[2] > 0
 
 
-def accepts(port: int) -> bool:
-    """Whether a connection is taken: the least there is to ask."""
-    try:
-        socket.create_connection(("127.0.0.1", port), TIMEOUT_S).close()
-    except OSError:
-        return False
-    return True
-
-
 def http_answers(port: int, path: str) -> bool:
     """Whether a GET gets status 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mcenter.local_stack import kafka_broker
-from parallelm.mcenter.local_stack.probes import accepts, http_answers, kafka_answers
+from parallelm.mcenter.local_stack.probes import http_answers, kafka_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,7 +90,7 @@ def _clickhouse(folder: Path, ports: Mapping[str, int], settings: Settings) -> S
         # In the environment: a command line is for everybody on the machine to read.
         environ={"MCENTER_ENGINE_PASSWORD": settings.clickhouse.password},
         port=port,
-        probe=lambda: accepts(port),
+        probe=lambda: http_answers(http_port, "/ping"),
     )
 
 

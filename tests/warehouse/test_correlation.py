@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from parallelm.warehouse.correlation import (
+    _p_value,
     adjust,
     correlate_pair,
     differenced,
@@ -59,11 +60,16 @@ def test_series_that_swing_back_and_forth_are_not_worth_more_than_their_points()
     assert effective_sample_size(swinging, np.array([1.0, 1.0, -1.0, -1.0] * 10)) == 40
 
 
-def test_p_is_that_of_pearsons_test_when_points_count_in_full():
-    x = np.array([1.0, -1.0] * 20)
-    y = np.array([1.0, 1.0, -1.0, -1.0] * 10) + 0.2 * x
-    assert correlate_pair(x, y).n_effective == 40
-    assert correlate_pair(x, y).p == pytest.approx(stats.pearsonr(x, y).pvalue)
+@pytest.mark.parametrize(("r", "n"), [(0.3, 40), (-0.8, 7), (0.01, 1000)])
+def test_p_is_that_of_pearsons_test_when_points_count_in_full(r: float, n: int):
+    x = np.random.default_rng(n).normal(size=n)
+    rest = np.random.default_rng(n + 1).normal(size=n)
+    x -= x.mean()
+    rest -= rest.mean() + x * (rest @ x) / (x @ x)
+    y = r * x / np.linalg.norm(x) + np.sqrt(1 - r * r) * (rest - rest.mean()) / np.linalg.norm(
+        rest - rest.mean()
+    )
+    assert _p_value(r, n) == pytest.approx(stats.pearsonr(x, y).pvalue, rel=1e-2)
 
 
 def test_missing_points_are_left_out():
@@ -88,7 +94,7 @@ def test_missing_points_are_left_out():
         ([np.nan] * 20, list(range(20))),
     ],
 )
-def test_too_few_points_and_constant_series_have_no_correlation(x, y):
+def test_too_few_points_and_constant_series_have_no_correlation(x: list[float], y: list[float]):
     assert correlate_pair(np.array(x), np.array(y, dtype=float)) is None
 
 
@@ -125,7 +131,7 @@ def test_adjusted_p_values_weigh_the_number_of_tests():
     st.integers(0, 2**32 - 1),
     st.integers(-70, 70),
 )
-def test_results_stay_in_their_ranges(values, seed, lag):
+def test_results_stay_in_their_ranges(values: list[float], seed: int, lag: int):
     x = np.array(values)
     y = np.random.default_rng(seed).normal(size=x.size)
     found = correlate_pair(lagged(x, lag), y)

@@ -4,9 +4,10 @@
 is away, and ``QueryError`` when a question cannot be answered as it was put.
 """
 
+from parallelm.warehouse.queries._frames import query_frame
 from parallelm.warehouse.queries.alerts import alerts
 from parallelm.warehouse.queries.correlate import correlate
-from parallelm.warehouse.queries.dead_letters import dead_letters
+from parallelm.warehouse.queries.dead_letters import DeadLetterRecord, dead_letter_records, dead_letters
 from parallelm.warehouse.queries.events import events
 from parallelm.warehouse.queries.kpis import kpi_revisions, kpis
 from parallelm.warehouse.queries.models import DeployedModel, deployments, last_deployed_model, models
@@ -19,9 +20,11 @@ from parallelm.warehouse.queries.statistics import (
 )
 
 __all__ = [
+    "DeadLetterRecord",
     "DeployedModel",
     "alerts",
     "correlate",
+    "dead_letter_records",
     "dead_letters",
     "deployments",
     "events",
@@ -30,6 +33,7 @@ __all__ = [
     "kpis",
     "last_deployed_model",
     "models",
+    "query_frame",
     "statistic_counts",
     "statistics",
     "statistics_rollup",

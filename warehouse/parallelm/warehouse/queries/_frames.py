@@ -31,6 +31,13 @@ class Conditions:
                 self.parameters[column] = value
         return self
 
+    def unequal(self, **filters: str) -> Conditions:
+        """Leave out rows whose columns have these values."""
+        for column, value in filters.items():
+            self._clauses.append(f"{column} != %(not_{column})s")
+            self.parameters[f"not_{column}"] = value
+        return self
+
     def between(self, column: str, start: datetime | None, end: datetime | None) -> Conditions:
         """Keep rows from ``start`` to ``end``, both included; naive datetimes are UTC."""
         if start is not None and end is not None and epoch_ms(start) > epoch_ms(end):
@@ -68,6 +75,11 @@ def fetch(
     finally:
         client.disconnect()
     return columns or [()] * len(types), types
+
+
+def query_frame(settings: Settings, query: str) -> pd.DataFrame:
+    """Result of any SQL as a frame: what an analyst asks in a notebook. Times are UTC; raises the driver's errors."""
+    return frame(settings, query)
 
 
 def frame(settings: Settings, query: str, parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:

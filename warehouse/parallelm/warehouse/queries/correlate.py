@@ -153,8 +153,9 @@ def _aggregated(
 
 
 def _on(grid: NDArray[np.int64], series: pd.Series[float]) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = series.reindex(grid).to_numpy(dtype="float64")
-    return values
+    import numpy as np
+
+    return np.asarray(series.reindex(grid), dtype=np.float64)
 
 
 def _report(tested: Sequence[_Tested], correction: Correction, *, all_lags: bool) -> pd.DataFrame:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
@@ -40,3 +42,37 @@ def dead_letters(
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRecord:
+    """A record as it was on its topic."""
+
+    source_topic: str
+    key: bytes | None
+    value: bytes | None
+    is_whole: bool
+    """False when it was too large to be kept whole."""
+
+
+def dead_letter_records(
+    settings: Settings, *, source_topic: str | None = None, stage: str | None = None
+) -> list[DeadLetterRecord]:
+    """Dead letters with their bytes, in the order in which they stood on their topic.
+
+    Records that retention deleted before they were read are no records, and left out.
+    """
+    where = Conditions().equal(source_topic=source_topic, stage=stage).unequal(stage="retention")
+    client = clickhouse_client(settings.clickhouse, settings={"strings_as_bytes": True})
+    try:
+        rows = client.execute(
+            f"""
+            SELECT source_topic, key, value, position(error, ' bytes are kept here]') = 0
+            FROM dead_letters {where}
+            ORDER BY source_topic, source_partition, source_offset
+            """,  # noqa: S608 - made of our own column names; values are parameters
+            where.parameters,
+        )
+    finally:
+        client.disconnect()
+    return [DeadLetterRecord(topic.decode(), key, value, bool(whole)) for topic, key, value, whole in rows]

@@ -1,0 +1,31 @@
+"""``mcenter query``: SQL on the warehouse."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - click's callback is called with it
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.clickhouse_errors import told_in_one_line
+from parallelm.mcenter.results import result_options, write_result
+
+
+@click.command()
+@click.argument("sql")
+@result_options
+def query(sql: str, format_: str, output: Path | None) -> None:
+    """Run SQL on the warehouse and print the result; `-` reads it from the standard input.
+
+    Every table and column explains itself: `mcenter query "SHOW TABLES"`,
+    `mcenter query "DESCRIBE TABLE statistics"`. All times are UTC.
+    """
+    from parallelm.warehouse.queries import query_frame
+
+    settings = load_settings()
+    text = click.get_text_stream("stdin").read() if sql == "-" else sql
+    if not text.strip():
+        raise click.UsageError("there is no SQL to run")
+    with told_in_one_line(settings):
+        frame = query_frame(settings, text)
+    write_result(frame, format_, output)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import defaultdict
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.mlops import _dropped
@@ -25,6 +25,9 @@ SAMPLES_A_DRAIN = 25_000
 """16 bytes each: a drain of one series fits one record."""
 
 _MAX_HEADERS = 10_000
+
+_WHOLE = 1.5 * 2.0**52
+"""A double this large has no room for a fraction: adding and subtracting it rounds to whole numbers, in two operations."""
 
 
 class EncodedBatch(NamedTuple):
@@ -50,11 +53,8 @@ class BatchEncoder:
 
     def encode(self, samples: list[Sample], take_seq: Callable[[], int]) -> Iterator[EncodedBatch]:
         """Records that hold ``samples``, in order within each series."""
-        groups: dict[str | SeriesKey, list[Sample]] = defaultdict(list)
-        for sample in samples:
-            groups[sample[0]].append(sample)
         encoder, held = self._encoder, 0
-        for series, group in groups.items():
+        for series, group in _by_series(samples).items():
             header = self._header(series)
             size = series_size_bytes(header, len(group))
             if encoder.series_count and encoder.size_bytes + size > MAX_RECORD_BYTES:
@@ -65,10 +65,9 @@ class BatchEncoder:
                     _dropped.TOO_LARGE, len(group), f"a series' name and labels take {len(header)} bytes"
                 )
                 continue
-            _, values, times = zip(*group, strict=True)
-            encoder.add(
-                header, array("d", [(time * 1000.0 + 0.5) // 1.0 for time in times]), array("d", values)
-            )
+            packed = Struct(f"<{len(group)}d").pack
+            times_ms = packed(*[sample[2] * 1000.0 + _WHOLE - _WHOLE for sample in group])
+            encoder.add(header, times_ms, packed(*[sample[1] for sample in group]))
             held += len(group)
         if encoder.series_count:
             yield EncodedBatch(encoder.take(take_seq()), held)
@@ -80,6 +79,16 @@ class BatchEncoder:
                 self._headers.clear()
             header = self._headers[series] = _encoded_header(series)
         return header
+
+
+def _by_series(samples: list[Sample]) -> dict[str | SeriesKey, list[Sample]]:
+    first = samples[0][0] if samples else ""
+    if [sample[0] for sample in samples].count(first) == len(samples):
+        return {first: samples} if samples else {}
+    groups: dict[str | SeriesKey, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample[0]].append(sample)
+    return groups
 
 
 def _encoded_header(series: str | SeriesKey) -> bytes:

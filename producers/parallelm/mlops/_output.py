@@ -69,3 +69,7 @@ class Output(ABC):
     @abstractmethod
     def close(self) -> None:
         """Send what is there, within the time limits of the settings, and let go of everything."""
+
+    def dropped(self) -> dict[str, int]:
+        """How many reports were dropped, by reason."""
+        return {}

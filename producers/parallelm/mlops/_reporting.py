@@ -10,7 +10,7 @@ from parallelm.mlops._series import Series
 from parallelm.mlops._session import Session
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
-from parallelm.mlops.stats._values import number, string
+from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER, number, string
 from parallelm.mlops.stats_category import StatCategory
 
 if TYPE_CHECKING:
@@ -43,21 +43,25 @@ class Reporting(Session):
         datetime, a text in ISO 8601 (both UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
         since the epoch; without one the time is that of the ``event_time`` block, else now.
 
-        Takes less than a microsecond for a float, never blocks, and raises ``MLOpsException`` only for arguments that
+        Takes less than a microsecond for a plain number, never blocks, and raises ``MLOpsException`` only for arguments that
         are wrong. Values are kept as float64; NaN and infinities too.
         """
         queue = self._queue
         if (
-            type(data) is float
-            and type(name) is str
+            type(name) is str
+            and name
             and category is _TIME_SERIES
             and timestamp is None
             and not kwargs
             and len(queue) < queue.room
         ):
-            queue.append((name, data, queue.clock()))
-        else:
-            self._set_stat(name, data, category, timestamp, kwargs, model_id="")
+            if type(data) is float:
+                queue.append((name, data, queue.clock()))
+                return
+            if type(data) is int and -LARGEST_EXACT_INTEGER <= data <= LARGEST_EXACT_INTEGER:
+                queue.append((name, float(data), queue.clock()))
+                return
+        self._set_stat(name, data, category, timestamp, kwargs, model_id="")
 
     def series(self, name: str, *, model_id: str = "", **labels: str) -> Series:
         """Handle of one series, for loops that report many numbers: ``mlops.series("loss", fold="3").set(0.2)``."""

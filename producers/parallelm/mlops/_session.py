@@ -34,6 +34,7 @@ class Session:
         self._queue = SampleQueue()
         self._lock = threading.RLock()
         self._output: Output | None = None
+        self._last_output: Output | None = None
         self._mode = MLOpsMode.STAND_ALONE
         self._environment = ComponentEnvironment("", "", "", "", "")
         self._settings: Settings | None = None
@@ -79,7 +80,7 @@ class Session:
         with self._lock:
             output = self._opened_output()
             self._queue.room = 0
-            self._output = None
+            self._output, self._last_output = None, output
             self._done_called = True
             try:
                 self._closing()
@@ -128,6 +129,15 @@ class Session:
         if output is None:
             raise MLOpsException("Must call init() before using mlops library")
         return output
+
+    def dropped(self) -> dict[str, int]:
+        """How many reports this process dropped since ``init()``, by reason; still known after ``done()``.
+
+        Reasons: ``queue_full`` (the broker was away for too long), ``too_large`` (a record above 1 MB),
+        ``not_delivered`` (the broker refused it), ``not_encoded``, ``closed`` (``done()`` ran out of time).
+        """
+        output = self._output or self._last_output
+        return output.dropped() if output else {}
 
     def suppress_connection_errors(self, suppress: bool) -> None:
         """When on, calls that could not reach the platform log a warning in place of raising."""

@@ -13,14 +13,13 @@ from faust.exceptions import ProducerSendError
 
 from parallelm.schemas.errors import ClusterUnavailableError, RegistryUnavailableError, UnknownSchemaError
 from parallelm.stream_processors import metrics
+from parallelm.stream_processors.state import Output, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     import faust
     from faust.types import TP
-
-    from parallelm.stream_processors.state import Output
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,7 +34,7 @@ TRANSIENT = (
     TimeoutError,
 )
 """Errors of what is away for now: tried again for as long as it takes, while the partitions wait."""
-PASSING = (UnknownSchemaError,)
+PASSING = (UnknownSchemaError, StateError)
 """Errors that are no fault of the record they came with: they stop the worker."""
 UNKNOWN_SCHEMA_LIMIT_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0

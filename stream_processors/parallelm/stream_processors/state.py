@@ -38,6 +38,10 @@ MAX_OUTPUT_BYTES = 1_000_000
 """What a broker takes by default, less its own overhead. A larger record would be refused for ever."""
 
 
+class StateError(Exception):
+    """The worker's own state cannot be read. No record's fault: the worker stops."""
+
+
 class OutputTooLargeError(Exception):
     """What follows from a record does not fit into one."""
 
@@ -104,10 +108,17 @@ class Kept:
 
     @classmethod
     def from_bytes(cls, kind: str, data: bytes) -> Kept:
-        """Inverse of ``to_bytes``; ``kind`` is the key's."""
-        kept = json.loads(data)
-        sent = tuple(Output(topic, b64decode(key), b64decode(value)) for topic, key, value in kept["outputs"])
-        return cls(_BODIES[kind].validate_python(kept["body"]), kept["absorbed"], sent)
+        """Inverse of ``to_bytes``; ``kind`` is the key's. Raises ``StateError``."""
+        try:
+            kept = json.loads(data)
+            sent = tuple(
+                Output(topic, b64decode(key), b64decode(value)) for topic, key, value in kept["outputs"]
+            )
+            return cls(_BODIES[kind].validate_python(kept["body"]), kept["absorbed"], sent)
+        except (ValueError, KeyError, TypeError) as error:  # pydantic's error is a ValueError
+            raise StateError(
+                f"state of kind {kind!r} cannot be read; another version wrote it: {error}"
+            ) from error
 
 
 @dataclass(slots=True)

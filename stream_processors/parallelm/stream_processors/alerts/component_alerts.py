@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations at run time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from parallelm.schemas.records import Event
 
 SILENCE_MS = 24 * 3_600_000

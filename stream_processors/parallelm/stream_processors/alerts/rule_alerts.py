@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations at run time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from parallelm.stream_processors.alerts.series import AlertSeries, Decision, abs
 from parallelm.stream_processors.definition.durations import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from parallelm.schemas.records import MLAppDefinition, RuleAggregate
 
 _CLEAR_REASONS = (AlertState.RESOLVED, AlertState.INACTIVE)

@@ -1,0 +1,208 @@
+"""A running worker and its topics, as the tests of this folder use them: real broker, real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+
+from parallelm.connections import Settings, save_settings
+from parallelm.connections.kafka import client_config
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.records import Event, ModelAnnouncement, Origin, Series, StatisticsBatch
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topics import EVENTS, MODELS, STATISTICS, Topic, origin_key
+from parallelm.stream_processors.definition import DefinitionTopic, next_version, parse_definition, to_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+DAY = 86_400_000
+START = 1_356_998_400_000
+"""2013-01-01T00:00Z: event times are long past, as in a replay."""
+DEADLINE_S = 30.0
+
+DEFINITION = """\
+mlapp: app
+nodes:
+  - {id: train, type: model_producer}
+  - {id: predict, type: model_consumer, consumes: [train]}
+alerts:
+  - {name: drift, type: health, threshold: 0.4, for: 3d, features: [temp], reason: The weather changed.}
+  - {name: late, type: threshold, statistic: share, above: 0.5}
+"""
+
+
+def wait_for(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
+    """First true value of ``condition``; fails after the deadline."""
+    until = time.monotonic() + deadline_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < until, f"not within {deadline_s} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Worker:
+    """One ``mcenter processors`` process."""
+
+    settings: Settings
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.kill()
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it, and wait until it handles records."""
+        self.starts += 1
+        config, ready = self.folder / "mcenter.toml", self.folder / f"ready-{self.starts}"
+        save_settings(self.settings, config)
+        environ = os.environ | {"MCENTER_CONFIG": str(config), "MCENTER_READY_FILE": str(ready)}
+        command = [sys.executable, "-m", "parallelm.mcenter", "processors", "--session-timeout-s", "6"]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+        if wait:
+            wait_for(lambda: self.is_ready() or self.process.poll() is not None, "the worker is ready")
+            assert self.is_ready(), self.log()
+
+    def is_ready(self) -> bool:
+        return (self.folder / f"ready-{self.starts}").exists()
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=DEADLINE_S)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+@dataclass
+class Cluster:
+    """Writes records as components do, and reads topics as a sink does."""
+
+    settings: Settings
+    codec: Codec = field(init=False)
+    producer: Producer = field(init=False)
+    _seq: int = 0
+
+    def __post_init__(self) -> None:
+        kafka = self.settings.kafka
+        self.codec = Codec(make_registry(self.settings.schema_registry, kafka.topic_prefix))
+        self.producer = Producer(client_config(kafka, acks="all", partitioner="murmur2_random", linger_ms=0))
+
+    def name(self, topic: Topic) -> str:
+        return topic.full_name(self.settings.kafka.topic_prefix)
+
+    def send_bytes(self, topic: Topic, key: bytes, value: bytes | None) -> None:
+        self.producer.produce(self.name(topic), key=key, value=value)
+
+    def flush(self) -> None:
+        assert self.producer.flush(DEADLINE_S) == 0
+
+    def apply(self, text: str) -> None:
+        """As ``mcenter mlapp apply`` does."""
+        with DefinitionTopic(self.settings) as topic:
+            wanted = to_record(
+                parse_definition(text, "f"), text, version=0, applied_by="me", event_time_ms=START
+            )
+            new = next_version(topic.catch_up().get(wanted.mlapp_id), wanted)
+            assert new is not None
+            topic.apply(new)
+
+    def origin(self, node: str = "predict", mlapp: str = "app") -> Origin:
+        return Origin(mlapp_id=mlapp, node_id=node, pipeline_instance_id="", agent_id="host")
+
+    def statistic(
+        self, day: float, name: str, value: float, *, model: str = "", labels: Mapping[str, str] | None = None,
+        mlapp: str = "app",
+    ) -> None:  # fmt: skip
+        """One sample; a similarity score has the label ``line``."""
+        origin = self.origin(mlapp=mlapp)
+        series = Series(
+            name=name, model_id=model, category="TIME_SERIES", graph_type="LINEGRAPH", labels=labels or {},
+            timestamps_ms=[START + day * DAY], values=[value],
+        )  # fmt: skip
+        batch = StatisticsBatch(origin=origin, producer_id="p", seq=self._next(), series=[series])
+        self.send_bytes(STATISTICS, origin_key(origin), self.codec.encode(batch))
+
+    def score(self, day: float, value: float, *, model: str, feature: str = "temp") -> None:
+        labels = {"line": f"overlapScore_{feature}"}
+        self.statistic(day, "continuousDataHistogram.overlapResult", value, model=model, labels=labels)
+
+    def model(self, day: float, model_id: str, mlapp: str = "app") -> None:
+        announcement = ModelAnnouncement(
+            origin=self.origin("train", mlapp), producer_id="p", seq=self._next(), event_time_ms=int(START + day * DAY),
+            model_id=model_id, name=model_id, format="Json", description="", artifact_url="file:///m", file_name="m",
+            is_directory=False, size_bytes=1, sha256="0", annotations={}, owner="", train_version="", model_version="",
+        )  # fmt: skip
+        self.send_bytes(MODELS, mlapp.encode(), self.codec.encode(announcement))
+
+    def event(
+        self,
+        day: float,
+        kind: str,
+        *,
+        model: str = "",
+        is_alert: bool = False,
+        title: str = "t",
+        mlapp: str = "app",
+    ) -> None:
+        number = self._next()
+        event = Event(
+            origin=self.origin(mlapp=mlapp), producer_id="p", seq=number, event_time_ms=int(START + day * DAY),
+            event_id=f"p-{number}", type=kind, title=title, description="d", is_alert=is_alert, model_id=model,
+            labels={}, content_type="application/json", data=b"{}",
+        )  # fmt: skip
+        self.send_bytes(EVENTS, mlapp.encode(), self.codec.encode(event))
+
+    def accept(self, day: float, model: str, mlapp: str = "app") -> None:
+        self.event(day, "ModelAccepted", model=model, mlapp=mlapp)
+
+    def read(self, topic: Topic) -> list[Any]:
+        """Every record of a topic, decoded, each partition in its order."""
+        consumer = Consumer(client_config(self.settings.kafka, group_id="test", enable_auto_commit=False))
+        try:
+            name = self.name(topic)
+            ends = {
+                partition: consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)[1]
+                for partition in consumer.list_topics(name, timeout=10).topics[name].partitions
+            }
+            missing = sum(ends.values())
+            consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in ends])
+            records = []
+            until = time.monotonic() + DEADLINE_S
+            while missing > 0:
+                assert time.monotonic() < until
+                for message in consumer.consume(missing, timeout=0.2):
+                    assert message.error() is None
+                    missing -= 1
+                    records.append(self.codec.decode(message.value()))
+            return records
+        finally:
+            consumer.close()
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq

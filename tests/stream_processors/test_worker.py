@@ -1,0 +1,180 @@
+"""The worker on a real broker: life cycles across topics, poison, and crashes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.schemas.topics import (
+    ALERTS,
+    DEAD_LETTERS,
+    DEPLOYMENTS,
+    EVENTS,
+    MLAPPS,
+    MODELS,
+    RULE_AGGREGATES,
+    STATISTICS,
+    TICKS,
+)
+
+from .live import DAY, DEFINITION, START, wait_for
+
+if TYPE_CHECKING:
+    from parallelm.schemas.records import AlertTransition, DeploymentTransition
+
+    from .live import Cluster, Worker
+
+    Transition = AlertTransition | DeploymentTransition
+
+
+def alerts(cluster: Cluster) -> list[tuple[str, str, float]]:
+    """Rule or event type, state and day of each transition."""
+    return [
+        (found.rule, found.state.value, (found.event_time_ms - START) / DAY) for found in cluster.read(ALERTS)
+    ]
+
+
+def deployments(cluster: Cluster) -> list[tuple[str, str]]:
+    return [(found.model_id, found.state.value) for found in cluster.read(DEPLOYMENTS)]
+
+
+def once(found: list[Transition]) -> list[Transition]:
+    """Each transition once; the same id must mean the same record, to the last field."""
+    by_id: dict[str, Transition] = {}
+    for transition in found:
+        first = by_id.setdefault(transition.transition_id, transition)
+        assert repr(first) == repr(transition), "one id, two records"
+    return list(by_id.values())
+
+
+def test_drift_becomes_an_alert_and_a_new_model_is_deployed_and_settles_it(cluster: Cluster, worker: Worker):
+    cluster.apply(DEFINITION)
+    cluster.model(0, "m1")
+    cluster.flush()
+    wait_for(lambda: deployments(cluster) == [("m1", "requested")], "m1 is requested")
+    cluster.accept(0.5, "m1")
+    for day in range(1, 6):
+        cluster.score(day, 0.9 if day == 1 else 0.3, model="m1")
+        cluster.score(day, 0.1, model="m1", feature="unwatched")
+    cluster.flush()
+    wait_for(lambda: alerts(cluster) == [("drift", "pending", 2), ("drift", "firing", 5)], "drift fires")
+    cluster.model(6, "m2")
+    cluster.accept(6.5, "m2")
+    cluster.flush()
+    wait_for(lambda: alerts(cluster)[2:] == [("drift", "resolved", 6.5)], "drift is resolved")
+    assert deployments(cluster) == [
+        ("m1", "requested"), ("m1", "accepted"), ("m1", "active"),
+        ("m2", "requested"), ("m2", "accepted"), ("m2", "active"), ("m1", "superseded"),
+    ]  # fmt: skip
+    firing, resolved = cluster.read(ALERTS)[1:]
+    assert (firing.labels["feature"], firing.model_id, firing.threshold) == ("temp", "m1", 0.4)
+    assert firing.annotations == {"reason": "The weather changed."}
+    assert firing.cause.topic == cluster.name(STATISTICS)
+    assert resolved.reason == "model m1 was superseded by m2"
+    assert worker.terminate() == 0
+
+
+def test_thresholds_components_alerts_and_unknown_mlapps(cluster: Cluster, worker: Worker):
+    cluster.event(1, "GenericDataAlert", is_alert=True, mlapp="nobody")
+    cluster.event(1, "GenericEvent", mlapp="nobody")
+    cluster.model(1, "waits", mlapp="nobody")
+    cluster.statistic(1, "share", 1.0, mlapp="nobody")
+    cluster.flush()
+    cluster.apply(DEFINITION)
+    for day, value in ((1, 0.4), (2, 0.6), (3, float("nan")), (4, 0.5)):
+        cluster.statistic(day, "share", value)
+    cluster.flush()
+    expected = {("late", "firing", 2), ("late", "resolved", 4), ("GenericDataAlert", "firing", 1)}
+    wait_for(lambda: set(alerts(cluster)) == expected, "alerts of rules and of components")
+    cluster.apply(DEFINITION.replace("mlapp: app", "mlapp: nobody"))
+    wait_for(lambda: deployments(cluster) == [("waits", "requested")], "the model that waited is requested")
+    assert worker.process.poll() is None
+
+
+def test_a_rule_that_is_taken_out_resolves_its_alert(cluster: Cluster, worker: Worker):
+    cluster.apply(DEFINITION)
+    cluster.statistic(1, "share", 0.9)
+    cluster.flush()
+    wait_for(lambda: alerts(cluster) == [("late", "firing", 1)], "late fires")
+    cluster.apply("\n".join(line for line in DEFINITION.splitlines() if "late" not in line))
+    wait_for(lambda: len(alerts(cluster)) == 2, "late is resolved")
+    assert "the rule is gone since version 2" in cluster.read(ALERTS)[1].reason
+    assert worker.process.poll() is None
+
+
+def test_poison_on_every_topic_goes_to_the_dead_letters_and_the_next_record_is_handled(
+    cluster: Cluster, worker: Worker
+):
+    cluster.apply(DEFINITION)
+    topics = (MLAPPS, MODELS, EVENTS, RULE_AGGREGATES, DEPLOYMENTS, TICKS, STATISTICS)
+    other = cluster.codec.encode(cluster.read(MLAPPS)[0])
+    poison = [b"", b"no avro", b"\x00\x00\x00\x00\x01", other[:-3], other]
+    for topic in topics:
+        for value in poison[: -1 if topic is MLAPPS else None]:
+            cluster.send_bytes(topic, b"app", value)
+    cluster.model(1, "m1")
+    cluster.statistic(2, "share", 0.9)
+    cluster.flush()
+    wait_for(lambda: alerts(cluster) == [("late", "firing", 2)], "statistics go on")
+    wait_for(lambda: deployments(cluster) == [("m1", "requested")], "models go on")
+    expected = len(topics) * len(poison) - 1
+    letters = wait_for(
+        lambda: len(found := cluster.read(DEAD_LETTERS)) >= expected and found,
+        "all poison is in the dead letters",
+    )
+    assert len(letters) == expected
+    assert {letter.source_topic for letter in letters} == {cluster.name(topic) for topic in topics}
+    assert all(letter.error and letter.stage == "decode" for letter in letters)
+    assert {letter.value for letter in letters} <= set(poison)
+    assert worker.process.poll() is None
+
+
+def test_a_record_that_breaks_the_handler_goes_to_the_dead_letters_whole(cluster: Cluster, worker: Worker):
+    cluster.apply(DEFINITION)
+    cluster.event(1, "GenericDataAlert", is_alert=True, title="x" * 999_000)
+    cluster.event(2, "GenericDataAlert", is_alert=True, title="short")
+    cluster.flush()
+    wait_for(lambda: alerts(cluster) == [("GenericDataAlert", "firing", 2)], "the next alert fires")
+    (letter,) = wait_for(lambda: cluster.read(DEAD_LETTERS), "the large one is a dead letter")
+    assert (letter.stage, letter.error_type) == ("control", "OutputTooLargeError")
+    assert worker.process.poll() is None
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_is_killed_again_and_again_neither_misses_nor_doubles_a_transition(
+    cluster: Cluster, worker: Worker
+):
+    cluster.apply(DEFINITION)
+    models, days = 6, 5
+    for number in range(models):
+        cluster.model(number * 10, f"m{number}")
+        cluster.accept(number * 10 + 0.5, f"m{number}")
+        for day in range(1, days + 1):
+            cluster.score(number * 10 + day, 0.2, model=f"m{number}")
+            cluster.statistic(number * 10 + day, "share", day % 2)
+        cluster.flush()
+        if number in {1, 3}:
+            seen = len(cluster.read(DEPLOYMENTS))
+            wait_for(lambda seen=seen: len(cluster.read(DEPLOYMENTS)) > seen, "the worker is at work")
+            worker.kill()
+            worker.start(wait=False)
+    expected_deployments = {
+        (f"m{number}", state)
+        for number in range(models)
+        for state in ("requested", "accepted", "active", "superseded")
+        if (number, state) != (models - 1, "superseded")
+    }
+    wait_for(lambda: set(deployments(cluster)) == expected_deployments, "all deployments", 60)
+    firing = [("late", "firing")] * 3 * models
+    resolved = [("late", "resolved")] * (3 * models - 1)
+    drift = [("drift", state) for state in ("pending", "firing") for _ in range(models)]
+    over = [("drift", "resolved")] * (models - 1)
+    wanted = sorted(firing + resolved + drift + over)
+    wait_for(
+        lambda: sorted((found.rule, found.state.value) for found in once(cluster.read(ALERTS))) == wanted,
+        "all alerts",
+        60,
+    )
+    assert len(once(cluster.read(DEPLOYMENTS))) == len(expected_deployments)
+    assert cluster.read(DEAD_LETTERS) == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._models import Models
 from parallelm.mlops.models import model as models
+
+if TYPE_CHECKING:
+    from parallelm.mlops._metrics import MLOpsMetrics
 
 
 class MLOps(Models):
@@ -17,6 +21,13 @@ class MLOps(Models):
     1..., rows, LINEGRAPH, TIME_SERIES, {'rows': 1200}...
     >>> mlops.done()
     """
+
+    @cached_property
+    def metrics(self) -> MLOpsMetrics:
+        """scikit-learn's metrics: each computes, reports and returns."""
+        from parallelm.mlops._metrics import MLOpsMetrics
+
+        return MLOpsMetrics(self.set_stat)
 
     def Model(  # noqa: N802 - the public contract's name
         self,

@@ -78,7 +78,7 @@ class Predictor:
         mlops.set_stat("mean late probability", late.mean())
         mlops.set_stat("prediction latency ms", latency_ms)
         recent = self._flights.scheduled(today - timedelta(days=DISTRIBUTION_DAYS - 1), today)
-        mlops.set_data_distribution_stat(recent[OBSERVED], model=self._model)
+        mlops.set_data_distribution_stat(recent[OBSERVED])
 
     def _report_quality(self, yesterday: date) -> None:
         days = [yesterday - timedelta(days=n) for n in range(QUALITY_DAYS)]

@@ -1,0 +1,35 @@
+"""The demo's figures in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.table import Table
+
+from parallelm.mcenter.demo.cells import heading, is_number, rows
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from parallelm.mcenter.demo.figures import Answer, Figures
+
+
+def print_figures(console: Console, figures: Figures) -> None:
+    """Print every table under its question."""
+    for answer in figures.tables:
+        console.print(f"\n[bold]{answer.question}[/bold]")
+        console.print(Padding(answer.explanation, (0, 0, 0, 2)), style="dim")
+        console.print(Padding(_table(answer), (0, 0, 0, 2)))
+
+
+def _table(answer: Answer) -> Table | str:
+    frame = answer.frame
+    if frame.empty:
+        return "none"
+    table = Table(box=None, pad_edge=False, header_style="bold cyan")
+    for name in frame:
+        table.add_column(heading(str(name)), justify="right" if is_number(frame[name]) else "left")
+    for row in rows(frame):
+        table.add_row(*row)
+    return table

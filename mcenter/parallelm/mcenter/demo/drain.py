@@ -1,0 +1,35 @@
+"""Wait until the platform has worked off everything that was reported."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from parallelm.mcenter.demo.errors import DemoError
+from parallelm.mcenter.local_stack.lag import backlog
+from parallelm.schemas.topics import HEARTBEATS, TICKS
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+
+DEADLINE_S = 120.0
+POLL_S = 0.25
+SETTLED_POLLS = 3
+"""A processor commits what it read after it has sent what it decided; polls in a row without lag cover the way between."""
+
+
+def wait_until_drained(settings: Settings) -> None:
+    """Return when no consumer group has records left to read; raises ``DemoError`` at the deadline."""
+    clocks = {topic.full_name(settings.kafka.topic_prefix) for topic in (TICKS, HEARTBEATS)}
+    deadline, quiet = time.monotonic() + DEADLINE_S, 0
+    while quiet < SETTLED_POLLS:
+        left = {
+            f"{group.group}: {topic}": records
+            for group in backlog(settings).groups
+            for topic, records in group.by_topic.items()
+            if topic not in clocks
+        }
+        quiet = 0 if left else quiet + 1
+        if time.monotonic() > deadline:
+            raise DemoError(f"after {DEADLINE_S:.0f} s there were still records to read: {left}")
+        time.sleep(POLL_S)

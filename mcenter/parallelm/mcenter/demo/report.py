@@ -1,0 +1,66 @@
+"""The report: one HTML file that holds the picture, the tables, and the SQL behind each figure."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+
+from parallelm.mcenter.demo.cells import heading, is_number, rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parallelm.mcenter.demo.figures import Answer, Figures
+
+INTRODUCTION = (
+    "Every flight that left New York was predicted, day by day, by the model that the platform had deployed. Every "
+    "figure below was read back from ClickHouse; the SQL stands with it and runs as it is in <code>mcenter query</code>."
+)
+
+
+def write_report(figures: Figures, timeline: Path, path: Path) -> None:
+    """Write ``path``; nothing in it points outside the file."""
+    template = Template((files("parallelm.mcenter.demo") / "report.html").read_text(encoding="utf-8"))
+    page = template.substitute(
+        title=f"Flight delays, {figures.start:%d %B} to {figures.last_day:%d %B %Y}",
+        introduction=INTRODUCTION,
+        facts="".join(f"<div><b>{escape(value)}</b>{escape(name)}</div>" for name, value in figures.facts),
+        timeline=base64.b64encode(timeline.read_bytes()).decode("ascii"),
+        picture="Bands are the models that were live on node predict, from the moment it had them.",
+        picture_sql="".join(_sql(answer) for answer in figures.pictured if answer not in figures.tables),
+        sections="\n".join(_section(answer, figures.broken_model) for answer in figures.tables),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _section(answer: Answer, broken_model: str) -> str:
+    return (
+        f"<h2>{escape(answer.question)}</h2>\n<p>{escape(answer.explanation)}</p>\n"
+        f"{_table(answer, broken_model)}\n{_sql(answer)}"
+    )
+
+
+def _sql(answer: Answer) -> str:
+    return (
+        f"<details><summary>SQL: {escape(answer.question)}</summary><pre>{escape(answer.sql)}</pre></details>"
+    )
+
+
+def _table(answer: Answer, broken_model: str) -> str:
+    frame = answer.frame
+    if frame.empty:
+        return "<p>none</p>"
+    kinds = [' class="number"' if is_number(frame[name]) else "" for name in frame]
+    head = "".join(
+        f"<th{kind}>{escape(heading(str(name)))}</th>" for name, kind in zip(frame, kinds, strict=True)
+    )
+    body = "\n".join(_row(row, kinds, broken_model) for row in rows(frame))
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def _row(row: list[str], kinds: list[str], broken_model: str) -> str:
+    cells = "".join(f"<td{kind}>{escape(text)}</td>" for text, kind in zip(row, kinds, strict=True))
+    return f'<tr class="broken">{cells}</tr>' if broken_model in row else f"<tr>{cells}</tr>"

@@ -1,0 +1,20 @@
+WITH
+    (
+        SELECT groupArray(live_from)
+        FROM deployments_current
+        WHERE mlapp_id = 'flight-delays' AND live_from IS NOT NULL
+    ) AS new_models
+SELECT
+    if(alert.rule_type = 'health', concat(alert.rule, ': ', alert.labels['feature']), alert.rule) AS alert,
+    model.name AS model,
+    alert.severity AS severity,
+    alert.started_at AS started,
+    alert.fired_at AS fired,
+    alert.resolved_at AS resolved,
+    arrayExists(at -> at > alert.fired_at AND at <= alert.resolved_at, new_models) AS settled_by_new_model,
+    alert.fired_reason AS why,
+    alert.resolved_reason AS why_resolved
+FROM alerts_current AS alert
+LEFT JOIN models AS model ON model.mlapp_id = alert.mlapp_id AND model.model_id = alert.model_id
+WHERE alert.mlapp_id = 'flight-delays' AND alert.fired_at IS NOT NULL
+ORDER BY fired, alert

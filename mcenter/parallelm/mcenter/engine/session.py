@@ -211,7 +211,8 @@ class Session:
             return
         # SHOW, EXPLAIN, KILL and the like, which the engine does not stream, and DDL, which has no answer.
         blocks = split_blocks(connection.run(sql))
-        if not blocks and is_read(sql):
+        if is_read(sql):
+            # Clients take the columns from a first block without rows.
             self._data(header(connection.columns_of(sql)), query)
         yield from (Chunk(block.body, block.rows) for block in blocks)
 

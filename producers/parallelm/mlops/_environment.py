@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ class ComponentEnvironment(NamedTuple):
 
 def read_environment(environ: Mapping[str, str] | None = None) -> ComponentEnvironment:
     """Ids for reports to the platform. Nothing needs to be set."""
+    import socket
+
     environ = os.environ if environ is None else environ
     return ComponentEnvironment(
         mlapp_id=environ.get("PM_WORKFLOW_INSTANCE_ID") or DEFAULT_MLAPP_ID,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,8 +34,6 @@ _MAX_RECORDS = 10_000
 _PROBE_INTERVAL_S = 2.0
 """How often ``done()`` asks whether the broker is still there while models are uploaded."""
 
-_forkable: weakref.WeakSet[KafkaOutput] = weakref.WeakSet()
-
 
 class KafkaOutput(Output):
     """Queues reports for the sender thread of this process, which starts with the first report."""
@@ -51,7 +47,6 @@ class KafkaOutput(Output):
             outbox_folder(settings), f"{settings.kafka.topic_prefix} {artifacts_url(settings.artifacts)}"
         )
         self._start_afresh()
-        _forkable.add(self)
 
     def _start_afresh(self) -> None:
         """A process of its own: nothing is sent here that another process has queued."""
@@ -238,12 +233,3 @@ def _close_at_exit_of_a_child(output: KafkaOutput) -> None:
         from multiprocessing.util import Finalize
 
         Finalize(None, output.close, exitpriority=0)
-
-
-def _after_fork_in_child() -> None:
-    for output in list(_forkable):
-        output.after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

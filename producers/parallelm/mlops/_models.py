@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._events import Events
-from parallelm.mlops._outbox import ModelToPublish, measure
 from parallelm.mlops._output import EventReport
-from parallelm.mlops._reporting import Reporting
-from parallelm.mlops._reports import NumericReport
+from parallelm.mlops._reporting import Reporting, send_report
 from parallelm.mlops.events.event_type import MODEL_ACCEPTED, type_number
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
 from parallelm.mlops.mlops_mode import MLOpsMode
@@ -23,6 +19,7 @@ from parallelm.mlops.stats._values import json_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from parallelm.mlops._outbox import ModelToPublish
     from parallelm.mlops._platform import Platform
     from parallelm.mlops.stats_category import StatCategory
     from parallelm.schemas.records import Histogram
@@ -131,11 +128,7 @@ class Models(Reporting, Events):
             if self._training[0] == model_id:
                 trained_on = self._training[1]
         for report in distribution_reports(data, trained_on or None):
-            if isinstance(report, NumericReport):
-                output.numeric(report, model_id, time_ns)
-            else:
-                labels = {PHASE_LABEL: phase} if report.histograms else {}
-                output.structured(report, model_id, time_ns, labels)
+            send_report(output, report, model_id, time_ns, {PHASE_LABEL: phase})
 
     def download_model(self, model: Model, filepath: Path) -> None:
         """``Model.download``."""
@@ -204,6 +197,8 @@ class Models(Reporting, Events):
         )
 
     def _to_publish(self, model: Model) -> ModelToPublish:
+        from parallelm.mlops._outbox import ModelToPublish
+
         metadata = model.metadata
         path = model.get_model_path()
         if path is None or not Path(path).exists():
@@ -246,8 +241,12 @@ def model_of_row(reporter: Models, row: Mapping[str, Any]) -> Model:
 
 def _fetch(model: Model, artifact: Artifact, filepath: Path, settings: Any) -> None:
     """Bytes of ``artifact`` at ``filepath``, all of them and the right ones, or nothing."""
+    import shutil
+    import uuid
+
     from parallelm.connections.artifacts import filesystem
     from parallelm.connections.settings import ArtifactSettings
+    from parallelm.mlops._outbox import measure
     from parallelm.mlops.packer import DirectoryPack
 
     partial = filepath.with_name(f".{filepath.name}.{uuid.uuid4().hex[:8]}.part")

@@ -73,3 +73,6 @@ class Output(ABC):
     def dropped(self) -> dict[str, int]:
         """How many reports were dropped, by reason."""
         return {}
+
+    def after_fork_in_child(self) -> None:  # noqa: B027 - most outputs have nothing to let go of
+        """Let go of what belongs to the parent process: its threads, locks and unsent reports."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._output import KpiReport
-from parallelm.mlops._reports import NumericReport
 from parallelm.mlops._series import Series
 from parallelm.mlops._session import Session
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
@@ -16,6 +15,8 @@ from parallelm.mlops.stats_category import StatCategory
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from parallelm.mlops._output import Output
+    from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SeriesKey
 
 _TIME_SERIES = StatCategory.TIME_SERIES
@@ -108,11 +109,7 @@ class Reporting(Session):
             value = number(data, f"the value of {name!r}")
             output.sample((_name(name), model_id, category.name, "LINEGRAPH", ()), value, time_ns)
             return
-        report = statistic.report()
-        if isinstance(report, NumericReport):
-            output.numeric(report, model_id, time_ns)
-        else:
-            output.structured(report, model_id, time_ns, {})
+        send_report(output, statistic.report(), model_id, time_ns, {})
 
     def _sample_now(self, series: SeriesKey, value: float) -> None:
         self._opened_output().sample(series, value, self._time_ns())
@@ -132,6 +129,22 @@ class Reporting(Session):
         time_ns = self._time_ns(timestamp, units)
         value = number(data, f"the value of KPI {name!r}")
         output.kpi(KpiReport(_name(name), value, checked_labels(labels), model_id, time_ns))
+
+
+def send_report(
+    output: Output,
+    report: NumericReport | StructuredReport,
+    model_id: str,
+    time_ns: int,
+    histogram_labels: Mapping[str, str],
+) -> None:
+    """Hand a statistic's report to the output. ``histogram_labels`` tell sets of histograms apart."""
+    from parallelm.mlops._reports import NumericReport
+
+    if isinstance(report, NumericReport):
+        output.numeric(report, model_id, time_ns)
+    else:
+        output.structured(report, model_id, time_ns, histogram_labels if report.histograms else {})
 
 
 def checked_labels(labels: Mapping[str, str] | None) -> dict[str, str]:

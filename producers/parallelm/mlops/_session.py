@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import threading
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("parallelm.mlops")
 
 
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
 class Session:
     """State that every call shares. Thread-safe: only ``init`` and ``done`` change it, under a lock."""
 
@@ -40,6 +44,7 @@ class Session:
         self._settings: Settings | None = None
         self._done_called = False
         self._test_mode = False
+        _sessions.add(self)
 
     # ---- life cycle ---------------------------------------------------------------------------------------------
 
@@ -100,6 +105,12 @@ class Session:
     def _at_exit(self) -> None:
         if self._output is not None:
             self.done()
+
+    def after_fork_in_child(self) -> None:
+        """Another thread of the parent may have held the lock when it forked; here nobody would let go of it."""
+        self._lock = threading.RLock()
+        if self._output is not None:
+            self._output.after_fork_in_child()
 
     def _open(self, mode: MLOpsMode) -> None:
         """Make the output of a mode."""
@@ -180,3 +191,12 @@ def _mode(asked: MLOpsMode | str | None, environ: Mapping[str, str] = os.environ
     if asked is None:
         asked = environ.get("PM_MLOPS_MODE") or MLOpsMode.STAND_ALONE
     return asked if isinstance(asked, MLOpsMode) else MLOpsMode.from_str(asked)
+
+
+def _after_fork_in_child() -> None:
+    for session in list(_sessions):
+        session.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

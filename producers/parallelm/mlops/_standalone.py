@@ -6,8 +6,8 @@ Programs parse these lines: their form is part of the public contract.
 from __future__ import annotations
 
 import json
+import os
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,8 @@ class StandAloneOutput(Output):
         self._agent_id = agent_id
         self._lock = threading.Lock()
         self._file: TextIO | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
+        self._owner = os.getpid()
         self.published: dict[str, OutboxEntry] = {}
         """Copies of the models that were published, by id."""
         if file:
@@ -82,13 +83,14 @@ class StandAloneOutput(Output):
 
     def publish(self, model: ModelToPublish) -> None:
         """Keep a copy until ``done()``, in a temporary directory; nothing is printed."""
+        import tempfile
+
+        from parallelm.mlops._outbox import Outbox
+
         with self._lock:
             if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="mlops-models-", ignore_cleanup_errors=True)
-            from parallelm.mlops._outbox import Outbox
-
-            entry = Outbox(Path(self._folder.name), "stand-alone").put(model, {})
-        self.published[model.model_id] = entry
+                self._folder = Path(tempfile.mkdtemp(prefix="mlops-models-"))
+            self.published[model.model_id] = Outbox(self._folder, "stand-alone").put(model, {})
 
     def close(self) -> None:
         """Close the file and remove the copies of models."""
@@ -96,12 +98,18 @@ class StandAloneOutput(Output):
             for entry in self.published.values():
                 entry.lock.release()
             self.published.clear()
-            if self._folder is not None:
-                self._folder.cleanup()
-                self._folder = None
+            if self._folder is not None and self._owner == os.getpid():
+                import shutil
+
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
             if self._file is not None:
                 self._file.close()
                 self._file = None
+
+    def after_fork_in_child(self) -> None:
+        """The models that the parent published stay the parent's to remove."""
+        self._lock = threading.Lock()
 
     def _line(self, time_ns: int, name: str, graph_type: str, mode: str, data: str) -> None:
         self._write(f"{time_ns}, {name}, {graph_type}, {mode}, {data} ")

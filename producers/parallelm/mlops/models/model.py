@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -161,6 +160,8 @@ class Model:
         cls, reporter: ModelReporter, name: str, model_format: ModelFormat | str, description: str
     ) -> Model:
         """A model that this component makes, with a fresh id; raises ``MLOpsException`` for format UNKNOWN."""
+        import uuid
+
         known = model_format if isinstance(model_format, ModelFormat) else ModelFormat.from_str(model_format)
         if known is ModelFormat.UNKNOWN:
             raise MLOpsException("a model needs a format, for example ModelFormat.SCIKIT_LEARN_3")

@@ -54,7 +54,15 @@ class EngineProcess:
     def spawn(self, *more: str) -> subprocess.Popen[bytes]:
         """Start without waiting."""
         command = [sys.executable, "-m", "parallelm.mcenter.engine", "--data", str(self.data)]
-        command += ["--port", str(self.port), "--http-port", str(self.http_port), *more]
+        command += [
+            "--port",
+            str(self.port),
+            "--http-port",
+            str(self.http_port),
+            "--handshake-timeout-s",
+            "3",
+            *more,
+        ]
         environment = os.environ | {
             "MCENTER_ENGINE_PASSWORD": PASSWORD,
             "MCENTER_READY_FILE": str(self._ready),

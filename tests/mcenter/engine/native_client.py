@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import TYPE_CHECKING, Self
 
@@ -62,6 +63,15 @@ class NativeClient:
     def end_of_data(self) -> None:
         """The empty block."""
         self._send_block(varint(0) + varint(0))
+
+    def hang_up(self) -> None:
+        """Say that nothing more comes, and read until the server hangs up too."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            while self._socket.recv(65536):
+                pass
+        except OSError:
+            return
 
     def cancel(self) -> None:
         self.send(varint(3))

@@ -175,6 +175,7 @@ def test_unknown_settings_are_ignored_unless_important(engine: EngineProcess, cl
         ("INSERT INTO t VALUES (1, 2, 3)", 62),
         ("CREATE TABLE t (a Int8) ENGINE = Memory", 57),
         ("DROP DATABASE missing", 81),
+        ("DROP TABLE t; SELECT 1", 62),
     ],
 )
 def test_errors_have_their_code_and_leave_the_connection_usable(client: Client, sql: str, code: int):

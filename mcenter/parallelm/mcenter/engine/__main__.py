@@ -39,6 +39,13 @@ DRAIN_TIMEOUT_S = 5.0
     "--memory-mbytes", type=int, default=4096, show_default=True, help="Limit of all queries together."
 )
 @click.option("--mark-cache-mbytes", type=int, default=64, show_default=True)
+@click.option(
+    "--handshake-timeout-s",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="For a client to say who it is.",
+)
 def main(
     data: Path,
     host: str,
@@ -48,6 +55,7 @@ def main(
     password: str,
     memory_mbytes: int,
     mark_cache_mbytes: int,
+    handshake_timeout_s: float,
 ) -> None:
     """Serve the ClickHouse engine on one data folder, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -70,7 +78,7 @@ def main(
     credentials = Credentials(user, password)
     servers: list[socketserver.BaseServer] = []
     try:
-        servers.append(NativeServer(host, port, engine, credentials))
+        servers.append(NativeServer(host, port, engine, credentials, handshake_timeout_s))
         if http_port is not None:
             servers.append(HttpServer(host, http_port, engine, credentials))
     except OSError as error:

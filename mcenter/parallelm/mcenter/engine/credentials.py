@@ -5,9 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 
-from parallelm.mcenter.engine.engine import EngineError
-
-AUTHENTICATION_FAILED = 516
+from parallelm.mcenter.engine.errors import AUTHENTICATION_FAILED, EngineError
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import chdb
 from chdb import ChdbError
 
+from parallelm.mcenter.engine.errors import EngineError, StorageFailedError
 from parallelm.mcenter.engine.statements import identifier, keyword, literal
 
 if TYPE_CHECKING:
@@ -28,38 +29,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CODE = re.compile(r"Code: (\d+)\.")
 _ERRNO = re.compile(r"errno: (\d+)|filesystem error|No space left on device")
 _ERRNO_OF_A_WRONG_PATH = frozenset({errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR})
 _WRITES = frozenset({"INSERT", "WITH", "CREATE", "ALTER", "OPTIMIZE", "SYSTEM"})
 _numbers = itertools.count(1)
-UNKNOWN_EXCEPTION = 1002
 STORAGE_FAILED_EXIT = 74
 """Exit status of the process after a storage failure (EX_IOERR)."""
-
-
-class EngineError(Exception):
-    """ClickHouse refused a statement: its ``code`` and its message, which names the code too."""
-
-    def __init__(self, message: str, code: int | None = None) -> None:
-        found = _CODE.search(message)
-        if code is None:
-            code = int(found[1]) if found else UNKNOWN_EXCEPTION
-            message = message[found.start() :] if found else f"Code: {code}. DB::Exception: {message}"
-        else:
-            message = f"Code: {code}. DB::Exception: {message}"
-        super().__init__(message)
-        self.code = code
-
-
-class StorageFailedError(EngineError):
-    """The file system failed in an insert: the client gets the error, then the process has to end.
-
-    The engine writes an insert's token to the table's deduplication log before it commits the part. When the disk
-    fails between the two, this process would drop the block's replay as a duplicate; a new one repairs the log first.
-    A refused reservation (code 243, too little room for the part) is another thing: it comes before anything is
-    written, so the engine stays, and takes inserts again when there is room.
-    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import cramjam
 
-from parallelm.mcenter.engine.credentials import AUTHENTICATION_FAILED
-from parallelm.mcenter.engine.engine import EngineError, StorageFailedError
+from parallelm.mcenter.engine.errors import (
+    AUTHENTICATION_FAILED,
+    BAD_ARGUMENTS,
+    TOO_LARGE,
+    EngineError,
+    StorageFailedError,
+)
 from parallelm.mcenter.engine.statements import insert_of, is_read, keyword, without_format
 
 if TYPE_CHECKING:
@@ -31,7 +36,6 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 512 * 1024 * 1024
 IDLE_TIMEOUT_S = 60.0
-_BAD_REQUEST, _READONLY, _TOO_LARGE = 36, 164, 161
 _NOT_SETTINGS = frozenset(
     {
         "query", "database", "default_format", "user", "password", "session_id", "session_timeout", "session_check",
@@ -158,11 +162,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             length = self.headers.get("Content-Length", "0")
             if not length.isdecimal():
-                raise EngineError(f"Content-Length is {length!r}", _BAD_REQUEST)
+                raise EngineError(f"Content-Length is {length!r}", BAD_ARGUMENTS)
             _check_size(int(length))
             raw = self.rfile.read(int(length))
             if len(raw) < int(length):
-                raise EngineError("the request ended before its body did", _BAD_REQUEST)
+                raise EngineError("the request ended before its body did", BAD_ARGUMENTS)
         return _unpacked(raw, self.headers.get("Content-Encoding", "").lower())
 
     def _chunks(self) -> Any:
@@ -171,12 +175,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             try:
                 size = int(self.rfile.readline(64).split(b";")[0], 16)
             except ValueError:
-                raise EngineError("a chunk of the body has no length", _BAD_REQUEST) from None
+                raise EngineError("a chunk of the body has no length", BAD_ARGUMENTS) from None
             total += size
             _check_size(total)
             chunk = self.rfile.read(size)
             if len(chunk) < size or self.rfile.readline(64).strip():
-                raise EngineError("the request ended before its body did", _BAD_REQUEST)
+                raise EngineError("the request ended before its body did", BAD_ARGUMENTS)
             if not size:
                 return
             yield chunk
@@ -233,7 +237,7 @@ def _run(
 
 def _check_size(size: int) -> None:
     if size > MAX_BODY_BYTES:
-        raise EngineError(f"a body of more than {MAX_BODY_BYTES} bytes; send smaller inserts", _TOO_LARGE)
+        raise EngineError(f"a body of more than {MAX_BODY_BYTES} bytes; send smaller inserts", TOO_LARGE)
 
 
 def _unpacked(raw: bytes, encoding: str) -> bytes:
@@ -241,15 +245,27 @@ def _unpacked(raw: bytes, encoding: str) -> bytes:
         if encoding in {"", "identity"}:
             return raw
         if encoding in {"gzip", "deflate"}:
-            unpacker = zlib.decompressobj(47)
-            plain = unpacker.decompress(raw, MAX_BODY_BYTES + 1)
-        elif encoding in {"lz4", "zstd", "br"}:
-            output = cramjam.Buffer()
-            getattr(cramjam, {"br": "brotli"}.get(encoding, encoding)).decompress_into(raw, output)
-            plain = bytes(output)
-        else:
-            raise EngineError(f"Content-Encoding {encoding!r} is not supported", _BAD_REQUEST)
+            return _inflated(raw)
+        if encoding in {"lz4", "zstd"}:
+            # Memory that is not written to costs nothing.
+            output = bytearray(MAX_BODY_BYTES)
+            size = getattr(cramjam, encoding).decompress_into(raw, output)
+            return bytes(memoryview(output)[:size])
     except (zlib.error, cramjam.DecompressionError) as error:
-        raise EngineError(f"the body cannot be unpacked as {encoding}: {error}", _BAD_REQUEST) from error
-    _check_size(len(plain))
-    return plain
+        raise EngineError(f"the body cannot be unpacked as {encoding}: {error}", BAD_ARGUMENTS) from error
+    raise EngineError(f"Content-Encoding {encoding!r} is not supported", BAD_ARGUMENTS)
+
+
+def _inflated(raw: bytes) -> bytes:
+    """Plain bytes of one or more gzip or zlib members."""
+    parts: list[bytes] = []
+    size = 0
+    while raw:
+        unpacker = zlib.decompressobj(47)
+        parts.append(unpacker.decompress(raw, MAX_BODY_BYTES - size + 1))
+        size += len(parts[-1])
+        _check_size(size)
+        if not unpacker.eof:
+            raise EngineError("the packed body ends before its end", BAD_ARGUMENTS)
+        raw = unpacker.unused_data
+    return b"".join(parts)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.engine.blocks import LZ4, ZSTD, header, read_block, split_blocks, write_block
-from parallelm.mcenter.engine.engine import Chunk, EngineError, StorageFailedError
+from parallelm.mcenter.engine.engine import Chunk
+from parallelm.mcenter.engine.errors import (
+    TOO_LARGE,
+    UNEXPECTED_PACKET,
+    UNSUPPORTED,
+    EngineError,
+    StorageFailedError,
+)
 from parallelm.mcenter.engine.statements import insert_of, is_describable, is_read, without_format
 from parallelm.mcenter.engine.types import insertable
 from parallelm.mcenter.engine.watch import CANCEL, Watch
@@ -35,7 +42,6 @@ MAX_INSERT_BYTES = 4 << 30
 _HELLO, _QUERY, _DATA, _CANCEL, _PING = 0, 1, 2, CANCEL, 4
 _TO_HELLO, _TO_DATA, _TO_EXCEPTION, _TO_PROGRESS, _TO_PONG, _TO_END, _TO_PROFILE = range(7)
 _IMPORTANT = 1
-_TOO_LARGE, _UNSUPPORTED, _UNEXPECTED_PACKET = 161, 48, 101
 
 
 @dataclass(slots=True)
@@ -69,7 +75,7 @@ class Session:
             return
         except ProtocolError as error:
             log.warning("a client was cut off: %s", error)
-            self._last_words(EngineError(str(error), _UNEXPECTED_PACKET))
+            self._last_words(EngineError(str(error), UNEXPECTED_PACKET))
         except StorageFailedError as error:
             self._last_words(error)
             raise
@@ -119,7 +125,7 @@ class Session:
         external = self._read_external_tables(query)
         try:
             if external:
-                raise EngineError("external tables are not supported by this server", _UNSUPPORTED)  # noqa: TRY301 - answered as any error of the query
+                raise EngineError("external tables are not supported by this server", UNSUPPORTED)  # noqa: TRY301 - answered as any error of the query
             with connection.settings(query.settings):
                 self._execute(connection, query)
             self._send(varint(_TO_END))
@@ -244,7 +250,7 @@ class Session:
                 _write_all(spool, block.body)
         if size > MAX_INSERT_BYTES:
             raise EngineError(
-                f"an insert of {size} bytes where at most {MAX_INSERT_BYTES} are allowed", _TOO_LARGE
+                f"an insert of {size} bytes where at most {MAX_INSERT_BYTES} are allowed", TOO_LARGE
             )
         return rows > 0
 

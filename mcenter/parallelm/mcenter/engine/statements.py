@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from parallelm.mcenter.engine.errors import SYNTAX_ERROR, EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
@@ -16,6 +23,10 @@ _READS = frozenset(
     {"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK", "VALUES"}
 )
 _DESCRIBABLE = frozenset({"SELECT", "WITH", "FROM"})
+
+
+_MAY_HAVE_END = re.compile(r";|\bFORMAT\s", re.IGNORECASE)
+_SHORT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ class _Token:
 
 def keyword(sql: str) -> str:
     """First word of the statement, in capitals; brackets before it do not count."""
-    return next((token.text.upper() for token in _tokens(sql, 64) if token.is_word), "")
+    return next((token.text.upper() for token in itertools.islice(_tokens(sql), 64) if token.is_word), "")
 
 
 def is_read(sql: str) -> bool:
@@ -86,28 +97,45 @@ def is_describable(sql: str) -> bool:
 
 
 def insert_of(sql: str) -> Insert | None:
-    """Parts of an INSERT that takes data, or None for any other statement, ``INSERT … SELECT`` among them."""
-    tokens = list(_tokens(sql, 4096))
-    if len(tokens) < 4 or not tokens[0].says("INSERT") or not tokens[1].says("INTO"):  # noqa: PLR2004 - INSERT INTO t VALUES
+    """Parts of an INSERT that takes data, or None for any other statement, ``INSERT … SELECT`` among them.
+
+    Reads no further than to the data, however large that is.
+    """
+    cursor = _Cursor(sql)
+    if not (cursor.take("INSERT") and cursor.take("INTO")):
         return None
-    at = 3 if tokens[2].says("TABLE") and not _is_sign(tokens, 3, "(") else 2
-    start = at
-    at = _target_end(tokens, at)
-    target = sql[tokens[start].start : tokens[at - 1].end]
+    cursor.take("TABLE")
+    target = _target(cursor)
     columns = ""
-    if _is_sign(tokens, at, "("):
-        end = _bracket_end(tokens, at)
-        if end < len(tokens) and tokens[at + 1].says("SELECT", "WITH"):
+    if cursor.sees("("):
+        columns = cursor.bracketed()[1:-1].strip()
+        if keyword(columns) in {"SELECT", "WITH"}:
             return None
-        columns = sql[tokens[at].end : tokens[end - 1].start].strip()
-        at = end
-    return _source(sql, tokens, at, target, columns)
+    settings = ""
+    if cursor.take("SETTINGS"):
+        settings = cursor.up_to("VALUES", "FORMAT", "SELECT", "WITH").strip()
+    if cursor.take("VALUES"):
+        return Insert(target, columns, settings, "Values", cursor.rest())
+    if cursor.take("FORMAT") and (name := cursor.next()):
+        return Insert(target, columns, settings, name.text, cursor.rest())
+    return None
 
 
 def without_format(sql: str) -> tuple[str, str]:
-    """Statement without its end (``;``, ``FORMAT x``), and the name of that format or an empty string."""
+    """Statement without ``;`` and ``FORMAT x`` at its end, and the name of that format or an empty string.
+
+    Another statement after a ``;`` is a syntax error, as it is to a ClickHouse server.
+    """
+    if not _MAY_HAVE_END.search(sql):
+        return sql, ""
     tail: list[_Token] = []
+    closed = False
     for token in _tokens(sql):
+        if closed and token.text != ";":
+            raise EngineError(
+                f"Multi-statements are not allowed, and this one goes on: {token.text}", SYNTAX_ERROR
+            )
+        closed = token.text == ";"
         tail = [*tail[-3:], token]
     while tail and tail[-1].text == ";":
         sql = sql[: tail.pop().start]
@@ -126,52 +154,75 @@ def identifier(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
-def _tokens(sql: str, most: int | None = None) -> list[_Token]:
-    found: list[_Token] = []
+def _tokens(sql: str) -> Iterator[_Token]:
     for match in _TOKEN.finditer(sql):
-        if match.lastgroup == "space":
-            continue
-        found.append(_Token(match[0], match.start(), match.end(), match.lastgroup == "word"))
-        if most and len(found) == most:
-            break
-    return found
+        if match.lastgroup != "space":
+            yield _Token(match[0], match.start(), match.end(), match.lastgroup == "word")
 
 
-def _is_sign(tokens: list[_Token], at: int, sign: str) -> bool:
-    return at < len(tokens) and tokens[at].text == sign
+class _Cursor:
+    """Walks over the tokens of a statement; looks at the next one only when asked to."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+        self._tokens = _tokens(sql)
+        self._end = 0
+        self._peeked: list[_Token] = []
+
+    def peek(self) -> _Token | None:
+        if not self._peeked:
+            self._peeked.extend(itertools.islice(self._tokens, 1))
+        return self._peeked[0] if self._peeked else None
+
+    def next(self) -> _Token | None:
+        token = self.peek()
+        if token:
+            self._peeked.clear()
+            self._end = token.end
+        return token
+
+    def sees(self, sign: str) -> bool:
+        token = self.peek()
+        return token is not None and token.text == sign
+
+    def take(self, word: str) -> bool:
+        """Go over the next token if it is this word."""
+        token = self.peek()
+        return token is not None and token.says(word) and self.next() is not None
+
+    def bracketed(self) -> str:
+        """Go over a bracket and all in it."""
+        token = self.peek()
+        start = token.start if token else self._end
+        depth = 0
+        while token := self.next():
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            if not depth:
+                break
+        return self._sql[start : self._end]
+
+    def up_to(self, *words: str) -> str:
+        """Go to the first of these words."""
+        start = self._end
+        while (token := self.peek()) and not token.says(*words):
+            self.next()
+        return self._sql[start : token.start if token else self._end]
+
+    def rest(self) -> str:
+        """What follows; empty when that is nothing but blanks and a ``;``."""
+        after = self._sql[self._end :]
+        return "" if len(after) < _SHORT and after.strip() in {"", ";"} else after
 
 
-def _bracket_end(tokens: list[_Token], at: int) -> int:
-    depth = 0
-    for place in range(at, len(tokens)):
-        depth += {"(": 1, ")": -1}.get(tokens[place].text, 0)
-        if not depth:
-            return place + 1
-    return len(tokens)
-
-
-def _target_end(tokens: list[_Token], at: int) -> int:
-    if tokens[at].says("FUNCTION") and not _is_sign(tokens, at + 1, "."):
-        return _bracket_end(tokens, at + 2)
-    return at + 3 if _is_sign(tokens, at + 1, ".") else at + 1
-
-
-def _source(sql: str, tokens: list[_Token], at: int, target: str, columns: str) -> Insert | None:
-    settings_start: int | None = None
-    for token in tokens[at:]:
-        if token.says("SELECT", "WITH", "FROM", "WATCH") or token.text == "(":
-            return None
-        if token.says("SETTINGS"):
-            settings_start = token.end
-        if token.says("VALUES", "FORMAT"):
-            settings = sql[settings_start : token.start].strip() if settings_start else ""
-            if token.says("VALUES"):
-                return Insert(target, columns, settings, "Values", _data(sql, token.end))
-            name = tokens[tokens.index(token) + 1 : tokens.index(token) + 2]
-            return Insert(target, columns, settings, name[0].text, _data(sql, name[0].end)) if name else None
-    return None
-
-
-def _data(sql: str, start: int) -> str:
-    rest = sql[start:]
-    return "" if rest.strip() in {"", ";"} else rest
+def _target(cursor: _Cursor) -> str:
+    first = cursor.next()
+    if first is None:
+        return ""
+    if first.says("FUNCTION") and not cursor.sees("."):
+        name = cursor.next()
+        return f"FUNCTION {name.text if name else ''}{cursor.bracketed()}"
+    if not cursor.sees("."):
+        return first.text
+    cursor.next()
+    second = cursor.next()
+    return f"{first.text}.{second.text if second else ''}"

@@ -6,14 +6,12 @@ import socket
 import socketserver
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mcenter.engine.engine import StorageFailedError
+from parallelm.mcenter.engine.errors import StorageFailedError
 from parallelm.mcenter.engine.session import Session
 
 if TYPE_CHECKING:
     from parallelm.mcenter.engine.credentials import Credentials
     from parallelm.mcenter.engine.engine import Engine
-
-HANDSHAKE_TIMEOUT_S = 10.0
 
 
 class NativeServer(socketserver.ThreadingTCPServer):
@@ -23,7 +21,10 @@ class NativeServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, engine: Engine, credentials: Credentials) -> None:
+    def __init__(
+        self, host: str, port: int, engine: Engine, credentials: Credentials, handshake_timeout_s: float
+    ) -> None:
+        self._handshake_timeout_s = handshake_timeout_s
         self._engine = engine
         self._credentials = credentials
         super().__init__((host, port), socketserver.BaseRequestHandler)
@@ -32,6 +33,8 @@ class NativeServer(socketserver.ThreadingTCPServer):
         """Serve one client, on its own thread."""
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            Session(request, self._engine, self._credentials).serve(handshake_timeout_s=HANDSHAKE_TIMEOUT_S)
+            Session(request, self._engine, self._credentials).serve(
+                handshake_timeout_s=self._handshake_timeout_s
+            )
         except StorageFailedError as error:
             self._engine.end(error)

@@ -6,7 +6,7 @@ import logging
 import select
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.engine.engine import EngineError
+from parallelm.mcenter.engine.errors import EngineError
 from parallelm.mcenter.engine.wire import ProtocolError
 
 if TYPE_CHECKING:

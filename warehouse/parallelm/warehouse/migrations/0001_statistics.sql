@@ -134,7 +134,8 @@ FROM statistics_landing
 ARRAY JOIN
     reinterpret(timestamps_ms, 'Array(Float64)') AS timestamp_ms,
     reinterpret(sample_values, 'Array(Float64)') AS sample_value,
-    arrayEnumerate(reinterpret(timestamps_ms, 'Array(Float64)')) AS sample_number;
+    arrayEnumerate(reinterpret(timestamps_ms, 'Array(Float64)')) AS sample_number
+COMMENT 'Turns what lands in statistics_landing into samples.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1m_from_statistics ${on_cluster} TO statistics_1m_state AS
 SELECT
@@ -154,7 +155,8 @@ SELECT
     quantilesTDigestIfState(0.05, 0.5, 0.95, 0.99)(value, isFinite(value)) AS quantiles,
     max(ingested_at) AS last_ingested_at
 FROM statistics
-GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start;
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
+COMMENT 'Rolls samples up by minute as they arrive.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1h_from_1m ${on_cluster} TO statistics_1h_state AS
 SELECT
@@ -174,7 +176,8 @@ SELECT
     quantilesTDigestIfMergeState(0.05, 0.5, 0.95, 0.99)(minute.quantiles) AS quantiles,
     max(minute.last_ingested_at) AS last_ingested_at
 FROM statistics_1m_state AS minute
-GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start;
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
+COMMENT 'Rolls minutes up by hour as they arrive.';
 
 CREATE VIEW IF NOT EXISTS statistics_1m ${on_cluster} AS
 SELECT

@@ -93,4 +93,5 @@ ARRAY JOIN
     histograms.edges AS histogram_edges,
     histograms.categories AS histogram_categories,
     histograms.weights AS histogram_weights,
-    arrayEnumerate(histograms.feature) AS histogram_number;
+    arrayEnumerate(histograms.feature) AS histogram_number
+COMMENT 'Gives each histogram of a structured statistic a row of its own.';

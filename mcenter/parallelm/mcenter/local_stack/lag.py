@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 TIMEOUT_S = 5.0
+_CHANGELOG_SUFFIX = "-changelog"
+"""Faust reads the changelog of a table when it starts and commits nothing for it: that is no lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def _assigned(members: Iterable[Any]) -> set[tuple[str, int]]:
         for member in members
         if member.assignment
         for partition in member.assignment.topic_partitions
+        if not partition.topic.endswith(_CHANGELOG_SUFFIX)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topics import CATALOGUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
 
 _MAX_REPLICATION = 3
+_RETRY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,13 @@ class LiveTopic:
     """Offsets between the start and the end of the log: an upper bound of the records it holds."""
 
 
-def create_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[str]:
+def create_topics(settings: Settings, *, timeout_s: float = 30.0) -> list[str]:
     """Create what is missing and return the names created, with prefix. Topics that exist are left alone.
 
-    Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
+    Every partition of a topic created is served when this returns. Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
     from confluent_kafka import KafkaError, KafkaException
-    from confluent_kafka.admin import NewTopic
+    from confluent_kafka.admin import NewTopic, OffsetSpec
 
     admin, metadata = connect(settings, timeout_s)
     prefix = settings.kafka.topic_prefix
@@ -74,6 +76,9 @@ def create_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[str]:
                 continue
             raise TopicsError(f"topic {name!r} was not created: {error.args[0].str()}") from error
         created.append(name)
+    counts = {topic.full_name(prefix): topic.partitions for topic in CATALOGUE}
+    places = [(name, number) for name in created for number in range(counts[name])]
+    log_offsets(admin, places, OffsetSpec.latest(), timeout_s)
     return created
 
 
@@ -104,7 +109,6 @@ def list_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[LiveTopi
 
     Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
-    from confluent_kafka import TopicPartition
     from confluent_kafka.admin import OffsetSpec
 
     admin, metadata = connect(settings, timeout_s)
@@ -114,12 +118,12 @@ def list_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[LiveTopi
         for topic in CATALOGUE
         if topic.full_name(prefix) in metadata.topics
     }
-    partitions = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
+    places = [(name, number) for name, count in counts.items() for number in range(count)]
+    ends = log_offsets(admin, places, OffsetSpec.latest(), timeout_s)
+    starts = log_offsets(admin, places, OffsetSpec.earliest(), timeout_s)
     records = dict.fromkeys(counts, 0)
-    for spec, sign in ((OffsetSpec.latest(), 1), (OffsetSpec.earliest(), -1)):
-        asked = admin.list_offsets(dict.fromkeys(partitions, spec), request_timeout=timeout_s)
-        for partition, future in asked.items():
-            records[partition.topic] += sign * _result(future, partition.topic, timeout_s).offset
+    for name, number in places:
+        records[name] += ends[name, number] - starts[name, number]
     return [
         LiveTopic(topic, name, counts.get(name, 0), records.get(name, 0))
         for topic in CATALOGUE
@@ -127,22 +131,84 @@ def list_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[LiveTopi
     ]
 
 
+def log_offsets(
+    admin: Any, places: Sequence[tuple[str, int]], spec: Any, timeout_s: float
+) -> dict[tuple[str, int], int]:
+    """Offset that ``spec`` (an ``OffsetSpec``) means in each ``(topic, partition)``; -1 where there is none.
+
+    Partitions that are being made or change their leader are waited for. Raises ``ClusterUnavailableError`` when that
+    takes longer than ``timeout_s``, ``TopicsError`` when a broker refuses.
+    """
+    from confluent_kafka import KafkaException, TopicPartition
+
+    deadline = time.monotonic() + timeout_s
+    found: dict[tuple[str, int], int] = {}
+    while missing := [place for place in places if place not in found]:
+        asked = admin.list_offsets(
+            {TopicPartition(*place): spec for place in missing}, request_timeout=timeout_s
+        )
+        for partition, future in asked.items():
+            place = partition.topic, partition.partition
+            try:
+                found[place] = future.result(timeout_s).offset
+            except KafkaException as error:
+                reason = error.args[0]
+                if reason.code() not in _transient_codes():
+                    raise TopicsError(f"topic {place[0]!r} has no offsets to tell: {reason.str()}") from error
+                if time.monotonic() > deadline:
+                    raise ClusterUnavailableError(
+                        f"partition {place[1]} of topic {place[0]!r} was not served within {timeout_s:g} s: "
+                        f"{reason.str()}"
+                    ) from error
+        if len(found) < len(places):
+            time.sleep(_RETRY_S)
+            # The client remembers for half a minute that a topic was not there; this makes it look again.
+            _metadata(admin, timeout_s)
+    return found
+
+
+def _transient_codes() -> set[int]:
+    from confluent_kafka import KafkaError
+
+    return {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError._TRANSPORT,  # noqa: SLF001 - the client's public names, as the next three
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._NOENT,  # noqa: SLF001 - "no leaders found": the topic is still being made
+    }
+
+
 def connect(settings: Settings, timeout_s: float) -> tuple[Any, Any]:
     """Admin client and the cluster's metadata; the client must outlive the futures it returns.
 
     Raises ``ClusterUnavailableError`` when no broker answers in time.
     """
-    from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
+    admin = AdminClient(client_config(settings.kafka))
     try:
-        admin = AdminClient(client_config(settings.kafka))
-        return admin, admin.list_topics(timeout=timeout_s)
-    except KafkaException as error:
+        return admin, _metadata(admin, timeout_s)
+    except ClusterUnavailableError as error:
         raise ClusterUnavailableError(
-            f"no Kafka broker answered at {settings.kafka.bootstrap_servers!r} within {timeout_s:g} s: "
-            f"{error.args[0].str()}; start one with `mcenter up`, or set MCENTER_KAFKA_BOOTSTRAP_SERVERS"
+            f"no Kafka broker answered at {settings.kafka.bootstrap_servers!r} within {timeout_s:g} s: {error}; "
+            "start one with `mcenter up`, or set MCENTER_KAFKA_BOOTSTRAP_SERVERS"
         ) from error
+
+
+def _metadata(admin: Any, timeout_s: float) -> Any:
+    from confluent_kafka import KafkaException
+
+    try:
+        return admin.list_topics(timeout=timeout_s)
+    except KafkaException as error:
+        raise ClusterUnavailableError(error.args[0].str()) from error
 
 
 def _replication_factor(metadata: Any) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
-from parallelm.schemas.topic_admin import connect
+from parallelm.schemas.topic_admin import connect, log_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,9 +49,11 @@ def read_topic(
     """
     from confluent_kafka import Consumer, TopicPartition
 
-    _, metadata = connect(settings, timeout_s)
+    admin, metadata = connect(settings, timeout_s)
     if name not in metadata.topics:
         raise TopicsError(f"topic {name!r} is not on the cluster; make it with `mcenter topics create`")
+    partitions = list(metadata.topics[name].partitions)
+    begin, end = _bounds(admin, name, partitions, start, timeout_s)
     consumer = Consumer(
         client_config(
             settings.kafka,
@@ -62,14 +64,8 @@ def read_topic(
         )
     )
     try:
-        partitions = [TopicPartition(name, number) for number in metadata.topics[name].partitions]
-        bounds = {
-            partition.partition: _asked(consumer.get_watermark_offsets, partition, timeout_s)
-            for partition in partitions
-        }
-        begin = _start_offsets(consumer, partitions, bounds, start, timeout_s)
         consumer.assign([TopicPartition(name, number, offset) for number, offset in begin.items()])
-        pending = {number: high for number, (_, high) in bounds.items() if begin[number] < high}
+        pending = {number: end[number] for number in partitions if begin[number] < end[number]}
         kept = _until_now(consumer, pending, timeout_s)
         yield from _newest(kept, start.number) if start.kind == "latest" else kept
         if follow:
@@ -78,25 +74,27 @@ def read_topic(
         consumer.close()
 
 
-def _start_offsets(
-    consumer: Any,
-    partitions: list[Any],
-    bounds: dict[int, tuple[int, int]],
-    start: StartPoint,
-    timeout_s: float,
-) -> dict[int, int]:
-    if start.kind == "beginning":
-        return {number: low for number, (low, _) in bounds.items()}
+def _bounds(
+    admin: Any, name: str, partitions: list[int], start: StartPoint, timeout_s: float
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Offset at which to start in each partition, and the one after its newest record."""
+    from confluent_kafka.admin import OffsetSpec
+
+    places = [(name, number) for number in partitions]
+
+    def asked(spec: Any) -> dict[int, int]:
+        return {number: offset for (_, number), offset in log_offsets(admin, places, spec, timeout_s).items()}
+
+    end = asked(OffsetSpec.latest())
     if start.kind == "end":
-        return {number: high for number, (_, high) in bounds.items()}
+        return end, end
+    if start.kind == "time":
+        found = asked(OffsetSpec.for_timestamp(start.number))
+        return {number: offset if offset >= 0 else end[number] for number, offset in found.items()}, end
+    begin = asked(OffsetSpec.earliest())
     if start.kind == "latest":
-        return {number: max(low, high - start.number) for number, (low, high) in bounds.items()}
-    for partition in partitions:
-        partition.offset = start.number
-    found = _asked(consumer.offsets_for_times, partitions, timeout_s)
-    return {
-        entry.partition: entry.offset if entry.offset >= 0 else bounds[entry.partition][1] for entry in found
-    }
+        begin = {number: max(low, end[number] - start.number) for number, low in begin.items()}
+    return begin, end
 
 
 def _until_now(consumer: Any, pending: dict[int, int], timeout_s: float) -> Iterator[RawRecord]:
@@ -148,14 +146,3 @@ def _newest(records: Iterable[RawRecord], count: int) -> list[RawRecord]:
     return sorted(records, key=lambda record: (record.ingested_at_ms, record.partition, record.offset))[
         -count:
     ]
-
-
-def _asked(question: Any, about: Any, timeout_s: float) -> Any:
-    from confluent_kafka import KafkaException
-
-    try:
-        return question(about, timeout=timeout_s)
-    except KafkaException as error:
-        raise ClusterUnavailableError(
-            f"the brokers did not tell where to start: {error.args[0].str()}"
-        ) from error

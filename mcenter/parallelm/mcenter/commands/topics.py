@@ -14,7 +14,7 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 _timeout = click.option(
-    "--timeout", "timeout_s", default=15.0, show_default=True, help="Seconds to wait for the brokers."
+    "--timeout", "timeout_s", default=30.0, show_default=True, help="Seconds to wait for the brokers."
 )
 
 

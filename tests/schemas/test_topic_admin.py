@@ -1,0 +1,156 @@
+"""Topics on the real broker: made once, held against the catalogue, read from any point."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from parallelm.connections import Settings
+from parallelm.connections.kafka import client_config
+from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
+from parallelm.schemas.topic_admin import check_topics, create_topics, list_topics
+from parallelm.schemas.topic_reader import RawRecord, StartPoint, read_topic
+from parallelm.schemas.topics import ACTIONS, CATALOGUE, STATISTICS, TICKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT_S = 30
+
+
+@pytest.fixture
+def nowhere() -> Settings:
+    settings = Settings()
+    return dataclasses.replace(
+        settings, kafka=dataclasses.replace(settings.kafka, bootstrap_servers="127.0.0.1:9")
+    )
+
+
+@pytest.fixture
+def admin(settings: Settings) -> Iterator[AdminClient]:
+    client = AdminClient(client_config(settings.kafka))
+    yield client
+    names = [topic.full_name(settings.kafka.topic_prefix) for topic in CATALOGUE]
+    present = [name for name in names if name in client.list_topics(timeout=WAIT_S).topics]
+    for future in client.delete_topics(present).values() if present else ():
+        future.result(WAIT_S)
+
+
+def create(admin: AdminClient, topic: NewTopic) -> None:
+    for future in admin.create_topics([topic]).values():
+        future.result(WAIT_S)
+
+
+def produce(settings: Settings, name: str, values: list[bytes], partition: int = 0) -> None:
+    producer = Producer(client_config(settings.kafka))
+    for value in values:
+        producer.produce(name, value, partition=partition)
+    assert producer.flush(WAIT_S) == 0
+
+
+def read(settings: Settings, start: StartPoint) -> list[RawRecord]:
+    name = TICKS.full_name(settings.kafka.topic_prefix)
+    return list(read_topic(settings, name, start, follow=False, timeout_s=WAIT_S))
+
+
+@pytest.mark.usefixtures("admin")
+def test_topics_are_created_as_the_catalogue_wants_them_and_only_once(settings: Settings):
+    names = [topic.full_name(settings.kafka.topic_prefix) for topic in CATALOGUE]
+    missing = check_topics(settings)
+    assert [(found.topic, found.what, found.found) for found in missing] == [
+        (name, "topic", "missing") for name in names
+    ]
+    assert create_topics(settings) == names
+    assert check_topics(settings) == []
+    assert create_topics(settings) == []
+
+
+def test_differences_to_the_catalogue_are_told(settings: Settings, admin: AdminClient):
+    prefix = settings.kafka.topic_prefix
+    statistics, actions, ticks = (topic.full_name(prefix) for topic in (STATISTICS, ACTIONS, TICKS))
+    create(admin, NewTopic(statistics, 3, 1, config=STATISTICS.config))
+    create_topics(settings)
+    for future in admin.create_partitions([NewPartitions(actions, 9)]).values():
+        future.result(WAIT_S)
+    resource = ConfigResource(ResourceType.TOPIC, ticks)
+    for setting, value in (("retention.ms", "5"), ("message.timestamp.type", "CreateTime")):
+        resource.add_incremental_config(
+            ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+        )
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(WAIT_S)
+    told = {(found.topic, found.what, found.expected, found.found) for found in check_topics(settings)}
+    assert told == {
+        (statistics, "partitions", "at least 12", "3"),
+        (actions, "partitions", "exactly 8, as all control topics", "9"),
+        (ticks, "retention.ms", "3600000", "5"),
+        (ticks, "message.timestamp.type", "LogAppendTime", "CreateTime"),
+    }
+
+
+@pytest.mark.usefixtures("admin")
+def test_the_list_counts_partitions_and_records(settings: Settings):
+    assert {(live.partitions, live.records) for live in list_topics(settings)} == {(0, 0)}
+    create_topics(settings)
+    ticks = TICKS.full_name(settings.kafka.topic_prefix)
+    produce(settings, ticks, [b"1", b"2", b"3"])
+    listed = {live.name: (live.partitions, live.records) for live in list_topics(settings)}
+    assert listed.pop(ticks) == (8, 3)
+    assert {records for _, records in listed.values()} == {0}
+
+
+def test_a_broker_that_is_away_is_told_with_its_address(nowhere: Settings):
+    for ask in (create_topics, check_topics, list_topics):
+        with pytest.raises(ClusterUnavailableError, match=r"127\.0\.0\.1:9.* within 1 s.*mcenter up"):
+            ask(nowhere, timeout_s=1.0)
+    with pytest.raises(ClusterUnavailableError):
+        list(read_topic(nowhere, "ticks", StartPoint("end"), follow=False, timeout_s=1.0))
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_topic_is_read_from_any_point(settings: Settings):
+    ticks = TICKS.full_name(settings.kafka.topic_prefix)
+    with pytest.raises(TopicsError, match="not on the cluster"):
+        read(settings, StartPoint("beginning"))
+    create_topics(settings)
+    assert read(settings, StartPoint("beginning")) == []
+    produce(settings, ticks, [b"a", b"b", b"c"], partition=1)
+    produce(settings, ticks, [b"d", b"e"], partition=5)
+    records = read(settings, StartPoint("beginning"))
+    assert sorted((record.partition, record.offset, record.value) for record in records) == [
+        (1, 0, b"a"),
+        (1, 1, b"b"),
+        (1, 2, b"c"),
+        (5, 0, b"d"),
+        (5, 1, b"e"),
+    ]
+    assert read(settings, StartPoint("end")) == []
+    assert [record.value for record in read(settings, StartPoint("latest", 3))] == [b"c", b"d", b"e"]
+    assert len(read(settings, StartPoint("latest", 100))) == 5
+    second_half = max(record.ingested_at_ms for record in records)
+    assert {record.value for record in read(settings, StartPoint("time", second_half))} >= {b"e"}
+    assert read(settings, StartPoint("time", second_half + 3_600_000)) == []
+
+
+@pytest.mark.usefixtures("admin")
+def test_following_goes_on_with_records_that_come_later(settings: Settings):
+    create_topics(settings)
+    ticks = TICKS.full_name(settings.kafka.topic_prefix)
+    produce(settings, ticks, [b"old"])
+    records = read_topic(settings, ticks, StartPoint("beginning"), follow=True, timeout_s=WAIT_S)
+    assert next(records).value == b"old"
+    produce(settings, ticks, [b"new"], partition=3)
+    assert next(records).value == b"new"
+    records.close()

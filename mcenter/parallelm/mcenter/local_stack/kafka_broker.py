@@ -61,9 +61,10 @@ def java_command(jars: Path, main_class: str, *arguments: str, jvm: tuple[str, .
     ]  # fmt: skip
 
 
-def broker_command(jars: Path, properties: Path) -> list[str]:
-    """Command line of the node."""
-    return java_command(jars, "kafka.Kafka", str(properties), jvm=("-Xmx512m",))
+def broker_command(jars: Path, properties: Path, class_cache: Path) -> list[str]:
+    """Command line of the node; ``class_cache`` is used when it is there (see ``kafka_training``)."""
+    cache = (f"-XX:AOTCache={class_cache}",) if class_cache.exists() else ()
+    return java_command(jars, "kafka.Kafka", str(properties), jvm=("-Xmx512m", *cache))
 
 
 def format_command(jars: Path, properties: Path) -> list[str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mcenter.local_stack import kafka_broker
+from parallelm.mcenter.local_stack.kafka_jars import cache_folder
+from parallelm.mcenter.local_stack.kafka_training import class_cache
 from parallelm.mcenter.local_stack.probes import http_answers, kafka_answers
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Service:
     """It touches this file once it is ready; None: it is ready when the probe says so."""
     ends: bool = False
     """Runs once and ends, as opposed to running until it is stopped."""
+    background: bool = False
+    """Nobody waits for it, and it may fail. It ends by itself."""
     ready_timeout_s: float = 60.0
 
     @property
@@ -63,7 +67,10 @@ def services(
     workers = [name for name in names if name in {"sink", "processors"}]
     if workers:
         found.append(_prepare(folder))
-    return [*found, *(_worker(folder, name, ports[f"{name}_metrics"]) for name in workers)]
+    found += [_worker(folder, name, ports[f"{name}_metrics"]) for name in workers]
+    if "kafka" in names and not class_cache(cache_folder()).exists():
+        found.append(_kafka_training(folder, tuple(service.name for service in found)))
+    return found
 
 
 def _kafka(folder: Path, ports: Mapping[str, int], jars: Path) -> list[Service]:
@@ -71,13 +78,17 @@ def _kafka(folder: Path, ports: Mapping[str, int], jars: Path) -> list[Service]:
     kafka_broker.write_properties(
         properties, kafka_broker.server_properties(data, port, ports["kafka_controller"])
     )
-    broker = Service(
-        "kafka", kafka_broker.broker_command(jars, properties), port=port, probe=lambda: kafka_answers(port)
-    )
+    command = kafka_broker.broker_command(jars, properties, class_cache(cache_folder()))
+    broker = Service("kafka", command, port=port, probe=lambda: kafka_answers(port))
     if kafka_broker.is_formatted(data):
         return [broker]
     formatting = Service("kafka-format", kafka_broker.format_command(jars, properties), ends=True)
     return [formatting, dataclasses.replace(broker, needs=(formatting.name,))]
+
+
+def _kafka_training(folder: Path, others: tuple[str, ...]) -> Service:
+    module, output = "parallelm.mcenter.local_stack.kafka_training", str(class_cache(cache_folder()))
+    return _python(folder, "kafka-training", module, output, needs=others, ends=True, background=True)
 
 
 def _clickhouse(folder: Path, ports: Mapping[str, int], settings: Settings) -> Service:

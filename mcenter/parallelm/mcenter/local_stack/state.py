@@ -19,7 +19,8 @@ class ProcessState:
     address: str
     metrics_port: int | None = None
     condition: str = "waiting"
-    """waiting (for others, or before a restart), starting, ready, unhealthy (does not answer), done, or stopped."""
+    """waiting (for others, or before a restart), starting, ready, unhealthy (does not answer), working (in the
+    background), done, or stopped."""
     pid: int | None = None
     started_at: float | None = None
     """Epoch seconds."""

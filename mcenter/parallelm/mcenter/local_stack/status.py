@@ -65,7 +65,7 @@ def stack_status(folder: Path) -> StackStatus:
         if process.condition == "done":
             continue
         status.processes.append(_process(process))
-        if process.condition != "ready":
+        if process.condition not in {"ready", "working"}:
             status.problems.append(
                 f"{process.name} is {process.condition}. {process.last_error}".rstrip(". ")
             )

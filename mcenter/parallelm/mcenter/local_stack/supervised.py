@@ -61,6 +61,8 @@ class Supervised:
         self._started = self._answered = now
         self._failed_probes = 0
         self.state.started(self.child.pid, self.child.started_at)
+        if self.service.background:
+            self.state.condition = "working"
         return self.child
 
     def becomes_ready(self) -> bool:

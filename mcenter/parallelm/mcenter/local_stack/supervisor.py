@@ -59,7 +59,7 @@ class Supervisor:
         try:
             while not self._stopping:
                 self._step(time.monotonic())
-                if not self._state.ready and all(entry.state.is_up for entry in self._all):
+                if not self._state.ready and self._all_up():
                     self._state.ready = True
                     self._save()
                     on_ready()
@@ -70,6 +70,9 @@ class Supervisor:
             raise
         finally:
             self._shut_down()
+
+    def _all_up(self) -> bool:
+        return all(entry.state.is_up or entry.service.background for entry in self._all)
 
     def _catch_signals(self) -> None:
         """A signal ends the loop, and its wake-up byte ends the loop's wait."""
@@ -128,6 +131,10 @@ class Supervisor:
             entry.state.condition = "done"
             return
         why = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        if entry.service.background:
+            entry.state.condition = "done"
+            self._output.event(entry.service.name, f"{why}. Its last lines:\n{entry.last_words()}")
+            return
         if not entry.was_ready:
             self._give_up(entry, why)
         wait_s = entry.schedule_restart(why, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,16 +17,16 @@ class BoundedLog:
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
         self._path = path
         self._max_bytes = max_bytes
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
 
     def write(self, chunk: bytes) -> None:
-        """Append ``chunk`` and hand it to the operating system."""
-        self._file.write(chunk)
-        self._file.flush()
-        if self._file.tell() > self._max_bytes:
-            self._file.close()
-            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-            self._file = self._path.open("ab")
+        """Append ``chunk``; on a full disk it is lost, since a log must not end what it tells about."""
+        with contextlib.suppress(OSError):
+            self._file.write(chunk)
+            if self._file.tell() > self._max_bytes:
+                self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+                self._file.close()
+                self._file = self._path.open("ab", buffering=0)
 
     def close(self) -> None:
         """Close the file."""

@@ -188,4 +188,6 @@ class Supervisor:
                 self._output.line(entry.service.name, line)
 
     def _save(self) -> None:
-        save_state(self._state, self._folder)
+        """Tell the outside; a full disk is no reason to stop."""
+        with contextlib.suppress(OSError):
+            save_state(self._state, self._folder)

@@ -59,6 +59,9 @@ class NumberColumn(Column):
     def __init__(self, values: NDArray[Any]) -> None:
         import numpy as np
 
+        values = np.ascontiguousarray(
+            values
+        )  # one walk over the strides of a row-wise table, not one a statistic
         self.size = values.size
         if values.dtype.kind == "f":
             absent = np.isnan(values)
@@ -86,7 +89,7 @@ class NumberColumn(Column):
         """The values as they are, when they are float64."""
         import numpy as np
 
-        return np.ascontiguousarray(self._present, dtype=np.float64)
+        return self._present.astype(np.float64, copy=False)
 
 
 class ObjectColumn(Column):

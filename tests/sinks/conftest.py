@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Platform:
@@ -72,37 +72,53 @@ class Platform:
         )
 
     @contextmanager
-    def sink(self, **options: Any) -> Iterator[Sink]:
+    def sink(self, **options: Any) -> Iterator[RunningSink]:
         """A sink in a thread of this process; its error, if it ended with one, is raised at the end."""
-        assigned = threading.Event()
-        stop = threading.Event()
-        failures: list[BaseException] = []
-        made = Sink(
-            self.settings,
+        running = RunningSink(self.settings, options)
+        running.thread.start()
+        try:
+            assert running.assigned.wait(DEADLINE_S)
+            yield running
+        finally:
+            running.stop.set()
+            running.thread.join(DEADLINE_S)
+            assert not running.thread.is_alive()
+        if running.failures:
+            raise running.failures[0]
+
+
+class RunningSink:
+    """A sink in a thread."""
+
+    def __init__(self, settings: Settings, options: dict[str, Any]) -> None:
+        self.assigned = threading.Event()
+        self.stop = threading.Event()
+        self.failures: list[BaseException] = []
+        self.metrics = SinkMetrics(CollectorRegistry())
+        self.thread = threading.Thread(target=self._run)
+        self._sink = Sink(
+            settings,
             SinkOptions(**({"session_timeout_s": 6.0, "flush_interval_s": 0.05} | options)),
-            SinkMetrics(CollectorRegistry()),
-            on_assigned=assigned.set,
+            self.metrics,
+            on_assigned=self.assigned.set,
         )
 
-        def run() -> None:
-            try:
-                made.run(stop)
-            except BaseException as error:  # noqa: BLE001 - handed to the test
-                failures.append(error)
-            finally:
-                assigned.set()
-
-        thread = threading.Thread(target=run)
-        thread.start()
+    def _run(self) -> None:
         try:
-            assert assigned.wait(DEADLINE_S)
-            yield made
-            if failures:
-                raise failures[0]
+            self._sink.run(self.stop)
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            self.failures.append(error)
         finally:
-            stop.set()
-            thread.join(DEADLINE_S)
-            assert not thread.is_alive()
+            self.assigned.set()
+
+    def wait_until_ended(self) -> None:
+        """Wait until it has ended by itself."""
+        self.thread.join(DEADLINE_S)
+        assert not self.thread.is_alive()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Value of a metric now; 0 when it was never counted."""
+        return self.metrics.registry.get_sample_value(f"mcenter_sink_{name}", labels) or 0.0
 
 
 def wait_until(condition: Callable[[], bool], what: Callable[[], str] = lambda: "condition") -> None:

@@ -1,0 +1,376 @@
+"""Every record type from its topic to its row, and what cannot be a row to the dead letters."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from parallelm.schemas import topics
+from parallelm.sinks.dead_letters import MAX_KEPT_BYTES, DeadLetterLimit
+from parallelm.sinks.errors import NotReadyError, SinkError, TooManyDeadLettersError
+from parallelm.sinks.service import wait_for_warehouse
+from parallelm.sinks.tables import STORED_TOPICS
+from tests.sinks import samples
+from tests.sinks.samples import T0_MS
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+    from tests.sinks.conftest import Platform
+
+T0 = datetime.fromtimestamp(T0_MS / 1000, UTC)
+SINGLE_ROWS: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "structured-statistics": (
+        samples.structured(),
+        "structured_statistics",
+        {
+            "mlapp_id": "app",
+            "node_id": "predict",
+            "pipeline_instance_id": "pi-1",
+            "agent_id": "host-1",
+            "producer_id": "p-1",
+            "seq": 1,
+            "event_time": T0,
+            "name": "continuousDataHistogram",
+            "labels": {"a": "1", "b": "2"},
+            "data": '{"a": 1}',
+            "histograms.feature": ["temp", "carrier"],
+            "histograms.kind": ["continuous", "categorical"],
+            "histograms.edges": [[-math.inf, 0.0, math.inf], []],
+            "histograms.categories": [[], ["UA", "é"]],
+            "histograms.weights": [[0.25, 0.75], [0.5, 0.5]],
+        },
+    ),
+    "events": (
+        samples.event(),
+        "events",
+        {
+            "event_id": "p-1/2",
+            "type": "GenericDataAlert",
+            "title": "title",
+            "description": "text",
+            "is_alert": True,
+            "model_id": "m-1",
+            "data": b"\xff\x00\x80",
+            "event_time": T0,
+        },
+    ),
+    "kpis": (
+        samples.kpis(("on-time rate", {"carrier": "UA"}, T0_MS, 0.81)),
+        "kpis",
+        {
+            "name": "on-time rate",
+            "labels": {"carrier": "UA"},
+            "event_time": T0,
+            "value": 0.81,
+            "source": "kpis.csv",
+            "_index": 0,
+        },
+    ),
+    "models": (
+        samples.model(),
+        "models",
+        {
+            "model_id": "m-1",
+            "format": "ScikitLearn_3",
+            "size_bytes": 12_345_678_901,
+            "sha256": "ab" * 32,
+            "is_directory": False,
+            "annotations": {"auc": "0.7"},
+            "artifact_url": "file:///models/m-1",
+        },
+    ),
+    "mlapps": (
+        samples.definition(),
+        "mlapps",
+        {
+            "mlapp_id": "app",
+            "is_deleted": False,
+            "version": 2,
+            "model_policy": "canary",
+            "canary_threshold": -1.0,
+            "nodes.node_id": ["predict"],
+            "nodes.parents": [["train"]],
+            "rules.name": ["slow"],
+            "rules.for_ms": [60_000],
+            "source_yaml": "name: App\n",
+        },
+    ),
+    "alerts": (
+        samples.alert("firing"),
+        "alert_transitions",
+        {
+            "state": "firing",
+            "previous_state": "pending",
+            "value": 3.5,
+            "labels": {"feature": "temp"},
+            "cause_topic": "mlops.models",
+            "cause_partition": 3,
+            "cause_offset": 17,
+            "reason": "because firing",
+        },
+    ),
+    "deployments": (
+        samples.deployment("requested"),
+        "deployments",
+        {
+            "state": "requested",
+            "previous_state": "unknown",
+            "policy": "always_update",
+            "deployment_id": "app/predict/m-1",
+            "decided_at": datetime.fromtimestamp(T0_MS / 1000 + 0.005, UTC),
+        },
+    ),
+    "actions": (
+        samples.action(),
+        "actions",
+        {"who": "someone", "action": "approve", "parameters": {"k": "v"}},
+    ),
+    "agents": (
+        samples.agent(),
+        "agents",
+        {
+            "agent_id": "host-1",
+            "is_deleted": False,
+            "pipelines.state": ["running"],
+            "pipelines.pid": [123],
+            "pipelines.since": [T0],
+            "labels": {"gpu": "no"},
+        },
+    ),
+    "dead-letters": (
+        samples.dead_letter(),
+        "dead_letters",
+        {"source_topic": "mlops.events", "source_offset": 9, "stage": "rules", "key": b"\xff", "value": None},
+    ),
+}
+
+
+def one_row(platform: Platform, table: str) -> dict[str, Any]:
+    rows, types = platform.client.execute(f"SELECT * FROM {table}", with_column_types=True)
+    assert len(rows) == 1, rows
+    return dict(zip([name for name, _ in types], rows[0], strict=True))
+
+
+def test_every_record_becomes_its_row(platform: Platform):
+    with platform.sink():
+        for name, (record, _, _) in SINGLE_ROWS.items():
+            platform.send(topics.by_name(name), record, key="key", flush=False)
+        platform.flush()
+        for name, (_, table, expected) in SINGLE_ROWS.items():
+            platform.wait(f"SELECT count() FROM {table}", 1)
+            row = one_row(platform, table)
+            assert {column: row[column] for column in expected} == expected
+            assert row["_topic"] == topics.by_name(name).full_name(platform.settings.kafka.topic_prefix)
+            assert (row["_offset"], len(row["_topic_id"])) == (0, 22)
+            assert abs((datetime.now(UTC) - row["ingested_at"]).total_seconds()) < 60
+    assert set(SINGLE_ROWS) | {"statistics"} == {topic.name for topic in STORED_TOPICS}
+    histograms = platform.rows("SELECT feature, kind, weights, _index FROM histograms ORDER BY _index")
+    assert histograms == [("temp", "continuous", [0.25, 0.75], 0), ("carrier", "categorical", [0.5, 0.5], 1)]
+
+
+def test_samples_and_rollups_hold_exactly_what_was_sent(platform: Platform):
+    chance = random.Random(5)
+    expected: list[tuple[str, str, int, float]] = []
+    batches = []
+    for seq in range(200):
+        many = []
+        for name, line in (("accuracy", ""), ("latency", "p95"), ("latency", "p50")):
+            times = [float(T0_MS + chance.randrange(7_200_000)) for _ in range(chance.randrange(6))]
+            values = [chance.choice([chance.gauss(0, 1), math.nan, math.inf]) for _ in times]
+            many.append(samples.series(times, values, name, {"line": line} if line else {}))
+            expected += [(name, line, int(t), v) for t, v in zip(times, values, strict=True)]
+        batches.append(samples.batch(*many, seq=seq))
+    with platform.sink():
+        for batch in batches:
+            platform.send(topics.STATISTICS, batch, key=f"origin {batch.seq % 7}", flush=False)
+        platform.flush()
+        platform.wait("SELECT count() FROM statistics", len(expected))
+    stored = platform.rows(
+        "SELECT name, labels['line'], toUnixTimestamp64Milli(event_time), value FROM statistics"
+    )
+    assert sorted(map(repr, stored)) == sorted(map(repr, expected))
+    assert platform.value(
+        "SELECT uniqExact(_topic, _partition, _offset, _series, _index) FROM statistics"
+    ) == len(expected)
+    finite = [value for *_, value in expected if math.isfinite(value)]
+    for rollup in ("statistics_1m", "statistics_1h"):
+        [(samples_, nonfinite, total, least, most)] = platform.rows(
+            f"SELECT sum(samples), sum(nonfinite_samples), sum(sum_value), min(min_value), max(max_value) FROM {rollup}"
+        )
+        assert (samples_, samples_ + nonfinite) == (len(finite), len(expected))
+        assert total == pytest.approx(math.fsum(finite))
+        assert (least, most) == (min(finite), max(finite))
+        differing = platform.value(
+            f"""
+            SELECT count() FROM {rollup} AS rollup FULL JOIN
+            (
+                SELECT name, labels, toUnixTimestamp64Milli(event_time) - toUnixTimestamp64Milli(event_time)
+                           % {60_000 if rollup.endswith("1m") else 3_600_000} AS bucket,
+                       count() AS n, argMaxIf(value, (event_time, _offset, _series, _index), isFinite(value)) AS last,
+                       countIf(isFinite(value)) AS finite
+                FROM statistics GROUP BY name, labels, bucket
+            ) AS plain ON rollup.name = plain.name AND rollup.labels = plain.labels
+                AND toUnixTimestamp64Milli(rollup.bucket_start) = plain.bucket
+            WHERE n != samples + nonfinite_samples OR (finite > 0 AND last != last_value)
+            """
+        )
+        assert differing == 0
+
+
+def test_times_before_1970_and_centuries_in_one_record_are_kept(platform: Platform):
+    times = [float(year * 31_556_952_000 - 2_208_988_800_000) for year in range(390)]
+    with platform.sink():
+        platform.send(topics.STATISTICS, samples.batch(samples.series(times, times)))
+        platform.wait("SELECT count() FROM statistics", 390)
+    assert platform.value("SELECT countIf(toUnixTimestamp64Milli(event_time) = value) FROM statistics") == 390
+    assert platform.value("SELECT sum(samples) FROM statistics_1h") == 390
+    assert platform.value("SELECT min(bucket_start) FROM statistics_1h").year == 1900
+
+
+def test_statistics_with_impossible_times_or_unequal_arrays_are_dead_letters_among_good_ones(
+    platform: Platform,
+):
+    good = samples.series([float(T0_MS)], [1.0])
+    absurd = (math.nan, math.inf, -math.inf, 1e30, -1e15, 1.1e13)
+    bad = [samples.batch(good, samples.series([time_ms], [1.0])) for time_ms in absurd]
+    bad.append(samples.batch(samples.series([float(T0_MS)] * 2, [1.0])))
+    with platform.sink():
+        for number, value in enumerate(bad):
+            platform.send(topics.STATISTICS, value, partition=0, flush=False)
+            platform.send(
+                topics.STATISTICS,
+                samples.batch(samples.series([float(T0_MS)], [number])),
+                partition=0,
+                flush=False,
+            )
+        platform.flush()
+        platform.wait("SELECT count() FROM statistics", len(bad))
+        platform.wait("SELECT count() FROM dead_letters", len(bad))
+    assert platform.rows("SELECT stage, count() FROM dead_letters GROUP BY stage") == [("validate", len(bad))]
+    assert platform.value("SELECT sum(samples) FROM statistics_1m") == len(bad)
+    errors = " ".join(error for (error,) in platform.rows("SELECT error FROM dead_letters"))
+    assert "nan" in errors
+    assert "2 timestamps and 1 values" in errors
+
+
+def test_poison_on_every_topic_is_a_dead_letter_and_stops_nothing(platform: Platform):
+    poison = [b"", b"\x00", b"not avro at all", b"\x00\xff\xff\xff\xff\x00", bytes(range(256))]
+    valid = {name: record for name, (record, _, _) in SINGLE_ROWS.items()} | {
+        "statistics": samples.batch(samples.series([float(T0_MS)], [1.0]))
+    }
+    truncated = {name: platform.codec.encode(record)[:-1] for name, record in valid.items()}
+    with platform.sink():
+        for name in valid:
+            topic = topics.by_name(name)
+            other = platform.codec.encode(valid["actions" if name != "actions" else "models"])
+            for value in (*poison[:-1], truncated[name], other, poison[-1]):
+                platform.send(topic, value, partition=0, flush=False)
+            platform.send(topic, valid[name], partition=0, flush=False)
+        platform.flush()
+        # Of each topic: the poison, a record cut short and one of another type; on dead-letters also a valid letter.
+        platform.wait("SELECT count() FROM dead_letters", (len(poison) + 2) * len(valid) + 1)
+        for _, table, _ in SINGLE_ROWS.values():
+            if table != "dead_letters":
+                platform.wait(f"SELECT count() FROM {table}", 1)
+        platform.wait("SELECT count() FROM statistics", 1)
+    kept = platform.rows("SELECT DISTINCT value FROM dead_letters WHERE value = 'not avro at all'")
+    assert kept == [("not avro at all",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [
+        ("events", samples.event(event_time_ms=10**16)),
+        ("kpis", samples.kpis(("k", {}, T0_MS, 1.0), ("k", {}, -(10**15), 1.0))),
+        ("alerts", samples.alert("firing", started_at_ms=2**63 - 1)),
+        ("agents", samples.agent(event_time_ms=-(2**63))),
+        ("structured-statistics", samples.structured(histograms=[
+            samples.records.Histogram(feature="f", kind=samples.records.HistogramKind.CONTINUOUS, edges=[1.0],
+                                      categories=[], weights=[0.5, 0.5])])),
+    ],
+    ids=["event", "kpi", "alert", "agent", "histogram"],
+)  # fmt: skip
+def test_records_whose_values_fit_no_row_are_dead_letters(platform: Platform, name: str, record: Any):
+    with platform.sink(topics=[topics.by_name(name), topics.DEAD_LETTERS]):
+        platform.send(topics.by_name(name), record)
+        platform.wait("SELECT count() FROM dead_letters WHERE stage = 'validate'", 1)
+    assert platform.value(f"SELECT count() FROM {SINGLE_ROWS[name][1]}") == 0
+
+
+def test_a_big_poison_record_is_kept_in_part_and_a_big_good_one_whole(platform: Platform):
+    times = [float(T0_MS + number) for number in range(60_000)]
+    with platform.sink():
+        platform.send(topics.STATISTICS, b"x" * 1_000_000)
+        platform.send(topics.STATISTICS, samples.batch(samples.series(times, times)))
+        platform.wait("SELECT count() FROM statistics", 60_000)
+        platform.wait(
+            "SELECT length(value) FROM dead_letters UNION ALL SELECT 0 ORDER BY 1 DESC LIMIT 1",
+            MAX_KEPT_BYTES,
+        )
+    assert "of 1000000 bytes" in platform.value("SELECT error FROM dead_letters")
+
+
+def test_a_tombstone_is_a_row_that_removes_an_mlapp(platform: Platform):
+    with platform.sink():
+        platform.send(topics.MLAPPS, samples.definition(), key="app")
+        platform.wait("SELECT count() FROM mlapps_current", 1)
+        platform.send(topics.MLAPPS, None, key="app")
+        platform.send(topics.AGENTS, None, key="host-1")
+        platform.send(topics.MLAPPS, None, key=b"\xff")
+        platform.wait("SELECT count() FROM mlapps", 2)
+        platform.wait("SELECT count() FROM agents WHERE is_deleted", 1)
+        platform.wait("SELECT count() FROM dead_letters", 1)
+    assert platform.value("SELECT count() FROM mlapps_current") == 0
+    assert platform.value("SELECT count() FROM agents_current") == 0
+
+
+def test_a_kpi_uploaded_again_is_a_revision_and_the_latest_holds(platform: Platform):
+    with platform.sink():
+        platform.send(
+            topics.KPIS, samples.kpis(("k", {"a": "1", "b": "2"}, T0_MS, 1.0), ("k", {}, T0_MS, 5.0))
+        )
+        platform.send(
+            topics.KPIS,
+            samples.kpis(("k", {"b": "2", "a": "1"}, T0_MS, 2.0), ("k", {"b": "2", "a": "1"}, T0_MS, 3.0)),
+        )
+        platform.wait("SELECT count() FROM kpis", 4)
+    assert platform.rows("SELECT labels, value, revisions FROM kpis_current ORDER BY value") == [
+        ({"a": "1", "b": "2"}, 3.0, 3),
+        ({}, 5.0, 1),
+    ]
+
+
+def test_a_decision_repeated_later_is_one_row_and_does_not_turn_back_the_state(platform: Platform):
+    with platform.sink():
+        for state in ("requested", "active", "requested"):
+            platform.send(topics.DEPLOYMENTS, samples.deployment(state), key="app")
+        platform.wait("SELECT count() + sum(_offset) FROM deployments_log", 6)
+    assert platform.rows("SELECT state FROM deployments ORDER BY _offset") == [("requested",), ("active",)]
+    assert platform.value("SELECT state FROM deployments_current") == "active"
+
+
+def test_too_many_dead_letters_in_a_row_stop_the_sink_before_they_are_committed(platform: Platform):
+    for _ in range(30):
+        platform.send(topics.EVENTS, b"poison", partition=0, flush=False)
+    platform.flush()
+    with (
+        pytest.raises(TooManyDeadLettersError, match="one after another"),
+        platform.sink(dead_letter_limit=DeadLetterLimit(max_run=20)) as sink,
+    ):
+        sink.wait_until_ended()
+    with platform.sink(dead_letter_limit=DeadLetterLimit(max_run=50)):
+        platform.wait("SELECT count() FROM dead_letters", 30)
+
+
+def test_topics_or_migrations_that_are_missing_are_told(settings: Settings, platform: Platform):
+    platform.client.execute(
+        "ALTER TABLE schema_migrations DELETE WHERE version = 10 SETTINGS mutations_sync = 1"
+    )
+    with pytest.raises(NotReadyError, match="mcenter warehouse migrate"):
+        wait_for_warehouse(settings, 5, threading.Event())
+    assert issubclass(NotReadyError, SinkError)

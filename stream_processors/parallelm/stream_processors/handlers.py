@@ -109,7 +109,10 @@ class ControlHandler:
                 letters.append(_dead_letter(self._letters, message, error, "control"))
                 continue
             self._letters.handled()
-            changed = [key for key, kept in tried.changed.items() if changes.changed.get(key) is not kept]
+            before = changes.changed  # a key that is deleted has None there: absent is something else
+            changed = [
+                key for key, kept in tried.changed.items() if key not in before or before[key] is not kept
+            ]
             partitions |= dict.fromkeys(changed, message.partition)
             changes = tried
         values = {

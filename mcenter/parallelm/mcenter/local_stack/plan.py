@@ -77,14 +77,18 @@ class Plan:
         return ports
 
     def settle_settings(self, ports: dict[str, int]) -> Settings:
-        """Write the folder's ``mcenter.toml`` and return what it says. The password is made once and kept."""
+        """Write the folder's ``mcenter.toml`` and return what it says.
+
+        The password is made once and kept, as is what users have put into other sections.
+        """
         path = settings_path(self.folder)
         try:
-            password = load_settings({}, file=path).clickhouse.password if path.exists() else ""
+            settings = load_settings({}, file=path) if path.exists() else Settings()
         except ConfigurationError as error:
-            raise StackError(f"{error}; `mcenter up` writes this file, remove it") from error
-        defaults = Settings()
-        kafka, clickhouse = defaults.kafka, defaults.clickhouse
+            raise StackError(
+                f"{error}; put it right or remove the file: `mcenter up` writes a new one"
+            ) from error
+        kafka, clickhouse = settings.kafka, settings.clickhouse
         if "kafka" in ports:
             kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{ports['kafka']}")
         if "clickhouse" in ports:
@@ -92,10 +96,10 @@ class Plan:
                 port=ports["clickhouse"],
                 http_port=ports["clickhouse_http"],
                 user="mcenter",
-                password=password or secrets.token_urlsafe(18),
+                password=clickhouse.password or secrets.token_urlsafe(18),
             )
         artifacts = ArtifactSettings(url=(self.folder / "artifacts").as_uri())
-        settings = Settings(kafka=kafka, clickhouse=clickhouse, artifacts=artifacts)
+        settings = dataclasses.replace(settings, kafka=kafka, clickhouse=clickhouse, artifacts=artifacts)
         save_settings(settings, path)
         return settings
 

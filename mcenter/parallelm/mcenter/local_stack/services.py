@@ -68,7 +68,7 @@ def services(
     if workers:
         found.append(_prepare(folder))
     found += [_worker(folder, name, ports[f"{name}_metrics"]) for name in workers]
-    if "kafka" in names and not class_cache(cache_folder()).exists():
+    if "kafka" in names and os.access(cache_folder(), os.W_OK) and not class_cache(cache_folder()).exists():
         found.append(_kafka_training(folder, tuple(service.name for service in found)))
     return found
 

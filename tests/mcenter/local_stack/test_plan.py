@@ -1,0 +1,58 @@
+"""What a stack shall be, and what it writes down for its users."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.connections import Settings, load_settings, save_settings
+from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PORTS = {"kafka": 20_001, "clickhouse": 20_002, "clickhouse_http": 20_003}
+
+
+def test_a_plan_travels_on_a_command_line(tmp_path: Path):
+    plan = Plan(tmp_path, ("kafka", "clickhouse"), kafka_port=20_001)
+
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_the_settings_file_says_where_everything_is(tmp_path: Path):
+    settings = Plan(tmp_path).settle_settings(PORTS)
+
+    assert load_settings({}, file=tmp_path / "mcenter.toml") == settings
+    assert settings.kafka.bootstrap_servers == "127.0.0.1:20001"
+    assert (settings.clickhouse.port, settings.clickhouse.http_port) == (20_002, 20_003)
+    assert settings.artifacts.url == f"file://{tmp_path}/artifacts"
+
+
+def test_password_and_own_sections_stay(tmp_path: Path):
+    path = tmp_path / "mcenter.toml"
+    first = Plan(tmp_path).settle_settings(PORTS)
+    component = dataclasses.replace(Settings().component, linger_ms=77)
+    save_settings(dataclasses.replace(first, component=component), path)
+
+    second = Plan(tmp_path).settle_settings(PORTS | {"kafka": 20_009})
+
+    assert second.clickhouse.password == first.clickhouse.password
+    assert second.component.linger_ms == 77
+    assert second.kafka.bootstrap_servers == "127.0.0.1:20009"
+
+
+def test_a_damaged_settings_file_is_told(tmp_path: Path):
+    (tmp_path / "mcenter.toml").write_text("[kafka\n")
+
+    with pytest.raises(StackError, match=r"mcenter\.toml cannot be read.*put it right or remove"):
+        Plan(tmp_path).settle_settings(PORTS)
+
+
+def test_two_stacks_have_different_passwords(tmp_path: Path):
+    passwords = {Plan(tmp_path / name).settle_settings(PORTS).clickhouse.password for name in ("a", "b")}
+
+    assert len(passwords) == 2

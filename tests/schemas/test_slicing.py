@@ -146,6 +146,18 @@ def test_a_mutated_batch_is_refused_or_read_as_fastavro_reads_it(
     assert_refused_or_equal(bytes(data))
 
 
+@given(blocked_batches(), blocked_batches(), st.data())
+def test_what_was_read_before_never_shows(
+    first: tuple[dict[str, Any], bytes], second: tuple[dict[str, Any], bytes], draw: st.DataObject
+):
+    """The decoder remembers headers: a cut record before, and others between, change nothing."""
+    decoder = StatisticsDecoder(REGISTRY)
+    with pytest.raises(DecodeError):
+        decoder.decode(first[1][: draw.draw(st.integers(0, len(first[1]) - 1))])
+    for batch, data in (first, second, first, first, second):
+        assert decoder.decode(data) == as_slices(batch)
+
+
 @given(st.binary(max_size=120))
 def test_random_bytes_are_refused_or_read_as_fastavro_reads_them(body: bytes):
     assert_refused_or_equal(HEADER + body)

@@ -28,10 +28,20 @@ _SAMPLE_BYTES = 16
 _COUNT_BYTES = 10
 _END = b"\0"
 _ONE_BYTE = 0x80
+_REMEMBERED_HEADERS = 20_000
+
+HeaderFields = tuple[bytes, bytes, bytes, bytes, dict[bytes, bytes]]
+"""Name, model id, category, graph type and labels of a series."""
+
+HeaderMemory = dict[bytes, tuple[bytes, HeaderFields]]
+"""Bytes of a series' header to the header that followed it, as bytes and as fields."""
 
 
 class SlicedSeries(NamedTuple):
-    """One series as it stood in the record: UTF-8 texts, and samples as little-endian float64."""
+    """One series as it stood in the record: UTF-8 texts, and samples as little-endian float64.
+
+    Records share their ``labels``: never change them.
+    """
 
     name: bytes
     model_id: bytes
@@ -159,17 +169,18 @@ class StatisticsDecoder:
 
     def _make_decoder(self, schema_id: int) -> Callable[[bytes], SlicedBatch]:
         if _shape(self._registry.schema(schema_id)) == _shape(packaged.current("StatisticsBatch").text):
-            return slice_statistics
+            memory: HeaderMemory = {}
+            return lambda data: slice_statistics(data, memory)
         from parallelm.schemas.codec import Codec
 
         codec = Codec(self._registry)
         return lambda data: _sliced(codec.decode(data, StatisticsBatch))
 
 
-def slice_statistics(data: bytes) -> SlicedBatch:
+def slice_statistics(data: bytes, memory: HeaderMemory) -> SlicedBatch:
     """Slices of a ``StatisticsBatch`` of the current schema, wire header included; raises ``DecodeError``."""
     try:
-        batch, position = _batch(data, HEADER.size)
+        batch, position = _batch(data, HEADER.size, memory)
     except IndexError:
         raise DecodeError(f"{len(data)} bytes are no StatisticsBatch: the data ends too early") from None
     except UnicodeDecodeError as error:
@@ -181,7 +192,7 @@ def slice_statistics(data: bytes) -> SlicedBatch:
     return batch
 
 
-def _batch(data: bytes, position: int) -> tuple[SlicedBatch, int]:
+def _batch(data: bytes, position: int, memory: HeaderMemory) -> tuple[SlicedBatch, int]:
     start = position
     mlapp_id, position = _text(data, position)
     node_id, position = _text(data, position)
@@ -192,16 +203,38 @@ def _batch(data: bytes, position: int) -> tuple[SlicedBatch, int]:
     _check_utf8(data[start:position], texts)
     seq, position = decode_long(data, position)
     series: list[SlicedSeries] = []
+    header = b""
     count, position = _block_count(data, position)
     while count:
         for _ in range(count):
-            one, position = _series(data, position)
-            series.append(one)
+            header, fields, position = _remembered_header(data, position, header, memory)
+            timestamps_ms, position = _doubles(data, position)
+            values, position = _doubles(data, position)
+            series.append(SlicedSeries(*fields, timestamps_ms, values))
         count, position = _block_count(data, position)
     return SlicedBatch(*texts, seq, series), position
 
 
-def _series(data: bytes, position: int) -> tuple[SlicedSeries, int]:
+def _remembered_header(
+    data: bytes, position: int, previous: bytes, memory: HeaderMemory
+) -> tuple[bytes, HeaderFields, int]:
+    """Header of a series as bytes and as fields, and the position after it.
+
+    A producer reports its series in the same order again and again: which header followed ``previous`` the last time is
+    remembered. A header says itself where it ends, so equal bytes are an equal header.
+    """
+    guess = memory.get(previous)
+    if guess is not None and data.startswith(guess[0], position):
+        return *guess, position + len(guess[0])
+    fields, end = _header(data, position)
+    header = data[position:end]
+    if len(memory) >= _REMEMBERED_HEADERS:
+        memory.clear()
+    memory[previous] = header, fields
+    return header, fields, end
+
+
+def _header(data: bytes, position: int) -> tuple[HeaderFields, int]:
     start = position
     name, position = _text(data, position)
     model_id, position = _text(data, position)
@@ -215,9 +248,7 @@ def _series(data: bytes, position: int) -> tuple[SlicedSeries, int]:
             labels[key], position = _text(data, position)
         count, position = _block_count(data, position)
     _check_utf8(data[start:position], (name, model_id, category, graph_type, *labels, *labels.values()))
-    timestamps_ms, position = _doubles(data, position)
-    values, position = _doubles(data, position)
-    return SlicedSeries(name, model_id, category, graph_type, labels, timestamps_ms, values), position
+    return (name, model_id, category, graph_type, labels), position
 
 
 def _text(data: bytes, position: int) -> tuple[bytes, int]:

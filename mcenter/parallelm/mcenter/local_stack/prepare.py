@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from parallelm.connections import load_settings
 
 
 def main() -> None:
-    """Prepare what the settings name; every step may be repeated."""
+    """Prepare what the settings name, which may be repeated; what is refused ends it with 1 and the reason."""
+    from parallelm.schemas.errors import SchemaError
     from parallelm.schemas.topic_admin import create_topics
     from parallelm.warehouse import migrate
+    from parallelm.warehouse.errors import WarehouseError
 
     settings = load_settings()
     with ThreadPoolExecutor() as pool:
         topics, tables = pool.submit(create_topics, settings), pool.submit(migrate, settings)
-        topics.result()
-        tables.result()
+        try:
+            topics.result()
+            tables.result()
+        except (SchemaError, WarehouseError) as error:
+            sys.exit(f"{error}")
 
 
 if __name__ == "__main__":

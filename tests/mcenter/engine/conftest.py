@@ -30,7 +30,7 @@ class EngineProcess:
         self.data = folder / "data"
         self.log = folder / "engine.log"
         self._ready = folder / "ready"
-        self.port, self.http_port = _free_ports(2)
+        self.port, self.http_port = free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[Client] = []
 
@@ -142,7 +142,8 @@ def client(engine: EngineProcess) -> Client:
     return connected
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on now."""
     sockets = [socket.socket() for _ in range(count)]
     for bound in sockets:
         bound.bind(("127.0.0.1", 0))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.mcenter.engine.clients import MAX_CLIENTS
 from parallelm.mcenter.engine.wire import string, varint
 
 from .conftest import EngineProcess, wait_for
@@ -173,6 +174,33 @@ def test_slow_and_silent_greetings_hold_up_nobody(engine: EngineProcess):
     for connection in half:
         assert _closed_by_server(connection)
         connection.close()
+
+
+def test_more_clients_than_allowed_are_turned_away(engine: EngineProcess):
+    silent = [engine.socket() for _ in range(MAX_CLIENTS + 20)]
+    assert any(_closed_at_once(connection) for connection in silent)
+    for connection in silent:
+        connection.close()
+    wait_for(lambda: _answers(engine))
+
+
+def _closed_at_once(connection: socket.socket) -> bool:
+    connection.settimeout(0.001)
+    try:
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def _answers(engine: EngineProcess) -> bool:
+    client = engine.client()
+    try:
+        answer: bool = client.execute("SELECT 1") == [(1,)]
+    except (EOFError, OSError):
+        return False
+    return answer
 
 
 def test_clients_that_vanish_leave_nothing_behind(engine: EngineProcess):

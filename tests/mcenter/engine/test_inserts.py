@@ -101,14 +101,14 @@ def test_one_writer_and_four_readers_get_no_errors(engine: EngineProcess, client
     readers = [threading.Thread(target=read) for _ in range(4)]
     for thread in readers:
         thread.start()
-    for block in range(60):
+    for block in range(40):
         _insert_block(client, block)
     done.set()
     for thread in readers:
         thread.join()
     assert not failures
     assert len(reads) > 20
-    assert client.execute("SELECT count() FROM samples") == [(60 * ROWS * SAMPLES,)]
+    assert client.execute("SELECT count() FROM samples") == [(40 * ROWS * SAMPLES,)]
 
 
 def test_a_client_that_goes_before_its_last_block_inserts_nothing(engine: EngineProcess, client: Client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from prometheus_client import start_http_server
 
-from parallelm.mcenter.engine import data_folder, dedup_logs
+from parallelm.mcenter.engine import data_folder, dedup_logs, metrics
 from parallelm.mcenter.engine.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -62,9 +64,10 @@ def main(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    _allow_open_files()
     try:
         data_folder.claim(data)
-        dedup_logs.repair(data)
+        metrics.REPAIRED_LINES.inc(dedup_logs.repair(data))
     except (OSError, data_folder.DataFolderError) as error:
         _fail(str(error))
     # A second to load; not before the folder is ours.
@@ -85,6 +88,8 @@ def main(
         _fail(f"cannot listen on {host}, ports {port} and {http_port}: {error.strerror}")
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+    if metrics_port := os.environ.get("MCENTER_METRICS_PORT"):
+        start_http_server(int(metrics_port), addr="127.0.0.1")
     if ready := os.environ.get("MCENTER_READY_FILE"):
         Path(ready).touch()
     log.info("ClickHouse %s serves %s on %s, TCP %s, HTTP %s", engine.version, data, host, port, http_port)
@@ -95,6 +100,12 @@ def main(
         log.warning("clients that are still answered after %g s are cut off", DRAIN_TIMEOUT_S)
     log.info("stopped")
     _exit(0)
+
+
+def _allow_open_files() -> None:
+    """Parts and clients need more files than the usual 1024, and running out of them looks like a broken disk."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _fail(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import dataclass
 
@@ -113,7 +114,9 @@ def _unpack(method: int, packed: bytes, plain_size: int) -> bytes:
         if method == LZ4:
             plain: bytes = lz4_block.decompress(packed, uncompressed_size=plain_size)
         elif method == ZSTD:
-            plain = bytes(cramjam.zstd.decompress(packed, output_len=plain_size))
+            # Into a buffer of the announced size: what holds more is refused and not unpacked.
+            with mmap.mmap(-1, max(1, plain_size)) as output:
+                plain = output[: cramjam.zstd.decompress_into(packed, output)]
         elif method == NONE:
             plain = packed
         else:

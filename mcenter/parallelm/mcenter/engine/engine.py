@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import chdb
 from chdb import ChdbError
 
+from parallelm.mcenter.engine import metrics
 from parallelm.mcenter.engine.errors import EngineError, StorageFailedError
 from parallelm.mcenter.engine.statements import identifier, keyword, literal
 
@@ -182,7 +183,8 @@ class Engine:
         with self._idle:
             self._running += 1
         try:
-            yield
+            with metrics.REQUESTS.time():
+                yield
         finally:
             with self._idle:
                 self._running -= 1

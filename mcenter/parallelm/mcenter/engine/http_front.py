@@ -6,9 +6,9 @@ import base64
 import binascii
 import http.server
 import logging
+import mmap
 import os
 import re
-import select
 import socket
 import urllib.parse
 import zlib
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import cramjam
 
+from parallelm.mcenter.engine import metrics
+from parallelm.mcenter.engine.clients import BoundedThreads
 from parallelm.mcenter.engine.errors import (
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
@@ -25,6 +27,7 @@ from parallelm.mcenter.engine.errors import (
     StorageFailedError,
 )
 from parallelm.mcenter.engine.statements import insert_of, is_read, keyword, without_format
+from parallelm.mcenter.engine.wire import readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 512 * 1024 * 1024
+MAX_BODY_BYTES = 256 * 1024 * 1024
 IDLE_TIMEOUT_S = 60.0
 _NOT_SETTINGS = frozenset(
     {
@@ -60,10 +63,10 @@ class _Answer:
     """Name of the format, empty for a statement that gives no rows."""
 
 
-class HttpServer(http.server.ThreadingHTTPServer):
+class HttpServer(BoundedThreads, http.server.HTTPServer):
     """Listener of the HTTP interface."""
 
-    daemon_threads = True
+    protocol = "http"
     request_queue_size = 128
 
     def __init__(self, host: str, port: int, engine: Engine, credentials: Credentials) -> None:
@@ -152,8 +155,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _look(self, connection: Connection) -> None:
         """End the statement of a client that is gone."""
-        readable = select.select([self.connection], [], [], 0)[0]
-        if readable and not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+        try:
+            gone = readable(self.connection) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            gone = True
+        if gone:
             connection.kill()
 
     def _body(self) -> bytes:
@@ -186,6 +192,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             yield chunk
 
     def _refuse(self, error: EngineError) -> None:
+        metrics.ERRORS.labels(error.code).inc()
         status = 401 if error.code == AUTHENTICATION_FAILED else 500
         headers = {
             "X-ClickHouse-Exception-Code": str(error.code),
@@ -247,10 +254,9 @@ def _unpacked(raw: bytes, encoding: str) -> bytes:
         if encoding in {"gzip", "deflate"}:
             return _inflated(raw)
         if encoding in {"lz4", "zstd"}:
-            # Memory that is not written to costs nothing.
-            output = bytearray(MAX_BODY_BYTES)
-            size = getattr(cramjam, encoding).decompress_into(raw, output)
-            return bytes(memoryview(output)[:size])
+            # Memory of a map that is not written to costs nothing.
+            with mmap.mmap(-1, MAX_BODY_BYTES) as output:
+                return output[: getattr(cramjam, encoding).decompress_into(raw, output)]
     except (zlib.error, cramjam.DecompressionError) as error:
         raise EngineError(f"the body cannot be unpacked as {encoding}: {error}", BAD_ARGUMENTS) from error
     raise EngineError(f"Content-Encoding {encoding!r} is not supported", BAD_ARGUMENTS)

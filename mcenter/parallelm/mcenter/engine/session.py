@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from parallelm.mcenter.engine import metrics
 from parallelm.mcenter.engine.blocks import LZ4, ZSTD, header, read_block, split_blocks, write_block
 from parallelm.mcenter.engine.engine import Chunk
 from parallelm.mcenter.engine.errors import (
@@ -227,18 +228,19 @@ class Session:
         self._data(header([(name, insertable(kind)) for name, kind in columns]), query)
         spool = os.memfd_create("insert")
         try:
-            if self._receive_blocks(query, spool):
+            if rows := self._receive_blocks(query, spool):
                 connection.run(insert.from_file(f"/proc/self/fd/{spool}", "Native"))
+                metrics.INSERTED_ROWS.inc(rows)
         finally:
             os.close(spool)
 
-    def _receive_blocks(self, query: _Query, spool: int) -> bool:
-        """Whether there is something to insert: a client that cancels, or goes before its last block, inserts nothing."""
+    def _receive_blocks(self, query: _Query, spool: int) -> int:
+        """Number of rows to insert: none when the client cancels or goes before its last block."""
         size, rows = 0, 0
         while True:
             kind = self._reader.varint()
             if kind == _CANCEL:
-                return False
+                return 0
             if kind != _DATA:
                 raise ProtocolError(f"packet {kind} where a block was expected")
             self._reader.text()
@@ -252,12 +254,13 @@ class Session:
             raise EngineError(
                 f"an insert of {size} bytes where at most {MAX_INSERT_BYTES} are allowed", TOO_LARGE
             )
-        return rows > 0
+        return rows
 
     def _data(self, body: bytes, query: _Query) -> None:
         self._send(varint(_TO_DATA), string(""), write_block(body, query.compression))
 
     def _exception(self, error: EngineError) -> None:
+        metrics.ERRORS.labels(error.code).inc()
         self._send(
             varint(_TO_EXCEPTION), struct.pack("<i", error.code), string("DB::Exception"), string(str(error)),
             string(""), b"\0",

@@ -6,6 +6,7 @@ import socket
 import socketserver
 from typing import TYPE_CHECKING, Any
 
+from parallelm.mcenter.engine.clients import BoundedThreads
 from parallelm.mcenter.engine.errors import StorageFailedError
 from parallelm.mcenter.engine.session import Session
 
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from parallelm.mcenter.engine.engine import Engine
 
 
-class NativeServer(socketserver.ThreadingTCPServer):
+class NativeServer(BoundedThreads, socketserver.TCPServer):
     """Accepts clients; one that hangs, floods or dies disturbs no other."""
 
+    protocol = "native"
     allow_reuse_address = True
-    daemon_threads = True
     request_queue_size = 128
 
     def __init__(

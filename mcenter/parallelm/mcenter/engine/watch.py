@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import select
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.engine.errors import EngineError
-from parallelm.mcenter.engine.wire import ProtocolError
+from parallelm.mcenter.engine.wire import ProtocolError, readable
 
 if TYPE_CHECKING:
     import socket
@@ -37,7 +36,7 @@ class Watch:
 
     def look(self) -> None:
         """See whether the client has sent something, and end its statement if so."""
-        if self.ended or not (self._reader.buffered or select.select([self._client], [], [], 0)[0]):
+        if self.ended or not (self._reader.buffered or readable(self._client)):
             return
         try:
             if self._reader.varint() == CANCEL:

@@ -5,6 +5,7 @@ The reader grows only by bytes that have arrived, whatever length the other side
 
 from __future__ import annotations
 
+import select
 import struct
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -140,6 +141,13 @@ class Reader:
                         f"a string of {length} bytes where at most {MAX_STRING_BYTES} are allowed"
                     )
                 self.skip(length)
+
+
+def readable(connection: socket.socket) -> bool:
+    """Whether bytes, or the other side's end, wait to be read. Not ``select.select``: it ends at 1024 open files."""
+    poller = select.poll()
+    poller.register(connection, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def socket_source(connection: socket.socket) -> Source:

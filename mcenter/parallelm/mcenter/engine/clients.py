@@ -1,0 +1,50 @@
+"""A thread for each client, and a bound on their number."""
+
+from __future__ import annotations
+
+import logging
+import socketserver
+import sys
+import threading
+from typing import Any
+
+from parallelm.mcenter.engine import metrics
+
+log = logging.getLogger(__name__)
+
+MAX_CLIENTS = 256
+"""Of each protocol; a client costs a thread and some file descriptors of the engine."""
+
+
+class BoundedThreads(socketserver.ThreadingMixIn):
+    """Mix-in of a socket server: serves up to ``MAX_CLIENTS`` at once and hangs up on more."""
+
+    protocol: str
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, *arguments: Any) -> None:
+        self._free = threading.BoundedSemaphore(MAX_CLIENTS)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a client's thread, or hang up."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        metrics.TURNED_AWAY.labels(self.protocol).inc()
+        log.warning("more than %d clients: %s is turned away", MAX_CLIENTS, client_address)
+        request.close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
+        """Log what ended a client's thread; one that hung up in the middle is no news."""
+        if not isinstance(sys.exception(), OSError):
+            log.error("serving %s failed", client_address, exc_info=True)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a client to its end."""
+        try:
+            with metrics.CLIENTS.labels(self.protocol).track_inprogress():
+                super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()

@@ -38,8 +38,9 @@ class BoundedThreads(socketserver.ThreadingMixIn):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
         """Log what ended a client's thread; one that hung up in the middle is no news."""
-        if not isinstance(sys.exception(), OSError):
-            log.error("serving %s failed", client_address, exc_info=True)
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            log.error("serving %s failed", client_address, exc_info=error)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a client to its end."""

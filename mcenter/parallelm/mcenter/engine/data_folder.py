@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ def claim(folder: Path) -> int:
         owner = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
         raise DataFolderError(f"data folder {folder} is in use by the engine with pid {owner}") from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    # The pid only helps whoever comes second; a full disk is no reason not to start.
+    with contextlib.suppress(OSError):
+        os.pwrite(lock, f"{os.getpid():<20}".encode(), 0)
     return lock

@@ -14,7 +14,8 @@ from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec, parse
 from parallelm.schemas.records import Origin, Series, StatisticsBatch
 from parallelm.schemas.registry import PackagedRegistry
-from parallelm.schemas.slicing import StatisticsDecoder, StatisticsEncoder, series_header
+from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,8 @@ from parallelm.schemas.codec import Codec, parse
 from parallelm.schemas.errors import DecodeError, EncodeError, UnknownSchemaError
 from parallelm.schemas.records import Origin, StatisticsBatch
 from parallelm.schemas.registry import PackagedRegistry
-from parallelm.schemas.slicing import SlicedBatch, StatisticsDecoder, StatisticsEncoder, series_header
+from parallelm.schemas.slicing import SlicedBatch, StatisticsDecoder
+from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header
 from parallelm.schemas.wire import encode_long, encode_string
 
 REGISTRY = PackagedRegistry()
@@ -27,7 +28,7 @@ SCHEMA = parse(packaged.current("StatisticsBatch").text)
 HEADER = b"\0" + REGISTRY.schema_id(StatisticsBatch).to_bytes(4, "big")
 DECODER = StatisticsDecoder(REGISTRY)
 
-TEXTS = st.text(max_size=12) | st.text("aé→", min_size=60, max_size=80)
+TEXTS = st.text(max_size=12) | st.text("aé→", min_size=60, max_size=80) | st.just("x" * 2_000)
 DOUBLES = st.floats(width=64)
 SERIES = st.fixed_dictionaries(
     {
@@ -261,10 +262,20 @@ def test_unequal_numbers_of_timestamps_and_values_are_an_encode_error_and_add_no
     assert DECODER.decode(encoder.take(0)).series == []
 
 
+def test_what_is_no_text_or_no_float64_is_an_encode_error():
+    with pytest.raises(EncodeError, match="not valid Unicode"):
+        series_header("\ud800", "", "TIME_SERIES", "LINEGRAPH", {})
+    encoder = StatisticsEncoder(
+        REGISTRY, Origin(mlapp_id="a", node_id="n", pipeline_instance_id="", agent_id="h"), "p"
+    )
+    with pytest.raises(EncodeError, match="9 bytes are no whole number of float64"):
+        encoder.add(b"", b"123456789", b"123456789")
+
+
 def test_the_component_librarys_part_imports_nothing_but_the_standard_library():
     code = (
         "import sys; before = set(sys.modules); "
-        "import parallelm.schemas.slicing, parallelm.schemas.registry, parallelm.schemas.http_registry; "
+        "import parallelm.schemas.slicing, parallelm.schemas.statistics_encoder, parallelm.schemas.http_registry; "
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.mlops import _dropped
 from parallelm.mlops._samples import plain_series
-from parallelm.schemas.slicing import StatisticsEncoder, series_header, series_size_bytes
+from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header, series_size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

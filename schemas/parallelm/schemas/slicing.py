@@ -1,34 +1,29 @@
-"""The hot path of ``StatisticsBatch``: written from arrays and read as slices, without touching single samples.
+"""Reads ``StatisticsBatch`` as slices, without touching single samples: the hot path into ClickHouse.
 
-In an Avro ``array<double>`` the items of a block are contiguous little-endian float64. So an encoder copies arrays in
-as they are, and a decoder cuts them out as bytes, ready for ClickHouse. Both speak plain Avro: fastavro reads what the
-encoder writes, and the decoder reads whatever blocking a writer chose. Standard library only, but for records that
-another version of the schema wrote, which go through the codec.
+In an Avro ``array<double>`` the items of a block are contiguous little-endian float64, so the samples of a series are
+cut out as bytes. Any blocking that Avro allows is read. Standard library only, but for records that another version of
+the schema wrote, which go through the codec. ``statistics_encoder`` is the other end.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parallelm.schemas import packaged
-from parallelm.schemas.errors import DecodeError, EncodeError
+from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import StatisticsBatch
-from parallelm.schemas.wire import HEADER, MAGIC, decode_long, encode_long, encode_string, schema_id_of
+from parallelm.schemas.statistics_encoder import float64_bytes
+from parallelm.schemas.wire import HEADER, decode_long, schema_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from parallelm.schemas.records import Origin
     from parallelm.schemas.registry import Registry
 
-_SAMPLE_BYTES = 16
-_COUNT_BYTES = 10
-_END = b"\0"
 _ONE_BYTE = 0x80
 _REMEMBERED_HEADERS = 20_000
+_REMEMBERED_HEADER_BYTES = 1_024
 
 HeaderFields = tuple[bytes, bytes, bytes, bytes, dict[bytes, bytes]]
 """Name, model id, category, graph type and labels of a series."""
@@ -62,90 +57,6 @@ class SlicedBatch(NamedTuple):
     producer_id: bytes
     seq: int
     series: list[SlicedSeries]
-
-
-class StatisticsEncoder:
-    """Encodes the batches of one producer: ``add`` series, watch ``size_bytes``, then ``take`` the record.
-
-    Not thread-safe; made for one sender thread.
-    """
-
-    def __init__(self, registry: Registry, origin: Origin, producer_id: str) -> None:
-        self._prefix = HEADER.pack(MAGIC, registry.schema_id(StatisticsBatch)) + b"".join(
-            map(
-                encode_string,
-                (origin.mlapp_id, origin.node_id, origin.pipeline_instance_id, origin.agent_id, producer_id),
-            )
-        )
-        self._parts: list[Any] = []
-        self._count = 0
-        self._size = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the record that ``take`` would give now, or a few bytes more; never less."""
-        return len(self._prefix) + 2 * _COUNT_BYTES + 1 + self._size
-
-    @property
-    def series_count(self) -> int:
-        """Series added since the last ``take``."""
-        return self._count
-
-    def add(self, header: bytes, timestamps_ms: array[float] | bytes, values: array[float] | bytes) -> None:
-        """Append one series: its ``series_header``, and equally many timestamps and values.
-
-        Samples are ``array('d')`` or the bytes of little-endian float64. They are copied by ``take``, not before.
-        Raises ``EncodeError`` when there are more of one than of the other.
-        """
-        stamps, count = _float64(timestamps_ms)
-        numbers, count_of_values = _float64(values)
-        if count != count_of_values:
-            raise EncodeError(
-                f"a series has {count} timestamps and {count_of_values} values; they must be equally many"
-            )
-        self._count += 1
-        if count:
-            length = encode_long(count)
-            self._parts += (header, length, stamps, _END, length, numbers, _END)
-        else:
-            self._parts += (header, _END, _END)
-        self._size += series_size_bytes(header, count)
-
-    def take(self, seq: int) -> bytes:
-        """Wire bytes of the batch with number ``seq``; the encoder is empty again."""
-        start = [self._prefix, encode_long(seq)]
-        if self._count:
-            start.append(encode_long(self._count))
-        record = b"".join([*start, *self._parts, _END])
-        self._parts = []
-        self._count = self._size = 0
-        return record
-
-
-def series_header(
-    name: str, model_id: str, category: str, graph_type: str, labels: Mapping[str, str]
-) -> bytes:
-    """What stands in front of a series' samples. Make it once for each series and keep it."""
-    texts = b"".join(map(encode_string, (name, model_id, category, graph_type)))
-    if not labels:
-        return texts + _END
-    pairs = b"".join(encode_string(key) + encode_string(value) for key, value in labels.items())
-    return texts + encode_long(len(labels)) + pairs + _END
-
-
-def series_size_bytes(header: bytes, samples: int) -> int:
-    """Upper bound of what a series with this many samples adds to a record, in bytes."""
-    return len(header) + 2 * (_COUNT_BYTES + 1) + samples * _SAMPLE_BYTES
-
-
-def _float64(samples: array[float] | bytes) -> tuple[array[float] | bytes, int]:
-    """Samples in little-endian order, and how many they are."""
-    if isinstance(samples, bytes):
-        return samples, len(samples) // 8
-    if sys.byteorder == "big":
-        samples = array("d", samples)
-        samples.byteswap()
-    return samples, len(samples)
 
 
 class StatisticsDecoder:
@@ -228,10 +139,12 @@ def _remembered_header(
         return *guess, position + len(guess[0])
     fields, end = _header(data, position)
     header = data[position:end]
-    if len(memory) >= _REMEMBERED_HEADERS:
-        memory.clear()
-    memory[previous] = header, fields
-    return header, fields, end
+    if len(header) <= _REMEMBERED_HEADER_BYTES:
+        if len(memory) >= _REMEMBERED_HEADERS:
+            memory.clear()
+        memory[previous] = header, fields
+        return header, fields, end
+    return b"", fields, end
 
 
 def _header(data: bytes, position: int) -> tuple[HeaderFields, int]:
@@ -332,13 +245,9 @@ def _sliced(batch: StatisticsBatch) -> SlicedBatch:
                 series.category.encode(),
                 series.graph_type.encode(),
                 {key.encode(): value.encode() for key, value in series.labels.items()},
-                _packed(series.timestamps_ms),
-                _packed(series.values),
+                float64_bytes(series.timestamps_ms),
+                float64_bytes(series.values),
             )
             for series in batch.series
         ],
     )
-
-
-def _packed(numbers: Sequence[float]) -> bytes:
-    return bytes(_float64(array("d", numbers))[0])

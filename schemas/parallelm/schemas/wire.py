@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from parallelm.schemas.errors import DecodeError
+from parallelm.schemas.errors import DecodeError, EncodeError
 
 MAGIC = 0
 HEADER = struct.Struct(">BI")
@@ -39,8 +39,11 @@ def encode_long(value: int) -> bytes:
 
 
 def encode_string(text: str) -> bytes:
-    """Avro ``string``: its length in bytes, then UTF-8."""
-    encoded = text.encode()
+    """Avro ``string``: its length in bytes, then UTF-8; raises ``EncodeError`` for what UTF-8 cannot say."""
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"the text {text[:100]!r} is not valid Unicode: {error}") from error
     return encode_long(len(encoded)) + encoded
 
 

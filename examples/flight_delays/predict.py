@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 import joblib
 import pandas as pd
-from flights import FIRST_MODEL, LATE_MINUTES, OBSERVED, Flights, noon
+from flights import FIRST_MODEL, LATE_MINUTES, OBSERVED, WEATHER, Flights, noon
 from released_days import released_days
 
 from parallelm.mlops import mlops
 from parallelm.mlops.predefined_stats import PredefinedStats
+from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 
 if TYPE_CHECKING:
     from parallelm.mlops.models.model import Model
@@ -77,6 +78,9 @@ class Predictor:
         mlops.set_stat("share predicted late", (late > 0.5).mean())
         mlops.set_stat("mean late probability", late.mean())
         mlops.set_stat("prediction latency ms", latency_ms)
+        mlops.set_stat(
+            MultiLineGraph().name("weather").labels(WEATHER).data(features[WEATHER].mean().tolist())
+        )
         recent = self._flights.scheduled(today - timedelta(days=DISTRIBUTION_DAYS - 1), today)
         mlops.set_data_distribution_stat(recent[OBSERVED])
 

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from parallelm.mcenter.demo.cells import heading, is_number, rows
+from parallelm.mcenter.demo.cost import cost_of_broken_model
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,15 +17,17 @@ if TYPE_CHECKING:
 
 
 def print_figures(console: Console, figures: Figures) -> None:
-    """Print every table under its question."""
+    """Print every table under its question, and what the broken model cost under the table that shows it."""
     for answer in figures.tables:
         console.print(f"\n[bold]{answer.question}[/bold]")
         console.print(Padding(answer.explanation, (0, 0, 0, 2)), style="dim")
         console.print(Padding(_table(answer), (0, 0, 0, 2)))
+        if answer is figures.live_models and figures.broken_model:
+            console.print(Padding(cost_of_broken_model(figures), (1, 0, 0, 2)), style="red")
 
 
 def _table(answer: Answer) -> Table | str:
-    frame = answer.frame
+    frame = answer.frame[list(answer.shown)] if answer.shown else answer.frame
     if frame.empty:
         return "none"
     table = Table(box=None, pad_edge=False, header_style="bold cyan")

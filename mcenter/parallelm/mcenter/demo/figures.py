@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from parallelm.mcenter.demo.replay import BROKEN_MONTH, FIRST_DAY, MLAPP
-from parallelm.warehouse.queries import correlate
-from parallelm.warehouse.queries._frames import frame
+from parallelm.warehouse.queries import correlate, query_frame
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 KPI = "on-time rate"
 MAX_LAG_DAYS = 3
-STRONGEST = 8
+SUREST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,8 @@ class Answer:
     explanation: str
     sql: str
     frame: pd.DataFrame
+    shown: tuple[str, ...] = ()
+    """Columns that the terminal has room for; none: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,15 @@ class Figures:
     @property
     def broken_model(self) -> str:
         """Name of the model that was trained on broken input; empty when the replay ended before it."""
-        names = [str(name) for name in self.deployments.frame["model"]]
-        return next((name for name in names if name.endswith(BROKEN_MONTH)), "")
+        return BROKEN_MONTH if BROKEN_MONTH in set(self.deployments.frame["model"]) else ""
 
 
 def read_figures(settings: Settings, days: int) -> Figures:
     """Ask the warehouse everything."""
 
-    def ask(name: str, question: str, explanation: str = "") -> Answer:
+    def ask(name: str, question: str, explanation: str = "", shown: tuple[str, ...] = ()) -> Answer:
         sql = _sql(name)
-        return Answer(question, explanation, sql, frame(settings, sql))
+        return Answer(question, explanation, sql, query_frame(settings, sql), shown)
 
     start = pd.Timestamp(FIRST_DAY, tz="UTC")
     found = correlate(settings, KPI, mlapp_id=MLAPP, bucket="1D", max_lag=MAX_LAG_DAYS)
@@ -103,26 +103,27 @@ def read_figures(settings: Settings, days: int) -> Figures:
             "What was live, from when to when, and why?",
             "Policy always_update requests every new model. It is live from the moment the component has it and its "
             "checksum holds, until the next one is.",
+            ("model", "state", "live_from", "live_to", "why"),
         ),
         live_models=ask(
             "live_models",
             "How good was each model while it was live?",
-            f"Means over its days. The model of {BROKEN_MONTH} is trained on shuffled weather columns. Its own held-out AUC "
-            "is as good as any, since the held-out week comes through the same broken reader; what it costs shows beside "
-            "its neighbours, and what is wrong in the similarity of the temperature with training.",
+            "Means over its days; beside them the AUC that train saw on the held-out week, the lowest similarity of the "
+            "temperature with training, and the on-time rate.",
         ),
         alerts=ask(
             "alerts",
             "Which alerts fired, and did a new model settle them?",
             "The reason for each rule stands in examples/flight_delays/flight_delays.yaml.",
+            ("alert", "model", "severity", "fired", "resolved", "settled_by_new_model"),
         ),
-        correlation=_strongest(
+        correlation=_surest(
             found,
             "raw",
             f"Which statistics move with the {KPI}?",
             "Days of the KPI beside days of every statistic.",
         ),
-        correlation_of_changes=_strongest(
+        correlation_of_changes=_surest(
             found,
             "differenced",
             "And which change with it from day to day?",
@@ -138,19 +139,18 @@ def read_figures(settings: Settings, days: int) -> Figures:
     )
 
 
-def _strongest(found: pd.DataFrame, form: str, question: str, explanation: str) -> Answer:
-    """The statistics that move most with the KPI, by one form of the series."""
-    of_form = found[found["form"] == form]
-    strongest = of_form.reindex(of_form["r"].abs().sort_values(ascending=False).index).head(STRONGEST)
-    labels = [" ".join(values.values()) for values in strongest["labels"]]
-    table = strongest[["node_id", "statistic"]].assign(labels=labels, lag_days=strongest["lag"])
-    table[["r", "n", "effective_n", "p", "adjusted_p"]] = strongest[
-        ["r", "n", "n_effective", "p", "p_adjusted"]
+def _surest(found: pd.DataFrame, form: str, question: str, explanation: str) -> Answer:
+    """The statistics that surely move with the KPI, by one form of the series."""
+    rows = found[found["form"] == form].sort_values("p", kind="stable").head(SUREST)
+    names = [
+        " ".join([name, *labels.values()])
+        for name, labels in zip(rows["statistic"], rows["labels"], strict=True)
     ]
-    tests = int(found["tests"].iloc[0])
+    table = rows[["node_id"]].assign(statistic=names, lag_days=rows["lag"])
+    table[["r", "n", "effective_n", "p", "adjusted_p"]] = rows[["r", "n", "n_effective", "p", "p_adjusted"]]
     note = (
         f"{explanation} Lag: days by which the statistic comes first. Effective n and p respect autocorrelation, adjusted "
-        f"p also that {tests:,} correlations were tested."
+        f"p also that {int(found['tests'].iloc[0]):,} correlations were tested."
     )
     return Answer(question, note, _sql("correlation"), table.reset_index(drop=True))
 

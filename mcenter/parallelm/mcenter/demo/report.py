@@ -9,6 +9,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.demo.cells import heading, is_number, rows
+from parallelm.mcenter.demo.cost import cost_of_broken_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,15 +32,18 @@ def write_report(figures: Figures, timeline: Path, path: Path) -> None:
         timeline=base64.b64encode(timeline.read_bytes()).decode("ascii"),
         picture="Bands are the models that were live on node predict, from the moment it had them.",
         picture_sql="".join(_sql(answer) for answer in figures.pictured if answer not in figures.tables),
-        sections="\n".join(_section(answer, figures.broken_model) for answer in figures.tables),
+        sections="\n".join(_section(answer, figures) for answer in figures.tables),
     )
     path.write_text(page, encoding="utf-8")
 
 
-def _section(answer: Answer, broken_model: str) -> str:
+def _section(answer: Answer, figures: Figures) -> str:
+    broken = figures.broken_model
+    cost = cost_of_broken_model(figures) if broken and answer is figures.live_models else ""
     return (
-        f"<h2>{escape(answer.question)}</h2>\n<p>{escape(answer.explanation)}</p>\n"
-        f"{_table(answer, broken_model)}\n{_sql(answer)}"
+        f"<h2>{escape(answer.question)}</h2>\n<p>{escape(answer.explanation)}</p>\n{_table(answer, broken)}\n"
+        + (f'<p class="cost">{escape(cost)}</p>\n' if cost else "")
+        + _sql(answer)
     )
 
 

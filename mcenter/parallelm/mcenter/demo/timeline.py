@@ -65,7 +65,7 @@ def _model_names(axes: Axes, figures: Figures) -> None:
     for model in _rows(figures.deployments.frame):
         start, end = _live(model, figures)
         middle, broken = start + (end - start) / 2, model.model == figures.broken_model
-        _note(axes, str(model.model).split()[-1], middle, 1.0, 4, BROKEN_INK if broken else MUTED)
+        _note(axes, model.model, middle, 1.0, 4, BROKEN_INK if broken else MUTED)
         if broken:
             _note(axes, "trained on\nshuffled weather", middle, 0.0, 6, BROKEN_INK)
 

@@ -6,12 +6,12 @@ WITH
     ) AS new_models
 SELECT
     if(alert.rule_type = 'health', concat(alert.rule, ': ', alert.labels['feature']), alert.rule) AS alert,
-    model.name AS model,
+    replaceOne(model.name, 'late arrivals ', '') AS model,
     alert.severity AS severity,
     alert.started_at AS started,
     alert.fired_at AS fired,
     alert.resolved_at AS resolved,
-    arrayExists(at -> at > alert.fired_at AND at <= alert.resolved_at, new_models) AS settled_by_new_model,
+    toBool(ifNull(arrayExists(at -> at > alert.fired_at AND at <= alert.resolved_at, new_models), false)) AS settled_by_new_model,
     alert.fired_reason AS why,
     alert.resolved_reason AS why_resolved
 FROM alerts_current AS alert

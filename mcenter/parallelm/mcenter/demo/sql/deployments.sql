@@ -1,5 +1,5 @@
 SELECT
-    model.name AS model,
+    replaceOne(model.name, 'late arrivals ', '') AS model,
     deployment.state AS state,
     deployment.live_from AS live_from,
     deployment.live_to AS live_to,

@@ -2,7 +2,7 @@ WITH
     live AS
     (
         SELECT
-            model.name AS model,
+            replaceOne(model.name, 'late arrivals ', '') AS model,
             model.node_id AS trained_on,
             model.event_time AS trained_at,
             deployment.node_id AS node_id,

@@ -4,7 +4,7 @@ WITH
         FROM mlapps_current
         WHERE mlapp_id = 'flight-delays'
     ) AS threshold
-SELECT sample.event_time AS day, model.name AS model, sample.value AS value, threshold
+SELECT sample.event_time AS day, replaceOne(model.name, 'late arrivals ', '') AS model, sample.value AS value, threshold
 FROM statistics AS sample
 INNER JOIN deployments_current AS deployment
     ON deployment.mlapp_id = sample.mlapp_id AND deployment.node_id = sample.node_id

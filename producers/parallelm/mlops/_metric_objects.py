@@ -30,6 +30,8 @@ _OPTIONS: Final = ("labels", "true_labels", "pred_labels", "legend")
 _V_MEASURES: Final = ("Homogeneity", "Completeness", "V Measure")
 _REPORT_NUMBERS: Final = 4
 _CURVE_AXES: Final = 2
+_CURVE_POINTS: Final = 4096
+"""A curve over a large test set has a point for each of its samples: more than a record holds, or a screen shows."""
 
 
 def metric_object(
@@ -139,13 +141,18 @@ def _curve(name: str, data: Any, options: dict[str, Any], y_title: str, x_title:
             f"{name} takes [{y_title.lower()}, {x_title.lower()}], got {len(axes)} series"
         )
     legend = options.get("legend")
-    graph = Graph().name(name).x_title(x_title).y_title(y_title)
-    graph.set_x_series(numbers(axes[1], x_title.lower()))
-    graph.add_y_series(
-        f"{y_title} vs {x_title}" if legend is None else string(legend, "the legend"),
-        numbers(axes[0], y_title.lower()),
-    )
-    return _checked(graph)
+    legend = f"{y_title} vs {x_title}" if legend is None else string(legend, "the legend")
+    y, x = (items(axis, title.lower()) for axis, title in zip(axes, (y_title, x_title), strict=True))
+    if len(x) == len(y) > _CURVE_POINTS:
+        x, y = _thinned(x), _thinned(y)
+    graph = Graph().name(name).x_title(x_title).y_title(y_title).set_x_series(numbers(x, x_title.lower()))
+    return _checked(graph.add_y_series(legend, y))
+
+
+def _thinned(points: list[Any]) -> list[Any]:
+    """As many points as a curve may have, evenly spread, both ends among them."""
+    last = len(points) - 1
+    return [points[step * last // (_CURVE_POINTS - 1)] for step in range(_CURVE_POINTS)]
 
 
 def _precision_recall_curve(name: str, data: Any, options: dict[str, Any]) -> Statistic:

@@ -51,7 +51,15 @@ scalars = st.one_of(
     st.complex_numbers(),
     st.just(date(2013, 1, 1)),
     st.sampled_from(
-        [object(), int, np.datetime64("NaT"), np.timedelta64(1, "s"), np.complex64(1), ..., StatsMode.Instant]
+        [
+            object(),
+            int,
+            np.datetime64("NaT", "s"),
+            np.timedelta64(1, "s"),
+            np.complex64(1),
+            ...,
+            StatsMode.Instant,
+        ]
     ),
     st.decimals(),
     st.fractions(),

@@ -224,6 +224,12 @@ def test_a_trained_feature_that_is_now_always_missing_scores_zero() -> None:
     assert table(later["Continuous Data Analysis"])["n"]["Missing"] == "100.0%"
 
 
+def test_a_trained_feature_that_is_no_number_any_more_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    training = list(histograms(pd.DataFrame({"n": RANDOM.normal(0, 1, 100), "k": list("ab") * 50})).values())
+    assert set(histograms(pd.DataFrame({"n": ["x"], "k": ["a"]}), training)) == {"k"}
+    assert "'n'" in caplog.text
+
+
 def test_features_that_the_data_lack_are_named(caplog: pytest.LogCaptureFixture) -> None:
     training = list(histograms(pd.DataFrame({"n": RANDOM.normal(0, 1, 100), "k": list("ab") * 50})).values())
     assert set(reported(pd.DataFrame({"k": ["a"]}), training)) == {

@@ -133,6 +133,17 @@ def test_a_curve_is_a_graph_of_the_first_over_the_second(member: Any, x_title: s
     )
 
 
+def test_a_curve_over_a_large_test_set_fits_in_a_record() -> None:
+    curve = np.linspace(0, 1, 300_001)
+    report: Any = metric_object(ClassificationMetrics.ROC_CURVE, [curve**2, curve]).report()
+    assert len(report.payload) < 500_000
+    drawn = json.loads(report.payload)
+    x, y = np.array(drawn["x_series"]), np.array(drawn["y_series"][0]["data"])
+    assert (x[0], x[-1]) == (0, 1)
+    np.testing.assert_allclose(y, x**2)
+    assert np.diff(x).max() < 1 / 4000
+
+
 def test_the_three_v_measures_are_lines() -> None:
     measures = sk.homogeneity_completeness_v_measure([0, 0, 1, 1], [0, 0, 1, 2])
     report = metric_object(ClusteringMetrics.HOMOGENEITY_COMPLETENESS_V_MEASURE, measures).report()

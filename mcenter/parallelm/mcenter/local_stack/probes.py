@@ -6,7 +6,7 @@ import http.client
 import socket
 import struct
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 _METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
 """Kafka's Metadata request, version 1: correlation id 1, no client id, no topics."""
 _METADATA_REPLY = struct.Struct(">iii")

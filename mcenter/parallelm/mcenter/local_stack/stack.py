@@ -10,6 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
@@ -164,8 +166,16 @@ def stop_detached(folder: Path) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while lock.holder() == pid:
+    while _is_alive(pid):
         if time.monotonic() > deadline:
             raise StackError(f"the stack of pid {pid} has not ended within {STOP_TIMEOUT_S:.0f} s")
         time.sleep(_POLL_S)
     return True
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits for its parent to notice its end does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

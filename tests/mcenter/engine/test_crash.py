@@ -46,20 +46,18 @@ def test_kill_9_during_inserts_loses_and_doubles_nothing(own_engine: EngineProce
     for statement in DDL:
         client.execute(statement)
     acknowledged = 0
-    restarts = []
     for _ in range(ROUNDS):
         killer = threading.Timer(pauses.uniform(0.15, 0.7), own_engine.kill)
         killer.start()
         in_flight = acknowledged = _insert_until_killed(own_engine, acknowledged)
         killer.join()
-        restarts.append(own_engine.start())
+        own_engine.start()
         client = own_engine.client()
         # The client does not know whether its last block arrived, so it sends it again.
         _insert(client, in_flight)
         acknowledged += 1
         assert _counts(client) == [(block, ROWS, ROWS) for block in range(acknowledged)]
     assert acknowledged > ROUNDS * 3
-    assert max(restarts) < 10, restarts
 
 
 def test_a_token_whose_part_never_came_is_forgotten(own_engine: EngineProcess):

@@ -55,6 +55,7 @@ class Component:
             [sys.executable, "-X", "faulthandler", "-c", program],
             env=self.environment(**environment),
             cwd=self.folder,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -84,7 +85,7 @@ class Component:
             consumer.assign([TopicPartition(name, partition, 0) for partition in partitions])
             deadline = time.monotonic() + timeout_s
             while not enough(found):
-                assert time.monotonic() < deadline, f"{len(found)} records on {topic} only: {found[:3]}"
+                assert time.monotonic() < deadline, f"only {len(found)} records on {topic}"
                 for message in consumer.consume(500, timeout=0.2):
                     assert message.error() is None, message.error()
                     found.append(codec.decode(message.value()))
@@ -108,9 +109,19 @@ class Component:
 
 
 @pytest.fixture
-def component(settings: Settings, tmp_path: Path) -> Component:
-    create_topics(settings)
-    return Component(settings, tmp_path)
+def component(settings: Settings, tmp_path: Path) -> Iterator[Component]:
+    created = create_topics(settings)
+    yield Component(settings, tmp_path)
+    _delete_topics(settings, created)
+
+
+def _delete_topics(settings: Settings, names: list[str]) -> None:
+    """A broker with the partitions of hundreds of tests gets slow."""
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient(client_config(settings.kafka))
+    for future in admin.delete_topics(names, operation_timeout=10).values():
+        future.result(10)
 
 
 class ComponentOnPlatform(Component):
@@ -145,7 +156,7 @@ class ComponentOnPlatform(Component):
 
 @pytest.fixture
 def platform(settings: Settings, tmp_path: Path) -> Iterator[ComponentOnPlatform]:
-    create_topics(settings)
+    created = create_topics(settings)
     migrate(settings)
     component = ComponentOnPlatform(settings, tmp_path)
     ready = tmp_path / "sink.ready"
@@ -170,3 +181,4 @@ def platform(settings: Settings, tmp_path: Path) -> Iterator[ComponentOnPlatform
         finally:
             sink.terminate()
             sink.wait(20)
+            _delete_topics(settings, created)

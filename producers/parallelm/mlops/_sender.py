@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from parallelm.connections.kafka import client_config
 from parallelm.mlops import _dropped
 from parallelm.mlops._batches import MAX_RECORD_BYTES, BatchEncoder, drain
+from parallelm.mlops._forking import no_fork
 from parallelm.schemas import records, topics
+from parallelm.schemas.errors import EncodeError
 from parallelm.schemas.registry import make_registry
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ class Sender(threading.Thread):
         self._backlog: deque[_Encoded] = deque()
         self._unconfirmed = 0
         self._progress = time.monotonic()
-        self._last_drop_report = 0.0
+        self._last_drop_report = self._last_delivery = self._progress
         self._last_error_log = -_dropped.LOG_INTERVAL_S
         self._ready = threading.Event()
         self._stopping = threading.Event()
@@ -138,14 +140,19 @@ class Sender(threading.Thread):
         self._step_safely()
         while not self._stopping.wait(interval_s):
             self._step_safely()
-        while not (self._all_delivered() or self._abandoned.is_set()):
-            self._step_safely()
-            if self._producer is not None:
-                self._producer.flush(_POLL_S)
+        self._send_rest()
+        self._report_drops()
+        self._send_rest()
         self._ended.set()
         if self._producer is not None:
             self._producer.purge()
             self._producer = None
+
+    def _send_rest(self) -> None:
+        while not (self._all_delivered() or self._abandoned.is_set()):
+            self._step_safely()
+            if self._producer is not None:
+                self._producer.flush(_POLL_S)
 
     def _step_safely(self) -> None:
         try:
@@ -159,7 +166,8 @@ class Sender(threading.Thread):
 
     def _step(self) -> None:
         if self._producer is None:
-            self._producer = self._make_producer()
+            with no_fork:
+                self._producer = self._make_producer()
             self._ready.set()
         self._producer.poll(0)
         self._report_drops()
@@ -203,8 +211,6 @@ class Sender(threading.Thread):
         return self._seq - 1
 
     def _encode(self, waiting: RecordInWaiting, count: int) -> None:
-        from parallelm.schemas.errors import EncodeError
-
         topic, make, delivered = waiting
         try:
             record = make(self._origin, self.producer_id, self._seq)
@@ -248,16 +254,17 @@ class Sender(threading.Thread):
             if error is not None:
                 self._dropped.add(_dropped.NOT_DELIVERED, count, error.str())
                 return
-            self._progress = time.monotonic()
+            self._progress = self._last_delivery = time.monotonic()
             if delivered is not None:
                 delivered()
 
         return report
 
     def _report_drops(self) -> None:
-        """Tell the platform what was dropped, once there is room again."""
+        """Tell the platform what was dropped, once a broker takes records again."""
         now = time.monotonic()
-        if self._backlog or now - self._last_drop_report < _DROP_REPORT_INTERVAL_S:
+        soon = now - self._last_drop_report < _DROP_REPORT_INTERVAL_S and not self._stopping.is_set()
+        if soon or self._backlog or self._last_delivery <= self._last_drop_report:
             return
         self._last_drop_report = now
         for reason, count in self._dropped.take_unreported().items():
@@ -302,7 +309,8 @@ class Sender(threading.Thread):
 
     def _record_codec(self) -> Codec:
         if self._codec is None:
-            from parallelm.schemas.codec import Codec
+            with no_fork:
+                from parallelm.schemas.codec import Codec
 
             registry = make_registry(self._settings.schema_registry, self._settings.kafka.topic_prefix)
             self._codec = Codec(registry)

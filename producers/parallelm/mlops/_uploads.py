@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.artifacts import artifacts_url, filesystem
 from parallelm.mlops._dropped import LOG_INTERVAL_S
+from parallelm.mlops._forking import no_fork
 from parallelm.schemas import records
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Uploads(threading.Thread):
         return False
 
     def _upload(self, entry: OutboxEntry) -> None:
-        store, path = filesystem(self._settings.artifacts, self._url(entry))
+        with no_fork:
+            store, path = filesystem(self._settings.artifacts, self._url(entry))
         store.makedirs(path.rpartition("/")[0], exist_ok=True)
         store.put_file(str(entry.artifact), path)
 

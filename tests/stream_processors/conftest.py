@@ -1,7 +1,9 @@
-"""Topics and a worker for each test that wants them."""
+"""One worker for each test file, on topics of its own; an MLApp for each test."""
 
 from __future__ import annotations
 
+import dataclasses
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,18 +14,26 @@ from .live import Cluster, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from parallelm.connections import Settings
 
 
-@pytest.fixture
-def cluster(settings: Settings) -> Cluster:
-    create_topics(settings)
-    return Cluster(settings)
+@pytest.fixture(scope="module")
+def shared_cluster(stack: Settings) -> Iterator[Cluster]:
+    kafka = dataclasses.replace(stack.kafka, topic_prefix=f"t{uuid.uuid4().hex[:10]}.")
+    cluster = Cluster(dataclasses.replace(stack, kafka=kafka))
+    create_topics(cluster.settings)
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture
-def worker(cluster: Cluster, tmp_path: Path) -> Iterator[Worker]:
-    with Worker(cluster.settings, tmp_path) as running:
+def cluster(shared_cluster: Cluster) -> Cluster:
+    shared_cluster.mlapp = f"app-{uuid.uuid4().hex[:8]}"
+    return shared_cluster
+
+
+@pytest.fixture(scope="module")
+def worker(shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with Worker(shared_cluster.settings, tmp_path_factory.mktemp("worker")) as running:
         yield running

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.codec import Codec
+from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import Event, ModelAnnouncement, Origin, Series, StatisticsBatch
 from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_admin import log_offsets
 from parallelm.schemas.topics import EVENTS, MODELS, STATISTICS, Topic, origin_key
 from parallelm.stream_processors.definition import DefinitionTopic, next_version, parse_definition, to_record
 
@@ -103,13 +106,17 @@ class Cluster:
     """Writes records as components do, and reads topics as a sink does."""
 
     settings: Settings
+    mlapp: str = "app"
     codec: Codec = field(init=False)
+    admin: AdminClient = field(init=False)
     producer: Producer = field(init=False)
     _seq: int = 0
+    _read: dict[str, tuple[Consumer, list[Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kafka = self.settings.kafka
         self.codec = Codec(make_registry(self.settings.schema_registry, kafka.topic_prefix))
+        self.admin = AdminClient(client_config(kafka))
         self.producer = Producer(client_config(kafka, acks="all", partitioner="murmur2_random", linger_ms=0))
 
     def name(self, topic: Topic) -> str:
@@ -123,6 +130,7 @@ class Cluster:
 
     def apply(self, text: str) -> None:
         """As ``mcenter mlapp apply`` does."""
+        text = text.replace("mlapp: app", f"mlapp: {self.mlapp}")
         with DefinitionTopic(self.settings) as topic:
             wanted = to_record(
                 parse_definition(text, "f"), text, version=0, applied_by="me", event_time_ms=START
@@ -131,12 +139,12 @@ class Cluster:
             assert new is not None
             topic.apply(new)
 
-    def origin(self, node: str = "predict", mlapp: str = "app") -> Origin:
-        return Origin(mlapp_id=mlapp, node_id=node, pipeline_instance_id="", agent_id="host")
+    def origin(self, node: str = "predict", mlapp: str = "") -> Origin:
+        return Origin(mlapp_id=mlapp or self.mlapp, node_id=node, pipeline_instance_id="", agent_id="host")
 
     def statistic(
         self, day: float, name: str, value: float, *, model: str = "", labels: Mapping[str, str] | None = None,
-        mlapp: str = "app",
+        mlapp: str = "",
     ) -> None:  # fmt: skip
         """One sample; a similarity score has the label ``line``."""
         origin = self.origin(mlapp=mlapp)
@@ -151,13 +159,13 @@ class Cluster:
         labels = {"line": f"overlapScore_{feature}"}
         self.statistic(day, "continuousDataHistogram.overlapResult", value, model=model, labels=labels)
 
-    def model(self, day: float, model_id: str, mlapp: str = "app") -> None:
+    def model(self, day: float, model_id: str, mlapp: str = "") -> None:
         announcement = ModelAnnouncement(
             origin=self.origin("train", mlapp), producer_id="p", seq=self._next(), event_time_ms=int(START + day * DAY),
             model_id=model_id, name=model_id, format="Json", description="", artifact_url="file:///m", file_name="m",
             is_directory=False, size_bytes=1, sha256="0", annotations={}, owner="", train_version="", model_version="",
         )  # fmt: skip
-        self.send_bytes(MODELS, mlapp.encode(), self.codec.encode(announcement))
+        self.send_bytes(MODELS, (mlapp or self.mlapp).encode(), self.codec.encode(announcement))
 
     def event(
         self,
@@ -167,7 +175,7 @@ class Cluster:
         model: str = "",
         is_alert: bool = False,
         title: str = "t",
-        mlapp: str = "app",
+        mlapp: str = "",
     ) -> None:
         number = self._next()
         event = Event(
@@ -175,32 +183,43 @@ class Cluster:
             event_id=f"p-{number}", type=kind, title=title, description="d", is_alert=is_alert, model_id=model,
             labels={}, content_type="application/json", data=b"{}",
         )  # fmt: skip
-        self.send_bytes(EVENTS, mlapp.encode(), self.codec.encode(event))
+        self.send_bytes(EVENTS, (mlapp or self.mlapp).encode(), self.codec.encode(event))
 
-    def accept(self, day: float, model: str, mlapp: str = "app") -> None:
+    def accept(self, day: float, model: str, mlapp: str = "") -> None:
         self.event(day, "ModelAccepted", model=model, mlapp=mlapp)
 
     def read(self, topic: Topic) -> list[Any]:
-        """Every record of a topic, decoded, each partition in its order."""
-        consumer = Consumer(client_config(self.settings.kafka, group_id="test", enable_auto_commit=False))
+        """Records of a topic that are of this MLApp, each partition in its order; poison is left out."""
+        name = self.name(topic)
+        if name not in self._read:
+            consumer = Consumer(
+                client_config(
+                    self.settings.kafka, group_id="test", enable_auto_commit=False, fetch_wait_max_ms=20
+                )
+            )
+            partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
+            consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in partitions])
+            self._read[name] = (consumer, [])
+        consumer, messages = self._read[name]
+        places = [(name, each.partition) for each in consumer.assignment()]
+        count = sum(log_offsets(self.admin, places, OffsetSpec.latest(), DEADLINE_S).values())
+        until = time.monotonic() + DEADLINE_S
+        while len(messages) < count:
+            assert time.monotonic() < until
+            for message in consumer.consume(count - len(messages), timeout=0.2):
+                assert message.error() is None
+                messages.append(message)
+        return [record for message in messages if (record := self._mine(topic, message)) is not None]
+
+    def _mine(self, topic: Topic, message: Any) -> Any:
         try:
-            name = self.name(topic)
-            ends = {
-                partition: consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)[1]
-                for partition in consumer.list_topics(name, timeout=10).topics[name].partitions
-            }
-            missing = sum(ends.values())
-            consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in ends])
-            records = []
-            until = time.monotonic() + DEADLINE_S
-            while missing > 0:
-                assert time.monotonic() < until
-                for message in consumer.consume(missing, timeout=0.2):
-                    assert message.error() is None
-                    missing -= 1
-                    records.append(self.codec.decode(message.value()))
-            return records
-        finally:
+            record = self.codec.decode(message.value(), topic.record)
+        except DecodeError:
+            return None
+        return record if self.mlapp.encode() in {message.key(), getattr(record, "key", None)} else None
+
+    def close(self) -> None:
+        for consumer, _ in self._read.values():
             consumer.close()
 
     def _next(self) -> int:

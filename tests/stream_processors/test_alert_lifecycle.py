@@ -144,6 +144,20 @@ def test_any_order_within_the_grace_period_leads_to_the_same_transitions(
     assert len({decision.transition_id for decision in decisions}) == len(decisions)
 
 
+@given(readings, timings, st.integers(0, 200), st.data())
+def test_the_end_of_a_model_may_come_before_its_samples_or_after(
+    found: Readings, timing: Timing, ended_ms: int, data: st.DataObject
+):
+    ordered = [sample(*reading) for reading in sorted(found) if reading[0] < ended_ms]
+    end = Sample.end(ended_ms, "over")
+    arriving = list(ordered)
+    arriving.insert(data.draw(st.integers(0, len(ordered))), end)
+    _, expected = run(Alert(), [*ordered, end], timing)
+    _, decisions = absorb(AlertSeries("f"), arriving, timing, grace_ms=0)
+    wanted = sorted((s.state.value, s.previous_state.value, s.at_ms, s.started_ms) for s in expected)
+    assert effective(decisions) == wanted
+
+
 @given(readings, timings, st.integers(0, 30), st.data())
 def test_samples_may_come_in_any_batches(found: Readings, timing: Timing, grace_ms: int, data: st.DataObject):
     arriving = [sample(*reading) for reading in found]

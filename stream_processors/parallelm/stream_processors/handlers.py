@@ -88,6 +88,7 @@ class ControlHandler:
         self._control = Control(codec, prefix, control_partition)
         self._expected = {topic.full_name(prefix): topic.record for topic in CATALOGUE}
         self._mlapps = MLAPPS.full_name(prefix)
+        self._aggregates = RULE_AGGREGATES.full_name(prefix)
         self._rules = rules
         self._letters = letters
         self._outside = outside
@@ -96,7 +97,8 @@ class ControlHandler:
 
     async def handle(self, messages: Sequence[Any]) -> None:
         """Apply a batch; make its state durable, then send what follows from it. A record is applied whole or not."""
-        await self._rules.refresh()
+        if any(message.topic == self._aggregates for message in messages):
+            await self._rules.refresh()
         changes = Changes(self._table.data, self._cache)
         partitions: dict[Key, int] = {}
         letters: list[Output] = []

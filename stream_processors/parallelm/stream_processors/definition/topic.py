@@ -11,6 +11,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import ClusterUnavailableError, DecodeError, TopicsError
 from parallelm.schemas.records import MLAppDefinition
 from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_admin import log_offsets
 from parallelm.schemas.topics import MLAPPS
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class DefinitionTopic:
 
     def __init__(self, settings: Settings, *, timeout_s: float = 10.0) -> None:
         from confluent_kafka import Consumer
+        from confluent_kafka.admin import AdminClient
 
         self._topic = MLAPPS.full_name(settings.kafka.topic_prefix)
         self._servers = settings.kafka.bootstrap_servers
@@ -40,8 +42,10 @@ class DefinitionTopic:
         self._settings = settings
         self._newest: dict[str, MLAppDefinition] = {}
         self._next: dict[int, int] = {}
-        options = {"group_id": "mcenter-definitions", "enable_auto_commit": False, "fetch_wait_max_ms": 20}
-        self._consumer = Consumer(client_config(settings.kafka, **options))
+        # The end of a partition is told by an event, since compaction may have taken the records before it.
+        options = {"enable_auto_commit": False, "enable_partition_eof": True, "fetch_wait_max_ms": 20}
+        self._consumer = Consumer(client_config(settings.kafka, group_id="mcenter-definitions", **options))
+        self._admin = AdminClient(client_config(settings.kafka))
 
     def __enter__(self) -> Self:
         return self
@@ -61,18 +65,19 @@ class DefinitionTopic:
         Raises ``TopicsError`` when the topic is not there, ``ClusterUnavailableError`` when the broker does not answer in time.
         """
         from confluent_kafka import KafkaException
+        from confluent_kafka.admin import OffsetSpec
 
         deadline = time.monotonic() + self._timeout_s
         try:
             if not self._next:
                 self._assign()
-            ends = {partition: self._end(partition) for partition in self._next}
-            while any(self._next[partition] < end for partition, end in ends.items()):
+            places = [(self._topic, partition) for partition in self._next]
+            ends = log_offsets(self._admin, places, OffsetSpec.latest(), self._timeout_s)
+            while any(self._next[partition] < end for (_, partition), end in ends.items()):
                 if time.monotonic() > deadline:
                     raise self._unavailable("reading stopped before the end of the topic")
                 for message in self._consumer.consume(_POLL_MAX_RECORDS, timeout=0.2):
                     self._absorb(message)
-                self._skip_gaps()
         except KafkaException as error:
             raise self._unavailable(error.args[0].str()) from error
         return self._newest
@@ -104,26 +109,15 @@ class DefinitionTopic:
             [TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in metadata.partitions]
         )
 
-    def _end(self, partition: int) -> int:
-        from confluent_kafka import TopicPartition
-
-        low, high = self._consumer.get_watermark_offsets(
-            TopicPartition(self._topic, partition), timeout=self._timeout_s, cached=False
-        )
-        self._next[partition] = max(self._next[partition], low)
-        return int(high)
-
-    def _skip_gaps(self) -> None:
-        """Compaction leaves gaps at the end too: the consumer's position knows of them, records do not."""
-        from confluent_kafka import TopicPartition
-
-        asked = [TopicPartition(self._topic, partition) for partition in self._next]
-        for found in self._consumer.position(asked):
-            self._next[found.partition] = max(self._next[found.partition], found.offset)
-
     def _absorb(self, message: Any) -> None:
-        if message.error() is not None:
-            logger.warning("reading %s: %s", self._topic, message.error().str())
+        from confluent_kafka import KafkaError
+
+        error = message.error()
+        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            self._next[message.partition()] = message.offset()
+            return
+        if error is not None:
+            logger.warning("reading %s: %s", self._topic, error.str())
             return
         self._next[message.partition()] = message.offset() + 1
         key = (message.key() or b"").decode(errors="replace")

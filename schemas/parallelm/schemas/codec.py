@@ -151,7 +151,9 @@ class Codec:
             raise DecodeError(
                 f"schema id {schema_id} does not parse as an Avro schema: {_reason(error)}"
             ) from error
-        reader = parse(packaged.current(name).text)
+        current = parse(packaged.current(name).text)
+        # Resolving a schema with itself changes nothing and costs time.
+        reader = None if writer == current else current
         convert = from_avro(kind)
 
         def read(body: io.BytesIO) -> Any:

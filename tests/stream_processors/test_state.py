@@ -106,14 +106,30 @@ def test_a_record_that_no_broker_takes_is_refused_before_it_is_sent():
 def test_outputs_of_a_batch_are_kept_together_and_an_absorbed_record_sends_them_again():
     key, first, second = Key(DEPLOYMENTS, "app"), Output("t", b"k", b"1"), Output("t", b"k", b"2")
     places = [RecordPosition(topic="models", partition=0, offset=offset) for offset in range(3)]
-    changes = Changes({}, {})
+    changes = Changes({}, {}, {})
     changes.put(key, places[0], MLAppDeployments("app"), (first,))
     changes.put(key, places[1], MLAppDeployments("app", version=1), (second,))
     assert changes.outputs() == [first, second]
     stored = {key.to_bytes(): changes.changed[key].to_bytes()}
-    again = Changes(stored, {})
+    again = Changes(stored, {}, {})
     kept = again.get(key)
     assert [kept.has_absorbed(place) for place in places] == [True, True, False]
     again.send_again(kept)
     assert again.outputs() == [first, second]
     assert again.changed == {}
+
+
+def test_outputs_that_may_not_have_been_sent_go_out_with_the_next_change():
+    key, first, second = Key(DEPLOYMENTS, "app"), Output("t", b"k", b"1"), Output("t", b"k", b"2")
+    places = [RecordPosition(topic="models", partition=0, offset=offset) for offset in range(2)]
+    changes = Changes({}, {}, {})
+    changes.put(key, places[0], MLAppDeployments("app"), (first,))
+    name, data = key.to_bytes(), changes.changed[key].to_bytes()
+    recovered = Changes({name: data}, {}, {})
+    recovered.delete(key)
+    assert recovered.changed == {}
+    recovered.put(key, places[1], MLAppDeployments("app"), (second,))
+    assert recovered.outputs() == [first, second]
+    known = Changes({name: data}, {}, {name: data})
+    known.put(key, places[1], MLAppDeployments("app"), (second,))
+    assert known.outputs() == [second]

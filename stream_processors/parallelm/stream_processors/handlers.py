@@ -17,7 +17,7 @@ from parallelm.stream_processors.sending import PASSING, with_patience
 from parallelm.stream_processors.state import Changes, Kept, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from parallelm.schemas.codec import Codec
     from parallelm.stream_processors.current_rules import CurrentRules
@@ -94,12 +94,13 @@ class ControlHandler:
         self._outside = outside
         self._table = table
         self._cache: dict[bytes, tuple[bytes, Kept]] = {}
+        self._sent: dict[bytes, bytes] = {}
 
     async def handle(self, messages: Sequence[Any]) -> None:
         """Apply a batch; make its state durable, then send what follows from it. A record is applied whole or not."""
         if any(message.topic == self._aggregates for message in messages):
             await self._rules.refresh()
-        changes = Changes(self._table.data, self._cache)
+        changes = Changes(self._table.data, self._cache, self._sent)
         partitions: dict[Key, int] = {}
         letters: list[Output] = []
         for message in messages:
@@ -123,6 +124,15 @@ class ControlHandler:
         }
         await self._outside.write(values)
         await self._outside.send([*changes.outputs(), *letters])
+        self._remember_sent(values)
+
+    def _remember_sent(self, values: Mapping[bytes, tuple[bytes | None, int]]) -> None:
+        for name, (value, _) in values.items():
+            if value is None:
+                self._sent.pop(name, None)
+                self._cache.pop(name, None)
+            else:
+                self._sent[name] = value
 
     async def _apply(self, message: Any, changes: Changes) -> Changes:
         tried = changes.copy()

@@ -126,11 +126,13 @@ class Changes:
     """A batch's work on one partition: what it read, what it changed, and what is to be sent.
 
     ``stored`` is the table, bytes to bytes; it is not written here. ``cache`` saves decoding a value again that has not
-    changed.
+    changed. ``sent`` holds the values whose outputs this worker has seen acknowledged; of a value that was recovered
+    nobody knows whether the worker that wrote it lived to send them, so they stay and go out with the next change.
     """
 
     stored: Mapping[bytes, bytes]
     cache: dict[bytes, tuple[bytes, Kept]]
+    sent: Mapping[bytes, bytes]
     changed: dict[Key, Kept | None] = field(default_factory=dict)
     """None: the key is deleted."""
     resend: dict[Output, None] = field(default_factory=dict)
@@ -170,20 +172,24 @@ class Changes:
         return self._index
 
     def put(self, key: Key, position: RecordPosition, body: Body, outputs: tuple[Output, ...]) -> None:
-        """Absorb a record into a key. Outputs of the batch's earlier records stay, since none has been sent yet."""
-        before = self.get(key)
-        unsent = before.outputs if before is not None and key in self.changed else ()
-        kept = before if before is not None else Kept(body)
+        """Absorb a record into a key. Outputs stay until they have been sent."""
+        kept = self.get(key) or Kept(body)
+        unsent = () if self._is_sent(key) else kept.outputs
         self.changed[key] = kept.absorb(position, body, unsent + outputs)
         if self._index is not None:
             self._index.setdefault(key.mlapp_id, set()).add(key)
 
     def delete(self, key: Key) -> None:
-        """Forget a key; what it still has to send in this batch is sent."""
-        kept = self.changed.get(key)
-        if kept is not None:
-            self.resend |= dict.fromkeys(kept.outputs)
-        self.changed[key] = None
+        """Forget a key, if it has nothing left to send; else the next occasion will do."""
+        if self._is_sent(key):
+            self.changed[key] = None
+
+    def _is_sent(self, key: Key) -> bool:
+        if key in self.changed:
+            return False
+        name = key.to_bytes()
+        data = self.stored.get(name)
+        return data is not None and self.sent.get(name) is data
 
     def send_again(self, kept: Kept) -> None:
         """The record was absorbed before: its outputs may or may not have reached the broker."""
@@ -191,7 +197,7 @@ class Changes:
 
     def copy(self) -> Changes:
         """A copy to try a record on, so that a failing record leaves no half of its changes."""
-        return Changes(self.stored, self.cache, dict(self.changed), dict(self.resend), self._index)
+        return Changes(self.stored, self.cache, self.sent, dict(self.changed), dict(self.resend), self._index)
 
     def outputs(self) -> list[Output]:
         """Everything to send after the changes are durable; each record once."""

@@ -1,0 +1,1 @@
+"""Components that ship with the library: comparators of two pipelines."""

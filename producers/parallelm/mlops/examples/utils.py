@@ -1,0 +1,110 @@
+"""What the shipped components share: where they run, and which agent of a node they read."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from parallelm.mlops import mlops
+from parallelm.mlops.mlops_exception import MLOpsException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+
+class _Queries(Protocol):
+    """What the comparators ask of the platform."""
+
+    def get_stats(
+        self, name: str, mlapp_node: str, agent: str, start_time: datetime, end_time: datetime
+    ) -> Any:
+        """Reports of a statistic as a frame."""
+
+    def get_agents(self, node_name: str) -> Any:
+        """Agents of a node."""
+
+    def get_mlapp_policy(self) -> Any:
+        """Policy of the MLApp; None stand-alone."""
+
+
+platform = cast("_Queries", mlops)
+
+
+class RunModes(StrEnum):
+    """Where a component runs."""
+
+    Python = "python"
+    PySpark = "pyspark"
+
+
+@contextmanager
+def running(mode: RunModes | str, name: str) -> Iterator[None]:
+    """``mlops`` between ``init`` and ``done``, unless it is open already; on a Spark context in mode PySpark."""
+    if mlops.init_called:
+        yield
+        return
+    context = _spark_context(name) if mode_of(mode) is RunModes.PySpark else None
+    mlops.init(context)
+    try:
+        yield
+    finally:
+        mlops.done()
+        if context is not None:
+            context.stop()
+
+
+def mode_of(mode: RunModes | str) -> RunModes:
+    """The mode of that name; raises ``MLOpsException`` for others."""
+    try:
+        return RunModes(mode)
+    except ValueError:
+        raise MLOpsException(f"unknown run mode {mode!r}; there are: {', '.join(RunModes)}") from None
+
+
+def _spark_context(name: str) -> Any:
+    try:
+        from pyspark import SparkContext  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise MLOpsException(f"mode pyspark needs pyspark: {error}") from error
+    return SparkContext(appName=name)
+
+
+def option(options: Any, name: str, default: Any = None) -> Any:
+    """One of a component's options; the default where it is missing or empty."""
+    value = getattr(options, name, None)
+    return default if value is None or value == "" else value
+
+
+def percent(options: Any, name: str, default: float) -> float:
+    """An option that is a number; raises ``MLOpsException`` where it is none."""
+    value = option(options, name, default)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise MLOpsException(f"option {name} must be a number of percent, not {value!r}") from None
+
+
+def node_of(options: Any, which: str) -> str:
+    """The node that an option names; raises ``MLOpsException`` where it names none."""
+    node = option(options, f"node{which}")
+    if node is None:
+        raise MLOpsException(f"option node{which} must name a node of the MLApp")
+    return str(node)
+
+
+def latest(name: str, node: str, agent: str | None, start: datetime, end: datetime) -> Any:
+    """The last report of a statistic by a node's agent, as a row of its frame; None when there is none."""
+    frame = platform.get_stats(name, node, _get_agent_id(node, agent), start, end)
+    return None if frame.empty else frame.sort_values("time").iloc[-1]
+
+
+def _get_agent_id(node: str, agent: str | None = None) -> str:
+    """Id of the node's agent of that id or host name, of its first one when none is named."""
+    agents = platform.get_agents(node) or []
+    for candidate in agents:
+        if agent is None or agent in {candidate.id, candidate.hostname}:
+            return str(candidate.id)
+    known = ", ".join(str(candidate.hostname) for candidate in agents) or "none"
+    raise MLOpsException(f"node {node!r} has no agent {agent or ''}; its agents: {known}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops._models import Models
+from parallelm.mlops._queries import Queries
 from parallelm.mlops.models import model as models
 
 if TYPE_CHECKING:
     from parallelm.mlops._metrics import MLOpsMetrics
 
+if TYPE_CHECKING:
+    from parallelm.mlops._metrics import MLOpsMetrics
 
-class MLOps(Models):
+
+class MLOps(Queries):
     """Reports statistics, events, alerts, KPIs and models of a component, and asks the platform about them.
 
     >>> from parallelm.mlops import mlops
@@ -25,6 +28,13 @@ class MLOps(Models):
     @cached_property
     def metrics(self) -> MLOpsMetrics:
         """scikit-learn's metrics: each computes, reports and returns."""
+        from parallelm.mlops._metrics import MLOpsMetrics
+
+        return MLOpsMetrics(self.set_stat)
+
+    @cached_property
+    def metrics(self) -> MLOpsMetrics:
+        """scikit-learn's metrics: each is computed, reported and returned. Imports scikit-learn at the first call."""
         from parallelm.mlops._metrics import MLOpsMetrics
 
         return MLOpsMetrics(self.set_stat)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._events import Events
 from parallelm.mlops._output import EventReport
 from parallelm.mlops._reporting import Reporting, send_report
+from parallelm.mlops._topology import Topology
 from parallelm.mlops.events.event_type import MODEL_ACCEPTED, type_number
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
-from parallelm.mlops.mlops_mode import MLOpsMode
 from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
 from parallelm.mlops.stats._values import json_text
 
@@ -30,7 +31,7 @@ PHASE_LABEL = "phase"
 """Label of histograms: ``training`` for those that a model was trained on, ``inference`` for those held against them."""
 
 
-class Models(Reporting, Events):
+class Models(Reporting, Events, Topology):
     """Everything about models."""
 
     def __init__(self) -> None:
@@ -65,18 +66,21 @@ class Models(Reporting, Events):
         Asks the platform: raises ``MLOpsConnectionException`` when it gives no answer within
         ``MCENTER_COMPONENT_QUERY_TIMEOUT_S`` (with ``suppress_connection_errors`` it logs that and returns None).
         """
+        import dataclasses
+
         self._opened_output()
         platform = self._platform()
         if platform is None:
             return None
         environment = self._environment
-        model_id = platform.deployed_model_id(environment.mlapp_id, environment.node_id)
-        model = self._load_model(platform, model_id) if model_id else None
-        if model is not None:
-            self._deployed_id = model.get_id()
-            if self._current is None:
-                self._current = model
-            self._load_training_histograms(platform, model.get_id())
+        deployed = platform.deployed_model(environment.mlapp_id, environment.node_id)
+        if deployed is None:
+            return None
+        model = model_of_row(self, dataclasses.asdict(deployed))
+        self._deployed_id = model.get_id()
+        if self._current is None:
+            self._current = model
+        self._load_training_histograms(platform, model.get_id())
         return model
 
     def set_data_distribution_stat(self, data: Any, model: Any = None, timestamp: Any = None) -> None:
@@ -156,6 +160,23 @@ class Models(Reporting, Events):
             )
         )
 
+    def read_model(self, model: Model) -> bytes | str:
+        """A model's bytes from the artifact store, checked; text where its format is text."""
+        import tempfile
+
+        if model.artifact is None:
+            raise MLOpsException(f"model {model.get_id()!r} has no bytes in the artifact store")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "model"
+            _fetch(model, model.artifact._replace(is_directory=False), file, self._settings)
+            content = file.read_bytes()
+        return content.decode() if model.metadata.model_format.is_text else content
+
+    def describe_published(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """What is known of a model that this run has published."""
+        row = dict(manifest) | {"artifact_url": "", "created_ms": manifest["event_time_ms"]}
+        return model_of_row(self, row).metadata.to_dict()
+
     # ---- within -------------------------------------------------------------------------------------------------
 
     def _opened(self) -> None:
@@ -172,14 +193,6 @@ class Models(Reporting, Events):
         except MLOpsConnectionException as error:
             _log.warning("model %s could not be loaded: %s", model_id, error)
         self._deployed_id = model_id
-
-    def _platform(self) -> Platform | None:
-        """The platform to ask; None in modes that have none."""
-        if self._settings is None or self._mode not in {MLOpsMode.AGENT, MLOpsMode.ATTACH}:
-            return None
-        from parallelm.mlops._platform import Platform
-
-        return Platform(self._settings)
 
     def _load_model(self, platform: Platform, model_id: str) -> Model | None:
         row = platform.model(model_id)
@@ -234,7 +247,8 @@ def model_of_row(reporter: Models, row: Mapping[str, Any]) -> Model:
     metadata.owner = row["owner"]
     metadata.train_version = row["train_version"]
     metadata.model_version = row["model_version"]
-    metadata.created_on = row["event_time"].isoformat()
+    created_ms = row["created_ms"]
+    metadata.created_on = datetime.fromtimestamp(created_ms / 1000, UTC).isoformat()
     artifact = Artifact(row["artifact_url"], bool(row["is_directory"]), row["size_bytes"], row["sha256"])
     return Model(reporter, metadata, artifact)
 

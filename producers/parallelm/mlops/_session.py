@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._environment import ComponentEnvironment, read_environment
 from parallelm.mlops._event_time import event_time_block, now_ns, now_s, parse_time_ns, set_process_event_time
@@ -44,6 +44,8 @@ class Session:
         self._settings: Settings | None = None
         self._done_called = False
         self._test_mode = False
+        self._api_test_mode = False
+        self._uuid = ""
         _sessions.add(self)
 
     # ---- life cycle ---------------------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ class Session:
             self._environment = read_environment()
             self._open(mode)
             self._mode = mode
-            self._done_called = False
+            self._done_called = self._api_test_mode = False
             self._opened()
         atexit.unregister(self._at_exit)
         atexit.register(self._at_exit)
@@ -153,6 +155,45 @@ class Session:
     def suppress_connection_errors(self, suppress: bool) -> None:
         """When on, calls that could not reach the platform log a warning in place of raising."""
         SuppressException.set_suppress(suppress)
+
+    @property
+    def test_mode(self) -> bool:
+        """Whether this component runs as a test; kept for components that ask."""
+        return self._test_mode
+
+    def _set_test_mode(self, value: bool) -> None:
+        self._test_mode = bool(value)
+
+    def _set_api_test_mode(self) -> None:
+        """From now on arguments are validated, and nothing is sent or asked."""
+        from parallelm.mlops._accumulator import AccumulatorOutput
+
+        with self._lock:
+            output = self._opened_output()
+            self._queue.room = 0
+            self._api_test_mode = True
+            self._output = AccumulatorOutput()
+            output.close()
+
+    def get_uuid(self) -> str:
+        """Id of this run: the one that was set, else a fresh one that stays."""
+        if not self._uuid:
+            import uuid
+
+            self._uuid = str(uuid.uuid4())
+        return self._uuid
+
+    def set_uuid(self, uuid: str) -> Self:
+        """Set the id of this run."""
+        self._uuid = uuid
+        return self
+
+    def get_stats_map(self) -> dict[str, Any]:
+        """The newest value of each statistic, by name; kept in mode rest_accumulator only."""
+        from parallelm.mlops._accumulator import AccumulatorOutput
+
+        output = self._opened_output()
+        return output.stats_map() if isinstance(output, AccumulatorOutput) else {}
 
     # ---- event time ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,139 @@
+"""Rows of the warehouse in the shapes that ``get_stats`` and its relatives promise. Pure functions on frames."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RANGE = " to "
+_PLACE = ["node", "agent"]
+
+
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dicts by column."""
+    return cast("list[dict[str, Any]]", frame.to_dict("records"))
+
+
+def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
+    """Numbers: ``time, value``, or ``time, <line>…`` for multi-line graphs; always with ``node, agent``."""
+    import pandas as pd
+
+    if samples.empty:
+        return pd.DataFrame(columns=["time", "value", *_PLACE])
+    frame = pd.DataFrame(
+        {
+            "time": samples["event_time"],
+            "value": samples["value"],
+            "node": samples["node_id"],
+            "agent": samples["agent_id"],
+        }
+    )
+    lines = [labels.get("line", "") for labels in samples["labels"]]
+    if not any(lines):
+        return frame.reset_index(drop=True)
+    frame["line"] = lines
+    wide = frame.pivot_table(
+        index=["time", *_PLACE], columns="line", values="value", aggfunc="last", sort=False, dropna=False
+    )
+    wide.columns.name = None
+    found = wide.dropna(how="all").reset_index()
+    return found[["time", *dict.fromkeys(lines), *_PLACE]]
+
+
+def structured_frame(reports: pd.DataFrame) -> pd.DataFrame:
+    """Structured statistics of one name, by their graph type; always with ``node, agent``."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for report in records_of(reports):
+        place = {"node": report["node_id"], "agent": report["agent_id"]}
+        is_json = report["content_type"] == "application/json"
+        data = json.loads(report["data"]) if is_json else report["data"]
+        rows += [{"time": report["event_time"]} | row | place for row in _rows(report["graph_type"], data)]
+    return pd.DataFrame(rows)
+
+
+def _rows(graph_type: str, data: Any) -> list[dict[str, Any]]:
+    """One report's rows, without time and place."""
+    if not isinstance(data, dict) or graph_type in {"OPAQUE", "HTML"}:
+        return [{"data": data}]
+    if graph_type == "MATRIX":
+        return [
+            {"row_name": name, "values": list(row.values()), "columns": list(row)}
+            for name, row in data.items()
+        ]
+    if graph_type == "BARGRAPH" and all(isinstance(bars, list) for bars in data.values()):
+        return [_histogram_row(name, bars) for name, bars in data.items()]
+    return [data]
+
+
+def _histogram_row(name: str, bars: list[dict[str, float]]) -> dict[str, Any]:
+    keys = [key for bar in bars for key in bar]
+    values = [value for bar in bars for value in bar.values()]
+    continuous = bool(keys) and all(_RANGE in key for key in keys)
+    edges: list[Any] = keys
+    if continuous:
+        ranges = [key.split(_RANGE, 1) for key in keys]
+        edges = [_number(ranges[0][0]), *(_number(high) for _, high in ranges)]
+    return {
+        "hist_type": "continuous" if continuous else "categorical",
+        "hist_values": values,
+        "bin_edges": edges,
+        "stat_name": name,
+    }
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def distribution_frame(histograms: pd.DataFrame) -> pd.DataFrame:
+    """Histograms that a model was trained on: ``stat_name, hist_type, hist_values, bin_edges, modelId, timestamp``."""
+    import pandas as pd
+
+    bins = [
+        list(row["edges"] if row["kind"] == "continuous" else row["categories"])
+        for row in records_of(histograms)
+    ]
+    return pd.DataFrame(
+        {
+            "stat_name": histograms["feature"],
+            "hist_type": histograms["kind"],
+            "hist_values": [list(weights) for weights in histograms["weights"]],
+            "bin_edges": bins,
+            "modelId": histograms["model_id"],
+            "timestamp": histograms["event_time"],
+        }
+    )
+
+
+def events_frame(events: pd.DataFrame) -> pd.DataFrame:
+    """Events: ``time, type, title, description, alert, data, node, agent, modelId, id``; data decoded where it is JSON."""
+    import pandas as pd
+
+    data = [
+        json.loads(row["data"])
+        if row["data"] and row["content_type"] == "application/json"
+        else row["data"] or None
+        for row in records_of(events)
+    ]
+    return pd.DataFrame(
+        {
+            "time": events["event_time"],
+            "type": events["type"],
+            "title": events["title"],
+            "description": events["description"],
+            "alert": events["is_alert"],
+            "data": data,
+            "node": events["node_id"],
+            "agent": events["agent_id"],
+            "modelId": events["model_id"],
+            "id": events["event_id"],
+        }
+    )

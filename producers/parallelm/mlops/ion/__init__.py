@@ -1,0 +1,1 @@
+"""The MLApp that a component is part of."""

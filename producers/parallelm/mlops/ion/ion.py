@@ -1,0 +1,45 @@
+"""MLApp, policy, nodes and agents, as components see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When new models are used, and what counts as unhealthy."""
+
+    health_threshold: float
+    """Similarity score below which a feature is unhealthy, 0 to 1."""
+    canary_threshold: float
+    """RMSE above which a canary is unhealthy; -1 when unset."""
+    model_policy: str
+    """ALWAYS_UPDATE, MANUAL or CANARY."""
+
+    def __str__(self) -> str:
+        return (
+            f"Policy:\nhealthThreshold: {self.health_threshold}\ncanaryThreshold: {self.canary_threshold}\n"
+            f"modelPolicy: {self.model_policy}\n"
+        )
+
+
+@dataclass(slots=True)
+class Agent:
+    """A host that runs pipelines of the MLApp."""
+
+    id: str = ""
+    hostname: str = ""
+
+
+@dataclass(slots=True)
+class MLAppNode:
+    """One step of the MLApp."""
+
+    name: str = ""
+    id: str = ""
+    pipeline_pattern_id: str = ""
+    """Pipeline that runs in it."""
+    pipeline_agent_set: dict[str, str] = field(default_factory=dict)
+    """Agent id → what runs there: the pipeline instance, or the pipeline where that is not known."""
+    ee_id: str = ""
+    pipeline_instance_id: str = ""

@@ -32,13 +32,6 @@ class MLOps(Queries):
 
         return MLOpsMetrics(self.set_stat)
 
-    @cached_property
-    def metrics(self) -> MLOpsMetrics:
-        """scikit-learn's metrics: each is computed, reported and returned. Imports scikit-learn at the first call."""
-        from parallelm.mlops._metrics import MLOpsMetrics
-
-        return MLOpsMetrics(self.set_stat)
-
     def Model(  # noqa: N802 - the public contract's name
         self,
         name: str = "",

@@ -1,4 +1,7 @@
-"""What the data distribution of a frame costs, beside ``numpy.histogram`` over the same columns in the same run."""
+"""What the data distribution of a frame costs, beside ``numpy.histogram`` over the same columns in the same run.
+
+python -m benchmarks distribution
+"""
 
 from __future__ import annotations
 

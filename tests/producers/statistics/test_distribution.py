@@ -409,6 +409,23 @@ def test_any_column_is_reported_or_left_out(array: Any, as_frame: bool) -> None:
             assert [value for _, value in report.samples] == [pytest.approx(1)]
 
 
+def test_thousands_of_features_come_in_reports_that_fit_in_a_record() -> None:
+    many = 1500
+    data = np.concatenate(
+        [RANDOM.normal(size=(30, many)), np.tile(np.arange(30) % 24, (many, 1)).T + 1000], axis=1
+    )
+    reports = [report for report in distribution_reports(data) if isinstance(report, StructuredReport)]
+    for report in reports:
+        typed = sum(
+            8 * len([*each.edges, *each.weights]) + len(repr(each.categories)) for each in report.histograms
+        )
+        assert len(report.payload) + typed < 900_000
+    found = [histogram.feature for report in reports for histogram in report.histograms]
+    assert sorted(found) == sorted(f"c{index}" for index in range(2 * many))
+    rows = [row for report in reports if report.graph_type == "MATRIX" for row in json.loads(report.payload)]
+    assert len(rows) == len(set(rows)) == 2 * many
+
+
 def test_memory_is_that_of_a_few_columns_not_of_the_frame() -> None:
     data = RANDOM.normal(size=(200_000, 20))
     column_bytes = data[:, 0].nbytes

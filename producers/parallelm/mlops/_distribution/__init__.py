@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from parallelm.mlops._distribution import names
 from parallelm.mlops._distribution.analysis import (
@@ -30,7 +30,7 @@ from parallelm.mlops.stats_category import StatGraphType, StatsMode
 from parallelm.schemas.records import HistogramKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from parallelm.mlops._distribution.columns import Feature
     from parallelm.mlops._reports import NumericReport, StructuredReport
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 CATEGORIES_LIMIT: Final = 25
 """A feature with fewer distinct values than this is categorical."""
+PORTION_CHARACTERS: Final = 400_000
+"""Of a report as Python shows it. As JSON and as typed bins together it is about twice that: below a record's 1 MB."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +72,7 @@ class _Distribution:
             added = self._add_categorical(feature, None) or self._add_continuous(feature, None)
         elif (trained := self._training.get(feature.name)) is None:
             return
-        elif trained.kind is HistogramKind.CATEGORICAL:
+        elif trained.kind == HistogramKind.CATEGORICAL:
             added = self._add_categorical(feature, trained)
         else:
             added = self._add_continuous(feature, trained)
@@ -115,23 +119,20 @@ class _Distribution:
             _log.warning("the model was trained on features that these data lack: %s", _listed(absent))
 
     def reports(self) -> list[NumericReport | StructuredReport]:
-        found = [
-            _bars(names.CONTINUOUS_HISTOGRAM, self.continuous),
-            _bars(names.CATEGORICAL_HISTOGRAM, self.categorical),
-            _table(names.CONTINUOUS_ANALYSIS, CONTINUOUS_COLUMNS, self.continuous),
-            _table(names.CATEGORICAL_ANALYSIS, CATEGORICAL_COLUMNS, self.categorical),
-            self._heat_map(),
-            _lines(names.CONTINUOUS_OVERLAP, self.continuous),
-            _lines(names.CATEGORICAL_OVERLAP, self.categorical),
+        return [
+            *_bars(names.CONTINUOUS_HISTOGRAM, self.continuous),
+            *_bars(names.CATEGORICAL_HISTOGRAM, self.categorical),
+            *_tables(names.CONTINUOUS_ANALYSIS, CONTINUOUS_COLUMNS, self.continuous),
+            *_tables(names.CATEGORICAL_ANALYSIS, CATEGORICAL_COLUMNS, self.categorical),
+            *self._heat_map(),
+            *_lines(names.CONTINUOUS_OVERLAP, self.continuous),
+            *_lines(names.CATEGORICAL_OVERLAP, self.categorical),
         ]
-        return [report for report in found if report is not None]
 
-    def _heat_map(self) -> StructuredReport | None:
-        if not self.heat:
-            return None
-        return replace(
-            json_report(names.HEAT_MAP, StatGraphType.HEATMAP, self.heat), mode=str(StatsMode.TimeSeries)
-        )
+    def _heat_map(self) -> Iterator[StructuredReport]:
+        if self.heat:
+            report = json_report(names.HEAT_MAP, StatGraphType.HEATMAP, self.heat)
+            yield replace(report, mode=str(StatsMode.TimeSeries))
 
 
 def distribution_reports(
@@ -164,34 +165,47 @@ def _listed(features: list[str]) -> str:
     )
 
 
-def _bars(name: str, kind: _Kind) -> StructuredReport | None:
-    if not kind.histograms:
-        return None
-    bars = {
-        histogram.feature: [
-            {bin_name: weight} for bin_name, weight in zip(_bins(histogram), histogram.weights, strict=True)
-        ]
-        for histogram in kind.histograms
-    }
-    return replace(json_report(name, StatGraphType.BARGRAPH, bars), histograms=tuple(kind.histograms))
+def _portions(elements: Iterable[T]) -> Iterator[list[T]]:
+    """As many elements at a time as fit well in one record: the features of most data are one portion."""
+    portion: list[T] = []
+    size = 0
+    for element in elements:
+        element_size = len(repr(element))
+        if portion and size + element_size > PORTION_CHARACTERS:
+            yield portion
+            portion, size = [], 0
+        portion.append(element)
+        size += element_size
+    if portion:
+        yield portion
+
+
+def _bars(name: str, kind: _Kind) -> Iterator[StructuredReport]:
+    for histograms in _portions(kind.histograms):
+        bars = {
+            histogram.feature: [
+                {bin_name: weight}
+                for bin_name, weight in zip(_bins(histogram), histogram.weights, strict=True)
+            ]
+            for histogram in histograms
+        }
+        yield replace(json_report(name, StatGraphType.BARGRAPH, bars), histograms=tuple(histograms))
 
 
 def _bins(histogram: Histogram) -> Sequence[str]:
-    if histogram.kind is HistogramKind.CATEGORICAL:
+    if histogram.kind == HistogramKind.CATEGORICAL:
         return histogram.categories
     return [f"{low} to {high}" for low, high in pairwise(histogram.edges)]
 
 
-def _table(name: str, columns: Sequence[str], kind: _Kind) -> StructuredReport | None:
-    if not kind.rows:
-        return None
-    table = Table().name(name).cols(columns)
-    for feature, row in kind.rows:
-        table.add_row(feature, row)
-    return table.report()
+def _tables(name: str, columns: Sequence[str], kind: _Kind) -> Iterator[StructuredReport]:
+    for rows in _portions(kind.rows):
+        table = Table().name(name).cols(columns)
+        for feature, row in rows:
+            table.add_row(feature, row)
+        yield table.report()
 
 
-def _lines(name: str, kind: _Kind) -> NumericReport | None:
-    if not kind.scores:
-        return None
-    return MultiLineGraph().name(name).labels(list(kind.scores)).data(list(kind.scores.values())).report()
+def _lines(name: str, kind: _Kind) -> Iterator[NumericReport]:
+    if kind.scores:
+        yield MultiLineGraph().name(name).labels(list(kind.scores)).data(list(kind.scores.values())).report()

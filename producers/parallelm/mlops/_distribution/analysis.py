@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from parallelm.mlops._distribution.columns import Column
     from parallelm.mlops._distribution.histograms import Numbers
 
@@ -56,11 +59,11 @@ def continuous_row(column: Column, numbers: Numbers) -> list[object]:
     ]
 
 
-def _median(values: object) -> float:
+def _median(values: NDArray[np.float64]) -> float:
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.median(values))  # type: ignore[call-overload]
+        return float(np.median(values))
 
 
 def categorical_row(column: Column, counts: Mapping[str, int]) -> list[object]:

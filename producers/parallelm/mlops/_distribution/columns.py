@@ -188,16 +188,14 @@ def _series_column(series: pd.Series[Any]) -> Column:
 
 def _unique(names: list[str]) -> list[str]:
     """Names that differ: the second "x" becomes "x.1", as pandas names it when it reads a file."""
-    taken: set[str] = set(names)
-    seen: Counter[str] = Counter()
+    given, used = set(names), set[str]()
     unique = []
     for name in names:
-        new = name
-        while seen[name] and new in taken:
-            new = f"{name}.{seen[name]}"
-            seen[name] += new in taken
-        seen[name] = max(seen[name], 1)
-        taken.add(new)
+        new, number = name, 0
+        while new in used or (number and new in given):
+            number += 1
+            new = f"{name}.{number}"
+        used.add(new)
         unique.append(new)
     return unique
 

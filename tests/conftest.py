@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from parallelm.connections import Settings, load_settings
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.connections.kafka import client_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +34,32 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def settings(stack: Settings, tmp_path: Path) -> Settings:
-    """Settings with a topic prefix, a database and an artifact folder of this test's own. Topics and tables are not made."""
+def settings(stack: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """Settings with a topic prefix, a database and an artifact folder of this test's own. Topics and tables are not made.
+
+    What the test has made of them is deleted after it: one small broker holds some thousand partitions, not all tests'.
+    """
     name = f"t{uuid.uuid4().hex[:10]}"
-    return dataclasses.replace(
+    own = dataclasses.replace(
         stack,
         kafka=dataclasses.replace(stack.kafka, topic_prefix=f"{name}."),
         clickhouse=dataclasses.replace(stack.clickhouse, database=name),
         artifacts=dataclasses.replace(stack.artifacts, url=(tmp_path / "artifacts").as_uri()),
         component=dataclasses.replace(stack.component, outbox_folder=str(tmp_path / "outbox")),
     )
+    yield own
+    _delete_topics(own)
+    with clickhouse_client(own.clickhouse, database="default") as client:
+        client.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+def _delete_topics(settings: Settings) -> None:
+    admin = AdminClient(client_config(settings.kafka))
+    prefix = settings.kafka.topic_prefix
+    names = [name for name in admin.list_topics(timeout=20).topics if name.startswith(prefix)]
+    for future in admin.delete_topics(names).values() if names else ():
+        try:
+            future.result(20)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:  # the test has deleted it itself
+                raise

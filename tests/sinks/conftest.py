@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from parallelm.connections.clickhouse import clickhouse_client
@@ -16,6 +17,7 @@ from parallelm.connections.kafka import client_config
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.schemas.topics import CATALOGUE
 from parallelm.sinks import Sink, SinkMetrics, SinkOptions
 from parallelm.warehouse import migrate
 
@@ -135,3 +137,8 @@ def platform(settings: Settings) -> Iterator[Platform]:
     made = Platform(settings)
     yield made
     made.client.disconnect()
+    # A broker with thousands of partitions of tests gone by is a slow one.
+    admin = AdminClient(client_config(settings.kafka))
+    names = [topic.full_name(settings.kafka.topic_prefix) for topic in CATALOGUE]
+    for future in admin.delete_topics(names).values():
+        future.result(DEADLINE_S)

@@ -16,6 +16,7 @@ from parallelm.sinks.errors import NotReadyError, SinkError, TooManyDeadLettersE
 from parallelm.sinks.service import wait_for_warehouse
 from parallelm.sinks.tables import STORED_TOPICS
 from tests.sinks import samples
+from tests.sinks.conftest import wait_until
 from tests.sinks.samples import T0_MS
 
 if TYPE_CHECKING:
@@ -226,9 +227,10 @@ def test_times_before_1970_and_centuries_in_one_record_are_kept(platform: Platfo
     times = [float(year * 31_556_952_000 - 2_208_988_800_000) for year in range(390)]
     with platform.sink():
         platform.send(topics.STATISTICS, samples.batch(samples.series(times, times)))
-        platform.wait("SELECT count() FROM statistics", 390)
+        # So many partitions of the rollups may take several attempts; none of them doubles what an earlier one wrote.
+        platform.wait("SELECT sum(samples) FROM statistics_1h", 390)
     assert platform.value("SELECT countIf(toUnixTimestamp64Milli(event_time) = value) FROM statistics") == 390
-    assert platform.value("SELECT sum(samples) FROM statistics_1h") == 390
+    assert platform.value("SELECT sum(samples) FROM statistics_1m") == 390
     assert platform.value("SELECT min(bucket_start) FROM statistics_1h").year == 1900
 
 
@@ -259,7 +261,7 @@ def test_statistics_with_impossible_times_or_unequal_arrays_are_dead_letters_amo
 
 
 def test_poison_on_every_topic_is_a_dead_letter_and_stops_nothing(platform: Platform):
-    poison = [b"", b"\x00", b"not avro at all", b"\x00\xff\xff\xff\xff\x00", bytes(range(256))]
+    poison = [b"", b"\x00", b"not avro at all", b"\x00\xff\xff\xff\xff\x00", bytes(range(255, 0, -1))]
     valid = {name: record for name, (record, _, _) in SINGLE_ROWS.items()} | {
         "statistics": samples.batch(samples.series([float(T0_MS)], [1.0]))
     }
@@ -346,10 +348,11 @@ def test_a_kpi_uploaded_again_is_a_revision_and_the_latest_holds(platform: Platf
 
 
 def test_a_decision_repeated_later_is_one_row_and_does_not_turn_back_the_state(platform: Platform):
-    with platform.sink():
+    topic = topics.DEPLOYMENTS.full_name(platform.settings.kafka.topic_prefix)
+    with platform.sink() as sink:
         for state in ("requested", "active", "requested"):
             platform.send(topics.DEPLOYMENTS, samples.deployment(state), key="app")
-        platform.wait("SELECT count() + sum(_offset) FROM deployments_log", 6)
+        wait_until(lambda: sink.metric("records_total", topic=topic) == 3)
     assert platform.rows("SELECT state FROM deployments ORDER BY _offset") == [("requested",), ("active",)]
     assert platform.value("SELECT state FROM deployments_current") == "active"
 

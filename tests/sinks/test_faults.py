@@ -1,0 +1,324 @@
+"""Crashes, absences and rebalances: nothing is lost and nothing doubled, the rollups included."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from parallelm.connections import save_settings
+from parallelm.connections.kafka import client_config
+from parallelm.schemas import topics
+from parallelm.sinks.blocks import ConsumedRecord, content_hash
+from parallelm.sinks.consumer import TopicIds
+from parallelm.sinks.errors import LostCertaintyError, SinkError
+from parallelm.sinks.intent import Intent, intent_metadata
+from tests.sinks import samples
+from tests.sinks.conftest import DEADLINE_S, Platform, wait_until
+from tests.sinks.samples import T0_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from parallelm.schemas.topics import Topic
+
+
+def send_statistics(platform: Platform, records: int, origins: int = 5) -> None:
+    """``records`` batches of 3 samples: 1, 2 and 3."""
+    for seq in range(records):
+        times = [float(T0_MS + 1000 * seq + number) for number in range(3)]
+        batch = samples.batch(samples.series(times, [1.0, 2.0, 3.0], f"s{seq % 4}"), seq=seq)
+        platform.send(topics.STATISTICS, batch, key=f"origin {seq % origins}", flush=False)
+    platform.flush()
+
+
+def assert_exact(platform: Platform, records: int) -> None:
+    platform.wait("SELECT count() FROM statistics", 3 * records)
+    distinct = "SELECT uniqExact(_topic_id, _partition, _offset, _series, _index) FROM statistics"
+    assert platform.value(distinct) == 3 * records
+    assert platform.value("SELECT sum(value) FROM statistics") == 6 * records
+    for rollup in ("statistics_1m", "statistics_1h"):
+        assert platform.rows(f"SELECT sum(samples), sum(sum_value) FROM {rollup}") == [
+            (3 * records, 6 * records)
+        ]
+
+
+class SinkProcess:
+    """``mcenter sink`` as its supervisor runs it."""
+
+    def __init__(self, platform: Platform, folder: Path, *arguments: str) -> None:
+        folder.mkdir(exist_ok=True)
+        config = folder / "mcenter.toml"
+        save_settings(platform.settings, config)
+        self.ready = folder / "ready"
+        self.log = folder / "log"
+        self._command = [
+            sys.executable,
+            "-m",
+            "parallelm.mcenter",
+            "sink",
+            "--session-timeout-s",
+            "6",
+            *arguments,
+        ]
+        self._environment = os.environ | {
+            "MCENTER_CONFIG": str(config),
+            "MCENTER_READY_FILE": str(self.ready),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.ready.unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+
+    def wait_ready(self) -> None:
+        wait_until(self.ready.exists, self.log.read_text)
+
+    def end(self, number: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_S)
+
+
+@contextmanager
+def sink_process(platform: Platform, folder: Path, *arguments: str) -> Iterator[SinkProcess]:
+    made = SinkProcess(platform, folder, *arguments)
+    made.start()
+    try:
+        yield made
+    finally:
+        if made.process is not None and made.process.poll() is None:
+            made.process.kill()
+            made.process.wait()
+
+
+def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platform, tmp_path: Path):
+    seed = random.randrange(2**32)
+    print("seed", seed)  # noqa: T201 - tells how to repeat a failure
+    chance = random.Random(seed)
+    total = 0
+    with sink_process(platform, tmp_path / "sink", "--flush-ms", "20") as sink:
+        for _ in range(4):
+            sink.wait_ready()
+            sent = threading.Thread(target=send_statistics, args=(platform, 400))
+            sent.start()
+            time.sleep(chance.uniform(0.0, 0.4))  # the moment of the crash is the point
+            sink.end(signal.SIGKILL)
+            sent.join()
+            total += 400
+            sink.start()
+        assert_exact(platform, total)
+        assert sink.end(signal.SIGTERM) == 0
+
+
+def test_two_sinks_share_the_partitions_while_one_comes_and_goes(platform: Platform):
+    with platform.sink():
+        send_statistics(platform, 200, origins=12)
+        with platform.sink() as second:
+            send_statistics(platform, 200, origins=12)
+            wait_until(lambda: second.metric("partitions") > 0)
+            send_statistics(platform, 200, origins=12)
+            wait_until(lambda: second.metric("rows_total", topic=_name(platform, topics.STATISTICS)) > 0)
+        send_statistics(platform, 200, origins=12)
+        assert_exact(platform, 800)
+
+
+class Wire:
+    """A TCP relay before ClickHouse that can be cut and mended."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.cut = False
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.cut:
+                near.close()
+                continue
+            far = socket.create_connection(self._target)
+            self._sockets += [near, far]
+            for source, target in ((near, far), (far, near)):
+                threading.Thread(target=self._relay, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def _relay(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for each in (source, target):
+            shut_down(each)
+
+    def sever(self) -> None:
+        self.cut = True
+        for each in self._sockets:
+            shut_down(each)
+        self._sockets.clear()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.sever()
+
+
+def shut_down(each: socket.socket) -> None:
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def through_wire(platform: Platform) -> Iterator[tuple[Platform, Wire]]:
+    clickhouse = platform.settings.clickhouse
+    wire = Wire(clickhouse.host, clickhouse.port)
+    moved = dataclasses.replace(clickhouse, host="127.0.0.1", port=wire.port)
+    try:
+        yield Platform(dataclasses.replace(platform.settings, clickhouse=moved)), wire
+    finally:
+        wire.close()
+
+
+def test_a_database_that_goes_away_and_comes_back_misses_nothing(platform: Platform):
+    with through_wire(platform) as (moved, wire), moved.sink() as sink:
+        send_statistics(platform, 100)
+        for _ in range(3):
+            before = sink.metric("retries_total", reason="database")
+            wire.sever()
+            send_statistics(platform, 100)
+            wait_until(lambda before=before: sink.metric("retries_total", reason="database") > before)
+            wire.cut = False
+        assert_exact(platform, 400)
+
+
+def test_a_database_that_stays_away_ends_the_sink_with_a_clear_error(platform: Platform):
+    def run_without_database() -> None:
+        with through_wire(platform) as (moved, wire):
+            wire.sever()
+            with moved.sink(retry_limit_s=1.0) as sink:
+                send_statistics(platform, 10)
+                sink.wait_until_ended()
+
+    with pytest.raises(SinkError, match=r"gave up after .* ClickHouse at"):
+        run_without_database()
+    with platform.sink():
+        assert_exact(platform, 10)
+
+
+def _name(platform: Platform, topic: Topic) -> str:
+    return topic.full_name(platform.settings.kafka.topic_prefix)
+
+
+def leave_intent(platform: Platform, topic: Topic, values: list[bytes], **changes: object) -> Intent:
+    """Do as a sink that died between its intent and its insert of ``values``, which are all of partition 0."""
+    settings, name = platform.settings, _name(platform, topic)
+    for value in values:
+        platform.send(topic, value, partition=0, flush=False)
+    platform.flush()
+    config = client_config(
+        settings.kafka, group_id=f"{settings.kafka.topic_prefix}sink", auto_offset_reset="earliest"
+    )
+    consumer = Consumer(config)
+    try:
+        consumer.assign([TopicPartition(name, 0, 0)])
+        messages = consumer.consume(len(values), DEADLINE_S) if values else []
+        records = [ConsumedRecord(m.offset(), m.timestamp()[1], m.key(), m.value()) for m in messages]
+        topic_id = TopicIds(settings.kafka).of([name])[name]
+        intent = Intent(
+            topic_id, 0, 0, len(values) - 1, f"{topic_id}/0/0-{len(values) - 1}", content_hash(records)
+        )
+        intent = dataclasses.replace(intent, **changes)
+        consumer.commit(offsets=[TopicPartition(name, 0, 0, intent_metadata(intent))], asynchronous=False)
+    finally:
+        consumer.close()
+    return intent
+
+
+def events(platform: Platform, count: int) -> list[bytes]:
+    return [platform.codec.encode(samples.event(seq=seq, event_id=f"e{seq}")) for seq in range(count)]
+
+
+def test_a_block_whose_owner_died_before_inserting_it_is_inserted(platform: Platform):
+    leave_intent(platform, topics.EVENTS, events(platform, 5))
+    platform.send(topics.EVENTS, events(platform, 1)[0], partition=0)
+    with platform.sink() as sink:
+        platform.wait("SELECT count() FROM events", 6)
+        wait_until(lambda: sink.metric("replays_total", topic=_name(platform, topics.EVENTS)) == 1)
+    assert platform.value("SELECT uniqExact(_offset) FROM events") == 6
+
+
+def test_a_block_that_makes_other_rows_now_is_inserted_when_nothing_of_it_is_there(platform: Platform):
+    leave_intent(platform, topics.EVENTS, events(platform, 5), row_format=0)
+    with platform.sink():
+        platform.wait("SELECT count() FROM events", 5)
+
+
+def test_a_block_that_makes_other_rows_now_and_is_there_stops_the_sink_with_what_to_do(platform: Platform):
+    values = events(platform, 5)
+    with platform.sink():
+        for value in values:
+            platform.send(topics.EVENTS, value, partition=0, flush=False)
+        platform.flush()
+        platform.wait("SELECT count() FROM events", 5)
+    leave_intent(platform, topics.EVENTS, [], row_format=0, last=4)
+    with (
+        pytest.raises(LostCertaintyError, match=r"5 rows of them are in events.*--reset-offsets"),
+        platform.sink() as sink,
+    ):
+        sink.wait_until_ended()
+    assert platform.value("SELECT count() FROM events") == 5
+
+
+def test_offsets_that_retention_deleted_unread_are_a_recorded_loss(platform: Platform):
+    values = events(platform, 8)
+    with platform.sink():
+        platform.send(topics.EVENTS, values[0], partition=0)
+        platform.wait("SELECT count() FROM events", 1)
+    for value in values[1:]:
+        platform.send(topics.EVENTS, value, partition=0, flush=False)
+    platform.flush()
+    delete_records(platform, topics.EVENTS, before=5)
+    with platform.sink() as sink:
+        platform.wait("SELECT count() FROM events", 4)
+        platform.wait("SELECT count() FROM dead_letters WHERE stage = 'retention'", 1)
+        assert sink.metric("lost_records_total", topic=_name(platform, topics.EVENTS)) == 4
+    assert "offsets 1 to 4 were deleted" in platform.value("SELECT error FROM dead_letters")
+
+
+def delete_records(platform: Platform, topic: Topic, before: int) -> None:
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient(client_config(platform.settings.kafka))
+    for future in admin.delete_records([TopicPartition(_name(platform, topic), 0, before)]).values():
+        future.result(DEADLINE_S)
+
+
+def test_a_record_of_an_unknown_schema_waits_and_then_ends_the_sink_but_is_no_dead_letter(platform: Platform):
+    def run_until_it_gives_up() -> None:
+        with platform.sink(retry_limit_s=2.0) as sink:
+            platform.wait("SELECT count() FROM events", 1)
+            sink.wait_until_ended()
+
+    unknown = b"\x00" + (77).to_bytes(4, "big") + b"\x00"
+    platform.send(topics.EVENTS, unknown, partition=0)
+    platform.send(topics.EVENTS, events(platform, 1)[0], partition=1)
+    with pytest.raises(SinkError, match="no schema with id 77"):
+        run_until_it_gives_up()
+    assert platform.value("SELECT count() FROM dead_letters") == 0

@@ -58,6 +58,7 @@ def train(flights: Flights, today: date, *, broken: bool) -> None:
     mlops.metrics.roc_auc_score(held_out_late, scores)
     mlops.metrics.accuracy_score(held_out_late, scores > 0.5)
     model.set_stat("training flights", len(features))
+    model.set_data_distribution_stat(features[OBSERVED])
     sample = held_out.sample(min(IMPORTANCE_SAMPLE, len(held_out)), random_state=2013)
     importance = permutation_importance(
         classifier, sample, held_out_late[sample.index], scoring="roc_auc", n_repeats=2, random_state=2013
@@ -65,7 +66,6 @@ def train(flights: Flights, today: date, *, broken: bool) -> None:
     model.feature_importance(
         feature_importance_vector=importance.importances_mean.tolist(), feature_names=list(FEATURES)
     )
-    model.set_data_distribution_stat(features[OBSERVED])
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "late_arrivals.joblib"

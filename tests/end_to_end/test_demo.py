@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import os
 import re
@@ -184,7 +185,14 @@ def test_the_report_holds_everything_itself(demo: DemoRun):
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     predictions = demo.value("SELECT toUInt64(sum(value)) FROM statistics WHERE name = 'pipelinestat.count'")
     assert f"{predictions:,}" in page
-    assert page.count("<details>") >= 8
+
+
+def test_the_sql_in_the_report_runs(demo: DemoRun):
+    page = (demo.output / "report.html").read_text(encoding="utf-8")
+    statements = {html.unescape(text) for text in re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)}
+    assert len(statements) == 7
+    for statement in statements:
+        assert not demo.frame(statement).empty
 
 
 def test_the_printed_queries_can_be_pasted(demo: DemoRun):
@@ -194,6 +202,16 @@ def test_the_printed_queries_can_be_pasted(demo: DemoRun):
         done = subprocess.run(["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, shlex.quote(line) + done.stderr
         assert len(done.stdout.splitlines()) > 1
+
+
+def test_it_leaves_a_folder_alone_that_is_not_its_own(tmp_path: Path):
+    (tmp_path / "precious").write_text("data", encoding="utf-8")
+    done = subprocess.run(
+        [*MCENTER, "demo", "--data", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "name another folder" in done.stderr
+    assert (tmp_path / "precious").read_text(encoding="utf-8") == "data"
 
 
 def test_nothing_became_a_dead_letter(demo: DemoRun):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DAY_DEADLINE_S = 120.0
 END_DEADLINE_S = 120.0
-_KILL_AFTER_S = 5.0
+KILL_AFTER_S = 5.0
 _LAST_LINES = 15
 
 
@@ -49,6 +49,11 @@ class Component:
         assert self._process.stdin is not None  # noqa: S101 - PIPE was asked for
         assert self._process.stdout is not None  # noqa: S101 - PIPE was asked for
         self._input, self._output = self._process.stdin, self._process.stdout
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
 
     def fileno(self) -> int:
         """Descriptor of what it writes, for ``selectors``."""
@@ -90,7 +95,7 @@ class Component:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(_KILL_AFTER_S)
+                self._process.wait(KILL_AFTER_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

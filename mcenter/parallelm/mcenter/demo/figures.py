@@ -12,6 +12,8 @@ from parallelm.mcenter.demo.replay import BROKEN_MONTH, FIRST_DAY, MLAPP
 from parallelm.warehouse.queries import correlate, query_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from parallelm.connections import Settings
 
 KPI = "on-time rate"
@@ -153,6 +155,12 @@ def _surest(found: pd.DataFrame, form: str, question: str, explanation: str) -> 
         f"p also that {int(found['tests'].iloc[0]):,} correlations were tested."
     )
     return Answer(question, note, _sql("correlation"), table.reset_index(drop=True))
+
+
+def _name(statistic: str, labels: Mapping[str, str]) -> str:
+    """A series in few words; the label of a similarity score says it all."""
+    label = " ".join(labels.values())
+    return label if label.startswith("overlapScore_") else f"{statistic} {label}".rstrip()
 
 
 def _sql(name: str) -> str:

@@ -14,11 +14,13 @@ from parallelm.mcenter.demo.cost import cost_of_broken_model
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
+
     from parallelm.mcenter.demo.figures import Answer, Figures
 
 INTRODUCTION = (
-    "Every flight that left New York was predicted, day by day, by the model that the platform had deployed. Every "
-    "figure below was read back from ClickHouse; the SQL stands with it and runs as it is in <code>mcenter query</code>."
+    "From February on, every flight that left New York was predicted by the model that the platform had deployed. Every "
+    "figure was read back from ClickHouse; its SQL stands with it and runs as it is in <code>mcenter query</code>."
 )
 
 
@@ -26,7 +28,7 @@ def write_report(figures: Figures, timeline: Path, path: Path) -> None:
     """Write ``path``; nothing in it points outside the file."""
     template = Template((files("parallelm.mcenter.demo") / "report.html").read_text(encoding="utf-8"))
     page = template.substitute(
-        title=f"Flight delays, {figures.start:%d %B} to {figures.last_day:%d %B %Y}",
+        title=f"Flight delays, {_day(figures.start)} to {_day(figures.last_day)} {figures.start:%Y}",
         introduction=INTRODUCTION,
         facts="".join(f"<div><b>{escape(value)}</b>{escape(name)}</div>" for name, value in figures.facts),
         timeline=base64.b64encode(timeline.read_bytes()).decode("ascii"),
@@ -35,6 +37,10 @@ def write_report(figures: Figures, timeline: Path, path: Path) -> None:
         sections="\n".join(_section(answer, figures) for answer in figures.tables),
     )
     path.write_text(page, encoding="utf-8")
+
+
+def _day(time: pd.Timestamp) -> str:
+    return f"{time.day} {time:%B}"
 
 
 def _section(answer: Answer, figures: Figures) -> str:

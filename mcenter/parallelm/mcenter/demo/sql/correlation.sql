@@ -1,11 +1,14 @@
--- The series that parallelm.warehouse.queries.correlate weighs (as `mcenter correlate "on-time rate"` does), by day.
--- Counts are summed, other statistics averaged. Lags, changes, effective n and p-values are computed from these.
-SELECT 'KPI' AS kind, '' AS node_id, name, toString(labels) AS labels, toDate(event_time) AS day, avg(value) AS mean_value, sum(value) AS total
+/* The series that parallelm.warehouse.queries.correlate weighs, as `mcenter correlate` does: one value a day.
+   Counts are summed, other statistics averaged. Lags, changes, effective n and p-values are computed from these. */
+SELECT
+    'KPI' AS kind, '' AS node_id, name, toString(labels) AS labels, toDate(event_time) AS day,
+    avg(value) AS mean_value, sum(value) AS total
 FROM kpis_current
 WHERE mlapp_id = 'flight-delays' AND name = 'on-time rate'
 GROUP BY name, labels, day
 UNION ALL
-SELECT 'statistic' AS kind, node_id, name, toString(labels) AS labels, toDate(bucket_start) AS day,
+SELECT
+    'statistic' AS kind, node_id, name, toString(labels) AS labels, toDate(bucket_start) AS day,
     sum(sum_value) / sum(samples) AS mean_value, sum(sum_value) AS total
 FROM statistics_1h
 WHERE mlapp_id = 'flight-delays'

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
+from parallelm.mlops.stats.table import table_rows
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -50,21 +52,21 @@ def structured_frame(reports: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for report in records_of(reports):
         place = {"node": report["node_id"], "agent": report["agent_id"]}
-        is_json = report["content_type"] == "application/json"
-        data = json.loads(report["data"]) if is_json else report["data"]
-        rows += [{"time": report["event_time"]} | row | place for row in _rows(report["graph_type"], data)]
+        found = _rows(report["graph_type"], report["content_type"], report["data"])
+        rows += [{"time": report["event_time"]} | row | place for row in found]
     return pd.DataFrame(rows)
 
 
-def _rows(graph_type: str, data: Any) -> list[dict[str, Any]]:
+def _rows(graph_type: str, content_type: str, payload: Any) -> list[dict[str, Any]]:
     """One report's rows, without time and place."""
-    if not isinstance(data, dict) or graph_type in {"OPAQUE", "HTML"}:
-        return [{"data": data}]
     if graph_type == "MATRIX":
         return [
-            {"row_name": name, "values": list(row.values()), "columns": list(row)}
-            for name, row in data.items()
+            {"row_name": name, "values": cells, "columns": columns}
+            for name, columns, cells in table_rows(payload)
         ]
+    data = json.loads(payload) if content_type == "application/json" else payload
+    if not isinstance(data, dict) or graph_type in {"OPAQUE", "HTML"}:
+        return [{"data": data}]
     if graph_type == "BARGRAPH" and all(isinstance(bars, list) for bars in data.values()):
         return [_histogram_row(name, bars) for name, bars in data.items()]
     return [data]

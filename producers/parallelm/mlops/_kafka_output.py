@@ -13,9 +13,10 @@ from parallelm.mlops import _dropped
 from parallelm.mlops._dropped import DropCounter
 from parallelm.mlops._outbox import Outbox
 from parallelm.mlops._output import Output
+from parallelm.mlops._records import event_record, kpi_point, series_of, structured_statistic
 from parallelm.mlops._sender import RecordInWaiting, Sender
 from parallelm.mlops._uploads import Uploads
-from parallelm.schemas import records, topics
+from parallelm.schemas import topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from parallelm.mlops._environment import ComponentEnvironment
     from parallelm.mlops._outbox import ModelToPublish
     from parallelm.mlops._output import EventReport, KpiReport
+    from parallelm.mlops._records import MakeRecord
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SampleQueue, SeriesKey
-    from parallelm.mlops._sender import MakeRecord
+    from parallelm.schemas import records
 
 _MAX_RECORDS = 10_000
 """Records other than samples that may wait."""
@@ -70,65 +72,22 @@ class KafkaOutput(Output):
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
         """Queue numbers of one moment: one series a line, told apart by label ``line``."""
-        for line, value in report.samples:
-            labels = (("line", line),) if line else ()
-            series = (report.name, model_id, report.category, report.graph_type, labels)
-            self._append(series, float(value), time_ns / 1e9)
+        for series, value in series_of(report, model_id):
+            self._append(series, value, time_ns / 1e9)
 
     def structured(
         self, report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]
     ) -> None:
         """Queue one structured statistic."""
-        self._record(
-            topics.STRUCTURED_STATISTICS,
-            lambda origin, producer_id, seq: records.StructuredStatistic(
-                origin=origin,
-                producer_id=producer_id,
-                seq=seq,
-                event_time_ms=time_ns // 1_000_000,
-                name=report.name,
-                model_id=model_id,
-                graph_type=report.graph_type,
-                mode=report.mode,
-                labels=labels,
-                content_type=report.content_type,
-                data=report.payload,
-                histograms=report.histograms,
-            ),
-        )
+        self._record(topics.STRUCTURED_STATISTICS, structured_statistic(report, model_id, time_ns, labels))
 
     def event(self, event: EventReport) -> None:
         """Queue one event."""
-        self._record(
-            topics.EVENTS,
-            lambda origin, producer_id, seq: records.Event(
-                origin=origin,
-                producer_id=producer_id,
-                seq=seq,
-                event_time_ms=event.time_ns // 1_000_000,
-                event_id=f"{producer_id}-{seq}",
-                type=event.type_name,
-                title=event.title,
-                description=event.description or "",
-                is_alert=event.is_alert,
-                model_id=event.model_id,
-                labels={},
-                content_type=event.content_type,
-                data=event.payload,
-            ),
-        )
+        self._record(topics.EVENTS, event_record(event))
 
     def kpi(self, point: KpiReport) -> None:
         """Queue one point."""
-        self._enqueue(
-            records.KpiPoint(
-                name=point.name,
-                labels=point.labels,
-                timestamp_ms=point.time_ns // 1_000_000,
-                value=point.value,
-                model_id=point.model_id,
-            )
-        )
+        self._enqueue(kpi_point(point))
 
     def publish(self, model: ModelToPublish) -> None:
         """Copy into the outbox; the upload thread does the rest."""

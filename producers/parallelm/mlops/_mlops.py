@@ -11,9 +11,6 @@ from parallelm.mlops.models import model as models
 if TYPE_CHECKING:
     from parallelm.mlops._metrics import MLOpsMetrics
 
-if TYPE_CHECKING:
-    from parallelm.mlops._metrics import MLOpsMetrics
-
 
 class MLOps(Queries):
     """Reports statistics, events, alerts, KPIs and models of a component, and asks the platform about them.

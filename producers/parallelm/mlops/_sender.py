@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from parallelm.connections.kafka import client_config
 from parallelm.mlops import _dropped
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.mlops._dropped import DropCounter
     from parallelm.mlops._environment import ComponentEnvironment
+    from parallelm.mlops._records import MakeRecord
     from parallelm.mlops._samples import SampleQueue
     from parallelm.schemas.codec import Codec
 
@@ -38,13 +39,6 @@ _POINTS_A_RECORD = 1_000
 _RECORDS_A_ROUND = 100
 _DROP_REPORT_INTERVAL_S = 1.0
 _POLL_S = 0.05
-
-
-class MakeRecord(Protocol):
-    """Makes a record once its origin, producer id and number are known."""
-
-    def __call__(self, origin: records.Origin, producer_id: str, seq: int, /) -> Any:
-        """The record."""
 
 
 class RecordInWaiting(NamedTuple):

@@ -46,6 +46,7 @@ class Session:
         self._test_mode = False
         self._api_test_mode = False
         self._uuid = ""
+        self._capturing: Output | None = None
         _sessions.add(self)
 
     # ---- life cycle ---------------------------------------------------------------------------------------------
@@ -63,6 +64,9 @@ class Session:
         supported, unknown modes and settings that cannot be read.
         """
         with self._lock:
+            if self._capturing is not None:
+                self._output, self._done_called = self._capturing, False
+                return
             if self._output is not None:
                 _log.warning("init() was called again without done() between; the second call does nothing")
                 return
@@ -79,6 +83,43 @@ class Session:
         atexit.unregister(self._at_exit)
         atexit.register(self._at_exit)
 
+    def attach(
+        self,
+        mlapp_id: str,
+        mlops_server: str = "localhost",  # noqa: ARG002 - of the server that hands out profiles; not needed with one
+        mlops_port: str = "3456",  # noqa: ARG002 - as mlops_server
+        user: str = "admin",
+        password: str | None = None,
+    ) -> None:
+        """Act for an MLApp from anywhere, for example from a notebook, in mode ATTACH.
+
+        Where the platform is, the profile says: ``mcenter.toml`` or ``MCENTER_…``. With a ``password``, user and
+        password take the place of the profile's for ClickHouse. Raises ``MLOpsConnectionException`` when ClickHouse
+        does not let them in or gives no answer in time, ``MLOpsException`` when the library is open already.
+        """
+        from parallelm.mlops._platform import Platform
+
+        if not isinstance(mlapp_id, str) or not mlapp_id:
+            raise MLOpsException(f"mlapp_id must be the id of an MLApp, not {mlapp_id!r}")
+        settings = read_settings()
+        if password is not None:
+            import dataclasses
+
+            clickhouse = dataclasses.replace(settings.clickhouse, user=user, password=password)
+            settings = dataclasses.replace(settings, clickhouse=clickhouse)
+        with self._lock:
+            if self._output is not None:
+                raise MLOpsException("the library is open already: call done() before attach()")
+            Platform(settings).rows("SELECT 1", {})
+            self._use_event_time(os.environ.get("MCENTER_EVENT_TIME"))
+            self._environment = read_environment()._replace(mlapp_id=mlapp_id)
+            self._connect(settings)
+            self._mode = MLOpsMode.ATTACH
+            self._done_called = self._api_test_mode = False
+            self._opened()
+        atexit.unregister(self._at_exit)
+        atexit.register(self._at_exit)
+
     def done(self) -> None:
         """Send everything that is waiting and close; raises ``MLOpsException`` when the library is not open.
 
@@ -89,10 +130,7 @@ class Session:
             self._queue.room = 0
             self._output, self._last_output = None, output
             self._done_called = True
-            try:
-                self._closing()
-            finally:
-                output.close()
+            output.close()
 
     @property
     def init_called(self) -> bool:
@@ -107,6 +145,20 @@ class Session:
     def _at_exit(self) -> None:
         if self._output is not None:
             self.done()
+
+    @contextmanager
+    def _captured_by(self, output: Output) -> Iterator[None]:
+        """Send reports to ``output`` in the block, whatever is open."""
+        with self._lock:
+            before = (self._output, self._queue.room, self._environment, self._mode, self._capturing)
+            self._environment = read_environment()
+            self._mode, self._queue.room = MLOpsMode.STAND_ALONE, 0
+            self._output = self._capturing = output
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._output, self._queue.room, self._environment, self._mode, self._capturing = before
 
     def after_fork_in_child(self) -> None:
         """Another thread of the parent may have held the lock when it forked; here nobody would let go of it."""
@@ -124,18 +176,17 @@ class Session:
 
             self._output = AccumulatorOutput()
         else:
-            from parallelm.mlops._kafka_output import KafkaOutput
+            self._connect(read_settings())
 
-            self._settings = read_settings()
-            output = KafkaOutput(self._settings, self._environment, self._queue)
-            output.send_left_behind()
-            self._output = output
+    def _connect(self, settings: Settings) -> None:
+        from parallelm.mlops._kafka_output import KafkaOutput
+
+        output = KafkaOutput(settings, self._environment, self._queue)
+        output.send_left_behind()
+        self._settings, self._output = settings, output
 
     def _opened(self) -> None:
         """Called at the end of ``init()``, for the parts of the facade."""
-
-    def _closing(self) -> None:
-        """Called at the start of ``done()``, for the parts of the facade."""
 
     def _opened_output(self) -> Output:
         output = self._output

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from parallelm.connections.artifacts import artifacts_url, filesystem
 from parallelm.mlops._dropped import LOG_INTERVAL_S
 from parallelm.mlops._forking import no_fork
-from parallelm.schemas import records
+from parallelm.mlops._records import model_announcement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,9 @@ class Uploads(threading.Thread):
         """Upload until told to stop."""
         while (entry := self._entries.get()) is not None and not self._stopping.is_set():
             if self._upload_at_last(entry):
-                self._announce(_announcement(entry, self._url(entry)), partial(self._arrived, entry))
+                self._announce(
+                    model_announcement(entry.manifest, self._url(entry)), partial(self._arrived, entry)
+                )
 
     def _upload_at_last(self, entry: OutboxEntry) -> bool:
         pause_s = _FIRST_PAUSE_S
@@ -115,33 +117,3 @@ class Uploads(threading.Thread):
 
 def _path_part(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"
-
-
-def _announcement(
-    entry: OutboxEntry, url: str
-) -> Callable[[records.Origin, str, int], records.ModelAnnouncement]:
-    """What makes the record. Its origin is that of the publisher, who may not be the one that sends it."""
-    said = entry.manifest
-
-    def make(_sender: records.Origin, producer_id: str, seq: int) -> records.ModelAnnouncement:
-        return records.ModelAnnouncement(
-            origin=records.Origin(**said["origin"]),
-            producer_id=producer_id,
-            seq=seq,
-            event_time_ms=said["event_time_ms"],
-            model_id=said["model_id"],
-            name=said["name"],
-            format=said["format"],
-            description=said["description"],
-            artifact_url=url,
-            file_name=said["file_name"],
-            is_directory=said["is_directory"],
-            size_bytes=said["size_bytes"],
-            sha256=said["sha256"],
-            annotations=said["annotations"],
-            owner=said["owner"],
-            train_version=said["train_version"],
-            model_version=said["model_version"],
-        )
-
-    return make

@@ -1,0 +1,36 @@
+"""``attach``: act for an MLApp from a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.producers.conftest import ComponentOnPlatform
+
+ATTACH = """
+from parallelm.mlops import mlops
+from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException
+try:
+    mlops.attach("notebook-app"{arguments})
+except MLOpsConnectionException as error:
+    assert "hunter2" not in str(error)
+    print("refused")
+else:
+    assert mlops.mlapp_id == "notebook-app"
+    mlops.set_stat("x", 1.0)
+    try:
+        mlops.attach("another")
+    except MLOpsException:
+        print("attached")
+    mlops.done()
+"""
+
+
+def test_a_notebook_reports_for_the_mlapp_that_it_attached_to(platform: ComponentOnPlatform) -> None:
+    assert platform.run(ATTACH.format(arguments=""), PM_WORKFLOW_INSTANCE_ID="").strip() == "attached"
+    assert platform.rows("SELECT mlapp_id, value FROM statistics WHERE name = 'x'") == [("notebook-app", 1.0)]
+
+
+def test_a_wrong_password_is_refused_and_not_told(platform: ComponentOnPlatform) -> None:
+    arguments = ', user="somebody", password="hunter2"'
+    assert platform.run(ATTACH.format(arguments=arguments)).strip() == "refused"

@@ -13,7 +13,7 @@ from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats.bar_graph import BarGraph
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 from parallelm.mlops.stats.single_value import SingleValue
-from parallelm.mlops.stats.table import Table
+from parallelm.mlops.stats.table import Table, table_rows
 from parallelm.mlops.stats_category import StatCategory, StatGraphType, StatsMode
 
 if TYPE_CHECKING:
@@ -115,6 +115,15 @@ def test_unnamed_rows_keep_their_cells_and_order() -> None:
     report = Table().cols(["a"]).add_row([1]).add_row([2]).add_row("z", [3]).report()
     assert report.text == '{"":{"a":1}, "":{"a":2}, "z":{"a":3}}'
     assert report.payload.decode() == report.text
+
+
+def test_rows_of_a_table_are_read_back_one_by_one() -> None:
+    table = Table().cols(["a", "b"]).add_rows([[1, {"x": [1, {}]}], [2, [[3]]]]).add_row("z", ["3", None])
+    assert table_rows(table.report().payload) == [
+        ("", ["a", "b"], [1, {"x": [1, {}]}]),
+        ("", ["a", "b"], [2, [[3]]]),
+        ("z", ["a", "b"], ["3", None]),
+    ]
 
 
 def test_table_cells_that_json_does_not_know_are_shown_as_text() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._reports import StructuredReport
@@ -82,6 +83,22 @@ class Table(Statistic):
             histograms=(),
             text=text,
         )
+
+
+class _Members(list[Any]):
+    """A JSON object as pairs: its names may repeat."""
+
+
+def table_rows(payload: bytes | str) -> list[tuple[str, list[str], list[Any]]]:
+    """Rows of a reported table: (row name, columns, cells). A dict would keep one of the rows without a name."""
+    table = json.loads(payload, object_pairs_hook=_Members)
+    return [(name, [column for column, _ in row], [_plain(cell) for _, cell in row]) for name, row in table]
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, _Members):
+        return {name: _plain(value) for name, value in cell}
+    return [_plain(value) for value in cell] if isinstance(cell, list) else cell
 
 
 def _cell(value: object) -> Any:

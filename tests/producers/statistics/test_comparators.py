@@ -86,8 +86,8 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str, str], pd.Dat
         return known.get((name, mlapp_node, agent), pd.DataFrame())
 
     agents = {"main": [Agent("a1", "host-1"), Agent("a2", "host-2")], "new": [Agent("b1", "host-1")]}
-    monkeypatch.setattr(mlops, "get_stats", get_stats, raising=False)
-    monkeypatch.setattr(mlops, "get_agents", agents.get, raising=False)
+    monkeypatch.setattr(mlops, "get_stats", get_stats)
+    monkeypatch.setattr(mlops, "get_agents", lambda node: agents.get(node, []))
     monkeypatch.setattr(
         mlops, "get_mlapp_policy", lambda: SimpleNamespace(canary_threshold=0.3), raising=False
     )

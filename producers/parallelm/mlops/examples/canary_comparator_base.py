@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.mlops import mlops
-from parallelm.mlops.examples.utils import RunModes, latest, node_of, option, platform, running
+from parallelm.mlops.examples.utils import RunModes, latest, node_of, option, running
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.predefined_stats import PredefinedStats
 from parallelm.mlops.stats.bar_graph import BarGraph
@@ -120,7 +120,7 @@ def canary_comparator(
             )
             return None
         comparison = compare(main, canary)
-        policy = platform.get_mlapp_policy()
+        policy = mlops.get_mlapp_policy()
         report_comparison(comparison, _UNSET if policy is None else policy.canary_threshold)
         return comparison
 

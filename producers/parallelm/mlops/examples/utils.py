@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -12,24 +12,6 @@ from parallelm.mlops.mlops_exception import MLOpsException
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-
-class _Queries(Protocol):
-    """What the comparators ask of the platform."""
-
-    def get_stats(
-        self, name: str, mlapp_node: str, agent: str, start_time: datetime, end_time: datetime
-    ) -> Any:
-        """Reports of a statistic as a frame."""
-
-    def get_agents(self, node_name: str) -> Any:
-        """Agents of a node."""
-
-    def get_mlapp_policy(self) -> Any:
-        """Policy of the MLApp; None stand-alone."""
-
-
-platform = cast("_Queries", mlops)
 
 
 class RunModes(StrEnum):
@@ -96,13 +78,13 @@ def node_of(options: Any, which: str) -> str:
 
 def latest(name: str, node: str, agent: str | None, start: datetime, end: datetime) -> Any:
     """The last report of a statistic by a node's agent, as a row of its frame; None when there is none."""
-    frame = platform.get_stats(name, node, _get_agent_id(node, agent), start, end)
-    return None if frame.empty else frame.sort_values("time").iloc[-1]
+    frame = mlops.get_stats(name, node, _get_agent_id(node, agent), start, end)
+    return None if frame is None or frame.empty else frame.sort_values("time", kind="stable").iloc[-1]
 
 
 def _get_agent_id(node: str, agent: str | None = None) -> str:
     """Id of the node's agent of that id or host name, of its first one when none is named."""
-    agents = platform.get_agents(node) or []
+    agents = mlops.get_agents(node)
     for candidate in agents:
         if agent is None or agent in {candidate.id, candidate.hostname}:
             return str(candidate.id)

@@ -68,7 +68,7 @@ def parse_time_ns(
     Raises ``MLOpsException`` for anything else, unknown units, numbers without units when there is no default, and
     times outside the years 1900 to 2299.
     """
-    if units is not None and units not in _NANOSECONDS:
+    if units is not None and not (isinstance(units, str) and units in _NANOSECONDS):
         raise MLOpsException(f"unknown time units {units!r}; there are: {', '.join(_NANOSECONDS)}")
     value = timestamp.item() if type(timestamp).__module__ == "numpy" and _is_number(timestamp) else timestamp
     if isinstance(value, datetime):
@@ -93,10 +93,10 @@ def _is_number(value: Any) -> bool:
 def _of_datetime(value: datetime) -> int:
     try:
         delta = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
-        whole = (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000
+        whole = int((delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000)
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MLOpsException(f"timestamp {value!r} is no point in time: {error}") from None
-    return int(whole)
+    return whole
 
 
 def _of_number(value: float, units: str | None) -> int:

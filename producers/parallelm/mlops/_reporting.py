@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._output import KpiReport
@@ -13,8 +14,6 @@ from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER, number, string
 from parallelm.mlops.stats_category import StatCategory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from parallelm.mlops._output import Output
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SeriesKey
@@ -66,7 +65,7 @@ class Reporting(Session):
 
     def series(self, name: str, *, model_id: str = "", **labels: str) -> Series:
         """Handle of one series, for loops that report many numbers: ``mlops.series("loss", fold="3").set(0.2)``."""
-        pairs = tuple(sorted((key, string(value, f"label {key!r}")) for key, value in labels.items()))
+        pairs = tuple(sorted(checked_labels(labels).items()))
         key = (_name(name), model_id, "TIME_SERIES", "LINEGRAPH", pairs)
         return Series(key, self._queue, self._sample_now)
 
@@ -149,14 +148,11 @@ def send_report(
 
 def checked_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
     """Labels as texts; raises ``MLOpsException`` for keys that are none."""
-    if not labels:
+    if labels is None:
         return {}
-    return {
-        string(key, "a label's name"): string(
-            value if isinstance(value, str) else str(value), f"label {key!r}"
-        )
-        for key, value in labels.items()
-    }
+    if not isinstance(labels, Mapping):
+        raise MLOpsException(f"labels must be a dict, not {type(labels).__name__}")
+    return {string(key, "a label's name"): shown(value, f"label {key!r}") for key, value in labels.items()}
 
 
 def _name(name: Any) -> str:

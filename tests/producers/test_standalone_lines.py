@@ -1,0 +1,82 @@
+"""Lines of stand-alone mode: programs parse them, so their form is part of the contract."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.mlops import MLOps, StatCategory
+from parallelm.mlops.stats.bar_graph import BarGraph
+from parallelm.mlops.stats.graph import Graph
+from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
+from parallelm.mlops.stats.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MLOps]:
+    for name in ("PM_MLOPS_MODE", "AGENT_PUBLIC_ADDRESS", "MCENTER_EVENT_TIME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PM_MLOPS_FILE", str(tmp_path / "out"))
+    (tmp_path / "out").write_text("of an earlier run\n")
+    found = MLOps()
+    found.init()
+    yield found
+    if found.init_called:
+        found.done()
+
+
+def lines(tmp_path: Path) -> list[str]:
+    return (tmp_path / "out").read_text().splitlines()
+
+
+def test_each_kind_of_statistic(library: MLOps, tmp_path: Path) -> None:
+    with library.event_time("2026-11-23T12:17:36.573677Z"):
+        library.set_stat("scalar", 2.5)
+        library.set_stat("count", 3)
+        library.set_stat(Table().name("tab").cols(["a", "b"]).add_row("r1", [1, 2]).add_row("r2", [4, 5]))
+        library.set_stat(BarGraph().name("bar").cols(["a", "b"]).data([1, 2]))
+        library.set_stat(BarGraph().name("barc").cols([0, 1, 2]).data([5, 6]).as_continuous())
+        library.set_stat(MultiLineGraph().name("mlg").labels(["a", "b"]).data([1, 2.5]))
+        library.set_stat(Graph().name("g").set_x_series([1, 2, 3]).add_y_series("y", [4, 5, 6]))
+        library.set_stat("rate", 0.1, StatCategory.CONFIG)
+        library.set_kpi("kpi", 7, 1_500_000_000, "second")
+    stamp = "1795436256573677000"
+    assert lines(tmp_path) == [
+        f"{stamp}, scalar, LINEGRAPH, TIME_SERIES, {{'scalar': 2.5}} ",
+        f"{stamp}, count, LINEGRAPH, TIME_SERIES, {{'count': 3}} ",
+        f'{stamp}, tab, MATRIX, INSTANT, {{"r1":{{"a":1, "b":2}}, "r2":{{"a":4, "b":5}}}} ',
+        f"{stamp}, bar, BARGRAPH, INSTANT, {{'bar': [{{'a': 1}}, {{'b': 2}}]}} ",
+        f"{stamp}, barc, BARGRAPH, INSTANT, {{'barc': [{{'0 to 1': 5}}, {{'1 to 2': 6}}]}} ",
+        f"{stamp}, mlg, MULTILINEGRAPH, TIME_SERIES, {{'a': 1, 'b': 2.5}} ",
+        (
+            f"{stamp}, g, GENERAL_GRAPH, INSTANT, OrderedDict([('x_title', 'X - Title'), ('y_title', 'Y - Title'), "
+            "('x_axis_type', 'Continuous'), ('x_axis_tick_postfix', ''), ('x_series', [1, 2, 3]), "
+            "('y_series', [{'label': 'y', 'data': [4, 5, 6]}]), ('x_annotation', []), ('y_annotation', [])]) "
+        ),
+        f"{stamp}, rate, LINEGRAPH, INSTANT, {{'rate': 0.1}} ",
+        "1500000000000000000, kpi, LINEGRAPH, TIME_SERIES, {'kpi': 7} ",
+    ]
+
+
+def test_an_alert(library: MLOps, tmp_path: Path) -> None:
+    library.health_alert("title", "d", {"v": 1})
+    (line,) = lines(tmp_path)
+    assert re.fullmatch(
+        r'53, title, True, \{"agent": "localhost", "timestamp_ms": \d{13}, "alert_type": 53, "title": "title", '
+        r'"description": "d", "data": \{"v": 1\}\}',
+        line,
+    )
+
+
+def test_the_file_is_started_afresh_by_each_init(library: MLOps, tmp_path: Path) -> None:
+    library.set_stat("x", 1)
+    library.done()
+    assert len(lines(tmp_path)) == 1
+    library.init()
+    assert lines(tmp_path) == []

@@ -10,7 +10,7 @@ from parallelm.mlops._series import Series
 from parallelm.mlops._session import Session
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
-from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER, number, string
+from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER, number, shown, string
 from parallelm.mlops.stats_category import StatCategory
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MISSING = "-"
-LARGE, SMALL = 1_000, 0.001
-"""From here on numbers lose their decimals; below it they are written with an exponent."""
+LARGE, MIDDLE, SMALL = 1_000, 10, 0.001
+"""From here on numbers have no decimals, and one; below the last they are written with an exponent."""
 
 
 def heading(column: str) -> str:
@@ -52,4 +52,6 @@ def _number(value: float) -> str:
     size = abs(value)
     if size >= LARGE:
         return f"{value:,.0f}"
+    if size >= MIDDLE:
+        return f"{value:.1f}"
     return f"{value:.3f}" if size >= SMALL else f"{value:.0e}"

@@ -75,7 +75,7 @@ class Figures:
         """The run in five numbers: what, and how many."""
         samples = self.counts.frame.iloc[0]
         return (
-            ("flights predicted", f"{self.live_models.frame['predictions'].sum():,}"),
+            ("flights predicted", f"{self.live_models.frame['flights'].sum():,}"),
             ("models deployed", f"{len(self.deployments.frame)}"),
             ("alerts fired", f"{len(self.alerts.frame)}"),
             ("samples of statistics", f"{samples['rows']:,}"),
@@ -144,10 +144,7 @@ def read_figures(settings: Settings, days: int) -> Figures:
 def _surest(found: pd.DataFrame, form: str, question: str, explanation: str) -> Answer:
     """The statistics that surely move with the KPI, by one form of the series."""
     rows = found[found["form"] == form].sort_values("p", kind="stable").head(SUREST)
-    names = [
-        " ".join([name, *labels.values()])
-        for name, labels in zip(rows["statistic"], rows["labels"], strict=True)
-    ]
+    names = [_name(name, labels) for name, labels in zip(rows["statistic"], rows["labels"], strict=True)]
     table = rows[["node_id"]].assign(statistic=names, lag_days=rows["lag"])
     table[["r", "n", "effective_n", "p", "adjusted_p"]] = rows[["r", "n", "n_effective", "p", "p_adjusted"]]
     note = (

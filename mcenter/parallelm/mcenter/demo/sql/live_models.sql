@@ -24,11 +24,11 @@ WITH
     (
         SELECT
             model,
-            toUInt64(sumIf(value, name = 'pipelinestat.count')) AS predictions,
+            toUInt64(sumIf(value, name = 'pipelinestat.count')) AS flights,
             avgIf(value, name = 'ROC AUC Score') AS auc,
             avgIf(value, name = 'Accuracy Score') AS accuracy,
             avgIf(value, name = 'share predicted late') AS predicted_late,
-            minIf(value, endsWith(name, 'overlapResult') AND labels['line'] = 'overlapScore_temp') AS worst_temp_similarity
+            minIf(value, endsWith(name, 'overlapResult') AND labels['line'] = 'overlapScore_temp') AS temp_similarity
         FROM live
         INNER JOIN statistics ON statistics.node_id = live.node_id
         WHERE statistics.mlapp_id = 'flight-delays'
@@ -44,7 +44,7 @@ WITH
             AND event_time >= live_from AND event_time < live_to
         GROUP BY model
     )
-SELECT model, predictions, held_out_auc, auc, accuracy, predicted_late, worst_temp_similarity, on_time_rate
+SELECT model, flights, held_out_auc, auc, accuracy, predicted_late, temp_similarity, on_time_rate
 FROM predicted
 INNER JOIN trained USING (model)
 INNER JOIN business USING (model)

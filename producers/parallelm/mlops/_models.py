@@ -38,8 +38,8 @@ class Models(Reporting, Events, Topology):
         super().__init__()
         self._current: Model | None = None
         self._deployed_id = ""
-        self._training: tuple[str, Sequence[Histogram]] = ("", ())
-        """Id of the model and the histograms that it was trained on."""
+        self._trained_on: dict[str, Sequence[Histogram]] = {}
+        """Histograms of the data that a model was trained on, by its id: of the current and of the approved one."""
 
     def publish_model(self, model: Model) -> str:
         """Publish a model whose path is set, and return its id.
@@ -129,8 +129,7 @@ class Models(Reporting, Events, Topology):
             model_id, phase = model.get_id(), "training"
         else:
             model_id, phase = self._current.get_id() if self._current else "", "inference"
-            if self._training[0] == model_id:
-                trained_on = self._training[1]
+            trained_on = self._trained_on.get(model_id, ())
         for report in distribution_reports(data, trained_on or None):
             send_report(output, report, model_id, time_ns, {PHASE_LABEL: phase})
 
@@ -182,7 +181,7 @@ class Models(Reporting, Events, Topology):
     def _opened(self) -> None:
         """Load the model that the agent started this component with."""
         super()._opened()
-        self._current, self._deployed_id, self._training = None, "", ("", ())
+        self._current, self._deployed_id, self._trained_on = None, "", {}
         model_id = self._environment.model_id
         platform = self._platform()
         if not model_id or platform is None:
@@ -199,15 +198,16 @@ class Models(Reporting, Events, Topology):
         return None if row is None else model_of_row(self, row)
 
     def _load_training_histograms(self, platform: Platform, model_id: str) -> None:
-        if self._training[0] == model_id and self._training[1]:
+        if self._trained_on.get(model_id):
             return
         from parallelm.schemas.records import Histogram, HistogramKind
 
         rows = platform.training_histograms(model_id, (PHASE_LABEL, "training"))
-        self._training = (
-            model_id,
-            [Histogram(**(row | {"kind": HistogramKind(row["kind"])})) for row in rows],
-        )
+        kept = set() if self._current is None else {self._current.get_id()}
+        found = [Histogram(**(row | {"kind": HistogramKind(row["kind"])})) for row in rows]
+        self._trained_on = {
+            known: histograms for known, histograms in self._trained_on.items() if known in kept
+        } | {model_id: found}
 
     def _to_publish(self, model: Model) -> ModelToPublish:
         from parallelm.mlops._outbox import ModelToPublish

@@ -182,6 +182,12 @@ def test_every_column_type_of_pandas_is_a_feature_or_is_left_out(caplog: pytest.
     assert "'moment'" in caplog.text
 
 
+def test_masked_values_are_missing() -> None:
+    values = np.ma.masked_array([1, 1, 2, 9], mask=[False, False, False, True])
+    row = table(reported(values)["Categorical Data Analysis"])["c0"]
+    assert (row["Count"], row["Missing"], row["Uniques"]) == (4, "25.0%", 2)
+
+
 def test_odd_column_names_are_reported_as_text() -> None:
     frame = pd.DataFrame([[1, 2, 3, 4, 5, 6, 7]] * 3)
     frame.columns = pd.Index([0, ("a", "b"), None, "é\n", "x", "x", "x.1"], dtype=object)

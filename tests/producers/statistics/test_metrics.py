@@ -14,6 +14,7 @@ from sklearn import metrics as sk
 from parallelm.mlops._metric_objects import metric_object
 from parallelm.mlops._metrics import MLOpsMetrics
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
+from parallelm.mlops.mlops_exception import MLOpsException
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -358,6 +359,14 @@ def test_errors_of_scikit_learn_pass_through(recorded: Recorded) -> None:
     with pytest.raises(ValueError, match="inconsistent"):
         recorded.metrics.accuracy_score([1], [1, 0])
     assert recorded.reports == []
+
+
+def test_without_scikit_learn_a_metric_says_what_to_install(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(MLOpsException, match=r"mcenter-stream\[metrics\]"):
+        recorded.metrics.accuracy_score([1], [1])
 
 
 def test_statistics_import_nothing_outside_the_standard_library() -> None:

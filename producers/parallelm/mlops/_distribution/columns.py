@@ -1,4 +1,4 @@
-"""The features of an array or a frame, one column at a time, as present values: missing ones are counted and left out."""
+"""The features of an array or a frame, one column at a time, as present values: missing ones are left out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Column(ABC):
     """One feature's values."""
 
     size: int
-    missing: int
+    """All rows, those whose value is missing too."""
 
     @abstractmethod
     def counts(self, limit: int | None) -> dict[str, int] | None:
@@ -65,10 +65,7 @@ class NumberColumn(Column):
         self.size = values.size
         if values.dtype.kind == "f":
             absent = np.isnan(values)
-            self.missing = int(np.count_nonzero(absent))
-            values = values[~absent] if self.missing else values
-        else:
-            self.missing = 0
+            values = values[~absent] if absent.any() else values
         self._present = values
 
     def counts(self, limit: int | None) -> dict[str, int] | None:
@@ -100,7 +97,6 @@ class ObjectColumn(Column):
         self._kind = values.dtype.kind
         elements = values if self._kind in {"M", "m"} else values.tolist()
         self._present = [element for element in elements if not _is_missing(element)]
-        self.missing = self.size - len(self._present)
 
     def counts(self, limit: int | None) -> dict[str, int] | None:
         """Count block by block."""
@@ -129,7 +125,6 @@ class SeriesColumn(Column):
     def __init__(self, series: pd.Series[Any]) -> None:
         self.size = len(series)
         self._present = series.dropna()
-        self.missing = self.size - len(self._present)
 
     def counts(self, limit: int | None) -> dict[str, int] | None:
         """Count after a look at the first thousand."""
@@ -175,7 +170,13 @@ def features(data: object) -> Iterator[Feature]:
 
 
 def array_column(values: NDArray[Any]) -> Column:
-    """The column for a one-dimensional array."""
+    """The column for a one-dimensional array; what is masked is missing."""
+    import numpy as np
+
+    if isinstance(values, np.ma.MaskedArray):
+        column = array_column(values.compressed())
+        column.size = values.size
+        return column
     return NumberColumn(values) if values.dtype.kind in _PLAIN_KINDS else ObjectColumn(values)
 
 

@@ -85,8 +85,9 @@ class Platform:
             running.stop.set()
             running.thread.join(DEADLINE_S)
             assert not running.thread.is_alive()
-        if running.failures:
-            raise running.failures[0]
+            # What ended the sink says more than what the test missed because of it.
+            if running.failures:
+                raise running.failures[0]
 
 
 class RunningSink:

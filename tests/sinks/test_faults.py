@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from parallelm.connections import save_settings
 from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
+from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks.blocks import ConsumedRecord, content_hash
-from parallelm.sinks.consumer import TopicIds
+from parallelm.sinks.consumer import TopicAdmin
 from parallelm.sinks.errors import LostCertaintyError, SinkError
 from parallelm.sinks.intent import Intent, intent_metadata
 from tests.sinks import samples
@@ -233,14 +235,17 @@ def leave_intent(platform: Platform, topic: Topic, values: list[bytes], **change
         platform.send(topic, value, partition=0, flush=False)
     platform.flush()
     config = client_config(
-        settings.kafka, group_id=f"{settings.kafka.topic_prefix}sink", auto_offset_reset="earliest"
+        settings.kafka,
+        group_id=f"{settings.kafka.topic_prefix}sink",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
     )
     consumer = Consumer(config)
     try:
         consumer.assign([TopicPartition(name, 0, 0)])
         messages = consumer.consume(len(values), DEADLINE_S) if values else []
         records = [ConsumedRecord(m.offset(), m.timestamp()[1], m.key(), m.value()) for m in messages]
-        topic_id = TopicIds(settings.kafka).of([name])[name]
+        topic_id = TopicAdmin(settings.kafka).topic_ids([name])[name]
         intent = Intent(
             topic_id, 0, 0, len(values) - 1, f"{topic_id}/0/0-{len(values) - 1}", content_hash(records)
         )
@@ -303,8 +308,6 @@ def test_offsets_that_retention_deleted_unread_are_a_recorded_loss(platform: Pla
 
 
 def delete_records(platform: Platform, topic: Topic, before: int) -> None:
-    from confluent_kafka.admin import AdminClient
-
     admin = AdminClient(client_config(platform.settings.kafka))
     for future in admin.delete_records([TopicPartition(_name(platform, topic), 0, before)]).values():
         future.result(DEADLINE_S)
@@ -322,3 +325,17 @@ def test_a_record_of_an_unknown_schema_waits_and_then_ends_the_sink_but_is_no_de
     with pytest.raises(SinkError, match="no schema with id 77"):
         run_until_it_gives_up()
     assert platform.value("SELECT count() FROM dead_letters") == 0
+
+
+def test_a_recreated_topic_is_read_from_its_beginning(platform: Platform):
+    with platform.sink():
+        for value in events(platform, 3):
+            platform.send(topics.EVENTS, value, partition=0)
+        platform.wait("SELECT count() FROM events", 3)
+    admin = AdminClient(client_config(platform.settings.kafka))
+    admin.delete_topics([_name(platform, topics.EVENTS)])[_name(platform, topics.EVENTS)].result(DEADLINE_S)
+    wait_until(lambda: create_topics(platform.settings) == [_name(platform, topics.EVENTS)])
+    platform.send(topics.EVENTS, events(platform, 1)[0], partition=0)
+    with platform.sink():
+        platform.wait("SELECT count() FROM events", 4)
+    assert platform.value("SELECT uniqExact(_topic_id) FROM events") == 2

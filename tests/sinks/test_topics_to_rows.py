@@ -224,13 +224,13 @@ def test_samples_and_rollups_hold_exactly_what_was_sent(platform: Platform):
 
 
 def test_times_before_1970_and_centuries_in_one_record_are_kept(platform: Platform):
-    times = [float(year * 31_556_952_000 - 2_208_988_800_000) for year in range(390)]
+    times = [float(year * 31_556_952_000 - 2_208_988_800_000) for year in range(0, 390, 13)]
     with platform.sink():
         platform.send(topics.STATISTICS, samples.batch(samples.series(times, times)))
         # So many partitions of the rollups may take several attempts; none of them doubles what an earlier one wrote.
-        platform.wait("SELECT sum(samples) FROM statistics_1h", 390)
-    assert platform.value("SELECT countIf(toUnixTimestamp64Milli(event_time) = value) FROM statistics") == 390
-    assert platform.value("SELECT sum(samples) FROM statistics_1m") == 390
+        platform.wait("SELECT sum(samples) FROM statistics_1h", 30)
+    assert platform.value("SELECT countIf(toUnixTimestamp64Milli(event_time) = value) FROM statistics") == 30
+    assert platform.value("SELECT sum(samples) FROM statistics_1m") == 30
     assert platform.value("SELECT min(bucket_start) FROM statistics_1h").year == 1900
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (
@@ -12,7 +12,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from parallelm.connections.kafka import client_config
 from parallelm.sinks.errors import LostCertaintyError, NotReadyError, RetryLaterError
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from parallelm.connections import KafkaSettings
+    from parallelm.sinks.intent import Intent
 
-_LOG = logging.getLogger(__name__)
 _REQUEST_TIMEOUT_S = 15.0
 
 
@@ -46,15 +46,18 @@ def make_consumer(kafka: KafkaSettings, group: str, session_timeout_s: float) ->
     )
 
 
-class TopicIds:
-    """Asks the cluster for topic ids: a topic deleted and made again is another topic, with offsets from 0."""
+class TopicAdmin:
+    """Asks the cluster what a consumer does not tell: topic ids, and where logs start and end."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         # It must outlive the futures that it returns.
         self._admin = AdminClient(client_config(kafka))
 
-    def of(self, topics: Iterable[str]) -> dict[str, str]:
-        """Ids by topic name; raises ``NotReadyError`` for a topic that is not there or a broker that is away."""
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Ids by topic name: a topic deleted and made again is another topic, with offsets from 0.
+
+        Raises ``NotReadyError`` for a topic that is not there or a broker that is away.
+        """
         names = sorted(set(topics))
         if not names:
             return {}
@@ -69,13 +72,35 @@ class TopicIds:
             ) from error
         return found
 
+    def log_bounds(self, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], tuple[int, int]]:
+        """First offset and end of the log by (topic, partition); raises ``NotReadyError`` when the broker is away."""
+        bounds: list[dict[tuple[str, int], int]] = []
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
+            wanted = {TopicPartition(each.topic, each.partition): spec for each in partitions}
+            try:
+                asked = self._admin.list_offsets(wanted, request_timeout=_REQUEST_TIMEOUT_S) if wanted else {}
+                bounds.append(
+                    {
+                        (at.topic, at.partition): future.result(_REQUEST_TIMEOUT_S).offset
+                        for at, future in asked.items()
+                    }
+                )
+            except (KafkaException, TimeoutError) as error:
+                raise NotReadyError(f"the bounds of the logs cannot be read: {error}") from error
+        low, high = bounds
+        return {place: (low[place], high[place]) for place in low}
+
 
 def committed_positions(
     consumer: Consumer, partitions: Sequence[TopicPartition]
 ) -> dict[tuple[str, int], tuple[int | None, Committed]]:
     """Committed offset (None when there is none) and what its metadata says, by (topic, partition)."""
     found = {}
-    for each in consumer.committed(list(partitions), timeout=_REQUEST_TIMEOUT_S):
+    try:
+        answers = consumer.committed(list(partitions), timeout=_REQUEST_TIMEOUT_S)
+    except KafkaException as error:
+        raise RetryLaterError(f"committed offsets cannot be read: {error.args[0]}") from error
+    for each in answers:
         if each.error is not None:
             raise RetryLaterError(
                 f"the offset of {each.topic} [{each.partition}] cannot be read: {each.error}"
@@ -90,22 +115,34 @@ def committed_positions(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """From where a partition is read."""
+
+    offset: int
+    intent: Intent | None = None
+    """Block that a crashed owner may or may not have inserted; it begins at ``offset``."""
+    lost: tuple[int, str] | None = None
+    """Records that are gone: how many, and why."""
+
+
 def starting_point(
-    topic: str, partition: int, offset: int | None, committed: Committed, topic_id: str
-) -> TopicPartition:
-    """From where a partition is read: the committed offset, or the beginning of a new or recreated topic."""
+    offset: int | None, committed: Committed, topic_id: str, bounds: tuple[int, int]
+) -> StartingPoint:
+    """The committed offset; the beginning of a new or recreated topic, or of a log that lost what was committed."""
+    low, high = bounds
     if offset is None:
-        return TopicPartition(topic, partition, OFFSET_BEGINNING)
+        return StartingPoint(OFFSET_BEGINNING)
     if committed.topic_id and committed.topic_id != topic_id:
-        _LOG.warning(
-            "%s [%d] was deleted and made again (topic id %s, was %s): it is read from its beginning",
-            topic,
-            partition,
-            topic_id,
-            committed.topic_id,
-        )
-        return TopicPartition(topic, partition, OFFSET_BEGINNING)
-    return TopicPartition(topic, partition, offset)
+        why = f"the topic was deleted and made again (topic id {topic_id}, was {committed.topic_id}): read from its start"
+        return StartingPoint(OFFSET_BEGINNING, lost=(0, why))
+    if offset < low:
+        why = f"offsets {offset} to {low - 1} were deleted by retention before they were read"
+        return StartingPoint(low, lost=(low - offset, why))
+    if offset > high:
+        why = f"offset {offset} is beyond the end of the log, {high}: the log was cut; it is read from {low} again"
+        return StartingPoint(low, lost=(0, why))
+    return StartingPoint(offset, committed.intent)
 
 
 def commit(consumer: Consumer, positions: Sequence[tuple[str, int, int, str]]) -> None:

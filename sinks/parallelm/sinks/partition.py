@@ -94,11 +94,6 @@ class PartitionWork:
         self.block = None
         self.replay = None
 
-    def forget(self) -> None:
-        """Drop everything: the log below it is gone."""
-        self.pending, self.pending_bytes = [], 0
-        self.block = self.replay = self.position = self.end_offset = None
-
     def _next_length(self) -> int:
         if self.replay is None:
             return block_length(self.pending)

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from parallelm.schemas.registry import make_registry
 from parallelm.sinks.backoff import Backoff
 from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interval_s
-from parallelm.sinks.consumer import TopicIds, committed_positions, make_consumer, starting_point
+from parallelm.sinks.consumer import TopicAdmin, committed_positions, make_consumer, starting_point
 from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit, DeadLetterProducer
 from parallelm.sinks.delivery import Delivery
 from parallelm.sinks.errors import DatabaseUnavailableError, RetryLaterError, SinkError
@@ -76,7 +76,7 @@ class Sink:
         self._row_makers: dict[str, RowMaker] = {
             name: row_maker(topic, registry) for name, topic in self._topics.items()
         }
-        self._topic_ids = TopicIds(settings.kafka)
+        self._admin = TopicAdmin(settings.kafka)
         self._consumer = make_consumer(settings.kafka, self._group, options.session_timeout_s)
         # An insert must end before its lease does: another owner may start the same block then.
         self._writer = Writer(settings.clickhouse, max_execution_s=0.8 * options.session_timeout_s)
@@ -97,7 +97,7 @@ class Sink:
 
         Raises ``SinkError`` when it cannot go on. Nothing is lost then: the next start continues.
         """
-        self._topic_ids.of(self._topics)
+        self._admin.topic_ids(self._topics)
         self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked)
         try:
             while not stop.is_set():
@@ -134,35 +134,15 @@ class Sink:
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's names for its own codes
             if work is not None:
                 work.end_offset = message.offset()
-        elif code == KafkaError._AUTO_OFFSET_RESET and work is not None:  # noqa: SLF001 - as above
-            self._record_loss(work)
+        elif code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
+            raise SinkError(
+                f"{message.topic()} [{message.partition()}]: the next record was deleted while it waited to be read "
+                f"({error.str()}); the next start of the sink records what is lost and goes on"
+            )
         elif error.fatal():
             raise SinkError(f"the Kafka client cannot go on: {error.str()}")
         else:
             _LOG.warning("Kafka: %s", error.str())
-
-    def _record_loss(self, work: PartitionWork) -> None:
-        """The offset to read is not in the log: say what is lost, then go on at its start."""
-        source = work.source
-        place = TopicPartition(source.topic, source.partition)
-        low, high = self._consumer.get_watermark_offsets(place, timeout=10)
-        [committed] = self._consumer.committed([place], timeout=10)
-        wanted = work.position if work.position is not None else committed.offset
-        lost = max(0, low - wanted)
-        reason = SinkError(
-            f"offsets {wanted} to {low - 1} were deleted by retention before they were read"
-            if lost
-            else f"offset {wanted} is beyond the end of the log, {high}: the log was cut; it is read from {low} again"
-        )
-        _LOG.error("%s [%d]: %s", source.topic, source.partition, reason)
-        self._metrics.lost_records.labels(source.topic).inc(lost)
-        self._dead_letters.send(
-            [Rejected(ConsumedRecord(wanted, 0, None, None), "retention", reason)],
-            source,
-        )
-        work.forget()
-        place.offset = low
-        self._consumer.seek(place)
 
     def _limit_memory(self) -> None:
         """Pause what must not grow: a partition that cannot be written now, or all when together they are too much."""
@@ -180,19 +160,18 @@ class Sink:
     # Ownership
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        topic_ids = self._topic_ids.of(partition.topic for partition in partitions)
+        topic_ids = self._admin.topic_ids(partition.topic for partition in partitions)
+        bounds = self._admin.log_bounds(partitions)
         starts = []
         for (topic, partition), (offset, committed) in committed_positions(consumer, partitions).items():
-            start = starting_point(topic, partition, offset, committed, topic_ids[topic])
             source = Source(topic, topic_ids[topic], partition)
-            resumed = start.offset == offset
+            start = starting_point(offset, committed, source.topic_id, bounds[topic, partition])
+            if start.lost is not None:
+                self._record_loss(source, offset or 0, *start.lost)
             self._work[topic, partition] = PartitionWork(
-                source,
-                self._row_makers[topic],
-                Backoff(self._options.retry_limit_s),
-                committed.intent if resumed else None,
+                source, self._row_makers[topic], Backoff(self._options.retry_limit_s), start.intent
             )
-            starts.append(start)
+            starts.append(TopicPartition(topic, partition, start.offset))
         consumer.assign(starts)
         self._paused = set()
         counts: dict[str, int] = {}
@@ -206,6 +185,13 @@ class Sink:
         self._metrics.partitions.set(len(self._work))
         _LOG.info("reads %d partitions of %d topics", len(self._work), len(counts))
         self._on_assigned()
+
+    def _record_loss(self, source: Source, wanted: int, lost: int, why: str) -> None:
+        """Tell what is gone, in the log, as a metric and as a dead letter; never jump silently."""
+        _LOG.error("%s [%d]: %s", source.topic, source.partition, why)
+        self._metrics.lost_records.labels(source.topic).inc(lost)
+        gone = ConsumedRecord(wanted, 0, None, None)
+        self._dead_letters.send([Rejected(gone, "retention", SinkError(why))], source)
 
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         """Drop the work on partitions that are no longer ours, and commit nothing more for them."""

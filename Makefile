@@ -22,6 +22,9 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict
+
 up: $(VENV)/.installed-demo
 	$(BIN)/mcenter up
 

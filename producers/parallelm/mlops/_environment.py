@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import NamedTuple
 
 DEFAULT_MLAPP_ID = "default"
 
@@ -30,15 +27,18 @@ class ComponentEnvironment(NamedTuple):
         }
 
 
-def read_environment(environ: Mapping[str, str] | None = None) -> ComponentEnvironment:
-    """Ids for reports to the platform. Nothing needs to be set."""
+def read_environment(*, connected: bool) -> ComponentEnvironment:
+    """Ids of this component. Nothing needs to be set; a component that is not connected runs on ``localhost``."""
+    return ComponentEnvironment(
+        mlapp_id=os.environ.get("PM_WORKFLOW_INSTANCE_ID") or DEFAULT_MLAPP_ID,
+        node_id=os.environ.get("PM_WORKFLOW_NODE_ID", ""),
+        pipeline_instance_id=os.environ.get("PM_PIPELINE_INSTANCE_ID", ""),
+        agent_id=os.environ.get("AGENT_PUBLIC_ADDRESS") or (_host() if connected else "localhost"),
+        model_id=os.environ.get("PM_MLOPS_MODEL_ID", ""),
+    )
+
+
+def _host() -> str:
     import socket
 
-    environ = os.environ if environ is None else environ
-    return ComponentEnvironment(
-        mlapp_id=environ.get("PM_WORKFLOW_INSTANCE_ID") or DEFAULT_MLAPP_ID,
-        node_id=environ.get("PM_WORKFLOW_NODE_ID", ""),
-        pipeline_instance_id=environ.get("PM_PIPELINE_INSTANCE_ID", ""),
-        agent_id=environ.get("AGENT_PUBLIC_ADDRESS") or socket.gethostname(),
-        model_id=environ.get("PM_MLOPS_MODEL_ID", ""),
-    )
+    return socket.gethostname()

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 class MLOps(Queries):
     """Reports statistics, events, alerts, KPIs and models of a component, and asks the platform about them.
 
+    A guest in its host program: reporting never blocks on the network, never raises because the platform is down, uses
+    bounded memory (``MCENTER_COMPONENT_QUEUE_MAX_SAMPLES``), works from all threads and tasks, and in forked children.
+    ``done()`` or the end of the interpreter sends what is waiting, and takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s)
+    at most when the broker is away. A program that ends without either, by ``os._exit``, by SIGTERM without a handler
+    or by SIGKILL, loses what it reported in the last flush interval and linger (a tenth of a second), or all that was
+    waiting for a broker that is away; models that were published are sent by the next ``init()``.
+
     >>> from parallelm.mlops import mlops
     >>> mlops.init()
     >>> mlops.set_stat("rows", 1200)  # doctest: +ELLIPSIS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._events import Events
@@ -19,6 +18,7 @@ from parallelm.mlops.stats._values import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from parallelm.mlops._outbox import ModelToPublish
     from parallelm.mlops._platform import Platform
@@ -133,14 +133,16 @@ class Models(Reporting, Events, Topology):
         for report in distribution_reports(data, trained_on or None):
             send_report(output, report, model_id, time_ns, {PHASE_LABEL: phase})
 
-    def download_model(self, model: Model, filepath: Path) -> None:
+    def download_model(self, model: Model, filepath: str | Path) -> None:
         """``Model.download``."""
+        from pathlib import Path
+
         output = self._opened_output()
         if model.artifact is None:
             raise MLOpsException(
                 f"model {model.get_id()!r} was made here: its path is {model.get_model_path()!r}"
             )
-        _fetch(model, model.artifact, filepath, self._settings)
+        _fetch(model, model.artifact, Path(filepath), self._settings)
         model.set_model_path(filepath)
         if model.get_id() != self._deployed_id:
             return
@@ -162,6 +164,7 @@ class Models(Reporting, Events, Topology):
     def read_model(self, model: Model) -> bytes | str:
         """A model's bytes from the artifact store, checked; text where its format is text."""
         import tempfile
+        from pathlib import Path
 
         if model.artifact is None:
             raise MLOpsException(f"model {model.get_id()!r} has no bytes in the artifact store")
@@ -210,6 +213,8 @@ class Models(Reporting, Events, Topology):
         } | {model_id: found}
 
     def _to_publish(self, model: Model) -> ModelToPublish:
+        from pathlib import Path
+
         from parallelm.mlops._outbox import ModelToPublish
 
         metadata = model.metadata

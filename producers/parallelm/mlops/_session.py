@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("parallelm.mlops")
 
 
+CONNECTED_MODES = (MLOpsMode.AGENT, MLOpsMode.ATTACH)
+"""Modes that have a platform."""
+
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
@@ -75,7 +78,7 @@ class Session:
             if mode is MLOpsMode.STAND_ALONE and connect_mlops:
                 raise MLOpsException("connect_mlops=True needs a mode that connects; stand-alone does not")
             self._use_event_time(os.environ.get("MCENTER_EVENT_TIME"))
-            self._environment = read_environment()
+            self._environment = read_environment(connected=mode in CONNECTED_MODES)
             self._open(mode)
             self._mode = mode
             self._done_called = self._api_test_mode = False
@@ -112,7 +115,7 @@ class Session:
                 raise MLOpsException("the library is open already: call done() before attach()")
             Platform(settings).rows("SELECT 1", {})
             self._use_event_time(os.environ.get("MCENTER_EVENT_TIME"))
-            self._environment = read_environment()._replace(mlapp_id=mlapp_id)
+            self._environment = read_environment(connected=True)._replace(mlapp_id=mlapp_id)
             self._connect(settings)
             self._mode = MLOpsMode.ATTACH
             self._done_called = self._api_test_mode = False
@@ -151,7 +154,7 @@ class Session:
         """Send reports to ``output`` in the block, whatever is open."""
         with self._lock:
             before = (self._output, self._queue.room, self._environment, self._mode, self._capturing)
-            self._environment = read_environment()
+            self._environment = read_environment(connected=False)
             self._mode, self._queue.room = MLOpsMode.STAND_ALONE, 0
             self._output = self._capturing = output
         try:
@@ -169,8 +172,7 @@ class Session:
     def _open(self, mode: MLOpsMode) -> None:
         """Make the output of a mode."""
         if mode is MLOpsMode.STAND_ALONE:
-            agent = os.environ.get("AGENT_PUBLIC_ADDRESS") or "localhost"
-            self._output = StandAloneOutput(os.environ.get("PM_MLOPS_FILE", ""), agent)
+            self._output = StandAloneOutput(os.environ.get("PM_MLOPS_FILE", ""), self._environment.agent_id)
         elif mode is MLOpsMode.REST_ACCUMULATOR:
             from parallelm.mlops._accumulator import AccumulatorOutput
 
@@ -181,6 +183,10 @@ class Session:
     def _connect(self, settings: Settings) -> None:
         from parallelm.mlops._kafka_output import KafkaOutput
 
+        if settings.component.spool_folder:
+            _log.warning(
+                "spool_folder is set, but this version has no spool on disk: reports wait in memory only"
+            )
         output = KafkaOutput(settings, self._environment, self._queue)
         output.send_left_behind()
         self._settings, self._output = settings, output

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.mlops._output import Output
@@ -17,6 +16,7 @@ from parallelm.mlops.mlops_exception import MLOpsException
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from typing import TextIO
 
     from parallelm.mlops._outbox import ModelToPublish, OutboxEntry
@@ -37,6 +37,8 @@ class StandAloneOutput(Output):
         self.published: dict[str, OutboxEntry] = {}
         """Copies of the models that were published, by id."""
         if file:
+            from pathlib import Path
+
             try:
                 # Open until done(); started afresh by every init().
                 self._file = Path(file).open("w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
@@ -84,6 +86,7 @@ class StandAloneOutput(Output):
     def publish(self, model: ModelToPublish) -> None:
         """Keep a copy until ``done()``, in a temporary directory; nothing is printed."""
         import tempfile
+        from pathlib import Path
 
         from parallelm.mlops._outbox import Outbox
 

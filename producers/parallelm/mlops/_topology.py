@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops._session import Session
+from parallelm.mlops._session import CONNECTED_MODES, Session
 from parallelm.mlops.mlops_exception import MLOpsException
-from parallelm.mlops.mlops_mode import MLOpsMode
 
 if TYPE_CHECKING:
     from parallelm.mlops._platform import Platform
@@ -120,7 +119,7 @@ class Topology(Session):
     nodes = property(get_nodes, doc="Nodes of the MLApp.")
 
     def _connected(self) -> bool:
-        return self._settings is not None and self._mode in {MLOpsMode.AGENT, MLOpsMode.ATTACH}
+        return self._settings is not None and self._mode in CONNECTED_MODES
 
     def _platform(self) -> Platform | None:
         """The platform to ask; None in modes that have none."""

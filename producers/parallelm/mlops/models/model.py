@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -12,6 +12,7 @@ from parallelm.mlops.stats_category import StatCategory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 class ModelFormat(str, Enum):  # noqa: UP042 - str() of a member is part of the public contract
@@ -136,7 +137,7 @@ class ModelReporter(Protocol):
     def report_distribution(self, data: Any, model: Model | None, timestamp: Any) -> None:
         """Report the distribution that a model was trained on."""
 
-    def download_model(self, model: Model, filepath: Path) -> None:
+    def download_model(self, model: Model, filepath: str | Path) -> None:
         """Fetch a model's bytes, checked."""
 
 
@@ -153,7 +154,7 @@ class Model:
         self.metadata = metadata
         self.artifact = artifact
         """Where the bytes lie; None for a model that this component made."""
-        self._path: Path | None = None
+        self._path: str | None = None
 
     @classmethod
     def new(
@@ -178,13 +179,13 @@ class Model:
 
     def set_model_path(self, model_path: str | Path) -> None:
         """Say where the file or directory of the model is."""
-        if not isinstance(model_path, (str, Path)):
+        if not isinstance(model_path, (str, os.PathLike)):
             raise MLOpsException(f"a model's path must be a text or a Path, not {type(model_path).__name__}")
-        self._path = Path(model_path)
+        self._path = str(model_path)
 
     def get_model_path(self) -> str | None:
         """Where the model's file or directory is on this host; None when unknown."""
-        return None if self._path is None else str(self._path)
+        return self._path
 
     def set_annotations(self, annotations: Mapping[str, Any]) -> None:
         """Attach what else should be known of the model: texts as keys, anything that JSON can hold as values."""
@@ -253,7 +254,7 @@ class Model:
         platform is told that it was accepted. Raises ``MLOpsConnectionException`` when the artifact store cannot be
         reached, ``MLOpsException`` when the bytes are not those that were published.
         """
-        self._reporter.download_model(self, Path(filepath))
+        self._reporter.download_model(self, filepath)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and other.get_id() == self.get_id()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-DAY_DEADLINE_S = 120.0
+DAY_DEADLINE_S = 180.0
 END_DEADLINE_S = 120.0
 KILL_AFTER_S = 5.0
 _LAST_LINES = 15

@@ -36,7 +36,8 @@ def alerts(cluster: Cluster) -> list[tuple[str, str, float]]:
 
 
 def deployments(cluster: Cluster) -> list[tuple[str, str]]:
-    return [(found.model_id, found.state.value) for found in cluster.read(DEPLOYMENTS)]
+    """Model and state of each transition; one that a restarted worker sent again is there once."""
+    return [(found.model_id, found.state.value) for found in once(cluster.read(DEPLOYMENTS))]
 
 
 def holding(found: list[AlertTransition]) -> list[tuple[str, str]]:

@@ -42,16 +42,25 @@ class Batches:
         self._outside = outside
         self._handler = handler
         self._busy = asyncio.Lock()
+        self._arrived: asyncio.Queue[Any] = asyncio.Queue(MAX_RECORDS)
 
     async def run(self, stream: Any) -> None:
-        """Body of an agent."""
-        messages: list[Any] = []
+        """Body of an agent. Errors of the handler come out as an ``ExceptionGroup``."""
+        # A batch must not wait for the stream's next event: after a rebalance there may be none for long.
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._feed(stream))
+            both.create_task(self._work())
+
+    async def _feed(self, stream: Any) -> None:
         async for event in stream.noack().events():
-            messages.append(event.message)
-            # While more is waiting, a batch grows: one commit and one round of writes serve all of it.
-            if len(messages) < MAX_RECORDS and not stream.channel.queue.empty():
-                continue
-            batch, messages = messages, []
+            await self._arrived.put(event.message)
+
+    async def _work(self) -> None:
+        while True:
+            batch = [await self._arrived.get()]
+            # What has come in meanwhile goes along: one commit and one round of writes serve all of it.
+            while len(batch) < MAX_RECORDS and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
             async with self._busy:
                 await self._handle(batch)
 

@@ -175,9 +175,9 @@ class ProcessorsWorker:
         async def run(stream: Any) -> None:
             try:
                 await batches.run(stream)
-            except Exception as error:
+            except* Exception as errors:
                 logger.exception("agent %s gives up", name)
-                self._failed = error
+                self._failed = errors.exceptions[0]
                 self._stop.set()
                 raise
 

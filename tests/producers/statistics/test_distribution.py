@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import tracemalloc
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -75,6 +76,9 @@ def test_a_continuous_feature_has_13_bins_around_its_mean() -> None:
         np.float64, st.integers(1, 200), elements=st.floats(allow_nan=False) | st.integers(-5, 5).map(float)
     )
 )
+@example(np.array([sys.float_info.max]))
+@example(np.array([-sys.float_info.max] * 3 + [sys.float_info.max] * 4))
+@example(np.full(9, 1e17))
 def test_bins_count_as_numpy_counts_with_the_same_edges(values: Any) -> None:
     edges = continuous_edges(Numbers(values))
     assert len(edges) == 14

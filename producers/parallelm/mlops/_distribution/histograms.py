@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -50,7 +51,7 @@ class Numbers:
         if largest < _LARGE:
             return float(self.finite.mean()), float(self.finite.std())
         scaled = self.finite / largest
-        return float(scaled.mean() * largest), float(scaled.std() * largest)
+        return float(scaled.mean().clip(-1, 1) * largest), float(scaled.std() * largest)
 
 
 def continuous_edges(numbers: Numbers) -> tuple[float, ...]:
@@ -59,7 +60,7 @@ def continuous_edges(numbers: Numbers) -> tuple[float, ...]:
 
     mean, spread = numbers.moments
     # Far from zero a small spread is lost in float64: then the steps are what it can tell apart.
-    spread = max(spread or LEAST_SPREAD, INNER_BINS * float(np.spacing(abs(mean))))
+    spread = max(spread or LEAST_SPREAD, INNER_BINS * math.ulp(mean))
     low = max(mean - _DEVIATIONS * spread, -_FARTHEST_EDGE)
     high = min(mean + _DEVIATIONS * spread, _FARTHEST_EDGE)
     if not low < high:  # the mean itself is beyond the farthest edge

@@ -26,6 +26,8 @@ Correction = Literal["holm", "fdr_bh"]
 
 _MIN_POINTS = 3
 _LAG_SHARE = 5
+_SAME = 1e-12
+"""Relative spread below which values are taken to be the same: rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,13 @@ def correlate_pair(x: NDArray[np.float64], y: NDArray[np.float64]) -> Correlatio
     """
     shared = np.isfinite(x) & np.isfinite(y)
     n = int(shared.sum())
-    if n < _MIN_POINTS or not (_varies(x[shared]) and _varies(y[shared])):
+    if n < _MIN_POINTS:
+        return None
+    x, y = _scaled(np.where(shared, x, np.nan)), _scaled(np.where(shared, y, np.nan))
+    if not (_varies(x[shared]) and _varies(y[shared])):
         return None
     r = float(np.clip(np.corrcoef(x[shared], y[shared])[0, 1], -1.0, 1.0))
-    n_effective = effective_sample_size(np.where(shared, x, np.nan), np.where(shared, y, np.nan))
+    n_effective = effective_sample_size(x, y)
     return Correlation(r, n, n_effective, _p_value(r, n_effective))
 
 
@@ -115,9 +120,19 @@ def _trimmed(series: NDArray[np.float64]) -> NDArray[np.float64]:
     return series[present[0] : present[-1] + 1]
 
 
+def _scaled(series: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Series between 0 and 1: correlation does not care, and squares of tiny or huge values stay in range."""
+    largest = float(np.nanmax(np.abs(series)))
+    if largest == 0.0:
+        return series
+    relative = series / largest
+    relative -= np.nanmin(relative)
+    spread = float(np.nanmax(relative))
+    return relative / spread if spread > _SAME else np.where(np.isfinite(series), 0.0, np.nan)
+
+
 def _varies(values: NDArray[np.float64]) -> bool:
-    spread = float(np.ptp(values))
-    return spread > 1e-12 * float(np.abs(values).max())
+    return float(np.ptp(values)) > 0.0
 
 
 def _p_value(r: float, n_effective: float) -> float:

@@ -1,0 +1,311 @@
+"""Analysts' questions on a small history whose answers are known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from parallelm.warehouse import QueryError, queries
+from parallelm.warehouse.queries.correlate import is_count
+from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model, statistic
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+    from parallelm.connections import Settings
+
+T0 = datetime(2013, 1, 1, tzinfo=UTC)
+
+
+def day(number: float) -> pd.Timestamp:
+    return pd.Timestamp(T0 + timedelta(days=number))
+
+
+@pytest.fixture
+def history(client: Client) -> Client:
+    """Model m-1 live on day 1, m-2 from day 5, m-3 requested on day 9; an alert settled by m-2, one not, one open."""
+    insert(client, "models_log", [model(f"m-{number}", T0_MS + number * DAY_MS) for number in (1, 2, 3)])
+    insert(
+        client,
+        "deployments_log",
+        [
+            deployment("m-1", "requested", T0_MS),
+            deployment("m-1", "accepted", T0_MS + DAY_MS, agent_id="host"),
+            deployment("m-1", "active", T0_MS + DAY_MS),
+            deployment("m-2", "requested", T0_MS + 4 * DAY_MS),
+            deployment("m-2", "active", T0_MS + 5 * DAY_MS, related_model_id="m-1"),
+            deployment("m-1", "superseded", T0_MS + 5 * DAY_MS, related_model_id="m-2"),
+            deployment("m-3", "requested", T0_MS + 9 * DAY_MS),
+            # What a processor sends again after a restart changes nothing.
+            deployment("m-2", "requested", T0_MS + 4 * DAY_MS),
+        ],
+    )
+    insert(
+        client,
+        "alert_transitions_log",
+        [
+            alert("a/1", "pending", T0_MS + 2 * DAY_MS),
+            alert("a/1", "firing", T0_MS + 3 * DAY_MS, value=0.2),
+            alert("a/1", "acknowledged", T0_MS + 7 * DAY_MS // 2, who="someone"),
+            alert("a/1", "resolved", T0_MS + 6 * DAY_MS, value=0.9),
+            alert("b/1", "firing", T0_MS + 6 * DAY_MS, started_at=T0_MS + 6 * DAY_MS),
+            alert("b/1", "resolved", T0_MS + 7 * DAY_MS),
+            alert("c/1", "pending", T0_MS + 7 * DAY_MS),
+            alert("c/1", "resolved", T0_MS + 8 * DAY_MS),
+            alert("d/1", "firing", T0_MS + 8 * DAY_MS, started_at=T0_MS + 8 * DAY_MS),
+            alert("d/1", "resolved", T0_MS + 9 * DAY_MS, transition_id="wrong"),
+            alert("d/1", "firing", T0_MS + 9 * DAY_MS, transition_id="right", supersedes="wrong"),
+        ],
+    )
+    return client
+
+
+@pytest.mark.usefixtures("history")
+def test_deployments_say_from_when_to_when_a_model_was_live_and_why(settings: Settings):
+    found = queries.deployments(settings, mlapp_id="app").set_index("model_id")
+    assert list(found.index) == ["m-1", "m-2", "m-3"]
+    assert list(found["state"]) == ["superseded", "active", "requested"]
+    assert found.loc["m-1", "live_from"] == day(1)
+    assert found.loc["m-1", "live_to"] == day(5)
+    assert found.loc["m-1", "accepted_at"] == day(1)
+    assert found.loc["m-2", "live_from"] == day(5)
+    assert pd.isna(found.loc["m-2", "live_to"])
+    assert pd.isna(found.loc["m-3", "live_from"])
+    assert found.loc["m-1", "decided_reason"] == "m-1 requested"
+    assert found.loc["m-1", "ended_reason"] == "m-1 superseded"
+    assert found.loc["m-1", "related_model_id"] == "m-2"
+    assert list(queries.deployments(settings, state="active")["model_id"]) == ["m-2"]
+    assert queries.deployments(settings, mlapp_id="none").empty
+
+
+def test_live_models_are_those_of_the_moment(history: Client):
+    for at, expected in ((0.5, []), (1, ["m-1"]), (4.9, ["m-1"]), (5, ["m-2"]), (100, ["m-2"])):
+        rows = history.execute(f"SELECT model_id FROM live_models(at = '{day(at):%Y-%m-%d %H:%M:%S}')")
+        assert [model_id for (model_id,) in rows] == expected, at
+
+
+@pytest.mark.usefixtures("history")
+def test_alerts_say_whether_a_new_model_settled_them(settings: Settings):
+    found = queries.alerts(settings, mlapp_id="app").set_index("alert_id")
+    assert list(found.index) == ["a/1", "b/1", "d/1"]
+    assert list(found["settled_by_model_id"]) == ["m-2", "", ""]
+    assert found.loc["a/1", "fired_at"] == day(3)
+    assert found.loc["a/1", "resolved_at"] == day(6)
+    assert found.loc["a/1", "value"] == 0.2
+    assert found.loc["a/1", "acknowledged_by"] == "someone"
+    assert found.loc["a/1", "fired_reason"] == "a/1 firing"
+    assert found.loc["a/1", "resolved_reason"] == "a/1 resolved"
+    assert list(found["state"]) == ["resolved", "resolved", "firing"]
+    assert pd.isna(found.loc["d/1", "resolved_at"]), "a transition that a later one corrects does not count"
+    assert len(queries.alerts(settings, fired_only=False)) == 4
+
+
+def test_open_alerts_are_those_of_the_moment(history: Client):
+    for at, expected in ((2.5, []), (3, ["a/1"]), (6, ["b/1"]), (7.5, []), (50, ["d/1"])):
+        rows = history.execute(f"SELECT alert_id FROM alerts_open(at = '{day(at):%Y-%m-%d %H:%M:%S}')")
+        assert [alert_id for (alert_id,) in rows] == expected, at
+
+
+def test_the_last_deployed_model_is_the_one_requested_last(history: Client):
+    found = queries.last_deployed_model(history, "app", "predict")
+    assert found is not None
+    assert (found.model_id, found.deployment_state, found.artifact_url) == ("m-3", "requested", "file:///m-3")
+    assert (found.size_bytes, found.sha256, found.annotations) == (10, "ab", {"auc": "0.7"})
+    assert found.created_ms == T0_MS + 3 * DAY_MS
+    insert(history, "deployments_log", [deployment("m-3", "failed", T0_MS + 10 * DAY_MS)])
+    assert queries.last_deployed_model(history, "app", "predict").model_id == "m-2"
+    assert queries.last_deployed_model(history, "app", "other") is None
+
+
+def test_the_library_asks_for_its_model_without_pandas():
+    code = (
+        "import sys; from parallelm.warehouse.queries import last_deployed_model; "
+        "assert not {'pandas', 'scipy', 'statsmodels', 'numpy'} & set(sys.modules), sys.modules.keys()"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("history")
+def test_models_tell_where_they_are_live(settings: Settings):
+    found = queries.models(settings, mlapp_id="app").set_index("model_id")
+    assert list(found["live_on"]) == [[], ["predict"], []]
+    assert list(
+        queries.models(settings, start=T0 + timedelta(days=2), end=T0 + timedelta(days=2)).model_id
+    ) == ["m-2"]
+
+
+def test_statistics_are_filtered_and_keep_their_order(settings: Settings, client: Client):
+    insert(
+        client,
+        "statistics",
+        [
+            statistic("s", T0_MS + 2000, 3.0, agent_id="a", labels={"line": "x"}, _index=0),
+            statistic("s", T0_MS + 1000, 2.0, agent_id="b", model_id="m", _index=0),
+            statistic("s", T0_MS, float("nan"), agent_id="a", _index=0),
+            statistic("other", T0_MS, 9.0, node_id="train", _index=0),
+        ],
+    )
+    found = queries.statistics(settings, "s", mlapp_id="app")
+    assert list(found["value"].fillna(-1)) == [-1.0, 2.0, 3.0]
+    assert str(found["event_time"].dtype) == "datetime64[ms, UTC]"
+    assert list(queries.statistics(settings, "s", limit=2)["value"]) == [2.0, 3.0]
+    assert list(queries.statistics(settings, "s", agent_id="b")["value"]) == [2.0]
+    assert list(queries.statistics(settings, "s", labels={"line": "x"})["value"]) == [3.0]
+    one_second = T0 + timedelta(seconds=1)
+    assert list(queries.statistics(settings, "s", start=one_second, end=one_second)["value"]) == [2.0]
+    naive = one_second.replace(tzinfo=None)
+    assert list(queries.statistics(settings, "s", start=naive, end=naive)["value"]) == [2.0]
+    assert queries.statistics(settings, "it's %(nothing)s").empty
+    assert list(queries.statistics(settings, "it's nothing").columns) == list(found.columns)
+    with pytest.raises(QueryError, match="after its end"):
+        queries.statistics(settings, "s", start=T0 + timedelta(1), end=T0)
+    counts = queries.statistic_counts(settings).set_index("name")
+    assert (counts.loc["s", "samples"], counts.loc["s", "sum_value"]) == (3, 5.0)
+
+
+def test_rollups_give_mean_last_and_quantiles(settings: Settings, client: Client):
+    insert(client, "statistics", [statistic("s", T0_MS + 600 * number, number) for number in range(101)])
+    [row] = queries.statistics_rollup(settings, "1h", "s").to_dict("records")
+    assert (row["samples"], row["mean_value"], row["last_value"], row["min_value"]) == (101, 50.0, 100.0, 0.0)
+    assert row["p50"] == pytest.approx(50, abs=1)
+    assert list(queries.statistics_rollup(settings, "1m", "s")["samples"]) == [100, 1]
+    with pytest.raises(QueryError, match="none by '1d'"):
+        queries.statistics_rollup(settings, "1d")
+
+
+def test_kpis_are_their_latest_revision(settings: Settings, client: Client):
+    insert(
+        client,
+        "kpis",
+        [
+            kpi("k", T0_MS, 1.0, labels={"carrier": "UA"}, _index=0),
+            kpi("k", T0_MS, 2.0, labels={"carrier": "UA"}, _index=0),
+            kpi("k", T0_MS, 7.0, labels={"carrier": "AA"}, _index=0),
+        ],
+    )
+    found = queries.kpis(settings, "k", labels={"carrier": "UA"})
+    assert list(found["value"]) == [2.0]
+    assert list(found["revisions"]) == [2]
+    assert list(queries.kpi_revisions(settings, "k")["value"]) == [7.0, 1.0, 2.0]
+
+
+def correlated(client: Client) -> None:
+    rng = np.random.default_rng(11)
+    days = 200
+    cause = rng.normal(size=days)
+    insert(
+        client,
+        "statistics",
+        [statistic("drift", T0_MS + number * DAY_MS + 3_600_000, cause[number]) for number in range(days)]
+        + [
+            statistic("noise", T0_MS + number * DAY_MS, value)
+            for number, value in enumerate(rng.normal(size=days))
+        ]
+        + [statistic("constant", T0_MS + number * DAY_MS, 1.0) for number in range(days)]
+        # Ten reports a day whose sum, not mean, moves with the KPI.
+        + [
+            statistic("pipelinestat.count", T0_MS + number * DAY_MS + part * 1000, 10)
+            for number in range(days)
+            for part in range(50 + int(10 * cause[number]))
+        ],
+    )
+    effect = np.concatenate([[0.0, 0.0], cause[:-2]]) + 0.1 * rng.normal(size=days)
+    insert(
+        client,
+        "kpis",
+        [
+            kpi("rate", T0_MS + number * DAY_MS, effect[number], labels={"carrier": "UA"})
+            for number in range(days)
+        ]
+        + [
+            kpi("rate", T0_MS + number * DAY_MS, 100.0, labels={"carrier": "AA"})
+            for number in range(0, days, 2)
+        ]
+        + [kpi("volume", T0_MS + number * DAY_MS, cause[number]) for number in range(days)],
+    )
+
+
+def test_a_statistic_that_leads_the_kpi_is_found_with_its_lag(settings: Settings, client: Client):
+    correlated(client)
+    found = queries.correlate(settings, "rate", labels={"carrier": "UA"})
+    best = found.iloc[0]
+    assert (best["statistic"], best["lag"], best["aggregation"]) in {
+        ("drift", 2, "mean"),
+        ("pipelinestat.count", 2, "sum"),
+    }
+    by_series = found.set_index(["statistic", "form"])
+    assert by_series.loc[("drift", "raw"), "r"] > 0.95
+    assert by_series.loc[("drift", "raw"), "lag"] == 2
+    assert by_series.loc[("drift", "differenced"), "r"] > 0.95
+    assert by_series.loc[("drift", "raw"), "n"] == 198
+    assert by_series.loc[("drift", "raw"), "p_adjusted"] < 1e-10
+    assert by_series.loc[("noise", "raw"), "p_adjusted"] > 0.05
+    assert "constant" not in set(found["statistic"])
+    assert set(found["tests"]) == {3 * 2 * 8}
+    assert (found["p_adjusted"] >= found["p"]).all()
+
+
+def test_counts_are_summed_and_rates_averaged_unless_told_otherwise(settings: Settings, client: Client):
+    correlated(client)
+    chosen = queries.correlate(settings, "volume", max_lag=0).set_index(["statistic", "form"])
+    assert chosen.loc[("pipelinestat.count", "raw"), "aggregation"] == "sum"
+    assert chosen.loc[("pipelinestat.count", "raw"), "r"] > 0.95
+    assert chosen.loc[("drift", "raw"), "aggregation"] == "mean"
+    told = queries.correlate(settings, "volume", max_lag=0, aggregations={"pipelinestat.count": "mean"})
+    assert "pipelinestat.count" not in set(told["statistic"]), "its daily mean is constant"
+
+
+def test_kpi_points_of_a_bucket_are_brought_together(settings: Settings, client: Client):
+    correlated(client)
+    assert abs(queries.correlate(settings, "rate", max_lag=2).iloc[0]["r"]) < 0.5, "carriers are mixed"
+    weekly = queries.correlate(settings, "volume", bucket="7D", max_lag=0, all_lags=True)
+    assert set(weekly["n"]) <= {28, 29, 30}
+    plain = client.execute(
+        "SELECT statistic, days, correlation FROM kpi_correlation(mlapp_id = 'app', kpi = 'volume')"
+    )
+    assert {name: (days, pytest.approx(r)) for name, days, r in plain}["drift"] == (200, 1.0)
+
+
+def test_a_kpi_that_is_not_there_is_told_with_those_that_are(settings: Settings, client: Client):
+    correlated(client)
+    with pytest.raises(QueryError, match="there are KPIs: 'rate', 'volume'"):
+        queries.correlate(settings, "profit")
+    with pytest.raises(QueryError, match="shares 500 buckets"):
+        queries.correlate(settings, "volume", min_points=500)
+    with pytest.raises(QueryError, match="no time delta"):
+        queries.correlate(settings, "volume", bucket="soon")
+    with pytest.raises(QueryError, match="whole minutes"):
+        queries.correlate(settings, "volume", bucket="90s")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("pipelinestat.count", [3.0], True),
+        ("n_total", [3.0], True),
+        ("Samples Count", [3.0], True),
+        ("account", [3.0], False),
+        ("discount", [3.0], False),
+        ("error count", [0.5], False),
+        ("total change", [-3.0], False),
+        ("latency", [3.0], False),
+    ],
+)
+def test_what_counts_as_a_count(name: str, values: list[float], expected: bool):
+    assert is_count(name, values, values) is expected
+
+
+@pytest.mark.usefixtures("client")
+def test_any_sql_is_answered_with_typed_columns(settings: Settings):
+    found = queries.query_frame(
+        settings, "SELECT toUInt8(1) AS a, 2.5 AS b, NULL AS c, toDateTime64(0, 3, 'UTC') AS d"
+    )
+    assert [str(kind) for kind in found.dtypes] == ["uint8", "float64", "object", "datetime64[ms, UTC]"]
+    assert queries.query_frame(settings, "SELECT 1 AS a WHERE 0").columns.tolist() == ["a"]
+    assert queries.query_frame(settings, "CREATE TABLE IF NOT EXISTS x (a Int8) ENGINE = Memory").empty

@@ -1,27 +1,32 @@
 """What ``set_stat`` costs its caller, beside prometheus_client and OpenTelemetry in the same run; and end to end.
 
-python -m benchmarks.set_stat            caller's cost (no broker)
-python -m benchmarks.set_stat --broker   and samples a second into the broker that the settings name
+The end-to-end part runs on a broker of its own, or on the one that ``MCENTER_CONFIG`` names.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import logging
 import os
 import resource
 import statistics
+import tempfile
 import time
 import timeit
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelm.connections import load_settings, save_settings
+from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mlops import mlops
+from parallelm.schemas.topic_admin import create_topics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROUNDS = 15
 CALLS = 50_000
+SAMPLES = 3_000_000
 
 
 def peers() -> dict[str, Callable[[], object]]:
@@ -61,7 +66,7 @@ def caller_cost() -> None:
         for name, statement in statements.items():
             seconds = timeit.timeit(statement, globals=names[name], number=CALLS)
             took[name].append(seconds / CALLS * 1e9)
-            mlops._queue.clear()  # noqa: SLF001 - no sender thread beside the caller: its share is measured end to end
+            mlops._queue.clear()  # noqa: SLF001 - nobody else empties it here
     base = statistics.median(took[prometheus])
     print("caller's cost, median of", ROUNDS, "rounds")
     for name, rounds in took.items():
@@ -106,24 +111,36 @@ def _cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@contextlib.contextmanager
+def broker() -> Iterator[None]:
+    """A broker with topics, which the library finds by its environment."""
+    with contextlib.ExitStack() as stack:
+        if "MCENTER_CONFIG" not in os.environ:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            local = stack.enter_context(LocalStack(folder, services=("kafka",)))
+            save_settings(local.settings, folder / "benchmark.toml")
+            os.environ["MCENTER_CONFIG"] = str(folder / "benchmark.toml")
+            stack.callback(os.environ.pop, "MCENTER_CONFIG")
+        create_topics(load_settings())
+        yield
+
+
 def main() -> None:
-    """Run the benchmarks that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--broker", action="store_true", help="also report into the broker of the settings")
-    parser.add_argument("--samples", type=int, default=3_000_000)
-    arguments = parser.parse_args()
+    """The caller's cost, then samples a second, then the share of a core at a steady rate."""
     logging.basicConfig(level=logging.WARNING)
-    os.environ["MCENTER_COMPONENT_QUEUE_MAX_SAMPLES"] = str(max(arguments.samples, 1_000_000))
-    os.environ["MCENTER_COMPONENT_FLUSH_INTERVAL_MS"] = "3600000"
-    os.environ["MCENTER_COMPONENT_CLOSE_TIMEOUT_S"] = "0.1"
+    # No sender thread beside the caller while its cost is measured: that thread's share is measured end to end.
+    alone = {"MCENTER_COMPONENT_FLUSH_INTERVAL_MS": "3600000", "MCENTER_COMPONENT_CLOSE_TIMEOUT_S": "0.1"}
+    os.environ.update(alone)
     mlops.init(mlops_mode="agent")
     mlops.set_stat("warm-up", 1.0)
     caller_cost()
     mlops.done()
-    if arguments.broker:
-        del os.environ["MCENTER_COMPONENT_FLUSH_INTERVAL_MS"], os.environ["MCENTER_COMPONENT_CLOSE_TIMEOUT_S"]
+    for name in alone:
+        del os.environ[name]
+    os.environ["MCENTER_COMPONENT_QUEUE_MAX_SAMPLES"] = str(SAMPLES)
+    with broker():
         mlops.init(mlops_mode="agent")
-        end_to_end(arguments.samples)
+        end_to_end(SAMPLES)
         mlops.init(mlops_mode="agent")
         at_a_rate(100_000, 10)
 

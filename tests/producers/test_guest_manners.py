@@ -249,3 +249,50 @@ print(json.dumps([name for name in ("confluent_kafka", "fastavro", "fsspec", "nu
 mlops.done()
 """)
     assert json.loads(said) == []
+
+
+def test_a_caller_that_never_rests_makes_no_tiny_records(component: Component) -> None:
+    said = component.run("""
+import json, time
+from parallelm.mlops import mlops
+mlops.init()
+started, count = time.monotonic(), 0
+while time.monotonic() - started < 1.5:
+    mlops.set_stat("x", 1.0)
+    count += 1
+mlops.done()
+print(json.dumps([count, time.monotonic() - started]))
+""")
+    count, took_s = json.loads(said)
+    batches = component.records(
+        "statistics", lambda found: sum(len(batch.series[0].values) for batch in found) >= count
+    )
+    assert len(batches) <= took_s / 0.1 + count / 25_000 + 5
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timer")
+def test_a_signal_handler_may_report(component: Component) -> None:
+    said = component.run("""
+import signal, time
+from parallelm.mlops import mlops
+from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
+mlops.init()
+handled = 0
+def handler(*_):
+    global handled
+    handled += 1
+    mlops.set_stat("handled", 1)
+    mlops.data_alert("handled", "")
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+graph = MultiLineGraph().name("g").labels(["a"]).data([1])
+started = time.monotonic()
+while time.monotonic() - started < 1:
+    mlops.set_stat(graph)
+    mlops.data_alert("between", "")
+    time.sleep(0.001)
+signal.setitimer(signal.ITIMER_REAL, 0)
+mlops.done()
+print(handled)
+""")
+    assert len(component.samples("handled", int(said))) == int(said)

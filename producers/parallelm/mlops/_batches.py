@@ -37,10 +37,10 @@ class EncodedBatch(NamedTuple):
     samples: int
 
 
-def drain(queue: SampleQueue) -> list[Sample]:
-    """Take the oldest samples off the queue, one drain's worth at most."""
+def drain(queue: SampleQueue, limit: int) -> list[Sample]:
+    """Take the oldest samples off the queue: ``limit`` of those that are there, one drain's worth at most."""
     take = queue.popleft
-    return [take() for _ in range(min(len(queue), SAMPLES_A_DRAIN))]
+    return [take() for _ in range(min(len(queue), limit, SAMPLES_A_DRAIN))]
 
 
 class BatchEncoder:

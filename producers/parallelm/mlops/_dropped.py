@@ -29,7 +29,7 @@ class DropCounter:
     """Thread-safe counts."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may report in the middle of a report
         self._total: dict[str, int] = {}
         self._unreported: dict[str, int] = {}
         self._unlogged: dict[str, int] = {}

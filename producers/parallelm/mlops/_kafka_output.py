@@ -52,7 +52,7 @@ class KafkaOutput(Output):
 
     def _start_afresh(self) -> None:
         """A process of its own: nothing is sent here that another process has queued."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may report in the middle of a report
         self._queue.clear()
         self._queue.room = 0
         self._records: deque[RecordInWaiting | records.KpiPoint] = deque()

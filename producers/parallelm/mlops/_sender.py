@@ -90,6 +90,7 @@ class Sender(threading.Thread):
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
+        self._draining = threading.Lock()
         self._ended = threading.Event()
         self._producer: Any = None
         self._batches: BatchEncoder | None = None
@@ -117,7 +118,8 @@ class Sender(threading.Thread):
         while time.monotonic() < min(last, self._progress + patience_s):
             if self._ended.wait(_POLL_S):
                 return
-        self._abandoned.set()
+        with self._draining:
+            self._abandoned.set()
         left = len(self._queue) + len(self._waiting) + sum(record.reports for record in self._backlog)
         self._dropped.add(_dropped.CLOSED, left + self._unconfirmed, "no broker took them in time")
 
@@ -165,32 +167,38 @@ class Sender(threading.Thread):
             self._ready.set()
         self._producer.poll(0)
         self._report_drops()
-        while self._send_backlog() and self._encode_some():
-            pass
+        # Only what is there now: with a caller that never rests, going on until nothing is left would end in records
+        # of one sample each.
+        samples, others = len(self._queue), len(self._waiting)
+        while self._send_backlog() and (samples > 0 or others > 0):
+            if samples > 0:
+                samples -= self._encode_samples(samples) or samples
+            for _ in range(min(others, _RECORDS_A_ROUND)):
+                others -= self._encode_first() or others
 
-    def _encode_some(self) -> bool:
-        """Move one drain of samples and all other records to the backlog; False when there was nothing."""
-        before = len(self._backlog)
-        if self._queue:
-            batches = self._batch_encoder()
-            for value, count in batches.encode(drain(self._queue), self._take_seq):
-                self._backlog.append(_Encoded(self._statistics, self._origin_key, value, count))
-        for _ in range(_RECORDS_A_ROUND):
-            if not self._waiting:
-                break
-            self._encode_first()
-        return len(self._backlog) > before
+    def _encode_samples(self, limit: int) -> int:
+        """Move one drain of samples to the backlog; how many."""
+        batches = self._batch_encoder()
+        with self._draining:
+            if self._abandoned.is_set():  # what is in the queue now may belong to the next init()
+                return 0
+            samples = drain(self._queue, limit)
+        for value, count in batches.encode(samples, self._take_seq):
+            self._backlog.append(_Encoded(self._statistics, self._origin_key, value, count))
+        return len(samples)
 
-    def _encode_first(self) -> None:
-        """Encode the record that waits longest; points of KPIs that stand together become one record.
+    def _encode_first(self) -> int:
+        """Encode the record that waits longest; how many. Points of KPIs that stand together become one record.
 
         What waits is taken off only when it is encoded, so that an error that passes (no registry) loses nothing.
         """
+        if not self._waiting:
+            return 0
         first = self._waiting[0]
         if isinstance(first, RecordInWaiting):
             self._encode(first, 1)
             self._waiting.popleft()
-            return
+            return 1
         together = itertools.takewhile(
             lambda one: isinstance(one, records.KpiPoint),
             itertools.islice(list(self._waiting), _POINTS_A_RECORD),
@@ -199,6 +207,7 @@ class Sender(threading.Thread):
         self._encode(RecordInWaiting(topics.KPIS, _kpi_batch(points)), len(points))
         for _ in points:
             self._waiting.popleft()
+        return len(points)
 
     def _take_seq(self) -> int:
         self._seq += 1

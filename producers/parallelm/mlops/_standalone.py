@@ -30,7 +30,7 @@ class StandAloneOutput(Output):
 
     def __init__(self, file: str, agent_id: str) -> None:
         self._agent_id = agent_id
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may report in the middle of a report
         self._file: TextIO | None = None
         self._folder: Path | None = None
         self._owner = os.getpid()
@@ -112,7 +112,7 @@ class StandAloneOutput(Output):
 
     def after_fork_in_child(self) -> None:
         """The models that the parent published stay the parent's to remove."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may report in the middle of a report
 
     def _line(self, time_ns: int, name: str, graph_type: str, mode: str, data: str) -> None:
         self._write(f"{time_ns}, {name}, {graph_type}, {mode}, {data} ")

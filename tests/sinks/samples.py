@@ -259,9 +259,13 @@ def agent(**changes: Any) -> records.AgentState:
 
 
 def dead_letter() -> records.DeadLetter:
+    return dead_letter_of("mlops.events", b"\xff", None)
+
+
+def dead_letter_of(topic: str, key: bytes | None, value: bytes | None) -> records.DeadLetter:
     return records.DeadLetter(
         failed_at_ms=T0_MS,
-        source_topic="mlops.events",
+        source_topic=topic,
         topic_id="id",
         source_partition=1,
         source_offset=9,
@@ -269,6 +273,6 @@ def dead_letter() -> records.DeadLetter:
         error_type="ValueError",
         error="wrong",
         consumer_group="processors",
-        key=b"\xff",
-        value=None,
+        key=key,
+        value=value,
     )

@@ -1,0 +1,182 @@
+"""The commands on the warehouse, as a user runs them, from a KPI file to its correlation."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from parallelm.connections import save_settings
+from parallelm.mcenter.main import cli
+from parallelm.schemas import topics
+from tests.sinks import samples
+from tests.sinks.samples import T0_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.sinks.conftest import Platform
+
+
+@pytest.fixture
+def command(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run ``mcenter`` with the settings of this test."""
+    config = tmp_path / "mcenter.toml"
+    save_settings(platform.settings, config)
+    monkeypatch.setenv("MCENTER_CONFIG", str(config))
+
+    def run(*arguments: str, exit_code: int = 0) -> Result:
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == exit_code, result.output
+        return result
+
+    return run
+
+
+def kpi_file(folder: Path, days: int) -> Path:
+    file = folder / "kpis.csv"
+    rows = [
+        f"rate,{pd.Timestamp(T0_MS + 86_400_000 * n, unit='ms').isoformat()},{n % 7},UA" for n in range(days)
+    ]
+    file.write_text("kpi,timestamp,value,carrier\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return file
+
+
+def test_kpis_from_a_file_to_their_correlation(
+    platform: Platform, command: Callable[..., Result], tmp_path: Path
+):
+    told = command("kpi", "upload", str(kpi_file(tmp_path, 60)), "--mlapp", "app").output
+    assert "uploaded 60 points of 1 KPIs to MLApp app" in told
+    times = [float(T0_MS + 86_400_000 * n) for n in range(60)]
+    platform.send(
+        topics.STATISTICS, samples.batch(samples.series(times, [float(n % 7) for n in range(60)], "load"))
+    )
+    with platform.sink():
+        platform.wait("SELECT count() FROM kpis", 60)
+        platform.wait("SELECT sum(samples) FROM statistics_1h", 60)
+    assert platform.rows("SELECT DISTINCT source, labels, agent_id != '' FROM kpis") == [
+        ("kpis.csv", {"carrier": "UA"}, 1)
+    ]
+    [best] = json.loads(
+        command("correlate", "rate", "--label", "carrier=UA", "--top", "1", "--format", "json").stdout
+    )
+    assert (best["statistic"], best["lag"], best["n"]) == ("load", 0, 60)
+    assert best["r"] == pytest.approx(1.0)
+    assert len(list(csv.reader(io.StringIO(command("kpi", "list", "rate", "--format", "csv").stdout)))) == 61
+    assert "no points of KPI 'speed'" in command("correlate", "speed", exit_code=1).output
+
+
+def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
+    platform: Platform, command: Callable[..., Result], tmp_path: Path
+):
+    file = tmp_path / "bad.csv"
+    file.write_text(
+        "kpi,timestamp,value\nk,2013-01-01,1\nk,2013-02-30,1\nk,2013-01-02,NaN\n", encoding="utf-8"
+    )
+    told = command("kpi", "upload", str(file), exit_code=1).output
+    assert "bad.csv: line 3, column timestamp: '2013-02-30' is no ISO 8601 time" in told
+    assert "bad.csv: line 4, column value: 'NaN' is no finite number" in told
+    assert "2 bad lines: nothing was uploaded" in told
+    with platform.sink():
+        assert "uploaded 1 points" in command("kpi", "upload", str(file), "--skip-bad").output
+        platform.wait("SELECT count() FROM kpis", 1)
+    assert "is not UTF-8" in upload_bytes(command, tmp_path, b"kpi,timestamp,value\nk,2013-01-01,\xff\n")
+    assert "the file is empty" in upload_bytes(command, tmp_path, b"")
+    assert (
+        "unknown time zone 'Mars'"
+        in command("kpi", "upload", str(file), "--timezone", "Mars", exit_code=2).output
+    )
+
+
+def upload_bytes(command: Callable[..., Result], folder: Path, content: bytes) -> str:
+    (folder / "file.csv").write_bytes(content)
+    return command("kpi", "upload", str(folder / "file.csv"), exit_code=1).output
+
+
+def test_lists_tell_the_reason(platform: Platform, command: Callable[..., Result]):
+    with platform.sink():
+        platform.send(topics.MODELS, samples.model())
+        platform.send(topics.DEPLOYMENTS, samples.deployment("requested"))
+        platform.send(topics.DEPLOYMENTS, samples.deployment("active", at_ms=T0_MS + 1000))
+        platform.send(topics.ALERTS, samples.alert("firing"))
+        platform.wait("SELECT count() FROM deployments", 2)
+        platform.wait("SELECT count() FROM models", 1)
+        platform.wait("SELECT count() FROM alert_transitions", 1)
+    assert "because requested" in command("deployments", "list", "--mlapp", "app").output
+    assert "because firing" in command("alerts", "list", "--open").output
+    assert "m-1" in command("models", "list").output
+    [alert] = json.loads(command("alerts", "list", "--mlapp", "app", "--format", "json").stdout)
+    assert (alert["state"], alert["resolved_at"], alert["labels"]) == ("firing", None, {"feature": "temp"})
+    assert "(no rows)" in command("alerts", "list", "--mlapp", "other").output
+
+
+def test_query_writes_every_format(command: Callable[..., Result], tmp_path: Path):
+    sql = "SELECT toInt32(1) AS a, 'x,y' AS b, [1.5, 2.5] AS c, map('k', 'v') AS d, toDateTime64(0, 3, 'UTC') AS e, NULL AS f"
+    assert command("query", sql).output.splitlines()[1].split()[:2] == ["1", "x,y"]
+    [row] = csv.DictReader(io.StringIO(command("query", sql, "--format", "csv").stdout))
+    assert row == {
+        "a": "1",
+        "b": "x,y",
+        "c": "[1.5, 2.5]",
+        "d": '{"k": "v"}',
+        "e": "1970-01-01 00:00:00",
+        "f": "",
+    }
+    assert json.loads(command("query", sql, "--format", "json").stdout) == [
+        {"a": 1, "b": "x,y", "c": [1.5, 2.5], "d": {"k": "v"}, "e": "1970-01-01T00:00:00+00:00", "f": None}
+    ]
+    file = tmp_path / "result.parquet"
+    command("query", sql, "--format", "parquet", "--output", str(file))
+    assert pd.read_parquet(file).loc[0, "b"] == "x,y"
+    assert "name" in command("query", "SHOW TABLES").output
+    command("query", "SELECT 1 AS a", "--format", "csv", "--output", str(tmp_path / "a.csv"))
+    assert (tmp_path / "a.csv").read_text() == "a\n1\n"
+
+
+MISTAKES: list[tuple[list[str], int, str]] = [
+    (["query", "SELEC 1"], 1, "Syntax error"),
+    (["query", "SELECT * FROM nowhere"], 1, "mcenter warehouse migrate"),
+    (["query", "  "], 2, "no SQL"),
+    (["query", "SELECT 1", "--output", "/nowhere/at/all"], 1, "cannot write"),
+    (["sink", "--topics", "speed"], 2, "unknown topic 'speed'"),
+    (["sink", "--topics", "ticks"], 2, "is not stored"),
+    (["dead-letters", "list", "--topic", "speed"], 2, "unknown topic 'speed'"),
+    (["correlate", "rate", "--label", "carrier"], 2, "is not key=value"),
+]
+
+
+def test_mistakes_are_told_in_a_line(command: Callable[..., Result]):
+    for arguments, exit_code, told in MISTAKES:
+        output = command(*arguments, exit_code=exit_code).output
+        assert told in output
+        assert "Traceback" not in output
+
+
+def test_a_database_that_is_away_is_told_in_a_line(
+    command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MCENTER_CLICKHOUSE_PORT", "1")
+    for arguments in (["query", "SELECT 1"], ["warehouse", "status"], ["alerts", "list"]):
+        output = command(*arguments, exit_code=1).output
+        assert "ClickHouse does not answer at" in output
+        assert len(output.strip().splitlines()) == 1
+
+
+def test_dead_letters_are_listed_and_sent_again(platform: Platform, command: Callable[..., Result]):
+    value = platform.codec.encode(samples.event())
+    prefix = platform.settings.kafka.topic_prefix
+    letter = samples.dead_letter_of(f"{prefix}events", b"key", value)
+    with platform.sink():
+        platform.send(topics.DEAD_LETTERS, letter)
+        platform.wait("SELECT count() FROM dead_letters", 1)
+        assert "wrong" in command("dead-letters", "list", "--topic", "events").output
+        assert "nothing to send" in command("dead-letters", "replay", "--topic", "kpis", "--yes").output
+        assert "sent 1 records again" in command("dead-letters", "replay", "--yes").output
+        platform.wait("SELECT count() FROM events", 1)
+    assert platform.value("SELECT data FROM events") == b"\xff\x00\x80"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from parallelm.mlops.models.model import Model
 
 MODEL_DEADLINE_S = 120.0
-POLL_S = 0.05
+POLL_S = 0.2
 QUALITY_DAYS = 7
 """AUC and accuracy are those of the last week's predictions: one day has too few kinds of weather to rank."""
 DISTRIBUTION_DAYS = 3

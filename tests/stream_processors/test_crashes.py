@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from parallelm.connections import RegistrySettings
@@ -165,7 +165,10 @@ def holding(world: World) -> set[tuple[Any, ...]]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+# Shrinking a storm takes minutes and tells little: the seed is printed.
+@settings(
+    max_examples=60, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
 @given(st.integers(1, 3), st.lists(st.integers(0, 25), max_size=6), st.data())
 def test_crashes_anywhere_neither_lose_nor_double_a_transition(
     models: int, fuses: list[int], data: st.DataObject

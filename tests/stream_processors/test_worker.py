@@ -18,12 +18,14 @@ from parallelm.schemas.topics import (
     TICKS,
 )
 
-from .live import DAY, DEFINITION, START, wait_for
+from .live import DAY, DEFINITION, START, Worker, wait_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from parallelm.schemas.records import AlertTransition, DeploymentTransition
 
-    from .live import Cluster, Worker
+    from .live import Cluster
 
     Transition = AlertTransition | DeploymentTransition
 
@@ -205,3 +207,44 @@ def test_a_worker_that_is_told_to_stop_stops_cleanly_and_the_next_goes_on(cluste
     worker.start()
     expected = [("m1", "requested"), ("m1", "accepted"), ("m1", "active")]
     wait_for(lambda: deployments(cluster) == expected, "the next worker knows what the first one requested")
+
+
+def test_two_workers_share_the_work_and_one_takes_over_when_the_other_is_gone(
+    cluster: Cluster, worker: Worker, tmp_path: Path
+):
+    apps = [f"{cluster.mlapp}-{number}" for number in range(6)]
+
+    def happens(day: int) -> None:
+        for name in apps:
+            cluster.mlapp = name
+            cluster.model(day, f"m{day}")
+            cluster.accept(day + 0.5, f"m{day}")
+            cluster.statistic(day, "share", day % 2)
+        cluster.flush()
+
+    def handled(days: int) -> bool:
+        expected = {
+            (f"m{day}", state) for day in range(1, days + 1) for state in ("requested", "accepted", "active")
+        }
+        expected |= {(f"m{day}", "superseded") for day in range(1, days)}
+        changes = {("late", "firing" if day % 2 else "resolved") for day in range(1, days + 1)}
+        for name in apps:
+            cluster.mlapp = name
+            if set(deployments(cluster)) != expected or set(holding(once(cluster.read(ALERTS)))) != changes:
+                return False
+        return True
+
+    for name in apps:
+        cluster.mlapp = name
+        cluster.apply(DEFINITION)
+    happens(1)
+    with Worker(cluster.settings, tmp_path) as second:
+        happens(2)
+        wait_for(lambda: handled(2), "both days are handled while the second worker joins")
+        happens(3)
+        second.kill()
+        wait_for(lambda: handled(3), "the first worker takes over")
+    happens(4)
+    wait_for(lambda: handled(4), "the first worker goes on")
+    assert worker.process.poll() is None
+    assert not [letter for letter in cluster.read(DEAD_LETTERS) if letter.stage != "decode"]

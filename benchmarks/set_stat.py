@@ -127,7 +127,7 @@ def broker() -> Iterator[None]:
 
 def main() -> None:
     """The caller's cost, then samples a second, then the share of a core at a steady rate."""
-    logging.basicConfig(level=logging.WARNING)
+    logging.basicConfig(level=logging.ERROR)
     # No sender thread beside the caller while its cost is measured: that thread's share is measured end to end.
     alone = {"MCENTER_COMPONENT_FLUSH_INTERVAL_MS": "3600000", "MCENTER_COMPONENT_CLOSE_TIMEOUT_S": "0.1"}
     os.environ.update(alone)

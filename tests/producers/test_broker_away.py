@@ -297,3 +297,26 @@ assert not mlops.init_called
     )
     assert "MCENTER_COMPONENT_FLUSH_INTERVAL_MS" in said
     assert load_settings({}, file=component.folder / "component.toml") == component.settings
+
+
+def test_an_outbox_that_cannot_be_read_stops_no_program(component: Component) -> None:
+    outbox = Path(component.settings.component.outbox_folder)
+    outbox.parent.mkdir(parents=True, exist_ok=True)
+    outbox.write_text("a file where a folder should be")
+    said = component.run("""
+from parallelm.mlops import mlops
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.models.model import ModelFormat
+mlops.init()
+model = mlops.Model("m", ModelFormat.TEXT)
+open("m.txt", "w").close()
+model.set_model_path("m.txt")
+try:
+    mlops.publish_model(model)
+except MLOpsException as error:
+    print(error)
+mlops.set_stat("x", 1.0)
+mlops.done()
+""")
+    assert str(outbox) in said
+    assert len(component.samples("x", 1)) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import tempfile
 import threading
 import time
 from collections import deque
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SampleQueue, SeriesKey
     from parallelm.schemas import records
+
+_log = logging.getLogger("parallelm.mlops")
 
 _MAX_RECORDS = 10_000
 """Records other than samples that may wait."""
@@ -96,8 +100,11 @@ class KafkaOutput(Output):
 
     def send_left_behind(self) -> None:
         """Upload what processes that are no more have left in the outbox."""
-        for entry in self._outbox.left_behind():
-            self._ensure_uploads().add(entry)
+        try:
+            for entry in self._outbox.left_behind():
+                self._ensure_uploads().add(entry)
+        except OSError as error:
+            _log.warning("models of earlier runs cannot be looked for: %s", error)
 
     def dropped(self) -> dict[str, int]:
         """What this process has dropped so far, by reason."""
@@ -177,7 +184,12 @@ class KafkaOutput(Output):
 def outbox_folder(settings: Settings) -> Path:
     """Where published models wait."""
     configured = settings.component.outbox_folder
-    return Path(configured) if configured else Path.home() / ".mcenter" / "outbox"
+    if configured:
+        return Path(configured)
+    try:
+        return Path.home() / ".mcenter" / "outbox"
+    except RuntimeError:  # a container's user without a home
+        return Path(tempfile.gettempdir()) / "mcenter-outbox"
 
 
 def _close_at_exit_of_a_child(output: KafkaOutput) -> None:

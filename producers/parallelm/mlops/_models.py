@@ -124,14 +124,12 @@ class Models(Reporting, Events, Topology):
 
         output = self._opened_output()
         time_ns = self._time_ns(timestamp)
-        trained_on: Sequence[Histogram] = ()
-        if model is not None:
-            model_id, phase = model.get_id(), "training"
-        else:
-            model_id, phase = self._current.get_id() if self._current else "", "inference"
-            trained_on = self._trained_on.get(model_id, ())
+        about = self._current if model is None else model
+        model_id = about.get_id() if about else ""
+        trained_on = self._trained_on.get(model_id, ()) if model is None else ()
+        labels = {PHASE_LABEL: "inference" if model is None else "training"} if about else {}
         for report in distribution_reports(data, trained_on or None):
-            send_report(output, report, model_id, time_ns, {PHASE_LABEL: phase})
+            send_report(output, report, model_id, time_ns, labels)
 
     def download_model(self, model: Model, filepath: str | Path) -> None:
         """``Model.download``."""

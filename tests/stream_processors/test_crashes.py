@@ -78,7 +78,7 @@ class World:
             if value is None:
                 self.data.pop(key, None)
             else:
-                self.data[key] = bytes(bytearray(value))
+                self.data[key] = value
 
     async def send(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
@@ -132,6 +132,8 @@ def work(world: World, data: st.DataObject) -> None:
     """One process: recovers, handles batches until everything is read, or crashes."""
     letters = DeadLetters(CODEC, "", "group", {})
     handler = ControlHandler(CODEC, "", Rules(), letters, world, world)  # type: ignore[arg-type]
+    # Recovery reads the changelog: equal bytes, other objects.
+    world.data = {key: bytes(bytearray(value)) for key, value in world.data.items()}
     position = dict(world.committed)
     consumed = ("mlapps", "models", "events", "rule-aggregates", "deployments")
     while True:

@@ -10,6 +10,7 @@ import pytest
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.models.model import ModelFormat
+from parallelm.mlops.stats.kpi_value import KpiValue
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 from parallelm.mlops.stats.table import Table
 from parallelm.mlops.testing import Sample, capture
@@ -78,3 +79,11 @@ def test_captures_nest_and_see_all_threads() -> None:
     assert inner.values("inner") == [1.0]
     assert outer.values("outer") == [1.0, 2.0]
     assert outer.values("inner") == []
+
+
+def test_a_kpi_value_is_a_point_of_its_own_time() -> None:
+    with capture() as reported:
+        mlops.set_stat(KpiValue("on-time", 3, 1_356_998_400, KpiValue.TIME_SEC))
+    (point,) = reported.kpis
+    assert (point.name, point.value, point.timestamp_ms) == ("on-time", 3.0, 1_356_998_400_000)
+    assert not reported.samples

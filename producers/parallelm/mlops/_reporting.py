@@ -109,7 +109,17 @@ class Reporting(Session):
             value = number(data, f"the value of {name!r}")
             output.sample((_name(name), model_id, category.name, "LINEGRAPH", ()), value, time_ns)
             return
-        send_report(output, statistic.report(), model_id, time_ns, {})
+        from parallelm.mlops.stats.kpi_value import KpiValue
+
+        report = statistic.report()
+        if isinstance(statistic, KpiValue):
+            ((_, value),) = report.samples
+            at_ns = (
+                time_ns if timestamp is not None or statistic.timestamp_ns is None else statistic.timestamp_ns
+            )
+            output.kpi(KpiReport(report.name, value, {}, model_id, at_ns))
+        else:
+            send_report(output, report, model_id, time_ns, {})
 
     def _sample_now(self, series: SeriesKey, value: float) -> None:
         self._opened_output().sample(series, value, self._time_ns())

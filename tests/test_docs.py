@@ -1,0 +1,231 @@
+"""The documentation is true: its programs run, its YAML is valid, its SQL answers, its tables are complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import shlex
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+import pytest
+
+from parallelm.connections import Settings, load_settings, save_settings
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.connections.settings import ENVIRONMENT_PREFIX
+from parallelm.mcenter.main import cli
+from parallelm.stream_processors.definition import parse_definition
+from parallelm.stream_processors.definition.model import (
+    HealthRuleEntry,
+    MLAppEntry,
+    NodeEntry,
+    PolicyEntry,
+    ThresholdRuleEntry,
+)
+from parallelm.warehouse import migrate
+from tests.warehouse.rows import DAY_MS, T0_MS, insert, kpi, statistic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+FENCED = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEXT_BLOCK = "\x1e"
+"""Printed between the outputs of two blocks."""
+
+
+class Block(NamedTuple):
+    """One fenced block."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text()
+    return [
+        Block(found[1], found[2], text.count("\n", 0, found.start()) + 2) for found in FENCED.finditer(text)
+    ]
+
+
+def of_language(page: Path, language: str) -> list[Block]:
+    return [block for block in blocks(page) if block.language == language]
+
+
+def program(page: Path) -> str:
+    """All Python blocks of a page as one program, each at its own line."""
+    lines: list[str] = []
+    for block in of_language(page, "python"):
+        lines += [""] * (block.line - 2 - len(lines))
+        lines += [f"print({NEXT_BLOCK!r})", *block.text.splitlines()]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["report-from-your-component", "testing-your-component", "moving-from-the-original-library"],
+)
+def test_examples_run_stand_alone_and_print_what_the_page_says(name: str, tmp_path: Path) -> None:
+    page = DOCS / f"{name}.md"
+    script = tmp_path / f"{name}.py"
+    script.write_text(program(page))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    printed = dict(zip(of_language(page, "python"), done.stdout.split(f"{NEXT_BLOCK}\n")[1:], strict=True))
+    for block, after in pairwise(blocks(page)):
+        if after.language == "text":
+            assert without_times(printed[block]) == without_times(after.text), f"{page}:{after.line}"
+
+
+def without_times(lines: str) -> list[str]:
+    return [re.sub(r"^\d{19}, ", "<time>, ", line).rstrip() for line in lines.splitlines()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_exist_with_their_options(page: Path) -> None:
+    for line in commands(page):
+        command: click.Command = cli
+        arguments = shlex.split(line, comments=True)[1:]
+        context = click.Context(cli, info_name="mcenter")
+        while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+            name = arguments.pop(0)
+            found = command.get_command(context, name)
+            assert found is not None, f"{page}: {line}: no command {name}"
+            command = found
+        command.make_parser(context).parse_args(arguments)
+
+
+def commands(page: Path) -> Iterator[str]:
+    for block in of_language(page, "sh"):
+        for line in re.sub(r"\\\n\s*", "", block.text).splitlines():
+            if line.startswith("mcenter "):
+                yield line
+    yield from (found for found in re.findall(r"`(mcenter [^`]+)`", page.read_text()) if "|" not in found)
+
+
+def test_the_site_shows_every_page() -> None:
+    navigation = (DOCS.parent / "mkdocs.yml").read_text()
+    assert {page.name for page in PAGES} == set(re.findall(r"[\w-]+\.md", navigation.partition("\nnav:")[2]))
+
+
+def test_definitions_are_valid() -> None:
+    page = DOCS / "mlapps-and-alert-rules.md"
+    for block in of_language(page, "yaml"):
+        parse_definition(block.text, f"{page}:{block.line}")
+
+
+def test_every_key_of_a_definition_is_told() -> None:
+    text = (DOCS / "mlapps-and-alert-rules.md").read_text()
+    tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
+    known = {
+        field.alias or name
+        for entry in (MLAppEntry, NodeEntry, PolicyEntry, ThresholdRuleEntry, HealthRuleEntry)
+        for name, field in entry.model_fields.items()
+    }
+    assert tables == known
+
+
+def keys(line: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", line.split("|")[1])
+
+
+def test_every_setting_is_told_with_its_default() -> None:
+    told = {
+        name: default.strip().strip("`")
+        for name, default in re.findall(
+            r"^\| `(MCENTER_\w+)` \|([^|]*)\|", (DOCS / "operate.md").read_text(), re.MULTILINE
+        )
+    }
+    settings = Settings()
+    sections = [(section.name, getattr(settings, section.name)) for section in dataclasses.fields(settings)]
+    assert told == {
+        f"{ENVIRONMENT_PREFIX}{name}_{field.name}".upper(): as_text(field.default)
+        for name, section in sections
+        for field in dataclasses.fields(section)
+    }
+
+
+def as_text(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_the_settings_file_can_be_read(tmp_path: Path) -> None:
+    (block,) = of_language(DOCS / "operate.md", "toml")
+    file = tmp_path / "mcenter.toml"
+    file.write_text(block.text)
+    assert load_settings({}, file=file).kafka.sasl_mechanism == "SCRAM-SHA-512"
+
+
+def test_every_metric_is_told() -> None:
+    program = """
+import prometheus_client
+from prometheus_client.registry import CollectorRegistry
+from parallelm.sinks import SinkMetrics
+import parallelm.mcenter.engine.metrics, parallelm.stream_processors.metrics
+SinkMetrics()
+for family in prometheus_client.REGISTRY.collect():
+    print(family.name + "_total" * (family.type == "counter"))
+"""
+    served = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    told = re.findall(r"^\| `(mcenter_\w+)`", (DOCS / "operate.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(name for name in served.split() if name.startswith("mcenter_"))
+
+
+def test_questions_are_answered(settings: Settings, tmp_path: Path) -> None:
+    """Every SQL of the page, and its Python, on a warehouse that holds a month of one loss and one KPI."""
+    page = DOCS / "query-and-analyse.md"
+    migrate(settings)
+    days = [T0_MS + day * DAY_MS for day in range(40)]
+    with clickhouse_client(settings.clickhouse) as client:
+        waves = [math.sin(day) for day in range(len(days))]
+        insert(
+            client,
+            "statistics",
+            [statistic("loss", at, value) for at, value in zip(days, waves, strict=True)],
+        )
+        insert(
+            client,
+            "kpis",
+            [kpi("on-time rate", at, 1 - value) for at, value in zip(days, waves, strict=True)],
+        )
+        for block in of_language(page, "sql"):
+            client.execute(block.text)
+        known = {name for (name,) in client.execute("SHOW TABLES")}
+    machinery = {name for name in known if re.search(r"_log$|_state$|_landing$|_from_", name)}
+    assert set(told_tables(page)) == known - machinery - {"schema_migrations"}
+
+    save_settings(settings, tmp_path / "mcenter.toml")
+    script = tmp_path / "page.py"
+    script.write_text(program(page))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "loss" in done.stdout.split(NEXT_BLOCK)[-1]
+
+
+def told_tables(page: Path) -> list[str]:
+    rows = re.findall(r"^\| (`.*?`) \|", page.read_text().partition("## Questions")[0], re.MULTILINE)
+    return [re.match(r"\w+", name)[0] for row in rows for name in re.findall(r"`([^`]+)`", row)]

@@ -108,13 +108,14 @@ CREATE TABLE IF NOT EXISTS statistics_landing ${on_cluster}
 ENGINE = Null
 COMMENT 'Where the sink writes statistics: one row a series and record. It keeps nothing; views turn it into samples.';
 
+-- The inner query works once a series; what it makes low-cardinality is copied to each sample as a number.
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_from_landing ${on_cluster} TO statistics AS
 SELECT
     mlapp_id,
     name,
     node_id,
     model_id,
-    mapSort(JSONExtract(labels_json, 'Map(LowCardinality(String), String)')) AS labels,
+    labels,
     fromUnixTimestamp64Milli(toInt64(floor(timestamp_ms)), 'UTC') AS event_time,
     sample_value AS value,
     agent_id,
@@ -123,18 +124,41 @@ SELECT
     graph_type,
     producer_id,
     seq,
-    fromUnixTimestamp64Milli(ingested_at_ms, 'UTC') AS ingested_at,
+    ingested_at,
     _topic,
     _topic_id,
     _partition,
     _offset,
     _series,
     toUInt32(sample_number - 1) AS _index
-FROM statistics_landing
+FROM
+(
+    SELECT
+        toLowCardinality(mlapp_id) AS mlapp_id,
+        toLowCardinality(name) AS name,
+        toLowCardinality(node_id) AS node_id,
+        toLowCardinality(model_id) AS model_id,
+        mapSort(JSONExtract(labels_json, 'Map(LowCardinality(String), String)')) AS labels,
+        toLowCardinality(agent_id) AS agent_id,
+        toLowCardinality(pipeline_instance_id) AS pipeline_instance_id,
+        toLowCardinality(category) AS category,
+        toLowCardinality(graph_type) AS graph_type,
+        toLowCardinality(producer_id) AS producer_id,
+        seq,
+        fromUnixTimestamp64Milli(ingested_at_ms, 'UTC') AS ingested_at,
+        toLowCardinality(_topic) AS _topic,
+        toLowCardinality(_topic_id) AS _topic_id,
+        _partition,
+        _offset,
+        _series,
+        reinterpret(timestamps_ms, 'Array(Float64)') AS all_timestamps_ms,
+        reinterpret(sample_values, 'Array(Float64)') AS all_values
+    FROM statistics_landing
+)
 ARRAY JOIN
-    reinterpret(timestamps_ms, 'Array(Float64)') AS timestamp_ms,
-    reinterpret(sample_values, 'Array(Float64)') AS sample_value,
-    arrayEnumerate(reinterpret(timestamps_ms, 'Array(Float64)')) AS sample_number
+    all_timestamps_ms AS timestamp_ms,
+    all_values AS sample_value,
+    arrayEnumerate(all_timestamps_ms) AS sample_number
 COMMENT 'Turns what lands in statistics_landing into samples.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1m_from_statistics ${on_cluster} TO statistics_1m_state AS

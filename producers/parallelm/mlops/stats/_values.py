@@ -120,7 +120,7 @@ def _jsonable(value: object, what: str) -> Any:
         return [_jsonable(element, what) for element in value]
     if isinstance(value, (bool, int, float)) or _is_numpy_scalar(value):
         return number(value, what)
-    raise MLOpsException(f"{what} holds a {type(value).__name__}, which JSON cannot hold")
+    raise MLOpsException(f"{what} holds a value of type {type(value).__name__}, which JSON cannot hold")
 
 
 def _key(key: object, what: str) -> str:

@@ -10,7 +10,6 @@ from parallelm.mlops._series import Series
 from parallelm.mlops._session import Session
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
-from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER, number, shown, string
 from parallelm.mlops.stats_category import StatCategory
 
@@ -176,8 +175,12 @@ def _name(name: Any) -> str:
 def _statistic(name: Any, data: Any, kwargs: dict[str, Any]) -> Any:
     """The statistic object that the arguments of ``set_stat`` mean; None when they mean a plain number."""
     for candidate in (name, data):
-        if isinstance(candidate, Statistic):
-            return candidate
+        if hasattr(candidate, "report"):
+            # Only here: programs that report nothing but numbers import less.
+            from parallelm.mlops.stats._statistic import Statistic
+
+            if isinstance(candidate, Statistic):
+                return candidate
     if isinstance(name, _METRICS):
         from parallelm.mlops._metric_objects import metric_object
 

@@ -113,7 +113,7 @@ def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platf
     chance = random.Random(seed)
     total = 0
     with sink_process(platform, tmp_path / "sink", "--flush-ms", "20") as sink:
-        for _ in range(4):
+        for _ in range(3):
             sink.wait_ready()
             sent = threading.Thread(target=send_statistics, args=(platform, 400))
             sent.start()

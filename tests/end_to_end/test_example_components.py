@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,14 +46,11 @@ class Said(NamedTuple):
     """Name and event time in ms of the reports that were made for another day."""
 
 
-def run(platform: ComponentOnPlatform, command: Sequence[str], node: str, **environment: str) -> str:
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", COMPONENTS / command[0], *command[1:]],
-        # One thread: sums in another order end in other digits.
-        env=platform.environment(
-            PM_WORKFLOW_INSTANCE_ID="examples", PM_WORKFLOW_NODE_ID=node, OMP_NUM_THREADS="1", **environment
-        ),
-        cwd=platform.folder,
+        env=environment,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
@@ -68,12 +65,16 @@ def both_modes(
 ) -> dict[str, Said]:
     """Run each job's stand-alone and connected command; what stand-alone printed, by node."""
     started_ns = time.time_ns()
+    # One thread: sums in another order end in other digits.
+    connected = platform.environment(PM_WORKFLOW_INSTANCE_ID="examples", OMP_NUM_THREADS="1")
+    stand_alone = connected | {"PM_MLOPS_MODE": "stand_alone"}
     with ThreadPoolExecutor(2) as pool:
-        printed = {
-            node: pool.submit(run, platform, alone, node, PM_MLOPS_MODE="stand_alone")
-            for node, (alone, _) in jobs.items()
-        }
-        sent = [pool.submit(run, platform, connected, node) for node, (_, connected) in jobs.items()]
+
+        def start(command: Sequence[str], node: str, environment: Mapping[str, str]) -> Future[str]:
+            return pool.submit(run, command, platform.folder, {**environment, "PM_WORKFLOW_NODE_ID": node})
+
+        printed = {node: start(alone, node, stand_alone) for node, (alone, _) in jobs.items()}
+        sent = [start(command, node, connected) for node, (_, command) in jobs.items()]
         for job in sent:
             assert job.result() == ""
         return {node: lines_said(job.result(), started_ns) for node, job in printed.items()}

@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := connections schemas producers stream_processors sinks warehouse mcenter
-CODE := $(ROOMS) tests benchmarks examples docs
 
 .PHONY: demo test check bench up clean lock docs format
 
@@ -38,6 +37,15 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
 	touch $@
+
+# The newest versions that pyproject.toml allows, all at once: installs them in an environment of their own.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev,docs]"
+	{ echo "# Exact versions that CI and the demo run with; \`make lock\` writes it anew."; \
+	  build/lock/bin/python -m pip freeze --exclude-editable --disable-pip-version-check; } > constraints.txt
+	rm -rf build/lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -15,7 +15,12 @@ import pytest
 from parallelm.connections import ConfigurationError, RegistrySettings
 from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec
-from parallelm.schemas.errors import RegistryUnavailableError, UnknownSchemaError, UnregisteredSchemaError
+from parallelm.schemas.errors import (
+    DecodeError,
+    RegistryUnavailableError,
+    UnknownSchemaError,
+    UnregisteredSchemaError,
+)
 from parallelm.schemas.http_registry import HttpRegistry, RegistryRefusedError
 from parallelm.schemas.records import Event, StatisticsBatch, Tick
 from parallelm.schemas.registry import PackagedRegistry, make_registry
@@ -216,3 +221,9 @@ def test_confluents_client_decodes_every_record_through_the_served_registry(
             if topic.record is Event:
                 assert value["title"] == example.title
                 assert value["event_time_ms"].timestamp() * 1000 == example.event_time_ms
+
+
+@pytest.mark.parametrize("schema_id", [1, 77, 2_000_000_000, 2_000_100_000])
+def test_without_a_registry_an_id_that_no_packaged_schema_can_have_is_poison(schema_id: int):
+    with pytest.raises(DecodeError, match="no schema registry is configured"):
+        PackagedRegistry().schema(schema_id)

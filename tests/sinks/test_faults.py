@@ -319,10 +319,10 @@ def test_a_record_of_an_unknown_schema_waits_and_then_ends_the_sink_but_is_no_de
             platform.wait("SELECT count() FROM events", 1)
             sink.wait_until_ended()
 
-    unknown = b"\x00" + (77).to_bytes(4, "big") + b"\x00"
+    unknown = b"\x00" + (2_000_099_999).to_bytes(4, "big") + b"\x00"
     platform.send(topics.EVENTS, unknown, partition=0)
     platform.send(topics.EVENTS, events(platform, 1)[0], partition=1)
-    with pytest.raises(SinkError, match="no schema with id 77"):
+    with pytest.raises(SinkError, match="no schema with id 2000099999"):
         run_until_it_gives_up()
     assert platform.value("SELECT count() FROM dead_letters") == 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from parallelm.schemas import packaged
-from parallelm.schemas.errors import UnknownSchemaError
+from parallelm.schemas.errors import DecodeError, UnknownSchemaError
 
 if TYPE_CHECKING:
     from parallelm.connections import RegistrySettings
@@ -36,7 +36,16 @@ class PackagedRegistry:
     """The schemas that came with the code. Needs no network."""
 
     def schema(self, schema_id: int) -> str:
-        """JSON text of the packaged schema with this id; raises ``UnknownSchemaError``."""
+        """JSON text of the packaged schema with this id.
+
+        Raises ``UnknownSchemaError`` for an id that a newer version of the code may know. Any other id is none that
+        this platform ever wrote, and waiting cannot change that: ``DecodeError``.
+        """
+        if schema_id not in packaged.RESERVED_IDS:
+            raise DecodeError(
+                f"schema id {schema_id} is of no packaged schema, and no schema registry is configured; set "
+                "MCENTER_SCHEMA_REGISTRY_URL when producers use one"
+            )
         try:
             return packaged.by_id()[schema_id].text
         except KeyError:

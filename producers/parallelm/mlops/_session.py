@@ -63,8 +63,9 @@ class Session:
     ) -> None:
         """Open the library: in ``mlops_mode``, else the mode that PM_MLOPS_MODE names, else stand-alone.
 
-        Touches no network. A second call warns and returns. Raises ``MLOpsException`` for versions that are not
-        supported, unknown modes and settings that cannot be read.
+        Touches no network, unless PM_MLOPS_MODEL_ID names the model that this component works with: that one is asked
+        for, within ``MCENTER_COMPONENT_QUERY_TIMEOUT_S``. A second call warns and returns. Raises ``MLOpsException`` for
+        versions that are not supported, unknown modes and settings that cannot be read.
         """
         with self._lock:
             if self._capturing is not None:

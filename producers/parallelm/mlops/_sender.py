@@ -39,6 +39,7 @@ _POINTS_A_RECORD = 1_000
 _RECORDS_A_ROUND = 100
 _DROP_REPORT_INTERVAL_S = 1.0
 _POLL_S = 0.05
+_PATIENCE_ROUNDS = 5
 
 
 class RecordInWaiting(NamedTuple):
@@ -97,27 +98,35 @@ class Sender(threading.Thread):
         self._codec: Codec | None = None
 
     def broker_answers(self, timeout_s: float) -> bool:
-        """Ask a broker for the topic's metadata."""
+        """Whether a broker answers and knows the topic of statistics."""
         from confluent_kafka import KafkaException
 
         started = time.monotonic()
-        if not self._ready.wait(timeout_s):
+        if not self._ready.wait(timeout_s) or (producer := self._producer) is None:
             return False
         try:
             left_s = max(timeout_s - (time.monotonic() - started), 0.1)
-            self._producer.list_topics(self._statistics, timeout=left_s)
+            found = producer.list_topics(self._statistics, timeout=left_s)
         except KafkaException:
             return False
-        return True
+        return found.topics[self._statistics].error is None
 
     def close(self, patience_s: float) -> None:
-        """Send what is there and end; gives up when no delivery succeeded for ``patience_s``."""
+        """Send what is there and end; gives up when nothing was delivered and no broker answered for ``patience_s``.
+
+        A broker that answers but takes nothing is waited for ``_PATIENCE_ROUNDS`` times as long.
+        """
         self._progress = time.monotonic()
         last = self._progress + max(self._settings.component.upload_timeout_s, patience_s)
+        rounds = _PATIENCE_ROUNDS
         self._stopping.set()
-        while time.monotonic() < min(last, self._progress + patience_s):
+        while (now := time.monotonic()) < min(last, self._progress + patience_s):
             if self._ended.wait(_POLL_S):
                 return
+            if rounds and now > self._progress + patience_s / 2:
+                rounds -= 1
+                if self.broker_answers(self._progress + patience_s - now):
+                    self._progress = time.monotonic()
         with self._draining:
             self._abandoned.set()
         left = len(self._queue) + len(self._waiting) + sum(record.reports for record in self._backlog)

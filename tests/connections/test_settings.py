@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import socket
 import stat
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +18,16 @@ from parallelm.connections.kafka import client_config
 from parallelm.connections.settings import ArtifactSettings, ComponentSettings, KafkaSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@contextlib.contextmanager
+def closed_port() -> Iterator[str]:
+    """An address where nobody listens: a bound socket keeps others off it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 def test_without_file_or_environment_the_defaults_hold(tmp_path: Path) -> None:
@@ -136,3 +149,17 @@ def test_without_a_configured_store_artifacts_lie_beside_the_local_stack(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert artifacts_url(ArtifactSettings()) == (tmp_path / ".mcenter" / "artifacts").as_uri()
+
+
+def test_a_client_whose_broker_is_away_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    config = client_config(KafkaSettings(), reconnect_backoff_ms=20, reconnect_backoff_max_ms=20)
+    with closed_port() as address, caplog.at_level("DEBUG", logger="parallelm.kafka"):
+        producer = Producer(config | {"bootstrap.servers": address})
+        deadline_s = time.monotonic() + 10
+        while not caplog.records and time.monotonic() < deadline_s:
+            producer.poll(0.05)
+        attempts = time.monotonic() + 0.5
+        while time.monotonic() < attempts:
+            producer.poll(0.05)
+    refused = [record for record in caplog.records if "refused" in record.getMessage()]
+    assert len(refused) == 1

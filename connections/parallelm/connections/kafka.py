@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,15 +21,43 @@ _LIBRDKAFKA_NAMES = {
 }
 
 
+_REPEAT_AFTER_S = 20.0
+_NUMBERS = re.compile(r"\d+")
+
+
+class OncePerInterval(logging.Filter):
+    """Lets the same line pass at most once in 20 s. Numbers and addresses in it do not make it another.
+
+    A client whose broker is away logs each of its attempts, many times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is let through."""
+        line = _NUMBERS.sub("", record.getMessage())
+        now_s = time.monotonic()
+        if now_s - self._passed_s.get(line, -_REPEAT_AFTER_S) < _REPEAT_AFTER_S:
+            return False
+        self._passed_s[line] = now_s
+        return True
+
+
+_LOGGER = logging.getLogger("parallelm.kafka")
+_LOGGER.addFilter(OncePerInterval())
+
+
 def client_config(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
     """Configuration of a confluent-kafka client; ``more`` in Python names (``group_id`` is ``group.id``).
 
-    The client's own log lines go to the logger ``parallelm.kafka``.
+    The client's own log lines go to the logger ``parallelm.kafka``, the same one at most once in 20 s.
     """
     config: dict[str, Any] = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": kafka.security_protocol,
-        "logger": logging.getLogger("parallelm.kafka"),
+        "logger": _LOGGER,
     }
     for ours, theirs in _LIBRDKAFKA_NAMES.items():
         value = getattr(kafka, ours)

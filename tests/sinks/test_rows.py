@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from parallelm.schemas import records, topics
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
+from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
 from parallelm.sinks.blocks import ConsumedRecord
-from parallelm.sinks.rows import MAX_TIME_MS, MIN_TIME_MS, Rows, Source
+from parallelm.sinks.rows import Rows, Source
 from parallelm.sinks.tables import SPECS, row_maker
 from tests.sinks import samples
 

@@ -157,6 +157,24 @@ def test_a_record_that_breaks_the_handler_goes_to_the_dead_letters_whole(cluster
     assert worker.process.poll() is None
 
 
+@pytest.mark.parametrize("day", [-1e9, 1e9])
+def test_an_impossible_time_is_a_dead_letter_and_the_alert_goes_on(
+    cluster: Cluster, worker: Worker, day: float
+):
+    cluster.apply(DEFINITION)
+    cluster.event(day, "GenericDataAlert", is_alert=True)
+    cluster.event(1, "GenericDataAlert", is_alert=True)
+    cluster.statistic(day, "share", 0.9)
+    cluster.statistic(2, "share", 0.9)
+    cluster.flush()
+    expected = [("GenericDataAlert", "firing", 1), ("late", "firing", 2)]
+    wait_for(lambda: sorted(alerts(cluster)) == expected, "both fire at the times that can be")
+    (letter,) = cluster.read(DEAD_LETTERS)
+    assert (letter.source_topic, letter.stage) == (cluster.name(EVENTS), "validate")
+    assert "between 1900 and 2299" in letter.error
+    assert worker.process.poll() is None
+
+
 @pytest.mark.timeout(120)
 def test_a_worker_that_is_killed_again_and_again_neither_misses_nor_doubles_a_transition(
     cluster: Cluster, worker: Worker

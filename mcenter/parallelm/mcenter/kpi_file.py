@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import KpiPoint
+from parallelm.schemas.times import MAX_TIME_MS, is_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 REQUIRED = ("kpi", "timestamp", "value")
 UNITS_PER_MS = {"s": 0.001, "ms": 1.0, "us": 1_000.0, "ns": 1_000_000.0}
 
-_MIN_MS = -2_208_988_800_000
-_MAX_MS = 10_413_791_999_999
 _DAY_MS = 86_400_000
 
 
@@ -45,7 +44,7 @@ class TimestampRule:
     """Of ISO times that name none."""
     unit: str = ""
     """Of numbers: s, ms, us or ns since 1970; empty: numbers are a mistake."""
-    latest_ms: int = _MAX_MS
+    latest_ms: int = MAX_TIME_MS
     """Later ones are a mistake."""
 
 
@@ -162,7 +161,7 @@ def _timestamp_ms(text: str, rule: TimestampRule) -> int:
         if not math.isfinite(number):
             raise ValueError(f"{text!r} is no time")
         found = round(number / UNITS_PER_MS[rule.unit])
-    if not _MIN_MS <= found <= _MAX_MS:
+    if not is_time(found):
         raise ValueError(f"{text!r} is not between 1900 and 2299" + (f" in {rule.unit}" if rule.unit else ""))
     if found > rule.latest_ms:
         raise ValueError(f"{text!r} is in the future; --allow-future takes it all the same")
@@ -195,4 +194,4 @@ def _value(text: str) -> float:
 
 def latest_ms(now_ms: int, *, allow_future: bool) -> int:
     """Latest timestamp that is taken: a day ahead, since clocks and time zones differ."""
-    return _MAX_MS if allow_future else now_ms + _DAY_MS
+    return MAX_TIME_MS if allow_future else now_ms + _DAY_MS

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError
+from parallelm.schemas.times import is_time
 from parallelm.sinks.errors import InvalidRecordError
-from parallelm.sinks.rows import MAX_TIME_MS, MIN_TIME_MS, Rejected, Rows, Source
+from parallelm.sinks.rows import Rejected, Rows, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +119,7 @@ class RecordRows:
         for column in self._spec.times:
             found = self._spec.columns[column](source)
             for time_ms in found if isinstance(found, list) else (found,):
-                if not MIN_TIME_MS <= time_ms <= MAX_TIME_MS:
+                if not is_time(time_ms):
                     raise InvalidRecordError(
                         f"{column} is {time_ms}, no time between 1900 and 2299 in epoch milliseconds"
                     )

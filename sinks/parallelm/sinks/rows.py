@@ -10,12 +10,6 @@ if TYPE_CHECKING:
 
     from parallelm.sinks.blocks import ConsumedRecord
 
-MIN_TIME_MS = -2_208_988_800_000
-"""1900-01-01: before it ClickHouse's DateTime64 wraps around without a word."""
-
-MAX_TIME_MS = 10_413_791_999_999
-"""2299-12-31T23:59:59.999: after it DateTime64 wraps around."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

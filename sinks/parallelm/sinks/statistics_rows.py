@@ -12,9 +12,10 @@ import numpy as np
 
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
 from parallelm.sinks.blocks import BYTES_PER_SAMPLE
 from parallelm.sinks.errors import InvalidRecordError
-from parallelm.sinks.rows import MAX_TIME_MS, MIN_TIME_MS, Rejected, Rows, Source
+from parallelm.sinks.rows import Rejected, Rows, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,8 +148,8 @@ def _without_misfits(
 def _time_error(row: _Row) -> InvalidRecordError:
     times = np.frombuffer(row[_TIMESTAMPS], "<f8")
     wrong = times[~((times >= MIN_TIME_MS) & (times <= MAX_TIME_MS))]
-    name = row[_COLUMNS.index("name")]
+    name = row[_COLUMNS.index("name")].decode(errors="backslashreplace")
     return InvalidRecordError(
         f"statistic {name!r}: {wrong.size} of {times.size} timestamps are no time between 1900 and 2299 in epoch "
-        f"milliseconds; the first is {wrong[0]!r}"
+        f"milliseconds; the first is {float(wrong[0])!r}"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import RecordPosition
 from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.schemas.times import is_time
 from parallelm.schemas.topics import CATALOGUE, MLAPPS, RULE_AGGREGATES
 from parallelm.stream_processors.alerts.aggregates import aggregates_of
 from parallelm.stream_processors.control import Arrival, Control
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.state import Key
 
 logger = logging.getLogger(__name__)
+
+
+class InvalidRecordError(Exception):
+    """A record was decoded, but says what cannot be. It becomes a dead letter."""
 
 
 class StatisticsHandler:
@@ -140,6 +145,7 @@ class ControlHandler:
         record: Any = None
         if message.value is not None or message.topic != self._mlapps:
             record = self._codec.decode(_value(message), self._expected[message.topic])
+            _check_time(record)
         mlapp_id = (message.key or b"").decode()
         self._control.apply(tried, mlapp_id, record, arrival, self._rules.by_mlapp())
         return tried
@@ -152,12 +158,24 @@ def _value(message: Any) -> bytes:
     return value
 
 
+def _check_time(record: Any) -> None:
+    """State that took an impossible time would hold all later records for old ones."""
+    time_ms = getattr(record, "event_time_ms", 0)
+    if not is_time(time_ms):
+        raise InvalidRecordError(
+            f"event_time is {time_ms}, no time between 1900 and 2299 in epoch milliseconds"
+        )
+
+
 def _position(message: Any) -> RecordPosition:
     return RecordPosition(topic=message.topic, partition=message.partition, offset=message.offset)
 
 
 def _dead_letter(letters: DeadLetters, message: Any, error: Exception, stage: str) -> Output:
-    stage = "decode" if isinstance(error, (DecodeError, UnicodeDecodeError)) else stage
+    if isinstance(error, InvalidRecordError):
+        stage = "validate"
+    elif isinstance(error, (DecodeError, UnicodeDecodeError)):
+        stage = "decode"
     place = f"{message.topic}/{message.partition}@{message.offset}"
     logger.warning("%s goes to the dead letters (%s): %s: %s", place, stage, type(error).__name__, error)
     return letters.of(message, stage, error, time.time_ns() // 1_000_000)

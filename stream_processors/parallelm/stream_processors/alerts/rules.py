@@ -8,6 +8,8 @@ from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotati
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from parallelm.schemas.times import is_time
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -72,7 +74,7 @@ class Rule:
 
 def says_something(timestamp_ms: float, value: float) -> bool:
     """Whether a sample can be judged: a NaN says nothing about a threshold, a bad timestamp nothing about when."""
-    return math.isfinite(timestamp_ms) and not math.isnan(value)
+    return is_time(timestamp_ms) and not math.isnan(value)
 
 
 def rules_of(definition: MLAppDefinition) -> Iterator[Rule]:

@@ -1,0 +1,82 @@
+"""README's commands as they stand there, in a folder of a newcomer."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).parent.parent.parent
+README = (REPOSITORY / "README.md").read_text()
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    (block,) = [block for block in blocks("sh") if "mcenter up" in block]
+    return [line.split(" #")[0].strip() for line in block.splitlines()]
+
+
+def run(command: list[str], folder: Path, **environment: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCENTER_", "PM_"))}
+    if "MCENTER_CACHE" in os.environ:
+        kept["MCENTER_CACHE"] = os.environ["MCENTER_CACHE"]
+    finished = subprocess.run(
+        command, cwd=folder, env=kept | environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert finished.returncode == 0, f"{command}: {finished.stdout}{finished.stderr}"
+    return finished.stdout
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Iterator[Path]:
+    """A folder that looks like a clone with its environment set up; a stack that is left there is stopped."""
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(BIN)
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run([str(BIN / "mcenter"), "down"], cwd=tmp_path, check=False, capture_output=True)
+
+
+def test_the_commands_work_in_their_order_and_a_component_reports_between_them(newcomer: Path) -> None:
+    (example,) = blocks("python")
+    script = newcomer / "component.py"
+    script.write_text(example)
+    up, status, apply, query, tail, down = commands()
+
+    assert "The stack is ready" in run(up.split(), newcomer)
+    assert "pipelinestat.count, LINEGRAPH, TIME_SERIES, {'pipelinestat.count': 7}" in run(
+        [str(BIN / "python"), str(script)], newcomer
+    )
+    assert run([str(BIN / "python"), str(script)], newcomer, PM_MLOPS_MODE="agent") == ""
+    assert "healthy" in run(status.split(), newcomer)
+    assert "flight-delays" in run(apply.split(), newcomer)
+    tailed = run(tail.split(), newcomer)
+    assert "pipelinestat.count" in tailed
+    wanted = ["sh", "-c", f"until {query} | grep -q pipelinestat.count; do :; done; {query}"]
+    assert re.search(r"pipelinestat\.count +1\b", run(wanted, newcomer))
+    assert "stopped" in run(down.split(), newcomer)
+
+
+def test_every_make_target_that_it_names_exists() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for target in set(re.findall(r"make (\w+)", README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_file_that_it_links_to_exists() -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert (REPOSITORY / link).exists(), link

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -227,3 +229,15 @@ def test_confluents_client_decodes_every_record_through_the_served_registry(
 def test_without_a_registry_an_id_that_no_packaged_schema_can_have_is_poison(schema_id: int):
     with pytest.raises(DecodeError, match="no schema registry is configured"):
         PackagedRegistry().schema(schema_id)
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback(capfd: pytest.CaptureFixture[str]):
+    server = RegistryServer("127.0.0.1", 0, "p.")
+    server.daemon_threads = False  # so that closing waits for what the clients' threads have to say
+    with running(server):
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", server.server_port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(b"GET / HTTP/1.1\r\n")
+        get(f"http://127.0.0.1:{server.server_port}/subjects")
+    assert capfd.readouterr().err == ""

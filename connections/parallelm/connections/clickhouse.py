@@ -11,8 +11,15 @@ if TYPE_CHECKING:
     from parallelm.connections.settings import ClickHouseSettings
 
 
-# Without a handler of its own the driver prints a traceback whenever a server is away; callers tell that themselves.
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
+
+
+# The driver logs a traceback for each address that does not answer. Callers get the exception: one line is enough, and
+# where nobody has set up logging, none.
 logging.getLogger("clickhouse_driver").addHandler(logging.NullHandler())
+logging.getLogger("clickhouse_driver.connection").addFilter(_without_traceback)
 
 
 def clickhouse_client(clickhouse: ClickHouseSettings, *, database: str | None = None, **more: Any) -> Client:

@@ -30,8 +30,11 @@ def http_answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        response = connection.getresponse()
+        response.read()  # to hang up before the end is an error to some servers
     except (OSError, http.client.HTTPException):
         return False
+    else:
+        return response.status == http.HTTPStatus.OK
     finally:
         connection.close()

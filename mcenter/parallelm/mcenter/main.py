@@ -12,7 +12,7 @@ from parallelm.schemas.errors import SchemaError
 
 COMMANDS: dict[str, str] = {
     "up": "start the local stack",
-    "down": "stop a detached local stack",
+    "down": "stop the local stack",
     "status": "show the processes, their health, lag and dead letters",
     "doctor": "check what this machine and the configured cluster need",
     "demo": "replay a year of flights through the platform",
@@ -20,14 +20,14 @@ COMMANDS: dict[str, str] = {
     "models": "list models",
     "deployments": "list deployments, with the reason of each decision",
     "alerts": "list alerts",
-    "kpi": "upload business KPIs",
+    "kpi": "upload and list business KPIs",
     "correlate": "find the statistics that move with a KPI",
     "query": "run SQL on the warehouse",
     "tail": "print records of a topic, decoded",
-    "dead-letters": "list dead letters",
+    "dead-letters": "list records that could not be handled, and send them again",
     "topics": "create, list and check the topics",
     "schemas": "list, check, register and serve the schemas",
-    "warehouse": "migrate the warehouse",
+    "warehouse": "migrate the warehouse, and show what is applied",
     "sink": "run the sink: Kafka to ClickHouse",
     "processors": "run the stream processors",
 }

@@ -81,7 +81,7 @@ def _write_parquet(frame: pd.DataFrame, output: Path | None) -> None:
     try:
         plain.to_parquet(output if output is not None else sys.stdout.buffer, index=False)
     except OSError as error:
-        raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
+        raise click.ClickException(f"cannot write {output or 'the output'}: {error.strerror}") from error
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

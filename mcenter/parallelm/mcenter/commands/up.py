@@ -28,10 +28,10 @@ _PORT = click.IntRange(1, 65_535)
     type=click.Choice(SERVICES),
     help="Run only this one; may be given several times.",
 )
-@click.option("--kafka-port", type=_PORT)
+@click.option("--kafka-port", type=_PORT, help="Port of the broker.")
 @click.option("--clickhouse-port", type=_PORT, help="Port of the native protocol.")
-@click.option("--clickhouse-http-port", type=_PORT)
-@click.option("--registry-port", type=_PORT)
+@click.option("--clickhouse-http-port", type=_PORT, help="Port of ClickHouse's HTTP interface.")
+@click.option("--registry-port", type=_PORT, help="Port of the schema registry.")
 def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | None) -> None:
     """Start Kafka, ClickHouse, the schema registry, the sink and the processors on this machine.
 

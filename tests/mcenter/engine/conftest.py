@@ -26,7 +26,8 @@ START_DEADLINE_S = 60.0
 class EngineProcess:
     """``python -m parallelm.mcenter.engine`` on one data folder; may be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._arguments = arguments
         self.data = folder / "data"
         self.log = folder / "engine.log"
         self._ready = folder / "ready"
@@ -61,6 +62,7 @@ class EngineProcess:
             str(self.http_port),
             "--handshake-timeout-s",
             "3",
+            *self._arguments,
             *more,
         ]
         environment = os.environ | {
@@ -114,10 +116,10 @@ class EngineProcess:
 
 
 @contextmanager
-def running_engine(folder: Path) -> Iterator[EngineProcess]:
+def running_engine(folder: Path, *arguments: str) -> Iterator[EngineProcess]:
     """An engine that is gone at the end, whatever happened to it between."""
     folder.mkdir(parents=True, exist_ok=True)
-    engine = EngineProcess(folder)
+    engine = EngineProcess(folder, *arguments)
     engine.start()
     try:
         yield engine

@@ -37,6 +37,13 @@ DRAIN_TIMEOUT_S = 5.0
     default="",
     help="Better in MCENTER_ENGINE_PASSWORD, which no process list shows.",
 )
+@click.option("--reader-user", default="", help="A second user, who may read and change no setting.")
+@click.option(
+    "--reader-password",
+    envvar="MCENTER_ENGINE_READER_PASSWORD",
+    default="",
+    help="As --password, of the second user.",
+)
 @click.option(
     "--memory-mbytes", type=int, default=4096, show_default=True, help="Limit of all queries together."
 )
@@ -55,6 +62,8 @@ def main(
     http_port: int | None,
     user: str,
     password: str,
+    reader_user: str,
+    reader_password: str,
     memory_mbytes: int,
     mark_cache_mbytes: int,
     handshake_timeout_s: float,
@@ -78,7 +87,7 @@ def main(
     engine = Engine(
         data.resolve(), memory_bytes=memory_mbytes << 20, mark_cache_bytes=mark_cache_mbytes << 20
     )
-    credentials = Credentials(user, password)
+    credentials = Credentials(user, password, reader_user, reader_password)
     servers: list[socketserver.BaseServer] = []
     try:
         servers.append(NativeServer(host, port, engine, credentials, handshake_timeout_s))

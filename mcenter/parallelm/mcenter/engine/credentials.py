@@ -1,4 +1,4 @@
-"""Who may enter: one user and one password."""
+"""Who may enter: one user with a password, and one that may read only."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from parallelm.mcenter.engine.errors import AUTHENTICATION_FAILED, EngineError
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """User and password that every client must give."""
+    """Users and passwords, one of which every client must give."""
 
     user: str
     password: str = field(repr=False)
+    reader: str = ""
+    """A user whose sessions have ``readonly = 1``; empty text: there is none."""
+    reader_password: str = field(default="", repr=False)
 
-    def check(self, user: str, password: str) -> None:
-        """Raise ``EngineError`` with code 516 unless both are right."""
-        same_user = hmac.compare_digest(user.encode(), self.user.encode())
-        same_password = hmac.compare_digest(password.encode(), self.password.encode())
-        if not (same_user and same_password):
-            raise EngineError(
-                f"{user}: Authentication failed: password is incorrect, or there is no user with such name.",
-                AUTHENTICATION_FAILED,
-            )
+    def check(self, user: str, password: str) -> bool:
+        """Whether this is the user that may read only; raises ``EngineError`` with code 516 unless it is one of the two."""
+        if _same(user, self.user) & _same(password, self.password):
+            return False
+        if self.reader and _same(user, self.reader) & _same(password, self.reader_password):
+            return True
+        raise EngineError(
+            f"{user}: Authentication failed: password is incorrect, or there is no user with such name.",
+            AUTHENTICATION_FAILED,
+        )
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())

@@ -120,6 +120,10 @@ class Connection:
         """Make a database the current one; Code 81 when there is none of that name."""
         self.run(f"USE {identifier(database)}")
 
+    def read_only(self) -> None:
+        """From now on nothing may be changed, settings neither: Code 164."""
+        self.run("SET readonly = 1")
+
     @contextmanager
     def settings(self, values: Mapping[str, str]) -> Iterator[None]:
         """Settings for the statements inside; the session's own come back after."""

@@ -102,9 +102,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         try:
             # Before the body: who is not known fills no memory.
-            self.server.credentials.check(*self._user_and_password(parameters))
+            reads_only = self.server.credentials.check(*self._user_and_password(parameters))
             body = b"" if readonly else self._body()
-            answer = self._execute(parameters, body, readonly=readonly)
+            answer = self._execute(parameters, body, readonly=readonly, reads_only=reads_only)
         except EngineError as error:
             self._refuse(error)
             if isinstance(error, StorageFailedError):
@@ -129,7 +129,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self.headers["X-ClickHouse-User"], self.headers.get("X-ClickHouse-Key", "")
         return parameters.get("user", "default"), parameters.get("password", "")
 
-    def _execute(self, parameters: Mapping[str, str], body: bytes, *, readonly: bool) -> _Answer:
+    def _execute(
+        self, parameters: Mapping[str, str], body: bytes, *, readonly: bool, reads_only: bool
+    ) -> _Answer:
         database = parameters.get("database") or self.headers.get("X-ClickHouse-Database", "")
         format_name = (
             parameters.get("default_format") or self.headers.get("X-ClickHouse-Format") or "TabSeparated"
@@ -142,11 +144,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             for name, value in parameters.items()
             if name not in _NOT_SETTINGS and not name.startswith("param_")
         }
-        if readonly:
+        if readonly and not reads_only:
             settings.setdefault("readonly", "2")
         with self.server.engine.connect() as connection:
             if database:
                 connection.use(database)
+            if reads_only:
+                connection.read_only()
             with (
                 connection.session_settings(settings),
                 connection.watched(lambda _progress: self._look(connection)),

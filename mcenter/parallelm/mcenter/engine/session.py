@@ -62,6 +62,7 @@ class Session:
         self._client = client
         self._engine = engine
         self._credentials = credentials
+        self._reads_only = False
         self._reader = Reader(socket_source(client))
 
     def serve(self, *, handshake_timeout_s: float) -> None:
@@ -95,7 +96,7 @@ class Session:
             raise ProtocolError(
                 f"clients of revision {revision} are too old; {_OLDEST_REVISION} is the oldest"
             )
-        self._credentials.check(user, password)
+        self._reads_only = self._credentials.check(user, password)
         self._reader.deadline_in(None)
         self._client.settimeout(None)
         return database
@@ -105,6 +106,8 @@ class Session:
         connection.run("SET output_format_native_write_json_as_string = 1")
         if database:
             connection.use(database)
+        if self._reads_only:
+            connection.read_only()
         major, minor, patch = (int(part) for part in self._engine.version.split(".")[:3])
         self._send(
             varint(_TO_HELLO), string("ClickHouse"), varint(major), varint(minor), varint(REVISION),

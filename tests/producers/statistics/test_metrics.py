@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from parallelm.mlops._metric_objects import metric_object
 from parallelm.mlops._metrics import MLOpsMetrics
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
-from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.mlops_exception import MLOpsException, MLOpsStatisticsException
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -306,9 +306,9 @@ def test_the_confusion_matrix_is_reported_with_its_labels(recorded: Recorded) ->
     assert list(table) == list(table["2"]) == ["2", "1", "0"]
 
 
-def test_a_confusion_matrix_without_labels_shows_the_classes(recorded: Recorded) -> None:
-    recorded.metrics.confusion_matrix(["x", "y"], ["x", "x"], None)
-    assert recorded.only.text == '{"x":{"x":"1", "y":"0"}, "y":{"x":"1", "y":"0"}}'
+def test_a_confusion_matrix_needs_labels(recorded: Recorded) -> None:
+    with pytest.raises(MLOpsStatisticsException, match="labels"):
+        recorded.metrics.confusion_matrix(["x", "y"], ["x", "x"], None)
 
 
 def test_the_contingency_matrix_is_reported_with_classes_and_clusters(recorded: Recorded) -> None:

@@ -94,10 +94,9 @@ class ClassificationScores(Scoring):
         return self._scored(ClassificationMetrics.COHEN_KAPPA_SCORE, value)
 
     def confusion_matrix(self, y_true: Any, y_pred: Any, labels: Any, sample_weight: Any = None) -> Any:
-        """Confusion matrix; reported as a table."""
+        """Confusion matrix; reported as a table, whose ``labels`` must be told."""
         value = sklearn_metrics().confusion_matrix(y_true, y_pred, labels=labels, sample_weight=sample_weight)
-        shown = classes_of(y_true, y_pred) if labels is None else labels
-        self._report(ClassificationMetrics.CONFUSION_MATRIX, value, labels=shown)
+        self._report(ClassificationMetrics.CONFUSION_MATRIX, value, labels=labels)
         return value
 
     def f1_score(

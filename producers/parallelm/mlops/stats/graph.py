@@ -93,10 +93,15 @@ class Graph(_Axes):
         return self
 
     def add_y_series(self, label: str, data: Sequence[float]) -> Self:
-        """Add one line with its name."""
-        self._y.append(
-            {"label": string(label, "the label of a y series"), "data": numbers(data, "a y series")}
-        )
+        """Add one line with its name; raises unless it has one y for each x, which are set before."""
+        if self._x is None:
+            raise MLOpsException(f"graph {self._name!r} has no x series yet: call set_x_series() first")
+        series = {"label": string(label, "the label of a y series"), "data": numbers(data, "a y series")}
+        if len(series["data"]) != len(self._x):
+            raise MLOpsException(
+                f"y series {label!r} of graph {self._name!r} has {len(series['data'])} points, x has {len(self._x)}"
+            )
+        self._y.append(series)
         return self
 
     def report(self) -> StructuredReport:
@@ -105,12 +110,6 @@ class Graph(_Axes):
             raise MLOpsException(f"graph {self._name!r} has no x series")
         if not self._y:
             raise MLOpsException(f"graph {self._name!r} has no y series")
-        for series in self._y:
-            if len(series["data"]) != len(self._x):
-                raise MLOpsException(
-                    f"y series {series['label']!r} of graph {self._name!r} has {len(series['data'])} points, "
-                    f"x has {len(self._x)}"
-                )
         return self._drawn(self._x, self._y)
 
 

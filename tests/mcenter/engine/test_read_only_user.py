@@ -86,7 +86,7 @@ def test_over_http_it_reads_and_changes_nothing(
     guarded: EngineProcess, method: str, query: str, status: int, answer: bytes | None
 ) -> None:
     url = f"http://127.0.0.1:{guarded.http_port}/?{urllib.parse.urlencode(READER | {'query': query})}"
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - a URL of this test
+    request = urllib.request.Request(url, method=method)
     try:
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - as above
             found, body = response.status, response.read()

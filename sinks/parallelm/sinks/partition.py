@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas.errors import SchemaError
 from parallelm.sinks.blocks import (
-    MAX_BLOCK_BYTES,
     ConsumedRecord,
     OffsetRange,
     block_length,
@@ -72,11 +71,6 @@ class PartitionWork:
     def held_bytes(self) -> int:
         """Bytes of records in memory."""
         return self.pending_bytes + (self.block.size_bytes if self.block else 0)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a whole block waits."""
-        return self.pending_bytes >= MAX_BLOCK_BYTES
 
     def next_block(self) -> Block | None:
         """The block to write now: the one under way, or a new one of what is pending; None when there is none.

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 MLAPP = "flight-delays"
 FIRST_DAY = date(2013, 1, 1)
-DAYS_OF_DATA = 365
 BROKEN_MONTH = "2013-06"
 """June's model is trained on shuffled weather columns: its neighbours are good, so the cost shows."""
 

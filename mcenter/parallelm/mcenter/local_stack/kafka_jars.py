@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KAFKA_VERSION = "4.3.1"
-MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 PARALLEL_DOWNLOADS = 6
 
 
@@ -138,7 +137,7 @@ def _fetch(jar: Jar, partial: Path) -> None:
         return
     repository = partial / "repository" / jar.sha256
     shutil.rmtree(repository, ignore_errors=True)
-    context = MavenContext(repo_cache=repository, remote_repos={"central": MAVEN_CENTRAL})
+    context = MavenContext(repo_cache=repository)
     component = context.project(jar.group, jar.artifact).at_version(jar.version)
     try:
         found: Path = component.artifact().resolve()

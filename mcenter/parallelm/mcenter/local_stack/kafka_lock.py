@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from parallelm.mcenter.local_stack.kafka_jars import KAFKA_VERSION, MAVEN_CENTRAL
+from parallelm.mcenter.local_stack.kafka_jars import KAFKA_VERSION
 
 KAFKA = f"org.apache.kafka:kafka_2.13:jar:{KAFKA_VERSION}:compile"
 LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:jar:2.25.4:compile"
@@ -22,7 +22,7 @@ def lock_lines(repository: Path) -> list[str]:
     from jgo.maven import MavenContext
     from jgo.parse import Coordinate
 
-    context = MavenContext(repo_cache=repository, remote_repos={"central": MAVEN_CENTRAL})
+    context = MavenContext(repo_cache=repository)
     kafka, logging = (context.create_dependency(Coordinate.parse(root)) for root in (KAFKA, LOGGING))
     _, transitive = context.resolver.resolve([kafka])
     wanted = [kafka, logging, *(entry for entry in transitive if entry.scope in {"compile", "runtime"})]

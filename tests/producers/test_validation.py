@@ -153,6 +153,12 @@ def test_other_categories_are_refused(library: MLOps, category: Any) -> None:
         (np.int64(1_356_998_400_000), "millisecond"),
         (JANUARY_NS, None),
         (float(JANUARY_NS), "nanosecond"),
+        ("1356998400", "second"),
+        ("1356998400.0\n", "second"),
+        ("1356998400000", "millisecond"),
+        (str(JANUARY_NS), None),
+        ("20130101", None),
+        ("2013-01-01", "second"),
     ],
 )
 def test_every_way_to_say_a_time(timestamp: Any, units: str | None) -> None:
@@ -166,15 +172,31 @@ def test_a_datetime_keeps_its_microseconds(moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["yesterday", float("nan"), float("inf"), 10**30, -(10**19), True, None, [1], pd.NaT]
+    "bad",
+    [
+        "yesterday",
+        "",
+        "nan",
+        "1e400",
+        "1" * 5000,
+        float("nan"),
+        float("inf"),
+        10**30,
+        -(10**19),
+        True,
+        None,
+        [1],
+        pd.NaT,
+    ],
 )
 def test_what_is_no_time_is_refused(bad: Any) -> None:
     with pytest.raises(MLOpsException):
         parse_time_ns(bad)
 
 
-def test_a_number_alone_is_no_event_time(library: MLOps) -> None:
-    with pytest.raises(MLOpsException, match="units"), library.event_time(1_356_998_400):
+@pytest.mark.parametrize("number", [1_356_998_400, "1356998400"])
+def test_a_number_alone_is_no_event_time(library: MLOps, number: Any) -> None:
+    with pytest.raises(MLOpsException, match="units"), library.event_time(number):
         pass
     with library.event_time(1_356_998_400, "second"):
         pass

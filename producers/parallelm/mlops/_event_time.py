@@ -63,7 +63,7 @@ def event_time_block(given_ns: int) -> Iterator[None]:
 def parse_time_ns(
     timestamp: Any, units: str | None = None, *, default_units: str | None = "nanosecond"
 ) -> int:
-    """Nanoseconds of a datetime, a text in ISO 8601, or a number of ``units`` since the epoch.
+    """Nanoseconds of a datetime, a text in ISO 8601, or a number of ``units`` since the epoch, as text too.
 
     Raises ``MLOpsException`` for anything else, unknown units, numbers without units when there is no default, and
     times outside the years 1900 to 2299.
@@ -76,7 +76,7 @@ def parse_time_ns(
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         found = _of_number(value, units or default_units)
     elif isinstance(value, str) or type(value).__module__ == "numpy":
-        found = _of_text(str(value))
+        found = _of_text(str(value), units, default_units)
     else:
         raise MLOpsException(
             f"a timestamp must be a datetime, a text in ISO 8601 or a number since the epoch, not {type(timestamp).__name__}"
@@ -111,8 +111,23 @@ def _of_number(value: float, units: str | None) -> int:
     return whole * factor + round((value - whole) * factor)
 
 
-def _of_text(text: str) -> int:
+def _of_text(text: str, units: str | None, default_units: str | None) -> int:
+    """A number, as a line of a file has it, where units are given or where it is no date as ``20130101`` is."""
+    number = _number_in(text)
+    if number is not None and units is not None:
+        return _of_number(number, units)
     try:
         return _of_datetime(datetime.fromisoformat(text))
     except ValueError:
-        raise MLOpsException(f"timestamp {text!r} is not a time in ISO 8601") from None
+        if number is not None:
+            return _of_number(number, default_units)
+        raise MLOpsException(f"timestamp {text!r} is neither a time in ISO 8601 nor a number") from None
+
+
+def _number_in(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None

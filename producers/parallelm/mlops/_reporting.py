@@ -81,7 +81,7 @@ class Reporting(Session):
         """Report one point of a business KPI; past timestamps are the point of it.
 
         ``timestamp`` is a number of ``units`` (``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_NSEC``; default nanoseconds)
-        since the epoch, a datetime, or a text in ISO 8601; none means now. The same KPI, labels and time again is a
+        since the epoch, also as text, a datetime, or a text in ISO 8601; none means now. The same KPI, labels and time again is a
         revision. Raises ``MLOpsException`` for wrong arguments.
         """
         self._set_kpi(name, data, timestamp, units, labels, model_id="")

@@ -177,11 +177,18 @@ class Model:
         """The model's id."""
         return self.metadata.modelId
 
-    def set_model_path(self, model_path: str | Path) -> None:
-        """Say where the file or directory of the model is."""
-        if not isinstance(model_path, (str, os.PathLike)):
-            raise MLOpsException(f"a model's path must be a text or a Path, not {type(model_path).__name__}")
-        self._path = str(model_path)
+    def set_model_path(self, path: str | Path) -> None:
+        """Say where the file or directory of the model is. The size of a file that is there is known from now on."""
+        if not isinstance(path, (str, os.PathLike)):
+            raise MLOpsException(f"a model's path must be a text or a Path, not {type(path).__name__}")
+        from pathlib import Path
+
+        self._path = str(path)
+        try:
+            if Path(self._path).is_file():
+                self.metadata.size = Path(self._path).stat().st_size
+        except OSError:  # publish_model says what is wrong with it
+            return
 
     def get_model_path(self) -> str | None:
         """Where the model's file or directory is on this host; None when unknown."""

@@ -83,12 +83,12 @@ class Graph(_Axes):
         self._x: list[Any] | None = None
         self._y: list[dict[str, Any]] = []
 
-    def set_x_series(self, data: Sequence[float | str]) -> Self:
+    def set_x_series(self, x_series: Sequence[float | str]) -> Self:
         """Set the places on the x axis, once."""
         if self._x is not None:
             raise MLOpsException(f"graph {self._name!r} has its x series already; MultiGraph takes several")
         self._x = [
-            _coordinate(value, "each element of the x series") for value in items(data, "the x series")
+            _coordinate(value, "each element of the x series") for value in items(x_series, "the x series")
         ]
         return self
 

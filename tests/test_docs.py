@@ -28,6 +28,7 @@ from parallelm.stream_processors.definition.model import (
     ThresholdRuleEntry,
 )
 from parallelm.warehouse import migrate
+from tests.producers.time_capture.captures import whole_capture, write_tar
 from tests.warehouse.rows import DAY_MS, T0_MS, insert, kpi, statistic
 
 if TYPE_CHECKING:
@@ -73,8 +74,16 @@ def program(page: Path) -> str:
     ["report-from-your-component", "testing-your-component", "moving-from-the-original-library"],
 )
 def test_examples_run_stand_alone_and_print_what_the_page_says(name: str, tmp_path: Path) -> None:
-    page = DOCS / f"{name}.md"
-    script = tmp_path / f"{name}.py"
+    check_examples(DOCS / f"{name}.md", tmp_path)
+
+
+def test_a_capture_is_read_as_the_page_says(tmp_path: Path) -> None:
+    write_tar(tmp_path / "capture.tar", whole_capture())
+    check_examples(DOCS / "timeline-captures.md", tmp_path)
+
+
+def check_examples(page: Path, tmp_path: Path) -> None:
+    script = tmp_path / "page.py"
     script.write_text(program(page))
     done = subprocess.run(
         [sys.executable, "-W", "error", script],

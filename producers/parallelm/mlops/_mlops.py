@@ -9,7 +9,10 @@ from parallelm.mlops._queries import Queries
 from parallelm.mlops.models import model as models
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from parallelm.mlops._metrics import MLOpsMetrics
+    from parallelm.mlops.time_capture import TimeCapture
 
 
 class MLOps(Queries):
@@ -52,3 +55,12 @@ class MLOps(Queries):
         if user_defined is not None:
             model.set_annotations({"user_defined": user_defined})
         return model
+
+    def load_time_capture(self, input_file: str | Path) -> TimeCapture:
+        """A timeline capture from its tar; neither a platform nor ``init()`` is needed, but pandas.
+
+        Raises ``MLOpsException`` for what is no capture.
+        """
+        from parallelm.mlops.time_capture import TimeCapture
+
+        return TimeCapture(input_file)

@@ -200,3 +200,20 @@ mlops.done()
     take = TAKE.replace('open("taken.txt")', 'open("taken.txt/inner/a.txt")')
     assert platform.run(take, PM_WORKFLOW_NODE_ID="predict").split()[-1] == "deep"
     assert Path(platform.folder / "taken.txt").is_dir()
+
+
+def test_a_program_that_ends_without_done_still_uploads_its_model(component: ComponentOnPlatform) -> None:
+    component.run(
+        """
+from pathlib import Path
+from parallelm.mlops import mlops
+mlops.init()
+Path("weights.txt").write_text("w")
+model = mlops.Model("m", "Text")
+model.set_model_path("weights.txt")
+mlops.publish_model(model)
+""",
+        timeout_s=20,
+    )
+    (announced,) = component.records("models", bool)
+    assert announced.name == "m"

@@ -37,6 +37,10 @@ class Uploads(threading.Thread):
     def __init__(
         self, settings: Settings, outbox: Outbox, announce: Callable[[Any, Callable[[], None]], None]
     ) -> None:
+        # fsspec needs it, and it cannot be imported any more while the interpreter ends: when the thread of a short
+        # program that does not call ``done()`` would come to it.
+        import concurrent.futures.thread  # noqa: F401
+
         super().__init__(name="mlops-uploads", daemon=True)
         self._settings = settings
         self._outbox = outbox

@@ -78,6 +78,7 @@ def test_a_bad_file_is_refused_with_what_is_wrong(tmp_path: Path, content: str, 
     [
         ("MCENTER_CLICKHOUSE_PORT", "nine", "must be a number"),
         ("MCENTER_CLICKHOUSE_SECURE", "maybe", "must be true or false"),
+        ("MCENTER_KAFKA_SECURITY_PROTOCOL", "TLS", "must be one of PLAINTEXT, SSL"),
         ("MCENTER_CONFIG", "/does/not/exist", "which is not a file"),
     ],
 )
@@ -116,6 +117,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     for section in dataclasses.fields(Settings):
         defaults = getattr(Settings(), section.name)
         for entry in dataclasses.fields(defaults):
+            if entry.name == "security_protocol":
+                continue  # one of a few, tested above
             text = parse[type(getattr(defaults, entry.name))]
             variable = f"MCENTER_{section.name}_{entry.name}".upper()
             loaded = load_settings({variable: text}, folder=tmp_path)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "MCENTER_"
 FILE_NAME = "mcenter.toml"
 LOCAL_STACK_FOLDER = ".mcenter"
+_CHOICES = {"security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")}
 
 
 class ConfigurationError(Exception):
@@ -201,9 +202,17 @@ def _section(kind: type, name: str, table: Any, environ: Mapping[str, str], path
         variable = f"{ENVIRONMENT_PREFIX}{name.upper()}_{key.upper()}"
         if variable in environ:
             values[key] = _parse(environ[variable], wanted, variable)
+            _check_choice(key, values[key], variable)
         elif key in table:
-            values[key] = _checked(table[key], wanted, f"{path}: [{name}] {key}")
+            source = f"{path}: [{name}] {key}"
+            values[key] = _checked(table[key], wanted, source)
+            _check_choice(key, values[key], source)
     return kind(**values)
+
+
+def _check_choice(key: str, value: Any, source: str) -> None:
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise ConfigurationError(f"{source} is {value!r}; it must be one of {', '.join(_CHOICES[key])}")
 
 
 def _parse(text: str, wanted: type, source: str) -> Any:

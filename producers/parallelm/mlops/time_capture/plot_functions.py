@@ -75,9 +75,11 @@ class PlotFunctions:
         import pandas as pd
 
         for file_name, frame in self._capture.get_matrix_df_file().items():
-            for row in frame.itertuples():
-                table = pd.DataFrame(list(row[5]), index=row[4])
-                sys.stdout.write(f"{file_name}\n{row.Name}, {row.datetime}\n{table.to_string()}\n\n")
+            for name, moment, names, rows in zip(
+                frame["Name"], frame["datetime"], frame["keys"], frame["values"], strict=True
+            ):
+                table = pd.DataFrame(rows, index=names)
+                sys.stdout.write(f"{file_name}\n{name}, {moment}\n{table.to_string()}\n\n")
 
     def multigraph_plot(self) -> list[Figure]:
         """The last report of every general graph of every file."""

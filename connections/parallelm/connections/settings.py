@@ -108,8 +108,9 @@ class ComponentSettings:
     outbox_folder: str = ""
     """Where published models wait for upload; empty: ``~/.mcenter/outbox``."""
     spool_folder: str = ""
-    """Folder of the disk spool; empty: no spool."""
+    """Folder on disk that records pass on their way, so that they outlive the process; empty: no spool."""
     spool_max_mbytes: int = 256
+    """Bound of all files in ``spool_folder``, of all processes that share it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ CLOSED = "closed"
 """Still waiting when ``done()`` or the interpreter's exit ran out of time."""
 NOT_ENCODED = "not_encoded"
 """The record does not fit its schema."""
+SPOOL_DAMAGED = "spool_damaged"
+"""A segment of the spool was cut or damaged; counted once where nobody knows how many reports it held."""
 
 METRIC = "mcenter.dropped"
 """Statistic that reports drops, with label ``reason``; the value is how many since the report before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -37,6 +38,13 @@ class FileLock:
         _unlock(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = None
+
+    def forget(self) -> None:
+        """In a forked child: the lock stays with the parent, and ends with it."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):  # the parent was just closing it
+                os.close(self._descriptor)
+            self._descriptor = None
 
 
 if sys.platform == "win32":

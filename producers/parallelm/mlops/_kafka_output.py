@@ -67,7 +67,7 @@ class KafkaOutput(Output):
     def after_fork_in_child(self) -> None:
         """Leave the parent's producer and its unsent reports to the parent."""
         if self._sender is not None:
-            self._sender.leak_producer()
+            self._sender.leave_to_parent()
         self._start_afresh()
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
@@ -99,12 +99,15 @@ class KafkaOutput(Output):
         self._ensure_uploads().add(entry)
 
     def send_left_behind(self) -> None:
-        """Upload what processes that are no more have left in the outbox."""
+        """Send what processes that are no more have left in the spool and in the outbox."""
         try:
             for entry in self._outbox.left_behind():
                 self._ensure_uploads().add(entry)
         except OSError as error:
             _log.warning("models of earlier runs cannot be looked for: %s", error)
+        spool = self._settings.component.spool_folder
+        if spool and any(folder.is_dir() for folder in Path(spool).glob("*")):
+            self._ensure_sender()
 
     def dropped(self) -> dict[str, int]:
         """What this process has dropped so far, by reason."""

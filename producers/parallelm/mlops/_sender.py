@@ -1,7 +1,8 @@
 """The sender thread: one daemon in each process that reports, between the queues and librdkafka.
 
 It never holds up the host program: callers only append. When the broker is away librdkafka's own queue fills first
-(``queue_max_kbytes``), then ours (``queue_max_samples``); what comes after is dropped and counted.
+(``queue_max_kbytes``), then ours (``queue_max_samples``); what comes after is dropped and counted. With a spool every
+record goes to disk first, and memory fills when the disk takes no more.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import threading
 import time
 import uuid
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from parallelm.connections.kafka import client_config
 from parallelm.mlops import _dropped
 from parallelm.mlops._batches import MAX_RECORD_BYTES, BatchEncoder, drain
+from parallelm.mlops._encoded import EncodedRecord
 from parallelm.mlops._forking import no_fork
 from parallelm.schemas import records, topics
 from parallelm.schemas.errors import EncodeError
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from parallelm.mlops._environment import ComponentEnvironment
     from parallelm.mlops._records import MakeRecord
     from parallelm.mlops._samples import SampleQueue
+    from parallelm.mlops._spool import Spool
+    from parallelm.mlops._spool_replay import Replay
     from parallelm.schemas.codec import Codec
 
 _log = logging.getLogger("parallelm.mlops")
@@ -49,17 +54,6 @@ class RecordInWaiting(NamedTuple):
     make: MakeRecord
     delivered: Callable[[], None] | None = None
     """Called in the sender thread when a broker has the record."""
-
-
-class _Encoded(NamedTuple):
-    """A record that librdkafka has not taken yet."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    reports: int
-    """How many samples, points or records of a caller it holds."""
-    delivered: Callable[[], None] | None = None
 
 
 class Sender(threading.Thread):
@@ -83,7 +77,7 @@ class Sender(threading.Thread):
         self._statistics = topics.STATISTICS.full_name(settings.kafka.topic_prefix)
         self.producer_id = uuid.uuid4().hex
         self._seq = 0
-        self._backlog: deque[_Encoded] = deque()
+        self._backlog: deque[EncodedRecord] = deque()
         self._unconfirmed = 0
         self._progress = time.monotonic()
         self._last_drop_report = self._last_delivery = self._progress
@@ -96,6 +90,10 @@ class Sender(threading.Thread):
         self._producer: Any = None
         self._batches: BatchEncoder | None = None
         self._codec: Codec | None = None
+        self._spool: Spool | None = None
+        self._replay: Replay | None = None
+        if settings.component.spool_folder:
+            self._spool, self._replay = self._make_spool()
 
     def broker_answers(self, timeout_s: float) -> bool:
         """Whether a broker answers and knows the topic of statistics."""
@@ -129,13 +127,20 @@ class Sender(threading.Thread):
                     self._progress = time.monotonic()
         with self._draining:
             self._abandoned.set()
-        left = len(self._queue) + len(self._waiting) + sum(record.reports for record in self._backlog)
+        left = len(self._queue) + len(self._waiting)
+        left += sum(record.reports for record in self._backlog if record.settled is None)
         self._dropped.add(_dropped.CLOSED, left + self._unconfirmed, "no broker took them in time")
 
-    def leak_producer(self) -> None:
-        """Keep the parent's producer alive for ever in a forked child: freeing it there waits for threads that are not."""
+    def leave_to_parent(self) -> None:
+        """In a forked child: leave spool and producer alone.
+
+        The producer is kept alive for ever: freeing it there waits for threads that are not.
+        """
         if self._producer is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
+        if self._spool is not None and self._replay is not None:
+            self._spool.leave_to_parent()
+            self._replay.leave_to_parent()
 
     # ---- the thread ---------------------------------------------------------------------------------------------
 
@@ -148,10 +153,17 @@ class Sender(threading.Thread):
         self._send_rest()
         self._report_drops()
         self._send_rest()
+        if self._spool is not None and self._replay is not None:
+            self._replay.stop()
+            if not self._spool.unsettled:
+                self._spool.close()
         self._ended.set()
         if self._producer is not None:
             self._producer.purge()
             self._producer = None
+        if self._spool is not None and self._replay is not None:
+            self._spool.close()
+            self._replay.release()
 
     def _send_rest(self) -> None:
         while not (self._all_delivered() or self._abandoned.is_set()):
@@ -174,16 +186,20 @@ class Sender(threading.Thread):
             with no_fork:
                 self._producer = self._make_producer()
             self._ready.set()
+            if self._replay is not None:
+                self._replay.start()
         self._producer.poll(0)
         self._report_drops()
         # Only what is there now: with a caller that never rests, going on until nothing is left would end in records
         # of one sample each.
         samples, others = len(self._queue), len(self._waiting)
-        while self._send_backlog() and (samples > 0 or others > 0):
+        while (self._send_backlog() or self._spool_has_room()) and (samples > 0 or others > 0):
             if samples > 0:
                 samples -= self._encode_samples(samples) or samples
             for _ in range(min(others, _RECORDS_A_ROUND)):
                 others -= self._encode_first() or others
+        if self._spool is not None:
+            self._spool.tend()
 
     def _encode_samples(self, limit: int) -> int:
         """Move one drain of samples to the backlog; how many."""
@@ -193,7 +209,7 @@ class Sender(threading.Thread):
                 return 0
             samples = drain(self._queue, limit)
         for value, count in batches.encode(samples, self._take_seq):
-            self._backlog.append(_Encoded(self._statistics, self._origin_key, value, count))
+            self._keep(EncodedRecord(self._statistics, self._origin_key, value, count))
         return len(samples)
 
     def _encode_first(self) -> int:
@@ -235,16 +251,42 @@ class Sender(threading.Thread):
             return
         self._seq += 1
         key = record.origin.mlapp_id.encode() if topic.control else topics.origin_key(record.origin)
-        self._backlog.append(
-            _Encoded(topic.full_name(self._settings.kafka.topic_prefix), key, value, count, delivered)
+        self._keep(
+            EncodedRecord(topic.full_name(self._settings.kafka.topic_prefix), key, value, count, delivered)
         )
+
+    def _keep(self, record: EncodedRecord) -> None:
+        """In the spool when there is one. What tells of its delivery is kept elsewhere: models, in the outbox."""
+        if self._spool is None or record.delivered is not None or not self._spool.append(record):
+            self._backlog.append(record)
+
+    def _spool_has_room(self) -> bool:
+        """Whether to go on although librdkafka takes no more. What the disk has refused before comes first."""
+        spool, backlog = self._spool, self._backlog
+        if spool is None or not spool.has_room():
+            return False
+        while backlog and backlog[-1].settled is None and backlog[-1].delivered is None:
+            if not spool.append(backlog[-1]):
+                return False
+            backlog.pop()
+        return True
+
+    def _take_from_spool(self) -> bool:
+        """Move one record from the spool to the backlog."""
+        if self._spool is None or self._replay is None:
+            return False
+        record = self._spool.take() or self._replay.take()
+        if record is None:
+            return False
+        self._backlog.append(record)
+        return True
 
     def _send_backlog(self) -> bool:
         """Hand the backlog to librdkafka; False when its queue is full."""
         from confluent_kafka import KafkaException
 
         backlog, produce = self._backlog, self._producer.produce
-        while backlog:
+        while backlog or self._take_from_spool():
             record = backlog[0]
             try:
                 produce(record.topic, record.value, record.key, on_delivery=self._on_delivery(record))
@@ -252,13 +294,17 @@ class Sender(threading.Thread):
                 return False
             except KafkaException as error:  # this record will never go
                 self._dropped.add(_dropped.NOT_DELIVERED, record.reports, str(error))
+                if record.settled is not None:
+                    record.settled(None, 0)
             else:
-                self._unconfirmed += record.reports
+                self._unconfirmed += 0 if record.settled else record.reports
             backlog.popleft()
             self._producer.poll(0)
         return True
 
-    def _on_delivery(self, record: _Encoded) -> Callable[[Any, Any], None]:
+    def _on_delivery(self, record: EncodedRecord) -> Callable[[Any, Any], None]:
+        if record.settled is not None:
+            return self._on_delivery_from_spool(record.reports, record.settled)
         count, delivered = record.reports, record.delivered
 
         def report(error: Any, _message: Any) -> None:
@@ -271,6 +317,25 @@ class Sender(threading.Thread):
                 delivered()
 
         return report
+
+    def _on_delivery_from_spool(
+        self, count: int, settled: Callable[[int | None, int], None]
+    ) -> Callable[[Any, Any], None]:
+        def report(error: Any, message: Any) -> None:
+            if self._abandoned.is_set():  # the next process sees whether it has arrived
+                return
+            if error is not None:
+                self._dropped.add(_dropped.NOT_DELIVERED, count, error.str())
+                settled(None, 0)
+                return
+            self._note_progress()
+            self._last_delivery = self._progress
+            settled(message.partition(), message.offset())
+
+        return report
+
+    def _note_progress(self) -> None:
+        self._progress = time.monotonic()
 
     def _report_drops(self) -> None:
         """Tell the platform what was dropped, once a broker takes records again."""
@@ -286,7 +351,9 @@ class Sender(threading.Thread):
             )
 
     def _all_delivered(self) -> bool:
-        return not (self._queue or self._waiting or self._backlog or self._unconfirmed)
+        if self._queue or self._waiting or self._backlog or self._unconfirmed:
+            return False
+        return self._spool is None or self._replay is None or not (self._spool.unsettled or self._replay.busy)
 
     # ---- what it is made of -------------------------------------------------------------------------------------
 
@@ -312,6 +379,21 @@ class Sender(threading.Thread):
         if now - self._last_error_log >= _dropped.LOG_INTERVAL_S:
             self._last_error_log = now
             _log.warning("Kafka at %s: %s; reports wait", self._settings.kafka.bootstrap_servers, error.str())
+
+    def _make_spool(self) -> tuple[Spool, Replay]:
+        from parallelm.mlops._spool import Spool
+        from parallelm.mlops._spool_replay import Replay
+
+        component, prefix = self._settings.component, self._settings.kafka.topic_prefix
+        folder = Path(component.spool_folder)
+        spool = Spool(folder, self.producer_id, prefix, component.spool_max_mbytes << 20, self._dropped)
+        names = [
+            topic.full_name(prefix)
+            for topic in (topics.STATISTICS, topics.STRUCTURED_STATISTICS, topics.EVENTS, topics.KPIS)
+        ]
+        return spool, Replay(
+            self._settings.kafka, folder, names, spool.begin, self._note_progress, self._dropped
+        )
 
     def _batch_encoder(self) -> BatchEncoder:
         if self._batches is None:

@@ -184,10 +184,6 @@ class Session:
     def _connect(self, settings: Settings) -> None:
         from parallelm.mlops._kafka_output import KafkaOutput
 
-        if settings.component.spool_folder:
-            _log.warning(
-                "spool_folder is set, but this version has no spool on disk: reports wait in memory only"
-            )
         output = KafkaOutput(settings, self._environment, self._queue)
         output.send_left_behind()
         self._settings, self._output = settings, output
@@ -205,7 +201,8 @@ class Session:
         """How many reports this process dropped since ``init()``, by reason; still known after ``done()``.
 
         Reasons: ``queue_full`` (the broker was away for too long), ``too_large`` (a record above 1 MB),
-        ``not_delivered`` (the broker refused it), ``not_encoded``, ``closed`` (``done()`` ran out of time).
+        ``not_delivered`` (the broker refused it), ``not_encoded``, ``closed`` (``done()`` ran out of time),
+        ``spool_damaged`` (a file of the spool was cut or damaged).
         """
         output = self._output or self._last_output
         return output.dropped() if output else {}

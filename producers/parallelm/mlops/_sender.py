@@ -17,11 +17,11 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from parallelm.connections.kafka import client_config
 from parallelm.mlops import _dropped
 from parallelm.mlops._batches import MAX_RECORD_BYTES, BatchEncoder, drain
 from parallelm.mlops._encoded import EncodedRecord
 from parallelm.mlops._forking import no_fork
+from parallelm.mlops._kafka_producer import make_producer
 from parallelm.schemas import records, topics
 from parallelm.schemas.errors import EncodeError
 from parallelm.schemas.registry import make_registry
@@ -184,7 +184,7 @@ class Sender(threading.Thread):
     def _step(self) -> None:
         if self._producer is None:
             with no_fork:
-                self._producer = self._make_producer()
+                self._producer = make_producer(self._settings, self._on_error)
             self._ready.set()
             if self._replay is not None:
                 self._replay.start()
@@ -356,23 +356,6 @@ class Sender(threading.Thread):
         return self._spool is None or self._replay is None or not (self._spool.unsettled or self._replay.busy)
 
     # ---- what it is made of -------------------------------------------------------------------------------------
-
-    def _make_producer(self) -> Any:
-        from confluent_kafka import Producer
-
-        component = self._settings.component
-        config = client_config(
-            self._settings.kafka,
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=component.linger_ms,
-            partitioner="murmur2_random",  # as Faust and the Java client hash keys
-            queue_buffering_max_kbytes=component.queue_max_kbytes,
-            message_timeout_ms=0,  # nothing expires while the queue holds
-            reconnect_backoff_max_ms=2_000,
-        )
-        # What matters of librdkafka's own log comes to error_cb too.
-        return Producer(config | {"error_cb": self._on_error, "log_level": 2})
 
     def _on_error(self, error: Any) -> None:
         now = time.monotonic()

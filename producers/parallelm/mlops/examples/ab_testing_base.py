@@ -90,7 +90,7 @@ class statsCalculator:  # noqa: N801 - the name that components import
 
 
 def ab_test(
-    options: Any, start: datetime, end: datetime, mode: RunModes | str = RunModes.Python
+    options: Any, start: datetime, end: datetime, mode: RunModes | str = RunModes.PYTHON
 ) -> statsCalculator | None:
     """Test whether ``options.nodeB`` converts better than the baseline ``options.nodeA``, and report the result.
 

@@ -102,7 +102,7 @@ def _normalised(weights: Sequence[float]) -> tuple[float, ...]:
 
 
 def canary_comparator(
-    options: Any, start: datetime, end: datetime, mode: RunModes | str = RunModes.Python
+    options: Any, start: datetime, end: datetime, mode: RunModes | str = RunModes.PYTHON
 ) -> Comparison | None:
     """Compare the latest prediction histograms of ``options.nodeA`` (main) and ``options.nodeB`` (canary).
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class RunModes(StrEnum):
     """Where a component runs."""
 
-    Python = "python"
-    PySpark = "pyspark"
+    PYTHON = "python"
+    PYSPARK = "pyspark"
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def running(mode: RunModes | str, name: str) -> Iterator[None]:
     if mlops.init_called:
         yield
         return
-    context = _spark_context(name) if mode_of(mode) is RunModes.PySpark else None
+    context = _spark_context(name) if mode_of(mode) is RunModes.PYSPARK else None
     mlops.init(context)
     try:
         yield

@@ -114,7 +114,7 @@ def test_the_canary_comparator_takes_the_latest_histogram_of_each_node(
     frames["PredictionHistogram", "main", "a1"] = bars_frame(hist_type, places, [0, 1, 1], [9, 9, 0])
     frames["mine", "new", "b1"] = bars_frame(hist_type, places, [0, 3, 1])
     options = SimpleNamespace(nodeA="main", nodeB="new", agentB="host-1", predictionHistogramB="mine")
-    comparison = canary_comparator(options, START, END, RunModes.Python)
+    comparison = canary_comparator(options, START, END, RunModes.PYTHON)
     assert comparison is not None
     assert comparison.rmse == pytest.approx(math.sqrt(2) / 4)
     lines = printed()

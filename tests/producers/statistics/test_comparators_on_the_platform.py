@@ -39,8 +39,8 @@ from parallelm.mlops.examples.canary_comparator_base import canary_comparator
 from parallelm.mlops.examples.utils import RunModes
 first, last = datetime(2013, 1, 1), datetime(2013, 1, 31)
 options = SimpleNamespace(nodeA="Main", nodeB="Canary", agentA="host-1", confidence=95)
-print(canary_comparator(options, first, last, RunModes.Python).rmse)
-print(ab_test(options, first, last, RunModes.Python).chance_to_beat)
+print(canary_comparator(options, first, last, RunModes.PYTHON).rmse)
+print(ab_test(options, first, last, RunModes.PYTHON).chance_to_beat)
 """
 
 

@@ -21,7 +21,7 @@ def main() -> None:
         result = statsCalculator(*options.totals)
         report_test(result, options.confidence, options.uplift, (options.nodeA, options.nodeB))
     else:
-        ab_test(options, now - timedelta(hours=options.hours), now, RunModes.Python)
+        ab_test(options, now - timedelta(hours=options.hours), now, RunModes.PYTHON)
     mlops.done()
 
 

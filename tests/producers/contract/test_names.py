@@ -14,6 +14,7 @@ from parallelm.mlops import Constants, MLOps, Versions
 from parallelm.mlops.events.data_alert import DataAlert
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType, type_number
+from parallelm.mlops.examples.utils import RunModes
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import (
     MLOpsConnectionException,
@@ -96,6 +97,7 @@ ENUMS: list[tuple[type[Enum], dict[str, Any]]] = [
         },
     ),
     (StatCategory, {"GENERAL": 0, "CONFIG": 1, "TIME_SERIES": 2, "INPUT": 3}),
+    (RunModes, {"PYTHON": "python", "PYSPARK": "pyspark"}),
     (StatsMode, {"TimeSeries": "TIME_SERIES", "Instant": "INSTANT"}),
     (
         StatGraphType,

@@ -8,7 +8,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 
 from parallelm.mlops import mlops
-from parallelm.mlops.examples.ab_testing_base import ab_test, report_test, statsCalculator
+from parallelm.mlops.examples.ab_testing_base import ConversionTest, ab_test, report_test
 from parallelm.mlops.examples.utils import RunModes
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     now = datetime.now(UTC)
     mlops.init()
     if options.totals:
-        result = statsCalculator(*options.totals)
+        result = ConversionTest(*options.totals)
         report_test(result, options.confidence, options.uplift, (options.nodeA, options.nodeB))
     else:
         ab_test(options, now - timedelta(hours=options.hours), now, RunModes.PYTHON)

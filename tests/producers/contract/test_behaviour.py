@@ -14,6 +14,7 @@ from parallelm.mlops import MLOps, mlops
 from parallelm.mlops.events.canary_alert import CanaryAlert
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
+from parallelm.mlops.examples.ab_testing_base import statsCalculator
 from parallelm.mlops.ion.ion import Agent, MLAppNode, Policy
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.mlops_mode import MLOpsMode
@@ -453,3 +454,21 @@ def test_the_most_significant_features_become_bars(arguments: dict[str, Any], ba
 def test_importances_without_names_or_numbers_are_refused(library: MLOps, arguments: dict[str, Any]) -> None:
     with pytest.raises(MLOpsException):
         library.Model("m", ModelFormat.TEXT).feature_importance(**arguments)
+
+
+# ---- comparators ----------------------------------------------------------------------------------------------------
+
+
+def test_an_ab_test_may_be_computed_step_by_step() -> None:
+    statistics = pytest.importorskip("statsmodels.stats.proportion")
+    calculator = statsCalculator()
+    with pytest.raises(MLOpsException):
+        calculator.calConfidence()
+    calculator.exptOutcome(80000, 1600, 80000, 1700, 95)
+    _, p = statistics.proportions_ztest([1700, 1600], [80000, 80000], alternative="larger")
+    assert calculator.calConfidence() == pytest.approx(100 * (1 - p))
+    assert (calculator.calSuccess(95), calculator.calSuccess(99)) == (True, False)
+    with pytest.raises(MLOpsException):
+        calculator.exptOutcome(80000, 1600, 80000, 1700, 80)
+    with pytest.raises(MLOpsException):
+        calculator.exptOutcome(0, 0, 80000, 1700, 95)

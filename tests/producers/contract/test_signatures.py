@@ -159,6 +159,10 @@ events.event_broker:EventBroker.get_events(event_filter)
 examples.utils:_get_agent_id(node, agent=None)
 examples.canary_comparator_base:canary_comparator(options, start, end, mode)
 examples.ab_testing_base:ab_test(options, start, end, mode)
+examples.ab_testing_base:statsCalculator()
+examples.ab_testing_base:statsCalculator.exptOutcome(samples_control, conv_samples_control, samples_B, conv_samples_B, confidence)
+examples.ab_testing_base:statsCalculator.calConfidence()
+examples.ab_testing_base:statsCalculator.calSuccess(value)
 """
 
 

@@ -18,7 +18,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportions_ztest
 
 from parallelm.mlops import mlops
-from parallelm.mlops.examples.ab_testing_base import ab_test, report_test, statsCalculator
+from parallelm.mlops.examples.ab_testing_base import ConversionTest, ab_test, report_test
 from parallelm.mlops.examples.canary_comparator_base import (
     Bars,
     canary_comparator,
@@ -147,7 +147,7 @@ def test_the_ab_test_takes_the_latest_totals(printed: Any, frames: dict[Any, pd.
         confidence="99",
         uplift="40",
     )
-    assert ab_test(options, START, END, "python") == statsCalculator(1000, 100, 1000, 140)
+    assert ab_test(options, START, END, "python") == ConversionTest(1000, 100, 1000, 140)
     assert printed()["Success"] == ["LINEGRAPH, TIME_SERIES, {'Success': 1} "]
 
 
@@ -217,10 +217,10 @@ def test_categories_are_matched_by_name() -> None:
         lambda: compare(continuous([0, 1], [0]), continuous([0, 1], [1])),
         lambda: compare(continuous([-math.inf, 1], [1]), continuous([0, 1], [1])),
         lambda: compare(continuous([-math.inf, 0, math.inf], [1, 1]), continuous([0, 1], [1])),
-        lambda: statsCalculator(0, 0, 10, 1),
-        lambda: statsCalculator(10, 11, 10, 1),
-        lambda: statsCalculator(10, -1, 10, 1),
-        lambda: statsCalculator(math.nan, 1, 10, 1),
+        lambda: ConversionTest(0, 0, 10, 1),
+        lambda: ConversionTest(10, 11, 10, 1),
+        lambda: ConversionTest(10, -1, 10, 1),
+        lambda: ConversionTest(math.nan, 1, 10, 1),
     ],
 )
 def test_figures_that_make_no_sense_raise(call: Callable[[], object]) -> None:
@@ -258,7 +258,7 @@ counts = st.tuples(st.integers(2, 10_000), st.integers(1, 9_999)).map(
 
 @given(counts, counts)
 def test_the_z_test_is_that_of_statsmodels(a: tuple[int, int], b: tuple[int, int]) -> None:
-    result = statsCalculator(*a, *b)
+    result = ConversionTest(*a, *b)
     z, p_value = proportions_ztest([b[1], a[1]], [b[0], a[0]], alternative="larger")
     assert result.z_score == pytest.approx(z, abs=1e-9)
     assert result.chance_to_beat == pytest.approx(100 * (1 - p_value), abs=1e-9)
@@ -280,11 +280,11 @@ def test_the_z_test_is_that_of_statsmodels(a: tuple[int, int], b: tuple[int, int
 def test_b_succeeds_when_it_beats_a_surely_and_by_enough(
     counts: tuple[int, int, int, int], confidence: float, uplift: float, success: bool
 ) -> None:
-    assert statsCalculator(*counts).success(confidence, uplift) is success
+    assert ConversionTest(*counts).success(confidence, uplift) is success
 
 
 def test_the_curves_are_the_densities_of_both_rates() -> None:
-    result = statsCalculator(1000, 100, 500, 60)
+    result = ConversionTest(1000, 100, 500, 60)
     rates, a, b = result.curves()
     np.testing.assert_allclose(a, stats.norm(0.1, math.sqrt(0.1 * 0.9 / 1000)).pdf(rates))
     np.testing.assert_allclose(b, stats.norm(0.12, math.sqrt(0.12 * 0.88 / 500)).pdf(rates))
@@ -292,7 +292,7 @@ def test_the_curves_are_the_densities_of_both_rates() -> None:
 
 @pytest.mark.parametrize(("conversions", "success"), [(130, 1), (101, 0)])
 def test_the_ab_test_is_reported(printed: Any, conversions: int, success: int) -> None:
-    report_test(statsCalculator(1000, 100, 1000, conversions), 95, 0, ("main", "challenger"))
+    report_test(ConversionTest(1000, 100, 1000, conversions), 95, 0, ("main", "challenger"))
     lines = printed()
     assert lines["Success"] == [f"LINEGRAPH, TIME_SERIES, {{'Success': {success}}} "]
     assert lines["ConversionRate"] == [

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class statsCalculator:  # noqa: N801 - the name that components import
+class ConversionTest:
     """Conversions out of samples of the baseline A and its challenger B. Raises ``MLOpsException`` for impossible counts."""
 
     samples_a: float
@@ -89,9 +89,46 @@ class statsCalculator:  # noqa: N801 - the name that components import
         return rates, a, b
 
 
+class statsCalculator:  # noqa: N801 - the name that components import
+    """The test in the steps in which components call it: ``exptOutcome``, then ``calConfidence`` and ``calSuccess``."""
+
+    def __init__(self) -> None:
+        self._test: ConversionTest | None = None
+
+    def exptOutcome(  # noqa: N802 - as the class
+        self,
+        samples_control: float,
+        conv_samples_control: float,
+        samples_B: float,  # noqa: N803 - as the class
+        conv_samples_B: float,  # noqa: N803 - as the class
+        confidence: float = _DEFAULT_CONFIDENCE,
+    ) -> None:
+        """Take the counts of the control group and of group B; raises ``MLOpsException`` for impossible ones."""
+        _check_confidence(confidence)
+        self._test = ConversionTest(samples_control, conv_samples_control, samples_B, conv_samples_B)
+
+    def calConfidence(self) -> float:  # noqa: N802 - as the class
+        """100 less the one-sided p-value in percent of B being no better than the control group."""
+        return self._outcome().chance_to_beat
+
+    def calSuccess(self, value: float) -> bool:  # noqa: N802 - as the class
+        """Whether B is better, with a confidence above ``value`` percent."""
+        return self.calConfidence() > value and self._outcome().improvement > 0
+
+    def _outcome(self) -> ConversionTest:
+        if self._test is None:
+            raise MLOpsException("there is no outcome yet: call exptOutcome() first")
+        return self._test
+
+
+def _check_confidence(confidence: float) -> None:
+    if confidence not in CONFIDENCES:
+        raise MLOpsException(f"confidence must be one of {CONFIDENCES}, not {confidence:g}")
+
+
 def ab_test(
     options: Any, start: datetime, end: datetime, mode: RunModes | str = RunModes.PYTHON
-) -> statsCalculator | None:
+) -> ConversionTest | None:
     """Test whether ``options.nodeB`` converts better than the baseline ``options.nodeA``, and report the result.
 
     The latest values between ``start`` and ``end`` of the statistics ``options.samplesA``, ``conversionsA``,
@@ -100,8 +137,7 @@ def ab_test(
     or host (the first of the node otherwise). Returns None when a total is missing.
     """
     confidence = percent(options, "confidence", _DEFAULT_CONFIDENCE)
-    if confidence not in CONFIDENCES:
-        raise MLOpsException(f"confidence must be one of {CONFIDENCES}, not {confidence:g}")
+    _check_confidence(confidence)
     uplift = percent(options, "uplift", 0.0)
     with running(mode, "ab-testing"):
         totals = [
@@ -115,7 +151,7 @@ def ab_test(
                 "no A/B test: not both pipelines reported their totals between %s and %s", start, end
             )
             return None
-        result = statsCalculator(samples_a, conversions_a, samples_b, conversions_b)
+        result = ConversionTest(samples_a, conversions_a, samples_b, conversions_b)
         report_test(result, confidence, uplift, (node_of(options, "A"), node_of(options, "B")))
         return result
 
@@ -126,7 +162,7 @@ def _total(options: Any, total: str, which: str, start: datetime, end: datetime)
     return None if row is None else float(row["value"])
 
 
-def report_test(result: statsCalculator, confidence: float, uplift: float, nodes: tuple[str, str]) -> None:
+def report_test(result: ConversionTest, confidence: float, uplift: float, nodes: tuple[str, str]) -> None:
     """Report curves, rates, table and success; a data alert too when B succeeded."""
     rates, curve_a, curve_b = result.curves()
     a, b = nodes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.mlops import _dropped
 from parallelm.mlops._samples import plain_series
+from parallelm.schemas import records
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header, series_size_bytes
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from parallelm.mlops._dropped import DropCounter
     from parallelm.mlops._samples import Sample, SampleQueue, SeriesKey
-    from parallelm.schemas.records import Origin
     from parallelm.schemas.registry import Registry
 
 MAX_RECORD_BYTES = 950_000
@@ -46,7 +46,9 @@ def drain(queue: SampleQueue, limit: int) -> list[Sample]:
 class BatchEncoder:
     """Groups samples by series and encodes them. For the sender thread only."""
 
-    def __init__(self, registry: Registry, origin: Origin, producer_id: str, dropped: DropCounter) -> None:
+    def __init__(
+        self, registry: Registry, origin: records.Origin, producer_id: str, dropped: DropCounter
+    ) -> None:
         self._encoder = StatisticsEncoder(registry, origin, producer_id)
         self._headers: dict[str | SeriesKey, bytes] = {}
         self._dropped = dropped
@@ -101,3 +103,10 @@ def _encoded_header(series: str | SeriesKey) -> bytes:
 def _text(text: str) -> str:
     """``text`` with lone surrogates, which no encoding can carry, shown as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def kpi_batch(points: list[records.KpiPoint]) -> Callable[[records.Origin, str, int], records.KpiBatch]:
+    """What makes one record of ``points`` once its origin, producer id and number are known."""
+    return lambda origin, producer_id, seq: records.KpiBatch(
+        origin=origin, producer_id=producer_id, seq=seq, source="set_kpi", points=points
+    )

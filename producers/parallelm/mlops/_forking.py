@@ -1,14 +1,24 @@
-"""Forks wait while a thread of the library imports modules.
+"""Forks wait while a thread of the library imports modules or connects for the first time.
 
-A child forked in the middle would find a half-imported module for ever: the thread that would finish it is not there.
+A child forked in the middle of an import would find a half-imported module for ever: the thread that would finish it is
+not there. And a child forked while librdkafka looks up a broker's address inherits a lock of glibc's ``getaddrinfo``
+(that of ``__check_pf``) that nobody will open: its own client could never connect. Later look-ups, after a connection
+was lost or to further brokers of a cluster, take some 0.1 ms each and are not guarded.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LIMIT_S = 5.0
+_CONNECT_LIMIT_S = 2.0
+_POLL_S = 0.002
 
 
 class _NoFork:
@@ -17,6 +27,13 @@ class _NoFork:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held_by_fork = False
+        self._connecting: Callable[[], bool] = bool
+        self._connecting_until = 0.0
+
+    def connecting(self, connecting: Callable[[], bool]) -> None:
+        """A client starts to connect: forks wait while ``connecting`` says so, 2 s at most."""
+        self._connecting = connecting
+        self._connecting_until = time.monotonic() + _CONNECT_LIMIT_S
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -26,7 +43,12 @@ class _NoFork:
 
     def before_fork(self) -> None:
         """Wait, but never for ever: the fork may stand inside an import that the thread waits for."""
-        self._held_by_fork = self._lock.acquire(timeout=_LIMIT_S)
+        while True:
+            self._held_by_fork = self._lock.acquire(timeout=_LIMIT_S)
+            if not self._connecting() or time.monotonic() > self._connecting_until:
+                return
+            self.after_fork_in_parent()  # what connects may have to import something first
+            time.sleep(_POLL_S)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -38,6 +60,7 @@ class _NoFork:
         """No thread of the library is here yet."""
         self._lock = threading.Lock()
         self._held_by_fork = False
+        self._connecting = bool
 
 
 no_fork = _NoFork()

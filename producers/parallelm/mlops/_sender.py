@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from parallelm.mlops import _dropped
-from parallelm.mlops._batches import MAX_RECORD_BYTES, BatchEncoder, drain
+from parallelm.mlops._batches import MAX_RECORD_BYTES, BatchEncoder, drain, kpi_batch
 from parallelm.mlops._encoded import EncodedRecord
 from parallelm.mlops._forking import no_fork
 from parallelm.mlops._kafka_producer import make_producer
@@ -185,6 +185,8 @@ class Sender(threading.Thread):
         if self._producer is None:
             with no_fork:
                 self._producer = make_producer(self._settings, self._on_error)
+                before = self._last_delivery
+                no_fork.connecting(lambda: self._last_delivery == before and self._producer is not None)
             self._ready.set()
             if self._replay is not None:
                 self._replay.start()
@@ -229,7 +231,7 @@ class Sender(threading.Thread):
             itertools.islice(list(self._waiting), _POINTS_A_RECORD),
         )
         points = cast("list[records.KpiPoint]", list(together))
-        self._encode(RecordInWaiting(topics.KPIS, _kpi_batch(points)), len(points))
+        self._encode(RecordInWaiting(topics.KPIS, kpi_batch(points)), len(points))
         for _ in points:
             self._waiting.popleft()
         return len(points)
@@ -392,9 +394,3 @@ class Sender(threading.Thread):
             registry = make_registry(self._settings.schema_registry, self._settings.kafka.topic_prefix)
             self._codec = Codec(registry)
         return self._codec
-
-
-def _kpi_batch(points: list[records.KpiPoint]) -> Callable[[records.Origin, str, int], records.KpiBatch]:
-    return lambda origin, producer_id, seq: records.KpiBatch(
-        origin=origin, producer_id=producer_id, seq=seq, source="set_kpi", points=points
-    )

@@ -98,10 +98,12 @@ class EngineProcess:
 
     def close(self) -> None:
         """Hang up all native clients and end the process."""
-        for client in self._clients:
-            client.disconnect()
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
+        try:
+            for client in self._clients:
+                client.disconnect()
+        finally:
+            if self.process is not None and self.process.poll() is None:
+                self.kill()
 
     def socket(self) -> socket.socket:
         """A bare connection to the native port."""

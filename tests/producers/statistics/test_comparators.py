@@ -18,7 +18,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportions_ztest
 
 from parallelm.mlops import mlops
-from parallelm.mlops.examples.ab_testing_base import ConversionTest, ab_test, report_test
+from parallelm.mlops.examples.ab_testing_base import ConversionTest, ab_test, report_test, statsCalculator
 from parallelm.mlops.examples.canary_comparator_base import (
     Bars,
     canary_comparator,
@@ -309,3 +309,17 @@ def test_the_ab_test_is_reported(printed: Any, conversions: int, success: int) -
     assert table["challenger"]["Improvement (%)"] == pytest.approx(conversions - 100)
     assert lines["AB"][0].startswith("GENERAL_GRAPH")
     assert ("AB Test" in lines) == bool(success)
+
+
+def test_an_ab_test_may_be_computed_step_by_step() -> None:
+    calculator = statsCalculator()
+    with pytest.raises(MLOpsException):
+        calculator.calConfidence()
+    calculator.exptOutcome(80000, 1600, 80000, 1700, 95)
+    _, p = proportions_ztest([1700, 1600], [80000, 80000], alternative="larger")
+    assert calculator.calConfidence() == pytest.approx(100 * (1 - p))
+    assert (calculator.calSuccess(95), calculator.calSuccess(99)) == (True, False)
+    with pytest.raises(MLOpsException):
+        calculator.exptOutcome(80000, 1600, 80000, 1700, 80)
+    with pytest.raises(MLOpsException):
+        calculator.exptOutcome(0, 0, 80000, 1700, 95)

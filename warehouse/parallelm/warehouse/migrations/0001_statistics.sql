@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS statistics_1m_state ${on_cluster}
     total SimpleAggregateFunction(sum, Float64) COMMENT 'Sum of the finite samples.',
     minimum SimpleAggregateFunction(min, Float64) COMMENT 'Smallest finite sample; infinity when there is none.',
     maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
-    last AggregateFunction(argMaxIf, Float64, Tuple(DateTime64(3, 'UTC'), Int64, UInt32, UInt32), UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
+    last AggregateFunction(argMaxIf, Float64, UInt128, UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
     quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
     last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the youngest record in it.'
 )
@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS statistics_1h_state ${on_cluster}
     total SimpleAggregateFunction(sum, Float64) COMMENT 'Sum of the finite samples.',
     minimum SimpleAggregateFunction(min, Float64) COMMENT 'Smallest finite sample; infinity when there is none.',
     maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
-    last AggregateFunction(argMaxIf, Float64, Tuple(DateTime64(3, 'UTC'), Int64, UInt32, UInt32), UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
+    last AggregateFunction(argMaxIf, Float64, UInt128, UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
     quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
     last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the youngest record in it.'
 )
@@ -161,7 +161,13 @@ ARRAY JOIN
     arrayEnumerate(all_timestamps_ms) AS sample_number
 COMMENT 'Turns what lands in statistics_landing into samples.';
 
+-- The place of a sample is one number, since comparing tuples would cost a third of the rollup: milliseconds since 1900
+-- (44 bits), offset (44), series (20) and index (20).
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1m_from_statistics ${on_cluster} TO statistics_1m_state AS
+WITH
+    bitShiftLeft(toUInt128(toUnixTimestamp64Milli(event_time) + 2208988800000), 84)
+    + bitShiftLeft(toUInt128(_offset), 40)
+    + toUInt128(bitShiftLeft(toUInt64(_series), 20) + _index) AS place
 SELECT
     mlapp_id,
     name,
@@ -175,7 +181,7 @@ SELECT
     sum(if(isFinite(value), value, 0.)) AS total,
     min(if(isFinite(value), value, inf)) AS minimum,
     max(if(isFinite(value), value, -inf)) AS maximum,
-    argMaxIfState(value, (event_time, _offset, _series, _index), isFinite(value)) AS last,
+    argMaxIfState(value, place, isFinite(value)) AS last,
     quantilesTDigestIfState(0.05, 0.5, 0.95, 0.99)(value, isFinite(value)) AS quantiles,
     max(ingested_at) AS last_ingested_at
 FROM statistics

@@ -309,3 +309,13 @@ def test_any_sql_is_answered_with_typed_columns(settings: Settings):
     assert [str(kind) for kind in found.dtypes] == ["uint8", "float64", "object", "datetime64[ms, UTC]"]
     assert queries.query_frame(settings, "SELECT 1 AS a WHERE 0").columns.tolist() == ["a"]
     assert queries.query_frame(settings, "CREATE TABLE IF NOT EXISTS x (a Int8) ENGINE = Memory").empty
+
+
+@pytest.mark.usefixtures("client")
+def test_sql_may_hold_percent_signs_and_times_inside_other_types(settings: Settings):
+    found = queries.query_frame(
+        settings,
+        "SELECT 'a cab' LIKE '%cab%' AS cab, 7 % 4 AS rest, formatDateTime(toDate('2013-02-01'), '%Y %%') AS year,"
+        " map('since', toDateTime64('2013-02-01', 3, 'UTC')) AS times",
+    )
+    assert found.iloc[0].tolist() == [1, 3, "2013 %", {"since": datetime(2013, 2, 1, tzinfo=UTC)}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from typing import TYPE_CHECKING
@@ -174,7 +175,9 @@ def test_dead_letters_are_listed_and_sent_again(platform: Platform, command: Cal
     letter = samples.dead_letter_of(f"{prefix}events", b"key", value)
     with platform.sink():
         platform.send(topics.DEAD_LETTERS, letter)
-        platform.wait("SELECT count() FROM dead_letters", 1)
+        # Sink and processors may both give up on a record: it is sent again once.
+        platform.send(topics.DEAD_LETTERS, dataclasses.replace(letter, stage="control"))
+        platform.wait("SELECT count() FROM dead_letters", 2)
         assert "wrong" in command("dead-letters", "list", "--topic", "events").output
         assert "nothing to send" in command("dead-letters", "replay", "--topic", "kpis", "--yes").output
         assert "sent 1 records again" in command("dead-letters", "replay", "--yes").output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,18 +11,16 @@ from confluent_kafka import KafkaException, Producer
 from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
 from parallelm.schemas.codec import Codec
-from parallelm.schemas.records import DeadLetter
+from parallelm.schemas.dead_letters import make_dead_letter
 from parallelm.sinks.errors import RetryLaterError, TooManyDeadLettersError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from parallelm.connections import Settings
+    from parallelm.schemas.records import DeadLetter
     from parallelm.schemas.registry import Registry
     from parallelm.sinks.rows import Rejected, Source
-
-MAX_KEPT_BYTES = 800_000
-"""A record of more bytes is cut: with its wrapping it would exceed what the broker takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +117,14 @@ class DeadLetterProducer:
 
     def _letter(self, rejected: Rejected, source: Source) -> DeadLetter:
         record = rejected.record
-        value = record.value
-        error = str(rejected.error)
-        if value is not None and len(value) > MAX_KEPT_BYTES:
-            error += f" [only the first {MAX_KEPT_BYTES} of {len(value)} bytes are kept here]"
-            value = value[:MAX_KEPT_BYTES]
-        return DeadLetter(
-            failed_at_ms=time.time_ns() // 1_000_000,
-            source_topic=source.topic,
+        return make_dead_letter(
+            rejected.error,
+            rejected.stage,
+            topic=source.topic,
             topic_id=source.topic_id,
-            source_partition=source.partition,
-            source_offset=record.offset,
-            stage=rejected.stage,
-            error_type=type(rejected.error).__name__,
-            error=error,
-            consumer_group=self._group,
+            partition=source.partition,
+            offset=record.offset,
             key=record.key,
-            value=value,
+            value=record.value,
+            consumer_group=self._group,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from parallelm.schemas.records import DeadLetter
+from parallelm.schemas.dead_letters import make_dead_letter
 from parallelm.schemas.topics import DEAD_LETTERS
 from parallelm.stream_processors import metrics
 from parallelm.stream_processors.state import Output
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 MAX_RUN = 1_000
 """More dead letters in a row stop the worker: that is a bad deploy and no bad record."""
-
-_MAX_VALUE_BYTES = 900_000
-_MAX_TEXT = 5_000
 
 
 class TooManyDeadLettersError(Exception):
@@ -36,7 +33,7 @@ class DeadLetters:
     topic_ids: Mapping[str, str]
     run: int = 0
 
-    def of(self, message: Any, stage: str, error: Exception, now_ms: int) -> Output:
+    def of(self, message: Any, stage: str, error: Exception) -> Output:
         """Dead letter of a Faust message; raises ``TooManyDeadLettersError``."""
         self.run += 1
         if self.run > MAX_RUN:
@@ -45,22 +42,16 @@ class DeadLetters:
                 f"{type(error).__name__}: {error}"
             )
         metrics.DEAD_LETTERS.labels(message.topic, stage).inc()
-        value, told = message.value, str(error)[:_MAX_TEXT]
-        if value is not None and len(value) > _MAX_VALUE_BYTES:
-            told += f" (the first {_MAX_VALUE_BYTES} of {len(value)} bytes are kept)"
-            value = value[:_MAX_VALUE_BYTES]
-        letter = DeadLetter(
-            failed_at_ms=now_ms,
-            source_topic=message.topic,
+        letter = make_dead_letter(
+            error,
+            stage,
+            topic=message.topic,
             topic_id=self.topic_ids.get(message.topic, ""),
-            source_partition=message.partition,
-            source_offset=message.offset,
-            stage=stage,
-            error_type=type(error).__name__,
-            error=told,
-            consumer_group=self.consumer_group,
+            partition=message.partition,
+            offset=message.offset,
             key=message.key,
-            value=value,
+            value=message.value,
+            consumer_group=self.consumer_group,
         )
         topic = DEAD_LETTERS.full_name(self.prefix)
         return Output(topic, message.topic.encode(), self.codec.encode(letter))

@@ -178,4 +178,4 @@ def _dead_letter(letters: DeadLetters, message: Any, error: Exception, stage: st
         stage = "decode"
     place = f"{message.topic}/{message.partition}@{message.offset}"
     logger.warning("%s goes to the dead letters (%s): %s: %s", place, stage, type(error).__name__, error)
-    return letters.of(message, stage, error, time.time_ns() // 1_000_000)
+    return letters.of(message, stage, error)

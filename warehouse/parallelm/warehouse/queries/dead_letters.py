@@ -58,7 +58,7 @@ class DeadLetterRecord:
 def dead_letter_records(
     settings: Settings, *, source_topic: str | None = None, stage: str | None = None
 ) -> list[DeadLetterRecord]:
-    """Dead letters with their bytes, in the order in which they stood on their topic.
+    """Dead letters with their bytes, in the order in which they stood on their topic, each record once.
 
     Records that retention deleted before they were read are no records, and left out.
     """
@@ -70,6 +70,7 @@ def dead_letter_records(
             SELECT source_topic, key, value, position(error, ' bytes are kept here]') = 0
             FROM dead_letters {where}
             ORDER BY source_topic, source_partition, source_offset
+            LIMIT 1 BY source_topic, topic_id, source_partition, source_offset
             """,  # noqa: S608 - made of our own column names; values are parameters
             where.parameters,
         )

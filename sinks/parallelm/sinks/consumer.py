@@ -121,7 +121,7 @@ class StartingPoint:
 
     offset: int
     intent: Intent | None = None
-    """Block that a crashed owner may or may not have inserted; it begins at ``offset``."""
+    """Block that a crashed owner may or may not have inserted; it began at ``offset``, or before it when retention cut it."""
     lost: tuple[int, str] | None = None
     """Records that are gone: how many, and why."""
 
@@ -138,7 +138,8 @@ def starting_point(
         return StartingPoint(OFFSET_BEGINNING, lost=(0, why))
     if offset < low:
         why = f"offsets {offset} to {low - 1} were deleted by retention before they were read"
-        return StartingPoint(low, lost=(low - offset, why))
+        cut = committed.intent if committed.intent and committed.intent.last >= low else None
+        return StartingPoint(low, cut, lost=(low - offset, why))
     if offset > high:
         why = f"offset {offset} is beyond the end of the log, {high}: the log was cut; it is read from {low} again"
         return StartingPoint(low, lost=(0, why))

@@ -44,19 +44,22 @@ class DeadLetterCounter:
         self._records = 0
         self._bad = 0
 
-    def add(self, records: int, bad: int) -> None:
-        """Count one block; raises ``TooManyDeadLettersError`` when the limit is passed."""
-        self._run = self._run + bad if records == bad else bad
-        self._outcomes.append((records, bad))
+    def add(self, records: int, bad: Sequence[int]) -> None:
+        """Count one block with the positions of its bad records, ascending from 0.
+
+        Raises ``TooManyDeadLettersError`` when the limit is passed.
+        """
+        longest = self._count_run(records, bad)
+        self._outcomes.append((records, len(bad)))
         self._records += records
-        self._bad += bad
+        self._bad += len(bad)
         while self._records - self._outcomes[0][0] >= self._limit.window:
             dropped_records, dropped_bad = self._outcomes.popleft()
             self._records -= dropped_records
             self._bad -= dropped_bad
-        if self._run > self._limit.max_run:
+        if longest > self._limit.max_run:
             raise TooManyDeadLettersError(
-                f"{self._run} records one after another could not be handled (limit {self._limit.max_run}): "
+                f"{longest} records one after another could not be handled (limit {self._limit.max_run}): "
                 "this looks like a bad deploy and not like bad records; nothing more was committed. "
                 "See `mcenter dead-letters list`, and raise --dead-letter-run if they are really to be given up"
             )
@@ -67,6 +70,16 @@ class DeadLetterCounter:
                 "nothing more was committed. See `mcenter dead-letters list`, and raise --dead-letter-ratio "
                 "if they are really to be given up"
             )
+
+    def _count_run(self, records: int, bad: Sequence[int]) -> int:
+        """Longest run of bad records that ends in this block; the last one may go on in the next."""
+        run, longest, next_position = self._run, 0, 0
+        for position in bad:
+            run = run + 1 if position == next_position else 1
+            next_position = position + 1
+            longest = max(longest, run)
+        self._run = run if next_position == records else 0
+        return longest
 
 
 class DeadLetterProducer:

@@ -43,6 +43,14 @@ class Block:
         """Bytes of its records."""
         return sum(record.size_bytes for record in self.records)
 
+    @property
+    def rejected_positions(self) -> list[int]:
+        """Which of its records cannot be rows, counted from 0, ascending."""
+        if not self.rows.rejected:
+            return []
+        rejected = {each.record.offset for each in self.rows.rejected}
+        return [position for position, record in enumerate(self.records) if record.offset in rejected]
+
 
 @dataclass(slots=True)
 class PartitionWork:

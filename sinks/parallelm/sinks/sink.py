@@ -235,7 +235,7 @@ class Sink:
             return False
         work.backoff.succeeded()
         if fresh:
-            self._counters[work.source.topic].add(len(block.records), len(block.rows.rejected))
+            self._counters[work.source.topic].add(len(block.records), block.rejected_positions)
         return True
 
     def _retry_later(self, backoff: Backoff, error: RetryLaterError) -> None:

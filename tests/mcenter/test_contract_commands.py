@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mcenter.main import cli
 from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec
@@ -225,7 +226,7 @@ def test_schemas_are_listed_and_checked(run: Callable[..., Result], settings: Se
 def test_schemas_are_served_until_sigterm(run: Callable[..., Result], settings: Settings, tmp_path: Path):
     ready = tmp_path / "ready"
     process = subprocess.Popen(
-        [sys.executable, "-m", "parallelm.mcenter", "schemas", "serve", "--port", "0"],
+        killed_with_us(sys.executable, "-m", "parallelm.mcenter", "schemas", "serve", "--port", "0"),
         env=os.environ | {"MCENTER_READY_FILE": str(ready), "MCENTER_METRICS_PORT": "0"},
         stdout=subprocess.PIPE,
         text=True,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+
 if TYPE_CHECKING:
     from tests.producers.conftest import Component
 
@@ -42,7 +44,11 @@ def test_what_workers_report_arrives_once(component: Component, preload: bool) -
     with (
         log.open("w") as output,
         subprocess.Popen(
-            command, env=component.environment(), cwd=component.folder, stdout=output, stderr=output
+            killed_with_us(*command),
+            env=component.environment(),
+            cwd=component.folder,
+            stdout=output,
+            stderr=output,
         ) as server,
     ):
         try:

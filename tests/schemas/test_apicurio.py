@@ -18,6 +18,7 @@ from confluent_kafka import Producer
 
 from parallelm.connections import RegistrySettings, Settings, save_settings
 from parallelm.connections.kafka import client_config
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mcenter.local_stack.java import java_executable
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder
 from parallelm.mcenter.local_stack.ports import choose_ports
@@ -84,7 +85,10 @@ def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *("-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}", "-jar", str(runner)),
     ]
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(killed_with_us(*command), stdout=output, stderr=output) as process,
+    ):
         try:
             wait_until_it_answers(url, process, log)
             yield url

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 
 from parallelm.connections import save_settings
 from parallelm.connections.kafka import client_config
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.schemas import topics
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks.blocks import ConsumedRecord, content_hash
@@ -66,7 +67,7 @@ class SinkProcess:
         save_settings(platform.settings, config)
         self.ready = folder / "ready"
         self.log = folder / "log"
-        self._command = [
+        self._command = killed_with_us(
             sys.executable,
             "-m",
             "parallelm.mcenter",
@@ -74,7 +75,7 @@ class SinkProcess:
             "--session-timeout-s",
             "6",
             *arguments,
-        ]
+        )
         self._environment = os.environ | {
             "MCENTER_CONFIG": str(config),
             "MCENTER_READY_FILE": str(self.ready),

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import Event, ModelAnnouncement, Origin, Series, StatisticsBatch
@@ -79,7 +80,7 @@ class Worker:
         environ = os.environ | {"MCENTER_CONFIG": str(config), "MCENTER_READY_FILE": str(ready)}
         command = [sys.executable, "-m", "parallelm.mcenter", "processors", "--session-timeout-s", "6"]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(killed_with_us(*command), env=environ, stdout=log, stderr=log)
         if wait:
             wait_for(lambda: self.is_ready() or self.process.poll() is not None, "the worker is ready")
             assert self.is_ready(), self.log()

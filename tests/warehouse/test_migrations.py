@@ -14,6 +14,7 @@ import pytest
 from clickhouse_driver import Client, errors
 
 from parallelm.connections import save_settings
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES
 from parallelm.sinks.writer import _INSERT_SETTINGS
 from parallelm.warehouse import MigrationError, migrate, status
@@ -36,7 +37,7 @@ def test_a_database_is_created_and_migrated_once(settings: Settings):
 def test_processes_that_migrate_at_once_do_not_break(settings: Settings, tmp_path: Path):
     config = tmp_path / "mcenter.toml"
     save_settings(settings, config)
-    command = [sys.executable, "-m", "parallelm.mcenter", "warehouse", "migrate"]
+    command = killed_with_us(sys.executable, "-m", "parallelm.mcenter", "warehouse", "migrate")
     running = [subprocess.Popen(command, env={"MCENTER_CONFIG": str(config)}) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert status(settings).pending == ()

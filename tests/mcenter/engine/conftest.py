@@ -15,6 +15,8 @@ import clickhouse_connect
 import pytest
 from clickhouse_driver import Client
 
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -70,7 +72,7 @@ class EngineProcess:
             "MCENTER_READY_FILE": str(self._ready),
         }
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            return subprocess.Popen(killed_with_us(*command), env=environment, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """``kill -9``."""

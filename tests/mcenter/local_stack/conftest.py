@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SERVICES = ("--service", "kafka", "--service", "clickhouse", "--service", "registry")
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 120.0) -> Any:
     """The first true value of ``condition``."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
@@ -59,7 +60,7 @@ class CommandLine:
             env=bare_environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=200,
             check=False,
         )
 
@@ -81,16 +82,37 @@ class CommandLine:
 
 
 def all_gone(pids: list[int]) -> bool:
-    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids)
+    return not any(map(_runs, pids))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def stopped_at_the_end(folder: Path) -> Iterator[None]:
+    """No detached stack of the folder outlives these tests, even when they are killed: a process waits for their end."""
+    wait_and_stop = (
+        "import sys; from pathlib import Path; from parallelm.mcenter.local_stack.stack import stop_detached;"
+        " sys.stdin.read(); stop_detached(Path(sys.argv[1]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", wait_and_stop, str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    ) as guard:
+        yield
+        guard.communicate()
+    assert guard.returncode == 0
 
 
 @pytest.fixture(scope="session")
 def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     ensure_kafka(cache_folder())
-    line = CommandLine(tmp_path_factory.mktemp("local_stack") / "data")
-    yield line
-    stopped = line.run("down")
-    assert stopped.returncode == 0, stopped.stderr
+    folder = tmp_path_factory.mktemp("local_stack") / "data"
+    with stopped_at_the_end(folder):
+        yield CommandLine(folder)
 
 
 @pytest.fixture

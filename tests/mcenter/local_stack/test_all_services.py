@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.schemas.topic_admin import check_topics
-from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, wait_for
+from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, stopped_at_the_end, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,9 +17,9 @@ NAMES = ["kafka", "clickhouse", "registry", "sink", "processors"]
 
 def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(tmp_path: Path):
     stack = CommandLine(tmp_path / "data")
-    started = stack.run("up", "--detach")
-    assert started.returncode == 0, started.stderr
-    try:
+    with stopped_at_the_end(stack.folder):
+        started = stack.run("up", "--detach")
+        assert started.returncode == 0, started.stderr
         first = json.loads(stack.run("status", "--json").stdout)
         with clickhouse_client(stack.settings.clickhouse) as client:
             tables = {name for (name,) in client.execute("SHOW TABLES")}
@@ -27,8 +27,7 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(t
 
         for process in first["processes"]:
             kill(process["pid"])
-        wait_for(lambda: dead_are_replaced(stack, first), "health", 60)
-    finally:
+        wait_for(lambda: dead_are_replaced(stack, first), "health")
         pids = stack.pids()
         stopped = stack.run("down")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
 
@@ -55,7 +56,9 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path):
 def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path):
     open_folder(tmp_path)
     lock = FolderLock(tmp_path)
-    holder = subprocess.Popen([sys.executable, "-c", HOLD_THE_LOCK, str(tmp_path)], stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        killed_with_us(sys.executable, "-c", HOLD_THE_LOCK, str(tmp_path)), stdout=subprocess.PIPE
+    )
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"

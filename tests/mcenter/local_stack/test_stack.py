@@ -13,11 +13,12 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
 from parallelm.mcenter.local_stack import LocalStack, StackError
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.schemas.topic_admin import create_topics
 from tests.mcenter.local_stack.conftest import (
     SERVICES,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.connections import Settings
+
+
+WAIT_S = 60
 
 
 def write_a_row(settings: Settings) -> str:
@@ -53,20 +57,25 @@ def send_a_record(settings: Settings) -> str:
     value = uuid.uuid4().hex
     producer = Producer(client_config(settings.kafka))
     producer.produce("mlops.events", value.encode(), partition=0)
-    assert producer.flush(20) == 0
+    assert producer.flush(WAIT_S) == 0
     return value
 
 
 def records(settings: Settings) -> set[str]:
     consumer = Consumer(client_config(settings.kafka, group_id=uuid.uuid4().hex, enable_partition_eof="true"))
     consumer.assign([TopicPartition("mlops.events", 0, 0)])
-    found = set()
+    found: set[str] = set()
     try:
-        while (message := consumer.poll(20)) is not None and message.error() is None:
-            found.add(message.value().decode())
+        while (message := consumer.poll(WAIT_S)) is not None:
+            error = message.error()
+            if error is None:
+                found.add(message.value().decode())
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return found
+            # Other errors tell of a connection that was lost with the broker's last life; the client makes another.
     finally:
         consumer.close()
-    return found
+    raise AssertionError(f"the end of the partition did not come; {len(found)} records")
 
 
 def test_status_shows_each_process(running: CommandLine):
@@ -100,7 +109,7 @@ def test_its_settings_file_is_for_its_owner_only_and_no_password_shows_in_a_comm
 def test_the_registry_serves_the_packaged_schemas(running: CommandLine):
     address = running.process("registry")["address"]
 
-    with urllib.request.urlopen(f"http://{address}/subjects", timeout=10) as reply:
+    with urllib.request.urlopen(f"http://{address}/subjects", timeout=WAIT_S) as reply:
         assert "mlops.statistics-value" in json.load(reply)
 
 
@@ -112,9 +121,9 @@ def test_status_counts_lag_and_dead_letters(running: CommandLine):
     producer = Producer(client_config(settings.kafka))
     for _ in range(5):
         producer.produce("mlops.dead-letters", b"poison", partition=3)
-    assert producer.flush(20) == 0
+    assert producer.flush(WAIT_S) == 0
     consumer = Consumer(client_config(settings.kafka, group_id=group, auto_offset_reset="earliest"))
-    _, end = consumer.get_watermark_offsets(TopicPartition("mlops.dead-letters", 3), timeout=20)
+    _, end = consumer.get_watermark_offsets(TopicPartition("mlops.dead-letters", 3), timeout=WAIT_S)
     consumer.commit(offsets=[TopicPartition("mlops.dead-letters", 3, end - 2)], asynchronous=False)
     consumer.close()
 
@@ -214,7 +223,7 @@ def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: Comma
 def test_ctrl_c_stops_all_processes(stack_folder: CommandLine):
     assert stack_folder.run("down").returncode == 0
     foreground = subprocess.Popen(
-        command("up", "--data", str(stack_folder.folder), *SERVICES),
+        killed_with_us(*command("up", "--data", str(stack_folder.folder), *SERVICES)),
         env=bare_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -233,7 +242,7 @@ def test_ctrl_c_stops_all_processes(stack_folder: CommandLine):
     output += foreground.stdout
     foreground.stdout.close()
 
-    assert foreground.wait(60) == 0
+    assert foreground.wait(120) == 0
     assert all_gone(pids)
     assert any(line.startswith("clickhouse  | ") and "ready" in line for line in output)
     assert f"  kafka       {stack_folder.settings.kafka.bootstrap_servers}\n" in output
@@ -249,7 +258,7 @@ print("ready", flush=True)
 time.sleep(60)
 """
     started = subprocess.Popen(
-        [sys.executable, "-c", program], env=bare_environment(), stdout=subprocess.PIPE
+        killed_with_us(sys.executable, "-c", program), env=bare_environment(), stdout=subprocess.PIPE
     )
     assert started.stdout is not None
     assert started.stdout.readline() == b"ready\n"
@@ -281,11 +290,12 @@ def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine
         env=bare_environment() | {"MCENTER_CONFIG": str(running.folder / "mcenter.toml")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
     verdicts = {check["name"]: check["verdict"] for check in json.loads(told.stdout)["checks"]}
+    assert verdicts.pop("memory") in {"ok", "note"}, "how much is free is not this test's business"
     assert set(verdicts.values()) == {"ok"}, told.stdout
     assert {"java", "kafka jars", "open files", "kafka", "clickhouse", "artifacts"} <= set(verdicts)
     assert told.returncode == 0
@@ -304,7 +314,7 @@ def test_doctor_says_what_to_do_about_an_unreachable_cluster(tmp_path: Path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

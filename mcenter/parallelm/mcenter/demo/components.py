@@ -1,7 +1,7 @@
 """The components as processes of their own, and the line protocol that releases days to them.
 
 A component reads days from its standard input, one a line, and writes ``done DAY`` when its work on one is over. It ends
-when its input does, so that none outlives the demo, however that ends.
+when its input does; when the demo is killed, so is every component, whatever it is busy with.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from parallelm.mcenter.demo.errors import DemoError
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ class Component:
         self._said = b""
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-u", str(program), *arguments],
+                killed_with_us(sys.executable, "-u", str(program), *arguments),
                 env=dict(environ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

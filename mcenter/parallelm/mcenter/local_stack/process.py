@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,25 +10,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.local_stack.bounded_log import BoundedLog
+from parallelm.mcenter.local_stack.die_with_parent import die_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 LAST_LINES = 30
 LONGEST_LINE = 100_000
-
-
-def die_with(parent: int, signal_number: int) -> None:
-    """Have the kernel send this process the signal when the thread that started it ends.
-
-    If the parent is gone already the signal would never come: end at once.
-    """
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 class ChildProcess:

@@ -136,7 +136,7 @@ print(time.monotonic() - started)
     model_id, done_s = said.split()
     assert float(done_s) < 2.5
     outbox = Path(component.settings.component.outbox_folder)
-    assert (outbox / model_id / "m.txt").read_text() == "weights"
+    assert (outbox / model_id / "artifact").read_text() == "weights"
     (outbox / "0123.partial").mkdir()
     component.run(
         "from parallelm.mlops import mlops; mlops.init(); mlops.done()", PM_WORKFLOW_NODE_ID="another"

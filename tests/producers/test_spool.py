@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from parallelm.connections.kafka import client_config
+from parallelm.mlops._spool_files import State
 from tests.producers.conftest import Component
 
 if TYPE_CHECKING:
@@ -324,6 +325,20 @@ def test_a_segment_that_is_cut_or_damaged_is_read_up_to_there_and_counted(spooli
         for series in batch.series
     ]
     assert [one for one in arrived if one[0] != "mcenter.dropped"] == 2 * [("x", [1.0])]
+
+
+def test_a_tombstone_among_the_records_holds_nothing_up(spooling: Component) -> None:
+    without_broker(spooling).run(REPORT_ALL_KINDS)
+    producer = Producer(client_config(spooling.settings.kafka))
+    name = f"{spooling.settings.kafka.topic_prefix}events"
+    producer.produce(name, None, "somebody else")
+    assert producer.flush(10) == 0
+    (state,) = spool_of(spooling).rglob("state.json")
+    handed_over = {name: (8, dict.fromkeys(range(8), 0))}
+    cluster_id = producer.list_topics(timeout=10).cluster_id
+    State(spooling.settings.kafka.topic_prefix, cluster_id, handed_over).save(state.parent)  # type: ignore[arg-type]
+    spooling.run(COLLECT)
+    assert list(spool_of(spooling).iterdir()) == []
 
 
 @pytest.mark.parametrize("trouble", ["no folder can be made", "the disk is full"])

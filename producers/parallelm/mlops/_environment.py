@@ -30,12 +30,17 @@ class ComponentEnvironment(NamedTuple):
 def read_environment(*, connected: bool) -> ComponentEnvironment:
     """Ids of this component. Nothing needs to be set; a component that is not connected runs on ``localhost``."""
     return ComponentEnvironment(
-        mlapp_id=os.environ.get("PM_WORKFLOW_INSTANCE_ID") or DEFAULT_MLAPP_ID,
-        node_id=os.environ.get("PM_WORKFLOW_NODE_ID", ""),
-        pipeline_instance_id=os.environ.get("PM_PIPELINE_INSTANCE_ID", ""),
-        agent_id=os.environ.get("AGENT_PUBLIC_ADDRESS") or (_host() if connected else "localhost"),
-        model_id=os.environ.get("PM_MLOPS_MODEL_ID", ""),
+        mlapp_id=_id("PM_WORKFLOW_INSTANCE_ID") or DEFAULT_MLAPP_ID,
+        node_id=_id("PM_WORKFLOW_NODE_ID"),
+        pipeline_instance_id=_id("PM_PIPELINE_INSTANCE_ID"),
+        agent_id=_id("AGENT_PUBLIC_ADDRESS") or (_host() if connected else "localhost"),
+        model_id=_id("PM_MLOPS_MODEL_ID"),
     )
+
+
+def _id(variable: str) -> str:
+    """Value of a variable; bytes in it that are no UTF-8 are shown as escapes, since no record can carry them."""
+    return os.environ.get(variable, "").encode("utf-8", "backslashreplace").decode()
 
 
 def _host() -> str:

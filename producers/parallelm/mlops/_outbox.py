@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MANIFEST = "manifest.json"
+_ARTIFACT = "artifact"
+"""Not the name that the user gave the file: that may be the manifest's."""
 _PARTIAL = ".partial"
 _LOCK = ".lock"
 _CHUNK_BYTES = 1 << 20
@@ -57,7 +59,7 @@ class OutboxEntry(NamedTuple):
     @property
     def artifact(self) -> Path:
         """The file to upload."""
-        return self.folder / str(self.manifest["file_name"])
+        return self.folder / _ARTIFACT
 
 
 class Outbox:
@@ -121,7 +123,7 @@ class Outbox:
 
     def _fill(self, folder: Path, model: ModelToPublish, origin: Mapping[str, str]) -> dict[str, Any]:
         file_name = f"{model.path.name}.tar.gz" if model.is_directory else model.path.name
-        artifact = folder / file_name
+        artifact = folder / _ARTIFACT
         if model.is_directory:
             pack_directory(model.path, artifact)
         else:

@@ -66,7 +66,7 @@ class Reporting(Session):
     def series(self, name: str, *, model_id: str = "", **labels: str) -> Series:
         """Handle of one series, for loops that report many numbers: ``mlops.series("loss", fold="3").set(0.2)``."""
         pairs = tuple(sorted(checked_labels(labels).items()))
-        key = (_name(name), model_id, "TIME_SERIES", "LINEGRAPH", pairs)
+        key = (_name(name), string(model_id, "a model's id"), "TIME_SERIES", "LINEGRAPH", pairs)
         return Series(key, self._queue, self._sample_now)
 
     def set_kpi(

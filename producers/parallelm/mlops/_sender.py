@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from parallelm.mlops import _dropped
-from parallelm.mlops._batches import MAX_RECORD_BYTES, BatchEncoder, drain, kpi_batch
+from parallelm.mlops._batches import (
+    MAX_RECORD_BYTES,
+    BatchEncoder,
+    drain,
+    kpi_batch,
+    points_of_one_record,
+)
 from parallelm.mlops._encoded import EncodedRecord
 from parallelm.mlops._forking import no_fork
 from parallelm.mlops._kafka_producer import make_producer
@@ -27,7 +33,7 @@ from parallelm.schemas.errors import EncodeError
 from parallelm.schemas.registry import make_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from parallelm.connections import Settings
     from parallelm.mlops._dropped import DropCounter
@@ -230,7 +236,7 @@ class Sender(threading.Thread):
             lambda one: isinstance(one, records.KpiPoint),
             itertools.islice(list(self._waiting), _POINTS_A_RECORD),
         )
-        points = cast("list[records.KpiPoint]", list(together))
+        points = list(points_of_one_record(cast("Iterator[records.KpiPoint]", together)))
         self._encode(RecordInWaiting(topics.KPIS, kpi_batch(points)), len(points))
         for _ in points:
             self._waiting.popleft()

@@ -235,8 +235,9 @@ class Replay(threading.Thread):
                 error, partition = message.error(), (message.topic(), message.partition())
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent's name
                     raise KafkaException(error)
-                if error is None and producer_id in message.value():
-                    found.add(_digest(message.value()))
+                value = message.value() or b""  # a tombstone of somebody else has none
+                if error is None and producer_id in value:
+                    found.add(_digest(value))
                 if error is not None or message.offset() >= ranges[partition][-1]:
                     unread.discard(partition)
                 deadline = time.monotonic() + _SCAN_TIMEOUT_S

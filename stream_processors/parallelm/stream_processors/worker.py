@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import faust
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
@@ -35,12 +34,15 @@ from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.dead_letters import DeadLetters
 from parallelm.stream_processors.definition import DefinitionTopic
 from parallelm.stream_processors.faust_settings import broker_credentials, broker_urls
+from parallelm.stream_processors.flow_control import App
 from parallelm.stream_processors.handlers import ControlHandler, StatisticsHandler
 from parallelm.stream_processors.sending import Outside
 from parallelm.stream_processors.state import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import faust
 
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
@@ -126,7 +128,7 @@ class ProcessorsWorker:
 
     def _make_app(self, cluster: Cluster, definitions: DefinitionTopic, folder: str) -> faust.App:
         kafka = self._settings.kafka
-        app = faust.App(
+        app = App(
             f"{self._prefix}processors",
             broker=broker_urls(kafka),
             broker_credentials=broker_credentials(kafka),

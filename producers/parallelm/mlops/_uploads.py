@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import queue
 import re
+import sys
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +39,12 @@ class Uploads(threading.Thread):
     def __init__(
         self, settings: Settings, outbox: Outbox, announce: Callable[[Any, Callable[[], None]], None]
     ) -> None:
-        # fsspec needs it, and it cannot be imported any more while the interpreter ends: when the thread of a short
-        # program that does not call ``done()`` would come to it.
-        import concurrent.futures.thread  # noqa: F401
-
         super().__init__(name="mlops-uploads", daemon=True)
+        if sys.version_info[:2] == (3, 12) and not artifacts_url(settings.artifacts).startswith("file:"):
+            # This version starts no thread once the program has ended, and the loop of S3, GCS and the like is one.
+            from fsspec.asyn import get_loop
+
+            get_loop()
         self._settings = settings
         self._outbox = outbox
         self._announce = announce
@@ -59,6 +62,7 @@ class Uploads(threading.Thread):
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until every entry has arrived at the platform; False when the time was not enough."""
+        _let_asynchronous_stores_work_at_exit()
         with self._changed:
             return self._changed.wait_for(lambda: self._unfinished == 0, timeout_s)
 
@@ -91,6 +95,7 @@ class Uploads(threading.Thread):
     def _upload(self, entry: OutboxEntry) -> None:
         with no_fork:
             store, path = filesystem(self._settings.artifacts, self._url(entry))
+        _let_asynchronous_stores_work_at_exit()
         store.makedirs(path.rpartition("/")[0], exist_ok=True)
         store.put_file(str(entry.artifact), path)
 
@@ -117,6 +122,33 @@ class Uploads(threading.Thread):
         if now - self._last_log >= LOG_INTERVAL_S:
             self._last_log = now
             _log.warning("model %s is not uploaded yet, trying again: %s", entry.manifest["model_id"], error)
+
+
+class _InlineExecutor(ThreadPoolExecutor):
+    """Runs each call where it is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """A future that is done already."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - it is handed on, as an executor does
+            future.set_exception(error)
+        return future
+
+
+def _let_asynchronous_stores_work_at_exit() -> None:
+    """Once the main thread has ended, give the event loop of S3, GCS and the like an executor that still works.
+
+    All others take no more calls then, and a store that looks up its host's name in the loop's would fail with every
+    attempt. Nobody minds any more that the loop waits for a name.
+    """
+    if "fsspec.asyn" not in sys.modules or threading.main_thread().is_alive():
+        return
+    from fsspec.asyn import get_loop
+
+    loop = get_loop()
+    loop.call_soon_threadsafe(loop.set_default_executor, _InlineExecutor())
 
 
 def _path_part(text: str) -> str:

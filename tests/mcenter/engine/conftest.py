@@ -16,13 +16,15 @@ import pytest
 from clickhouse_driver import Client
 
 from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+from parallelm.mcenter.local_stack.ports import choose_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PASSWORD = "correct horse"  # noqa: S105 - of a server that lives for one test
-START_DEADLINE_S = 60.0
+DEADLINE_S = 120.0
+"""For everything that comes at once on a machine with time to spare."""
 
 
 class EngineProcess:
@@ -33,7 +35,8 @@ class EngineProcess:
         self.data = folder / "data"
         self.log = folder / "engine.log"
         self._ready = folder / "ready"
-        self.port, self.http_port = free_ports(2)
+        ports = choose_ports({"native": None, "http": None}, {})
+        self.port, self.http_port = ports["native"], ports["http"]
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[Client] = []
 
@@ -50,23 +53,14 @@ class EngineProcess:
         self.process = self.spawn()
         while not self._ready.exists():
             assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() - began < START_DEADLINE_S, self.log.read_text()
+            assert time.monotonic() - began < DEADLINE_S, self.log.read_text()
             time.sleep(0.01)
         return time.monotonic() - began
 
     def spawn(self, *more: str) -> subprocess.Popen[bytes]:
         """Start without waiting."""
         command = [sys.executable, "-m", "parallelm.mcenter.engine", "--data", str(self.data)]
-        command += [
-            "--port",
-            str(self.port),
-            "--http-port",
-            str(self.http_port),
-            "--handshake-timeout-s",
-            "3",
-            *self._arguments,
-            *more,
-        ]
+        command += ["--port", str(self.port), "--http-port", str(self.http_port), *self._arguments, *more]
         environment = os.environ | {
             "MCENTER_ENGINE_PASSWORD": PASSWORD,
             "MCENTER_READY_FILE": str(self._ready),
@@ -84,11 +78,15 @@ class EngineProcess:
         """SIGTERM; its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(DEADLINE_S)
 
     def client(self, **more: Any) -> Client:
         """A client of the native protocol."""
-        options = {"password": PASSWORD, "send_receive_timeout": 60} | more
+        options = {
+            "password": PASSWORD,
+            "connect_timeout": DEADLINE_S,
+            "send_receive_timeout": DEADLINE_S,
+        } | more
         self._clients.append(Client("127.0.0.1", port=self.port, **options))
         return self._clients[-1]
 
@@ -109,7 +107,7 @@ class EngineProcess:
 
     def socket(self) -> socket.socket:
         """A bare connection to the native port."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
 
     def resident_bytes(self) -> int:
         """Memory that the process holds now."""
@@ -124,8 +122,8 @@ def running_engine(folder: Path, *arguments: str) -> Iterator[EngineProcess]:
     """An engine that is gone at the end, whatever happened to it between."""
     folder.mkdir(parents=True, exist_ok=True)
     engine = EngineProcess(folder, *arguments)
-    engine.start()
     try:
+        engine.start()
         yield engine
     finally:
         engine.close()
@@ -148,20 +146,18 @@ def client(engine: EngineProcess) -> Client:
     return connected
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for bound in sockets:
-        bound.bind(("127.0.0.1", 0))
-    ports = [bound.getsockname()[1] for bound in sockets]
-    for bound in sockets:
-        bound.close()
-    return ports
-
-
-def wait_for(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     """Return when ``condition`` holds; fail when it does not in time."""
-    deadline = time.monotonic() + deadline_s
+    deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be in time"
         time.sleep(0.01)
+
+
+def is_running(watcher: Client, text: str) -> bool:
+    """Whether a query with the text in it runs: itself, not the question for its columns that comes before."""
+    ((count,),) = watcher.execute(
+        f"SELECT count() FROM system.processes WHERE query LIKE '%{text}%' AND query NOT LIKE 'DESCRIBE%'"
+        " AND query NOT LIKE '%FROM system.processes%'"
+    )
+    return bool(count)

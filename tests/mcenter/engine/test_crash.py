@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from clickhouse_driver import errors
 
-from .conftest import EngineProcess, running_engine
+from .conftest import DEADLINE_S, EngineProcess, is_running, running_engine, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 6
 ROWS = 200
+STEADY_BLOCKS = 3
+"""Acknowledged in each round before its kill is timed."""
 SEED = random.SystemRandom().randrange(2**32)
 WINDOW = "SETTINGS non_replicated_deduplication_window = 10000"
 SUM = "SimpleAggregateFunction(sum, UInt64)"
@@ -47,17 +49,14 @@ def test_kill_9_during_inserts_loses_and_doubles_nothing(own_engine: EngineProce
         client.execute(statement)
     acknowledged = 0
     for _ in range(ROUNDS):
-        killer = threading.Timer(pauses.uniform(0.15, 0.7), own_engine.kill)
-        killer.start()
-        in_flight = acknowledged = _insert_until_killed(own_engine, acknowledged)
-        killer.join()
+        in_flight = acknowledged = _insert_until_killed(own_engine, acknowledged, pauses.uniform(0.01, 0.5))
         own_engine.start()
         client = own_engine.client()
         # The client does not know whether its last block arrived, so it sends it again.
         _insert(client, in_flight)
         acknowledged += 1
         assert _counts(client) == [(block, ROWS, ROWS) for block in range(acknowledged)]
-    assert acknowledged > ROUNDS * 3
+    assert acknowledged >= ROUNDS * (STEADY_BLOCKS + 1)
 
 
 def test_a_token_whose_part_never_came_is_forgotten(own_engine: EngineProcess):
@@ -107,28 +106,22 @@ def test_merged_parts_keep_their_tokens(own_engine: EngineProcess):
 
 def test_sigterm_lets_a_running_insert_end(own_engine: EngineProcess):
     client = own_engine.client()
-    client.execute("CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
-    client.execute("SELECT 1")
-    slow = threading.Thread(
-        target=client.execute, args=["INSERT INTO t SELECT number + sleepEachRow(0.1) FROM numbers(10)"]
-    )
-    slow.start()
     watcher = own_engine.client()
-    deadline = time.monotonic() + 20
-    while (
-        watcher.execute("SELECT count() FROM system.processes WHERE query LIKE '%sleepEachRow(0.1)%'")[0][0]
-        < 2
-    ):
-        assert time.monotonic() < deadline
-    assert own_engine.stop() == 0
-    slow.join()
+    client.execute("CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
+    with ThreadPoolExecutor(1) as beside:
+        slow = beside.submit(
+            client.execute, "INSERT INTO t SELECT number + sleepEachRow(0.15) FROM numbers(10)"
+        )
+        wait_for(lambda: is_running(watcher, "sleepEachRow"))
+        assert own_engine.stop() == 0
+        slow.result()
     own_engine.start()
     assert own_engine.client().execute("SELECT count() FROM t") == [(10,)]
 
 
 def test_a_data_folder_has_one_owner(own_engine: EngineProcess):
     second = own_engine.spawn()
-    assert second.wait(30) == 1
+    assert second.wait(DEADLINE_S) == 1
     assert f"in use by the engine with pid {own_engine.pid}" in own_engine.log.read_text()
     assert own_engine.client().execute("SELECT 1") == [(1,)]
 
@@ -137,7 +130,7 @@ def test_a_taken_port_is_named(own_engine: EngineProcess, tmp_path: Path):
     other = EngineProcess(tmp_path / "other")
     other.data.parent.mkdir()
     other.port = own_engine.port
-    assert other.spawn().wait(30) == 1
+    assert other.spawn().wait(DEADLINE_S) == 1
     assert f"ports {own_engine.port} and" in other.log.read_text()
 
 
@@ -150,14 +143,21 @@ def _insert(client: Client, block: int) -> None:
     )
 
 
-def _insert_until_killed(engine: EngineProcess, first: int) -> int:
+def _insert_until_killed(engine: EngineProcess, first: int, pause_s: float) -> int:
     """Number of the block that was not acknowledged."""
     client = engine.client()
-    for block in itertools.count(first):
-        try:
-            _insert(client, block)
-        except (EOFError, OSError, errors.Error):
-            return block
+    for block in range(first, first + STEADY_BLOCKS):
+        _insert(client, block)
+    killer = threading.Timer(pause_s, engine.kill)
+    killer.start()
+    try:
+        for block in itertools.count(first + STEADY_BLOCKS):
+            try:
+                _insert(client, block)
+            except (EOFError, OSError, errors.Error):
+                return block
+    finally:
+        killer.join()
     raise AssertionError
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from clickhouse_driver import Client, errors
+from clickhouse_driver import errors
 
 from parallelm.mcenter.engine.blocks import LZ4, NONE, ZSTD, frame
 from parallelm.mcenter.engine.wire import string, varint
 
-from .conftest import PASSWORD, wait_for
+from .conftest import wait_for
 from .native_client import NativeClient
 
 if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
     from .conftest import EngineProcess
 
 ROWS, SAMPLES = 300, 20
@@ -78,36 +81,25 @@ def test_one_writer_and_four_readers_get_no_errors(engine: EngineProcess, client
     _landing(client)
     ((database,),) = client.execute("SELECT currentDatabase()")
     done = threading.Event()
-    failures: list[BaseException] = []
-    reads = []
 
-    def read() -> None:
-        reader = Client("127.0.0.1", port=engine.port, password=PASSWORD, database=database)
-        seen = 0
+    def read() -> int:
+        reader = engine.client(database=database)
+        reads = seen = 0
+        while not (done.is_set() and reads):
+            ((n, m),) = reader.execute("SELECT (SELECT count() FROM samples), (SELECT sum(n) FROM minutes)")
+            assert n >= seen
+            assert m % (ROWS * SAMPLES) == 0
+            seen, reads = n, reads + 1
+        return reads
+
+    with ThreadPoolExecutor(4) as beside:
+        readers = [beside.submit(read) for _ in range(4)]
         try:
-            while not done.is_set():
-                ((n, m),) = reader.execute(
-                    "SELECT (SELECT count() FROM samples), (SELECT sum(n) FROM minutes)"
-                )
-                assert n >= seen
-                assert m % (ROWS * SAMPLES) == 0
-                seen = n
-                reads.append(n)
-        except BaseException as error:  # noqa: BLE001 - given to the main thread
-            failures.append(error)
+            for block in range(40):
+                _insert_block(client, block)
         finally:
-            reader.disconnect()
-
-    readers = [threading.Thread(target=read) for _ in range(4)]
-    for thread in readers:
-        thread.start()
-    for block in range(40):
-        _insert_block(client, block)
-    done.set()
-    for thread in readers:
-        thread.join()
-    assert not failures
-    assert len(reads) > 20
+            done.set()
+        assert all(reader.result() for reader in readers)
     assert client.execute("SELECT count() FROM samples") == [(40 * ROWS * SAMPLES,)]
 
 

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
-import threading
-import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from clickhouse_driver import errors
 from clickhouse_driver.result import QueryInfo
 
+from .conftest import PASSWORD, is_running, wait_for
+from .native_client import NativeClient
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from clickhouse_driver import Client
 
     from .conftest import EngineProcess
 
 ENDLESS = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
-WAIT_S = 20.0
 AT = dt.datetime.fromisoformat
 
 TYPES: list[tuple[str, list[Any]]] = [
@@ -216,10 +221,6 @@ def test_a_database_that_is_not_there(engine: EngineProcess):
 
 
 def test_the_password_is_in_no_process_list(engine: EngineProcess):
-    import psutil
-
-    from .conftest import PASSWORD
-
     assert PASSWORD not in " ".join(psutil.Process(engine.pid).cmdline())
 
 
@@ -232,11 +233,28 @@ def test_progress_of_a_long_query(client: Client):
 
 def test_a_query_without_rows_can_be_cancelled(engine: EngineProcess, client: Client):
     client.execute("SELECT 1")
-    timer = threading.Timer(0.3, client.connection.socket.send, [b"\x03"])
-    timer.start()
-    assert client.execute(ENDLESS) == []
-    timer.join()
+    with _once_endless_runs(engine, lambda: client.connection.socket.send(b"\x03")):
+        assert client.execute(ENDLESS) == []
     assert client.execute("SELECT 1") == [(1,)]
+    _wait_until_idle(engine)
+
+
+def test_a_query_can_be_cancelled_before_it_has_begun(engine: EngineProcess):
+    for _ in range(5):
+        with NativeClient(engine) as native:
+            native.query(ENDLESS)
+            native.cancel()
+            assert native.until_end() is None
+    _wait_until_idle(engine)
+
+
+def test_the_query_of_a_client_that_goes_at_once_is_not_begun_or_ended(engine: EngineProcess):
+    process = psutil.Process(engine.pid)
+    before = len(process.net_connections())
+    for _ in range(5):
+        with NativeClient(engine) as native:
+            native.query(ENDLESS)
+    wait_for(lambda: len(process.net_connections()) <= before)
     _wait_until_idle(engine)
 
 
@@ -249,11 +267,11 @@ def test_a_stream_can_be_cancelled(client: Client):
 def test_the_query_of_a_client_that_went_is_ended(engine: EngineProcess):
     client = engine.client()
     client.execute("SELECT 1")
-    timer = threading.Timer(0.3, client.connection.socket.shutdown, [socket.SHUT_RDWR])
-    timer.start()
-    with pytest.raises((EOFError, OSError)):
+    with (
+        _once_endless_runs(engine, lambda: client.connection.socket.shutdown(socket.SHUT_RDWR)),
+        pytest.raises((EOFError, OSError, errors.NetworkError)),
+    ):
         client.execute(ENDLESS)
-    timer.join()
     _wait_until_idle(engine)
 
 
@@ -265,39 +283,32 @@ def test_a_time_limit_holds(client: Client):
 
 
 def test_kill_query(engine: EngineProcess, client: Client):
-    found: list[BaseException] = []
+    killed = "KILL QUERY WHERE query LIKE '%sipHash64%' AND query NOT LIKE '%system.processes%' SYNC"
+    with (
+        _once_endless_runs(engine, lambda: client.execute(killed)),
+        pytest.raises(errors.ServerException) as caught,
+    ):
+        engine.client().execute(ENDLESS)
+    assert caught.value.code == 394
 
-    def endless() -> None:
-        try:
-            engine.client().execute(f"{ENDLESS} AND 'marked' != ''")
-        except errors.ServerException as error:
-            found.append(error)
 
-    def ended() -> bool:
-        # A kill may meet the question for the query's columns, which the engine asks first, and end only that.
-        client.execute(
-            "KILL QUERY WHERE query LIKE '%marked%' AND query LIKE '%sipHash64%' AND query NOT LIKE '%processes%' SYNC"
-        )
-        return not thread.is_alive()
+@contextmanager
+def _once_endless_runs(engine: EngineProcess, act: Callable[[], object]) -> Iterator[None]:
+    """Beside what stands inside, which runs ``ENDLESS``: act when that has begun."""
+    watcher = engine.client()
 
-    thread = threading.Thread(target=endless)
-    thread.start()
-    _wait_for(ended)
-    assert [error.code for error in found if isinstance(error, errors.ServerException)] == [394]
+    def wait_and_act() -> None:
+        wait_for(lambda: is_running(watcher, "sipHash64"))
+        act()
+
+    with ThreadPoolExecutor(1) as beside:
+        acting = beside.submit(wait_and_act)
+        yield
+        acting.result()
+    watcher.disconnect()
 
 
 def _wait_until_idle(engine: EngineProcess) -> None:
     watcher = engine.client()
-    _wait_for(
-        lambda: (
-            watcher.execute("SELECT count() FROM system.processes WHERE query LIKE '%sipHash64%'") == [(1,)]
-        )
-    )
+    wait_for(lambda: not is_running(watcher, "sipHash64"))
     watcher.disconnect()
-
-
-def _wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

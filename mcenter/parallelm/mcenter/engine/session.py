@@ -205,19 +205,22 @@ class Session:
             watch.fail(error)
 
     def _answer(self, connection: Connection, query: _Query, totals: _Totals, watch: Watch) -> None:
-        for chunk in self._chunks(connection, query):
+        for chunk in self._chunks(connection, query, watch):
             self._data(chunk.body, query)
             totals.add(chunk)
             watch.look()
             if watch.ended:
                 return
 
-    def _chunks(self, connection: Connection, query: _Query) -> Iterator[Chunk]:
+    def _chunks(self, connection: Connection, query: _Query, watch: Watch) -> Iterator[Chunk]:
         sql, _format = without_format(query.sql)
         if is_describable(sql):
             # A stream of no rows tells no column, so they are asked for first.
             self._data(header(connection.describe(sql)), query)
-            yield from connection.stream(sql)
+            # A client that cancelled or went by now has ended the question only, not what is still to come.
+            watch.look()
+            if not watch.ended:
+                yield from connection.stream(sql)
             return
         # SHOW, EXPLAIN, KILL and the like, which the engine does not stream, and DDL, which has no answer.
         blocks = split_blocks(connection.run(sql))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture
 def settings(stack: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of this test's own."""
+    with settings_of_a_test(stack, tmp_path) as own:
+        yield own
+
+
+@contextmanager
+def settings_of_a_test(stack: Settings, folder: Path) -> Iterator[Settings]:
     """Settings with a topic prefix, a database and an artifact folder of this test's own. Topics and tables are not made.
 
     What the test has made of them is deleted after it: one small broker holds some thousand partitions, not all tests'.
@@ -44,8 +52,8 @@ def settings(stack: Settings, tmp_path: Path) -> Iterator[Settings]:
         stack,
         kafka=dataclasses.replace(stack.kafka, topic_prefix=f"{name}."),
         clickhouse=dataclasses.replace(stack.clickhouse, database=name),
-        artifacts=dataclasses.replace(stack.artifacts, url=(tmp_path / "artifacts").as_uri()),
-        component=dataclasses.replace(stack.component, outbox_folder=str(tmp_path / "outbox")),
+        artifacts=dataclasses.replace(stack.artifacts, url=(folder / "artifacts").as_uri()),
+        component=dataclasses.replace(stack.component, outbox_folder=str(folder / "outbox")),
     )
     yield own
     _delete_topics(own)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import pytest
 from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_admin import create_topics
@@ -52,7 +54,7 @@ class Component:
 
     def start(self, program: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-c", program],
+            killed_with_us(sys.executable, "-X", "faulthandler", "-c", program),
             env=self.environment(**environment),
             cwd=self.folder,
             stdin=subprocess.PIPE,
@@ -156,17 +158,24 @@ class ComponentOnPlatform(Component):
 
 @pytest.fixture
 def platform(settings: Settings, tmp_path: Path) -> Iterator[ComponentOnPlatform]:
+    with running_platform(settings, tmp_path) as component:
+        yield component
+
+
+@contextmanager
+def running_platform(settings: Settings, folder: Path) -> Iterator[ComponentOnPlatform]:
+    """Topics, tables and a sink of their own, for one test or for the tests of a module."""
     created = create_topics(settings)
     migrate(settings)
-    component = ComponentOnPlatform(settings, tmp_path)
-    ready = tmp_path / "sink.ready"
-    log = (tmp_path / "sink.log").open("wb")
+    component = ComponentOnPlatform(settings, folder)
+    ready = folder / "sink.ready"
+    log = (folder / "sink.log").open("wb")
     with (
         log,
         subprocess.Popen(
-            [sys.executable, "-m", "parallelm.mcenter", "sink"],
+            killed_with_us(sys.executable, "-m", "parallelm.mcenter", "sink"),
             env=component.environment(MCENTER_READY_FILE=str(ready)),
-            cwd=tmp_path,
+            cwd=folder,
             stdout=log,
             stderr=log,
         ) as sink,

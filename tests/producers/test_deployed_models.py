@@ -11,7 +11,8 @@ import pytest
 
 from parallelm.connections.artifacts import filesystem
 from parallelm.schemas import topics
-from parallelm.schemas.records import DeploymentState, DeploymentTransition, ModelPolicy, RecordPosition
+from parallelm.schemas.records import DeploymentState
+from tests.producers.definitions import transition
 
 if TYPE_CHECKING:
     from tests.producers.conftest import ComponentOnPlatform
@@ -47,26 +48,6 @@ mlops.set_data_distribution_stat(np.random.default_rng(3).normal(5, 1, size=(100
 print(model.get_id(), model.metadata.name, open("taken.txt").read())
 mlops.done()
 """
-
-
-def transition(model_id: str, state: DeploymentState, *, node_id: str = "predict") -> DeploymentTransition:
-    return DeploymentTransition(
-        event_time_ms=1_700_000_000_000,
-        decided_at_ms=1_700_000_000_000,
-        transition_id=f"{model_id}-{node_id}-{state}",
-        mlapp_id="app",
-        node_id=node_id,
-        model_id=model_id,
-        deployment_id=f"{model_id}-{node_id}",
-        state=state,
-        previous_state=DeploymentState.UNKNOWN,
-        policy=ModelPolicy.ALWAYS_UPDATE,
-        reason="newest model",
-        who="policy",
-        related_model_id="",
-        agent_id="",
-        cause=RecordPosition(topic="mlops.models", partition=0, offset=0),
-    )
 
 
 def test_a_deployed_model_is_taken_accepted_and_watched(platform: ComponentOnPlatform) -> None:

@@ -17,7 +17,7 @@ from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.mlops_mode import MLOpsMode
 from parallelm.mlops.models.model import ModelFormat
 from parallelm.schemas import topics
-from parallelm.schemas.records import MLAppDefinition, ModelPolicy, Node, Policy
+from tests.producers.definitions import definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,35 +96,6 @@ answers = {
 mlops.done()
 print(json.dumps(answers))
 """
-
-
-def definition() -> MLAppDefinition:
-    def node(node_id: str, name: str) -> Node:
-        return Node(
-            node_id=node_id,
-            name=name,
-            type="model_producer",
-            mode="offline",
-            schedule="",
-            parents=(),
-            pipeline=f"{node_id}.py",
-            consumes=(),
-        )
-
-    return MLAppDefinition(
-        event_time_ms=1_700_000_000_000,
-        mlapp_id="app",
-        name="Flights",
-        description="",
-        version=1,
-        applied_by="a person",
-        nodes=(node("train", "Training"), node("predict", "Prediction")),
-        policy=Policy(
-            model_policy=ModelPolicy.MANUAL, health_threshold=0.2, canary_threshold=0.5, accept_timeout_ms=0
-        ),
-        rules=(),
-        source_yaml="",
-    )
 
 
 def test_every_question_is_answered_from_what_was_reported(platform: ComponentOnPlatform) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -87,15 +88,20 @@ def _floats(data: bytes) -> tuple[float, ...]:
 
 
 def _joined(first: RuleAggregate, second: RuleAggregate) -> RuleAggregate:
-    """Two series of a record that share an alert are one, since an alert absorbs a record once."""
+    """Two series of a record that share an alert are one, in the order of time, since an alert absorbs a record once."""
+    samples = sorted(
+        zip((*first.timestamps_ms, *second.timestamps_ms), (*first.values, *second.values), strict=True),
+        # NaN compares with nothing: it would leave the others in no order.
+        key=lambda sample: math.inf if math.isnan(sample[0]) else sample[0],
+    )
     return RuleAggregate(
         origin=first.origin,
         rule=first.rule,
         statistic=first.statistic,
         model_id=second.model_id,
         labels=first.labels,
-        timestamps_ms=(*first.timestamps_ms, *second.timestamps_ms),
-        values=(*first.values, *second.values),
+        timestamps_ms=[at_ms for at_ms, _ in samples],
+        values=[value for _, value in samples],
         cause=first.cause,
     )
 

@@ -12,8 +12,8 @@ from parallelm.schemas.records import AlertState, AlertTransition, RecordPositio
 from parallelm.schemas.topics import RULE_AGGREGATES, STATISTICS
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Sample, Step, Timing, Verdict
-from parallelm.stream_processors.alerts.rules import FEATURE, HEALTH, Rule, says_something
-from parallelm.stream_processors.alerts.series import AlertSeries, Decision, absorb
+from parallelm.stream_processors.alerts.rules import FEATURE, HEALTH, Rule, rules_of, says_something
+from parallelm.stream_processors.alerts.series import AlertSeries, Decision, absorb, settled
 from parallelm.stream_processors.definition.durations import format_duration
 
 if TYPE_CHECKING:
@@ -84,6 +84,9 @@ def on_aggregate(
         for at_ms, value in zip(aggregate.timestamps_ms, aggregate.values, strict=True)
         if says_something(at_ms, value)
     ]
+    before = alert.rule
+    if (before.for_ms, before.keep_firing_for_ms) != (rule.for_ms, rule.keep_firing_for_ms):
+        alert = replace(alert, series=settled(alert.series))
     alert = replace(alert, rule=rule, model_id=aggregate.model_id)
     return _absorbed(alert, samples, aggregate.cause, now_ms)
 
@@ -100,19 +103,37 @@ def on_superseded(
 def on_definition(
     alert: RuleAlert, definition: MLAppDefinition | None, cause: RecordPosition, now_ms: int
 ) -> tuple[RuleAlert, list[AlertTransition]]:
-    """Alert after a new definition, or after its removal: without its rule, an open alert is resolved and forgotten."""
-    if definition is not None and any(rule.name == alert.rule.name for rule in definition.rules):
+    """Alert after a new definition, or after its removal.
+
+    Where its rule is gone, or about other series now, an open alert is resolved and forgotten: nothing else would.
+    """
+    why = _why_gone(alert, definition)
+    if not why:
         return alert, []
     forgotten = replace(alert, series=AlertSeries(alert.fingerprint))
     if not alert.series.alert.open:
         return forgotten, []
-    version = f"version {definition.version} of the definition" if definition else "removal of the definition"
     at_ms = definition.event_time_ms if definition else now_ms
     before = alert.series.alert
     state = AlertState.RESOLVED if before.state is AlertState.FIRING else AlertState.INACTIVE
-    step = Step(state, before.state, at_ms, before.started_ms, math.inf, f"the rule is gone since {version}")
+    step = Step(state, before.state, at_ms, before.started_ms, math.inf, why)
     decision = Decision(ids.transition_id(alert.fingerprint, step, alert.series.revision), step)
     return forgotten, [_transition(alert, decision, cause, now_ms)]
+
+
+def _why_gone(alert: RuleAlert, definition: MLAppDefinition | None) -> str:
+    """Why no rule of a definition is about an alert's series; empty when one is, or when its rules cannot be read."""
+    if definition is None:
+        return "the rule is gone since removal of the definition"
+    since = f"since version {definition.version} of the definition"
+    try:
+        rule = next((rule for rule in rules_of(definition) if rule.name == alert.rule.name), None)
+    except (ValueError, KeyError, TypeError):  # written by another version, or by hand: none is judged
+        return ""
+    if rule is None or rule.type != alert.rule.type:
+        return f"the rule is gone {since}"
+    covered = rule.still_watches(alert.statistic, alert.node_id, alert.labels)
+    return "" if covered else f"the rule is about other series {since}"
 
 
 def _absorbed(

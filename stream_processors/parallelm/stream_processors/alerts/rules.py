@@ -67,6 +67,14 @@ class Rule:
             return None
         return dict(labels)
 
+    def still_watches(self, statistic: str, node_id: str, labels: Mapping[str, str]) -> bool:
+        """Whether the rule is about a series that an earlier form of it raised an alert on; ``labels`` are the alert's."""
+        if not self.watches(statistic) or self.node_id not in {"", node_id}:
+            return False
+        if self.type == HEALTH:
+            return self.features is None or labels.get(FEATURE) in self.features
+        return all(labels.get(key) == value for key, value in self.match_labels.items())
+
     def breached(self, value: float) -> bool:
         """Whether a value is on the wrong side. NaN is no value: ask ``says_something`` first."""
         return value > self.threshold if self.side == "above" else value < self.threshold

@@ -64,17 +64,28 @@ def absorb(
     """Series after some samples, in the order in which they arrived, and what is to be sent."""
     decisions: list[Decision] = []
     for sample in samples:
-        if not series.window or sample > series.window[-1]:
+        newest = series.window[-1] if series.window else None
+        if sample.at_ms > series.cut_ms and (newest is None or sample > newest):
             series = _append(series, sample, timing, decisions)
         elif sample.at_ms > series.cut_ms:
             series = _insert(series, sample, timing, decisions)
         elif sample.verdict is Verdict.ENDED:
             # An end always counts: where its own time is settled already, it comes with the newest sample.
-            series = _append(series, replace(sample, at_ms=series.window[-1].at_ms), timing, decisions)
+            newest_ms = newest.at_ms if newest else series.cut_ms
+            series = _append(series, replace(sample, at_ms=newest_ms), timing, decisions)
         else:
             series = replace(series, too_late=series.too_late + 1)
         series = _trim(series, timing, grace_ms)
     return series, decisions
+
+
+def settled(series: AlertSeries) -> AlertSeries:
+    """Series whose past is final: what was judged by a rule as it was is not judged again by the rule as it is now."""
+    if not series.window:
+        return series
+    return replace(
+        series, before=series.alert, window=(), issued=(), cut_ms=max(series.cut_ms, series.window[-1].at_ms)
+    )
 
 
 def _append(series: AlertSeries, sample: Sample, timing: Timing, decisions: list[Decision]) -> AlertSeries:

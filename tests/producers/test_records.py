@@ -130,14 +130,19 @@ mlops.set_stat(MultiLineGraph().name("lines").labels(["a", "b"]).data([1, 2.5]))
 handle = mlops.series("loss", fold="3")
 handle.set(0.25)
 handle.set(7)
+with mlops.event_time("2013-01-01"):
+    for value in (True, 2.0, False):
+        mlops.set_stat("order", value)
+    mlops.series("order").set(4.0)
 mlops.set_stat("rate", 0.1, StatCategory.CONFIG)
 mlops.set_stat("nan", float("nan"))
 mlops.done()
 """)
-    batches = component.records("statistics", lambda found: sum(len(batch.series) for batch in found) >= 5)
+    batches = component.records("statistics", lambda found: sum(len(batch.series) for batch in found) >= 6)
     series = {(one.name, tuple(one.labels.items())): one for batch in batches for one in batch.series}
     assert series["lines", (("line", "a"),)].graph_type == "MULTILINEGRAPH"
     assert list(series["lines", (("line", "b"),)].values) == [2.5]
+    assert list(series["order", ()].values) == [1.0, 2.0, 0.0, 4.0]
     assert list(series["loss", (("fold", "3"),)].values) == [0.25, 7.0]
     assert series["rate", ()].category == "CONFIG"
     assert series["nan", ()].values[0] != series["nan", ()].values[0]

@@ -68,8 +68,7 @@ def parse_time_ns(
     Raises ``MLOpsException`` for anything else, unknown units, numbers without units when there is no default, and
     times outside the years 1900 to 2299.
     """
-    if units is not None and not (isinstance(units, str) and units in _NANOSECONDS):
-        raise MLOpsException(f"unknown time units {units!r}; there are: {', '.join(_NANOSECONDS)}")
+    check_units(units)
     value = timestamp.item() if type(timestamp).__module__ == "numpy" and _is_number(timestamp) else timestamp
     if isinstance(value, datetime):
         found = _of_datetime(value)
@@ -84,6 +83,12 @@ def parse_time_ns(
     if not _EARLIEST_NS <= found <= _LATEST_NS:
         raise MLOpsException(f"timestamp {timestamp!r} is outside the years 1900 to 2299; check its units")
     return found
+
+
+def check_units(units: str | None) -> None:
+    """Raise ``MLOpsException`` for time units that there are none of."""
+    if units is not None and not (isinstance(units, str) and units in _NANOSECONDS):
+        raise MLOpsException(f"unknown time units {units!r}; there are: {', '.join(_NANOSECONDS)}")
 
 
 def _is_number(value: Any) -> bool:

@@ -37,12 +37,11 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
     if not any(lines):
         return frame.reset_index(drop=True)
     frame["line"] = lines
-    wide = frame.pivot_table(
-        index=["time", *_PLACE], columns="line", values="value", aggfunc="last", sort=False, dropna=False
-    )
+    # Reports of one millisecond are told apart by their order in each line.
+    frame["turn"] = frame.groupby(["time", *_PLACE, "line"]).cumcount()
+    wide = frame.pivot(index=["time", "turn", *_PLACE], columns="line", values="value")  # noqa: PD010 - no aggregate
     wide.columns.name = None
-    found = wide.dropna(how="all").reset_index()
-    return found[["time", *dict.fromkeys(lines), *_PLACE]]
+    return wide.reset_index()[["time", *dict.fromkeys(lines), *_PLACE]]
 
 
 def structured_frame(reports: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from parallelm.mlops._dropped import DropCounter
 from parallelm.mlops._outbox import Outbox
 from parallelm.mlops._output import Output
 from parallelm.mlops._records import event_record, kpi_point, series_of, structured_statistic
+from parallelm.mlops._samples import plain_series
 from parallelm.mlops._sender import RecordInWaiting, Sender
 from parallelm.mlops._uploads import Uploads
 from parallelm.schemas import topics
@@ -71,8 +72,9 @@ class KafkaOutput(Output):
         self._start_afresh()
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
-        """Queue one number."""
-        self._append(series, float(value), time_ns / 1e9)
+        """Queue one number: under its bare name where callers queue it so, too, or the two would change places."""
+        name = series[0]
+        self._append(name if series == plain_series(name) else series, float(value), time_ns / 1e9)
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
         """Queue numbers of one moment: one series a line, told apart by label ``line``."""

@@ -40,7 +40,7 @@ class Queries(Models):
         the statistic is drawn, and ``node, agent``: a line has ``time, value``, several lines ``time, <line>…``, bars
         ``time, hist_type, hist_values, bin_edges, stat_name`` or ``time, <column>…``, a table one row for each of its
         rows ``time, row_name, values, columns``, opaque data ``time, data``, a graph ``time`` and its keys. With
-        ``no_of_lines`` the last so many rows. An unknown statistic gives an empty frame.
+        ``no_of_lines`` the first so many rows. An unknown statistic gives an empty frame.
         """
         self._opened_output()
         if not isinstance(name, str):
@@ -67,7 +67,7 @@ class Queries(Models):
             found = samples_frame(samples) if structured.empty else structured_frame(structured)
         else:
             found = samples_frame(samples)
-        return found if no_of_lines < 0 else found.tail(no_of_lines).reset_index(drop=True)
+        return found if no_of_lines < 0 else found.head(no_of_lines)
 
     def get_kpi(self, name: str, start_time: datetime, end_time: datetime) -> pd.DataFrame | None:
         """Points of a KPI between two times, both included: ``time, value, labels``, by their latest revision."""
@@ -162,13 +162,15 @@ class Queries(Models):
         """
         output = self._opened_output()
         _check_times(start_time, end_time)
+        nodes = None
+        if pipeline_name is not None and not self._api_test_mode:
+            nodes = self._nodes_of_pipeline(pipeline_name)
         published = getattr(output, "published", None)
         if published is not None:
             return self._local_models(published, None, start_time, end_time, download)
         platform = self._asked()
         if platform is None:
             return None
-        nodes = None if pipeline_name is None else self._nodes_of_pipeline(pipeline_name)
         from parallelm.warehouse import queries
 
         found = platform.ask(queries.models, mlapp_id=self.get_mlapp_id(), start=start_time, end=end_time)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parallelm.mlops._samples import plain_series
 from parallelm.mlops.stats._values import number
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ class Series:
         self, key: SeriesKey, queue: SampleQueue, the_long_way: Callable[[SeriesKey, float], None]
     ) -> None:
         self.key = key
+        queued = key[0] if key == plain_series(key[0]) else key
         append = queue.append
 
         def report(value: float) -> None:
             if type(value) is float and len(queue) < queue.room:
-                append((key, value, queue.clock()))
+                append((queued, value, queue.clock()))
             else:
                 the_long_way(key, number(value, f"the value of {key[0]!r}"))
 

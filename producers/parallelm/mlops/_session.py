@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._environment import ComponentEnvironment, read_environment
-from parallelm.mlops._event_time import event_time_block, now_ns, now_s, parse_time_ns, set_process_event_time
+from parallelm.mlops._event_time import (
+    check_units,
+    event_time_block,
+    now_ns,
+    now_s,
+    parse_time_ns,
+    set_process_event_time,
+)
 from parallelm.mlops._samples import SampleQueue
 from parallelm.mlops._standalone import StandAloneOutput
 from parallelm.mlops.constants import Versions
@@ -97,8 +104,8 @@ class Session:
     ) -> None:
         """Act for an MLApp from anywhere, for example from a notebook, in mode ATTACH.
 
-        Where the platform is, the profile says: ``mcenter.toml`` or ``MCENTER_…``. With a ``password``, user and
-        password take the place of the profile's for ClickHouse. Raises ``MLOpsConnectionException`` when ClickHouse
+        Where the platform is, the profile says: ``component.toml``, ``mcenter.toml`` or ``MCENTER_…``. With a
+        ``password``, user and password take the place of the profile's for ClickHouse. Raises ``MLOpsConnectionException`` when ClickHouse
         does not let them in or gives no answer in time, ``MLOpsException`` when the library is open already.
         """
         from parallelm.mlops._platform import Platform
@@ -270,15 +277,20 @@ class Session:
             self._queue.clock = now_s
 
     def _time_ns(self, timestamp: Any = None, units: str | None = None) -> int:
-        return now_ns() if timestamp is None else parse_time_ns(timestamp, units)
+        if timestamp is None:
+            check_units(units)
+            return now_ns()
+        return parse_time_ns(timestamp, units)
 
 
 def read_settings() -> Settings:
-    """Settings of the platform; raises ``MLOpsException`` where they are wrong."""
-    from parallelm.connections.settings import ConfigurationError, load_settings
+    """Settings of the platform, of its components' profile; raises ``MLOpsException`` where they are wrong."""
+    from pathlib import Path
+
+    from parallelm.connections.settings import ConfigurationError, component_settings_file, load_settings
 
     try:
-        return load_settings()
+        return load_settings(file=component_settings_file(os.environ, Path.cwd()))
     except ConfigurationError as error:
         raise MLOpsException(str(error)) from error
 

@@ -8,9 +8,9 @@ from parallelm.mlops.mlops_exception import MLOpsException
 class Constants:
     """Fixed names of the library."""
 
-    OFFICIAL_NAME = "mlops"
+    OFFICIAL_NAME = "ml-ops"
     """Name that people see."""
-    PROJECT_NAME = "ml-ops"
+    PROJECT_NAME = OFFICIAL_NAME
     SYMLINK_NAME = "mlops"
 
 

@@ -83,7 +83,7 @@ def test_what_the_package_says_of_itself() -> None:
     assert (package.project_name, package.symlink_name) == ("ml-ops", "mlops")
     assert package.version == package.__version__ == Versions.CURRENT
     assert package.StatCategory is StatCategory
-    assert Constants.OFFICIAL_NAME == "mlops"
+    assert Constants.OFFICIAL_NAME == "ml-ops"
 
 
 ENUMS: list[tuple[type[Enum], dict[str, Any]]] = [

@@ -146,9 +146,13 @@ def test_the_ab_test_takes_the_latest_totals(printed: Any, frames: dict[Any, pd.
         conversionsB="cB",
         confidence="99",
         uplift="40",
+        champion="A",
+        challenger="the new one",
     )
     assert ab_test(options, START, END, "python") == ConversionTest(1000, 100, 1000, 140)
-    assert printed()["Success"] == ["LINEGRAPH, TIME_SERIES, {'Success': 1} "]
+    lines = printed()
+    assert lines["Success"] == ["LINEGRAPH, TIME_SERIES, {'Success': 1} "]
+    assert list(json.loads(lines["AB Stats"][0].removeprefix("MATRIX, INSTANT, "))) == ["A", "the new one"]
 
 
 @pytest.mark.parametrize(

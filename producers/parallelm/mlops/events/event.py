@@ -29,7 +29,7 @@ class Event:
         model_id: str = "",
     ) -> None:
         self.label = string(label, "the label of an event")
-        self.description = None if description is None else string(description, "the description of an event")
+        self.description = "" if description is None else string(description, "the description of an event")
         self.type = type_name(event_type)
         self.is_alert = bool(is_alert)
         self.timestamp_ns = None if timestamp is None else parse_time_ns(timestamp)

@@ -134,7 +134,8 @@ def ab_test(
     The latest values between ``start`` and ``end`` of the statistics ``options.samplesA``, ``conversionsA``,
     ``samplesB`` and ``conversionsB`` are taken: report running totals under these names. ``confidence`` is 90, 95 or
     99 percent, ``uplift`` the improvement in percent that counts as success; ``agentA`` and ``agentB`` name agents by id
-    or host (the first of the node otherwise). Returns None when a total is missing.
+    or host (the first of the node otherwise); ``champion`` and ``challenger`` are the names that A and B are reported
+    under, those of the nodes otherwise. Returns None when a total is missing.
     """
     confidence = percent(options, "confidence", _DEFAULT_CONFIDENCE)
     _check_confidence(confidence)
@@ -152,7 +153,11 @@ def ab_test(
             )
             return None
         result = ConversionTest(samples_a, conversions_a, samples_b, conversions_b)
-        report_test(result, confidence, uplift, (node_of(options, "A"), node_of(options, "B")))
+        names = (
+            str(option(options, "champion", node_of(options, "A"))),
+            str(option(options, "challenger", node_of(options, "B"))),
+        )
+        report_test(result, confidence, uplift, names)
         return result
 
 

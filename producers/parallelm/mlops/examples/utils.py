@@ -78,15 +78,17 @@ def node_of(options: Any, which: str) -> str:
 
 def latest(name: str, node: str, agent: str | None, start: datetime, end: datetime) -> Any:
     """The last report of a statistic by a node's agent, as a row of its frame; None when there is none."""
-    frame = mlops.get_stats(name, node, _get_agent_id(node, agent), start, end)
+    agent_id = _get_agent_id(node, agent)
+    if agent_id is None:
+        known = ", ".join(candidate.hostname for candidate in mlops.get_agents(node)) or "none"
+        raise MLOpsException(f"node {node!r} has no agent {agent or ''}; its agents: {known}")
+    frame = mlops.get_stats(name, node, agent_id, start, end)
     return None if frame is None or frame.empty else frame.sort_values("time", kind="stable").iloc[-1]
 
 
-def _get_agent_id(node: str, agent: str | None = None) -> str:
-    """Id of the node's agent of that id or host name, of its first one when none is named."""
-    agents = mlops.get_agents(node)
-    for candidate in agents:
+def _get_agent_id(node: str, agent: str | None = None) -> str | None:
+    """Id of the node's agent of that id or host name, of its first one when none is named; None when it has none."""
+    for candidate in mlops.get_agents(node):
         if agent is None or agent in {candidate.id, candidate.hostname}:
-            return str(candidate.id)
-    known = ", ".join(str(candidate.hostname) for candidate in agents) or "none"
-    raise MLOpsException(f"node {node!r} has no agent {agent or ''}; its agents: {known}")
+            return candidate.id
+    return None

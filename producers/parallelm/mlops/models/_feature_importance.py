@@ -11,18 +11,30 @@ from parallelm.mlops.stats.bar_graph import BarGraph
 NAME = "Feature Importance"
 
 
-def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count: int) -> BarGraph:
+def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count: Any) -> BarGraph:
     """Bar graph of the ``count`` largest importances, descending. Raises ``MLOpsException`` when something is missing."""
     names = _names(feature_names, df)
     importances = numbers(_vector(vector, model), "the feature importances")
+    if feature_names is None and len(names) == len(importances) + 1:
+        names = names[1:]  # the frame that was trained on, its labels in the first column
     if len(names) != len(importances):
         raise MLOpsException(f"there are {len(importances)} importances for {len(names)} features")
     if not names:
         raise MLOpsException("there are no features")
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise MLOpsException(f"num_significant_features must be a positive number, not {count!r}")
-    ranked = sorted(zip(names, importances, strict=True), key=lambda pair: pair[1], reverse=True)[:count]
+    ranked = sorted(zip(names, importances, strict=True), key=lambda pair: pair[1], reverse=True)
+    ranked = ranked[: _positive(count)]
     return BarGraph().name(NAME).cols([name for name, _ in ranked]).data([value for _, value in ranked])
+
+
+def _positive(count: Any) -> int:
+    """A count of features, also as the option of a command has it."""
+    try:
+        number = int(count)
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if number < 1:
+        raise MLOpsException(f"num_significant_features must be a positive number, not {count!r}")
+    return number
 
 
 def _vector(vector: Any, model: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any, Final, Protocol, TypeGuard
 
 from parallelm.mlops.mlops_exception import MLOpsException
 
 LARGEST_EXACT_INTEGER: Final = 2**53
 _REAL_KINDS: Final = "biuf"
+_IN_ORDER: Final = (Sequence, Iterator, KeysView, ValuesView)
 _warned_inexact = False
 _log = logging.getLogger(__name__)
 
@@ -61,8 +62,11 @@ def _check_size(value: int, what: str) -> None:
 
 
 def items(values: object, what: str) -> list[Any]:
-    """The elements of a list, tuple, one-dimensional array or Series."""
-    if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray)):
+    """The elements of a list, tuple, one-dimensional array or Series, of a dict's keys or values, or of an iterator.
+
+    ``map(str, …)`` and ``keys()`` gave lists when components were first written.
+    """
+    if isinstance(values, _IN_ORDER) and not isinstance(values, (str, bytes, bytearray)):
         return list(values)
     shape = getattr(values, "shape", None)
     if isinstance(shape, tuple) and len(shape) == 1 and hasattr(values, "tolist"):

@@ -123,8 +123,15 @@ class MultiGraph(_Axes):
         super().__init__()
         self._series: list[tuple[str, list[Any], list[int | float]]] = []
 
-    def add_series(self, x: Sequence[float | str], y: Sequence[float], label: str) -> Self:
-        """Add one line; of points with the same x the last one counts."""
+    def add_series(
+        self, x: Sequence[float | str] | str, y: Sequence[float], label: str | Sequence[float]
+    ) -> Self:
+        """Add one line: ``add_series(x=[…], y=[…], label="…")``, also as ``add_series("…", [x…], [y…])``.
+
+        Of points with the same x the first one counts.
+        """
+        if isinstance(x, str) and not isinstance(label, str):
+            x, y, label = y, label, x
         places = [_coordinate(value, "each element of x") for value in items(x, "x")]
         heights = [_drawable(height) for height in numbers(y, "y")]
         if len(places) != len(heights):
@@ -137,13 +144,15 @@ class MultiGraph(_Axes):
         if not self._series:
             raise MLOpsException(f"graph {self._name!r} has no series")
         place = self._name_of_place if self._categorical else self._number_of_place
-        lines = [
-            (label, dict(zip(map(place, places), heights, strict=True)))
-            for label, places, heights in self._series
-        ]
-        union = sorted({x for _, points in lines for x in points})
-        if not union:
+        places = {x for _, series, _ in self._series for x in series}
+        if not places:
             raise MLOpsException(f"graph {self._name!r} has no points")
+        lines = []
+        for label, series, heights in self._series:
+            # Backwards, so that the first of equal places stays.
+            points = zip(map(place, reversed(series)), reversed(heights), strict=True)
+            lines.append((label, dict(points)))
+        union = list(dict.fromkeys(map(place, _in_order(places))))
         y_series = [{"label": label, "data": [points.get(x) for x in union]} for label, points in lines]
         return self._drawn(union, y_series)
 
@@ -156,6 +165,14 @@ class MultiGraph(_Axes):
         if math.isnan(place):
             raise MLOpsException(f"graph {self._name!r} has an x that is NaN: it has no place on the axis")
         return place
+
+
+def _in_order(places: set[int | float | str]) -> list[Any]:
+    """By value, so that category 10 comes after 2; by text where numbers and texts are mixed."""
+    try:
+        return sorted(places)
+    except TypeError:
+        return sorted(places, key=str)
 
 
 def _coordinate(value: object, what: str) -> int | float | str:

@@ -23,6 +23,7 @@ class MultiLineGraph(Statistic):
 
     def __init__(self) -> None:
         super().__init__()
+        self._name = "MultiLine"
         self._labels: list[str] = []
         self._data: list[int | float] = []
 

@@ -16,13 +16,16 @@ def warehouse() -> None:
 
 @warehouse.command()
 def migrate() -> None:
-    """Create the database if it is absent and apply pending migrations."""
+    """Create the database if it is absent and apply pending migrations.
+
+    Stop the sinks before you change tables that they write to: while one of them is inserting, this is refused.
+    """
     from parallelm.mcenter.clickhouse_errors import told_in_one_line
-    from parallelm.warehouse.migrations import migrate as apply
+    from parallelm.mcenter.migration import migrate_at_rest
 
     settings = load_settings()
     with told_in_one_line(settings):
-        applied = apply(settings)
+        applied = migrate_at_rest(settings)
     for migration in applied:
         click.echo(f"applied {migration.version:04} {migration.name}")
     click.echo(f"database {settings.clickhouse.database}: {len(applied)} migrations applied, none pending")

@@ -10,14 +10,14 @@ from parallelm.connections import load_settings
 
 def main() -> None:
     """Prepare what the settings name, which may be repeated; what is refused ends it with 1 and the reason."""
+    from parallelm.mcenter.migration import migrate_at_rest
     from parallelm.schemas.errors import SchemaError
     from parallelm.schemas.topic_admin import create_topics
-    from parallelm.warehouse import migrate
     from parallelm.warehouse.errors import WarehouseError
 
     settings = load_settings()
     with ThreadPoolExecutor() as pool:
-        topics, tables = pool.submit(create_topics, settings), pool.submit(migrate, settings)
+        topics, tables = pool.submit(create_topics, settings), pool.submit(migrate_at_rest, settings)
         try:
             topics.result()
             tables.result()

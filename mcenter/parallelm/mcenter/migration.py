@@ -1,0 +1,42 @@
+"""Migrations of a warehouse that sinks write to: none while an insert may or may not be in the tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.warehouse import MigrationError, migrate, status
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+    from parallelm.warehouse import Migration
+
+
+def migrate_at_rest(settings: Settings) -> list[Migration]:
+    """Apply pending migrations and return them.
+
+    Raises ``MigrationError`` when a sink has left an insert half done, since its rows may double when it is repeated into
+    other tables, and when Kafka does not tell. Kafka is asked only when there is something to change.
+    """
+    found = status(settings)
+    if found.applied and found.pending:
+        _refuse_half_done_inserts(settings)
+    return migrate(settings)
+
+
+def _refuse_half_done_inserts(settings: Settings) -> None:
+    from parallelm.sinks.errors import SinkError
+    from parallelm.sinks.pending import pending_inserts
+
+    try:
+        pending = pending_inserts(settings)
+    except SinkError as error:
+        raise MigrationError(str(error)) from error
+    if not pending:
+        return
+    places = ", ".join(f"{each.topic} [{each.intent.partition}]" for each in pending[:5])
+    more = f" and {len(pending) - 5} more" if len(pending) > 5 else ""  # noqa: PLR2004 - as many as were told
+    raise MigrationError(
+        f"sinks of group {pending[0].group!r} are inserting, or died while they were: {places}{more}. Stop the sinks "
+        "that run, with SIGTERM. Where none ran, start one of the version that wrote these tables, let it come to rest, "
+        "and stop it. Then migrate again"
+    )

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from parallelm.connections import ConfigurationError, Settings, load_settings, save_settings
 from parallelm.connections.artifacts import artifacts_url, filesystem
 from parallelm.connections.kafka import client_config
-from parallelm.connections.settings import ArtifactSettings, ComponentSettings, KafkaSettings
+from parallelm.connections.settings import (
+    ArtifactSettings,
+    ComponentSettings,
+    KafkaSettings,
+    component_settings_file,
+    settings_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +53,24 @@ def test_the_file_of_the_local_stack_is_found_without_being_named(tmp_path: Path
         Settings(kafka=KafkaSettings(bootstrap_servers="x:1")), tmp_path / ".mcenter" / "mcenter.toml"
     )
     assert load_settings({}, folder=tmp_path).kafka.bootstrap_servers == "x:1"
+
+
+def test_components_take_the_profile_beside_a_settings_file(tmp_path: Path) -> None:
+    stack = tmp_path / ".mcenter"
+    stack.mkdir()
+    assert component_settings_file({}, tmp_path) is None
+    (stack / "mcenter.toml").touch()
+    named = {"MCENTER_CONFIG": str(stack / "mcenter.toml")}
+    assert component_settings_file({}, tmp_path) == component_settings_file(named, tmp_path / "elsewhere")
+    assert component_settings_file({}, tmp_path) == stack / "mcenter.toml"
+    (stack / "component.toml").touch()
+    assert component_settings_file({}, tmp_path) == stack / "component.toml"
+    assert component_settings_file(named, tmp_path / "elsewhere") == stack / "component.toml"
+    assert settings_file(named, tmp_path) == stack / "mcenter.toml"
+    (stack / "mine.toml").touch()
+    assert (
+        component_settings_file({"MCENTER_CONFIG": str(stack / "mine.toml")}, tmp_path) == stack / "mine.toml"
+    )
 
 
 def test_a_saved_file_is_for_its_owner_only(tmp_path: Path) -> None:

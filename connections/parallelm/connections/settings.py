@@ -3,7 +3,8 @@
 Plain dataclasses, so that ``import parallelm.mlops`` stays inside the standard library. A field ``bootstrap_servers``
 of section ``kafka`` is ``MCENTER_KAFKA_BOOTSTRAP_SERVERS`` in the environment and ``[kafka] bootstrap_servers`` in the
 file. The file is the one named by ``MCENTER_CONFIG``, else ``mcenter.toml`` in the working directory, else
-``.mcenter/mcenter.toml`` there, which ``mcenter up`` writes.
+``.mcenter/mcenter.toml`` there, which ``mcenter up`` writes. Components read the connection profile ``component.toml``
+beside a ``mcenter.toml`` in its place, where there is one: the same settings with a ClickHouse user who may only read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "MCENTER_"
 FILE_NAME = "mcenter.toml"
+PROFILE_NAME = "component.toml"
 LOCAL_STACK_FOLDER = ".mcenter"
 _CHOICES = {"security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")}
 
@@ -157,6 +159,15 @@ def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+def component_settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
+    """File that components read: the connection profile beside the ``mcenter.toml`` of all others, else that one."""
+    path = settings_file(environ, folder)
+    if path is None or path.name != FILE_NAME:
+        return path
+    profile = path.with_name(PROFILE_NAME)
+    return profile if profile.is_file() else path
 
 
 def save_settings(settings: Settings, path: Path) -> None:

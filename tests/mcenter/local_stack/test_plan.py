@@ -45,6 +45,30 @@ def test_password_and_own_sections_stay(tmp_path: Path):
     assert second.kafka.bootstrap_servers == "127.0.0.1:20009"
 
 
+def test_components_get_a_profile_without_the_password_that_writes(tmp_path: Path):
+    plan = Plan(tmp_path)
+    settings = plan.settle_settings(PORTS)
+    profile = plan.settle_profile(settings)
+
+    assert load_settings({}, file=tmp_path / "component.toml") == profile
+    assert profile.clickhouse.user == "component"
+    assert len(profile.clickhouse.password) >= 20
+    assert settings.clickhouse.password not in (tmp_path / "component.toml").read_text()
+    same = dataclasses.replace(
+        profile.clickhouse, user=settings.clickhouse.user, password=settings.clickhouse.password
+    )
+    assert dataclasses.replace(profile, clickhouse=same) == settings
+    assert plan.settle_profile(plan.settle_settings(PORTS)) == profile
+
+
+def test_a_stack_without_clickhouse_has_no_user_of_its_own_for_components(tmp_path: Path):
+    theirs = dataclasses.replace(Settings().clickhouse, host="clickhouse.example.org", user="ann")
+    save_settings(dataclasses.replace(Settings(), clickhouse=theirs), tmp_path / "mcenter.toml")
+    plan = Plan(tmp_path, ("kafka",))
+
+    assert plan.settle_profile(plan.settle_settings({"kafka": 20_001})).clickhouse == theirs
+
+
 def test_a_damaged_settings_file_is_told(tmp_path: Path):
     (tmp_path / "mcenter.toml").write_text("[kafka\n")
 

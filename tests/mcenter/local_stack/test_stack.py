@@ -13,12 +13,16 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from clickhouse_driver.errors import ServerException
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from parallelm.connections import load_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
 from parallelm.mcenter.local_stack import LocalStack, StackError
 from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+from parallelm.mlops import MLOps
+from parallelm.mlops._session import read_settings
 from parallelm.schemas.topic_admin import create_topics
 from tests.mcenter.local_stack.conftest import (
     SERVICES,
@@ -94,16 +98,34 @@ def test_status_shows_each_process(running: CommandLine):
     assert text.returncode == 0
 
 
-def test_its_settings_file_is_for_its_owner_only_and_no_password_shows_in_a_command_line(
-    running: CommandLine,
+@pytest.mark.parametrize("name", ["mcenter.toml", "component.toml"])
+def test_its_settings_files_are_for_their_owner_only_and_no_password_shows_in_a_command_line(
+    running: CommandLine, name: str
 ):
-    password = running.settings.clickhouse.password
+    password = load_settings({}, file=running.folder / name).clickhouse.password
 
-    assert stat.S_IMODE((running.folder / "mcenter.toml").stat().st_mode) == 0o600
+    assert stat.S_IMODE((running.folder / name).stat().st_mode) == 0o600
     assert len(password) >= 20
     for pid in running.pids():
         with open(f"/proc/{pid}/cmdline", "rb") as command_line:  # noqa: PTH123 - /proc is no place for paths
             assert password.encode() not in command_line.read()
+
+
+def test_components_and_notebooks_read_with_a_user_who_may_change_nothing(
+    running: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MCENTER_CONFIG", str(running.folder / "mcenter.toml"))
+    monkeypatch.setenv("MCENTER_COMPONENT_OUTBOX_FOLDER", str(tmp_path))
+    with clickhouse_client(running.settings.clickhouse, database="default") as client:
+        client.execute("CREATE DATABASE IF NOT EXISTS mcenter")
+    mlops = MLOps()
+    mlops.attach("app")
+    mlops.done()
+    component = read_settings()
+
+    assert write_a_row(running.settings) in rows(component)
+    with pytest.raises(ServerException, match="readonly"):
+        write_a_row(component)
 
 
 def test_the_registry_serves_the_packaged_schemas(running: CommandLine):

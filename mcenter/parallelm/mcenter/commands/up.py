@@ -9,7 +9,7 @@ import click
 from parallelm.connections.settings import LOCAL_STACK_FOLDER
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.output import TerminalOutput
-from parallelm.mcenter.local_stack.plan import settings_path
+from parallelm.mcenter.local_stack.plan import profile_path, settings_path
 from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
@@ -64,6 +64,9 @@ def _tell_addresses(stack: LocalStack) -> None:
         if process.address:
             click.echo(f"  {process.name:<12}{process.address}{more.get(process.name, '')}")
     click.echo(f"  {'settings':<12}{settings_path(folder)} (with the password)")
+    click.echo(
+        f"  {'components':<12}{profile_path(folder)} (user {stack.profile.clickhouse.user}, may only read)"
+    )
     if _data_argument(folder):
         click.echo(f"For other commands: export MCENTER_CONFIG={settings_path(folder)}")
 

@@ -17,9 +17,13 @@ from parallelm.connections import (
     load_settings,
     save_settings,
 )
+from parallelm.connections.settings import FILE_NAME, PROFILE_NAME
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.ports import choose_ports
 from parallelm.mcenter.local_stack.services import SERVICES
+
+READER = "component"
+"""ClickHouse user of components and notebooks, who may only read."""
 
 PORTS_OF = {
     "kafka": ("kafka", "kafka_controller"),
@@ -82,12 +86,7 @@ class Plan:
         The password is made once and kept, as is what users have put into other sections.
         """
         path = settings_path(self.folder)
-        try:
-            settings = load_settings({}, file=path) if path.exists() else Settings()
-        except ConfigurationError as error:
-            raise StackError(
-                f"{error}; put it right or remove the file: `mcenter up` writes a new one"
-            ) from error
+        settings = _earlier(path)
         kafka, clickhouse = settings.kafka, settings.clickhouse
         if "kafka" in ports:
             kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{ports['kafka']}")
@@ -103,10 +102,37 @@ class Plan:
         save_settings(settings, path)
         return settings
 
+    def settle_profile(self, settings: Settings) -> Settings:
+        """Write the folder's ``component.toml``, ``settings`` with the user who may only read; return what it says.
+
+        His password is made once and kept, too.
+        """
+        path = profile_path(self.folder)
+        if "clickhouse" in self.services:
+            password = _earlier(path).clickhouse.password or secrets.token_urlsafe(18)
+            reader = dataclasses.replace(settings.clickhouse, user=READER, password=password)
+            settings = dataclasses.replace(settings, clickhouse=reader)
+        save_settings(settings, path)
+        return settings
+
 
 def settings_path(folder: Path) -> Path:
     """The stack's ``mcenter.toml``."""
-    return folder / "mcenter.toml"
+    return folder / FILE_NAME
+
+
+def profile_path(folder: Path) -> Path:
+    """The stack's ``component.toml``: what components and notebooks connect with."""
+    return folder / PROFILE_NAME
+
+
+def _earlier(path: Path) -> Settings:
+    try:
+        return load_settings({}, file=path) if path.exists() else Settings()
+    except ConfigurationError as error:
+        raise StackError(
+            f"{error}; put it right or remove the file: `mcenter up` writes a new one"
+        ) from error
 
 
 def remembered_ports(folder: Path) -> dict[str, int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from parallelm.connections import Settings
+    from parallelm.connections import ClickHouseSettings, Settings
 
 SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors")
 """Every service, in the order in which they start and against which they stop."""
@@ -53,14 +53,19 @@ class Service:
 
 
 def services(
-    names: tuple[str, ...], folder: Path, ports: Mapping[str, int], settings: Settings, jars: Path | None
+    names: tuple[str, ...],
+    folder: Path,
+    ports: Mapping[str, int],
+    settings: Settings,
+    profile: Settings,
+    jars: Path | None,
 ) -> list[Service]:
-    """The services of ``names`` in the order in which they start."""
+    """The services of ``names`` in the order in which they start. Components connect with ``profile``."""
     found: list[Service] = []
     if "kafka" in names and jars:
         found += _kafka(folder, ports, jars)
     if "clickhouse" in names:
-        found.append(_clickhouse(folder, ports, settings))
+        found.append(_clickhouse(folder, ports, settings.clickhouse, profile.clickhouse))
     if "registry" in names:
         found.append(_registry(folder, ports["registry"]))
     workers = [name for name in names if name in {"sink", "processors"}]
@@ -90,15 +95,20 @@ def _kafka_training(folder: Path, others: tuple[str, ...]) -> Service:
     return _python(folder, "kafka-training", module, output, needs=others, ends=True, background=True)
 
 
-def _clickhouse(folder: Path, ports: Mapping[str, int], settings: Settings) -> Service:
+def _clickhouse(
+    folder: Path, ports: Mapping[str, int], writer: ClickHouseSettings, reader: ClickHouseSettings
+) -> Service:
     port, http_port = ports["clickhouse"], ports["clickhouse_http"]
     where = ("--data", str(folder / "clickhouse"), "--port", str(port), "--http-port", str(http_port))
     return _python(
         folder,
         "clickhouse",
-        *("parallelm.mcenter.engine", *where, "--user", settings.clickhouse.user),
+        *("parallelm.mcenter.engine", *where, "--user", writer.user, "--reader-user", reader.user),
         # In the environment: a command line is for everybody on the machine to read.
-        environ={"MCENTER_ENGINE_PASSWORD": settings.clickhouse.password},
+        environ={
+            "MCENTER_ENGINE_PASSWORD": writer.password,
+            "MCENTER_ENGINE_READER_PASSWORD": reader.password,
+        },
         port=port,
         probe=lambda: http_answers(http_port, "/ping"),
     )

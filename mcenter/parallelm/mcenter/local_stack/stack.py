@@ -16,7 +16,7 @@ from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
-from parallelm.mcenter.local_stack.plan import Plan, settings_path
+from parallelm.mcenter.local_stack.plan import Plan, profile_path, settings_path
 from parallelm.mcenter.local_stack.services import SERVICES, services
 from parallelm.mcenter.local_stack.state import StackState, load_state
 from parallelm.mcenter.local_stack.supervisor import Supervisor
@@ -45,8 +45,9 @@ def run_stack(plan: Plan, output: Output, on_ready: Callable[[], None]) -> None:
         jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
         ports = plan.settle_ports()
         settings = plan.settle_settings(ports)
+        profile = plan.settle_profile(settings)
         supervisor = Supervisor(
-            plan.folder, services(plan.services, plan.folder, ports, settings, jars), output
+            plan.folder, services(plan.services, plan.folder, ports, settings, profile, jars), output
         )
         supervisor.run(on_ready)
     finally:
@@ -80,6 +81,11 @@ class LocalStack:
     def settings(self) -> Settings:
         """Addresses, user and password of the running stack."""
         return load_settings({}, file=settings_path(self.plan.folder))
+
+    @property
+    def profile(self) -> Settings:
+        """The same for components, whose user may only read."""
+        return load_settings({}, file=profile_path(self.plan.folder))
 
     def __enter__(self) -> Self:
         self.start()

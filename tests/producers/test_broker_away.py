@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,8 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.schemas.topic_admin import create_topics
-from tests.producers.conftest import Component
+from tests.producers.conftest import DEADLINE_S, Component
+from tests.producers.nobody import address_of, port_of_nobody
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,23 +25,24 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+PROMISED_S = 2.0
+"""What ``done()`` and the interpreter's exit take at most when no broker answers."""
+MACHINE_S = 1.9
+"""What a busy machine may add; waiting for anything twice would take longer."""
 
 
 @pytest.fixture
-def nobody(settings: Settings, tmp_path: Path) -> Component:
+def nobody(settings: Settings, tmp_path: Path) -> Iterator[Component]:
     """A component whose broker does not exist."""
-    kafka = dataclasses.replace(settings.kafka, bootstrap_servers=f"127.0.0.1:{free_port()}")
-    return Component(dataclasses.replace(settings, kafka=kafka), tmp_path)
+    with port_of_nobody() as port:
+        kafka = dataclasses.replace(settings.kafka, bootstrap_servers=address_of(port))
+        yield Component(dataclasses.replace(settings, kafka=kafka), tmp_path)
 
 
 @pytest.fixture(scope="module")
 def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A broker that a test may stop; on a fixed port, so that it comes back where it was."""
-    stack = LocalStack(tmp_path_factory.mktemp("own"), services=("kafka",), kafka_port=free_port())
+    """A broker that a test may stop; it comes back where it was."""
+    stack = LocalStack(tmp_path_factory.mktemp("own"), services=("kafka",))
     stack.start()
     yield stack
     stack.stop()
@@ -95,10 +96,10 @@ print(json.dumps([init_s, longest_s, longest_queue, time.monotonic() - started, 
         )
     )
     init_s, longest_s, longest_queue, done_s, dropped = said
-    assert init_s < 1
-    assert longest_s < 1
+    assert init_s < 5
+    assert longest_s < 2
     assert longest_queue <= 5000
-    assert done_s < 2.5
+    assert done_s < PROMISED_S + MACHINE_S
     assert dropped["queue_full"] > 0
     assert sum(dropped.values()) == 100_300
 
@@ -114,7 +115,7 @@ mlops.set_stat("x", 1.0)
 time.sleep(0.5)
 ended.append(time.monotonic())
 """)
-    assert float(said) < 2.5
+    assert float(said) < PROMISED_S + MACHINE_S
 
 
 def test_a_model_published_without_a_broker_is_sent_by_the_next_init(
@@ -134,7 +135,7 @@ mlops.done()
 print(time.monotonic() - started)
 """)
     model_id, done_s = said.split()
-    assert float(done_s) < 2.5
+    assert float(done_s) < PROMISED_S + MACHINE_S
     outbox = Path(component.settings.component.outbox_folder)
     assert (outbox / model_id / "artifact").read_text() == "weights"
     (outbox / "0123.partial").mkdir()
@@ -161,7 +162,7 @@ for number in range(5):
 os.kill(os.getpid(), signal.SIGKILL)
 """
     with component.start(program) as process:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == -signal.SIGKILL
     published = set(out.split())
     assert len(published) == 5
@@ -194,7 +195,7 @@ print(mlops.dropped())
         assert say(process, "still down") == "2"
         own_broker.start()
         assert say(process, "up again") == "3"
-        out, error = process.communicate(timeout=60)
+        out, error = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, error
     assert out.strip() == "{}"
     values = [value for _, value in on_own_broker.samples("x", 20_000)]
@@ -226,7 +227,7 @@ mlops.done()
         assert say(process, "down") == "0"
         own_broker.start()
         assert on_own_broker.samples("x", 1)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, error
     assert 1 <= error.count("reports dropped") <= 3
     batches = on_own_broker.records(
@@ -275,11 +276,11 @@ print(time.monotonic() - started)
         os.kill(broker, signal.SIGSTOP)
         try:
             done_s = say(process, "go on")
-            process.communicate(timeout=30)
+            process.communicate(timeout=DEADLINE_S)
         finally:
             os.kill(broker, signal.SIGCONT)
     assert process.returncode == 0
-    assert float(done_s) < 2.5
+    assert float(done_s) < PROMISED_S + MACHINE_S
 
 
 def test_settings_that_are_wrong_are_told_by_init(component: Component) -> None:

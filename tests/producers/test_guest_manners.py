@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.producers.conftest import DEADLINE_S
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -142,7 +144,7 @@ if __name__ == "__main__":
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
     assert ran.returncode == 0, ran.stderr
     assert sorted(value for _, value in component.samples("worked", 3)) == [0.0, 1.0, 2.0]
@@ -161,29 +163,30 @@ for number in range(1000):
 mlops.data_alert("last words", "")
 {ending}
 """) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE_S)
     assert len(component.samples("x", 1000)) == 1000
     assert len(component.records("events", bool)) == 1
 
 
-def test_sigterm_and_os_exit_lose_one_interval_at_most(component: Component) -> None:
-    program = """
-import os, signal, time
+@pytest.mark.parametrize("killed", [False, True], ids=["os._exit", "SIGTERM"])
+def test_a_sudden_end_loses_what_was_reported_just_before_it_at_most(
+    component: Component, killed: bool
+) -> None:
+    with component.start("""
+import os, sys
 from parallelm.mlops import mlops
 mlops.init()
 mlops.set_stat("early", 1.0)
-time.sleep(1.5)
+sys.stdin.readline()
 mlops.set_stat("late", 1.0)
-{ending}
-"""
-    with component.start(program.format(ending="os._exit(0)")) as process:
-        process.communicate(timeout=60)
-    with component.start(
-        program.format(ending="os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)")
-    ) as process:
-        process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGTERM
-    assert len(component.samples("early", 2)) == 2
+os._exit(7)
+""") as process:
+        assert len(component.samples("early", 1)) == 1
+        if killed:
+            process.terminate()
+        _, error = process.communicate("" if killed else "end\n", timeout=DEADLINE_S)
+    assert process.returncode == (-signal.SIGTERM if killed else 7)
+    assert not error
 
 
 def test_init_twice_and_init_after_done(component: Component) -> None:

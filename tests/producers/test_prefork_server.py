@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+from tests.producers.conftest import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.producers.conftest import Component
@@ -52,7 +53,7 @@ def test_what_workers_report_arrives_once(component: Component, preload: bool) -
         ) as server,
     ):
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + DEADLINE_S
             while not (listening := LISTENING.search(log.read_text())):
                 assert server.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
@@ -62,12 +63,12 @@ def test_what_workers_report_arrives_once(component: Component, preload: bool) -
             while len(workers) < WORKERS or requests < 50:
                 assert time.monotonic() < deadline, f"{len(workers)} of {WORKERS} workers have answered"
                 url = f"{listening[1]}/?{requests}"
-                with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310 - a URL of this test
+                with urllib.request.urlopen(url, timeout=DEADLINE_S) as response:  # noqa: S310 - a URL of this test
                     workers.add(response.read())
                 requests += 1
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(DEADLINE_S)
     producers = WORKERS + preload
     batches = component.records(
         "statistics",

@@ -22,7 +22,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from parallelm.connections.kafka import client_config
 from parallelm.mlops._spool_files import State
-from tests.producers.conftest import Component
+from tests.producers.conftest import DEADLINE_S, Component
+from tests.producers.nobody import address_of, port_of_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +61,9 @@ REPORT_TWICE = """
 import time
 from parallelm.mlops import mlops
 mlops.init()
-for name in "xy":
+for number, name in enumerate("xy", start=1):
     mlops.set_stat(name, 1.0)
-    while mlops._queue:
+    while sum(segment.unread for segment in list(mlops._output._sender._spool._segments)) < number:
         time.sleep(0.01)
 mlops.done()
 """
@@ -71,10 +72,11 @@ REPORT_TOO_MUCH = """
 import json, time
 from parallelm.mlops import mlops
 mlops.init()
-queue, last = mlops._queue, time.monotonic() + 2
+queue, full = mlops._queue, False
 for number in range(100_000):
     mlops.set_stat("x", float(number))
-    while len(queue) >= 4000 and not mlops.dropped() and time.monotonic() < last:
+    while len(queue) >= 4000 and not full:
+        full = not mlops._output._sender._spool.has_room()
         time.sleep(0.002)
 mlops.done()
 print(json.dumps(mlops.dropped()))
@@ -145,11 +147,14 @@ def with_spool(component: Component, **more: float) -> Component:
     return Component(dataclasses.replace(component.settings, component=own), component.folder)
 
 
-def without_broker(component: Component) -> Component:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
-    kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address)
+@pytest.fixture
+def nobody() -> Iterator[socket.socket]:
+    with port_of_nobody() as port:
+        yield port
+
+
+def without_broker(component: Component, nobody: socket.socket) -> Component:
+    kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(nobody))
     return Component(dataclasses.replace(component.settings, kafka=kafka), component.folder)
 
 
@@ -183,8 +188,10 @@ def kill_after(component: Component, said: int, pause_s: float) -> int:
     return numbers[-2]
 
 
-def test_what_was_reported_without_a_broker_is_sent_once_with_its_event_times(spooling: Component) -> None:
-    assert without_broker(spooling).run(REPORT_ALL_KINDS).strip() == "{}"
+def test_what_was_reported_without_a_broker_is_sent_once_with_its_event_times(
+    spooling: Component, nobody: socket.socket
+) -> None:
+    assert without_broker(spooling, nobody).run(REPORT_ALL_KINDS).strip() == "{}"
     assert list(spool_of(spooling).iterdir())
     assert spooling.run(COLLECT, PM_WORKFLOW_NODE_ID="another").strip() == "{}"
     assert list(spool_of(spooling).iterdir()) == []
@@ -225,16 +232,18 @@ def test_every_written_sample_arrives_once_over_kills_at_any_moment(spooling: Co
     assert_each_once(spooling, written)
 
 
-def test_what_waits_on_disk_is_sent_by_the_same_process_when_the_broker_comes(component: Component) -> None:
+def test_what_waits_on_disk_is_sent_by_the_same_process_when_the_broker_comes(
+    component: Component, nobody: socket.socket
+) -> None:
     """Memory holds a fraction of it. The way to the broker opens after all was reported."""
     spooling = with_spool(component, queue_max_kbytes=1024)
-    absent = without_broker(spooling)
+    absent = without_broker(spooling, nobody)
     broker = address(component.settings.kafka.bootstrap_servers)
     with absent.start(REPORT_LATE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "reported\n"
-        with a_way_to(broker, at=address(absent.settings.kafka.bootstrap_servers)):
-            out, error = process.communicate(timeout=30)
+        with a_way_to(broker, at=nobody):
+            out, error = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out) == (0, "{}\n"), error
     assert_each_once(component, [300_000])
 
@@ -245,8 +254,8 @@ def address(text: str) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def a_way_to(broker: tuple[str, int], at: tuple[str, int]) -> Iterator[None]:
-    """Forward what comes in: enough for a client to learn the broker's own address."""
+def a_way_to(broker: tuple[str, int], at: socket.socket) -> Iterator[None]:
+    """Forward what comes in at a socket: enough for a client to learn the broker's own address."""
 
     class Forward(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -260,12 +269,17 @@ def a_way_to(broker: tuple[str, int], at: tuple[str, int]) -> Iterator[None]:
                         ends[one].sendall(data)
 
     class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = allow_reuse_address = True
+        daemon_threads = True
 
-    with Server(at, Forward) as server:
+    with Server(at.getsockname(), Forward, bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket = at
+        server.server_activate()
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield
-        server.shutdown()
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 def test_processes_share_a_folder_and_take_only_from_the_dead(spooling: Component) -> None:
@@ -281,8 +295,10 @@ def test_processes_share_a_folder_and_take_only_from_the_dead(spooling: Componen
     assert_each_once(spooling, written)
 
 
-def test_a_forked_child_has_a_spool_of_its_own_and_holds_no_lock_of_its_parent(spooling: Component) -> None:
-    with without_broker(spooling).start(FORK) as parent:
+def test_a_forked_child_has_a_spool_of_its_own_and_holds_no_lock_of_its_parent(
+    spooling: Component, nobody: socket.socket
+) -> None:
+    with without_broker(spooling, nobody).start(FORK) as parent:
         assert parent.stdout is not None
         assert parent.stdin is not None
         assert sorted(parent.stdout.readline() for _ in range(2)) == ["child\n", "parent\n"]
@@ -295,10 +311,10 @@ def test_a_forked_child_has_a_spool_of_its_own_and_holds_no_lock_of_its_parent(s
     assert_each_once(spooling, [100, 100])
 
 
-def test_all_files_together_stay_within_the_bound(component: Component) -> None:
+def test_all_files_together_stay_within_the_bound(component: Component, nobody: socket.socket) -> None:
     spooling = with_spool(component, spool_max_mbytes=1, queue_max_samples=5000, queue_max_kbytes=256)
     dropped = json.loads(
-        without_broker(spooling).run(REPORT_TOO_MUCH, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.5")
+        without_broker(spooling, nobody).run(REPORT_TOO_MUCH, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.5")
     )
     files = [file.stat().st_size for file in spool_of(spooling).rglob("*") if file.is_file()]
     assert 800_000 < sum(files) <= 1 << 20
@@ -310,9 +326,11 @@ def test_all_files_together_stay_within_the_bound(component: Component) -> None:
     assert set(dropped) <= {"queue_full", "closed"}
 
 
-def test_a_segment_that_is_cut_or_damaged_is_read_up_to_there_and_counted(spooling: Component) -> None:
+def test_a_segment_that_is_cut_or_damaged_is_read_up_to_there_and_counted(
+    spooling: Component, nobody: socket.socket
+) -> None:
     for _ in range(2):
-        without_broker(spooling).run(REPORT_TWICE, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.3")
+        without_broker(spooling, nobody).run(REPORT_TWICE, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.3")
     cut, damaged = sorted(spool_of(spooling).rglob("*.segment"))
     os.truncate(cut, cut.stat().st_size - 5)
     content = bytearray(damaged.read_bytes())
@@ -327,8 +345,8 @@ def test_a_segment_that_is_cut_or_damaged_is_read_up_to_there_and_counted(spooli
     assert [one for one in arrived if one[0] != "mcenter.dropped"] == 2 * [("x", [1.0])]
 
 
-def test_a_tombstone_among_the_records_holds_nothing_up(spooling: Component) -> None:
-    without_broker(spooling).run(REPORT_ALL_KINDS)
+def test_a_tombstone_among_the_records_holds_nothing_up(spooling: Component, nobody: socket.socket) -> None:
+    without_broker(spooling, nobody).run(REPORT_ALL_KINDS)
     producer = Producer(client_config(spooling.settings.kafka))
     name = f"{spooling.settings.kafka.topic_prefix}events"
     producer.produce(name, None, "somebody else")
@@ -351,7 +369,7 @@ def test_a_disk_that_takes_nothing_is_told_once_and_disturbs_nobody(
     else:
         spool_of(spooling).write_text("a file stands where the folder should be")
     with spooling.start(f"{limit}\n{REPORT_SOME}") as process:
-        out, error = process.communicate(timeout=30)
+        out, error = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out) == (0, "{}\n"), error
     assert error.count("takes no more now") == 1
     assert_each_once(component, [20_000])

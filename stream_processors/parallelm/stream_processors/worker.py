@@ -29,12 +29,12 @@ from parallelm.schemas.topics import (
     STATISTICS,
     TICKS,
 )
+from parallelm.stream_processors.app import App
 from parallelm.stream_processors.batches import Batches
 from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.dead_letters import DeadLetters
 from parallelm.stream_processors.definition import DefinitionTopic
 from parallelm.stream_processors.faust_settings import broker_credentials, broker_urls
-from parallelm.stream_processors.flow_control import App
 from parallelm.stream_processors.handlers import ControlHandler, StatisticsHandler
 from parallelm.stream_processors.sending import Outside
 from parallelm.stream_processors.state import Output

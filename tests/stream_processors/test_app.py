@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
-from parallelm.stream_processors.flow_control import App
+from faust.types import TP
+
+from parallelm.stream_processors.app import App, WantedPartitions
 
 
 def test_records_that_come_before_faust_resumes_for_the_second_time_are_handled():
@@ -19,3 +22,17 @@ def test_records_that_come_before_faust_resumes_for_the_second_time_are_handled(
         return [queue.get_nowait() for _ in range(queue.qsize())]
 
     assert asyncio.run(rebalance()) == ["of now"]
+
+
+def test_the_fetcher_takes_nothing_of_paused_partitions_also_when_all_are_paused():
+    state, stream = TP("state", 0), TP("models", 0)
+    consumer, active = SimpleNamespace(flow_active=True), {state}
+    wanted = WantedPartitions(consumer, active)
+    assert (state in wanted, stream in wanted) == (True, False)
+    active.clear()
+    assert wanted, "aiokafka takes what is false for every partition"
+    assert (state in wanted, stream in wanted) == (False, False)
+    active.add(stream)
+    assert stream in wanted
+    consumer.flow_active = False
+    assert stream not in wanted

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from parallelm.mlops._event_time import parse_time_ns
+from parallelm.mlops._event_time import check_units, parse_time_ns
 from parallelm.mlops._reports import NumericReport
-from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import number
 from parallelm.mlops.stats_category import StatGraphType
@@ -26,10 +25,7 @@ class KpiValue(Statistic):
         super().__init__()
         self.name(name)
         self._value = number(value, f"the value of KPI {name!r}")
-        if units is not None and units not in (self.TIME_SEC, self.TIME_MSEC, self.TIME_NSEC):
-            raise MLOpsException(
-                f"unknown time units {units!r}: use KpiValue.TIME_SEC, TIME_MSEC or TIME_NSEC"
-            )
+        check_units(units)
         self.timestamp_ns = None if timestamp is None else parse_time_ns(timestamp, units)
 
     def report(self) -> NumericReport:
@@ -38,6 +34,6 @@ class KpiValue(Statistic):
             name=self._name,
             graph_type=str(StatGraphType.LINEGRAPH),
             category="TIME_SERIES",
-            samples=(("", float(self._value)),),
+            samples=(("", self._value),),
             text=repr({self._name: self._value}),
         )

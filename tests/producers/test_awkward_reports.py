@@ -91,3 +91,24 @@ mlops.done()
     store, path = filesystem(component.settings.artifacts, announced.artifact_url)
     assert store.cat_file(path) == file.read_bytes()
     assert announced.file_name == "manifest.json"
+
+
+def test_large_reports_that_wait_for_an_absent_broker_take_bounded_memory(component: Component) -> None:
+    said = component.run(
+        """
+import resource
+from parallelm.mlops import mlops
+from parallelm.mlops.stats.opaque import Opaque
+mlops.init()
+for number in range(1500):
+    mlops.set_stat(Opaque().name("large").data({"text": "x" * 400_000}))
+    mlops.set_kpi("small", float(number))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+mlops.done()
+print(sum(mlops.dropped().values()), mlops.dropped()["queue_full"])
+""",
+        MCENTER_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+    )
+    megabytes, dropped, full = map(int, said.split())
+    assert megabytes < 600
+    assert (dropped, full > 1_000) == (3_000, True)

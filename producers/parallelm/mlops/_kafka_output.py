@@ -6,7 +6,6 @@ import logging
 import tempfile
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,9 @@ from parallelm.mlops._outbox import Outbox
 from parallelm.mlops._output import Output
 from parallelm.mlops._records import event_record, kpi_point, series_of, structured_statistic
 from parallelm.mlops._samples import plain_series
-from parallelm.mlops._sender import RecordInWaiting, Sender
+from parallelm.mlops._sender import Sender
 from parallelm.mlops._uploads import Uploads
+from parallelm.mlops._waiting import RecordInWaiting, WaitingRecords
 from parallelm.schemas import topics
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from parallelm.schemas import records
 
 _log = logging.getLogger("parallelm.mlops")
-
-_MAX_RECORDS = 10_000
-"""Records other than samples that may wait."""
 
 _PROBE_INTERVAL_S = 2.0
 """How often ``done()`` asks whether the broker is still there while models are uploaded."""
@@ -60,7 +57,7 @@ class KafkaOutput(Output):
         self._lock = threading.RLock()  # a signal handler may report in the middle of a report
         self._queue.clear()
         self._queue.room = 0
-        self._records: deque[RecordInWaiting | records.KpiPoint] = deque()
+        self._records = WaitingRecords()
         self._dropped = DropCounter()
         self._sender: Sender | None = None
         self._uploads: Uploads | None = None
@@ -85,11 +82,12 @@ class KafkaOutput(Output):
         self, report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]
     ) -> None:
         """Queue one structured statistic."""
-        self._record(topics.STRUCTURED_STATISTICS, structured_statistic(report, model_id, time_ns, labels))
+        make = structured_statistic(report, model_id, time_ns, labels)
+        self._record(topics.STRUCTURED_STATISTICS, make, report.size_bytes)
 
     def event(self, event: EventReport) -> None:
         """Queue one event."""
-        self._record(topics.EVENTS, event_record(event))
+        self._record(topics.EVENTS, event_record(event), len(event.payload))
 
     def kpi(self, point: KpiReport) -> None:
         """Queue one point."""
@@ -150,14 +148,16 @@ class KafkaOutput(Output):
     def _announce(self, make: MakeRecord, delivered: Callable[[], None]) -> None:
         """Never dropped for want of room: a model's announcement waits in the outbox anyway."""
         if self._ensure_sender():
-            self._records.append(RecordInWaiting(topics.MODELS, make, delivered))
+            with self._lock:
+                self._records.add(RecordInWaiting(topics.MODELS, make, delivered))
 
-    def _record(self, topic: topics.Topic, make: MakeRecord) -> None:
-        self._enqueue(RecordInWaiting(topic, make))
+    def _record(self, topic: topics.Topic, make: MakeRecord, size_bytes: int) -> None:
+        self._enqueue(RecordInWaiting(topic, make, size_bytes=size_bytes))
 
     def _enqueue(self, waiting: RecordInWaiting | records.KpiPoint) -> None:
-        if self._ensure_sender() and len(self._records) < _MAX_RECORDS:
-            self._records.append(waiting)
+        if self._ensure_sender() and self._records.has_room():
+            with self._lock:
+                self._records.add(waiting)
         else:
             self._dropped.add(_dropped.QUEUE_FULL, 1)
 

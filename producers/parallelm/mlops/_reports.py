@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import Histogram
 
 
+_BIN_BYTES = 100
+
+
 @dataclass(frozen=True, slots=True)
 class NumericReport:
     """Numbers of one moment: one series a line.
@@ -45,3 +48,9 @@ class StructuredReport:
     payload: bytes
     histograms: tuple[Histogram, ...]
     text: str
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory: payload, text, and the objects of each bin."""
+        bins = sum(len(histogram.weights) for histogram in self.histograms)
+        return len(self.payload) + len(self.text) + _BIN_BYTES * bins

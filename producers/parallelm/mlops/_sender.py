@@ -15,7 +15,7 @@ import time
 import uuid
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from parallelm.mlops import _dropped
 from parallelm.mlops._batches import (
@@ -28,6 +28,7 @@ from parallelm.mlops._batches import (
 from parallelm.mlops._encoded import EncodedRecord
 from parallelm.mlops._forking import no_fork
 from parallelm.mlops._kafka_producer import make_producer
+from parallelm.mlops._waiting import RecordInWaiting
 from parallelm.schemas import records, topics
 from parallelm.schemas.errors import EncodeError
 from parallelm.schemas.registry import make_registry
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.mlops._dropped import DropCounter
     from parallelm.mlops._environment import ComponentEnvironment
-    from parallelm.mlops._records import MakeRecord
     from parallelm.mlops._samples import SampleQueue
     from parallelm.mlops._spool import Spool
     from parallelm.mlops._spool_replay import Replay
+    from parallelm.mlops._waiting import WaitingRecords
     from parallelm.schemas.codec import Codec
 
 _log = logging.getLogger("parallelm.mlops")
@@ -53,15 +54,6 @@ _POLL_S = 0.05
 _PATIENCE_ROUNDS = 5
 
 
-class RecordInWaiting(NamedTuple):
-    """A record that gets its number when it is sent."""
-
-    topic: topics.Topic
-    make: MakeRecord
-    delivered: Callable[[], None] | None = None
-    """Called in the sender thread when a broker has the record."""
-
-
 class Sender(threading.Thread):
     """Drains the queues every flush interval."""
 
@@ -70,7 +62,7 @@ class Sender(threading.Thread):
         settings: Settings,
         environment: ComponentEnvironment,
         queue: SampleQueue,
-        waiting: deque[RecordInWaiting | records.KpiPoint],
+        waiting: WaitingRecords,
         dropped: DropCounter,
     ) -> None:
         super().__init__(name="mlops-sender", daemon=True)
@@ -230,7 +222,7 @@ class Sender(threading.Thread):
         first = self._waiting[0]
         if isinstance(first, RecordInWaiting):
             self._encode(first, 1)
-            self._waiting.popleft()
+            self._waiting.take()
             return 1
         together = itertools.takewhile(
             lambda one: isinstance(one, records.KpiPoint),
@@ -239,7 +231,7 @@ class Sender(threading.Thread):
         points = list(points_of_one_record(cast("Iterator[records.KpiPoint]", together)))
         self._encode(RecordInWaiting(topics.KPIS, kpi_batch(points)), len(points))
         for _ in points:
-            self._waiting.popleft()
+            self._waiting.take()
         return len(points)
 
     def _take_seq(self) -> int:
@@ -247,9 +239,9 @@ class Sender(threading.Thread):
         return self._seq - 1
 
     def _encode(self, waiting: RecordInWaiting, count: int) -> None:
-        topic, make, delivered = waiting
+        topic = waiting.topic
         try:
-            record = make(self._origin, self.producer_id, self._seq)
+            record = waiting.make(self._origin, self.producer_id, self._seq)
             value = self._record_codec().encode(record)
         except EncodeError as error:
             self._dropped.add(_dropped.NOT_ENCODED, count, str(error))
@@ -260,7 +252,9 @@ class Sender(threading.Thread):
         self._seq += 1
         key = record.origin.mlapp_id.encode() if topic.control else topics.origin_key(record.origin)
         self._keep(
-            EncodedRecord(topic.full_name(self._settings.kafka.topic_prefix), key, value, count, delivered)
+            EncodedRecord(
+                topic.full_name(self._settings.kafka.topic_prefix), key, value, count, waiting.delivered
+            )
         )
 
     def _keep(self, record: EncodedRecord) -> None:

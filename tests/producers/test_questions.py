@@ -109,7 +109,7 @@ def test_every_question_is_answered_from_what_was_reported(platform: ComponentOn
     platform.rows("SELECT 1 FROM mlapps")
     said = json.loads(platform.run(ASK))
 
-    place = {"node": "train", "agent": "host-1"}
+    place = {"node": "Training", "agent": "host-1"}
     day = "2013-01-01T00:00:00.000Z"
     assert said["line"] == [
         {"time": day, "value": 1.5} | place,
@@ -133,8 +133,11 @@ def test_every_question_is_answered_from_what_was_reported(platform: ComponentOn
     assert said["graph"][0]["x_series"] == [1, 2]
     assert said["graph"][0]["y_series"] == [{"label": "y", "data": [3, 4]}]
     assert [(one["value"], one["labels"]) for one in said["kpi"]] == [(0.7, {"carrier": "UA"})]
-    assert [(one["title"], one["type"], one["data"]) for one in said["alerts"]] == [
-        ("alert", "GenericDataAlert", {"n": 1})
+    assert [(one["title"], one["type"], one["data"], one["node"]) for one in said["alerts"]] == [
+        ("alert", "GenericDataAlert", {"n": 1}, "Training")
+    ]
+    assert [(one["created"], one["eventType"], one["raiseAlert"], one["host"]) for one in said["alerts"]] == [
+        (1_356_998_400_000, "GenericDataAlert", True, "host-1")
     ]
     assert said["events"] == 2
     assert said["no events"]

@@ -115,7 +115,10 @@ def distribution_frame(histograms: pd.DataFrame) -> pd.DataFrame:
 
 
 def events_frame(events: pd.DataFrame) -> pd.DataFrame:
-    """Events: ``time, type, title, description, alert, data, node, agent, modelId, id``; data decoded where it is JSON."""
+    """Events: ``time, type, title, description, alert, data, node, agent, modelId, id``; data decoded where it is JSON.
+
+    Also ``created, eventType, raiseAlert, host``, as components of the original library ask for them.
+    """
     import pandas as pd
 
     data = [
@@ -136,5 +139,9 @@ def events_frame(events: pd.DataFrame) -> pd.DataFrame:
             "agent": events["agent_id"],
             "modelId": events["model_id"],
             "id": events["event_id"],
+            "created": [round(moment.timestamp() * 1000) for moment in events["event_time"]],
+            "eventType": events["type"],
+            "raiseAlert": events["is_alert"],
+            "host": events["agent_id"],
         }
     )

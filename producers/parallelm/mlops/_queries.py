@@ -37,7 +37,7 @@ class Queries(Models):
         """Reports of a statistic between two times (naive ones are UTC), both included.
 
         Of one node (by name) or, with None, of all; of one agent (its id, or an ``Agent``) or of all. Columns by how
-        the statistic is drawn, and ``node, agent``: a line has ``time, value``, several lines ``time, <line>…``, bars
+        the statistic is drawn, and ``node`` (its name), ``agent``: a line has ``time, value``, several lines ``time, <line>…``, bars
         ``time, hist_type, hist_values, bin_edges, stat_name`` or ``time, <column>…``, a table one row for each of its
         rows ``time, row_name, values, columns``, opaque data ``time, data``, a graph ``time`` and its keys. With
         ``no_of_lines`` the first so many rows. An unknown statistic gives an empty frame.
@@ -67,6 +67,7 @@ class Queries(Models):
             found = samples_frame(samples) if structured.empty else structured_frame(structured)
         else:
             found = samples_frame(samples)
+        found = self._with_names_of_nodes(found)
         return found if no_of_lines < 0 else found.head(no_of_lines)
 
     def get_kpi(self, name: str, start_time: datetime, end_time: datetime) -> pd.DataFrame | None:
@@ -113,7 +114,8 @@ class Queries(Models):
     ) -> pd.DataFrame | None:
         """Events of the MLApp that pass every filter; alerts only unless ``is_alert`` is False, or None for all.
 
-        Columns ``time, type, title, description, alert, data, node, agent, modelId, id``. None when there are none.
+        Columns ``time, type, title, description, alert, data, node, agent, modelId, id``, and under the names that they
+        had on the original platform ``created`` (epoch ms), ``eventType, raiseAlert, host``. None when there are none.
         """
         self._opened_output()
         agent_id = _agent_id(mlapp_node, agent, node_needed=False)
@@ -135,7 +137,7 @@ class Queries(Models):
             start=start_time,
             end=end_time,
         )
-        return None if found.empty else events_frame(found)
+        return None if found.empty else self._with_names_of_nodes(events_frame(found))
 
     def find_events(self, event_filter: EventFilter) -> pd.DataFrame | None:
         """``get_events`` with an ``EventFilter``."""
@@ -215,6 +217,13 @@ class Queries(Models):
         if node is None:
             raise MLOpsException(f"MLApp {self.get_mlapp_id()!r} has no node {name!r}")
         return node.id
+
+    def _with_names_of_nodes(self, found: pd.DataFrame) -> pd.DataFrame:
+        """Column ``node`` as ``mlapp_node`` is given: by name, by id where the node has none or is gone."""
+        if not found.empty:
+            names = {node.id: node.name for node in self.get_nodes()}
+            found["node"] = [names.get(node_id, node_id) for node_id in found["node"]]
+        return found
 
     def _nodes_of_pipeline(self, name: str) -> list[str]:
         nodes = [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._session import CONNECTED_MODES, Session
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.mlops_mode import MLOpsMode
 
 if TYPE_CHECKING:
     from parallelm.mlops._platform import Platform
@@ -46,7 +47,7 @@ class Topology(Session):
         )
 
     def get_nodes(self) -> list[MLAppNode]:
-        """Nodes of the MLApp; those that have reported, where it has no definition; none stand-alone."""
+        """Nodes of the MLApp; where it has no definition this one and those that have reported; none stand-alone."""
         from parallelm.mlops.ion.ion import MLAppNode
 
         self._opened_output()
@@ -54,7 +55,7 @@ class Topology(Session):
         if platform is None:
             return []
         definition = platform.definition(self._environment.mlapp_id)
-        agents = platform.agents(self._environment.mlapp_id)
+        agents = self._agents(platform)
         if definition:
             known = list(
                 zip(
@@ -96,7 +97,7 @@ class Topology(Session):
         )
 
     def get_agents(self, node_name: str) -> list[Agent]:
-        """Agents that run a node, or have reported for it; raises ``MLOpsException`` for an unknown node."""
+        """Agents that run a node, this one included, or have reported for it; raises for an unknown node."""
         from parallelm.mlops.ion.ion import Agent
 
         node = self.get_node(node_name)
@@ -105,7 +106,7 @@ class Topology(Session):
             raise MLOpsException(f"MLApp {self.get_mlapp_id()!r} has no node {node_name!r}")
         return [
             Agent(row["agent_id"], row["hostname"])
-            for row in platform.agents(self._environment.mlapp_id)
+            for row in self._agents(platform)
             if row["node_id"] == node.id
         ]
 
@@ -117,6 +118,23 @@ class Topology(Session):
     mlapp_name = property(get_mlapp_name, doc="Name of the MLApp.")
     mlapp_policy = property(get_mlapp_policy, doc="Policy of the MLApp.")
     nodes = property(get_nodes, doc="Nodes of the MLApp.")
+
+    def _agents(self, platform: Platform) -> list[dict[str, Any]]:
+        """Those that the platform knows of, and this one, which may not have reported yet."""
+        known = platform.agents(self._environment.mlapp_id)
+        here = (self._environment.node_id, self._environment.agent_id)
+        if self._mode is not MLOpsMode.AGENT or not all(here):
+            return known
+        if here in {(row["node_id"], row["agent_id"]) for row in known}:
+            return known
+        instance = self._environment.pipeline_instance_id
+        own = {
+            "node_id": here[0],
+            "agent_id": here[1],
+            "hostname": here[1],
+            "pipeline_instance_id": instance,
+        }
+        return [*known, own]
 
     def _connected(self) -> bool:
         return self._settings is not None and self._mode in CONNECTED_MODES

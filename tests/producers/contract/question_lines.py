@@ -17,7 +17,7 @@ from tests.producers.contract.model_lines import DEPLOYED, WEIGHTS, made
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PLACE: Final = {"node": "train", "agent": "host-1"}
+PLACE: Final = {"node": "Training", "agent": "host-1"}
 FORMATS: Final = {
     "JSON": "Json",
     "SAVEDMODEL": "Savedmodel",
@@ -157,7 +157,7 @@ QUESTIONS: Final = {
     "MLOps.get_stats of opaque data": asked(lambda: frame("some data"), [{"data": "text"} | PLACE]),
     "MLOps.get_stats of a graph": asked(
         lambda: frame("a graph")[["x_series", "y_series", "node"]],
-        [{"x_series": [1, 2], "y_series": [{"label": "y", "data": [3, 4.5]}], "node": "train"}],
+        [{"x_series": [1, 2], "y_series": [{"label": "y", "data": [3, 4.5]}], "node": "Training"}],
     ),
     "MLOps.get_stats of what nobody reported": asked(lambda: frame("nothing"), []),
     "MLOps.get_kpi": asked(

@@ -13,11 +13,14 @@ import pandas as pd
 import pytest
 
 from parallelm.mlops import Constants, MLOps, project_name
+from parallelm.mlops._environment import ComponentEnvironment
 from parallelm.mlops._frames import samples_frame
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
 from parallelm.mlops.examples import utils
+from parallelm.mlops.ion.ion import Agent
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.mlops_mode import MLOpsMode
 from parallelm.mlops.models.model import ModelFormat
 from parallelm.mlops.stats.bar_graph import BarGraph
 from parallelm.mlops.stats.graph import MultiGraph
@@ -166,6 +169,29 @@ def test_a_pipeline_that_is_not_there_raises_stand_alone_too(library: Printing) 
     now = datetime.now(UTC)
     with pytest.raises(MLOpsException, match="no pipeline 'nightly'"):
         library.get_models_by_time(now, now, pipeline_name="nightly")
+
+
+# ---- 1.2: environment and topology ----------------------------------------------------------------------------------
+
+
+def test_a_component_knows_its_node_and_agent_before_it_has_reported(
+    library: Printing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NothingKnown:
+        definition = agents = staticmethod(lambda _mlapp_id: [])
+
+    monkeypatch.setattr(library, "_platform", NothingKnown)
+    for mode, agents in ((MLOpsMode.AGENT, [Agent("host-1", "host-1")]), (MLOpsMode.ATTACH, [])):
+        monkeypatch.setattr(library, "_mode", mode)
+        for node_id in ("train", ""):
+            environment = ComponentEnvironment("app", node_id, "run-1", "host-1", "")
+            monkeypatch.setattr(library, "_environment", environment)
+            if agents and node_id:
+                node = library.get_current_node()
+                assert (node.name, node.pipeline_instance_id) == ("train", "run-1")
+                assert library.get_agents(node.name) == agents
+            else:
+                assert library.get_nodes() == []
 
 
 # ---- 1 and 1.6: names -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,12 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.mcenter.kpi_file import KpiFileError, TimestampRule, latest_ms, read_kpi_file
+from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
 
 NOW_MS = 1_800_000_000_000
 
 
 def read(text: str, **rule: object):
     return read_kpi_file(text.splitlines(keepends=True), TimestampRule(**({"latest_ms": NOW_MS} | rule)))
+
+
+@given(st.integers(MIN_TIME_MS, MAX_TIME_MS))
+def test_an_iso_time_keeps_its_millisecond(time_ms: int):
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+    found = read(f"kpi,timestamp,value\nk,{moment.isoformat()},1\n", latest_ms=MAX_TIME_MS)
+    assert [point.timestamp_ms for point in found.points] == [time_ms]
 
 
 def test_other_columns_are_labels():

@@ -11,11 +11,13 @@ import pytest
 
 from parallelm.connections.artifacts import filesystem
 from parallelm.mlops import mlops
-from parallelm.mlops._batches import MAX_RECORD_BYTES, kpi_batch, points_of_one_record
+from parallelm.mlops._batches import kpi_batch
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.schemas.codec import Codec
+from parallelm.schemas.kpi_points import points_of_one_record
 from parallelm.schemas.records import KpiPoint, Origin
 from parallelm.schemas.registry import PackagedRegistry
+from parallelm.schemas.wire import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -73,6 +73,18 @@ def test_kpis_from_a_file_to_their_correlation(
     assert "no points of KPI 'speed'" in command("correlate", "speed", exit_code=1).output
 
 
+def test_labels_may_be_as_long_as_they_are(
+    platform: Platform, command: Callable[..., Result], tmp_path: Path
+):
+    file = tmp_path / "long.csv"
+    lines = [f"rate,2013-01-01T00:00:00.{n:03},{n},{'x' * 2_500}\n" for n in range(600)]
+    file.write_text("kpi,timestamp,value,comment\n" + "".join(lines), encoding="utf-8")
+    command("kpi", "upload", str(file))
+    with platform.sink():
+        platform.wait("SELECT count() FROM kpis", 600)
+    assert platform.value("SELECT uniqExact(seq, _index) FROM kpis") == 600
+
+
 def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
     platform: Platform, command: Callable[..., Result], tmp_path: Path
 ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import KpiPoint
@@ -18,6 +18,7 @@ REQUIRED = ("kpi", "timestamp", "value")
 UNITS_PER_MS = {"s": 0.001, "ms": 1.0, "us": 1_000.0, "ns": 1_000_000.0}
 
 _DAY_MS = 86_400_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class KpiFileError(Exception):
@@ -177,7 +178,8 @@ def _iso_ms(text: str, timezone: tzinfo) -> int:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone)
-    return math.floor(moment.timestamp() * 1000)
+    # Not by way of float seconds: those are a millisecond short now and then.
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _value(text: str) -> float:

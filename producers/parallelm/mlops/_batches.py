@@ -10,26 +10,19 @@ from parallelm.mlops import _dropped
 from parallelm.mlops._samples import plain_series
 from parallelm.schemas import records
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header, series_size_bytes
+from parallelm.schemas.wire import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from parallelm.mlops._dropped import DropCounter
     from parallelm.mlops._samples import Sample, SampleQueue, SeriesKey
     from parallelm.schemas.registry import Registry
 
-MAX_RECORD_BYTES = 950_000
-"""Below the broker's limit of 1 MB for a record with its key and framing."""
-
 SAMPLES_A_DRAIN = 25_000
 """16 bytes each: a drain of one series fits one record."""
 
 _MAX_HEADERS = 10_000
-
-_POINT_BYTES = 128
-"""What a KPI point takes at most beside its texts: time, value, lengths of the texts and of a few labels."""
-_MAX_CHARACTER_BYTES = 4
-"""What UTF-8 takes for a character at most."""
 
 _WHOLE = 1.5 * 2.0**52
 """A double this large has no room for a fraction: adding and subtracting it rounds to whole numbers, in two operations."""
@@ -108,17 +101,6 @@ def _encoded_header(series: str | SeriesKey) -> bytes:
 def _text(text: str) -> str:
     """``text`` with lone surrogates, which no encoding can carry, shown as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def points_of_one_record(points: Iterable[records.KpiPoint]) -> Iterator[records.KpiPoint]:
-    """The first of ``points`` that fit into one record, one at least."""
-    size = 0
-    for count, point in enumerate(points):
-        labels = sum(len(key) + len(value) for key, value in point.labels.items())
-        size += _POINT_BYTES + _MAX_CHARACTER_BYTES * (len(point.name) + len(point.model_id) + labels)
-        if count and size > MAX_RECORD_BYTES:
-            return
-        yield point
 
 
 def kpi_batch(points: list[records.KpiPoint]) -> Callable[[records.Origin, str, int], records.KpiBatch]:

@@ -18,20 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from parallelm.mlops import _dropped
-from parallelm.mlops._batches import (
-    MAX_RECORD_BYTES,
-    BatchEncoder,
-    drain,
-    kpi_batch,
-    points_of_one_record,
-)
+from parallelm.mlops._batches import BatchEncoder, drain, kpi_batch
 from parallelm.mlops._encoded import EncodedRecord
 from parallelm.mlops._forking import no_fork
 from parallelm.mlops._kafka_producer import make_producer
 from parallelm.mlops._waiting import RecordInWaiting
 from parallelm.schemas import records, topics
 from parallelm.schemas.errors import EncodeError
+from parallelm.schemas.kpi_points import points_of_one_record
 from parallelm.schemas.registry import make_registry
+from parallelm.schemas.wire import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,6 +10,9 @@ MAGIC = 0
 HEADER = struct.Struct(">BI")
 """Magic byte and schema id, in front of every record's body."""
 
+MAX_RECORD_BYTES = 950_000
+"""Below the broker's limit of 1 MB for a record with its key and framing."""
+
 _MAX_SCHEMA_ID = 2**31 - 1
 _LONG_BITS = 64
 

@@ -121,6 +121,7 @@ def _send(settings: Settings, mlapp_id: str, source: str, points: Sequence[KpiPo
 
     from parallelm.connections.kafka import client_config
     from parallelm.schemas.codec import Codec
+    from parallelm.schemas.kpi_points import points_of_one_record
     from parallelm.schemas.records import KpiBatch, Origin
     from parallelm.schemas.registry import make_registry
     from parallelm.schemas.topics import KPIS
@@ -145,14 +146,11 @@ def _send(settings: Settings, mlapp_id: str, source: str, points: Sequence[KpiPo
     origin = Origin(mlapp_id=mlapp_id, node_id="", pipeline_instance_id="", agent_id=socket.gethostname())
     producer_id = uuid.uuid4().hex
     try:
-        for seq, start in enumerate(range(0, len(points), _POINTS_A_RECORD)):
-            batch = KpiBatch(
-                origin=origin,
-                producer_id=producer_id,
-                seq=seq,
-                source=source,
-                points=points[start : start + _POINTS_A_RECORD],
-            )
+        sent = seq = 0
+        while sent < len(points):
+            taken = list(points_of_one_record(points[sent : sent + _POINTS_A_RECORD]))
+            batch = KpiBatch(origin=origin, producer_id=producer_id, seq=seq, source=source, points=taken)
+            sent, seq = sent + len(taken), seq + 1
             producer.produce(KPIS.full_name(prefix), codec.encode(batch), mlapp_id, on_delivery=delivered)
             producer.poll(0)
         left = producer.flush(_TIMEOUT_S + 5)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from parallelm.connections import Settings, load_settings
 from parallelm.connections.clickhouse import clickhouse_client
@@ -19,6 +21,12 @@ from parallelm.connections.kafka import client_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Its limits on seconds (0.2 an example, one for ten inputs) would fail tests of a machine that has other things to do.
+hypothesis_settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

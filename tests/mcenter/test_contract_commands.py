@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-WAIT_S = 30
+WAIT_S = 120
 
 
 @pytest.fixture
@@ -235,8 +235,10 @@ def test_schemas_are_served_until_sigterm(run: Callable[..., Result], settings: 
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         deadline = time.monotonic() + WAIT_S
-        while not ready.exists() and time.monotonic() < deadline:
+        while not ready.exists():
             assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         with urllib.request.urlopen(f"{url}/subjects", timeout=WAIT_S) as response:  # noqa: S310 - loopback
             assert f"{settings.kafka.topic_prefix}ticks-value" in json.load(response)
         taken = run("schemas", "serve", "--port", url.rsplit(":", 1)[1])

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.registry
 
 GROUP, ARTIFACT, VERSION = "io.apicurio", "apicurio-registry-app", "2.6.13.Final"
 SHA256 = "3cda1b34aa020fb4ac4dd6a66018d757e81e437f97e20a1f92d366b70091c6ba"
-WAIT_S = 60
+WAIT_S = 120
 
 
 def apicurio_folder() -> Path:
@@ -97,7 +97,7 @@ def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    registry = HttpRegistry(RegistrySettings(url=url, timeout_s=2.0), "")
+    registry = HttpRegistry(RegistrySettings(url=url, timeout_s=30.0), "")
     deadline = time.monotonic() + WAIT_S
     while True:
         assert process.poll() is None, log.read_text()

@@ -53,7 +53,8 @@ def served() -> Iterator[str]:
 
 def get(url: str, method: str = "GET", body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method), timeout=5) as response:  # noqa: S310
+    request = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - of a registry of this test
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - as above
         return json.load(response)
 
 
@@ -89,7 +90,7 @@ class ScriptedRegistry(ThreadingHTTPServer):
 
 
 def client(url: str, **more: Any) -> HttpRegistry:
-    return HttpRegistry(RegistrySettings(url=url, timeout_s=2.0, **more), "p.")
+    return HttpRegistry(RegistrySettings(url=url, timeout_s=60.0, **more), "p.")
 
 
 def test_without_a_url_the_packaged_schemas_are_used():

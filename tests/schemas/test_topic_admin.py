@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Producer
@@ -24,10 +23,7 @@ from parallelm.schemas.topic_admin import check_topics, create_topics, list_topi
 from parallelm.schemas.topic_reader import RawRecord, StartPoint, read_topic
 from parallelm.schemas.topics import ACTIONS, CATALOGUE, STATISTICS, TICKS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-WAIT_S = 30
+WAIT_S = 120
 
 
 @pytest.fixture
@@ -39,13 +35,8 @@ def nowhere() -> Settings:
 
 
 @pytest.fixture
-def admin(settings: Settings) -> Iterator[AdminClient]:
-    client = AdminClient(client_config(settings.kafka))
-    yield client
-    names = [topic.full_name(settings.kafka.topic_prefix) for topic in CATALOGUE]
-    present = [name for name in names if name in client.list_topics(timeout=WAIT_S).topics]
-    for future in client.delete_topics(present).values() if present else ():
-        future.result(WAIT_S)
+def admin(settings: Settings) -> AdminClient:
+    return AdminClient(client_config(settings.kafka))
 
 
 def create(admin: AdminClient, topic: NewTopic) -> None:
@@ -65,7 +56,6 @@ def read(settings: Settings, start: StartPoint) -> list[RawRecord]:
     return list(read_topic(settings, name, start, follow=False, timeout_s=WAIT_S))
 
 
-@pytest.mark.usefixtures("admin")
 def test_topics_are_created_as_the_catalogue_wants_them_and_only_once(settings: Settings):
     names = [topic.full_name(settings.kafka.topic_prefix) for topic in CATALOGUE]
     missing = check_topics(settings)
@@ -100,7 +90,6 @@ def test_differences_to_the_catalogue_are_told(settings: Settings, admin: AdminC
     }
 
 
-@pytest.mark.usefixtures("admin")
 def test_the_list_counts_partitions_and_records(settings: Settings):
     assert {(live.partitions, live.records) for live in list_topics(settings)} == {(0, 0)}
     create_topics(settings)
@@ -119,7 +108,6 @@ def test_a_broker_that_is_away_is_told_with_its_address(nowhere: Settings):
         list(read_topic(nowhere, "ticks", StartPoint("end"), follow=False, timeout_s=1.0))
 
 
-@pytest.mark.usefixtures("admin")
 def test_a_topic_is_read_from_any_point(settings: Settings):
     ticks = TICKS.full_name(settings.kafka.topic_prefix)
     with pytest.raises(TopicsError, match="not on the cluster"):
@@ -144,7 +132,6 @@ def test_a_topic_is_read_from_any_point(settings: Settings):
     assert read(settings, StartPoint("time", second_half + 3_600_000)) == []
 
 
-@pytest.mark.usefixtures("admin")
 def test_following_goes_on_with_records_that_come_later(settings: Settings):
     create_topics(settings)
     ticks = TICKS.full_name(settings.kafka.topic_prefix)

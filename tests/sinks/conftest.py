@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
 from parallelm.connections.clickhouse import clickhouse_client
@@ -17,7 +16,6 @@ from parallelm.connections.kafka import client_config
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_admin import create_topics
-from parallelm.schemas.topics import CATALOGUE
 from parallelm.sinks import Sink, SinkMetrics, SinkOptions
 from parallelm.warehouse import migrate
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 class Platform:
@@ -138,8 +136,3 @@ def platform(settings: Settings) -> Iterator[Platform]:
     made = Platform(settings)
     yield made
     made.client.disconnect()
-    # A broker with thousands of partitions of tests gone by is a slow one.
-    admin = AdminClient(client_config(settings.kafka))
-    names = [topic.full_name(settings.kafka.topic_prefix) for topic in CATALOGUE]
-    for future in admin.delete_topics(names).values():
-        future.result(DEADLINE_S)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,8 @@ def assert_exact(platform: Platform, records: int) -> None:
     assert platform.value(distinct) == 3 * records
     assert platform.value("SELECT sum(value) FROM statistics") == 6 * records
     for rollup in ("statistics_1m", "statistics_1h"):
-        assert platform.rows(f"SELECT sum(samples), sum(sum_value) FROM {rollup}") == [
-            (3 * records, 6 * records)
-        ]
+        # An insert reaches the tables one after another, the rollups last.
+        platform.wait(f"SELECT (sum(samples), sum(sum_value)) FROM {rollup}", (3 * records, 6 * records))
 
 
 class SinkProcess:
@@ -116,11 +116,11 @@ def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platf
     with sink_process(platform, tmp_path / "sink", "--flush-ms", "20") as sink:
         for _ in range(3):
             sink.wait_ready()
-            sent = threading.Thread(target=send_statistics, args=(platform, 400))
-            sent.start()
-            time.sleep(chance.uniform(0.0, 0.4))  # the moment of the crash is the point
-            sink.end(signal.SIGKILL)
-            sent.join()
+            with ThreadPoolExecutor(1) as beside:
+                sent = beside.submit(send_statistics, platform, 400)
+                time.sleep(chance.uniform(0.0, 0.4))  # the moment of the crash is the point
+                sink.end(signal.SIGKILL)
+                sent.result()
             total += 400
             sink.start()
         assert_exact(platform, total)
@@ -128,15 +128,18 @@ def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platf
 
 
 def test_two_sinks_share_the_partitions_while_one_comes_and_goes(platform: Platform):
+    deadline_s = time.monotonic() + DEADLINE_S
     with platform.sink():
         send_statistics(platform, 200, origins=12)
         with platform.sink() as second:
-            send_statistics(platform, 200, origins=12)
-            wait_until(lambda: second.metric("partitions") > 0)
-            send_statistics(platform, 200, origins=12)
-            wait_until(lambda: second.metric("rows_total", topic=_name(platform, topics.STATISTICS)) > 0)
+            sent = 200
+            # Which partitions it gets, and when, is the group's affair: it has its share once rows come through it.
+            while not second.metric("rows_total", topic=_name(platform, topics.STATISTICS)):
+                assert time.monotonic() < deadline_s
+                send_statistics(platform, 50, origins=12)
+                sent += 50
         send_statistics(platform, 200, origins=12)
-        assert_exact(platform, 800)
+        assert_exact(platform, sent + 200)
 
 
 class Wire:
@@ -163,6 +166,8 @@ class Wire:
             self._sockets += [near, far]
             for source, target in ((near, far), (far, near)):
                 threading.Thread(target=self._relay, args=(source, target), daemon=True).start()
+            if self.cut:  # meanwhile
+                self.sever()
 
     @staticmethod
     def _relay(source: socket.socket, target: socket.socket) -> None:
@@ -174,9 +179,8 @@ class Wire:
 
     def sever(self) -> None:
         self.cut = True
-        for each in self._sockets:
+        for each in list(self._sockets):
             shut_down(each)
-        self._sockets.clear()
 
     def close(self) -> None:
         self._listener.close()

@@ -39,7 +39,7 @@ def test_processes_that_migrate_at_once_do_not_break(settings: Settings, tmp_pat
     save_settings(settings, config)
     command = killed_with_us(sys.executable, "-m", "parallelm.mcenter", "warehouse", "migrate")
     running = [subprocess.Popen(command, env={"MCENTER_CONFIG": str(config)}) for _ in range(3)]
-    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert [process.wait(200) for process in running] == [0, 0, 0]
     assert status(settings).pending == ()
 
 

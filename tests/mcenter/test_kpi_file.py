@@ -99,6 +99,7 @@ def test_lines_are_counted_through_quoted_newlines():
     [
         ("", "lacks kpi, timestamp, value and the file is empty"),
         ("name,timestamp,value\n", "lacks kpi and has: name"),
+        ("kpi;timestamp;value\n", "has: kpi;timestamp;value; columns are separated by commas"),
         ("kpi,timestamp,value,a,a\n", "'a' stands twice"),
         ("kpi,timestamp,value,\n", "column 4 has no name"),
         ('kpi,timestamp,value\n"k,2013-01-01,1\n', "is no CSV"),

@@ -14,6 +14,9 @@ try:
     mlops.attach("notebook-app"{arguments})
 except MLOpsConnectionException as error:
     assert "hunter2" not in str(error)
+    assert "refused: " in str(error)
+    assert "somebody: Authentication failed" in str(error)
+    assert "Stack trace" not in str(error)
     print("refused")
 else:
     assert mlops.mlapp_id == "notebook-app"

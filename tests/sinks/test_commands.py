@@ -107,6 +107,14 @@ def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
     )
 
 
+def test_kpis_without_their_topic_are_told_so(
+    command: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MCENTER_KAFKA_TOPIC_PREFIX", "nobody.")
+    told = command("kpi", "upload", str(kpi_file(tmp_path, 1)), exit_code=1).output
+    assert "topic 'nobody.kpis' is not on the cluster; make it with `mcenter topics create`" in told
+
+
 def upload_bytes(command: Callable[..., Result], folder: Path, content: bytes) -> str:
     (folder / "file.csv").write_bytes(content)
     return command("kpi", "upload", str(folder / "file.csv"), exit_code=1).output

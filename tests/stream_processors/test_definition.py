@@ -47,6 +47,12 @@ def record(text: str, at_ms: int = 1):
     return to_record(parse_definition(text, "f.yaml"), text, version=0, applied_by="me", event_time_ms=at_ms)
 
 
+def test_a_file_too_large_for_a_record_is_refused_before_it_is_read():
+    assert mistakes(VALID + "# more\n" * 100_000) == [
+        f"f.yaml:1:1: {len(VALID) + 700_000} bytes are too many; at most 400000"
+    ]
+
+
 def test_a_valid_file_becomes_the_record_that_the_processors_read():
     definition = record(VALID)
     assert definition.mlapp_id == definition.name == "flight-delays"

@@ -108,6 +108,7 @@ def _header(row: Sequence[str]) -> list[str]:
         raise KpiFileError(
             f"the first line must name the columns kpi, timestamp, value and labels; it lacks {', '.join(missing)}"
             + (f" and has: {', '.join(header)}" if header else " and the file is empty")
+            + ("; columns are separated by commas" if len(header) == 1 else "")
         )
     for number, name in enumerate(header):
         if not name:

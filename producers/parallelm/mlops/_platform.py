@@ -66,11 +66,12 @@ class Platform:
 
     def ask(self, question: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Answer of one of the warehouse's query functions that take the settings."""
-        from clickhouse_driver.errors import Error
+        from clickhouse_driver.errors import Error, ServerException
 
         from parallelm.warehouse.errors import QueryError
 
         clickhouse = self.settings.clickhouse
+        where = f"ClickHouse at {clickhouse.host}:{clickhouse.port} (database {clickhouse.database!r})"
         try:
             return question(self.settings, *arguments, **options)
         except QueryError as error:
@@ -79,10 +80,12 @@ class Platform:
             raise MLOpsException(
                 f"this call returns a DataFrame and needs pandas: pip install pandas ({error})"
             ) from error
+        except ServerException as error:
+            told = " ".join(str(error.message).partition("Stack trace:")[0].split())
+            raise MLOpsConnectionException(f"{where} refused: {told}") from error
         except (Error, OSError, EOFError) as error:
             raise MLOpsConnectionException(
-                f"ClickHouse at {clickhouse.host}:{clickhouse.port} (database {clickhouse.database!r}) gave no answer "
-                f"within {clickhouse.query_timeout_s:g} s: {error}"
+                f"{where} gave no answer within {clickhouse.query_timeout_s:g} s: {error}"
             ) from error
 
     def deployed_model(self, mlapp_id: str, node_id: str) -> DeployedModel | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _POINTS_A_RECORD = 500
 _SHOWN_MISTAKES = 20
+_CONNECT_TIMEOUT_S = 15.0
 _TIMEOUT_S = 30.0
 
 
@@ -117,16 +118,22 @@ def _read(file: Path, rule: TimestampRule) -> KpiFile:
 
 
 def _send(settings: Settings, mlapp_id: str, source: str, points: Sequence[KpiPoint]) -> None:
-    from confluent_kafka import KafkaException, Producer
+    from confluent_kafka import KafkaError, KafkaException, Producer
 
     from parallelm.connections.kafka import client_config
     from parallelm.schemas.codec import Codec
     from parallelm.schemas.kpi_points import points_of_one_record
     from parallelm.schemas.records import KpiBatch, Origin
     from parallelm.schemas.registry import make_registry
+    from parallelm.schemas.topic_admin import connect
     from parallelm.schemas.topics import KPIS
 
     prefix = settings.kafka.topic_prefix
+    topic = KPIS.full_name(prefix)
+    if topic not in connect(settings, _CONNECT_TIMEOUT_S)[1].topics:
+        raise click.ClickException(
+            f"topic {topic!r} is not on the cluster; make it with `mcenter topics create`"
+        )
     codec = Codec(make_registry(settings.schema_registry, prefix))
     producer = Producer(
         client_config(
@@ -139,9 +146,9 @@ def _send(settings: Settings, mlapp_id: str, source: str, points: Sequence[KpiPo
     )
     failures: list[str] = []
 
-    def delivered(error: object, _message: object) -> None:
+    def delivered(error: KafkaError | None, _message: object) -> None:
         if error is not None:
-            failures.append(str(error))
+            failures.append(error.str())
 
     origin = Origin(mlapp_id=mlapp_id, node_id="", pipeline_instance_id="", agent_id=socket.gethostname())
     producer_id = uuid.uuid4().hex
@@ -151,7 +158,7 @@ def _send(settings: Settings, mlapp_id: str, source: str, points: Sequence[KpiPo
             taken = list(points_of_one_record(points[sent : sent + _POINTS_A_RECORD]))
             batch = KpiBatch(origin=origin, producer_id=producer_id, seq=seq, source=source, points=taken)
             sent, seq = sent + len(taken), seq + 1
-            producer.produce(KPIS.full_name(prefix), codec.encode(batch), mlapp_id, on_delivery=delivered)
+            producer.produce(topic, codec.encode(batch), mlapp_id, on_delivery=delivered)
             producer.poll(0)
         left = producer.flush(_TIMEOUT_S + 5)
     except (KafkaException, BufferError) as error:

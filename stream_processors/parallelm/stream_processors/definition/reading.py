@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from parallelm.stream_processors.definition.marked_yaml import MarkedYaml, Path
 
+MAX_BYTES = 400_000
+"""A definition travels as one record, its text and what it says, and a broker takes records up to 1 MB."""
+
 _RULES: dict[str, type[Entry]] = {"threshold": ThresholdRuleEntry, "health": HealthRuleEntry}
 _LATER_RULES = ("rate_of_change", "no_data", "z_score", "canary", "kpi", "event")
 _LATER_POLICIES = ("manual", "canary")
@@ -45,6 +48,11 @@ _PLAIN = {
 
 def parse_definition(text: str, source: str) -> MLAppEntry:
     """Model of an MLApp file; raises ``DefinitionError`` with every mistake found. ``source`` names the file in it."""
+    size_bytes = len(text.encode(errors="surrogatepass"))
+    if size_bytes > MAX_BYTES:
+        raise DefinitionError(
+            source, [Problem(1, 1, f"{size_bytes} bytes are too many; at most {MAX_BYTES}")]
+        )
     document = read_marked(text, source)
     try:
         entry = MLAppEntry.model_validate(document.value)

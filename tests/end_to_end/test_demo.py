@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from clickhouse_driver import Client
 
+pytestmark = pytest.mark.timeout(900)  # the whole demo runs within the first test
+
 DAYS = 90
 LATE_MINUTES = 15
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +59,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
             env=os.environ | {"COLUMNS": "200"},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=800,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

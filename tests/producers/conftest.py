@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
@@ -19,11 +21,13 @@ from parallelm.connections.kafka import client_config
 from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
-from parallelm.schemas.topic_admin import create_topics
+from parallelm.schemas.topic_admin import create_topics, log_offsets
+from parallelm.schemas.topics import CATALOGUE
 from parallelm.warehouse import migrate
+from tests.conftest import settings_of_a_test
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
@@ -40,12 +44,14 @@ COMPONENT_ENVIRONMENT = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Component:
     """Runs component programs and reads what arrives."""
 
     settings: Settings
     folder: Path
+    first: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Topic and partition to the offset from which on they are this component's; from the start unless it is here."""
 
     def environment(self, **more: str) -> dict[str, str]:
         config = self.folder / "component.toml"
@@ -76,7 +82,7 @@ class Component:
     def records(
         self, topic: str, enough: Callable[[list[Any]], bool], *, timeout_s: float = DEADLINE_S
     ) -> list[Any]:
-        """Decoded records of a topic, read from its start until there are ``enough``."""
+        """Decoded records of a topic, read from the first one on until there are ``enough``."""
         from confluent_kafka import Consumer, TopicPartition
 
         codec = Codec(PackagedRegistry())
@@ -87,7 +93,12 @@ class Component:
         found: list[Any] = []
         try:
             partitions = consumer.list_topics(name, timeout=DEADLINE_S).topics[name].partitions
-            consumer.assign([TopicPartition(name, partition, 0) for partition in partitions])
+            consumer.assign(
+                [
+                    TopicPartition(name, partition, self.first.get((name, partition), 0))
+                    for partition in partitions
+                ]
+            )
             deadline = time.monotonic() + timeout_s
             while not enough(found):
                 assert time.monotonic() < deadline, f"only {len(found)} records on {topic}"
@@ -113,10 +124,29 @@ class Component:
         return of(self.records("statistics", lambda found: len(of(found)) >= count, timeout_s=timeout_s))
 
 
+@pytest.fixture(scope="module")
+def topics_of_the_module(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings with topics: to make a hundred partitions takes longer than most tests of a component."""
+    with settings_of_a_test(stack, tmp_path_factory.mktemp("topics")) as settings:
+        create_topics(settings)
+        yield settings
+
+
 @pytest.fixture
-def component(settings: Settings, tmp_path: Path) -> Component:
-    create_topics(settings)
-    return Component(settings, tmp_path)
+def component(topics_of_the_module: Settings, tmp_path: Path) -> Component:
+    """With folders of its own; what other tests have left on the topics lies before its ``first``."""
+    settings = dataclasses.replace(
+        topics_of_the_module,
+        artifacts=dataclasses.replace(topics_of_the_module.artifacts, url=(tmp_path / "artifacts").as_uri()),
+        component=dataclasses.replace(topics_of_the_module.component, outbox_folder=str(tmp_path / "outbox")),
+    )
+    places = [
+        (topic.full_name(settings.kafka.topic_prefix), partition)
+        for topic in CATALOGUE
+        for partition in range(topic.partitions)
+    ]
+    admin = AdminClient(client_config(settings.kafka))
+    return Component(settings, tmp_path, log_offsets(admin, places, OffsetSpec.latest(), DEADLINE_S))
 
 
 class ComponentOnPlatform(Component):

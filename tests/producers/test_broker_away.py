@@ -32,11 +32,12 @@ MACHINE_S = 1.9
 
 
 @pytest.fixture
-def nobody(settings: Settings, tmp_path: Path) -> Iterator[Component]:
-    """A component whose broker does not exist."""
+def nobody(component: Component) -> Iterator[Component]:
+    """The component, with a broker that does not exist."""
     with port_of_nobody() as port:
-        kafka = dataclasses.replace(settings.kafka, bootstrap_servers=address_of(port))
-        yield Component(dataclasses.replace(settings, kafka=kafka), tmp_path)
+        kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(port))
+        settings = dataclasses.replace(component.settings, kafka=kafka)
+        yield dataclasses.replace(component, settings=settings)
 
 
 @pytest.fixture(scope="module")

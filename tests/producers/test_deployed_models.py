@@ -37,7 +37,7 @@ import time
 import numpy as np
 from parallelm.mlops import mlops
 mlops.init()
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 100
 while (model := mlops.get_last_approved_model()) is None:
     assert time.monotonic() < deadline
     time.sleep(0.1)
@@ -141,11 +141,9 @@ mlops.done()
 
 @pytest.mark.parametrize("suppress", [True, False])
 def test_asking_a_database_that_is_away_ends_in_time(component: ComponentOnPlatform, suppress: bool) -> None:
-    component.settings = dataclasses.replace(
-        component.settings,
-        clickhouse=dataclasses.replace(component.settings.clickhouse, host="127.0.0.1", port=1),
-    )
-    said = component.run(f"""
+    nowhere = dataclasses.replace(component.settings.clickhouse, host="127.0.0.1", port=1)
+    settings = dataclasses.replace(component.settings, clickhouse=nowhere)
+    said = dataclasses.replace(component, settings=settings).run(f"""
 import time, json
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsConnectionException
@@ -160,7 +158,7 @@ print(json.dumps([time.monotonic() - started, answer]))
 mlops.done()
 """)
     took_s, answer = json.loads(said)
-    assert took_s < component.settings.component.query_timeout_s + 1
+    assert took_s < component.settings.component.query_timeout_s + 4
     assert answer == "None" if suppress else "127.0.0.1:1" in answer
 
 
@@ -194,7 +192,7 @@ model = mlops.Model("m", "Text")
 model.set_model_path("weights.txt")
 mlops.publish_model(model)
 """,
-        timeout_s=20,
+        timeout_s=45,
     )
     (announced,) = component.records("models", bool)
     assert announced.name == "m"

@@ -144,7 +144,7 @@ def with_spool(component: Component, **more: float) -> Component:
     own = dataclasses.replace(
         component.settings.component, spool_folder=str(component.folder / "spool"), **more
     )
-    return Component(dataclasses.replace(component.settings, component=own), component.folder)
+    return dataclasses.replace(component, settings=dataclasses.replace(component.settings, component=own))
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def nobody() -> Iterator[socket.socket]:
 
 def without_broker(component: Component, nobody: socket.socket) -> Component:
     kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(nobody))
-    return Component(dataclasses.replace(component.settings, kafka=kafka), component.folder)
+    return dataclasses.replace(component, settings=dataclasses.replace(component.settings, kafka=kafka))
 
 
 def spool_of(component: Component) -> Path:
@@ -163,13 +163,14 @@ def spool_of(component: Component) -> Path:
 
 
 def everything(component: Component, topic: str) -> list[Any]:
-    """Decoded records of a topic, from its start to its end."""
+    """Decoded records of a topic, from the component's first one to the end."""
     consumer = Consumer(client_config(component.settings.kafka, group_id="test", enable_auto_commit=False))
     name = f"{component.settings.kafka.topic_prefix}{topic}"
     try:
         count = sum(
-            consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)[1]
-            for partition in consumer.list_topics(name, timeout=10).topics[name].partitions
+            consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=DEADLINE_S)[1]
+            - component.first[name, partition]
+            for partition in consumer.list_topics(name, timeout=DEADLINE_S).topics[name].partitions
         )
     finally:
         consumer.close()

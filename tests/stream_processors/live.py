@@ -78,7 +78,7 @@ class Worker:
         config, ready = self.folder / "mcenter.toml", self.folder / f"ready-{self.starts}"
         save_settings(self.settings, config)
         environ = os.environ | {"MCENTER_CONFIG": str(config), "MCENTER_READY_FILE": str(ready)}
-        command = [sys.executable, "-m", "parallelm.mcenter", "processors", "--session-timeout-s", "6"]
+        command = [sys.executable, "-m", "parallelm.mcenter", "processors", "--session-timeout-s", "3"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(killed_with_us(*command), env=environ, stdout=log, stderr=log)
         if wait:

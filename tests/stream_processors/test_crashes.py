@@ -136,19 +136,17 @@ def work(world: World, data: st.DataObject) -> None:
     world.data = {key: bytes(bytearray(value)) for key, value in world.data.items()}
     position = dict(world.committed)
     consumed = ("mlapps", "models", "events", "rule-aggregates", "deployments")
-    while True:
-        ready = [topic for topic in consumed if position.get(topic, 0) < len(world.topics.get(topic, ()))]
-        if not ready:
-            return
-        batch: list[Message] = []
-        for topic in data.draw(st.lists(st.sampled_from(ready), min_size=1, max_size=6)):
-            at = position.get(topic, 0)
-            if at < len(world.topics[topic]):
-                batch.append(world.topics[topic][at])
-                position[topic] = at + 1
-        asyncio.run(handler.handle(batch))
-        world.burn()
-        world.committed = dict(position)
+    with asyncio.Runner() as runner:
+        while ready := [one for one in consumed if position.get(one, 0) < len(world.topics.get(one, ()))]:
+            batch: list[Message] = []
+            for topic in data.draw(st.lists(st.sampled_from(ready), min_size=1, max_size=6)):
+                at = position.get(topic, 0)
+                if at < len(world.topics[topic]):
+                    batch.append(world.topics[topic][at])
+                    position[topic] = at + 1
+            runner.run(handler.handle(batch))
+            world.burn()
+            world.committed = dict(position)
 
 
 def transitions(world: World) -> dict[str, Any]:

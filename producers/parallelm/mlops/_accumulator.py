@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AccumulatorOutput(Output):
-    """Keeps numbers as numbers, multi-line graphs as ``{line: value}``, structured statistics as their JSON."""
+    """Keeps numbers as numbers, multi-line graphs as ``{line: value}``, structured statistics as their JSON or text."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,9 +45,13 @@ class AccumulatorOutput(Output):
         time_ns: int,  # noqa: ARG002 - as sample
         labels: Mapping[str, str],  # noqa: ARG002 - as sample
     ) -> None:
-        """Keep the payload, as JSON where it is."""
-        is_json = report.content_type == "application/json"
-        self._keep(report.name, json.loads(report.payload) if is_json else report.payload)
+        """Keep the payload: what JSON holds, a page as text, other bytes as they are."""
+        kept: Any = report.payload
+        if report.content_type == "application/json":
+            kept = json.loads(kept)
+        elif report.content_type.startswith("text/"):
+            kept = kept.decode(errors="replace")
+        self._keep(report.name, kept)
 
     def event(self, event: EventReport) -> None:
         """Events are no statistics."""

@@ -41,17 +41,19 @@ class MLOps(Queries):
 
     def Model(  # noqa: N802 - the public contract's name
         self,
-        name: str = "",
+        name: str | None = "",
         model_format: models.ModelFormat | str = models.ModelFormat.UNKNOWN,
-        description: str = "",
+        description: str | None = "",
         user_defined: Any = None,
     ) -> models.Model:
         """A new model with a fresh id; raises ``MLOpsException`` for format UNKNOWN.
 
-        ``user_defined`` becomes the annotation of that name.
+        A name or description that is None is empty. ``user_defined`` becomes the annotation of that name.
         """
         self._opened_output()
-        model = models.Model.new(self, name, model_format, description)
+        model = models.Model.new(
+            self, "" if name is None else name, model_format, "" if description is None else description
+        )
         if user_defined is not None:
             model.set_annotations({"user_defined": user_defined})
         return model

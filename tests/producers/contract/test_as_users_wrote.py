@@ -24,6 +24,7 @@ from parallelm.mlops.mlops_mode import MLOpsMode
 from parallelm.mlops.models.model import ModelFormat
 from parallelm.mlops.stats.bar_graph import BarGraph
 from parallelm.mlops.stats.graph import MultiGraph
+from parallelm.mlops.stats.html import HTML
 from parallelm.mlops.stats.kpi_value import KpiValue
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 from parallelm.mlops.stats.table import Table
@@ -169,6 +170,27 @@ def test_a_pipeline_that_is_not_there_raises_stand_alone_too(library: Printing) 
     now = datetime.now(UTC)
     with pytest.raises(MLOpsException, match="no pipeline 'nightly'"):
         library.get_models_by_time(now, now, pipeline_name="nightly")
+
+
+def test_a_model_s_name_and_description_may_be_options_that_nobody_gave(library: Printing) -> None:
+    model = library.Model(name=None, model_format=ModelFormat.BINARY, description=None)
+    assert (model.metadata.name, model.metadata.description) == ("", "")
+    with pytest.raises(MLOpsException, match="name"):
+        library.Model(name=3, model_format=ModelFormat.BINARY)  # type: ignore[arg-type]
+
+
+# ---- 1.1: the map of statistics -------------------------------------------------------------------------------------
+
+
+def test_a_server_writes_the_map_of_statistics_as_json() -> None:
+    library = MLOps()
+    library.init(mlops_mode="rest_accumulator")
+    library.set_stat("n", np.float32(0.5))
+    library.set_stat(HTML().name("page").data("<p>é</p>"))
+    library.set_stat(Table().name("t").cols(["a"]).add_row([1]))
+    written = json.loads(json.dumps(library.get_stats_map()))
+    library.done()
+    assert written == {"n": 0.5, "page": "<p>é</p>", "t": {"": {"a": 1}}}
 
 
 # ---- 1.2: environment and topology ----------------------------------------------------------------------------------

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import venv
+from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parent.parent
 CLASSIC_EXAMPLE = """
@@ -45,31 +52,63 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def installed(wheel: Path, folder: Path, extra: str = "") -> Path:
-    """Folder of the commands of an empty environment with the wheel in it."""
-    venv.create(folder / "environment", with_pip=True)
-    commands = folder / "environment" / "bin"
-    constraints = REPOSITORY / "constraints.txt"
-    run(commands / "python", "-m", "pip", "install", "-q", "-c", constraints, f"{wheel}{extra}", cwd=folder)
-    return commands
+def environment_with(wheel: Path, folder: Path, *options: str | Path) -> Path:
+    """An environment that was empty before the wheel was installed in it."""
+    environment = folder / "environment"
+    venv.create(environment, symlinks=True)
+    pip(environment, "install", "-q", "--no-compile", *options, wheel)
+    return environment
+
+
+def pip(environment: Path, *arguments: str | Path) -> str:
+    """The tests' own pip on another environment, which then needs none."""
+    return run(sys.executable, "-m", "pip", "--python", environment, *arguments, cwd=environment)
+
+
+def site_packages(environment: Path) -> Path:
+    return Path(sysconfig.get_path("purelib", "venv", {"base": str(environment)}))
+
+
+def needed_by(environment: Path, extra: str) -> Iterator[Distribution]:
+    """What the wheel's extra asks for, and what that asks for, as it is installed beside the tests."""
+    (ours,) = distributions(name="mcenter-stream", path=[str(site_packages(environment))])
+    waiting, seen = [(ours, {extra})], set()
+    while waiting:
+        asking, extras = waiting.pop()
+        for requirement in map(Requirement, asking.requires or ()):
+            wanted = (requirement.name, frozenset(requirement.extras))
+            marker = requirement.marker
+            if wanted in seen or not (marker is None or any(marker.evaluate({"extra": e}) for e in extras)):
+                continue
+            seen.add(wanted)
+            found = distribution(requirement.name)
+            waiting.append((found, {"", *requirement.extras}))
+            yield found
 
 
 @pytest.mark.wheel
 def test_the_base_alone_runs_the_classic_example_stand_alone(wheel: Path, tmp_path: Path) -> None:
-    commands = installed(wheel, tmp_path)
-    lines = run(commands / "python", "-c", CLASSIC_EXAMPLE, cwd=tmp_path).splitlines()
+    base = environment_with(wheel, tmp_path, "-c", REPOSITORY / "constraints.txt")
+    lines = run(base / "bin" / "python", "-c", CLASSIC_EXAMPLE, cwd=tmp_path).splitlines()
     assert [line.split(", ", 1)[1] for line in lines if "pipelinestat.count" in line] == [
         "pipelinestat.count, LINEGRAPH, TIME_SERIES, {'pipelinestat.count': 7} "
     ]
-    packages = run(commands / "python", "-m", "pip", "list", cwd=tmp_path).lower()
+    packages = pip(base, "list").lower()
     for heavy in ("faust", "pandas", "scikit", "pydantic", "chdb"):
         assert heavy not in packages
 
 
 @pytest.mark.wheel
 def test_with_the_platform_the_command_tells_what_it_can_do(wheel: Path, tmp_path: Path) -> None:
-    commands = installed(wheel, tmp_path, "[platform]")
-    top = run(commands / "mcenter", "--help", cwd=tmp_path)
+    """The extra's packages are linked, not installed again: pip has resolved and fetched them for these tests."""
+    environment = environment_with(wheel, tmp_path, "--no-deps")
+    site = site_packages(environment)
+    for needed in needed_by(environment, "platform"):
+        for name in {file.parts[0] for file in needed.files or ()} - {".."}:
+            if not (site / name).exists():
+                (site / name).symlink_to(needed.locate_file(name))
+    mcenter = environment / "bin" / "mcenter"
+    top = run(mcenter, "--help", cwd=tmp_path)
     for name in ("up", "query", "mlapp", "sink", "processors"):
         assert f"\n  {name} " in top
-        assert "Usage: mcenter" in run(commands / "mcenter", name, "--help", cwd=tmp_path)
+        assert "Usage: mcenter" in run(mcenter, name, "--help", cwd=tmp_path)

@@ -82,6 +82,9 @@ class ModelMetadata:
         self.created_on = ""
         self.flag_values: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        return f"ModelMetadata({self.to_dict()})"
+
     def to_dict(self) -> dict[str, Any]:
         """All of it, under the names of the columns of ``get_model_by_id``."""
         return {

@@ -29,18 +29,18 @@ class BarGraph(Statistic):
         self._data: list[int | float] = []
         self._continuous = False
 
-    def columns_names(self, name_list: Sequence[object]) -> Self:
+    def columns_names(self, col_names: Sequence[object]) -> Self:
         """Set the names of the bars, or the edges of continuous ones."""
-        self._columns = items(name_list, "column names")
+        self._columns = items(col_names, "column names")
         return self
 
-    def cols(self, name_list: Sequence[object]) -> Self:
+    def cols(self, col_names: Sequence[object]) -> Self:
         """Set the names of the bars, or the edges of continuous ones."""
-        return self.columns_names(name_list)
+        return self.columns_names(col_names)
 
-    def data(self, data: Sequence[float]) -> Self:
+    def data(self, vec: Sequence[float]) -> Self:
         """Set the heights of the bars."""
-        self._data = numbers(data, "data")
+        self._data = numbers(vec, "data")
         return self
 
     def as_continuous(self) -> Self:

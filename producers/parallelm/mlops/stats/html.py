@@ -18,10 +18,10 @@ class HTML(Statistic):
         super().__init__()
         self._data = b""
 
-    def data(self, data: bytes | str) -> Self:
+    def data(self, html: bytes | str) -> Self:
         """Set the page: text, or its bytes in UTF-8."""
         self._data = (
-            bytes(data) if isinstance(data, (bytes, bytearray)) else string(data, "the HTML data").encode()
+            bytes(html) if isinstance(html, (bytes, bytearray)) else string(html, "the HTML data").encode()
         )
         return self
 

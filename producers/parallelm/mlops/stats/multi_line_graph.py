@@ -32,9 +32,9 @@ class MultiLineGraph(Statistic):
         self._labels = strings(label_list, "labels")
         return self
 
-    def data(self, data: Sequence[float]) -> Self:
+    def data(self, vec: Sequence[float]) -> Self:
         """Set one number for each line."""
-        self._data = numbers(data, "data")
+        self._data = numbers(vec, "data")
         return self
 
     def report(self) -> NumericReport:

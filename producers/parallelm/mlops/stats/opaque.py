@@ -22,13 +22,13 @@ class Opaque(Statistic):
         super().__init__()
         self._data: Any = None
 
-    def data(self, data: object) -> Self:
+    def data(self, obj: object) -> Self:
         """Set the data: dict, list, text, number (all of them kept as JSON keeps them), or bytes."""
-        if isinstance(data, (bytes, bytearray, memoryview)):
-            self._data = bytes(data)
+        if isinstance(obj, (bytes, bytearray, memoryview)):
+            self._data = bytes(obj)
             return self
         try:
-            self._data = jsonable(data, "the data")
+            self._data = jsonable(obj, "the data")
         except MLOpsException as error:
             raise MLOpsException(
                 f"{error}; give dicts, lists, texts and numbers (an array's tolist(), a frame's to_dict()), "

@@ -40,6 +40,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if source.is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, copy / name)
+    if (cache := REPOSITORY / ".mypy_cache").is_dir():  # of what is the same in the copy
+        shutil.copytree(cache, copy / cache.name)
     return copy
 
 

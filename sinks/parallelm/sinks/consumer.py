@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import KafkaSettings
     from parallelm.sinks.intent import Intent
+    from parallelm.sinks.rows import Source
 
 _REQUEST_TIMEOUT_S = 15.0
 
@@ -127,22 +128,33 @@ class StartingPoint:
 
 
 def starting_point(
-    offset: int | None, committed: Committed, topic_id: str, bounds: tuple[int, int]
+    offset: int | None, committed: Committed, source: Source, bounds: tuple[int, int]
 ) -> StartingPoint:
-    """The committed offset; the beginning of a new or recreated topic, or of a log that lost what was committed."""
+    """The committed offset; the beginning of a new or recreated topic, or of a log that lost its first records.
+
+    Raises ``LostCertaintyError`` when the log ends before the committed offset.
+    """
     low, high = bounds
     if offset is None:
         return StartingPoint(OFFSET_BEGINNING)
-    if committed.topic_id and committed.topic_id != topic_id:
-        why = f"the topic was deleted and made again (topic id {topic_id}, was {committed.topic_id}): read from its start"
+    if committed.topic_id and committed.topic_id != source.topic_id:
+        why = (
+            f"the topic was deleted and made again (topic id {source.topic_id}, was {committed.topic_id}): "
+            "read from its start"
+        )
         return StartingPoint(OFFSET_BEGINNING, lost=(0, why))
     if offset < low:
         why = f"offsets {offset} to {low - 1} were deleted by retention before they were read"
         cut = committed.intent if committed.intent and committed.intent.last >= low else None
         return StartingPoint(low, cut, lost=(low - offset, why))
     if offset > high:
-        why = f"offset {offset} is beyond the end of the log, {high}: the log was cut; it is read from {low} again"
-        return StartingPoint(low, lost=(0, why))
+        raise LostCertaintyError(
+            f"{source.topic} [{source.partition}]: everything below offset {offset} was written to ClickHouse, but the "
+            f"log ends at {high}: the broker has lost records. Offsets from {high} on will be used again, and may have "
+            "been already: find the first record of the log that is younger than the rows of its offset, and move the "
+            f"group's offset there with kafka-consumer-groups --reset-offsets (to {high} when there is none). Then start "
+            "the sink again"
+        )
     return StartingPoint(offset, committed.intent)
 
 

@@ -18,7 +18,7 @@ from parallelm.sinks.delivery import Delivery
 from parallelm.sinks.errors import DatabaseUnavailableError, RetryLaterError, SinkError
 from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.rows import Rejected, Source
-from parallelm.sinks.tables import STORED_TOPICS, row_maker
+from parallelm.sinks.tables import STORED_TOPICS, row_maker, stored_in
 from parallelm.sinks.writer import Writer
 
 if TYPE_CHECKING:
@@ -165,9 +165,11 @@ class Sink:
         starts = []
         for (topic, partition), (offset, committed) in committed_positions(consumer, partitions).items():
             source = Source(topic, topic_ids[topic], partition)
-            start = starting_point(offset, committed, source.topic_id, bounds[topic, partition])
+            low, high = bounds[topic, partition]
+            known = self._after_rows(source) if offset is None and low < high else offset
+            start = starting_point(known, committed, source, (low, high))
             if start.lost is not None:
-                self._record_loss(source, offset or 0, *start.lost)
+                self._record_loss(source, known or 0, *start.lost)
             self._work[topic, partition] = PartitionWork(
                 source, self._row_makers[topic], Backoff(self._options.retry_limit_s), start.intent
             )
@@ -185,6 +187,21 @@ class Sink:
         self._metrics.partitions.set(len(self._work))
         _LOG.info("reads %d partitions of %d topics", len(self._work), len(counts))
         self._on_assigned()
+
+    def _after_rows(self, source: Source) -> int | None:
+        """Offset after the rows that the table has, where the group has none: Kafka forgets those of an idle group.
+
+        A partition's blocks are written one after the other, so the last row tells of all records before it.
+        """
+        topic = self._topics[source.topic]
+        last = self._writer.last_offset(stored_in(topic), source, topic.retention_ms)
+        if last is None:
+            return None
+        _LOG.warning(
+            "%s [%d]: group %r has no offset, but the table has rows up to offset %d: it is read from there",
+            source.topic, source.partition, self._group, last,
+        )  # fmt: skip
+        return last + 1
 
     def _record_loss(self, source: Source, wanted: int, lost: int, why: str) -> None:
         """Tell what is gone, in the log, as a metric and as a dead letter; never jump silently."""

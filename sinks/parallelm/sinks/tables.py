@@ -333,6 +333,14 @@ STORED_TOPICS: tuple[Topic, ...] = tuple(topic for topic in topics.CATALOGUE if 
 """Topics that the warehouse keeps."""
 
 
+def stored_in(topic: Topic) -> str:
+    """Table in which the rows of a stored topic can be found."""
+    if topic.name == topics.STATISTICS.name:
+        return "statistics"
+    spec = SPECS[topic.name]
+    return spec.stored_in or spec.table
+
+
 def row_maker(topic: Topic, registry: Registry) -> RowMaker:
     """What makes the rows of a stored topic."""
     if topic.name == topics.STATISTICS.name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from clickhouse_driver import errors as driver_errors
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import ClickHouseSettings
     from parallelm.sinks.blocks import OffsetRange
-    from parallelm.sinks.rows import Rows
+    from parallelm.sinks.rows import Rows, Source
 
 _UNSPLIT_ROWS = 4 * MAX_BLOCK_SAMPLES
 
@@ -83,6 +84,17 @@ class Writer:
             query, parameters, settings={"max_execution_time": int(self._max_execution_s)}
         )
         return int(count)
+
+    def last_offset(self, table: str, source: Source, retention_ms: int) -> int | None:
+        """Highest offset of a partition with a row in ``table``; rows that the topic has outlived are not looked at."""
+        query = (
+            f"SELECT count(), max(_offset) FROM {table} WHERE _topic_id = %(topic_id)s AND _partition = %(partition)s "  # noqa: S608 - our own table names
+            "AND ingested_at >= fromUnixTimestamp64Milli(toInt64(%(since)s))"
+        )
+        since_ms = time.time_ns() // 1_000_000 - retention_ms if retention_ms >= 0 else 0
+        parameters = {"topic_id": source.topic_id, "partition": source.partition, "since": since_ms}
+        [(count, last)] = self._execute(query, parameters)
+        return int(last) if count else None
 
     def close(self) -> None:
         """Drop the connection."""

@@ -128,7 +128,7 @@ class Component:
 def topics_of_the_module(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings with topics: to make a hundred partitions takes longer than most tests of a component."""
     with settings_of_a_test(stack, tmp_path_factory.mktemp("topics")) as settings:
-        create_topics(settings)
+        create_topics(settings, timeout_s=DEADLINE_S)
         yield settings
 
 
@@ -140,13 +140,17 @@ def component(topics_of_the_module: Settings, tmp_path: Path) -> Component:
         artifacts=dataclasses.replace(topics_of_the_module.artifacts, url=(tmp_path / "artifacts").as_uri()),
         component=dataclasses.replace(topics_of_the_module.component, outbox_folder=str(tmp_path / "outbox")),
     )
+    return Component(settings, tmp_path, ends(settings))
+
+
+def ends(settings: Settings) -> dict[tuple[str, int], int]:
+    """Topic and partition to the offset of its next record."""
     places = [
         (topic.full_name(settings.kafka.topic_prefix), partition)
         for topic in CATALOGUE
         for partition in range(topic.partitions)
     ]
-    admin = AdminClient(client_config(settings.kafka))
-    return Component(settings, tmp_path, log_offsets(admin, places, OffsetSpec.latest(), DEADLINE_S))
+    return log_offsets(AdminClient(client_config(settings.kafka)), places, OffsetSpec.latest(), DEADLINE_S)
 
 
 class ComponentOnPlatform(Component):
@@ -188,9 +192,10 @@ def platform(settings: Settings, tmp_path: Path) -> Iterator[ComponentOnPlatform
 @contextmanager
 def running_platform(settings: Settings, folder: Path) -> Iterator[ComponentOnPlatform]:
     """Topics, tables and a sink of their own, for one test or for the tests of a module."""
-    create_topics(settings)
+    create_topics(settings, timeout_s=DEADLINE_S)
     migrate(settings)
-    component = ComponentOnPlatform(settings, folder)
+    patient = dataclasses.replace(settings.component, query_timeout_s=DEADLINE_S)
+    component = ComponentOnPlatform(dataclasses.replace(settings, component=patient), folder)
     ready = folder / "sink.ready"
     log = (folder / "sink.log").open("wb")
     with (

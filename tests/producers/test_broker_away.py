@@ -15,14 +15,12 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.schemas.topic_admin import create_topics
-from tests.producers.conftest import DEADLINE_S, Component
+from tests.producers.conftest import DEADLINE_S, Component, ends
 from tests.producers.nobody import address_of, port_of_nobody
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
-
-    from parallelm.connections import Settings
 
 
 PROMISED_S = 2.0
@@ -50,12 +48,12 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]
 
 
 @pytest.fixture
-def on_own_broker(own_broker: LocalStack, settings: Settings, tmp_path: Path) -> Component:
+def on_own_broker(own_broker: LocalStack, component: Component) -> Component:
     address = own_broker.settings.kafka.bootstrap_servers
-    kafka = dataclasses.replace(settings.kafka, bootstrap_servers=address)
-    component = Component(dataclasses.replace(settings, kafka=kafka), tmp_path)
-    create_topics(component.settings)
-    return component
+    kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address)
+    settings = dataclasses.replace(component.settings, kafka=kafka)
+    create_topics(settings, timeout_s=DEADLINE_S)
+    return dataclasses.replace(component, settings=settings, first=ends(settings))
 
 
 def say(process: subprocess.Popen[str], line: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +14,15 @@ import pytest
 from parallelm.connections.artifacts import filesystem
 from parallelm.schemas import topics
 from parallelm.schemas.records import DeploymentState
+from tests.conftest import settings_of_a_test
+from tests.producers.conftest import ComponentOnPlatform, ends, running_platform
 from tests.producers.definitions import transition
 
 if TYPE_CHECKING:
-    from tests.producers.conftest import ComponentOnPlatform
+    from collections.abc import Iterator
+
+    from parallelm.connections import Settings
+    from tests.producers.conftest import Component
 
 TRAIN = """
 import sys
@@ -50,15 +57,44 @@ mlops.done()
 """
 
 
-def test_a_deployed_model_is_taken_accepted_and_watched(platform: ComponentOnPlatform) -> None:
-    model_id = platform.run(TRAIN).strip()
-    platform.rows(f"SELECT 1 FROM histograms WHERE model_id = '{model_id}'")
-    platform.produce(topics.DEPLOYMENTS, transition(model_id, DeploymentState.REQUESTED), "app")
-    assert platform.run(TAKE, PM_WORKFLOW_NODE_ID="predict").split() == [model_id, "trees", "weights"]
+@dataclass(frozen=True)
+class MLApp(ComponentOnPlatform):
+    """Components of one MLApp; the platform has others, of other tests."""
 
-    (accepted,) = platform.records("events", bool)
+    mlapp_id: str = "app"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return super().environment(**({"PM_WORKFLOW_INSTANCE_ID": self.mlapp_id} | more))
+
+    def deploys(self, model_id: str, state: DeploymentState, *, node_id: str = "predict") -> None:
+        record = dataclasses.replace(transition(model_id, state, node_id=node_id), mlapp_id=self.mlapp_id)
+        self.produce(topics.DEPLOYMENTS, record, self.mlapp_id)
+
+
+@pytest.fixture(scope="module")
+def platform_of_the_module(
+    stack: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ComponentOnPlatform]:
+    folder = tmp_path_factory.mktemp("platform")
+    with settings_of_a_test(stack, folder) as settings, running_platform(settings, folder) as running:
+        yield running
+
+
+@pytest.fixture
+def mlapp(platform_of_the_module: ComponentOnPlatform, tmp_path: Path) -> MLApp:
+    settings = platform_of_the_module.settings
+    return MLApp(settings, tmp_path, ends(settings), f"app-{uuid.uuid4().hex[:8]}")
+
+
+def test_a_deployed_model_is_taken_accepted_and_watched(mlapp: MLApp) -> None:
+    model_id = mlapp.run(TRAIN).strip()
+    mlapp.rows(f"SELECT 1 FROM histograms WHERE model_id = '{model_id}'")
+    mlapp.deploys(model_id, DeploymentState.REQUESTED)
+    assert mlapp.run(TAKE, PM_WORKFLOW_NODE_ID="predict").split() == [model_id, "trees", "weights"]
+
+    (accepted,) = mlapp.records("events", bool)
     assert (accepted.type, accepted.model_id, accepted.is_alert) == ("ModelAccepted", model_id, False)
-    scores = platform.rows(
+    scores = mlapp.rows(
         f"SELECT labels['line'], groupArray(value) FROM statistics WHERE model_id = '{model_id}' "
         "AND name = 'continuousDataHistogram.overlapResult' GROUP BY 1 ORDER BY 1",
         lambda rows: len(rows) == 2 and all(len(values) == 2 for _, values in rows),
@@ -67,25 +103,24 @@ def test_a_deployed_model_is_taken_accepted_and_watched(platform: ComponentOnPla
     for _, (alike, shifted) in scores:
         assert shifted < 0.4
         assert alike > 0.9
-    phases = platform.rows(
-        "SELECT labels['phase'], count() FROM histograms GROUP BY 1 ORDER BY 1",
+    phases = mlapp.rows(
+        f"SELECT labels['phase'], count() FROM histograms WHERE mlapp_id = '{mlapp.mlapp_id}' GROUP BY 1 ORDER BY 1",
         lambda rows: rows == [("inference", 4), ("training", 2)],
     )
     assert phases
 
 
-def test_a_superseded_or_foreign_deployment_is_not_ours(platform: ComponentOnPlatform) -> None:
-    first = platform.run(TRAIN).strip()
-    second = platform.run(TRAIN).strip()
+def test_a_superseded_or_foreign_deployment_is_not_ours(mlapp: MLApp) -> None:
+    first = mlapp.run(TRAIN).strip()
+    second = mlapp.run(TRAIN).strip()
     for state in (DeploymentState.REQUESTED, DeploymentState.ACTIVE):
-        platform.produce(topics.DEPLOYMENTS, transition(first, state), "app")
-    platform.produce(
-        topics.DEPLOYMENTS, transition(second, DeploymentState.REQUESTED, node_id="other"), "app"
-    )
-    platform.produce(topics.DEPLOYMENTS, transition(second, DeploymentState.REQUESTED), "app")
-    platform.produce(topics.DEPLOYMENTS, transition(second, DeploymentState.FAILED), "app")
-    platform.rows("SELECT count() FROM deployments", lambda rows: rows == [(5,)])
-    platform.rows("SELECT count() FROM models", lambda rows: rows == [(2,)])
+        mlapp.deploys(first, state)
+    mlapp.deploys(second, DeploymentState.REQUESTED, node_id="other")
+    mlapp.deploys(second, DeploymentState.REQUESTED)
+    mlapp.deploys(second, DeploymentState.FAILED)
+    for table, count in (("deployments", 5), ("models", 2)):
+        ours = f"SELECT count() FROM {table} WHERE mlapp_id = '{mlapp.mlapp_id}'"
+        mlapp.rows(ours, lambda rows, count=count: rows == [(count,)])
     ask = """
 from parallelm.mlops import mlops
 mlops.init()
@@ -93,18 +128,18 @@ model = mlops.get_last_approved_model()
 print(model and model.get_id())
 mlops.done()
 """
-    assert platform.run(ask, PM_WORKFLOW_NODE_ID="predict").strip() == first
-    assert platform.run(ask, PM_WORKFLOW_NODE_ID="other").strip() == second
-    assert platform.run(ask, PM_WORKFLOW_NODE_ID="nobody").strip() == "None"
+    assert mlapp.run(ask, PM_WORKFLOW_NODE_ID="predict").strip() == first
+    assert mlapp.run(ask, PM_WORKFLOW_NODE_ID="other").strip() == second
+    assert mlapp.run(ask, PM_WORKFLOW_NODE_ID="nobody").strip() == "None"
 
 
-def test_bytes_that_are_not_those_published_are_refused(platform: ComponentOnPlatform) -> None:
-    model_id = platform.run(TRAIN).strip()
-    platform.produce(topics.DEPLOYMENTS, transition(model_id, DeploymentState.REQUESTED), "app")
-    (announced,) = platform.records("models", bool)
-    store, where = filesystem(platform.settings.artifacts, announced.artifact_url)
+def test_bytes_that_are_not_those_published_are_refused(mlapp: MLApp) -> None:
+    model_id = mlapp.run(TRAIN).strip()
+    mlapp.deploys(model_id, DeploymentState.REQUESTED)
+    (announced,) = mlapp.records("models", bool)
+    store, where = filesystem(mlapp.settings.artifacts, announced.artifact_url)
     store.pipe_file(where, b"welghts")
-    said = platform.run(
+    said = mlapp.run(
         TAKE.replace(
             'model.download("taken.txt")',
             """
@@ -120,14 +155,14 @@ raise SystemExit
         PM_WORKFLOW_NODE_ID="predict",
     )
     assert announced.sha256 in said
-    assert not (platform.folder / "taken.txt").exists()
-    assert not list(platform.folder.glob(".taken*"))
+    assert not (mlapp.folder / "taken.txt").exists()
+    assert not list(mlapp.folder.glob(".taken*"))
 
 
-def test_the_model_that_the_agent_set_is_current_at_once(platform: ComponentOnPlatform) -> None:
-    model_id = platform.run(TRAIN).strip()
-    platform.rows("SELECT 1 FROM models")
-    said = platform.run(
+def test_the_model_that_the_agent_set_is_current_at_once(mlapp: MLApp) -> None:
+    model_id = mlapp.run(TRAIN).strip()
+    mlapp.rows(f"SELECT 1 FROM models WHERE model_id = '{model_id}'")
+    said = mlapp.run(
         """
 from parallelm.mlops import mlops
 mlops.init()
@@ -140,7 +175,7 @@ mlops.done()
 
 
 @pytest.mark.parametrize("suppress", [True, False])
-def test_asking_a_database_that_is_away_ends_in_time(component: ComponentOnPlatform, suppress: bool) -> None:
+def test_asking_a_database_that_is_away_ends_in_time(component: Component, suppress: bool) -> None:
     nowhere = dataclasses.replace(component.settings.clickhouse, host="127.0.0.1", port=1)
     settings = dataclasses.replace(component.settings, clickhouse=nowhere)
     said = dataclasses.replace(component, settings=settings).run(f"""
@@ -162,8 +197,8 @@ mlops.done()
     assert answer == "None" if suppress else "127.0.0.1:1" in answer
 
 
-def test_a_published_directory_is_one_again(platform: ComponentOnPlatform) -> None:
-    model_id = platform.run("""
+def test_a_published_directory_is_one_again(mlapp: MLApp) -> None:
+    model_id = mlapp.run("""
 import os
 from parallelm.mlops import mlops
 from parallelm.mlops.models.model import ModelFormat
@@ -175,13 +210,13 @@ model.set_model_path("saved")
 print(mlops.publish_model(model))
 mlops.done()
 """).strip()
-    platform.produce(topics.DEPLOYMENTS, transition(model_id, DeploymentState.REQUESTED), "app")
+    mlapp.deploys(model_id, DeploymentState.REQUESTED)
     take = TAKE.replace('open("taken.txt")', 'open("taken.txt/inner/a.txt")')
-    assert platform.run(take, PM_WORKFLOW_NODE_ID="predict").split()[-1] == "deep"
-    assert Path(platform.folder / "taken.txt").is_dir()
+    assert mlapp.run(take, PM_WORKFLOW_NODE_ID="predict").split()[-1] == "deep"
+    assert Path(mlapp.folder / "taken.txt").is_dir()
 
 
-def test_a_program_that_ends_without_done_still_uploads_its_model(component: ComponentOnPlatform) -> None:
+def test_a_program_that_ends_without_done_still_uploads_its_model(component: Component) -> None:
     component.run(
         """
 from pathlib import Path

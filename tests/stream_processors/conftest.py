@@ -10,7 +10,7 @@ import pytest
 
 from parallelm.schemas.topic_admin import create_topics
 
-from .live import Cluster, Worker
+from .live import DEADLINE_S, Cluster, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def shared_cluster(stack: Settings) -> Iterator[Cluster]:
     kafka = dataclasses.replace(stack.kafka, topic_prefix=f"t{uuid.uuid4().hex[:10]}.")
     cluster = Cluster(dataclasses.replace(stack, kafka=kafka))
-    create_topics(cluster.settings)
+    create_topics(cluster.settings, timeout_s=DEADLINE_S)
     yield cluster
     cluster.close()
 

@@ -9,15 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.producers.conftest import ComponentOnPlatform, platform
 from tests.producers.said import Said, arrived, by_series, printed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pytest
-
 __all__ = ["platform"]  # the fixture of the producers' tests
+
+pytestmark = pytest.mark.timeout(900)  # one test runs all of them
 
 COMPONENTS = Path(__file__).parents[2] / "examples" / "components"
 PREDICTORS = {f"offer-{variant}": ["offer_predictor.py", "--variant", variant] for variant in "ab"}
@@ -37,7 +39,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr

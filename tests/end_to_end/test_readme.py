@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.timeout(900)  # a stack starts and ends within one test
+
 REPOSITORY = Path(__file__).parent.parent.parent
 README = (REPOSITORY / "README.md").read_text()
 BIN = Path(sys.executable).parent
@@ -33,7 +35,7 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
     if "MCENTER_CACHE" in os.environ:
         kept["MCENTER_CACHE"] = os.environ["MCENTER_CACHE"]
     finished = subprocess.run(
-        command, cwd=folder, env=kept | environment, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=kept | environment, capture_output=True, text=True, check=False, timeout=400
     )
     assert finished.returncode == 0, f"{command}: {finished.stdout}{finished.stderr}"
     return finished.stdout

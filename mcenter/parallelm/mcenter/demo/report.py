@@ -12,6 +12,7 @@ from parallelm.mcenter.demo.cells import heading, is_number, rows
 from parallelm.mcenter.demo.cost import cost_of_broken_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -22,6 +23,9 @@ INTRODUCTION = (
     "From February on, every flight that left New York was predicted by the model that the platform had deployed. Every "
     "figure was read back from ClickHouse; its SQL stands with it and runs as it is in <code>mcenter query</code>."
 )
+
+_SHORT = 12
+"""Characters of a date, a model or a state: texts up to this stay on one line."""
 
 
 def write_report(figures: Figures, timeline: Path, path: Path) -> None:
@@ -63,12 +67,21 @@ def _table(answer: Answer, broken_model: str) -> str:
     frame = answer.frame
     if frame.empty:
         return "<p>none</p>"
-    kinds = [' class="number"' if is_number(frame[name]) else "" for name in frame]
+    cells = list(rows(frame))
+    texts = zip(*cells, strict=True)
+    kinds = [_kind(frame[name], column) for name, column in zip(frame, texts, strict=True)]
     head = "".join(
         f"<th{kind}>{escape(heading(str(name)))}</th>" for name, kind in zip(frame, kinds, strict=True)
     )
-    body = "\n".join(_row(row, kinds, broken_model) for row in rows(frame))
+    body = "\n".join(_row(row, kinds, broken_model) for row in cells)
     return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def _kind(column: pd.Series, texts: Sequence[str]) -> str:
+    """Class of a column's cells: numbers stand to the right, dates and names are never broken over lines."""
+    if is_number(column):
+        return ' class="number"'
+    return ' class="short"' if max(map(len, texts)) <= _SHORT else ""
 
 
 def _row(row: list[str], kinds: list[str], broken_model: str) -> str:

@@ -115,6 +115,11 @@ def test_kpis_without_their_topic_are_told_so(
     assert "topic 'nobody.kpis' is not on the cluster; make it with `mcenter topics create`" in told
 
 
+def test_a_query_that_would_wait_for_rows_is_refused(command: Callable[..., Result]):
+    told = command("query", "insert into kpis values", exit_code=2).output
+    assert "INSERT works only with a SELECT here" in told
+
+
 def upload_bytes(command: Callable[..., Result], folder: Path, content: bytes) -> str:
     (folder / "file.csv").write_bytes(content)
     return command("kpi", "upload", str(folder / "file.csv"), exit_code=1).output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
 
 import click
@@ -9,6 +10,9 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import told_in_one_line
 from parallelm.mcenter.results import result_options, write_result
+
+_ROWS_WANTED = re.compile(r"\s*INSERT\b(?!.*\bSELECT\b)", re.IGNORECASE | re.DOTALL)
+"""A server that is asked this waits for rows, which this command has none of."""
 
 
 @click.command()
@@ -26,6 +30,10 @@ def query(sql: str, format_: str, output: Path | None) -> None:
     text = click.get_text_stream("stdin").read() if sql == "-" else sql
     if not text.strip():
         raise click.UsageError("there is no SQL to run")
+    if _ROWS_WANTED.match(text):
+        raise click.UsageError(
+            "INSERT works only with a SELECT here; KPIs come in by `mcenter kpi upload`, reports by components"
+        )
     with told_in_one_line(settings):
         frame = query_frame(settings, text)
     write_result(frame, format_, output)

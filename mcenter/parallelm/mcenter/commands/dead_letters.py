@@ -21,7 +21,9 @@ def dead_letters() -> None:
 @dead_letters.command(name="list")
 @click.option("--topic", help="Only those that came from this topic, with or without prefix.")
 @click.option("--stage", help="Only those that failed here: decode, validate, rules, policy, …")
-@click.option("--limit", default=100, show_default=True, help="The latest so many.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The latest so many."
+)
 @result_options
 def list_(topic: str | None, stage: str | None, limit: int, format_: str, output: Path | None) -> None:
     """List dead letters, the latest first."""

@@ -20,6 +20,7 @@ from parallelm.mcenter.record_lines import (
 from parallelm.schemas import topics
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import make_registry
+from parallelm.schemas.times import is_time
 from parallelm.schemas.topic_reader import StartPoint, read_topic
 
 _KINDS = ("beginning", "end", "latest")
@@ -163,7 +164,12 @@ def _passes(record: DecodedRecord, wishes: list[FieldFilter]) -> bool:
 
 
 def _epoch_ms(text: str) -> int:
+    """Epoch milliseconds of a number or an ISO time; raises ``ValueError``. Nothing was ingested before 1970."""
     if text.isdecimal():
-        return int(text)
-    moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        found = int(text)
+    else:
+        moment = datetime.fromisoformat(text)
+        found = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not is_time(found):
+        raise ValueError(f"{text} is outside the years 1900 to 2299")
+    return max(0, found)

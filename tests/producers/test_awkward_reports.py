@@ -18,6 +18,7 @@ from parallelm.schemas.kpi_points import points_of_one_record
 from parallelm.schemas.records import KpiPoint, Origin
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.wire import MAX_RECORD_BYTES
+from tests.producers.conftest import DEADLINE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ def test_ids_of_the_environment_that_are_no_utf8_travel_as_escapes(component: Co
         env=environment | {b"PM_WORKFLOW_NODE_ID": b"n\xff"},
         cwd=component.folder,
         check=True,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
     (batch,) = component.records("statistics", bool)
     assert batch.origin.node_id == "n\\udcff"

@@ -227,7 +227,7 @@ model = mlops.Model("m", "Text")
 model.set_model_path("weights.txt")
 mlops.publish_model(model)
 """,
-        timeout_s=45,
+        timeout_s=45,  # uploads that are given up take a minute
     )
     (announced,) = component.records("models", bool)
     assert announced.name == "m"

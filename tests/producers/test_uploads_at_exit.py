@@ -29,7 +29,7 @@ model = mlops.Model("m", "Text")
 model.set_model_path("weights.txt")
 mlops.publish_model(model)
 """,
-        timeout_s=20,
+        timeout_s=45,  # uploads that are given up take a minute
         MCENTER_ARTIFACTS_URL="hosted://models",
     )
     (announced,) = component.records("models", bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +132,10 @@ def wait_until(condition: Callable[[], bool], what: Callable[[], str] = lambda: 
 
 @pytest.fixture
 def platform(settings: Settings) -> Iterator[Platform]:
-    create_topics(settings)
-    migrate(settings)
+    with ThreadPoolExecutor(1) as beside:
+        topics_made = beside.submit(create_topics, settings, timeout_s=DEADLINE_S)
+        migrate(settings)
+        topics_made.result()
     made = Platform(settings)
     yield made
     made.client.disconnect()

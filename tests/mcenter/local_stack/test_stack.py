@@ -195,25 +195,9 @@ def test_a_killed_process_is_started_again_with_its_data(running: CommandLine, n
     assert f"{name.ljust(12)}| was killed by SIGKILL; starts again in 0.25 s. Its last lines:\n    " in events
 
 
-def test_down_and_up_keep_data_and_ports(running: CommandLine):
-    row, record = write_a_row(running.settings), send_a_record(running.settings)
-    pids, settings = running.pids(), running.settings
-
-    stopped = running.run("down")
-    assert stopped.returncode == 0
-    assert all_gone(pids)
-    assert running.run("status").returncode == 1
-    assert running.run("down").stdout.startswith("no stack runs in")
-
-    assert running.run("up", "--detach", *SERVICES).returncode == 0
-    assert running.settings == settings
-    assert row in rows(settings)
-    assert record in records(settings)
-
-
 def test_a_killed_supervisor_takes_all_processes_with_it(running: CommandLine):
     row, record = write_a_row(running.settings), send_a_record(running.settings)
-    pids = running.pids()
+    pids, settings = running.pids(), running.settings
 
     kill(pids[0])
     wait_for(lambda: all_gone(pids), "the end of all processes")
@@ -222,8 +206,9 @@ def test_a_killed_supervisor_takes_all_processes_with_it(running: CommandLine):
     assert told.returncode == 1
     assert "no stack runs in" in told.stdout
     assert running.run("up", "--detach", *SERVICES).returncode == 0
-    assert row in rows(running.settings)
-    assert record in records(running.settings)
+    assert running.settings == settings
+    assert row in rows(settings)
+    assert record in records(settings)
 
 
 def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: CommandLine):
@@ -242,10 +227,39 @@ def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: Comma
     assert running.process("kafka")["pid"] == pid
 
 
-def test_ctrl_c_stops_all_processes(stack_folder: CommandLine):
-    assert stack_folder.run("down").returncode == 0
+def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine):
+    create_topics(running.settings)
+    with clickhouse_client(running.settings.clickhouse, database="default") as client:
+        client.execute("CREATE DATABASE IF NOT EXISTS mcenter")
+
+    told = subprocess.run(
+        command("doctor", "--json", "--data", str(running.folder)),
+        env=bare_environment() | {"MCENTER_CONFIG": str(running.folder / "mcenter.toml")},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+    verdicts = {check["name"]: check["verdict"] for check in json.loads(told.stdout)["checks"]}
+    assert verdicts.pop("memory") in {"ok", "note"}, "how much is free is not this test's business"
+    assert set(verdicts.values()) == {"ok"}, told.stdout
+    assert {"java", "kafka jars", "open files", "kafka", "clickhouse", "artifacts"} <= set(verdicts)
+    assert told.returncode == 0
+
+
+def test_a_stack_keeps_data_and_ports_from_start_to_start_and_ctrl_c_stops_all_of_it(running: CommandLine):
+    row, record = write_a_row(running.settings), send_a_record(running.settings)
+    pids, settings = running.pids(), running.settings
+
+    stopped = running.run("down")
+    assert stopped.returncode == 0
+    assert all_gone(pids)
+    assert running.run("status").returncode == 1
+    assert running.run("down").stdout.startswith("no stack runs in")
+
     foreground = subprocess.Popen(
-        killed_with_us(*command("up", "--data", str(stack_folder.folder), *SERVICES)),
+        killed_with_us(*command("up", "--data", str(running.folder), *SERVICES)),
         env=bare_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -258,7 +272,10 @@ def test_ctrl_c_stops_all_processes(stack_folder: CommandLine):
         output.append(line)
         if line.startswith("Ctrl-C"):
             break
-    pids = stack_folder.pids()
+    pids = running.pids()
+    assert running.settings == settings
+    assert row in rows(settings)
+    assert record in records(settings)
 
     os.killpg(foreground.pid, signal.SIGINT)
     output += foreground.stdout
@@ -267,7 +284,7 @@ def test_ctrl_c_stops_all_processes(stack_folder: CommandLine):
     assert foreground.wait(120) == 0
     assert all_gone(pids)
     assert any(line.startswith("clickhouse  | ") and "ready" in line for line in output)
-    assert f"  kafka       {stack_folder.settings.kafka.bootstrap_servers}\n" in output
+    assert f"  kafka       {settings.kafka.bootstrap_servers}\n" in output
 
 
 def test_a_stack_ends_with_the_program_that_started_it(tmp_path: Path):
@@ -300,27 +317,6 @@ def test_what_does_not_come_up_is_told_with_its_last_lines(tmp_path: Path):
         LocalStack(tmp_path, services=("kafka",)).start()
 
     assert CommandLine(tmp_path).status()["supervisor_pid"] is None
-
-
-def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine):
-    create_topics(running.settings)
-    with clickhouse_client(running.settings.clickhouse, database="default") as client:
-        client.execute("CREATE DATABASE IF NOT EXISTS mcenter")
-
-    told = subprocess.run(
-        command("doctor", "--json", "--data", str(running.folder)),
-        env=bare_environment() | {"MCENTER_CONFIG": str(running.folder / "mcenter.toml")},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-
-    verdicts = {check["name"]: check["verdict"] for check in json.loads(told.stdout)["checks"]}
-    assert verdicts.pop("memory") in {"ok", "note"}, "how much is free is not this test's business"
-    assert set(verdicts.values()) == {"ok"}, told.stdout
-    assert {"java", "kafka jars", "open files", "kafka", "clickhouse", "artifacts"} <= set(verdicts)
-    assert told.returncode == 0
 
 
 def test_doctor_says_what_to_do_about_an_unreachable_cluster(tmp_path: Path):

@@ -86,7 +86,9 @@ answers = {
     "models": json.loads(mlops.get_models_by_time(first, last, pipeline_name="train.py").to_json(orient="records")),
     "model": mlops.get_model_by_id(model_id, download=True)["data"].tolist(),
     "of another pipeline": len(mlops.get_models_by_time(first, last, pipeline_name="predict.py")),
-    "distribution": mlops.get_data_distribution_stats(model_id)["stat_name"].tolist(),
+    "distribution": json.loads(
+        mlops.get_data_distribution_stats(model_id).to_json(orient="records", date_format="iso")
+    ),
     "app": [mlops.mlapp_id, mlops.mlapp_name, str(mlops.mlapp_policy)],
     "nodes": [[node.name, node.id, node.pipeline_pattern_id, node.pipeline_agent_set] for node in mlops.nodes],
     "current": mlops.get_current_node().name,
@@ -150,7 +152,8 @@ def test_every_question_is_answered_from_what_was_reported(platform: ComponentOn
     )
     assert said["model"] == ["weights"]
     assert said["of another pipeline"] == 0
-    assert sorted(said["distribution"]) == ["c0", "c1", "c2"]
+    assert sorted(one["stat_name"] for one in said["distribution"]) == ["c0", "c1", "c2"]
+    assert {(one["modelId"], one["timestamp"]) for one in said["distribution"]} == {(model_id, day)}
     assert said["app"][:2] == ["app", "Flights"]
     assert said["app"][2].startswith("Policy:\nhealthThreshold: 0.2\ncanaryThreshold: 0.5\n")
     assert said["nodes"] == [

@@ -205,7 +205,16 @@ class Models(Reporting, Events, Topology):
 
         rows = platform.training_histograms(model_id, (PHASE_LABEL, "training"))
         kept = set() if self._current is None else {self._current.get_id()}
-        found = [Histogram(**(row | {"kind": HistogramKind(row["kind"])})) for row in rows]
+        found = [
+            Histogram(
+                feature=row["feature"],
+                kind=HistogramKind(row["kind"]),
+                edges=row["edges"],
+                categories=row["categories"],
+                weights=row["weights"],
+            )
+            for row in rows
+        ]
         self._trained_on = {
             known: histograms for known, histograms in self._trained_on.items() if known in kept
         } | {model_id: found}

@@ -44,7 +44,7 @@ _MODEL = """
 """
 
 _TRAINING_HISTOGRAMS = """
-    SELECT feature, kind, edges, categories, weights
+    SELECT feature, kind, edges, categories, weights, model_id, event_time
     FROM histograms
     WHERE model_id = %(model_id)s AND labels[%(label)s] = %(value)s
     ORDER BY event_time DESC, _offset DESC

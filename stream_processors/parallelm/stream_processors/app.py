@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import faust
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlEvent
 
@@ -58,6 +59,15 @@ class _Consumer(driver.Consumer):
 
 class _Transport(driver.Transport):
     Consumer = _Consumer
+
+
+class Tables(TableManager):
+    """Starts at once: Faust gives tables a second to be declared, and here all of them are before the app starts."""
+
+    async def on_start(self) -> None:
+        """As Faust does it after that second."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class App(faust.App):

@@ -29,7 +29,7 @@ from parallelm.schemas.topics import (
     STATISTICS,
     TICKS,
 )
-from parallelm.stream_processors.app import App
+from parallelm.stream_processors.app import App, Tables
 from parallelm.stream_processors.batches import Batches
 from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.dead_letters import DeadLetters
@@ -138,6 +138,7 @@ class ProcessorsWorker:
             producer_acks=-1,
             producer_max_request_size=_MAX_STATE_BYTES,
             store="memory://",
+            TableManager=Tables,
             table_standby_replicas=0,
             topic_replication_factor=min(_MAX_REPLICATION, cluster.brokers),
             topic_disable_leader=True,

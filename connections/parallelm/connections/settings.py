@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ FILE_NAME = "mcenter.toml"
 PROFILE_NAME = "component.toml"
 LOCAL_STACK_FOLDER = ".mcenter"
 _CHOICES = {"security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")}
+_LEAST = {"flush_interval_ms": 1, "queue_max_samples": 1, "queue_max_kbytes": 1, "spool_max_mbytes": 1}
+"""Numbers that must not be 0. None may be negative: each is a time, a size or a port."""
 
 
 class ConfigurationError(Exception):
@@ -214,17 +217,20 @@ def _section(kind: type, name: str, table: Any, environ: Mapping[str, str], path
         variable = f"{ENVIRONMENT_PREFIX}{name.upper()}_{key.upper()}"
         if variable in environ:
             values[key] = _parse(environ[variable], wanted, variable)
-            _check_choice(key, values[key], variable)
+            _check_range(key, values[key], variable)
         elif key in table:
             source = f"{path}: [{name}] {key}"
             values[key] = _checked(table[key], wanted, source)
-            _check_choice(key, values[key], source)
+            _check_range(key, values[key], source)
     return kind(**values)
 
 
-def _check_choice(key: str, value: Any, source: str) -> None:
+def _check_range(key: str, value: Any, source: str) -> None:
     if key in _CHOICES and value not in _CHOICES[key]:
         raise ConfigurationError(f"{source} is {value!r}; it must be one of {', '.join(_CHOICES[key])}")
+    least = _LEAST.get(key, 0)
+    if type(value) in {int, float} and not (least <= value and math.isfinite(value)):
+        raise ConfigurationError(f"{source} is {value!r}; it must be a finite number from {least} on")
 
 
 def _parse(text: str, wanted: type, source: str) -> Any:

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from parallelm.connections import save_settings
 from parallelm.mcenter.main import cli
 from parallelm.schemas import topics
+from parallelm.warehouse import migrate
 from tests.sinks import samples
 from tests.sinks.samples import T0_MS
 
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from parallelm.connections import Settings
     from tests.sinks.conftest import Platform
 
 
 @pytest.fixture
-def command(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def command(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run ``mcenter`` with the settings of this test."""
     config = tmp_path / "mcenter.toml"
-    save_settings(platform.settings, config)
+    save_settings(settings, config)
     monkeypatch.setenv("MCENTER_CONFIG", str(config))
 
     def run(*arguments: str, exit_code: int = 0) -> Result:
@@ -142,6 +144,13 @@ def test_lists_tell_the_reason(platform: Platform, command: Callable[..., Result
     assert "(no rows)" in command("alerts", "list", "--mlapp", "other").output
 
 
+@pytest.fixture
+def migrated(settings: Settings) -> None:
+    """Tables without topics."""
+    migrate(settings)
+
+
+@pytest.mark.usefixtures("migrated")
 def test_query_writes_every_format(command: Callable[..., Result], tmp_path: Path):
     sql = "SELECT toInt32(1) AS a, 'x,y' AS b, [1.5, 2.5] AS c, map('k', 'v') AS d, toDateTime64(0, 3, 'UTC') AS e, NULL AS f"
     assert command("query", sql).output.splitlines()[1].split()[:2] == ["1", "x,y"]
@@ -177,6 +186,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
 ]
 
 
+@pytest.mark.usefixtures("migrated")
 def test_mistakes_are_told_in_a_line(command: Callable[..., Result]):
     for arguments, exit_code, told in MISTAKES:
         output = command(*arguments, exit_code=exit_code).output

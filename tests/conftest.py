@@ -22,7 +22,9 @@ from parallelm.connections.kafka import client_config
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Its limits on seconds (0.2 an example, one for ten inputs) would fail tests of a machine that has other things to do.
+DEADLINE_S = 120
+
+# Hypothesis's limits on seconds (0.2 an example, one for ten inputs) would fail tests of a machine that has other things to do.
 hypothesis_settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
@@ -72,10 +74,10 @@ def settings_of_a_test(stack: Settings, folder: Path) -> Iterator[Settings]:
 def _delete_topics(settings: Settings) -> None:
     admin = AdminClient(client_config(settings.kafka))
     prefix = settings.kafka.topic_prefix
-    names = [name for name in admin.list_topics(timeout=20).topics if name.startswith(prefix)]
+    names = [name for name in admin.list_topics(timeout=DEADLINE_S).topics if name.startswith(prefix)]
     for future in admin.delete_topics(names).values() if names else ():
         try:
-            future.result(20)
+            future.result(DEADLINE_S)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:  # the test has deleted it itself
                 raise

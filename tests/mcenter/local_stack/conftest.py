@@ -20,6 +20,7 @@ import pytest
 
 from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
+from parallelm.mcenter.local_stack.state import ProcessState, load_state
 from parallelm.mcenter.local_stack.status import stack_status
 
 if TYPE_CHECKING:
@@ -68,8 +69,11 @@ class CommandLine:
         found = stack_status(self.folder)
         return dataclasses.asdict(found) | {"healthy": found.healthy}
 
-    def process(self, name: str) -> dict[str, Any]:
-        return next(process for process in self.status()["processes"] if process["name"] == name)
+    def process(self, name: str) -> ProcessState:
+        """What the supervisor knows of a process; unlike ``status`` it does not wait for a broker that hangs."""
+        state = load_state(self.folder)
+        assert state is not None
+        return next(process for process in state.processes if process.name == name)
 
     def pids(self) -> list[int]:
         """The supervisor's and every process's."""

@@ -129,7 +129,7 @@ def test_components_and_notebooks_read_with_a_user_who_may_change_nothing(
 
 
 def test_the_registry_serves_the_packaged_schemas(running: CommandLine):
-    address = running.process("registry")["address"]
+    address = running.process("registry").address
 
     with urllib.request.urlopen(f"http://{address}/subjects", timeout=WAIT_S) as reply:
         assert "mlops.statistics-value" in json.load(reply)
@@ -166,12 +166,12 @@ def test_a_second_stack_on_the_same_folder_is_refused(running: CommandLine):
 
 def test_a_named_port_that_is_taken_is_told_with_its_owner(running: CommandLine, tmp_path: Path):
     kafka = running.process("kafka")
-    port = kafka["address"].rpartition(":")[2]
+    port = kafka.address.rpartition(":")[2]
 
     other = CommandLine(tmp_path / "data").run("up", "--service", "kafka", "--kafka-port", port)
 
     assert other.returncode == 1
-    assert f"port {port}, wanted for kafka, is taken by pid {kafka['pid']} (java)" in other.stderr
+    assert f"port {port}, wanted for kafka, is taken by pid {kafka.pid} (java)" in other.stderr
 
 
 @pytest.mark.parametrize("name", ["kafka", "clickhouse"])
@@ -179,16 +179,16 @@ def test_a_killed_process_is_started_again_with_its_data(running: CommandLine, n
     row, record = write_a_row(running.settings), send_a_record(running.settings)
     before = running.process(name)
 
-    kill(before["pid"])
+    kill(before.pid)
     wait_for(
-        lambda: (now := running.process(name))["condition"] == "ready" and now["pid"] != before["pid"],
+        lambda: (now := running.process(name)).condition == "ready" and now.pid != before.pid,
         f"another {name}",
     )
 
     after = running.process(name)
-    assert after["address"] == before["address"]
-    assert after["restarts"] == before["restarts"] + 1
-    assert after["last_error"] == "was killed by SIGKILL"
+    assert after.address == before.address
+    assert after.restarts == before.restarts + 1
+    assert after.last_error == "was killed by SIGKILL"
     assert row in rows(running.settings)
     assert record in records(running.settings)
     events = (running.folder / "logs" / "stack.log").read_text()
@@ -212,11 +212,11 @@ def test_a_killed_supervisor_takes_all_processes_with_it(running: CommandLine):
 
 
 def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: CommandLine):
-    pid = running.process("kafka")["pid"]
+    pid = running.process("kafka").pid
 
     kill(pid, signal.SIGSTOP)
     try:
-        wait_for(lambda: running.process("kafka")["condition"] == "unhealthy", "the state unhealthy")
+        wait_for(lambda: running.process("kafka").condition == "unhealthy", "the state unhealthy")
         told = running.run("status")
     finally:
         kill(pid, signal.SIGCONT)
@@ -224,7 +224,7 @@ def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: Comma
     assert told.returncode == 1
     assert "kafka is unhealthy" in told.stdout
     wait_for(lambda: running.status()["healthy"], "health")
-    assert running.process("kafka")["pid"] == pid
+    assert running.process("kafka").pid == pid
 
 
 def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine):

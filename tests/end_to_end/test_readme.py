@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.mcenter.local_stack.conftest import stopped_at_the_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -47,10 +49,8 @@ def newcomer(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(BIN)
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
-    try:
+    with stopped_at_the_end(tmp_path / ".mcenter"):
         yield tmp_path
-    finally:
-        subprocess.run([str(BIN / "mcenter"), "down"], cwd=tmp_path, check=False, capture_output=True)
 
 
 def test_the_commands_work_in_their_order_and_a_component_reports_between_them(newcomer: Path) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import parallelm.mlops
+from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mlops._metrics import MLOpsMetrics
 from parallelm.mlops.events.event_type import EventType
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
@@ -54,7 +55,7 @@ Walked = dict[str, tuple[str, str]]
 def walking(folder: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A component that walks the lines; where it has reported all of them it waits for a line from us."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.producers.contract.walk", str(folder / "said.json")],
+        killed_with_us(sys.executable, "-m", "tests.producers.contract.walk", str(folder / "said.json")),
         env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         cwd=folder,
         stdin=subprocess.PIPE,

@@ -112,11 +112,10 @@ class Reporting(Session):
 
         report = statistic.report()
         if isinstance(statistic, KpiValue):
-            ((_, value),) = report.samples
             at_ns = (
                 time_ns if timestamp is not None or statistic.timestamp_ns is None else statistic.timestamp_ns
             )
-            output.kpi(KpiReport(report.name, value, {}, model_id, at_ns))
+            output.kpi(KpiReport(report.name, statistic.value, {}, model_id, at_ns))
         else:
             send_report(output, report, model_id, time_ns, {})
 

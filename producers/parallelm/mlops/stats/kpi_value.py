@@ -14,7 +14,7 @@ from parallelm.mlops.stats_category import StatGraphType
 class KpiValue(Statistic):
     """One value of a KPI. ``timestamp`` is a datetime, a text in ISO 8601, or a number of ``units`` since the epoch.
 
-    ``timestamp_ns`` is that time in nanoseconds, None when none was given.
+    ``value`` is the number as it was given, ``timestamp_ns`` its time in nanoseconds, None when none was given.
     """
 
     TIME_SEC: Final = "second"
@@ -24,7 +24,7 @@ class KpiValue(Statistic):
     def __init__(self, name: str, value: float, timestamp: Any = None, units: str | None = None) -> None:
         super().__init__()
         self.name(name)
-        self._value = number(value, f"the value of KPI {name!r}")
+        self.value = number(value, f"the value of KPI {name!r}")
         check_units(units)
         self.timestamp_ns = None if timestamp is None else parse_time_ns(timestamp, units)
 
@@ -34,6 +34,6 @@ class KpiValue(Statistic):
             name=self._name,
             graph_type=str(StatGraphType.LINEGRAPH),
             category="TIME_SERIES",
-            samples=(("", self._value),),
-            text=repr({self._name: self._value}),
+            samples=(("", float(self.value)),),
+            text=repr({self._name: self.value}),
         )

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 DEADLINE_S = 120.0
 """For what takes a second or two: a busy machine may take many times as long, and a test that passes does not wait."""
 
+PATIENCE_S = 60.0
+"""``close_timeout_s`` where a broker is up, but may be slow to say so. What ends sooner without one, tests say themselves."""
+
 COMPONENT_ENVIRONMENT = {
     "PM_MLOPS_MODE": "agent",
     "PM_WORKFLOW_INSTANCE_ID": "app",
@@ -138,7 +141,9 @@ def component(topics_of_the_module: Settings, tmp_path: Path) -> Component:
     settings = dataclasses.replace(
         topics_of_the_module,
         artifacts=dataclasses.replace(topics_of_the_module.artifacts, url=(tmp_path / "artifacts").as_uri()),
-        component=dataclasses.replace(topics_of_the_module.component, outbox_folder=str(tmp_path / "outbox")),
+        component=dataclasses.replace(
+            topics_of_the_module.component, outbox_folder=str(tmp_path / "outbox"), close_timeout_s=PATIENCE_S
+        ),
     )
     return Component(settings, tmp_path, ends(settings))
 
@@ -194,7 +199,7 @@ def running_platform(settings: Settings, folder: Path) -> Iterator[ComponentOnPl
     """Topics, tables and a sink of their own, for one test or for the tests of a module."""
     create_topics(settings, timeout_s=DEADLINE_S)
     migrate(settings)
-    patient = dataclasses.replace(settings.component, query_timeout_s=DEADLINE_S)
+    patient = dataclasses.replace(settings.component, query_timeout_s=DEADLINE_S, close_timeout_s=PATIENCE_S)
     component = ComponentOnPlatform(dataclasses.replace(settings, component=patient), folder)
     ready = folder / "sink.ready"
     log = (folder / "sink.log").open("wb")

@@ -111,6 +111,7 @@ mlops.done()
 print(sum(mlops.dropped().values()), mlops.dropped()["queue_full"])
 """,
         MCENTER_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+        MCENTER_COMPONENT_CLOSE_TIMEOUT_S="2",
     )
     megabytes, dropped, full = map(int, said.split())
     assert megabytes < 600

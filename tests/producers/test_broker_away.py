@@ -34,7 +34,8 @@ def nobody(component: Component) -> Iterator[Component]:
     """The component, with a broker that does not exist."""
     with port_of_nobody() as port:
         kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(port))
-        settings = dataclasses.replace(component.settings, kafka=kafka)
+        promised = dataclasses.replace(component.settings.component, close_timeout_s=PROMISED_S)
+        settings = dataclasses.replace(component.settings, kafka=kafka, component=promised)
         yield dataclasses.replace(component, settings=settings)
 
 
@@ -268,7 +269,7 @@ print(time.monotonic() - started)
     assert state is not None
     (broker,) = (process.pid for process in state.processes if process.name == "kafka")
     assert broker is not None
-    with on_own_broker.start(program) as process:
+    with on_own_broker.start(program, MCENTER_COMPONENT_CLOSE_TIMEOUT_S=str(PROMISED_S)) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "reported"
         assert len(on_own_broker.samples("x", 1)) == 1

@@ -299,6 +299,8 @@ while time.monotonic() - started < 1:
     time.sleep(0.001)
 signal.setitimer(signal.ITIMER_REAL, 0)
 mlops.done()
-print(handled)
+print(handled, mlops.dropped())
 """)
-    assert len(component.samples("handled", int(said))) == int(said)
+    handled, dropped = said.strip().split(maxsplit=1)
+    assert dropped == "{}"
+    assert len(component.samples("handled", int(handled))) == int(handled)

@@ -155,7 +155,10 @@ def nobody() -> Iterator[socket.socket]:
 
 def without_broker(component: Component, nobody: socket.socket) -> Component:
     kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(nobody))
-    return dataclasses.replace(component, settings=dataclasses.replace(component.settings, kafka=kafka))
+    own = dataclasses.replace(component.settings.component, close_timeout_s=2.0)
+    return dataclasses.replace(
+        component, settings=dataclasses.replace(component.settings, kafka=kafka, component=own)
+    )
 
 
 def spool_of(component: Component) -> Path:

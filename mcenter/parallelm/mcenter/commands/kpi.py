@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 import uuid
 import zoneinfo
@@ -154,12 +155,16 @@ def _send(settings: Settings, mlapp_id: str, source: str, points: Sequence[KpiPo
     producer_id = uuid.uuid4().hex
     try:
         sent = seq = 0
-        while sent < len(points):
-            taken = list(points_of_one_record(points[sent : sent + _POINTS_A_RECORD]))
-            batch = KpiBatch(origin=origin, producer_id=producer_id, seq=seq, source=source, points=taken)
-            sent, seq = sent + len(taken), seq + 1
-            producer.produce(topic, codec.encode(batch), mlapp_id, on_delivery=delivered)
-            producer.poll(0)
+        with click.progressbar(
+            length=len(points), label="uploading", file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as bar:
+            while sent < len(points):
+                taken = list(points_of_one_record(points[sent : sent + _POINTS_A_RECORD]))
+                batch = KpiBatch(origin=origin, producer_id=producer_id, seq=seq, source=source, points=taken)
+                sent, seq = sent + len(taken), seq + 1
+                producer.produce(topic, codec.encode(batch), mlapp_id, on_delivery=delivered)
+                producer.poll(0)
+                bar.update(len(taken))
         left = producer.flush(_TIMEOUT_S + 5)
     except (KafkaException, BufferError) as error:
         raise click.ClickException(f"the KPIs cannot be sent: {error}") from error

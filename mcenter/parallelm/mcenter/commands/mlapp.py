@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import getpass
 import json
+import logging
 import sys
 import time
 from contextlib import contextmanager
@@ -124,6 +125,8 @@ def _definition(file: Path) -> MLAppDefinition:
 @contextmanager
 def _topic() -> Iterator[DefinitionTopic]:
     """The topic of the configured cluster; its errors end the command with their message."""
+    # The message says it all: the Kafka client need not complain on the terminal as well.
+    logging.getLogger("parallelm.kafka").addHandler(logging.NullHandler())
     try:
         with DefinitionTopic(load_settings()) as topic:
             yield topic

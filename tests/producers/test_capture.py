@@ -68,6 +68,29 @@ def test_done_closes_and_init_opens_again() -> None:
     assert [sample.name for sample in reported.samples] == ["open", "again"]
 
 
+def test_a_wrong_version_or_mode_is_refused_in_a_capture_too() -> None:
+    with capture():
+        for options in ({"version": "0.0.9"}, {"mlops_mode": "nowhere"}):
+            with pytest.raises(MLOpsException):
+                mlops.init(**options)
+        mlops.set_stat("still open", 1)
+
+
+def test_what_a_captured_component_says_of_the_library_ends_with_the_capture() -> None:
+    mlops.init()
+    try:
+        with capture() as reported:
+            mlops._set_api_test_mode()
+            mlops.done()
+            assert mlops.done_called
+            mlops.init()
+            mlops.set_stat("captured", 1)
+        assert (mlops.init_called, mlops.done_called, mlops._api_test_mode) == (True, False, False)
+        assert reported.values("captured") == [1.0]
+    finally:
+        mlops.done()
+
+
 def test_captures_nest_and_see_all_threads() -> None:
     with capture() as outer:
         mlops.set_stat("outer", 1)

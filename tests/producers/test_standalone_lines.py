@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,17 @@ def test_an_alert(library: MLOps, tmp_path: Path) -> None:
         r'"description": "d", "data": \{"v": 1\}\}',
         line,
     )
+
+
+def test_each_report_is_one_line_whatever_it_is_called(library: MLOps, tmp_path: Path) -> None:
+    ends = "\n\r\x0b\x85\u2028"
+    library.set_stat(f"a{ends}b", 1)
+    library.set_stat(Table().name("t").cols([ends]).add_row([ends]))
+    library.data_alert(f"a{ends}b", ends)
+    number, table, alert = lines(tmp_path)
+    assert ", a\\n\\r\\u000b\\u0085\\u2028b, LINEGRAPH, " in number
+    assert json.loads(table.split("INSTANT, ")[1]) == {"": {ends: ends}}
+    assert json.loads(alert.split("True, ")[1])["title"] == f"a{ends}b"
 
 
 def test_the_file_is_started_afresh_by_each_init(library: MLOps, tmp_path: Path) -> None:

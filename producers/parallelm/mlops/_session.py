@@ -76,7 +76,10 @@ class Session:
         """
         with self._lock:
             if self._capturing is not None:
+                Versions.check(version)
+                _mode(mlops_mode)
                 self._output, self._done_called = self._capturing, False
+                self._api_test_mode = False
                 return
             if self._output is not None:
                 _log.warning("init() was called again without done() between; the second call does nothing")
@@ -162,14 +165,17 @@ class Session:
         """Send reports to ``output`` in the block, whatever is open."""
         with self._lock:
             before = (self._output, self._queue.room, self._environment, self._mode, self._capturing)
+            said_before = (self._done_called, self._api_test_mode)
             self._environment = read_environment(connected=False)
             self._mode, self._queue.room = MLOpsMode.STAND_ALONE, 0
             self._output = self._capturing = output
+            self._done_called = self._api_test_mode = False
         try:
             yield
         finally:
             with self._lock:
                 self._output, self._queue.room, self._environment, self._mode, self._capturing = before
+                self._done_called, self._api_test_mode = said_before
 
     def after_fork_in_child(self) -> None:
         """Another thread of the parent may have held the lock when it forked; here nobody would let go of it."""

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from parallelm.mlops._output import Output
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from parallelm.mlops._output import EventReport, KpiReport
     from parallelm.mlops._reports import NumericReport, StructuredReport
     from parallelm.mlops._samples import SeriesKey
+
+
+_ESCAPED_ENDS: Final = {ord(end): json.dumps(end)[1:-1] for end in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
+"""Where ``str.splitlines`` ends a line: names and titles may hold one, and each report is one line."""
 
 
 class StandAloneOutput(Output):
@@ -118,6 +122,7 @@ class StandAloneOutput(Output):
         self._write(f"{time_ns}, {name}, {graph_type}, {mode}, {data} ")
 
     def _write(self, line: str) -> None:
+        line = line.translate(_ESCAPED_ENDS)
         with self._lock:
             out = self._file or sys.stdout
             try:

@@ -283,7 +283,7 @@ def test_the_analysis_of_numbers_is_pandas_own() -> None:
     assert row["Count"] == 999
     assert row["Missing"] == "1.0%"
     assert row["Zeros"] == int((series == 0).sum())
-    assert row["Standard Deviation"] == pytest.approx(series.std(ddof=0))
+    assert row["Standard Deviation"] == pytest.approx(series.std())
     assert [row["Min"], row["Mean"], row["Median"], row["Max"]] == pytest.approx(
         [series.min(), series.mean(), series.median(), series.max()]
     )
@@ -300,6 +300,22 @@ def test_the_analysis_of_categories() -> None:
         "Top Frequency": 2,
         "Average String Length": pytest.approx(5 / 3),
     }
+
+
+def test_one_number_has_no_deviation() -> None:
+    training = list(histograms(pd.DataFrame({"x": RANDOM.normal(0, 1, 100)})).values())
+    row = table(reported(pd.DataFrame({"x": [2.5]}), training)["Continuous Data Analysis"])["x"]
+    assert (row["Standard Deviation"], row["Mean"]) == ("NaN", 2.5)
+
+
+def test_a_feature_without_any_value_is_a_category_that_is_always_missing() -> None:
+    # 2.5: categorical is what has fewer than 25 distinct non-missing values.
+    found = reported(pd.DataFrame({"never": [math.nan] * 3, "k": ["a", "b", "b"]}))
+    row = table(found["Categorical Data Analysis"])["never"]
+    assert list(row.values()) == [3, "100.0%", 0, "N/A", 0, 0.0]
+    assert set(json.loads(found["categoricalDataHistogram"].payload)) == {"k"}
+    alone = reported(pd.DataFrame({"never": [math.nan] * 3}))
+    assert set(alone) == {"Categorical Data Analysis"}
 
 
 def test_the_heat_map_is_the_mean_of_scaled_values() -> None:

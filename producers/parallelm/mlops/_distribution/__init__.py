@@ -81,8 +81,11 @@ class _Distribution:
 
     def _add_categorical(self, feature: Feature, trained: Histogram | None) -> bool:
         counts = feature.column.counts(None if trained else CATEGORIES_LIMIT)
-        if counts is None or not (counts or trained):
+        if counts is None:
             return False
+        if not (counts or trained):  # nothing to draw, but that all values are missing is worth telling
+            self.categorical.rows.append((feature.name, categorical_row(feature.column, counts)))
+            return True
         categories = tuple(trained.categories) if trained else tuple(counts)
         histogram = categorical_histogram(feature.name, counts, categories)
         self._keep(self.categorical, histogram, categorical_row(feature.column, counts), trained)
@@ -141,8 +144,9 @@ def distribution_reports(
     """Everything that is reported of the distribution of ``data``, a numpy array or a pandas DataFrame.
 
     With the histograms that the current model was trained on, their features, kinds and bins are used, and heat map
-    and similarity scores are added. A feature that is neither categorical nor castable to float, or has no value at
-    all, is left out with a warning. No rows give no reports. Raises ``MLOpsException`` for other types of data.
+    and similarity scores are added. A feature that is neither categorical nor castable to float is left out with a
+    warning; one without any value has a row in the categorical analysis, and no histogram. No rows give no reports.
+    Raises ``MLOpsException`` for other types of data.
     """
     distribution = _Distribution(training_histograms or ())
     rows = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ _NAN: Final = float("nan")
 
 
 def continuous_row(column: Column, numbers: Numbers) -> list[object]:
-    """One row under ``CONTINUOUS_COLUMNS``. Count is all rows, missing ones too; the deviation is the population's."""
+    """One row under ``CONTINUOUS_COLUMNS``. Count is all rows, missing ones too; the deviation is the sample's, as pandas has it."""
     import numpy as np
 
     values = numbers.values
     if not values.size:
         return [column.size, _missing(column, 0), 0, _NAN, _NAN, _NAN, _NAN, _NAN]
-    mean, deviation = numbers.moments
+    mean, spread = numbers.moments
+    deviation = spread * math.sqrt(values.size / (values.size - 1)) if values.size > 1 else _NAN
     low, high = numbers.bounds
     if numbers.finite.size < values.size:
         with np.errstate(invalid="ignore"):
@@ -69,8 +71,8 @@ def _median(values: NDArray[np.float64]) -> float:
 def categorical_row(column: Column, counts: Mapping[str, int]) -> list[object]:
     """One row under ``CATEGORICAL_COLUMNS``. Count is all rows; lengths are in characters and weighted by frequency."""
     total = sum(counts.values())
-    top = max(counts, key=counts.__getitem__, default="")
-    length = sum(len(text) * times for text, times in counts.items()) / total if total else _NAN
+    top = max(counts, key=counts.__getitem__, default="N/A")
+    length = sum(len(text) * times for text, times in counts.items()) / total if total else 0.0
     return [column.size, _missing(column, total), len(counts), top, counts.get(top, 0), length]
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from parallelm.mlops._output import EventReport
 from parallelm.mlops._session import Session
 from parallelm.mlops.events.canary_alert import CanaryAlert
 from parallelm.mlops.events.data_alert import DataAlert
 from parallelm.mlops.events.event import Event
-from parallelm.mlops.events.event_type import type_number
 from parallelm.mlops.events.health_alert import HealthAlert
 from parallelm.mlops.events.system_alert import SystemAlert
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
@@ -66,16 +64,4 @@ class Events(Session):
         output = self._opened_output()
         if not isinstance(event, Event):
             raise MLOpsException(f"an event must be an Event, not {type(event).__name__}")
-        output.event(
-            EventReport(
-                type_name=event.type,
-                type_number=type_number(event.type),
-                title=event.label,
-                description=event.description,
-                is_alert=event.is_alert,
-                model_id=event.model_id,
-                content_type=event.content_type,
-                payload=event.payload,
-                time_ns=self._time_ns() if event.timestamp_ns is None else event.timestamp_ns,
-            )
-        )
+        output.event(event.report(self._time_ns()))

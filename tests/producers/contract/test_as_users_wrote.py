@@ -17,6 +17,7 @@ from parallelm.mlops._environment import ComponentEnvironment
 from parallelm.mlops._frames import samples_frame
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
+from parallelm.mlops.events.health_alert import HealthAlert
 from parallelm.mlops.examples import utils
 from parallelm.mlops.ion.ion import Agent
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -127,6 +128,21 @@ def test_an_event_without_a_description_has_an_empty_one_in_both_modes(
     library.event(Event("e", description)).set_event("e", EventType.System)
     assert json.loads(library.last().split(", ", 3)[3])["description"] == ""
     assert Event("e").description == ""
+
+
+def test_what_is_set_on_an_event_before_it_is_reported_counts(library: Printing) -> None:
+    """``events.event.Event(label, …)``: of classes that make events their own, too."""
+    made = Event("e")
+    made.type, made.data, made.is_alert = EventType.System, {"a": 1}, True
+    made.timestamp = datetime(2026, 1, 1)  # noqa: DTZ001 - users pass naive ones
+    library.event(made)
+    number, title, alert, said = library.last().split(", ", 3)
+    assert (number, title, alert, json.loads(said)["data"]) == ("54", "e", "True", {"a": 1})
+    assert json.loads(said)["timestamp_ms"] == 1_767_225_600_000
+    assert (HealthAlert("h").type, HealthAlert("h", "d", [1]).data) == (EventType.Health, [1])
+    made.type = "Rain"
+    with pytest.raises(MLOpsException, match="Rain"):
+        library.event(made)
 
 
 def test_lines_of_reports_within_one_millisecond_are_rows_of_their_own() -> None:

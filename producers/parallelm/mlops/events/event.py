@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from parallelm.mlops._event_time import parse_time_ns
-from parallelm.mlops.events.event_type import GENERIC_EVENT, type_name
+from parallelm.mlops._output import EventReport
+from parallelm.mlops.events.event_type import GENERIC_EVENT, type_name, type_number
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._values import json_text, jsonable, string
 
@@ -14,7 +15,8 @@ class Event:
     """Something that happened. ``label`` is its title.
 
     ``data`` is anything that JSON can hold, an array, or bytes. ``timestamp`` is a datetime, a text in ISO 8601 or
-    nanoseconds since the epoch; without one, the time is that of the report. Raises ``MLOpsException``.
+    nanoseconds since the epoch; without one, the time is that of the report. Attributes may be set until it is reported.
+    Raises ``MLOpsException``.
     """
 
     def __init__(
@@ -28,14 +30,30 @@ class Event:
         *,
         model_id: str = "",
     ) -> None:
-        self.label = string(label, "the label of an event")
-        self.description = "" if description is None else string(description, "the description of an event")
-        self.type = type_name(event_type)
+        self.label = label
+        self.description = "" if description is None else description
+        self.type = event_type
         self.is_alert = bool(is_alert)
-        self.timestamp_ns = None if timestamp is None else parse_time_ns(timestamp)
+        self.timestamp = timestamp
         self.model_id = model_id
         self.data = data
-        self.content_type, self.payload = _encoded(data)
+        self.report(0)  # whoever makes a wrong event is told at once
+
+    def report(self, now_ns: int) -> EventReport:
+        """What is sent, at ``now_ns`` unless it has a time; checked, since attributes may have been set since."""
+        name = type_name(self.type)
+        content_type, payload = _encoded(self.data)
+        return EventReport(
+            type_name=name,
+            type_number=type_number(name),
+            title=string(self.label, "the label of an event"),
+            description=string(self.description, "the description of an event"),
+            is_alert=bool(self.is_alert),
+            model_id=self.model_id,
+            content_type=content_type,
+            payload=payload,
+            time_ns=now_ns if self.timestamp is None else parse_time_ns(self.timestamp),
+        )
 
 
 def _encoded(data: Any) -> tuple[str, bytes]:

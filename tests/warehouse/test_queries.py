@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from parallelm.warehouse import QueryError, queries
+from parallelm.warehouse.queries._frames import Conditions
 from parallelm.warehouse.queries.correlate import is_count
 from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model, statistic
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 T0 = datetime(2013, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", [UTC, None])
+def test_what_happened_just_after_the_start_is_in_the_range(zone: tzinfo | None) -> None:
+    """Reports carry their milliseconds rounded down: those of the start's own came after it."""
+    start = datetime(2013, 1, 1, microsecond=345_700, tzinfo=zone)
+    assert Conditions().between("event_time", start, None).parameters == {"start": T0_MS + 345}
+    assert Conditions().between("event_time", None, start).parameters == {"end": T0_MS + 346}
 
 
 def day(number: float) -> pd.Timestamp:

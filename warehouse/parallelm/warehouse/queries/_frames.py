@@ -39,10 +39,13 @@ class Conditions:
         return self
 
     def between(self, column: str, start: datetime | None, end: datetime | None) -> Conditions:
-        """Keep rows from ``start`` to ``end``, both included; naive datetimes are UTC."""
+        """Keep rows from ``start`` to ``end``, both included; naive datetimes are UTC.
+
+        The millisecond of ``start`` counts as a whole: most reports carry theirs rounded down.
+        """
         if start is not None and end is not None and epoch_ms(start) > epoch_ms(end):
             raise QueryError(f"the time range starts at {start}, after its end {end}")
-        for name, sign, moment in (("start", ">=", start), ("end", "<=", end)):
+        for name, sign, moment in (("start", ">=", start and _whole_ms(start)), ("end", "<=", end)):
             if moment is not None:
                 self._clauses.append(f"{column} {sign} fromUnixTimestamp64Milli(toInt64(%({name})s), 'UTC')")
                 self.parameters[name] = epoch_ms(moment)
@@ -57,6 +60,10 @@ class Conditions:
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
+
+
+def _whole_ms(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -101,10 +101,13 @@ def test_a_single_value_in_instant_mode_is_a_configuration_value() -> None:
     assert (report.category, report.mode, report.text) == ("CONFIG", "INSTANT", "{'lr': 0.5}")
 
 
-def test_an_integer_that_float64_cannot_hold_exactly_warns_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_integer_beyond_2_to_the_53_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     from parallelm.mlops.stats import _values
 
     _values._warned_inexact = False
+    SingleValue().value(2**53)
+    assert not caplog.records
+    SingleValue().value(10**18)  # exact as a float64, and beyond
     assert SingleValue().value(2**53 + 1).report().samples == (("", float(2**53)),)
     SingleValue().value(2**60 + 1)
     assert len(caplog.records) == 1

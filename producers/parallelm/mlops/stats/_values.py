@@ -51,12 +51,12 @@ def _check_size(value: int, what: str) -> None:
     if -LARGEST_EXACT_INTEGER <= value <= LARGEST_EXACT_INTEGER:
         return
     try:
-        exact = int(float(value)) == value
+        float(value)
     except OverflowError:
         raise MLOpsException(
             f"{what} is an integer of {value.bit_length()} bits: too large for a float64"
         ) from None
-    if not exact and not _warned_inexact:
+    if not _warned_inexact:
         _warned_inexact = True
         _log.warning("%s is beyond 2**53 and is kept as the nearest float64; this is said once", what)
 

@@ -141,6 +141,9 @@ def test_every_question_is_answered_from_what_was_reported(platform: ComponentOn
     assert [(one["created"], one["eventType"], one["raiseAlert"], one["host"]) for one in said["alerts"]] == [
         (1_356_998_400_000, "GenericDataAlert", True, "host-1")
     ]
+    assert [(one["name"], one["ionName"], one["msgType"]) for one in said["alerts"]] == [
+        ("alert", "Flights", "UNKNOWN")
+    ]
     assert said["events"] == 2
     assert said["no events"]
     (model,) = said["models"]

@@ -33,7 +33,7 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
             "agent": samples["agent_id"],
         }
     )
-    lines = [labels.get("line", "") for labels in samples["labels"]]
+    lines = [_column(labels.get("line", "")) for labels in samples["labels"]]
     if not any(lines):
         return frame.reset_index(drop=True)
     frame["line"] = lines
@@ -41,7 +41,12 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
     frame["turn"] = frame.groupby(["time", *_PLACE, "line"]).cumcount()
     wide = frame.pivot(index=["time", "turn", *_PLACE], columns="line", values="value")  # noqa: PD010 - no aggregate
     wide.columns.name = None
-    return wide.reset_index()[["time", *dict.fromkeys(lines), *_PLACE]]
+    return wide.reset_index("turn", drop=True).reset_index()[["time", *dict.fromkeys(lines), *_PLACE]]
+
+
+def _column(line: str) -> str:
+    """Name of a line's column; those of time and place are taken."""
+    return f"line {line}" if line in {"time", *_PLACE} else line
 
 
 def structured_frame(reports: pd.DataFrame) -> pd.DataFrame:
@@ -63,12 +68,19 @@ def _rows(graph_type: str, content_type: str, payload: Any) -> list[dict[str, An
             {"row_name": name, "values": cells, "columns": columns}
             for name, columns, cells in table_rows(payload)
         ]
-    data = json.loads(payload) if content_type == "application/json" else payload
+    data = _decoded(content_type, payload)
     if not isinstance(data, dict) or graph_type in {"OPAQUE", "HTML"}:
         return [{"data": data}]
     if graph_type == "BARGRAPH" and all(isinstance(bars, list) for bars in data.values()):
         return [_histogram_row(name, bars) for name, bars in data.items()]
     return [data]
+
+
+def _decoded(content_type: str, payload: Any) -> Any:
+    """What was reported. Bytes come from the warehouse as text where UTF-8 happens to hold them."""
+    if content_type == "application/octet-stream":
+        return payload.encode() if isinstance(payload, str) else payload
+    return json.loads(payload) if payload and content_type == "application/json" else payload or None
 
 
 def _histogram_row(name: str, bars: list[dict[str, float]]) -> dict[str, Any]:
@@ -114,19 +126,14 @@ def distribution_frame(histograms: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def events_frame(events: pd.DataFrame) -> pd.DataFrame:
+def events_frame(events: pd.DataFrame, mlapp_name: str) -> pd.DataFrame:
     """Events: ``time, type, title, description, alert, data, node, agent, modelId, id``; data decoded where it is JSON.
 
-    Also ``created, eventType, raiseAlert, host``, as components of the original library ask for them.
+    Also ``created, eventType, raiseAlert, host, name, ionName, msgType``, as components of the original library ask for
+    them.
     """
     import pandas as pd
 
-    data = [
-        json.loads(row["data"])
-        if row["data"] and row["content_type"] == "application/json"
-        else row["data"] or None
-        for row in records_of(events)
-    ]
     return pd.DataFrame(
         {
             "time": events["event_time"],
@@ -134,7 +141,7 @@ def events_frame(events: pd.DataFrame) -> pd.DataFrame:
             "title": events["title"],
             "description": events["description"],
             "alert": events["is_alert"],
-            "data": data,
+            "data": [_decoded(row["content_type"], row["data"]) for row in records_of(events)],
             "node": events["node_id"],
             "agent": events["agent_id"],
             "modelId": events["model_id"],
@@ -143,5 +150,8 @@ def events_frame(events: pd.DataFrame) -> pd.DataFrame:
             "eventType": events["type"],
             "raiseAlert": events["is_alert"],
             "host": events["agent_id"],
+            "name": events["title"],
+            "ionName": mlapp_name,
+            "msgType": "UNKNOWN",
         }
     )

@@ -32,7 +32,7 @@ class Queries(Models):
         agent: str | Agent | None,
         start_time: datetime,
         end_time: datetime,
-        no_of_lines: int = -1,
+        no_of_lines: int | None = -1,
     ) -> pd.DataFrame | None:
         """Reports of a statistic between two times (naive ones are UTC), both included.
 
@@ -47,6 +47,8 @@ class Queries(Models):
             raise MLOpsException(f"the name of a statistic must be a string, not {type(name).__name__}")
         agent_id = _agent_id(mlapp_node, agent)
         _check_times(start_time, end_time)
+        if no_of_lines is not None and not isinstance(no_of_lines, int):
+            raise MLOpsException(f"no_of_lines must be a whole number, not {type(no_of_lines).__name__}")
         platform = self._asked()
         if platform is None:
             return None
@@ -68,7 +70,7 @@ class Queries(Models):
         else:
             found = samples_frame(samples)
         found = self._with_names_of_nodes(found)
-        return found if no_of_lines < 0 else found.head(no_of_lines)
+        return found if no_of_lines is None or no_of_lines < 0 else found.head(no_of_lines)
 
     def get_kpi(self, name: str, start_time: datetime, end_time: datetime) -> pd.DataFrame | None:
         """Points of a KPI between two times, both included: ``time, value, labels``, by their latest revision."""
@@ -115,7 +117,8 @@ class Queries(Models):
         """Events of the MLApp that pass every filter; alerts only unless ``is_alert`` is False, or None for all.
 
         Columns ``time, type, title, description, alert, data, node, agent, modelId, id``, and under the names that they
-        had on the original platform ``created`` (epoch ms), ``eventType, raiseAlert, host``. None when there are none.
+        had on the original platform ``created`` (epoch ms), ``eventType, raiseAlert, host, name, ionName, msgType``. None
+        when there are none.
         """
         self._opened_output()
         agent_id = _agent_id(mlapp_node, agent, node_needed=False)
@@ -137,7 +140,9 @@ class Queries(Models):
             start=start_time,
             end=end_time,
         )
-        return None if found.empty else self._with_names_of_nodes(events_frame(found))
+        if found.empty:
+            return None
+        return self._with_names_of_nodes(events_frame(found, self.get_mlapp_name()))
 
     def find_events(self, event_filter: EventFilter) -> pd.DataFrame | None:
         """``get_events`` with an ``EventFilter``."""

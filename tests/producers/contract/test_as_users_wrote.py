@@ -14,7 +14,7 @@ import pytest
 
 from parallelm.mlops import Constants, MLOps, project_name
 from parallelm.mlops._environment import ComponentEnvironment
-from parallelm.mlops._frames import samples_frame
+from parallelm.mlops._frames import events_frame, samples_frame, structured_frame
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
 from parallelm.mlops.events.health_alert import HealthAlert
@@ -161,6 +161,68 @@ def test_lines_of_reports_within_one_millisecond_are_rows_of_their_own() -> None
     )
     assert list(found.columns) == ["time", "a", "b", "node", "agent"]
     np.testing.assert_array_equal(found[["a", "b"]], [[5.0, 15.0], [55.0, 155.0], [np.nan, np.nan]])
+
+
+def test_a_line_may_have_any_name() -> None:
+    """MULTILINEGRAPH ``time, <label>…``, with columns ``node``, ``agent`` added."""
+    lines = ["turn", "line", "value", "node", "time"]
+    found = samples_frame(
+        pd.DataFrame(
+            {
+                "event_time": datetime(2026, 1, 1, tzinfo=UTC),
+                "value": [0.0, 1.0, 2.0, 3.0, 4.0],
+                "node_id": "n",
+                "agent_id": "a",
+                "labels": [{"line": line} for line in lines],
+            }
+        )
+    )
+    assert list(found.columns) == [
+        "time",
+        *("turn", "line", "value", "line node", "line time"),
+        *("node", "agent"),
+    ]
+    assert found.iloc[0, 1:].tolist() == [0, 1, 2, 3, 4, "n", "a"]
+
+
+@pytest.mark.parametrize("from_warehouse", ["plain", "", b"\xff"])
+def test_bytes_stay_bytes_though_the_warehouse_holds_them_as_text(from_warehouse: str | bytes) -> None:
+    """**decided**: bytes stay bytes with a content type. OPAQUE ``time, data``."""
+    sent = from_warehouse if isinstance(from_warehouse, bytes) else from_warehouse.encode()
+    row = {
+        "event_time": datetime(2026, 1, 1, tzinfo=UTC),
+        "node_id": "n",
+        "agent_id": "a",
+        "content_type": "application/octet-stream",
+        "data": from_warehouse,
+    }
+    event = {
+        "type": "Anomaly",
+        "title": "t",
+        "description": "",
+        "is_alert": True,
+        "model_id": "",
+        "event_id": "e",
+    }
+    events = events_frame(pd.DataFrame([row | event]), "Flights")
+    assert structured_frame(pd.DataFrame([row | {"graph_type": "OPAQUE"}]))["data"].tolist() == [sent]
+    assert events["data"].tolist() == [sent]
+    assert events[["name", "ionName", "eventType", "raiseAlert"]].iloc[0].tolist() == [
+        "t",
+        "Flights",
+        "Anomaly",
+        True,
+    ]
+
+
+def test_the_number_of_lines_is_one_or_none(library: Printing) -> None:
+    """``get_stats(…, no_of_lines=-1)``."""
+    library._set_api_test_mode()
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    for lines in (None, -1, 3):
+        assert library.get_stats("s", None, None, start, end, lines) is None
+    with pytest.raises(MLOpsException, match="no_of_lines"):
+        library.get_stats("s", None, None, start, end, "3")  # type: ignore[arg-type]
 
 
 # ---- 1.5: models ----------------------------------------------------------------------------------------------------

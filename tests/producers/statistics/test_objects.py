@@ -101,6 +101,13 @@ def test_a_single_value_in_instant_mode_is_a_configuration_value() -> None:
     assert (report.category, report.mode, report.text) == ("CONFIG", "INSTANT", "{'lr': 0.5}")
 
 
+def test_a_mode_is_known_by_its_value_too() -> None:
+    assert SingleValue().value(1).mode("INSTANT").report().mode == "INSTANT"
+    for wrong in ("LINEGRAPH", None, []):
+        with pytest.raises(MLOpsException, match="TIME_SERIES, INSTANT"):
+            SingleValue().mode(wrong)  # type: ignore[arg-type]
+
+
 def test_an_integer_beyond_2_to_the_53_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     from parallelm.mlops.stats import _values
 

@@ -28,11 +28,12 @@ class SingleValue(Statistic):
         self._value = number(value, "the value")
         return self
 
-    def mode(self, mode: StatsMode) -> Self:
-        """Say whether every report counts (TimeSeries) or only the last one (Instant)."""
-        if not isinstance(mode, StatsMode):
-            raise MLOpsException(f"mode must be a StatsMode, got {type(mode).__name__}")
-        self._mode = mode
+    def mode(self, mode: StatsMode | str) -> Self:
+        """Say whether every report counts (TimeSeries) or only the last one (Instant); its value as a text will do."""
+        try:
+            self._mode = StatsMode(mode)
+        except ValueError:
+            raise MLOpsException(f"mode must be one of {', '.join(StatsMode)}, not {mode!r}") from None
         return self
 
     def report(self) -> NumericReport:

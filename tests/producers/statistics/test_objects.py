@@ -164,7 +164,7 @@ def test_a_continuous_bar_graph_shows_plain_edges() -> None:
         lambda: SingleValue().value(10**400),
         lambda: SingleValue().name(5),
         lambda: SingleValue().name("\ud800"),
-        lambda: SingleValue().value(1).mode("TIME_SERIES"),
+        lambda: SingleValue().value(1).mode("instant"),
         lambda: MultiLineGraph().report(),
         lambda: MultiLineGraph().labels(["a"]).report(),
         lambda: MultiLineGraph().data([1]).report(),

@@ -302,6 +302,14 @@ def test_the_analysis_of_categories() -> None:
     }
 
 
+@pytest.mark.parametrize("narrow", [np.float16, np.float32])
+def test_categories_of_narrow_floats_are_their_own_text(narrow: Any) -> None:
+    training = list(histograms(np.array([10.5, 0.1, 0.2, 0.1], dtype=narrow)).values())
+    assert training[0].categories == ("0.1", "0.2", "10.5")
+    later = reported(np.array([10.5, 0.1, 0.2, 0.1]), training)
+    assert later["categoricalDataHistogram.overlapResult"].samples == (("overlapScore_c0", pytest.approx(1)),)
+
+
 def test_one_number_has_no_deviation() -> None:
     training = list(histograms(pd.DataFrame({"x": RANDOM.normal(0, 1, 100)})).values())
     row = table(reported(pd.DataFrame({"x": [2.5]}), training)["Continuous Data Analysis"])["x"]

@@ -76,6 +76,8 @@ class NumberColumn(Column):
         start, width = 0, _FIRST_LOOK
         while start < self._present.size:
             distinct, times = np.unique(self._present[start : start + width], return_counts=True)
+            if distinct.dtype in (np.float32, np.float16):  # 0.1 is "0.1", not what its nearest float64 shows
+                distinct = distinct.astype(str).astype(np.float64)
             found.update(dict(zip(distinct.tolist(), times.tolist(), strict=True)))
             if limit is not None and len(found) >= limit:
                 return None

@@ -72,8 +72,8 @@ def _tested() -> tuple[str, ...]:
     )
     said = "train beats Training: 26 % against 20 % conversions, at 95 % confidence"
     return (
-        graph_text("AB", [100 * rate for rate in rates], ("Training", a), ("train", b), titles=axes),
-        "ConversionRate, MULTILINEGRAPH, TIME_SERIES, {'Training': 20.0, 'train': 26.0}",
+        graph_text("AB", [100 * rate for rate in rates], ("A", a), ("B", b), titles=axes),
+        "ConversionRate, MULTILINEGRAPH, TIME_SERIES, {'A': 20.0, 'B': 26.0}",
         f'AB Stats, MATRIX, INSTANT, {{"Training":{{{rows[0]}}}, "train":{{{rows[1]}}}}}',
         scalar("Success", 1),
         event(52, "AB Test", said, "null"),

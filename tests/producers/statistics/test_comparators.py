@@ -300,7 +300,7 @@ def test_the_ab_test_is_reported(printed: Any, conversions: int, success: int) -
     lines = printed()
     assert lines["Success"] == [f"LINEGRAPH, TIME_SERIES, {{'Success': {success}}} "]
     assert lines["ConversionRate"] == [
-        f"MULTILINEGRAPH, TIME_SERIES, {{'main': 10.0, 'challenger': {100 * (conversions / 1000)}}} "
+        f"MULTILINEGRAPH, TIME_SERIES, {{'A': 10.0, 'B': {100 * (conversions / 1000)}}} "
     ]
     table = json.loads(lines["AB Stats"][0].removeprefix("MATRIX, INSTANT, "))
     assert list(table["main"]) == [

@@ -134,8 +134,8 @@ def ab_test(
     The latest values between ``start`` and ``end`` of the statistics ``options.samplesA``, ``conversionsA``,
     ``samplesB`` and ``conversionsB`` are taken: report running totals under these names. ``confidence`` is 90, 95 or
     99 percent, ``uplift`` the improvement in percent that counts as success; ``agentA`` and ``agentB`` name agents by id
-    or host (the first of the node otherwise); ``champion`` and ``challenger`` are the names that A and B are reported
-    under, those of the nodes otherwise. Returns None when a total is missing.
+    or host (the first of the node otherwise); ``champion`` and ``challenger`` are the names of A and B in the
+    table and the alert, those of the nodes otherwise. Returns None when a total is missing.
     """
     confidence = percent(options, "confidence", _DEFAULT_CONFIDENCE)
     _check_confidence(confidence)
@@ -173,9 +173,10 @@ def report_test(result: ConversionTest, confidence: float, uplift: float, nodes:
     a, b = nodes
     graph = MultiGraph().name("AB").x_title("Conversion Rate (%)").y_title("Density")
     percents = [100 * rate for rate in rates]
-    mlops.set_stat(graph.add_series(percents, curve_a, a).add_series(percents, curve_b, b))
+    # The lines go by A and B whoever is champion, so that they go on when another one is.
+    mlops.set_stat(graph.add_series(percents, curve_a, "A").add_series(percents, curve_b, "B"))
     rate_a, rate_b = 100 * result.rate_a, 100 * result.rate_b
-    mlops.set_stat(MultiLineGraph().name("ConversionRate").labels([a, b]).data([rate_a, rate_b]))
+    mlops.set_stat(MultiLineGraph().name("ConversionRate").labels(["A", "B"]).data([rate_a, rate_b]))
     table = Table().name("AB Stats")
     table.cols(
         [

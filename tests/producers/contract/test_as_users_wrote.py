@@ -244,6 +244,13 @@ def test_a_frame_names_the_features_with_its_labels_in_the_first_column_or_witho
         model.feature_importance([0.1, 0.7], df=pd.DataFrame(columns=["a", "b", "c", "d"]))
 
 
+def test_importances_that_are_no_numbers_come_last(library: Printing) -> None:
+    """``feature_importance``: sorted descending, the top k."""
+    model = library.Model("m", ModelFormat.TEXT)
+    model.feature_importance([0.1, np.nan, 0.7, np.nan, 0.2], list("abcde"), num_significant_features=3)
+    assert library.data() == {"Feature Importance": [{"c": 0.7}, {"e": 0.2}, {"a": 0.1}]}
+
+
 def test_a_pipeline_that_is_not_there_raises_stand_alone_too(library: Printing) -> None:
     now = datetime.now(UTC)
     with pytest.raises(MLOpsException, match="no pipeline 'nightly'"):

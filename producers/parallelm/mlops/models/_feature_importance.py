@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -21,7 +22,12 @@ def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count
         raise MLOpsException(f"there are {len(importances)} importances for {len(names)} features")
     if not names:
         raise MLOpsException("there are no features")
-    ranked = sorted(zip(names, importances, strict=True), key=lambda pair: pair[1], reverse=True)
+    # What is not a number is not important: no comparison would find it a place.
+    ranked = sorted(
+        zip(names, importances, strict=True),
+        key=lambda pair: -math.inf if math.isnan(pair[1]) else pair[1],
+        reverse=True,
+    )
     ranked = ranked[: _positive(count)]
     return BarGraph().name(NAME).cols([name for name, _ in ranked]).data([value for _, value in ranked])
 

@@ -188,8 +188,10 @@ def test_a_worker_that_is_killed_again_and_again_neither_misses_nor_doubles_a_tr
             cluster.statistic(number * 10 + day, "share", day % 2)
         cluster.flush()
         if number in {1, 3}:
-            seen = len(cluster.read(DEPLOYMENTS))
-            wait_for(lambda seen=seen: len(cluster.read(DEPLOYMENTS)) > seen, "the worker is at work")
+            model = f"m{number}"
+            wait_for(
+                lambda model=model: (model, "requested") in deployments(cluster), "the worker is at work"
+            )
             worker.kill()
             worker.start(wait=False)
     expected_deployments = {

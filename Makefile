@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := connections schemas producers stream_processors sinks warehouse mcenter
+ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations mcenter
 
 .PHONY: demo test check bench up clean lock docs format
 

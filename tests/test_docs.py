@@ -18,15 +18,15 @@ import pytest
 from parallelm.connections import Settings, load_settings, save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.settings import ENVIRONMENT_PREFIX
-from parallelm.mcenter.main import cli
-from parallelm.stream_processors.definition import parse_definition
-from parallelm.stream_processors.definition.model import (
+from parallelm.definitions import parse_definition
+from parallelm.definitions.model import (
     HealthRuleEntry,
     MLAppEntry,
     NodeEntry,
     PolicyEntry,
     ThresholdRuleEntry,
 )
+from parallelm.mcenter.main import cli
 from parallelm.warehouse import migrate
 from tests.producers.time_capture.captures import whole_capture, write_tar
 from tests.warehouse.rows import DAY_MS, T0_MS, insert, kpi, statistic

@@ -18,6 +18,9 @@ ROOMS = {
     "stream_processors": "stream_processors",
     "sinks": "sinks",
     "warehouse": "warehouse",
+    "definitions": "definitions",
+    "supervision": "supervision",
+    "operations": "operations",
     "mcenter": "mcenter",
 }
 FORBIDDEN = dict.fromkeys(ROOMS, "parallelm.sinks") | {"sinks": "parallelm.mlops"}

@@ -18,12 +18,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mcenter.main import cli
 from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import Event, Origin
 from parallelm.schemas.registry import PackagedRegistry
+from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable

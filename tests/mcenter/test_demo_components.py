@@ -15,7 +15,7 @@ import pytest
 from parallelm.mcenter.demo import components
 from parallelm.mcenter.demo.components import Component, Components
 from parallelm.mcenter.demo.errors import DemoError
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,11 +18,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_admin import create_topics, log_offsets
 from parallelm.schemas.topics import CATALOGUE
+from parallelm.supervision.die_with_parent import killed_with_us
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+from parallelm.supervision.die_with_parent import killed_with_us
 from tests.producers.conftest import DEADLINE_S
 
 if TYPE_CHECKING:

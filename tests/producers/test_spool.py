@@ -21,7 +21,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from parallelm.connections.kafka import client_config
-from parallelm.mlops._spool_files import State
+from parallelm.mlops._delivery.spool.files import State
 from tests.producers.conftest import DEADLINE_S, Component
 from tests.producers.nobody import address_of, port_of_nobody
 

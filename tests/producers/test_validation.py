@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parallelm.mlops import MLOps, StatCategory, Versions, mlops
-from parallelm.mlops._event_time import parse_time_ns
+from parallelm.mlops._session.event_time import parse_time_ns
 from parallelm.mlops.common.string_ops import mask_passwords
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType

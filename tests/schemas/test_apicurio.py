@@ -18,7 +18,6 @@ from confluent_kafka import Producer
 
 from parallelm.connections import RegistrySettings, Settings, save_settings
 from parallelm.connections.kafka import client_config
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mcenter.local_stack.java import java_executable
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder
 from parallelm.mcenter.local_stack.ports import choose_ports
@@ -32,6 +31,7 @@ from parallelm.schemas.slicing import StatisticsDecoder
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topics import CATALOGUE
+from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,13 +21,13 @@ from confluent_kafka.admin import AdminClient
 
 from parallelm.connections import save_settings
 from parallelm.connections.kafka import client_config
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.schemas import topics
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks.blocks import ConsumedRecord, content_hash
 from parallelm.sinks.consumer import TopicAdmin
 from parallelm.sinks.errors import LostCertaintyError, SinkError
 from parallelm.sinks.intent import Intent, intent_metadata
+from parallelm.supervision.die_with_parent import killed_with_us
 from tests.sinks import samples
 from tests.sinks.conftest import DEADLINE_S, Platform, wait_until
 from tests.sinks.samples import T0_MS

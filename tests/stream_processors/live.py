@@ -15,14 +15,14 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+from parallelm.definitions import DefinitionTopic, next_version, parse_definition, to_record
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import Event, ModelAnnouncement, Origin, Series, StatisticsBatch
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import log_offsets
 from parallelm.schemas.topics import EVENTS, MODELS, STATISTICS, Topic, origin_key
-from parallelm.stream_processors.definition import DefinitionTopic, next_version, parse_definition, to_record
+from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from parallelm.connections import RegistrySettings
+from parallelm.definitions import parse_definition, to_record
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import (
     AlertTransition,
@@ -26,7 +27,6 @@ from parallelm.schemas.registry import make_registry
 from parallelm.stream_processors.alerts.rule_alerts import FORGET_MS
 from parallelm.stream_processors.alerts.rules import rules_of
 from parallelm.stream_processors.dead_letters import DeadLetters
-from parallelm.stream_processors.definition import parse_definition, to_record
 from parallelm.stream_processors.handlers import ControlHandler
 from parallelm.stream_processors.partitioning import control_partition
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parallelm.definitions import parse_definition, to_record
 from parallelm.schemas.records import AlertState, MLAppDefinition, Origin, RecordPosition, RuleAggregate
 from parallelm.schemas.slicing import SlicedBatch, SlicedSeries
 from parallelm.schemas.statistics_encoder import float64_bytes
 from parallelm.stream_processors.alerts.aggregates import RuleIndex, aggregates_of
 from parallelm.stream_processors.alerts.rule_alerts import RuleAlert, new_alert, on_aggregate, on_definition
 from parallelm.stream_processors.alerts.rules import Rule, rules_of
-from parallelm.stream_processors.definition import parse_definition, to_record
 
 DAY = 86_400_000
 CAUSE = RecordPosition(topic="statistics", partition=0, offset=7)

@@ -14,9 +14,9 @@ import pytest
 from clickhouse_driver import Client, errors
 
 from parallelm.connections import save_settings
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES
 from parallelm.sinks.writer import _INSERT_SETTINGS
+from parallelm.supervision.die_with_parent import killed_with_us
 from parallelm.warehouse import MigrationError, migrate, status
 from parallelm.warehouse.migrations import Migration, compare, packaged_migrations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops._queries import Queries
+from parallelm.mlops._questions.questions import Queries
 from parallelm.mlops.models import model as models
 
 if TYPE_CHECKING:

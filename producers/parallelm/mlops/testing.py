@@ -19,25 +19,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops import mlops
-from parallelm.mlops._outbox import Outbox
-from parallelm.mlops._output import Output
-from parallelm.mlops._records import (
+from parallelm.mlops._delivery.topic_records import (
     event_record,
     kpi_point,
     model_announcement,
     series_of,
     structured_statistic,
 )
+from parallelm.mlops._models.outbox import Outbox
+from parallelm.mlops._outputs.output import Output
 from parallelm.schemas import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from parallelm.mlops._outbox import ModelToPublish
-    from parallelm.mlops._output import EventReport, KpiReport
-    from parallelm.mlops._records import MakeRecord
-    from parallelm.mlops._reports import NumericReport, StructuredReport
-    from parallelm.mlops._samples import SeriesKey
+    from parallelm.mlops._delivery.topic_records import MakeRecord
+    from parallelm.mlops._models.outbox import ModelToPublish
+    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
+    from parallelm.mlops._reporting.samples import SeriesKey
 
 _PRODUCER_ID = "captured"
 

@@ -12,8 +12,8 @@ from parallelm.stream_processors.alerts.rules import Rule, rules_of
 from parallelm.stream_processors.sending import with_patience
 
 if TYPE_CHECKING:
+    from parallelm.definitions import DefinitionTopic
     from parallelm.schemas.records import MLAppDefinition
-    from parallelm.stream_processors.definition import DefinitionTopic
 
 logger = logging.getLogger(__name__)
 

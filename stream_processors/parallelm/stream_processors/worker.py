@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from parallelm.connections.kafka import client_config
+from parallelm.definitions import DefinitionTopic
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.records import Tick
@@ -33,7 +34,6 @@ from parallelm.stream_processors.app import App, Tables
 from parallelm.stream_processors.batches import Batches
 from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.dead_letters import DeadLetters
-from parallelm.stream_processors.definition import DefinitionTopic
 from parallelm.stream_processors.faust_settings import broker_credentials, broker_urls
 from parallelm.stream_processors.handlers import ControlHandler, StatisticsHandler
 from parallelm.stream_processors.sending import Outside

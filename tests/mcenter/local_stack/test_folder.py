@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
+from parallelm.supervision.die_with_parent import killed_with_us
 
 HOLD_THE_LOCK = """
 import sys, time

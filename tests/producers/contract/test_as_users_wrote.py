@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from parallelm.mlops import Constants, MLOps, project_name
-from parallelm.mlops._environment import ComponentEnvironment
-from parallelm.mlops._frames import events_frame, samples_frame, structured_frame
+from parallelm.mlops._questions.frames import events_frame, samples_frame, structured_frame
+from parallelm.mlops._session.environment import ComponentEnvironment
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
 from parallelm.mlops.events.health_alert import HealthAlert

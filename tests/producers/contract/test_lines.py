@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import parallelm.mlops
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
 from parallelm.mlops._metrics import MLOpsMetrics
 from parallelm.mlops.events.event_type import EventType
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
@@ -31,6 +30,7 @@ from parallelm.mlops.stats.kpi_value import KpiValue
 from parallelm.mlops.stats_category import StatCategory, StatsMode
 from parallelm.schemas import topics
 from parallelm.schemas.records import DeploymentState
+from parallelm.supervision.die_with_parent import killed_with_us
 from tests.conftest import settings_of_a_test
 from tests.producers.conftest import running_platform
 from tests.producers.contract.line import FIRST_MOMENT_S, MINUTE_S, THE_SAME, as_json

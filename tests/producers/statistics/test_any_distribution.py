@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from parallelm.mlops._distribution import distribution_reports
-from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops._reporting.payloads import StructuredReport
 
 RANDOM = np.random.default_rng(20130101)
 

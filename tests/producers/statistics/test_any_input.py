@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallelm.mlops._metric_objects import metric_object
-from parallelm.mlops._reports import NumericReport, StructuredReport
+from parallelm.mlops._metrics.objects import metric_object
+from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats.bar_graph import BarGraph

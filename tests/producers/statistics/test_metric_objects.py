@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from parallelm.mlops._metric_objects import metric_object
+from parallelm.mlops._metrics.objects import metric_object
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsException, MLOpsStatisticsException
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from parallelm.mlops._metric_objects import metric_object
 from parallelm.mlops._metrics import MLOpsMetrics
+from parallelm.mlops._metrics.objects import metric_object
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsException, MLOpsStatisticsException
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parallelm.mlops._reports import NumericReport, StructuredReport
+    from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
 
 RANDOM = np.random.default_rng(7)
 TRUTH = RANDOM.integers(0, 2, 80)
@@ -372,7 +372,7 @@ def test_without_scikit_learn_a_metric_says_what_to_install(
 def test_statistics_import_nothing_outside_the_standard_library() -> None:
     script = """
 import sys
-import parallelm.mlops._metrics, parallelm.mlops._metric_objects, parallelm.mlops._distribution
+import parallelm.mlops._metrics, parallelm.mlops._metrics.objects, parallelm.mlops._distribution
 from parallelm.mlops.stats import bar_graph, graph, html, kpi_value, multi_line_graph, opaque, single_value, table
 graph.Graph().set_x_series([1, 2]).add_y_series("y", [1, 2]).report()
 table.Table().cols(["a"]).add_row([1.5]).report()

@@ -19,7 +19,7 @@ from parallelm.mlops.stats_category import StatCategory, StatGraphType, StatsMod
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parallelm.mlops._reports import NumericReport, StructuredReport
+    from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
 
 
 def line(report: NumericReport | StructuredReport) -> str:

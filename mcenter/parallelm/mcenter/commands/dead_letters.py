@@ -46,7 +46,7 @@ def replay(topic: str | None, stage: str | None, *, yes: bool) -> None:
 
     They stay listed. A record that still cannot be handled becomes a new dead letter.
     """
-    from parallelm.mcenter.dead_letter_replay import replay as send_again
+    from parallelm.operations.dead_letter_replay import replay as send_again
     from parallelm.warehouse.queries import dead_letter_records as find
 
     settings = load_settings()

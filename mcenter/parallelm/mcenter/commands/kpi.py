@@ -15,7 +15,8 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import told_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
-from parallelm.mcenter.kpi_file import (
+from parallelm.mcenter.results import result_options, write_result
+from parallelm.operations.kpi_file import (
     UNITS_PER_MS,
     KpiFile,
     KpiFileError,
@@ -23,7 +24,6 @@ from parallelm.mcenter.kpi_file import (
     latest_ms,
     read_kpi_file,
 )
-from parallelm.mcenter.results import result_options, write_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

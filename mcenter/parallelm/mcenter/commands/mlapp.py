@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import click
 
 from parallelm.connections import load_settings
-from parallelm.schemas.errors import SchemaError
-from parallelm.stream_processors.definition import (
+from parallelm.definitions import (
     DefinitionError,
     DefinitionTopic,
     next_version,
     parse_definition,
     to_record,
 )
+from parallelm.schemas.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from parallelm.mcenter.demo.errors import DemoError
-from parallelm.mcenter.local_stack.die_with_parent import killed_with_us
+from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.demo.errors import DemoError
-from parallelm.mcenter.local_stack.lag import backlog
+from parallelm.operations.lag import backlog
 from parallelm.schemas.topics import HEARTBEATS, TICKS
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import signal
 import sys
 
-from parallelm.mcenter.local_stack.die_with_parent import die_with
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.output import FileOutput
 from parallelm.mcenter.local_stack.plan import Plan
 from parallelm.mcenter.local_stack.stack import run_stack
+from parallelm.supervision.die_with_parent import die_with
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, jar_folder
 from parallelm.mcenter.local_stack.ports import choose_ports
 from parallelm.mcenter.local_stack.probes import kafka_answers
-from parallelm.mcenter.local_stack.process import ChildProcess
+from parallelm.supervision.process import ChildProcess
 
 TIMEOUT_S = 120.0
 LOW_PRIORITY = 10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from parallelm.mcenter.local_stack.bounded_log import BoundedLog
+from parallelm.supervision.bounded_log import BoundedLog
 
 if TYPE_CHECKING:
     from pathlib import Path

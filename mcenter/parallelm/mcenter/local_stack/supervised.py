@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.local_stack.process import ChildProcess
 from parallelm.mcenter.local_stack.services import inherited_environment
 from parallelm.mcenter.local_stack.state import ProcessState
+from parallelm.supervision.process import ChildProcess
 
 if TYPE_CHECKING:
     from pathlib import Path

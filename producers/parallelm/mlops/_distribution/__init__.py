@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from parallelm.mlops._distribution.columns import Feature
-    from parallelm.mlops._reports import NumericReport, StructuredReport
+    from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.schemas.records import Histogram
 
 CATEGORIES_LIMIT: Final = 25

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from parallelm.mlops._event_time import parse_time_ns
-from parallelm.mlops._output import EventReport
+from parallelm.mlops._outputs.output import EventReport
+from parallelm.mlops._session.event_time import parse_time_ns
 from parallelm.mlops.events.event_type import GENERIC_EVENT, type_name, type_number
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._values import json_text, jsonable, string

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
-from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._values import json_text, string
 from parallelm.mlops.stats_category import StatsMode
 
 if TYPE_CHECKING:
-    from parallelm.mlops._reports import NumericReport
+    from parallelm.mlops._reporting.payloads import NumericReport
 
 
 class Statistic(ABC):

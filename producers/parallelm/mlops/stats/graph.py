@@ -14,7 +14,7 @@ from parallelm.mlops.stats_category import StatGraphType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from parallelm.mlops._reports import StructuredReport
+    from parallelm.mlops._reporting.payloads import StructuredReport
 
 
 class _Axes(Statistic):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import string

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from parallelm.mlops._event_time import check_units, parse_time_ns
-from parallelm.mlops._reports import NumericReport
+from parallelm.mlops._reporting.payloads import NumericReport
+from parallelm.mlops._session.event_time import check_units, parse_time_ns
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import number
 from parallelm.mlops.stats_category import StatGraphType

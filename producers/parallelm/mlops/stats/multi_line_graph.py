@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from parallelm.mlops._reports import NumericReport
+from parallelm.mlops._reporting.payloads import NumericReport
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import numbers, strings

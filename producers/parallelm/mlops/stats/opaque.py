@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._statistic import Statistic, json_report
 from parallelm.mlops.stats._values import jsonable

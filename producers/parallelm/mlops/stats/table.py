@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Self
 
-from parallelm.mlops._reports import StructuredReport
+from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import items, json_text, jsonable, shown, string

@@ -264,7 +264,7 @@ def _agent_name(agent: str | Agent) -> str:
 
 
 def _between(frame: pd.DataFrame, start: datetime | None, end: datetime | None) -> pd.DataFrame:
-    from parallelm.mlops._event_time import parse_time_ns
+    from parallelm.mlops._session.event_time import parse_time_ns
 
     first = None if start is None else parse_time_ns(start)
     last = None if end is None else parse_time_ns(end)

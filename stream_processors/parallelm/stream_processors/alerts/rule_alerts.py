@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from parallelm.definitions.durations import format_duration
 from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
 from parallelm.schemas.topics import RULE_AGGREGATES, STATISTICS
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Sample, Step, Timing, Verdict
 from parallelm.stream_processors.alerts.rules import FEATURE, HEALTH, Rule, rules_of, says_something
 from parallelm.stream_processors.alerts.series import AlertSeries, Decision, absorb, settled
-from parallelm.stream_processors.definition.durations import format_duration
 
 if TYPE_CHECKING:
     from parallelm.schemas.records import MLAppDefinition, RuleAggregate

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from parallelm.definitions.durations import format_duration
+from parallelm.definitions.meaning import CONSUMERS
 from parallelm.schemas.records import DeploymentState, DeploymentTransition, MLAppDefinition, RecordPosition
 from parallelm.stream_processors.alerts.ids import digest
-from parallelm.stream_processors.definition.durations import format_duration
-from parallelm.stream_processors.definition.meaning import CONSUMERS
 from parallelm.stream_processors.model_policy.state import (
     DEFINITION_WAIT_MS,
     LIVE_STATES,

@@ -1,0 +1,1 @@
+"""From the queues of a process to Kafka: batches, sender thread, spool, forks."""

@@ -1,0 +1,110 @@
+"""Samples as they were queued to encoded ``StatisticsBatch`` records below the broker's size limit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from parallelm.mlops._delivery import drops
+from parallelm.mlops._reporting.samples import plain_series
+from parallelm.schemas import records
+from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header, series_size_bytes
+from parallelm.schemas.wire import MAX_RECORD_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from parallelm.mlops._delivery.drops import DropCounter
+    from parallelm.mlops._reporting.samples import Sample, SampleQueue, SeriesKey
+    from parallelm.schemas.registry import Registry
+
+SAMPLES_A_DRAIN = 25_000
+"""16 bytes each: a drain of one series fits one record."""
+
+_MAX_HEADERS = 10_000
+
+_WHOLE = 1.5 * 2.0**52
+"""A double this large has no room for a fraction: adding and subtracting it rounds to whole numbers, in two operations."""
+
+
+class EncodedBatch(NamedTuple):
+    """One record and how many samples it holds."""
+
+    value: bytes
+    samples: int
+
+
+def drain(queue: SampleQueue, limit: int) -> list[Sample]:
+    """Take the oldest samples off the queue: ``limit`` of those that are there, one drain's worth at most."""
+    take = queue.popleft
+    return [take() for _ in range(min(len(queue), limit, SAMPLES_A_DRAIN))]
+
+
+class BatchEncoder:
+    """Groups samples by series and encodes them. For the sender thread only."""
+
+    def __init__(
+        self, registry: Registry, origin: records.Origin, producer_id: str, dropped: DropCounter
+    ) -> None:
+        self._encoder = StatisticsEncoder(registry, origin, producer_id)
+        self._headers: dict[str | SeriesKey, bytes] = {}
+        self._dropped = dropped
+
+    def encode(self, samples: list[Sample], take_seq: Callable[[], int]) -> Iterator[EncodedBatch]:
+        """Records that hold ``samples``, in order within each series."""
+        encoder, held = self._encoder, 0
+        for series, group in _by_series(samples).items():
+            header = self._header(series)
+            size = series_size_bytes(header, len(group))
+            if encoder.series_count and encoder.size_bytes + size > MAX_RECORD_BYTES:
+                yield EncodedBatch(encoder.take(take_seq()), held)
+                held = 0
+            if encoder.size_bytes + size > MAX_RECORD_BYTES:
+                self._dropped.add(
+                    drops.TOO_LARGE, len(group), f"a series' name and labels take {len(header)} bytes"
+                )
+                continue
+            packed = Struct(f"<{len(group)}d").pack
+            times_ms = packed(*[sample[2] * 1000.0 + _WHOLE - _WHOLE for sample in group])
+            encoder.add(header, times_ms, packed(*[sample[1] for sample in group]))
+            held += len(group)
+        if encoder.series_count:
+            yield EncodedBatch(encoder.take(take_seq()), held)
+
+    def _header(self, series: str | SeriesKey) -> bytes:
+        header = self._headers.get(series)
+        if header is None:
+            if len(self._headers) >= _MAX_HEADERS:
+                self._headers.clear()
+            header = self._headers[series] = _encoded_header(series)
+        return header
+
+
+def _by_series(samples: list[Sample]) -> dict[str | SeriesKey, list[Sample]]:
+    first = samples[0][0] if samples else ""
+    if [sample[0] for sample in samples].count(first) == len(samples):
+        return {first: samples} if samples else {}
+    groups: dict[str | SeriesKey, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample[0]].append(sample)
+    return groups
+
+
+def _encoded_header(series: str | SeriesKey) -> bytes:
+    name, model_id, category, graph_type, labels = plain_series(series) if isinstance(series, str) else series
+    return series_header(
+        _text(name), model_id, category, graph_type, {_text(key): _text(value) for key, value in labels}
+    )
+
+
+def _text(text: str) -> str:
+    """``text`` with lone surrogates, which no encoding can carry, shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def kpi_batch(points: list[records.KpiPoint]) -> Callable[[records.Origin, str, int], records.KpiBatch]:
+    """What makes one record of ``points`` once its origin, producer id and number are known."""
+    return lambda origin, producer_id, seq: records.KpiBatch(
+        origin=origin, producer_id=producer_id, seq=seq, source="set_kpi", points=points
+    )

@@ -1,0 +1,113 @@
+"""Reports to the records of the topics. What makes a record is given its origin, producer id and number when it is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from parallelm.schemas import records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
+    from parallelm.mlops._reporting.samples import SeriesKey
+
+
+class MakeRecord(Protocol):
+    """Makes a record."""
+
+    def __call__(self, origin: records.Origin, producer_id: str, seq: int, /) -> Any:
+        """The record of this sender and number."""
+
+
+def series_of(report: NumericReport, model_id: str) -> Iterator[tuple[SeriesKey, float]]:
+    """Series and value of each line of a report; lines are told apart by label ``line``."""
+    for line, value in report.samples:
+        labels = (("line", line),) if line else ()
+        yield (report.name, model_id, report.category, report.graph_type, labels), float(value)
+
+
+def structured_statistic(
+    report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]
+) -> MakeRecord:
+    """A structured statistic."""
+
+    def make(origin: records.Origin, producer_id: str, seq: int) -> records.StructuredStatistic:
+        return records.StructuredStatistic(
+            origin=origin,
+            producer_id=producer_id,
+            seq=seq,
+            event_time_ms=time_ns // 1_000_000,
+            name=report.name,
+            model_id=model_id,
+            graph_type=report.graph_type,
+            mode=report.mode,
+            labels=labels,
+            content_type=report.content_type,
+            data=report.payload,
+            histograms=report.histograms,
+        )
+
+    return make
+
+
+def event_record(event: EventReport) -> MakeRecord:
+    """An event."""
+
+    def make(origin: records.Origin, producer_id: str, seq: int) -> records.Event:
+        return records.Event(
+            origin=origin,
+            producer_id=producer_id,
+            seq=seq,
+            event_time_ms=event.time_ns // 1_000_000,
+            event_id=f"{producer_id}-{seq}",
+            type=event.type_name,
+            title=event.title,
+            description=event.description or "",
+            is_alert=event.is_alert,
+            model_id=event.model_id,
+            labels={},
+            content_type=event.content_type,
+            data=event.payload,
+        )
+
+    return make
+
+
+def kpi_point(point: KpiReport) -> records.KpiPoint:
+    """A point of a KPI."""
+    return records.KpiPoint(
+        name=point.name,
+        labels=point.labels,
+        timestamp_ms=point.time_ns // 1_000_000,
+        value=float(point.value),
+        model_id=point.model_id,
+    )
+
+
+def model_announcement(manifest: Mapping[str, Any], url: str) -> MakeRecord:
+    """The announcement of a model in the outbox. Its origin is that of the publisher, who may not be the one that sends it."""
+
+    def make(_sender: records.Origin, producer_id: str, seq: int) -> records.ModelAnnouncement:
+        return records.ModelAnnouncement(
+            origin=records.Origin(**manifest["origin"]),
+            producer_id=producer_id,
+            seq=seq,
+            event_time_ms=manifest["event_time_ms"],
+            model_id=manifest["model_id"],
+            name=manifest["name"],
+            format=manifest["format"],
+            description=manifest["description"],
+            artifact_url=url,
+            file_name=manifest["file_name"],
+            is_directory=manifest["is_directory"],
+            size_bytes=manifest["size_bytes"],
+            sha256=manifest["sha256"],
+            annotations=manifest["annotations"],
+            owner=manifest["owner"],
+            train_version=manifest["train_version"],
+            model_version=manifest["model_version"],
+        )
+
+    return make

@@ -1,0 +1,56 @@
+"""The queue of everything but samples between callers and the sender thread, bounded in records and in bytes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from parallelm.schemas.records import KpiPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.mlops._delivery.topic_records import MakeRecord
+    from parallelm.schemas.topics import Topic
+
+_MAX_RECORDS = 10_000
+_MAX_BYTES = 256 << 20
+"""Room for a burst of tables and histograms; when the broker is away for long, what a host program can bear."""
+
+
+class RecordInWaiting(NamedTuple):
+    """A record that gets its number when it is sent."""
+
+    topic: Topic
+    make: MakeRecord
+    delivered: Callable[[], None] | None = None
+    """Called in the sender thread when a broker has the record."""
+    size_bytes: int = 0
+    """About what it takes in memory."""
+
+
+class WaitingRecords(deque[RecordInWaiting | KpiPoint]):
+    """Callers add, the sender thread takes. Each side counts its own bytes, so that no lock is between the two."""
+
+    __slots__ = ("_added_bytes", "_taken_bytes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._added_bytes = self._taken_bytes = 0
+
+    def has_room(self) -> bool:
+        """Whether another record may wait."""
+        return len(self) < _MAX_RECORDS and self._added_bytes - self._taken_bytes < _MAX_BYTES
+
+    def add(self, record: RecordInWaiting | KpiPoint) -> None:
+        """Append; the caller holds a lock against other callers."""
+        self._added_bytes += _size_bytes(record)
+        self.append(record)
+
+    def take(self) -> None:
+        """Remove the oldest one."""
+        self._taken_bytes += _size_bytes(self.popleft())
+
+
+def _size_bytes(record: RecordInWaiting | KpiPoint) -> int:
+    return 0 if isinstance(record, KpiPoint) else record.size_bytes

@@ -1,0 +1,1 @@
+"""Models: made, published, uploaded, taken."""

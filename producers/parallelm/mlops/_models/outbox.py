@@ -1,0 +1,171 @@
+"""The outbox: published models on local disk until the platform has them.
+
+``publish_model`` copies into it and returns. An entry appears by one rename, and goes by one, so that a process that
+dies at any moment leaves either all of an entry or rubbish that the next ``init()`` clears away. Whoever works on an
+entry holds its lock, which the system lets go of when the process dies.
+
+    <folder>/<model id>.lock         held by the process that works on the entry
+    <folder>/<model id>.partial/     being written, or being removed
+    <folder>/<model id>/             complete: manifest.json and the artifact
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from parallelm.mlops._delivery.file_lock import FileLock
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.packer import pack_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_MANIFEST = "manifest.json"
+_ARTIFACT = "artifact"
+"""Not the name that the user gave the file: that may be the manifest's."""
+_PARTIAL = ".partial"
+_LOCK = ".lock"
+_CHUNK_BYTES = 1 << 20
+
+
+class ModelToPublish(NamedTuple):
+    """What ``publish_model`` was given, checked."""
+
+    path: Path
+    model_id: str
+    name: str
+    format: str
+    description: str
+    is_directory: bool
+    annotations: Mapping[str, Any]
+    owner: str
+    train_version: str
+    model_version: str
+    time_ns: int
+
+
+class OutboxEntry(NamedTuple):
+    """One model in the outbox; its lock is held."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    lock: FileLock
+
+    @property
+    def artifact(self) -> Path:
+        """The file to upload."""
+        return self.folder / _ARTIFACT
+
+
+class Outbox:
+    """A folder of published models, shared by all components of a user on a host."""
+
+    def __init__(self, folder: Path, destination: str) -> None:
+        self._folder = folder
+        self._destination = destination
+        """Which platform its models go to: entries for another one are left alone."""
+
+    def put(self, model: ModelToPublish, origin: Mapping[str, str]) -> OutboxEntry:
+        """Copy a model into the outbox; raises ``MLOpsException`` when it cannot be read or there is no room."""
+        final = self._folder / model.model_id
+        partial = self._folder / f"{model.model_id}{_PARTIAL}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._folder / f"{model.model_id}{_LOCK}")
+            if final.exists() or not lock.acquire():
+                raise MLOpsException(f"model {model.model_id!r} was published already")
+            try:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+                manifest = self._fill(partial, model, origin)
+                partial.rename(final)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                lock.release(remove=True)
+                raise
+        except OSError as error:
+            raise MLOpsException(
+                f"model {str(model.path)!r} cannot be copied to {self._folder}: {error}"
+            ) from error
+        return OutboxEntry(final, manifest, lock)
+
+    def left_behind(self) -> Iterator[OutboxEntry]:
+        """Entries of processes that are no more, now locked by this one; their rubbish is cleared away."""
+        if not self._folder.is_dir():
+            return
+        for folder in sorted(self._folder.iterdir()):
+            if not folder.is_dir():
+                continue
+            lock = FileLock(self._folder / f"{folder.name.removesuffix(_PARTIAL)}{_LOCK}")
+            if not lock.acquire():
+                continue
+            if folder.name.endswith(_PARTIAL):
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.release(remove=True)
+                continue
+            manifest = _read_manifest(folder)
+            if manifest is not None and manifest["destination"] == self._destination:
+                yield OutboxEntry(folder, manifest, lock)
+            else:
+                lock.release()
+
+    def remove(self, entry: OutboxEntry) -> None:
+        """The platform has it."""
+        partial = entry.folder.with_name(f"{entry.folder.name}{_PARTIAL}")
+        entry.folder.rename(partial)
+        shutil.rmtree(partial, ignore_errors=True)
+        entry.lock.release(remove=True)
+
+    def _fill(self, folder: Path, model: ModelToPublish, origin: Mapping[str, str]) -> dict[str, Any]:
+        file_name = f"{model.path.name}.tar.gz" if model.is_directory else model.path.name
+        artifact = folder / _ARTIFACT
+        if model.is_directory:
+            pack_directory(model.path, artifact)
+        else:
+            shutil.copyfile(model.path, artifact)
+        size_bytes, sha256 = measure(artifact)
+        manifest = {
+            "destination": self._destination,
+            "origin": dict(origin),
+            "event_time_ms": model.time_ns // 1_000_000,
+            "model_id": model.model_id,
+            "name": model.name,
+            "format": model.format,
+            "description": model.description,
+            "file_name": file_name,
+            "is_directory": model.is_directory,
+            "size_bytes": size_bytes,
+            "sha256": sha256,
+            "annotations": {key: json.dumps(value) for key, value in model.annotations.items()},
+            "owner": model.owner,
+            "train_version": model.train_version,
+            "model_version": model.model_version,
+        }
+        with (folder / _MANIFEST).open("w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+            file.flush()
+            os.fsync(file.fileno())
+        return manifest
+
+
+def measure(file: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256, hexadecimal."""
+    digest, size = hashlib.sha256(), 0
+    with file.open("rb") as opened:
+        while chunk := opened.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return manifest if manifest.get("model_id") == folder.name else None

@@ -1,0 +1,1 @@
+"""Where reports go, one output for each mode of the library."""

@@ -1,0 +1,71 @@
+"""Output of mode rest_accumulator: the newest value of each statistic, for a REST server to hand out."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from parallelm.mlops._outputs.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parallelm.mlops._models.outbox import ModelToPublish
+    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
+    from parallelm.mlops._reporting.samples import SeriesKey
+
+
+class AccumulatorOutput(Output):
+    """Keeps numbers as numbers, multi-line graphs as ``{line: value}``, structured statistics as their JSON or text."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: dict[str, Any] = {}
+
+    def stats_map(self) -> dict[str, Any]:
+        """A copy of the newest value of each statistic, by name."""
+        with self._lock:
+            return dict(self._newest)
+
+    def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:  # noqa: ARG002 - the newest counts
+        """Keep the number."""
+        self._keep(series[0], value)
+
+    def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - as sample
+        """Keep the number, or the lines."""
+        lines = dict(report.samples)
+        self._keep(report.name, lines[""] if set(lines) == {""} else lines)
+
+    def structured(
+        self,
+        report: StructuredReport,
+        model_id: str,  # noqa: ARG002 - as sample
+        time_ns: int,  # noqa: ARG002 - as sample
+        labels: Mapping[str, str],  # noqa: ARG002 - as sample
+    ) -> None:
+        """Keep the payload: what JSON holds, a page as text, other bytes as they are."""
+        kept: Any = report.payload
+        if report.content_type == "application/json":
+            kept = json.loads(kept)
+        elif report.content_type.startswith("text/"):
+            kept = kept.decode(errors="replace")
+        self._keep(report.name, kept)
+
+    def event(self, event: EventReport) -> None:
+        """Events are no statistics."""
+
+    def kpi(self, point: KpiReport) -> None:
+        """Keep the number."""
+        self._keep(point.name, point.value)
+
+    def publish(self, model: ModelToPublish) -> None:
+        """Models are no statistics."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _keep(self, name: str, value: Any) -> None:
+        with self._lock:
+            self._newest[name] = value

@@ -1,0 +1,78 @@
+"""Where reports go: the contract that every mode of the library fills."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parallelm.mlops._models.outbox import ModelToPublish
+    from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
+    from parallelm.mlops._reporting.samples import SeriesKey
+
+
+class EventReport(NamedTuple):
+    """An event, validated, its payload still as the user gave it and encoded."""
+
+    type_name: str
+    type_number: int
+    title: str
+    description: str | None
+    is_alert: bool
+    model_id: str
+    content_type: str
+    payload: bytes
+    time_ns: int
+
+
+class KpiReport(NamedTuple):
+    """One point of a KPI, validated."""
+
+    name: str
+    value: float
+    labels: Mapping[str, str]
+    model_id: str
+    time_ns: int
+
+
+class Output(ABC):
+    """Takes validated reports. Never blocks on the network, never raises because something outside is down."""
+
+    @abstractmethod
+    def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
+        """One number of one series; an int stays an int where people read it."""
+
+    @abstractmethod
+    def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
+        """Numbers of one moment."""
+
+    @abstractmethod
+    def structured(
+        self, report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]
+    ) -> None:
+        """A table, a graph, a set of histograms."""
+
+    @abstractmethod
+    def event(self, event: EventReport) -> None:
+        """An event or alert."""
+
+    @abstractmethod
+    def kpi(self, point: KpiReport) -> None:
+        """A point of a KPI."""
+
+    @abstractmethod
+    def publish(self, model: ModelToPublish) -> None:
+        """Take a copy of a model's file or directory; the caller may remove it afterwards."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Send what is there, within the time limits of the settings, and let go of everything."""
+
+    def dropped(self) -> dict[str, int]:
+        """How many reports were dropped, by reason."""
+        return {}
+
+    def after_fork_in_child(self) -> None:  # noqa: B027 - most outputs have nothing to let go of
+        """Let go of what belongs to the parent process: its threads, locks and unsent reports."""

@@ -1,0 +1,1 @@
+"""What components ask the platform, and the frames that answer."""

@@ -1,0 +1,1 @@
+"""What a reporting call makes: checked numbers, statistic objects and events."""

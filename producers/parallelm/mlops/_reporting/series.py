@@ -1,0 +1,39 @@
+"""A bound handle of one series: the cheapest way to report many numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.mlops._reporting.samples import plain_series
+from parallelm.mlops.stats._values import number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.mlops._reporting.samples import SampleQueue, SeriesKey
+
+
+class Series:
+    """One series of one statistic, made by ``mlops.series(name)``. Stays valid over ``done()``, ``init()`` and ``fork``."""
+
+    __slots__ = ("key", "set")
+
+    key: SeriesKey
+    """(name, model id, category, graph type, labels)."""
+    set: Callable[[float], None]
+    """Report one number; raises ``MLOpsException`` for what is no number and while the library is not open."""
+
+    def __init__(
+        self, key: SeriesKey, queue: SampleQueue, the_long_way: Callable[[SeriesKey, float], None]
+    ) -> None:
+        self.key = key
+        queued = key[0] if key == plain_series(key[0]) else key
+        append = queue.append
+
+        def report(value: float) -> None:
+            if type(value) is float and len(queue) < queue.room:
+                append((queued, value, queue.clock()))
+            else:
+                the_long_way(key, number(value, f"the value of {key[0]!r}"))
+
+        self.set = report

@@ -1,0 +1,132 @@
+"""KPI files: what is taken, and that every mistake is told with its line and column."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parallelm.operations.kpi_file import KpiFileError, TimestampRule, latest_ms, read_kpi_file
+from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
+
+NOW_MS = 1_800_000_000_000
+
+
+def read(text: str, **rule: object):
+    return read_kpi_file(text.splitlines(keepends=True), TimestampRule(**({"latest_ms": NOW_MS} | rule)))
+
+
+@given(st.integers(MIN_TIME_MS, MAX_TIME_MS))
+def test_an_iso_time_keeps_its_millisecond(time_ms: int):
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
+    found = read(f"kpi,timestamp,value\nk,{moment.isoformat()},1\n", latest_ms=MAX_TIME_MS)
+    assert [point.timestamp_ms for point in found.points] == [time_ms]
+
+
+def test_other_columns_are_labels():
+    found = read("kpi,carrier,timestamp,value,region\non-time rate,UA,2013-01-31,0.81,east\n")
+    [point] = found.points
+    assert (point.name, point.value, point.timestamp_ms) == ("on-time rate", 0.81, 1_359_590_400_000)
+    assert dict(point.labels) == {"carrier": "UA", "region": "east"}
+    assert not found.mistakes
+
+
+def test_an_empty_label_is_no_label():
+    assert read("kpi,carrier,timestamp,value\nk,,2013-01-31,1\n").points[0].labels == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "expected_ms"),
+    [
+        ("2013-01-31", {}, 1_359_590_400_000),
+        ("2013-01-31T12:00:00+02:00", {}, 1_359_626_400_000),
+        ("2013-01-31 00:00:00.5", {}, 1_359_590_400_500),
+        ("2013-01-31", {"timezone": ZoneInfo("Europe/Berlin")}, 1_359_586_800_000),
+        ("2013-01-31T00:00:00Z", {"timezone": ZoneInfo("Europe/Berlin")}, 1_359_590_400_000),
+        ("1359590400", {"unit": "s"}, 1_359_590_400_000),
+        ("1359590400.123", {"unit": "s"}, 1_359_590_400_123),
+        ("1359590400000", {"unit": "ms"}, 1_359_590_400_000),
+        ("1359590400000000000", {"unit": "ns"}, 1_359_590_400_000),
+        ("1950-01-01", {}, -631_152_000_000),
+    ],
+)
+def test_timestamps(text: str, rule: dict[str, object], expected_ms: int):
+    assert read(f"kpi,timestamp,value\nk,{text},1\n", **rule).points[0].timestamp_ms == expected_ms
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("k,2013-13-01,1", "line 3, column timestamp: '2013-13-01' is no ISO 8601 time"),
+        ("k,yesterday,1", "line 3, column timestamp: 'yesterday' is no ISO 8601 time"),
+        ("k,1359590400,1", "line 3, column timestamp: '1359590400' is a number; say its unit"),
+        ("k,,1", "line 3, column timestamp: is empty"),
+        ("k,0001-01-01,1", "line 3, column timestamp: '0001-01-01' is not between 1900 and 2299"),
+        ("k,9999-12-31,1", "line 3, column timestamp: '9999-12-31' is not between 1900 and 2299"),
+        ("k,2103-01-01,1", "line 3, column timestamp: '2103-01-01' is in the future"),
+        ("k,2013-01-01,", "line 3, column value: is empty"),
+        ("k,2013-01-01,many", "line 3, column value: 'many' is no number"),
+        ("k,2013-01-01,nan", "line 3, column value: 'nan' is no finite number"),
+        ("k,2013-01-01,-inf", "line 3, column value: '-inf' is no finite number"),
+        ("k,2013-01-01,1_000", "line 3, column value: '1_000' is no finite number"),
+        (",2013-01-01,1", "line 3, column kpi: is empty"),
+        ("k,2013-01-01,1,2", "line 3, column value: 4 fields, the header has 3"),
+        ("k,2013-01-01", "line 3, column timestamp: 2 fields, the header has 3"),
+    ],
+)
+def test_a_mistake_is_told_with_line_and_column(row: str, told: str):
+    found = read(f"kpi,timestamp,value\ngood,2013-01-01,1\n{row}\nalso good,2013-01-01,1\n")
+    assert [str(mistake)[: len(told)] for mistake in found.mistakes] == [told]
+    assert found.bad_lines == 1
+    assert [point.name for point in found.points] == ["good", "also good"]
+
+
+def test_numbers_beyond_time_are_mistakes_in_every_unit():
+    for text in ("1e30", "inf", "nan", "-1e18"):
+        assert read(f"kpi,timestamp,value\nk,{text},1\n", unit="s").mistakes
+
+
+def test_lines_are_counted_through_quoted_newlines():
+    found = read('kpi,timestamp,value\n"two\nlines",2013-01-01,1\nk,bad,1\n')
+    assert [mistake.line for mistake in found.mistakes] == [4]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "lacks kpi, timestamp, value and the file is empty"),
+        ("name,timestamp,value\n", "lacks kpi and has: name"),
+        ("kpi;timestamp;value\n", "has: kpi;timestamp;value; columns are separated by commas"),
+        ("kpi,timestamp,value,a,a\n", "'a' stands twice"),
+        ("kpi,timestamp,value,\n", "column 4 has no name"),
+        ('kpi,timestamp,value\n"k,2013-01-01,1\n', "is no CSV"),
+    ],
+)
+def test_a_file_that_is_no_kpi_file_is_refused(text: str, told: str):
+    with pytest.raises(KpiFileError, match=told):
+        read(text)
+
+
+def test_points_that_stand_twice_are_counted():
+    assert read("kpi,timestamp,value\nk,2013-01-01,1\nk,2013-01-01T00:00Z,2\n").repeated == 1
+
+
+def test_a_day_ahead_is_no_future_yet():
+    assert latest_ms(NOW_MS, allow_future=False) == NOW_MS + 86_400_000
+    assert read(
+        "kpi,timestamp,value\nk,2103-01-01,1\n", latest_ms=latest_ms(NOW_MS, allow_future=True)
+    ).points
+
+
+@given(st.lists(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=8), max_size=4), max_size=6))
+def test_any_rows_are_points_or_mistakes(rows: list[list[str]]):
+    text = "kpi,timestamp,value\n" + "".join(",".join(row) + "\n" for row in rows)
+    try:
+        found = read(text)
+    except KpiFileError:
+        return
+    assert len({mistake.line for mistake in found.mistakes}) <= found.bad_lines
+    assert all(-2_208_988_800_000 <= point.timestamp_ms <= NOW_MS for point in found.points)

@@ -7,6 +7,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from parallelm.mlops._models.download import fetch
 from parallelm.mlops._outputs.output import EventReport
 from parallelm.mlops._questions.topology import Topology
 from parallelm.mlops._reporting.events import Events
@@ -140,7 +141,7 @@ class Models(Reporting, Events, Topology):
             raise MLOpsException(
                 f"model {model.get_id()!r} was made here: its path is {model.get_model_path()!r}"
             )
-        _fetch(model, model.artifact, Path(filepath), self._settings)
+        fetch(model, model.artifact, Path(filepath), self._settings)
         model.set_model_path(filepath)
         if model.get_id() != self._deployed_id:
             return
@@ -168,7 +169,7 @@ class Models(Reporting, Events, Topology):
             raise MLOpsException(f"model {model.get_id()!r} has no bytes in the artifact store")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model"
-            _fetch(model, model.artifact._replace(is_directory=False), file, self._settings)
+            fetch(model, model.artifact._replace(is_directory=False), file, self._settings)
             content = file.read_bytes()
         return content.decode() if model.metadata.model_format.is_text else content
 
@@ -263,46 +264,3 @@ def model_of_row(reporter: Models, row: Mapping[str, Any]) -> Model:
     metadata.created_on = datetime.fromtimestamp(created_ms / 1000, UTC).isoformat()
     artifact = Artifact(row["artifact_url"], bool(row["is_directory"]), row["size_bytes"], row["sha256"])
     return Model(reporter, metadata, artifact)
-
-
-def _fetch(model: Model, artifact: Artifact, filepath: Path, settings: Any) -> None:
-    """Bytes of ``artifact`` at ``filepath``, all of them and the right ones, or nothing."""
-    import shutil
-    import uuid
-
-    from parallelm.connections.artifacts import filesystem
-    from parallelm.connections.settings import ArtifactSettings
-    from parallelm.mlops._models.outbox import measure
-    from parallelm.mlops.packer import DirectoryPack
-
-    partial = filepath.with_name(f".{filepath.name}.{uuid.uuid4().hex[:8]}.part")
-    unpacked = partial.with_suffix(".unpacked")
-    try:
-        filepath.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            store, path = filesystem(settings.artifacts if settings else ArtifactSettings(), artifact.url)
-            store.get_file(path, str(partial))
-        except Exception as error:
-            raise MLOpsConnectionException(
-                f"model {model.get_id()!r} cannot be had from {artifact.url!r}: {error}"
-            ) from error
-        size_bytes, sha256 = measure(partial)
-        if (size_bytes, sha256) != (artifact.size_bytes, artifact.sha256):
-            raise MLOpsException(
-                f"{artifact.url!r} holds {size_bytes} bytes with SHA-256 {sha256}, not the {artifact.size_bytes} bytes "
-                f"with {artifact.sha256} that were published: it is not used"
-            )
-        if artifact.is_directory:
-            DirectoryPack().unpack(partial, unpacked)
-            if filepath.is_dir():
-                shutil.rmtree(filepath)
-            unpacked.replace(filepath)
-        else:
-            partial.replace(filepath)
-    except OSError as error:
-        raise MLOpsException(
-            f"model {model.get_id()!r} cannot be written to {str(filepath)!r}: {error}"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-        shutil.rmtree(unpacked, ignore_errors=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from parallelm.schemas import well_known
+
 
 class PredefinedStats:
     """Report under these names what the Health View shows by itself."""
@@ -11,5 +13,5 @@ class PredefinedStats:
     PREDICTIONS_COUNT: Final = "pipelinestat.count"
     """Number of predictions made."""
     WORKER_STATS: Final = "workers"
-    PREDICTION_HISTOGRAM: Final = "PredictionHistogram"
+    PREDICTION_HISTOGRAM: Final = well_known.PREDICTION_HISTOGRAM
     """Bar graph of the predictions, which the canary comparator reads."""

@@ -1,10 +1,8 @@
-"""The times that records may carry: what the warehouse's ``DateTime64(3)`` holds. Beyond, it wraps without a word."""
+"""The times that records may carry: what the warehouse's ``DateTime64(3)`` holds."""
 
-MIN_TIME_MS = -2_208_988_800_000
-"""1900-01-01T00:00:00Z."""
+from parallelm.schemas.well_known import MAX_TIME_MS, MIN_TIME_MS
 
-MAX_TIME_MS = 10_413_791_999_999
-"""2299-12-31T23:59:59.999Z."""
+__all__ = ["MAX_TIME_MS", "MIN_TIME_MS", "is_time"]
 
 
 def is_time(timestamp_ms: float) -> bool:

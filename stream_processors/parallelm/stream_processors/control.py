@@ -20,6 +20,7 @@ from parallelm.schemas.records import (
     Tick,
 )
 from parallelm.schemas.topics import ALERTS, DEPLOYMENTS
+from parallelm.schemas.well_known import MODEL_ACCEPTED
 from parallelm.stream_processors import state
 from parallelm.stream_processors.alerts import component_alerts, rule_alerts
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.state import Body, Changes, Key
 
     RulesByMLApp = Mapping[str, Mapping[str, Rule]]
-
-MODEL_ACCEPTED = "ModelAccepted"
 
 Transition = AlertTransition | DeploymentTransition
 

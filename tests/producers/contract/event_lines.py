@@ -9,10 +9,11 @@ from parallelm.mlops.events.canary_alert import CanaryAlert
 from parallelm.mlops.events.data_alert import DataAlert
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_broker import EventBroker
-from parallelm.mlops.events.event_type import GENERIC_EVENT, EventType
+from parallelm.mlops.events.event_type import EventType
 from parallelm.mlops.events.health_alert import HealthAlert
 from parallelm.mlops.events.system_alert import SystemAlert
 from parallelm.mlops.stats.kpi_value import KpiValue
+from parallelm.schemas.well_known import GENERIC_EVENT
 from tests.producers.contract.line import REFUSED, Line, moment, moment_s, scalar
 
 GOOD: Final = "Canary Health is Good"

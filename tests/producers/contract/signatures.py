@@ -6,9 +6,9 @@ import ast
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops.events.event_type import GENERIC_EVENT
 from parallelm.mlops.models.model import ModelFormat
 from parallelm.mlops.stats_category import StatCategory
+from parallelm.schemas.well_known import GENERIC_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

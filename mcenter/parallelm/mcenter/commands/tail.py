@@ -22,6 +22,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.times import is_time
 from parallelm.schemas.topic_reader import StartPoint, read_topic
+from parallelm.schemas.well_known import TIME_BOUNDS
 
 _KINDS = ("beginning", "end", "latest")
 
@@ -171,5 +172,5 @@ def _epoch_ms(text: str) -> int:
         moment = datetime.fromisoformat(text)
         found = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     if not is_time(found):
-        raise ValueError(f"{text} is outside the years 1900 to 2299")
+        raise ValueError(f"{text} is outside the years {TIME_BOUNDS}")
     return max(0, found)

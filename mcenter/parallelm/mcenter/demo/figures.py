@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from parallelm.mcenter.demo.replay import BROKEN_MONTH, FIRST_DAY, MLAPP
+from parallelm.schemas.well_known import OVERLAP_LABEL_PREFIX
 from parallelm.warehouse.queries import correlate, query_frame
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _surest(found: pd.DataFrame, form: str, question: str, explanation: str) -> 
 def _name(statistic: str, labels: Mapping[str, str]) -> str:
     """A series in few words; the label of a similarity score says it all."""
     label = " ".join(labels.values())
-    return label if label.startswith("overlapScore_") else f"{statistic} {label}".rstrip()
+    return label if label.startswith(OVERLAP_LABEL_PREFIX) else f"{statistic} {label}".rstrip()
 
 
 def _sql(name: str) -> str:

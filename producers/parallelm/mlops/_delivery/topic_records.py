@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelm.schemas import records
+from parallelm.schemas.well_known import LINE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,9 +23,9 @@ class MakeRecord(Protocol):
 
 
 def series_of(report: NumericReport, model_id: str) -> Iterator[tuple[SeriesKey, float]]:
-    """Series and value of each line of a report; lines are told apart by label ``line``."""
+    """Series and value of each line of a report; lines are told apart by their ``LINE_LABEL``."""
     for line, value in report.samples:
-        labels = (("line", line),) if line else ()
+        labels = ((LINE_LABEL, line),) if line else ()
         yield (report.name, model_id, report.category, report.graph_type, labels), float(value)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from parallelm.mlops._distribution import names
 from parallelm.mlops._distribution.analysis import (
     CATEGORICAL_COLUMNS,
     CONTINUOUS_COLUMNS,
@@ -27,6 +26,7 @@ from parallelm.mlops.stats._statistic import json_report
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 from parallelm.mlops.stats.table import Table
 from parallelm.mlops.stats_category import StatGraphType, StatsMode
+from parallelm.schemas import well_known as names
 from parallelm.schemas.records import HistogramKind
 
 if TYPE_CHECKING:

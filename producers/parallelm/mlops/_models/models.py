@@ -12,10 +12,11 @@ from parallelm.mlops._outputs.output import EventReport
 from parallelm.mlops._questions.topology import Topology
 from parallelm.mlops._reporting.events import Events
 from parallelm.mlops._reporting.reporter import Reporting, send_report
-from parallelm.mlops.events.event_type import MODEL_ACCEPTED, type_number
+from parallelm.mlops.events.event_type import type_number
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
 from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
 from parallelm.mlops.stats._values import json_text
+from parallelm.schemas.well_known import INFERENCE_PHASE, MODEL_ACCEPTED, PHASE_LABEL, TRAINING_PHASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import Histogram
 
 _log = logging.getLogger("parallelm.mlops")
-
-PHASE_LABEL = "phase"
-"""Label of histograms: ``training`` for those that a model was trained on, ``inference`` for those held against them."""
 
 
 class Models(Reporting, Events, Topology):
@@ -128,7 +126,7 @@ class Models(Reporting, Events, Topology):
         about = self._current if model is None else model
         model_id = about.get_id() if about else ""
         trained_on = self._trained_on.get(model_id, ()) if model is None else ()
-        labels = {PHASE_LABEL: "inference" if model is None else "training"} if about else {}
+        labels = {PHASE_LABEL: INFERENCE_PHASE if model is None else TRAINING_PHASE} if about else {}
         for report in distribution_reports(data, trained_on or None):
             send_report(output, report, model_id, time_ns, labels)
 
@@ -204,7 +202,7 @@ class Models(Reporting, Events, Topology):
             return
         from parallelm.schemas.records import Histogram, HistogramKind
 
-        rows = platform.training_histograms(model_id, (PHASE_LABEL, "training"))
+        rows = platform.training_histograms(model_id, (PHASE_LABEL, TRAINING_PHASE))
         kept = set() if self._current is None else {self._current.get_id()}
         found = [
             Histogram(

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from parallelm.mlops.stats.table import table_rows
+from parallelm.schemas.well_known import LINE_LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
             "agent": samples["agent_id"],
         }
     )
-    lines = [_column(labels.get("line", "")) for labels in samples["labels"]]
+    lines = [_column(labels.get(LINE_LABEL, "")) for labels in samples["labels"]]
     if not any(lines):
         return frame.reset_index(drop=True)
     frame["line"] = lines

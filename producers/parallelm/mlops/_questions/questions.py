@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops._models.models import PHASE_LABEL, Models
+from parallelm.mlops._models.models import Models
 from parallelm.mlops.events.event_type import type_name
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.schemas.well_known import PHASE_LABEL, TRAINING_PHASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +103,7 @@ class Queries(Models):
         from parallelm.mlops._questions.frames import distribution_frame
 
         columns = ["feature", "kind", "edges", "categories", "weights", "model_id", "event_time"]
-        rows = platform.training_histograms(model_id, (PHASE_LABEL, "training"))
+        rows = platform.training_histograms(model_id, (PHASE_LABEL, TRAINING_PHASE))
         return distribution_frame(pd.DataFrame(rows, columns=columns))
 
     def get_events(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
+from parallelm.schemas.well_known import IS_HEALTHY
 
 
 class CanaryAlert(Event):
@@ -30,7 +31,7 @@ class CanaryAlert(Event):
         data = {
             "type": "canaryPredictionComparison",
             "description": description,
-            "isHealthy": bool(is_healthy),
+            IS_HEALTHY: bool(is_healthy),
             "histogramComparison": comparison,
         }
         super().__init__(label, description, data, EventType.CanaryHealth, is_alert=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 from parallelm.mlops._outputs.output import EventReport
 from parallelm.mlops._session.event_time import parse_time_ns
-from parallelm.mlops.events.event_type import GENERIC_EVENT, type_name, type_number
+from parallelm.mlops.events.event_type import type_name, type_number
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._values import json_text, jsonable, string
+from parallelm.schemas.well_known import GENERIC_EVENT
 
 
 class Event:

@@ -6,6 +6,16 @@ from enum import IntEnum
 from typing import Any, Final
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.schemas.well_known import (
+    CANARY_HEALTH,
+    DATA_ALERT,
+    GENERIC_EVENT,
+    HEALTH_ALERT,
+    ML_HEALTH_MODEL,
+    MODEL_ACCEPTED,
+    MODEL_EVENT,
+    SYSTEM_ALERT,
+)
 
 
 class EventType(IntEnum):
@@ -21,22 +31,19 @@ class EventType(IntEnum):
     """How the predictions of a canary differ from the main pipeline's."""
 
 
-GENERIC_EVENT: Final = "GenericEvent"
-MODEL_ACCEPTED: Final = "ModelAccepted"
-
 _NUMBERS: Final = {
     GENERIC_EVENT: 0,
-    "Model": 1,
-    "MLHealthModel": 2,
+    MODEL_EVENT: 1,
+    ML_HEALTH_MODEL: 2,
     MODEL_ACCEPTED: 3,
     "StatsMessage": 4,
     "Anomaly": 50,
     "Alert": 51,
-    "GenericDataAlert": EventType.Data.value,
-    "GenericHealthAlert": EventType.Health.value,
-    "GenericSystemAlert": EventType.System.value,
+    DATA_ALERT: EventType.Data.value,
+    HEALTH_ALERT: EventType.Health.value,
+    SYSTEM_ALERT: EventType.System.value,
     "CanaryMessage": 150,
-    "CanaryHealth": EventType.CanaryHealth.value,
+    CANARY_HEALTH: EventType.CanaryHealth.value,
 }
 _NAMES: Final = {number: name for name, number in _NUMBERS.items()}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.time_capture._bins import aligned, shortened
+from parallelm.schemas.well_known import MODEL_ACCEPTED, MODEL_EVENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from parallelm.mlops.time_capture.time_capture import TimeCapture
 
 _ALERT_INK, _MODEL_INK = "#c0392b", "#7b8794"
-_MODEL_EVENTS = ("Model", "ModelAccepted")
+_MODEL_EVENTS = (MODEL_EVENT, MODEL_ACCEPTED)
 _SHARE_OF_BARS = 0.8
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
+from parallelm.schemas.well_known import CANARY_HEALTH, IS_HEALTHY, MODEL_HEALTH_ALERTS
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Step
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 SILENCE_MS = 24 * 3_600_000
 """How long after its last repetition an alert that a component raised counts as over."""
 RULE_TYPE = "event"
-_HEALTH_EVENTS = frozenset({"GenericHealthAlert", "MLHealthModel"})
-_CANARY_EVENT = "CanaryHealth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class ComponentAlert:
     @property
     def of_model(self) -> str:
         """Model whose end is the alert's end; empty when it outlives models."""
-        return self.model_id if self.type in _HEALTH_EVENTS else ""
+        return self.model_id if self.type in MODEL_HEALTH_ALERTS else ""
 
 
 def alert_labels(event: Event) -> dict[str, str]:
@@ -129,13 +128,13 @@ def _silence() -> str:
 
 
 def _is_healthy(event: Event) -> bool:
-    if event.type != _CANARY_EVENT:
+    if event.type != CANARY_HEALTH:
         return False
     try:
         data = json.loads(event.data)
     except ValueError:  # free-form data of the component: it says nothing about health
         return False
-    return isinstance(data, dict) and data.get("isHealthy") is True
+    return isinstance(data, dict) and data.get(IS_HEALTHY) is True
 
 
 def _resolved(

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from parallelm.definitions.durations import format_duration
 from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
 from parallelm.schemas.topics import RULE_AGGREGATES, STATISTICS
+from parallelm.schemas.well_known import FEATURE_LABEL
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Sample, Step, Timing, Verdict
-from parallelm.stream_processors.alerts.rules import FEATURE, HEALTH, Rule, rules_of, says_something
+from parallelm.stream_processors.alerts.rules import HEALTH, Rule, rules_of, says_something
 from parallelm.stream_processors.alerts.series import AlertSeries, Decision, absorb, settled
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _reason(alert: RuleAlert, decision: Decision) -> str:
 
 def _condition(alert: RuleAlert, step: Step) -> str:
     rule = alert.rule
-    feature = alert.labels.get(FEATURE)
+    feature = alert.labels.get(FEATURE_LABEL)
     what = f"similarity of {feature}" if rule.type == HEALTH else alert.statistic
     limit = f"{rule.side} {rule.threshold:g}"
     if step.state in _CLEAR_REASONS:

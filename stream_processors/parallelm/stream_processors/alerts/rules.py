@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.times import is_time
+from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX, OVERLAP_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 HEALTH = "health"
 THRESHOLD = "threshold"
-SCORE_SUFFIX = "overlapResult"
-"""Similarity scores are statistics whose name ends so, one series a feature."""
-SCORE_LINE_PREFIX = "overlapScore_"
-"""Label ``line`` of a similarity score is this and the feature's name."""
-LINE = "line"
-FEATURE = "feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,7 @@ class Rule:
     def watches(self, statistic: str) -> bool:
         """Whether the rule is about a statistic, going by its name alone."""
         if self.type == HEALTH:
-            return statistic.endswith(SCORE_SUFFIX)
+            return statistic.endswith(OVERLAP_SUFFIX)
         return statistic == self.statistic
 
     def alert_labels(self, node_id: str, labels: Mapping[str, str]) -> dict[str, str] | None:
@@ -58,11 +53,13 @@ class Rule:
         if self.node_id and node_id != self.node_id:
             return None
         if self.type == HEALTH:
-            line = labels.get(LINE, "")
-            feature = line.removeprefix(SCORE_LINE_PREFIX)
+            line = labels.get(LINE_LABEL, "")
+            feature = line.removeprefix(OVERLAP_LABEL_PREFIX)
             if feature == line or (self.features is not None and feature not in self.features):
                 return None
-            return {key: value for key, value in labels.items() if key != LINE} | {FEATURE: feature}
+            return {key: value for key, value in labels.items() if key != LINE_LABEL} | {
+                FEATURE_LABEL: feature
+            }
         if any(labels.get(key) != value for key, value in self.match_labels.items()):
             return None
         return dict(labels)
@@ -72,7 +69,7 @@ class Rule:
         if not self.watches(statistic) or self.node_id not in {"", node_id}:
             return False
         if self.type == HEALTH:
-            return self.features is None or labels.get(FEATURE) in self.features
+            return self.features is None or labels.get(FEATURE_LABEL) in self.features
         return all(labels.get(key) == value for key, value in self.match_labels.items())
 
     def breached(self, value: float) -> bool:

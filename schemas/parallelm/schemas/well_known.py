@@ -1,0 +1,63 @@
+"""Names and bounds that rooms match on: what one room writes into a record, and another looks for.
+
+The component library, the processors, the sinks and the demo take them from here, so that none can drift from the
+others. Imports nothing: the component library reads it in stand-alone mode.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Types of events.
+GENERIC_EVENT: Final = "GenericEvent"
+MODEL_EVENT: Final = "Model"
+MODEL_ACCEPTED: Final = "ModelAccepted"
+"""Sent by the library when a component has downloaded a deployed model and its checksum holds."""
+ML_HEALTH_MODEL: Final = "MLHealthModel"
+
+# Types of the alerts that components raise themselves.
+DATA_ALERT: Final = "GenericDataAlert"
+HEALTH_ALERT: Final = "GenericHealthAlert"
+SYSTEM_ALERT: Final = "GenericSystemAlert"
+CANARY_HEALTH: Final = "CanaryHealth"
+IS_HEALTHY: Final = "isHealthy"
+"""Field of the data of a ``CANARY_HEALTH`` event: true resolves the alert."""
+MODEL_HEALTH_ALERTS: Final = frozenset({HEALTH_ALERT, ML_HEALTH_MODEL})
+"""Alerts about the health of one model: they end when that model is superseded."""
+
+# Statistics that a data distribution is reported under.
+CONTINUOUS_HISTOGRAM: Final = "continuousDataHistogram"
+CATEGORICAL_HISTOGRAM: Final = "categoricalDataHistogram"
+CONTINUOUS_ANALYSIS: Final = "Continuous Data Analysis"
+CATEGORICAL_ANALYSIS: Final = "Categorical Data Analysis"
+HEAT_MAP: Final = "dataheatmap"
+PREDICTION_HISTOGRAM: Final = "PredictionHistogram"
+"""Bar graph of the predictions, which canary comparators read."""
+
+# Similarity scores: one statistic of each kind, one series a feature.
+OVERLAP_SUFFIX: Final = "overlapResult"
+"""Health rules watch the statistics whose names end with this."""
+CONTINUOUS_OVERLAP: Final = f"{CONTINUOUS_HISTOGRAM}.{OVERLAP_SUFFIX}"
+CATEGORICAL_OVERLAP: Final = f"{CATEGORICAL_HISTOGRAM}.{OVERLAP_SUFFIX}"
+OVERLAP_LABEL_PREFIX: Final = "overlapScore_"
+"""The ``LINE_LABEL`` of a similarity score is this and the feature's name."""
+
+# Labels of series and reports.
+LINE_LABEL: Final = "line"
+"""Name of the line within a multi-line graph."""
+FEATURE_LABEL: Final = "feature"
+"""Label of the alerts of health rules: the feature that diverges."""
+PHASE_LABEL: Final = "phase"
+"""Label of histograms: which data they describe."""
+TRAINING_PHASE: Final = "training"
+"""Value of ``PHASE_LABEL``: the data that the model was trained on."""
+INFERENCE_PHASE: Final = "inference"
+"""Value of ``PHASE_LABEL``: the data that is compared with the training data."""
+
+# Event times: what the warehouse's ``DateTime64(3)`` holds. Values outside this range wrap silently.
+MIN_TIME_MS: Final = -2_208_988_800_000
+"""1900-01-01T00:00:00Z."""
+MAX_TIME_MS: Final = 10_413_791_999_999
+"""2299-12-31T23:59:59.999Z."""
+TIME_BOUNDS: Final = "1900 to 2299"
+"""The years of these bounds, for messages."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.main import COMMANDS, cli
 
 COMPOSE_FILE = Path(__file__).parent.parent / "docker-compose.yml"
-COMPOSE = yaml.safe_load(COMPOSE_FILE.read_text())
+COMPOSE = YAML(typ="safe").load(COMPOSE_FILE.read_text())
 
 
 def test_every_variable_is_a_setting_and_changes_it(tmp_path: Path) -> None:

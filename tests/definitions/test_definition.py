@@ -77,38 +77,38 @@ def test_a_valid_file_becomes_the_record_that_the_processors_read():
     [
         ("type: model_consumer", "type: model_consumr", "5:11: nodes[1].type is 'model_consumr'; did you mean 'model_consumer'?"),
         ("parents: [train]", "parent: [train]", "6:5: unknown key 'parent'; did you mean 'parents'?"),
-        ("parents: [train]", "parents: [trian]", "6:15: no node 'trian'; there are: train, predict"),
-        ("consumes: [train]", "consumes: [predict]", "7:16: no node 'predict' produces models; producers are: train"),
-        ("for: 3d", "for: 3", "15:10: alerts[0].for cannot be: 3 is no duration"),
-        ("for: 3d", "for: 3 days", "15:10: alerts[0].for cannot be: '3 days' is no duration"),
+        ("parents: [train]", "parents: [trian]", "6:15: unknown node 'trian'; did you mean 'train'?"),
+        ("consumes: [train]", "consumes: [predict]", "7:16: node 'predict' is of type model_consumer, which produces no models; producers: train"),
+        ("for: 3d", "for: 3", "15:10: alerts[0].for is not valid: 3 is not a duration"),
+        ("for: 3d", "for: 3 days", "15:10: alerts[0].for is not valid: '3 days' is not a duration"),
         ("above: 0.5", "above: high", "21:12: alerts[1].above must be a number"),
         ("above: 0.5", "above: .nan", "21:12: alerts[1].above must be a finite number"),
         ("above: 0.5", "above: 1\n    below: 0", "17:5: a threshold rule needs exactly one of 'above' and 'below'"),
         ("    above: 0.5\n", "", "17:5: a threshold rule needs exactly one of 'above' and 'below'"),
-        ("type: health", "type: no_data", "13:11: alert rules of type 'no_data' are not implemented yet"),
-        ("type: health", "type: helth", "13:11: unknown type 'helth'; did you mean 'health'?"),
+        ("type: health", "type: no_data", "13:11: alerts[0].type 'no_data' is not implemented yet; there are: health, threshold"),
+        ("type: health", "type: helth", "13:11: alerts[0].type is 'helth'; did you mean 'health'?"),
         ("features: [temp, visib]", "features: some", "14:15: alerts[0].features is 'some'; there are: all"),
         ("features: [temp, visib]", "features: [7]", "14:16: alerts[0].features[0] must be text"),
         ("name: late", "name: drift", "17:11: name 'drift' is used by another of the alerts"),
         ("name: late", "name: late\n    name: later", "18:5: 'name' is given twice; the first one is in line 17"),
-        ("health_threshold: 0.4", "model_policy: manual", "9:17: policy.model_policy is 'manual', which is not implemented yet"),
+        ("health_threshold: 0.4", "model_policy: manual", "9:17: policy.model_policy 'manual' is not implemented yet; there are: always_update"),
         ("health_threshold: 0.4", "health_threshold: 4", "9:21: policy.health_threshold is 4: should be less than or equal to 1"),
         ("mlapp: flight-delays", "mlapp: 7", "1:8: mlapp must be text; put it in quotes"),
-        ("mlapp: flight-delays", "mlapp: a/b", "1:8: mlapp may hold letters"),
+        ("mlapp: flight-delays", "mlapp: a/b", "1:8: mlapp may contain letters"),
         ("mlapp: flight-delays", "name: x", "1:1: mlapp is missing"),
-        ("mlapp: flight-delays", "mlapp: [", "3:3: this is no YAML"),
+        ("mlapp: flight-delays", "mlapp: [", "3:3: not valid YAML"),
         ("mlapp: flight-delays", "mlapp: !!python/object:os.system {}", "1:8: "),
         ("parents: [train]", "parents: [predict]", "6:14: node 'predict' follows itself"),
         ("alerts:", "alerts: 5\nx:", "11:9: alerts must be a list"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_place_and_what_is_allowed(old: str, new: str, expected: str):
+def test_a_mistake_is_reported_with_its_place_and_what_is_allowed(old: str, new: str, expected: str):
     assert VALID.count(old) >= 1
     found = mistakes(VALID.replace(old, new, 1))
     assert any(line.startswith(f"f.yaml:{expected}") for line in found), found
 
 
-def test_all_mistakes_are_told_at_once_in_the_files_order():
+def test_all_mistakes_are_reported_at_once_in_the_files_order():
     found = mistakes(VALID.replace("model_consumer", "x").replace("3d", "3").replace("mlapp:", "mlap:"))
     lines = [int(line.split(":")[1]) for line in found]
     assert lines == sorted(lines)
@@ -118,7 +118,7 @@ def test_all_mistakes_are_told_at_once_in_the_files_order():
 @pytest.mark.parametrize(
     "text", ["", "# nothing\n", "- a\n", "a\n", "a: 1\n---\nb: 2\n", "\x00", "&a [*a]", "? [x]\n: 1"]
 )
-def test_what_is_no_mapping_is_refused(text: str):
+def test_what_is_not_a_mapping_is_refused(text: str):
     assert mistakes(text)
 
 
@@ -133,7 +133,7 @@ def test_aliases_that_multiply_are_refused_before_they_fill_the_memory():
 
 
 @given(st.text())
-def test_any_text_that_is_no_definition_is_refused_with_a_place(text: str):
+def test_any_text_that_is_not_a_definition_is_refused_with_a_place(text: str):
     with pytest.raises(DefinitionError) as caught:
         parse_definition(text, "f")
     assert all(problem.line >= 1 and problem.column >= 1 for problem in caught.value.problems)
@@ -155,6 +155,6 @@ def test_durations_are_read_as_they_are_shown(duration_ms: int):
 
 
 @pytest.mark.parametrize("text", ["3", "d", "3 d", "-3d", "3x", "1.5h", "", True, None, 1.5, [], "11000d"])
-def test_what_is_no_duration_is_refused(text: object):
+def test_what_is_not_a_duration_is_refused(text: object):
     with pytest.raises(ValueError, match=r"duration|ten years"):
         parse_duration(text)

@@ -8,7 +8,7 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, 
 _PART = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 MAX_MS = 10 * 366 * _UNITS_MS["d"]
-"""Ten years: more is a slip of the pen."""
+"""Ten years: more is a slip."""
 
 
 def parse_duration(text: object) -> int:
@@ -17,7 +17,7 @@ def parse_duration(text: object) -> int:
         return 0
     if not isinstance(text, str) or not _WHOLE.fullmatch(text.strip()):
         raise ValueError(
-            f"{text!r} is no duration; write a number with its unit, as in 30s, 15m, 1h30m, 3d or 2w"
+            f"{text!r} is not a duration; write a number with its unit, as in 30s, 15m, 1h30m, 3d or 2w"
         )
     total = sum(int(number) * _UNITS_MS[unit] for number, unit in _PART.findall(text))
     if total > MAX_MS:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.durations import format_duration
-from parallelm.definitions.meaning import CONSUMERS
+from parallelm.definitions.node_types import CONSUMERS
 from parallelm.schemas.records import DeploymentState, DeploymentTransition, MLAppDefinition, RecordPosition
 from parallelm.stream_processors.alerts.ids import digest
 from parallelm.stream_processors.model_policy.state import (

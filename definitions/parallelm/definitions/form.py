@@ -1,0 +1,24 @@
+"""What every mapping of an MLApp file shares: the base class of its form, and the types of its fields."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from parallelm.definitions.durations import parse_duration
+from parallelm.definitions.schedules import check_schedule
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Identifier = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Ids stand in record keys and file names: letters, digits, dot, dash and underscore."""
+DurationMs = Annotated[int, BeforeValidator(parse_duration)]
+Schedule = Annotated[str, BeforeValidator(check_schedule)]
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Form(BaseModel):
+    """A mapping of the file: only declared keys, no type guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,0 +1,51 @@
+"""The fields of an MLApp file, their types and their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from parallelm.definitions.form import Form, Identifier, Name, Schedule
+from parallelm.definitions.node_types import NodeType
+
+if TYPE_CHECKING:
+    from parallelm.definitions.policies import PolicyForm
+    from parallelm.definitions.rules import RuleForm
+
+
+class NodeForm(Form):
+    """One step of the MLApp."""
+
+    id: Identifier
+    name: Name | None = None
+    type: NodeType
+    mode: Literal["offline", "online"] = "offline"
+    schedule: Schedule = ""
+    parents: list[Identifier] = Field(default_factory=list)
+    pipeline: str = ""
+    consumes: list[Identifier] = Field(default_factory=list)
+
+
+class MLAppForm(Form):
+    """The file's top level; nodes, policy and rules have forms of their own."""
+
+    mlapp: Identifier
+    name: Name | None = None
+    description: str = ""
+    nodes: list[Any]
+    policy: dict[str, Any] = Field(default_factory=dict)
+    alerts: list[Any] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class MLApp:
+    """A valid file."""
+
+    mlapp_id: str
+    name: str
+    description: str
+    nodes: tuple[NodeForm, ...]
+    policy: PolicyForm
+    rules: tuple[RuleForm, ...]

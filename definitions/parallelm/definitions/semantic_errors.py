@@ -1,0 +1,169 @@
+"""What an MLApp file must not contradict itself in, beyond the types of its fields.
+
+Works on the document as written, so that these mistakes are reported together with wrong types elsewhere: a value of the
+wrong type is passed over here, since it is reported already.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from parallelm.definitions.node_types import CONSUMERS, NODE_TYPES, PRODUCERS
+from parallelm.definitions.rules import RULE_FORMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from parallelm.definitions.marked_yaml import Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """One entry of ``nodes``; what is missing or of the wrong type is empty."""
+
+    index: int
+    id: str
+    type: str
+    raw: Mapping[str, Any]
+
+    def listed(self, key: str) -> Iterator[tuple[int, str]]:
+        """Texts of a list, with their positions."""
+        found = self.raw.get(key)
+        for at, item in enumerate(found if isinstance(found, list) else ()):
+            if isinstance(item, str):
+                yield at, item
+
+
+def semantic_errors(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Each mistake: the path of the value at fault, and what is wrong with it."""
+    entries = document.get("nodes")
+    nodes = [
+        _Node(index, _text(raw.get("id")), _text(raw.get("type")), raw)
+        for index, raw in enumerate(entries if isinstance(entries, list) else ())
+        if isinstance(raw, dict)
+    ]
+    rules = document.get("alerts")
+    yield from _used_twice("nodes", "id", entries)
+    yield from _names_used_twice(nodes)
+    yield from _used_twice("alerts", "name", rules)
+    yield from _links(nodes)
+    yield from _cycles(nodes)
+    for index, raw in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(raw, dict):
+            yield from _rule(index, raw, nodes)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _used_twice(section: str, key: str, entries: Any) -> Iterator[tuple[Path, str]]:
+    seen: set[str] = set()
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        name = entry.get(key) if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            yield (section, index, key), f"{key} {name!r} is used by another of the {section}"
+        seen.add(name)
+
+
+def _names_used_twice(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+    """Components ask for a node by its name, and a node without one is known by its id."""
+    ids = {node.id: node.index for node in nodes if node.id}
+    seen: set[str] = set()
+    for node in nodes:
+        name = node.raw.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in seen or ids.get(name, node.index) != node.index:
+            yield ("nodes", node.index, "name"), f"name {name!r} is used by another of the nodes"
+        seen.add(name)
+
+
+def _links(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+    types = {node.id: node.type for node in nodes if node.id}
+    for node in nodes:
+        for at, parent in node.listed("parents"):
+            if parent not in types:
+                yield ("nodes", node.index, "parents", at), _unknown_node(parent, types)
+        yield from _consumes(node, types)
+        for key in ("parents", "consumes"):
+            items = list(node.listed(key))
+            for position, (at, item) in enumerate(items):
+                if any(item == earlier for _, earlier in items[:position]):
+                    yield ("nodes", node.index, key, at), f"{item!r} is listed twice"
+
+
+def _consumes(node: _Node, types: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    for at, producer in node.listed("consumes"):
+        place: Path = ("nodes", node.index, "consumes", at)
+        if producer not in types:
+            yield place, _unknown_node(producer, types)
+        elif types[producer] in NODE_TYPES - PRODUCERS:
+            known = ", ".join(name for name, kind in types.items() if kind in PRODUCERS) or "none"
+            yield (
+                place,
+                f"node {producer!r} is of type {types[producer]}, which produces no models; producers: {known}",
+            )
+    if node.raw.get("consumes") and node.type in NODE_TYPES - CONSUMERS:
+        yield (
+            ("nodes", node.index, "consumes"),
+            f"nodes[{node.index}] is of type {node.type}, which consumes no models",
+        )
+
+
+def _unknown_node(name: str, known: Mapping[str, str] | Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+    return f"unknown node {name!r}; {hint}"
+
+
+def _cycles(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+    """Each group of nodes that follow each other, once: the strongly connected parts of the graph of parents."""
+    first = {node.id: node for node in reversed(nodes) if node.id}
+    parents = {name: [p for _, p in node.listed("parents") if p in first] for name, node in first.items()}
+    if not _left_in_cycles(parents):
+        return
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    names = sorted(first, key=lambda name: first[name].index)
+    number = {name: at for at, name in enumerate(names)}
+    edges = [(number[name], number[parent]) for name, above in parents.items() for parent in above]
+    rows, columns = np.array(edges).T
+    graph = coo_array((np.ones(len(edges), dtype=np.int8), (rows, columns)), shape=(len(names), len(names)))
+    _, groups = connected_components(graph, directed=True, connection="strong")
+    for group in dict.fromkeys(groups.tolist()):
+        members = [name for name, its in zip(names, groups, strict=True) if its == group]
+        place: Path = ("nodes", first[members[0]].index, "parents")
+        if len(members) > 1:
+            listed = ", ".join(map(repr, members[:-1])) + f" and {members[-1]!r}"
+            yield place, f"nodes {listed} follow each other in a circle"
+        elif members[0] in parents[members[0]]:
+            yield place, f"node {members[0]!r} follows itself"
+
+
+def _left_in_cycles(parents: Mapping[str, Sequence[str]]) -> bool:
+    """Whether any node is in a cycle: told without importing what finds which."""
+    from graphlib import CycleError, TopologicalSorter
+
+    try:
+        TopologicalSorter(parents).prepare()
+    except CycleError:
+        return True
+    return False
+
+
+def _rule(index: int, raw: Mapping[str, Any], nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+    ids = [node.id for node in nodes if node.id]
+    watched = raw.get("node")
+    if isinstance(watched, str) and watched not in ids:
+        yield ("alerts", index, "node"), _unknown_node(watched, ids)
+    form = RULE_FORMS.get(_text(raw.get("type")))
+    if form is not None:
+        for path, message in form.semantic_errors(raw):
+            yield ("alerts", index, *path), message

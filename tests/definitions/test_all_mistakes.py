@@ -55,7 +55,7 @@ alerts:
         "13:71: alerts[1].for is not valid: 3 is not a duration; write a number with its unit, as in 30s, 15m, 1h30m, 3d or 2w",
         "14:46: feature 'temp' is listed twice",
         "14:65: alerts[2].labels.a must be text; put it in quotes if it looks like a number, true, false or null",
-        "15:20: alerts[3].type is 'nonsense'; there are: health, threshold",
+        "15:21: alerts[3].type is 'nonsense'; there are: health, threshold",
         "16:5: alerts[4] has no type; there are: health, threshold",
     ]
 

@@ -2,54 +2,71 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
     from parallelm.mlops.models.model import Artifact, Model
 
+_OF_THIS_HOST = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""Errors of a file that is being written here; a store that is read does not raise them."""
 
-def fetch(model: Model, artifact: Artifact, filepath: Path, settings: Any) -> None:
-    """Bytes of ``artifact`` at ``filepath``, all of them and the right ones, or nothing."""
-    import shutil
-    import uuid
 
-    from parallelm.connections.artifacts import filesystem
-    from parallelm.connections.settings import ArtifactSettings
-    from parallelm.mlops._models.outbox import measure
+def fetch(model: Model, artifact: Artifact, filepath: str | os.PathLike[str], settings: Any) -> None:
+    """Bytes of ``artifact`` at ``filepath``, all of them and the right ones, or nothing.
+
+    Replaces only what an earlier download wrote there. Raises ``MLOpsConnectionException`` when the store does not give
+    them, ``MLOpsException`` when they are not the right ones or cannot be written.
+    """
+    from parallelm.mlops._models.former_downloads import fingerprint, fingerprint_of_file
+    from parallelm.mlops._models.place import Place
     from parallelm.mlops.packer import DirectoryPack
 
-    partial = filepath.with_name(f".{filepath.name}.{uuid.uuid4().hex[:8]}.part")
-    unpacked = partial.with_suffix(".unpacked")
+    place = Place(filepath, is_folder=artifact.is_directory)
     try:
-        filepath.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            store, path = filesystem(settings.artifacts if settings else ArtifactSettings(), artifact.url)
-            store.get_file(path, str(partial))
-        except Exception as error:
-            raise MLOpsConnectionException(
-                f"model {model.get_id()!r} cannot be had from {artifact.url!r}: {error}"
-            ) from error
-        size_bytes, sha256 = measure(partial)
-        if (size_bytes, sha256) != (artifact.size_bytes, artifact.sha256):
-            raise MLOpsException(
-                f"{artifact.url!r} holds {size_bytes} bytes with SHA-256 {sha256}, not the {artifact.size_bytes} bytes "
-                f"with {artifact.sha256} that were published: it is not used"
-            )
-        if artifact.is_directory:
-            DirectoryPack().unpack(partial, unpacked)
-            if filepath.is_dir():
-                shutil.rmtree(filepath)
-            unpacked.replace(filepath)
-        else:
-            partial.replace(filepath)
+        place.check()
+        with place.working_folder() as folder:
+            file = folder / "artifact"
+            _copy_from_store(model, artifact, file, settings)
+            _check_content(artifact, file)
+            if artifact.is_directory:
+                unpacked = folder / "unpacked"
+                DirectoryPack().unpack(file, unpacked)
+                place.put(unpacked, fingerprint(unpacked))
+            else:
+                place.put(file, fingerprint_of_file(artifact.sha256))
     except OSError as error:
         raise MLOpsException(
             f"model {model.get_id()!r} cannot be written to {str(filepath)!r}: {error}"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _copy_from_store(model: Model, artifact: Artifact, file: Path, settings: Any) -> None:
+    from parallelm.connections.artifacts import filesystem
+    from parallelm.connections.settings import ArtifactSettings
+
+    try:
+        store, path = filesystem(settings.artifacts if settings else ArtifactSettings(), artifact.url)
+        store.get_file(path, str(file))
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OF_THIS_HOST:
+            raise
+        raise MLOpsConnectionException(
+            f"model {model.get_id()!r} cannot be fetched from {artifact.url!r}: {error}"
+        ) from error
+
+
+def _check_content(artifact: Artifact, file: Path) -> None:
+    from parallelm.mlops._models.outbox import measure
+
+    size_bytes, sha256 = measure(file)
+    if (size_bytes, sha256) != (artifact.size_bytes, artifact.sha256):
+        raise MLOpsException(
+            f"{artifact.url!r} holds {size_bytes} bytes with SHA-256 {sha256}, not the {artifact.size_bytes} bytes "
+            f"with {artifact.sha256} that were published: it is not used"
+        )

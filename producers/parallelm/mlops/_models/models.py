@@ -132,14 +132,12 @@ class Models(Reporting, Events, Topology):
 
     def download_model(self, model: Model, filepath: str | Path) -> None:
         """``Model.download``."""
-        from pathlib import Path
-
         output = self._opened_output()
         if model.artifact is None:
             raise MLOpsException(
                 f"model {model.get_id()!r} was made here: its path is {model.get_model_path()!r}"
             )
-        fetch(model, model.artifact, Path(filepath), self._settings)
+        fetch(model, model.artifact, filepath, self._settings)
         model.set_model_path(filepath)
         if model.get_id() != self._deployed_id:
             return

@@ -260,9 +260,13 @@ class Model:
     def download(self, filepath: str | Path) -> None:
         """Write the model to ``filepath``; a directory model becomes that directory.
 
-        Size and SHA-256 are checked before anything appears there. When the model was deployed to this node, the
-        platform is told that it was accepted. Raises ``MLOpsConnectionException`` when the artifact store cannot be
-        reached, ``MLOpsException`` when the bytes are not those that were published.
+        Size and SHA-256 are checked before anything appears there, in one step. Only an empty file or directory, and
+        what an earlier download wrote to the same path, is replaced: with anything else ``MLOpsException`` is raised
+        before the model is fetched. Earlier downloads are listed in ``.<name>.mcenter-downloads`` beside the path.
+
+        When the model was deployed to this node, its acceptance is reported to the platform. Raises
+        ``MLOpsConnectionException`` when the artifact store cannot be reached, ``MLOpsException`` when the bytes are
+        not those that were published or cannot be written.
         """
         self._reporter.download_model(self, filepath)
 

@@ -27,6 +27,10 @@ _MAX_HEADERS = 10_000
 _WHOLE = 1.5 * 2.0**52
 """A double this large has no room for a fraction: adding and subtracting it rounds to whole numbers, in two operations."""
 
+_FLOOR = 0.5 - 0.0005
+"""Taken off before rounding to whole milliseconds, it floors them. The clock's seconds are floats and may lie a fraction
+of a microsecond below the millisecond that they mean, so half a microsecond is left."""
+
 
 class EncodedBatch(NamedTuple):
     """One record and how many samples it holds."""
@@ -66,7 +70,7 @@ class BatchEncoder:
                 )
                 continue
             packed = Struct(f"<{len(group)}d").pack
-            times_ms = packed(*[sample[2] * 1000.0 + _WHOLE - _WHOLE for sample in group])
+            times_ms = packed(*[sample[2] * 1000.0 - _FLOOR + _WHOLE - _WHOLE for sample in group])
             encoder.add(header, times_ms, packed(*[sample[1] for sample in group]))
             held += len(group)
         if encoder.series_count:

@@ -18,7 +18,7 @@ from parallelm.mlops._delivery.waiting import RecordInWaiting, WaitingRecords
 from parallelm.mlops._models.outbox import Outbox
 from parallelm.mlops._models.uploads import Uploads
 from parallelm.mlops._outputs.output import Output
-from parallelm.mlops._reporting.samples import plain_series
+from parallelm.mlops._reporting.samples import plain_series, queued_time_s
 from parallelm.schemas import topics
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ class KafkaOutput(Output):
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
         """Queue one number: under its bare name where callers queue it so, too, or the two would change places."""
         name = series[0]
-        self._append(name if series == plain_series(name) else series, float(value), time_ns / 1e9)
+        self._append(name if series == plain_series(name) else series, float(value), queued_time_s(time_ns))
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
         """Queue numbers of one moment: one series a line, told apart by label ``line``."""
         for series, value in series_of(report, model_id):
-            self._append(series, value, time_ns / 1e9)
+            self._append(series, value, queued_time_s(time_ns))
 
     def structured(
         self, report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]

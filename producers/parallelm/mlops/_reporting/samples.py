@@ -13,7 +13,10 @@ SeriesKey = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """(name, model id, category, graph type, labels) of a series."""
 
 Sample = tuple["str | SeriesKey", float, float]
-"""(series, value, event time in epoch seconds). A bare name is a time series without labels, drawn as a line."""
+"""(series, value, event time in epoch seconds). A bare name is a time series without labels, drawn as a line.
+
+The sender floors times to the millisecond; one that was given, not read from the clock, is queued by ``queued_time_s``.
+"""
 
 
 class SampleQueue(deque[Sample]):
@@ -32,3 +35,8 @@ class SampleQueue(deque[Sample]):
 def plain_series(name: str) -> SeriesKey:
     """Key of a bare name."""
     return (name, "", "TIME_SERIES", "LINEGRAPH", ())
+
+
+def queued_time_s(moment_ns: int) -> float:
+    """A time that was given, as a sample carries it: the middle of its millisecond, which rounding cannot leave."""
+    return (moment_ns // 1_000_000 + 0.5) / 1000.0

@@ -46,7 +46,9 @@ def test_every_way_to_write_an_instant_reads_alike(moment: datetime, minutes: in
     assert time_ns(moment.replace(tzinfo=None)) == expected
     assert time_ns(moment.isoformat()) == time_ns(there.isoformat()) == expected
     assert time_ns(np.datetime64(moment.replace(tzinfo=None), "us")) == expected
-    assert time_ns(f"{moment.replace(tzinfo=None):%Y-%m-%dT%H:%M:%S.%f}{beyond_us:03}Z") == expected + beyond_us
+    assert (
+        time_ns(f"{moment.replace(tzinfo=None):%Y-%m-%dT%H:%M:%S.%f}{beyond_us:03}Z") == expected + beyond_us
+    )
 
 
 @given(st.integers(-2_000_000_000_000_000_000, 9_200_000_000_000_000_000))
@@ -103,7 +105,9 @@ def test_seconds_and_milliseconds_as_floats_keep_the_millisecond(moment_ms: int)
 
 
 @given(usual_moments, st.sampled_from([None, *NANOSECONDS]), st.sampled_from(list(NANOSECONDS)))
-def test_a_number_of_other_units_is_refused_by_their_name(moment: datetime, given_as: str | None, meant: str) -> None:
+def test_a_number_of_other_units_is_refused_by_their_name(
+    moment: datetime, given_as: str | None, meant: str
+) -> None:
     number = exact_ns(moment) // NANOSECONDS[meant]
     for form in (number, float(number), str(number), np.int64(number)):
         if meant == (given_as or "nanosecond"):
@@ -138,7 +142,9 @@ def test_assumed_nanoseconds_are_doubted_sooner_than_given_units() -> None:
     assert time_ns(in_1975, "nanosecond") == in_1975
 
 
-@pytest.mark.parametrize("text", ["1704061512000", "1904061512000", "2013010112", "+20130101", "20130101.5", "20131399"])
+@pytest.mark.parametrize(
+    "text", ["1704061512000", "1904061512000", "2013010112", "+20130101", "20130101.5", "20131399"]
+)
 def test_digits_that_only_resemble_a_date_are_numbers(text: str) -> None:
     with pytest.raises(TimeError, match=r"units=|outside|give a date"):
         time_ns(text)
@@ -155,7 +161,7 @@ def test_a_date_written_as_a_number_is_refused() -> None:
         "yesterday", "", " ", "nan", "inf", "1e400", "1" * 5000, "1_000", "٢٠١٣", float("nan"), float("inf"), 10**30,
         pytest.param(10**6000, id="huge"), -(10**19), True, None, [1], b"2013-01-01", 1j, timedelta(1), pd.NaT, np.datetime64("NaT"),
         np.datetime64("NaT", "D"), np.datetime64(10**15, "Y"), np.datetime64(-(10**15), "D"), np.bool_(1),
-        np.array([1]), np.timedelta64(1, "D"), datetime.min, datetime.max, date.min, "2300-01-01",
+        np.array([1]), np.timedelta64(1, "D"), datetime.min, datetime.max, date.min, "2300-01-01",  # noqa: DTZ901
     ],
 )  # fmt: skip
 def test_what_is_not_a_time_is_refused(bad: Any) -> None:
@@ -225,8 +231,8 @@ def test_the_sides_of_a_range_are_what_times_are() -> None:
 
 
 def test_all_of_time_is_a_range() -> None:
-    assert range_ms(datetime.min, datetime.max) == (None, None)
-    assert range_ms(datetime.max, None) == (MAX_TIME_MS + 1, None)
+    assert range_ms(datetime.min, datetime.max) == (None, None)  # noqa: DTZ901
+    assert range_ms(datetime.max, None) == (MAX_TIME_MS + 1, None)  # noqa: DTZ901
     assert range_ms(None, date(1800, 1, 1)) == (None, MIN_TIME_MS)
 
 

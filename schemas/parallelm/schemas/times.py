@@ -37,7 +37,12 @@ __all__ = [
     "time_ns",
 ]
 
-NANOSECONDS: Final = {"second": 1_000_000_000, "millisecond": 1_000_000, "microsecond": 1_000, "nanosecond": 1}
+NANOSECONDS: Final = {
+    "second": 1_000_000_000,
+    "millisecond": 1_000_000,
+    "microsecond": 1_000,
+    "nanosecond": 1,
+}
 """Units that a number may have, with their length."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -137,7 +142,9 @@ def number_ns(number: float, units: str, *, assumed: bool = False) -> int:
     """
     found = _scaled_ns(number, units)
     if assumed and _FIRST_DAY <= number <= _LAST_DAY:
-        raise TimeError(f"timestamp {shown(number)} is the number of a date: give a date, or its text '2013-01-31'")
+        raise TimeError(
+            f"timestamp {shown(number)} is the number of a date: give a date, or its text '2013-01-31'"
+        )
     likely = likely_units(number, units, assumed=assumed)
     is_stored = is_time(floor_ms(found))
     if likely is not None:
@@ -166,7 +173,11 @@ def likely_units(number: float, units: str, *, assumed: bool = False) -> str | N
     margin_ns = _YEAR_NS if assumed else 10 * _YEAR_NS
     for other in NANOSECONDS:
         reading = _scaled_ns(number, other)
-        if other != units and margin_ns <= abs(reading) and MIN_TIME_MS * 1_000_000 <= reading < _USUAL_END_NS:
+        if (
+            other != units
+            and margin_ns <= abs(reading)
+            and MIN_TIME_MS * 1_000_000 <= reading < _USUAL_END_NS
+        ):
             return other
     return None
 
@@ -198,7 +209,11 @@ def _any_time_ns(moment: Any, units: str | None, default_units: str | None, time
         return _number_ns(value, units, default_units)
     if isinstance(value, str):
         return _text_ns(value.strip(), units, default_units, timezone)
-    if type(value).__module__ == "numpy" and getattr(value, "dtype", None) is not None and value.dtype.kind == "M":
+    if (
+        type(value).__module__ == "numpy"
+        and getattr(value, "dtype", None) is not None
+        and value.dtype.kind == "M"
+    ):
         return _datetime64_ns(value)
     raise TimeError(
         f"a timestamp must be a datetime, a date, a text in ISO 8601 or a number since the epoch, "
@@ -213,7 +228,7 @@ _HINTS = {
 
 
 def _without_numpy(moment: Any) -> Any:
-    """numpy's numbers as Python's, zero-dimensional arrays as what they hold; anything else as it is."""
+    """Numbers of numpy as those of Python, zero-dimensional arrays as what they hold; anything else as it is."""
     if type(moment).__module__ != "numpy" or getattr(moment, "shape", None) != ():
         return moment
     scalar = moment[()]

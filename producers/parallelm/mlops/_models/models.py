@@ -222,6 +222,10 @@ class Models(Reporting, Events, Topology):
         from parallelm.mlops._models.outbox import ModelToPublish
 
         metadata = model.metadata
+        if model.artifact is not None:
+            raise MLOpsException(
+                f"model {model.get_id()!r} was published already, the platform gave it: make a new Model"
+            )
         path = model.get_model_path()
         if path is None or not Path(path).exists():
             raise MLOpsException(f"there is no model at {path!r}: call set_model_path() with where it is")

@@ -1,12 +1,17 @@
 """The outbox: published models on local disk until the platform has them.
 
-``publish_model`` copies into it and returns. An entry appears by one rename, and goes by one, so that a process that
-dies at any moment leaves either all of an entry or rubbish that the next ``init()`` clears away. Whoever works on an
-entry holds its lock, which the system lets go of when the process dies.
+``publish_model`` copies into it and returns. An entry appears by one rename, and is removed by one, so that a process
+that dies at any moment leaves either a whole entry or remains that the next ``init()`` removes. The process that works
+on an entry holds its lock, which the system releases when the process dies.
 
     <folder>/<model id>.lock         held by the process that works on the entry
     <folder>/<model id>.partial/     being written, or being removed
     <folder>/<model id>/             complete: manifest.json and the artifact
+    <folder>/<model id>.….refused/   set aside: the store has another artifact of this model
+    <folder>.published               ids of all that the platform has got from here, one a line
+
+A model is published once. Its id is refused again by the process that published it, while it waits in the outbox, and
+once it stands in the file of published ids; the artifact store holds what is uploaded create-only (``create_only``).
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +37,10 @@ _ARTIFACT = "artifact"
 _PARTIAL = ".partial"
 _LOCK = ".lock"
 _CHUNK_BYTES = 1 << 20
+_MODEL_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}(?<!\.partial)(?<!\.lock)(?<!\.refused)")
+
+_published_here: set[str] = set()
+"""Ids of the models that this process has published, in whatever mode."""
 
 
 class ModelToPublish(NamedTuple):
@@ -68,17 +78,27 @@ class Outbox:
     def __init__(self, folder: Path, destination: str) -> None:
         self._folder = folder
         self._destination = destination
-        """Which platform its models go to: entries for another one are left alone."""
+        """Which platform its models go to: entries for another one stay as they are."""
 
     def put(self, model: ModelToPublish, origin: Mapping[str, str]) -> OutboxEntry:
-        """Copy a model into the outbox; raises ``MLOpsException`` when it cannot be read or there is no room."""
+        """Copy a model into the outbox.
+
+        Raises ``MLOpsException`` when it was published before, cannot be read, or there is no room.
+        """
+        if not _MODEL_ID.fullmatch(model.model_id):
+            raise MLOpsException(
+                f"{model.model_id!r} is not a model's id: letters, digits, '.', '_' and '-' only"
+            )
         final = self._folder / model.model_id
         partial = self._folder / f"{model.model_id}{_PARTIAL}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._folder / f"{model.model_id}{_LOCK}")
-            if final.exists() or not lock.acquire():
-                raise MLOpsException(f"model {model.model_id!r} was published already")
+            if not lock.acquire():
+                raise _published_already(model.model_id)
+            if final.exists() or self._was_published(model.model_id):
+                lock.release(remove=not final.exists())
+                raise _published_already(model.model_id)
             try:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
@@ -92,10 +112,11 @@ class Outbox:
             raise MLOpsException(
                 f"model {str(model.path)!r} cannot be copied to {self._folder}: {error}"
             ) from error
+        _published_here.add(model.model_id)
         return OutboxEntry(final, manifest, lock)
 
     def left_behind(self) -> Iterator[OutboxEntry]:
-        """Entries of processes that are no more, now locked by this one; their rubbish is cleared away."""
+        """Entries of processes that have ended, now locked by this one; unfinished ones are removed."""
         if not self._folder.is_dir():
             return
         for folder in sorted(self._folder.iterdir()):
@@ -114,12 +135,40 @@ class Outbox:
             else:
                 lock.release()
 
+    def remember(self, entry: OutboxEntry) -> None:
+        """Note that the platform has it, for all processes that use this outbox; raises ``OSError``."""
+        descriptor = os.open(self._ids, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, f"{entry.manifest['model_id']}\n".encode("ascii"))
+        finally:
+            os.close(descriptor)
+
+    def set_aside(self, entry: OutboxEntry) -> Path:
+        """Keep it where it is not tried again: where that is. Raises ``OSError``."""
+        aside = entry.folder.with_name(f"{entry.folder.name}.{entry.manifest['sha256'][:12]}.refused")
+        shutil.rmtree(aside, ignore_errors=True)  # the same bytes, refused before
+        entry.folder.rename(aside)
+        entry.lock.release(remove=True)
+        return aside
+
     def remove(self, entry: OutboxEntry) -> None:
         """The platform has it."""
         partial = entry.folder.with_name(f"{entry.folder.name}{_PARTIAL}")
         entry.folder.rename(partial)
         shutil.rmtree(partial, ignore_errors=True)
         entry.lock.release(remove=True)
+
+    @property
+    def _ids(self) -> Path:
+        return self._folder.with_name(f"{self._folder.name}.published")
+
+    def _was_published(self, model_id: str) -> bool:
+        if model_id in _published_here:
+            return True
+        try:
+            return model_id in self._ids.read_text(encoding="ascii", errors="replace").split()
+        except OSError:
+            return False
 
     def _fill(self, folder: Path, model: ModelToPublish, origin: Mapping[str, str]) -> dict[str, Any]:
         file_name = f"{model.path.name}.tar.gz" if model.is_directory else model.path.name
@@ -151,6 +200,12 @@ class Outbox:
             file.flush()
             os.fsync(file.fileno())
         return manifest
+
+
+def _published_already(model_id: str) -> MLOpsException:
+    return MLOpsException(
+        f"model {model_id!r} was published already, and what was published is not changed: make a new Model for each one"
+    )
 
 
 def measure(file: Path) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from parallelm.connections.artifacts import artifacts_url, filesystem
 from parallelm.mlops._delivery.drops import LOG_INTERVAL_S
 from parallelm.mlops._delivery.forking import no_fork
 from parallelm.mlops._delivery.topic_records import model_announcement
+from parallelm.mlops._models.create_only import ArtifactExistsError, put_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,8 @@ class Uploads(threading.Thread):
     """Uploads one entry after the other, trying again with growing pauses, and hands over their announcements.
 
     ``announce(make, delivered)`` queues the record that ``make(…)`` gives and calls ``delivered`` once a broker has it:
-    only then does the entry leave the outbox. An upload that was cut short is overwritten by the next one.
+    only then does the entry leave the outbox. An upload that was cut short is repeated; an artifact that is there is
+    never written again.
     """
 
     def __init__(
@@ -84,6 +86,9 @@ class Uploads(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._upload(entry)
+            except ArtifactExistsError as error:
+                self._refused(entry, error)
+                return False
             except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like; it is tried again
                 self._say(entry, error)
                 self._stopping.wait(pause_s)
@@ -96,8 +101,7 @@ class Uploads(threading.Thread):
         with no_fork:
             store, path = filesystem(self._settings.artifacts, self._url(entry))
         _let_asynchronous_stores_work_at_exit()
-        store.makedirs(path.rpartition("/")[0], exist_ok=True)
-        store.put_file(str(entry.artifact), path)
+        put_new(store, path, entry.artifact, entry.manifest)
 
     def _url(self, entry: OutboxEntry) -> str:
         root = artifacts_url(self._settings.artifacts).rstrip("/")
@@ -110,9 +114,23 @@ class Uploads(threading.Thread):
 
     def _arrived(self, entry: OutboxEntry) -> None:
         try:
+            self._outbox.remember(entry)
             self._outbox.remove(entry)
         except OSError as error:
             _log.warning("model %s arrived, but stays in the outbox: %s", entry.manifest["model_id"], error)
+        self._finished()
+
+    def _refused(self, entry: OutboxEntry, error: ArtifactExistsError) -> None:
+        try:
+            where = str(self._outbox.set_aside(entry))
+        except OSError as failure:
+            where = f"{entry.folder} ({failure})"
+        _log.error(
+            "model %s is not published: %s. Its copy is in %s", entry.manifest["model_id"], error, where
+        )
+        self._finished()
+
+    def _finished(self) -> None:
         with self._changed:
             self._unfinished -= 1
             self._changed.notify_all()

@@ -232,8 +232,10 @@ def test_the_sides_of_a_range_are_what_times_are() -> None:
 
 def test_all_of_time_is_a_range() -> None:
     assert range_ms(datetime.min, datetime.max) == (None, None)  # noqa: DTZ901
-    assert range_ms(datetime.max, None) == (MAX_TIME_MS + 1, None)  # noqa: DTZ901
+    assert range_ms(datetime.max, None) == (MIN_TIME_MS, MIN_TIME_MS)  # noqa: DTZ901
     assert range_ms(None, date(1800, 1, 1)) == (None, MIN_TIME_MS)
+    assert range_ms(date(1900, 1, 1), "2300-01-01") == (None, None)
+    assert range_ms(None, "2299-12-31T23:59:59.999") == (None, MAX_TIME_MS)
 
 
 @pytest.mark.parametrize("bad", [3, 1_700_000_000.5, "1700000000", "x", pd.NaT, DAY, [1]])

@@ -172,7 +172,7 @@ def test_statistics_are_filtered_and_keep_their_order(settings: Settings, client
     assert list(queries.statistics(settings, "s", start=naive, end=naive)["value"]) == [2.0]
     assert queries.statistics(settings, "it's %(nothing)s").empty
     assert list(queries.statistics(settings, "it's nothing").columns) == list(found.columns)
-    with pytest.raises(QueryError, match="after its end"):
+    with pytest.raises(QueryError, match="after the end"):
         queries.statistics(settings, "s", start=T0 + timedelta(1), end=T0)
     counts = queries.statistic_counts(settings).set_index("name")
     assert (counts.loc["s", "samples"], counts.loc["s", "sum_value"]) == (3, 5.0)

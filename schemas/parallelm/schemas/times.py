@@ -26,6 +26,7 @@ __all__ = [
     "MAX_TIME_MS",
     "MIN_TIME_MS",
     "NANOSECONDS",
+    "Time",
     "TimeError",
     "ceil_ms",
     "check_units",
@@ -44,6 +45,9 @@ NANOSECONDS: Final = {
     "nanosecond": 1,
 }
 """Units that a number may have, with their length."""
+
+Time = datetime | date | str
+"""A side of a range: one without a zone is UTC, a date is its midnight, a text is in ISO 8601."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_NS = 365 * 86_400 * 1_000_000_000
@@ -96,8 +100,8 @@ def ceil_ms(moment_ns: int) -> int:
 def range_ms(start: Any, end: Any) -> tuple[int | None, int | None]:
     """First epoch millisecond of a range, and the one after its last; None where a side is open.
 
-    Each side is a datetime, a date (its midnight) or a text in ISO 8601; what lies outside the years that can be stored
-    leaves that side open. Raises ``TimeError`` for anything else, and for a start after the end.
+    Each side is a datetime, a date (its midnight) or a text in ISO 8601. Of a range that reaches beyond the years that
+    can be stored, the part within them is returned, so that ``datetime.min`` to ``datetime.max`` asks for all. Raises ``TimeError`` for anything else, and for a start after the end.
     """
     first = None if start is None else _any_time_ns(start, None, None, UTC)
     last = None if end is None else _any_time_ns(end, None, None, UTC)
@@ -107,12 +111,7 @@ def range_ms(start: Any, end: Any) -> tuple[int | None, int | None]:
     last_ms = None if last is None else ceil_ms(last)
     if last_ms is not None and last_ms == first_ms:
         last_ms += 1
-    # Bounds outside the years that can be stored exclude nothing, or everything: they must not wrap in a query.
-    if first_ms is not None:
-        first_ms = None if first_ms <= MIN_TIME_MS else min(first_ms, MAX_TIME_MS + 1)
-    if last_ms is not None:
-        last_ms = None if last_ms > MAX_TIME_MS else max(last_ms, MIN_TIME_MS)
-    return first_ms, last_ms
+    return _stored_range(first_ms, last_ms)
 
 
 def time_ns(
@@ -195,6 +194,17 @@ def shown(value: Any) -> str:
     except ValueError:
         return f"of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004 - a line of a message
+
+
+def _stored_range(first_ms: int | None, last_ms: int | None) -> tuple[int | None, int | None]:
+    """The range in bounds that do not wrap in a query."""
+    if first_ms is not None and first_ms > MAX_TIME_MS:
+        return MIN_TIME_MS, MIN_TIME_MS  # holds nothing
+    if first_ms is not None and first_ms <= MIN_TIME_MS:
+        first_ms = None
+    if last_ms is not None:
+        last_ms = None if last_ms > MAX_TIME_MS else max(last_ms, MIN_TIME_MS)
+    return first_ms, last_ms
 
 
 def _any_time_ns(moment: Any, units: str | None, default_units: str | None, timezone: tzinfo) -> int:

@@ -6,9 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from parallelm.mlops.stats.table import table_rows
+from parallelm.schemas.times import floor_ms, time_ns
 from parallelm.schemas.well_known import LINE_LABEL
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
 _RANGE = " to "
@@ -18,6 +21,11 @@ _PLACE = ["node", "agent"]
 def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dicts by column."""
     return cast("list[dict[str, Any]]", frame.to_dict("records"))
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Epoch milliseconds of a time of a frame, of any year."""
+    return floor_ms(time_ns(moment))
 
 
 def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +54,7 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(line: str) -> str:
-    """Name of a line's column; those of time and place are taken."""
+    """Name of a column that a report names; those of time and place are taken."""
     return f"line {line}" if line in {"time", *_PLACE} else line
 
 
@@ -55,11 +63,17 @@ def structured_frame(reports: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for report in records_of(reports):
+    report_of_row: list[int] = []
+    for number, report in enumerate(records_of(reports)):
         place = {"node": report["node_id"], "agent": report["agent_id"]}
         found = _rows(report["graph_type"], report["content_type"], report["data"])
-        rows += [{"time": report["event_time"]} | row | place for row in found]
-    return pd.DataFrame(rows)
+        rows += [{"time": None} | row | place for row in found]
+        report_of_row += [number] * len(found)
+    frame = pd.DataFrame(rows)
+    if report_of_row:
+        # As a column, not by row: pandas before 3 makes times of a list nanoseconds, which end in 2262.
+        frame["time"] = reports["event_time"].iloc[report_of_row].reset_index(drop=True)
+    return frame
 
 
 def _rows(graph_type: str, content_type: str, payload: Any) -> list[dict[str, Any]]:
@@ -74,7 +88,7 @@ def _rows(graph_type: str, content_type: str, payload: Any) -> list[dict[str, An
         return [{"data": data}]
     if graph_type == "BARGRAPH" and all(isinstance(bars, list) for bars in data.values()):
         return [_histogram_row(name, bars) for name, bars in data.items()]
-    return [data]
+    return [{_column(key): value for key, value in data.items()}]
 
 
 def _decoded(content_type: str, payload: Any) -> Any:
@@ -111,6 +125,8 @@ def distribution_frame(histograms: pd.DataFrame) -> pd.DataFrame:
     """Histograms that a model was trained on: ``stat_name, hist_type, hist_values, bin_edges, modelId, timestamp``."""
     import pandas as pd
 
+    from parallelm.warehouse.queries import time_column
+
     bins = [
         list(row["edges"] if row["kind"] == "continuous" else row["categories"])
         for row in records_of(histograms)
@@ -122,7 +138,7 @@ def distribution_frame(histograms: pd.DataFrame) -> pd.DataFrame:
             "hist_values": [list(weights) for weights in histograms["weights"]],
             "bin_edges": bins,
             "modelId": histograms["model_id"],
-            "timestamp": histograms["event_time"],
+            "timestamp": time_column(histograms["event_time"]),
         }
     )
 
@@ -147,7 +163,7 @@ def events_frame(events: pd.DataFrame, mlapp_name: str) -> pd.DataFrame:
             "agent": events["agent_id"],
             "modelId": events["model_id"],
             "id": events["event_id"],
-            "created": [round(moment.timestamp() * 1000) for moment in events["event_time"]],
+            "created": [epoch_ms(moment) for moment in events["event_time"]],
             "eventType": events["type"],
             "raiseAlert": events["is_alert"],
             "host": events["agent_id"],

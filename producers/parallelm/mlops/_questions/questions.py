@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._models.models import Models
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from parallelm.mlops.events.event_filter import EventFilter
     from parallelm.mlops.ion.ion import Agent
     from parallelm.mlops.models.model import Model
+    from parallelm.schemas.times import Time
 
 
 class Queries(Models):
@@ -31,15 +31,18 @@ class Queries(Models):
         name: str,
         mlapp_node: str | None,
         agent: str | Agent | None,
-        start_time: datetime,
-        end_time: datetime,
+        start_time: Time,
+        end_time: Time,
         no_of_lines: int | None = -1,
     ) -> pd.DataFrame | None:
-        """Reports of a statistic between two times (naive ones are UTC), both included.
+        """Reports of a statistic in a range of times: datetimes, dates or texts in ISO 8601 (UTC unless they name a zone).
+
+        The start is floored to the millisecond, the end rounded up, and does not belong to the range; an equal start and
+        end ask for their millisecond.
 
         Of one node (by name) or, with None, of all; of one agent (its id, or an ``Agent``) or of all. Columns by how
-        the statistic is drawn, and ``node`` (its name), ``agent``: a line has ``time, value``, several lines ``time, <line>…``, bars
-        ``time, hist_type, hist_values, bin_edges, stat_name`` or ``time, <column>…``, a table one row for each of its
+        the statistic is drawn, and ``node`` (its name), ``agent``: a line has ``time, value``, several lines
+        ``time, <line>…``, bars ``time, hist_type, hist_values, bin_edges, stat_name`` or ``time, <column>…``, a table one row for each of its
         rows ``time, row_name, values, columns``, opaque data ``time, data``, a graph ``time`` and its keys. With
         ``no_of_lines`` the first so many rows. An unknown statistic gives an empty frame.
         """
@@ -73,8 +76,8 @@ class Queries(Models):
         found = self._with_names_of_nodes(found)
         return found if no_of_lines is None or no_of_lines < 0 else found.head(no_of_lines)
 
-    def get_kpi(self, name: str, start_time: datetime, end_time: datetime) -> pd.DataFrame | None:
-        """Points of a KPI between two times, both included: ``time, value, labels``, by their latest revision."""
+    def get_kpi(self, name: str, start_time: Time, end_time: Time) -> pd.DataFrame | None:
+        """Points of a KPI in a range of times, as of ``get_stats``: ``time, value, labels``, by their latest revision."""
         self._opened_output()
         if not isinstance(name, str):
             raise MLOpsException(f"the name of a KPI must be a string, not {type(name).__name__}")
@@ -111,8 +114,8 @@ class Queries(Models):
         type: Any = None,  # noqa: A002 - the public contract's name
         mlapp_node: str | None = None,
         agent: str | Agent | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         is_alert: bool | None = True,
     ) -> pd.DataFrame | None:
         """Events of the MLApp that pass every filter; alerts only unless ``is_alert`` is False, or None for all.
@@ -158,12 +161,12 @@ class Queries(Models):
 
     def get_models_by_time(
         self,
-        start_time: datetime,
-        end_time: datetime,
+        start_time: Time,
+        end_time: Time,
         download: bool = False,
         pipeline_name: str | None = None,
     ) -> pd.DataFrame | None:
-        """Models that the MLApp published between two times, both included; of one node's (or pipeline's) only, if named.
+        """Models that the MLApp published in a range of times, as of ``get_stats``; of one node (or pipeline), if named.
 
         Columns as of ``ModelMetadata.to_dict``, and ``data`` with ``download``. Raises ``MLOpsException`` for a
         pipeline that the MLApp does not have.
@@ -241,12 +244,10 @@ class Queries(Models):
 
     def _models_frame(self, found: pd.DataFrame, download: bool) -> pd.DataFrame:
         from parallelm.mlops._models.models import model_of_row
-        from parallelm.mlops._questions.frames import records_of
+        from parallelm.mlops._questions.frames import epoch_ms, records_of
 
         rows = records_of(found)
-        models = [
-            model_of_row(self, row | {"created_ms": row["event_time"].timestamp() * 1000}) for row in rows
-        ]
+        models = [model_of_row(self, row | {"created_ms": epoch_ms(row["event_time"])}) for row in rows]
         records = [
             model.metadata.to_dict() | {"active": bool(row["live_on"])}
             for model, row in zip(models, rows, strict=True)
@@ -257,20 +258,20 @@ class Queries(Models):
         self,
         published: Mapping[str, OutboxEntry],
         model_id: str | None,
-        start: datetime | None,
-        end: datetime | None,
+        start: Time | None,
+        end: Time | None,
         download: bool,
     ) -> pd.DataFrame:
         """Models that this stand-alone run has published."""
-        from parallelm.mlops._session.event_time import parse_time_ns
+        from parallelm.mlops._session.event_time import parse_range_ms
 
-        first = -float("inf") if start is None else parse_time_ns(start) // 1_000_000
-        last = float("inf") if end is None else parse_time_ns(end) // 1_000_000
+        first_ms, last_ms = parse_range_ms(start, end)
         entries = [
             entry
             for entry in published.values()
             if model_id in {None, entry.manifest["model_id"]}
-            and first <= entry.manifest["event_time_ms"] <= last
+            and (first_ms is None or first_ms <= entry.manifest["event_time_ms"])
+            and (last_ms is None or entry.manifest["event_time_ms"] < last_ms)
         ]
         records = [self.describe_published(entry.manifest) for entry in entries]
         return _model_records(
@@ -315,11 +316,9 @@ def _agent_id(mlapp_node: str | None, agent: str | Agent | None, *, node_needed:
     return agent
 
 
-def _check_times(start: datetime | None, end: datetime | None, *, may_be_open: bool = False) -> None:
-    from parallelm.mlops._session.event_time import parse_time_ns
+def _check_times(start: Any, end: Any, *, may_be_open: bool = False) -> None:
+    from parallelm.mlops._session.event_time import parse_range_ms
 
-    for moment in (start, end):
-        if not (isinstance(moment, datetime) or (may_be_open and moment is None)):
-            raise MLOpsException(f"times must be datetimes, not {type(moment).__name__}")
-    if start is not None and end is not None and parse_time_ns(start) > parse_time_ns(end):
-        raise MLOpsException(f"the start {start} is after the end {end}")
+    if not may_be_open and (start is None or end is None):
+        raise MLOpsException("a start and an end are needed: datetimes, dates or texts in ISO 8601")
+    parse_range_ms(start, end)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from parallelm.schemas.times import Time
 
 
 @dataclass(slots=True)
@@ -17,6 +17,6 @@ class EventFilter:
     mlapp_node: str | None = None
     """Name of a node."""
     agent: str | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
+    start_time: Time | None = None
+    end_time: Time | None = None
     is_alert: bool | None = None

@@ -12,11 +12,11 @@ from parallelm.mlops.mlops_exception import MLOpsException
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     import pandas as pd
 
     from parallelm.mlops.ion.ion import Agent
+    from parallelm.schemas.times import Time
 
 _FOLDER = "timeline-capture-export"
 
@@ -96,8 +96,8 @@ class TimeCapture:
         name: str,
         mlapp_node: str | None = None,
         agent: str | Agent | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         no_of_lines: int = -1,
         api_test_mode: bool = False,
     ) -> pd.DataFrame | None:
@@ -106,7 +106,7 @@ class TimeCapture:
         ``keys`` and ``values`` are lists: names of lines and their numbers, bins (as "a to b") or categories and their
         heights, names of rows and the rows as dicts, keys of a graph's JSON and what they hold. Of several histograms
         reported together each is a row with its own ``Name``; both names find it. ``mlapp_node`` (id of a pipeline
-        instance), ``agent`` and the times (naive ones are UTC, both included) narrow the answer; with ``no_of_lines``
+        instance), ``agent`` and the times, as of ``mlops.get_stats``, narrow the answer; with ``no_of_lines``
         the last so many rows. An unknown statistic gives an empty frame. With ``api_test_mode`` the arguments are
         checked and nothing is read: None.
         """
@@ -121,9 +121,9 @@ class TimeCapture:
         return _public(found if no_of_lines < 0 else found.tail(no_of_lines))
 
     def get_kpi(
-        self, name: str, start_time: datetime | None = None, end_time: datetime | None = None
+        self, name: str, start_time: Time | None = None, end_time: Time | None = None
     ) -> pd.DataFrame:
-        """Points of a KPI between two times, both included, in the columns of ``get_stats``."""
+        """Points of a KPI in a range of times, in the columns of ``get_stats``."""
         found = self._reports(name, start_time, end_time)
         return _public(found[found["part"] == "KPI"])
 
@@ -132,14 +132,14 @@ class TimeCapture:
         type: Any = None,  # noqa: A002 - the public contract's name
         mlapp_node: str | None = None,
         agent: str | Agent | None = None,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
         is_alert: bool | None = None,
         api_test_mode: bool = False,
     ) -> pd.DataFrame | None:
         """Events, all columns of their file and ``datetime``, in its order; an empty frame when there are none.
 
-        Of one type, of one agent (host), between two times. As in the original library alerts and others come unless
+        Of one type, of one agent (host), in a range of times. As in the original library alerts and others come unless
         ``is_alert`` says which. A capture does not know an event's node, so ``mlapp_node`` raises ``MLOpsException``.
         With ``api_test_mode`` the arguments are checked and nothing is read: None.
         """
@@ -229,7 +229,7 @@ class TimeCapture:
 
         return unavailable
 
-    def _reports(self, name: str, start: datetime | None, end: datetime | None) -> pd.DataFrame:
+    def _reports(self, name: str, start: Time | None, end: Time | None) -> pd.DataFrame:
         if not isinstance(name, str):
             raise MLOpsException(f"the name of a statistic must be a string, not {type(name).__name__}")
         reports = _between(self._statistics, start, end)
@@ -263,15 +263,13 @@ def _agent_name(agent: str | Agent) -> str:
     return agent
 
 
-def _between(frame: pd.DataFrame, start: datetime | None, end: datetime | None) -> pd.DataFrame:
-    from parallelm.mlops._session.event_time import parse_time_ns
+def _between(frame: pd.DataFrame, start: Time | None, end: Time | None) -> pd.DataFrame:
+    from parallelm.mlops._session.event_time import parse_range_ms
 
-    first = None if start is None else parse_time_ns(start)
-    last = None if end is None else parse_time_ns(end)
-    if first is not None and last is not None and first > last:
-        raise MLOpsException(f"the start {start} is after the end {end}")
-    if first is not None:
-        frame = frame[frame["time"] >= first]
-    if last is not None:
-        frame = frame[frame["time"] <= last]
+    first_ms, last_ms = parse_range_ms(start, end)
+    moments_ms = frame["time"] // 1_000_000
+    if first_ms is not None:
+        frame = frame[moments_ms >= first_ms]
+    if last_ms is not None:
+        frame = frame[moments_ms.loc[frame.index] < last_ms]
     return frame

@@ -4,7 +4,7 @@
 is away, and ``QueryError`` when a question cannot be answered as it was put.
 """
 
-from parallelm.warehouse.queries._frames import query_frame
+from parallelm.warehouse.queries._frames import query_frame, time_column
 from parallelm.warehouse.queries.alerts import alerts
 from parallelm.warehouse.queries.correlate import correlate
 from parallelm.warehouse.queries.dead_letters import DeadLetterRecord, dead_letter_records, dead_letters
@@ -38,4 +38,5 @@ __all__ = [
     "statistics",
     "statistics_rollup",
     "structured_statistics",
+    "time_column",
 ]

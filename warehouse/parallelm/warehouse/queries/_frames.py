@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.schemas.times import Time, TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -38,17 +39,16 @@ class Conditions:
             self.parameters[f"not_{column}"] = value
         return self
 
-    def between(self, column: str, start: datetime | None, end: datetime | None) -> Conditions:
-        """Keep rows from ``start`` to ``end``, both included; naive datetimes are UTC.
-
-        The millisecond of ``start`` counts as a whole: most reports carry theirs rounded down.
-        """
-        if start is not None and end is not None and epoch_ms(start) > epoch_ms(end):
-            raise QueryError(f"the time range starts at {start}, after its end {end}")
-        for name, sign, moment in (("start", ">=", start and _whole_ms(start)), ("end", "<=", end)):
-            if moment is not None:
+    def between(self, column: str, start: Time | None, end: Time | None) -> Conditions:
+        """Keep rows of the range that ``parallelm.schemas.times.range_ms`` makes of start and end."""
+        try:
+            first_ms, last_ms = range_ms(start, end)
+        except TimeError as error:
+            raise QueryError(str(error)) from None
+        for name, sign, bound_ms in (("start", ">=", first_ms), ("end", "<", last_ms)):
+            if bound_ms is not None:
                 self._clauses.append(f"{column} {sign} fromUnixTimestamp64Milli(toInt64(%({name})s), 'UTC')")
-                self.parameters[name] = epoch_ms(moment)
+                self.parameters[name] = bound_ms
         return self
 
     def labels(self, wanted: Mapping[str, str] | None, column: str = "labels") -> Conditions:
@@ -60,16 +60,6 @@ class Conditions:
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
-
-
-def _whole_ms(moment: datetime) -> datetime:
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def epoch_ms(moment: datetime) -> int:
-    """Epoch milliseconds; a naive datetime is UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(aware.timestamp() * 1000)
 
 
 def fetch(
@@ -99,11 +89,27 @@ def frame(settings: Settings, query: str, parameters: Mapping[str, Any] | None =
     return pd.DataFrame(series, columns=[name for name, _ in types])
 
 
+def time_column(values: Iterable[datetime | None]) -> pd.Series[Any]:
+    """Times as a column of type ``datetime64[ms, UTC]``, which every version of pandas holds for any year.
+
+    By way of numpy: pandas before 3 reads times of Python as nanoseconds, which end in 2262.
+    """
+    import numpy as np
+    import pandas as pd
+
+    plain = [
+        value if value is None or value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+        for value in values
+    ]
+    moments: pd.Series[Any] = pd.Series(np.array(plain, dtype="datetime64[ms]")).dt.tz_localize("UTC")
+    return moments
+
+
 def _series(values: Sequence[Any], kind: str) -> pd.Series[Any]:
     import pandas as pd
 
     if kind.startswith(("DateTime", "Nullable(DateTime")):
-        return pd.Series(pd.to_datetime(list(values), utc=True).astype("datetime64[ms, UTC]"))
+        return time_column(values)
     if kind.startswith("Float"):
         return pd.Series(values, dtype="float64")
     if kind.startswith(("Int", "UInt")):

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
 
 
 def alerts(
@@ -21,8 +20,8 @@ def alerts(
     rule: str | None = None,
     state: str | None = None,
     fired_only: bool = True,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """Alerts by the time their condition was met.
 

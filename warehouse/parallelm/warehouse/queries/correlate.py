@@ -11,13 +11,13 @@ from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
     from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
     from parallelm.warehouse.correlation import Correction, Correlation
 
 Aggregation = Literal["sum", "mean"]
@@ -67,8 +67,8 @@ def correlate(
     correction: Correction = "holm",
     min_points: int = 10,
     all_lags: bool = False,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """Correlation of a KPI with every statistic, the surest first; one row a series and form, at its best lag.
 
@@ -197,8 +197,8 @@ def _kpi_series(
     labels: Mapping[str, str] | None,
     aggregation: Aggregation,
     width_ms: int,
-    start: datetime | None,
-    end: datetime | None,
+    start: Time | None,
+    end: Time | None,
 ) -> pd.Series[float]:
     where = Conditions().equal(name=kpi, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
     found = frame(

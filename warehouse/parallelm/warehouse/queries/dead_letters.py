@@ -9,11 +9,10 @@ from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
 
 
 def dead_letters(
@@ -21,8 +20,8 @@ def dead_letters(
     *,
     source_topic: str | None = None,
     stage: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
     limit: int | None = None,
 ) -> pd.DataFrame:
     """Dead letters, the latest first.

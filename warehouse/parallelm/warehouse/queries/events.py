@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
 
 
 def events(
@@ -22,13 +21,13 @@ def events(
     node_id: str | None = None,
     agent_id: str | None = None,
     is_alert: bool | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """Events by event time.
 
     Columns: ``event_time, type, title, description, is_alert, data, content_type, mlapp_id, node_id,
-    agent_id, model_id, labels, event_id``. Times are included on both sides, naive ones are UTC.
+    agent_id, model_id, labels, event_id``. Of a range the end does not belong to it; times without a zone are UTC.
     """
     where = Conditions().equal(type=type, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id)
     where = where.equal(is_alert=is_alert)

@@ -8,11 +8,11 @@ from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
 
 
 def kpis(
@@ -21,8 +21,8 @@ def kpis(
     *,
     mlapp_id: str | None = None,
     labels: Mapping[str, str] | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """KPI points by their latest revision: ``event_time, name, labels, value, mlapp_id, revisions, source, revised_at``.
 

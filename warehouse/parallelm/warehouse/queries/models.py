@@ -9,12 +9,12 @@ from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     import pandas as pd
     from clickhouse_driver import Client
 
     from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +75,8 @@ def models(
     *,
     mlapp_id: str | None = None,
     model_id: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """Models by the time they were announced.
 

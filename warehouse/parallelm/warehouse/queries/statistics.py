@@ -9,11 +9,11 @@ from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
 
 
 def statistics(
@@ -25,8 +25,8 @@ def statistics(
     agent_id: str | None = None,
     model_id: str | None = None,
     labels: Mapping[str, str] | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
     limit: int | None = None,
 ) -> pd.DataFrame:
     """Samples by event time.
@@ -34,7 +34,7 @@ def statistics(
     Columns: ``event_time, value, name, mlapp_id, node_id, agent_id, model_id, labels, category,
     graph_type, pipeline_instance_id``; with ``limit`` the latest so many.
 
-    Times are included on both sides, naive ones are UTC. An unknown name gives an empty frame.
+    Of a range the end does not belong to it; times without a zone are UTC. An unknown name gives an empty frame.
     """
     where = (
         _where(name, mlapp_id, node_id, agent_id, model_id).labels(labels).between("event_time", start, end)
@@ -64,8 +64,8 @@ def statistics_rollup(
     agent_id: str | None = None,
     model_id: str | None = None,
     labels: Mapping[str, str] | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """Rollup by ``bucket`` (``"1m"`` or ``"1h"``) of event time.
 
@@ -98,8 +98,8 @@ def structured_statistics(
     node_id: str | None = None,
     agent_id: str | None = None,
     model_id: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """Tables, graphs, histograms, opaque data.
 
@@ -126,8 +126,8 @@ def histograms(
     node_id: str | None = None,
     model_id: str | None = None,
     feature: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
 ) -> pd.DataFrame:
     """Distributions, one row a feature.
 

@@ -82,6 +82,10 @@ class TimeError(ValueError):
     """What was given is not a time that can be stored; the message says how to give it."""
 
 
+class _UnitsMissingError(TimeError):
+    """A number without units, where there is no default."""
+
+
 def is_time(timestamp_ms: float) -> bool:
     """Whether it can be an event time; NaN cannot."""
     return MIN_TIME_MS <= timestamp_ms <= MAX_TIME_MS
@@ -103,8 +107,8 @@ def range_ms(start: Any, end: Any) -> tuple[int | None, int | None]:
     Each side is a datetime, a date (its midnight) or a text in ISO 8601. Of a range that reaches beyond the years that
     can be stored, the part within them is returned, so that ``datetime.min`` to ``datetime.max`` asks for all. Raises ``TimeError`` for anything else, and for a start after the end.
     """
-    first = None if start is None else _any_time_ns(start, None, None, UTC)
-    last = None if end is None else _any_time_ns(end, None, None, UTC)
+    first = None if start is None else _side_ns(start)
+    last = None if end is None else _side_ns(end)
     if first is not None and last is not None and first > last:
         raise TimeError(f"the start {start} is after the end {end}")
     first_ms = None if first is None else floor_ms(first)
@@ -194,6 +198,15 @@ def shown(value: Any) -> str:
     except ValueError:
         return f"of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004 - a line of a message
+
+
+def _side_ns(moment: Any) -> int:
+    try:
+        return _any_time_ns(moment, None, None, UTC)
+    except _UnitsMissingError:
+        raise TimeError(
+            f"the number {shown(moment)} is not a side of a range of times: give a datetime, a date or a text in ISO 8601"
+        ) from None
 
 
 def _stored_range(first_ms: int | None, last_ms: int | None) -> tuple[int | None, int | None]:
@@ -301,7 +314,9 @@ def _number_ns(number: float, units: str | None, default_units: str | None) -> i
     if units is not None:
         return number_ns(number, units)
     if default_units is None:
-        raise TimeError(f"the number {shown(number)} is not a time by itself: give units=, or a datetime")
+        raise _UnitsMissingError(
+            f"the number {shown(number)} is not a time by itself: give units=, or a datetime"
+        )
     return number_ns(number, default_units, assumed=True)
 
 

@@ -129,8 +129,11 @@ def test_wrong_arguments_are_refused(capture: TimeCapture) -> None:
 
 def test_kpis(capture: TimeCapture) -> None:
     assert list(capture.get_kpi("delay")["values"]) == [[12.5], [11.5]]
-    until = T0 + timedelta(seconds=4)
-    assert list(capture.get_kpi("delay", T0, until)["values"]) == [[12.5]]
+    first = T0 + timedelta(seconds=4)
+    assert capture.get_kpi("delay", T0, first).empty
+    assert list(capture.get_kpi("delay", T0, first + timedelta(microseconds=1))["values"]) == [[12.5]]
+    assert list(capture.get_kpi("delay", first, first)["values"]) == [[12.5]]
+    assert list(capture.get_kpi("delay", first, first + timedelta(seconds=5))["values"]) == [[12.5]]
     assert capture.get_kpi("pipelinestat.count").empty
 
 
@@ -148,9 +151,13 @@ def test_events_come_all_unless_a_filter_says_which(capture: TimeCapture) -> Non
     assert events(capture, EventType.Health) == []
     assert events(capture, agent="host-b") == ["Alert", "ModelAccepted"]
     assert events(capture, start_time=T0 + timedelta(seconds=5), end_time=T0 + timedelta(seconds=15)) == [
-        "Model",
-        "Alert",
+        "Model"
     ]
+    day = pd.Period("2018-08-09", "D")
+    for start, end in ((day.start_time, day.end_time), (T0.date(), "2018-08-10")):
+        assert len(events(capture, start_time=start, end_time=end)) == 4
+    with pytest.raises(MLOpsException, match="the number 1533803438 is not a side of a range"):
+        capture.get_events(start_time=1_533_803_438)  # type: ignore[arg-type]
     assert capture.get_events(api_test_mode=True) is None
 
 

@@ -26,7 +26,7 @@ from parallelm.definitions.model import (
     PolicyEntry,
     ThresholdRuleEntry,
 )
-from parallelm.mcenter.main import cli
+from parallelm.mcenter.cli import cli
 from parallelm.warehouse import migrate
 from tests.producers.time_capture.captures import whole_capture, write_tar
 from tests.warehouse.rows import DAY_MS, T0_MS, insert, kpi, statistic

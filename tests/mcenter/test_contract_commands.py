@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
-from parallelm.mcenter.main import cli
+from parallelm.mcenter.cli import cli
 from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import Event, Origin

@@ -18,10 +18,9 @@ from confluent_kafka import Producer
 
 from parallelm.connections import RegistrySettings, Settings, save_settings
 from parallelm.connections.kafka import client_config
+from parallelm.mcenter.cli import cli
 from parallelm.mcenter.local_stack.java import java_executable
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder
-from parallelm.mcenter.local_stack.ports import choose_ports
-from parallelm.mcenter.main import cli
 from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import RegistryUnavailableError, UnknownSchemaError, UnregisteredSchemaError
@@ -32,6 +31,7 @@ from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topics import CATALOGUE
 from parallelm.supervision.die_with_parent import killed_with_us
+from parallelm.supervision.ports import choose_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

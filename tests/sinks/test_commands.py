@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from parallelm.connections import save_settings
-from parallelm.mcenter.main import cli
+from parallelm.mcenter.cli import cli
 from parallelm.schemas import topics
 from parallelm.warehouse import migrate
 from tests.sinks import samples

@@ -124,6 +124,7 @@ def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platf
             total += 400
             sink.start()
         assert_exact(platform, total)
+        sink.wait_ready()
         assert sink.end(signal.SIGTERM) == 0
 
 

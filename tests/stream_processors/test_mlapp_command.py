@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from parallelm.connections import save_settings
-from parallelm.mcenter.main import cli
+from parallelm.mcenter.cli import cli
 
 from .live import DEFINITION
 

@@ -1,10 +1,8 @@
-"""The sink as a process: waits for the warehouse, runs until a signal, ends cleanly."""
+"""The sink as a process: waits for the warehouse, runs until it is asked to stop, ends cleanly."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -21,24 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parallelm.connections import Settings
+    from parallelm.sinks.sink import Stop
 
 _LOG = logging.getLogger(__name__)
 
 
-def run_sink(settings: Settings, options: SinkOptions, on_ready: Callable[[], None]) -> None:
-    """Run a sink in the main thread until SIGTERM or SIGINT; ``on_ready`` is called once it has its partitions.
+def run_sink(settings: Settings, options: SinkOptions, stop: Stop, on_ready: Callable[[], None]) -> None:
+    """Run a sink until ``stop`` is set; ``on_ready`` is called once it has its partitions.
 
     Raises ``SinkError`` when it cannot go on.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     wait_for_warehouse(settings, options.retry_limit_s, stop)
     if not stop.is_set():
         Sink(settings, options, SinkMetrics(), on_assigned=on_ready).run(stop)
 
 
-def wait_for_warehouse(settings: Settings, limit_s: float, stop: threading.Event) -> None:
+def wait_for_warehouse(settings: Settings, limit_s: float, stop: Stop) -> None:
     """Return once ClickHouse answers and its migrations are those of this code.
 
     Raises ``NotReadyError`` when they are not, ``SinkError`` when it did not answer for ``limit_s``.
@@ -50,7 +46,7 @@ def wait_for_warehouse(settings: Settings, limit_s: float, stop: threading.Event
         except WarehouseError as error:
             raise NotReadyError(str(error)) from error
         except (driver_errors.Error, OSError, EOFError) as error:
-            _LOG.warning("ClickHouse is not there yet: %s", error)
+            _LOG.warning("ClickHouse does not answer yet: %s", error)
             clickhouse = settings.clickhouse
             unavailable = DatabaseUnavailableError(
                 f"ClickHouse does not answer at {clickhouse.host}:{clickhouse.port}: {error}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -22,7 +22,6 @@ from parallelm.sinks.tables import STORED_TOPICS, row_maker, stored_in
 from parallelm.sinks.writer import Writer
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
     from parallelm.connections import Settings
@@ -37,6 +36,16 @@ _MAX_HELD_BYTES_OF_PARTITION = 2 * MAX_BLOCK_BYTES
 _FLUSH_AT_BYTES = 4 * MAX_BLOCK_BYTES
 _MESSAGES_A_CALL = 256
 _LAG_INTERVAL_S = 1.0
+
+
+class Stop(Protocol):
+    """Asks the sink to stop: a ``threading.Event``, or what signals set."""
+
+    def is_set(self) -> bool:
+        """Whether it is to stop."""
+
+    def wait(self, timeout: float, /) -> bool:
+        """Wait until it is, at most so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +101,7 @@ class Sink:
         self._polled_at_s = time.monotonic()
         self._lag_due_s = 0.0
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Consume and insert until ``stop`` is set; what was read is written before it returns, if that works at once.
 
         Raises ``SinkError`` when it cannot go on. Nothing is lost then: the next start continues.
@@ -109,7 +118,7 @@ class Sink:
 
     # Reading
 
-    def _collect(self, stop: threading.Event) -> None:
+    def _collect(self, stop: Stop) -> None:
         """Read for one flush interval, or until there is enough for an insert."""
         deadline_s = time.monotonic() + self._interval_s
         while not stop.is_set():

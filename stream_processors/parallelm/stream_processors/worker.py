@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -56,6 +55,16 @@ _MAX_STATE_BYTES = 8 << 20
 _START_TIMEOUT_S = 10.0
 
 
+class Stop(Protocol):
+    """Asks the worker to stop."""
+
+    def is_set(self) -> bool:
+        """Whether it is to stop."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable from then on."""
+
+
 class WorkerError(Exception):
     """The worker ended and must not go on as it is; the message says why."""
 
@@ -68,7 +77,7 @@ class Cluster:
     topic_ids: dict[str, str]
 
 
-def look_at_cluster(settings: Settings) -> Cluster:
+def describe_cluster(settings: Settings) -> Cluster:
     """Ids of the topics; raises ``TopicsError`` when one is missing, ``ClusterUnavailableError`` without a broker."""
     wanted = [
         topic.full_name(settings.kafka.topic_prefix) for topic in (*CONTROL_TOPICS, STATISTICS, DEAD_LETTERS)
@@ -107,24 +116,36 @@ class ProcessorsWorker:
         self._batches: list[Batches] = []
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT; raises ``WorkerError`` when an agent gives up."""
-        cluster = await asyncio.to_thread(look_at_cluster, self._settings)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        """Work until it is asked to stop; raises ``WorkerError`` when an agent gives up."""
+        cluster = await asyncio.to_thread(describe_cluster, self._settings)
+        if self._stop.is_set():
+            return
         with DefinitionTopic(self._settings) as definitions, tempfile.TemporaryDirectory() as folder:
             app = self._make_app(cluster, definitions, folder)
-            await app.start()
-            stopped = asyncio.ensure_future(app.wait_until_stopped())
-            stop = asyncio.ensure_future(self._stop.wait())
-            await asyncio.wait({stopped, stop}, return_when=asyncio.FIRST_COMPLETED)
-            await app.stop()
-            for task in (stopped, stop):
-                task.cancel()
-            await asyncio.gather(stopped, stop, return_exceptions=True)
+            await self._until_stopped(app)
         error = self._failed or app.crash_reason
         if error is not None:
             raise WorkerError(f"the processors stopped: {type(error).__name__}: {error}") from error
+
+    def stop(self) -> None:
+        """Ask it to end, at any time."""
+        self._stop.set()
+
+    async def _until_stopped(self, app: faust.App) -> None:
+        """Start the app and stop it when it is asked to, or has failed; also while it is still starting."""
+        starting = asyncio.ensure_future(app.start())
+        stopped = asyncio.ensure_future(app.wait_until_stopped())
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._stop.is_set() and starting.exception() is None:
+            await asyncio.wait({stopped, stop}, return_when=asyncio.FIRST_COMPLETED)
+        await app.stop()
+        tasks = (starting, stopped, stop)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not starting.cancelled():
+            starting.result()
 
     def _make_app(self, cluster: Cluster, definitions: DefinitionTopic, folder: str) -> faust.App:
         kafka = self._settings.kafka
@@ -211,10 +232,14 @@ class ProcessorsWorker:
             await batches.settled()
 
 
-def run_worker(settings: Settings, on_ready: Callable[[], None], *, session_timeout_s: float = 10.0) -> None:
-    """Run one worker in this process until a signal; raises ``WorkerError`` and errors of the cluster."""
+def run_worker(
+    settings: Settings, stop: Stop, on_ready: Callable[[], None], *, session_timeout_s: float = 10.0
+) -> None:
+    """Run one worker in this process until ``stop`` is set; raises ``WorkerError`` and errors of the cluster."""
 
     async def main() -> None:
-        await ProcessorsWorker(settings, on_ready=on_ready, session_timeout_s=session_timeout_s).run()
+        worker = ProcessorsWorker(settings, on_ready=on_ready, session_timeout_s=session_timeout_s)
+        asyncio.get_running_loop().add_reader(stop.fileno(), worker.stop)
+        await worker.run()
 
     asyncio.run(main())

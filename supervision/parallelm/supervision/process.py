@@ -1,4 +1,4 @@
-"""One child process: started so that it dies with its supervisor, its output kept in a bounded log file."""
+"""One child process: started so that it dies with its supervisor, its output in a bounded log file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import signal
 import subprocess
 import time
 from collections import deque
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from parallelm.supervision.bounded_log import BoundedLog
 from parallelm.supervision.die_with_parent import die_with
+from parallelm.supervision.service_frame import signals_held
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,26 +25,36 @@ LONGEST_LINE = 100_000
 class ChildProcess:
     """A running process and its output.
 
-    It must be started from the main thread of a process without other threads: the kernel counts the death of the
-    *thread* as the parent's, and ``preexec_fn`` runs Python between fork and exec.
+    Start it from the main thread of a process without other threads: the kernel takes the end of the *thread* for
+    the parent's, and ``preexec_fn`` runs Python between fork and exec. With ``holds_signals`` it gets no signal
+    before it calls ``service_frame.catch_signals``.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        log: Path,
+        *,
+        holds_signals: bool = False,
+    ) -> None:
         supervisor = os.getpid()
         self._log = BoundedLog(log)
         self._rest = b""
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self.started_at = time.time()
-        self._process = subprocess.Popen(
-            command,
-            env=dict(environ),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the supervisor only, which stops the children in order
-            preexec_fn=lambda: die_with(supervisor, signal.SIGKILL),  # noqa: PLW1509 - no threads here
-        )
+        with signals_held() if holds_signals else nullcontext():
+            self._process = subprocess.Popen(
+                command,
+                env=dict(environ),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches the supervisor only, which stops the children in order
+                preexec_fn=lambda: die_with(supervisor, signal.SIGKILL),  # noqa: PLW1509 - no threads here
+            )
         assert self._process.stdout is not None  # noqa: S101 - PIPE was asked for
         self._pipe = self._process.stdout
         os.set_blocking(self._pipe.fileno(), False)

@@ -15,8 +15,8 @@ import clickhouse_connect
 import pytest
 from clickhouse_driver import Client
 
-from parallelm.mcenter.local_stack.ports import choose_ports
 from parallelm.supervision.die_with_parent import killed_with_us
+from parallelm.supervision.ports import choose_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

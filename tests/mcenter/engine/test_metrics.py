@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from clickhouse_driver import errors
 
-from parallelm.mcenter.local_stack.ports import choose_ports
+from parallelm.supervision.ports import choose_ports
 
 from .conftest import running_engine, wait_for
 

@@ -20,12 +20,14 @@ import pytest
 
 from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
-from parallelm.mcenter.local_stack.state import ProcessState, load_state
+from parallelm.mcenter.local_stack.state import load_state
 from parallelm.mcenter.local_stack.status import stack_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from parallelm.supervision.state import ProcessState
 
 SERVICES = ("--service", "kafka", "--service", "clickhouse", "--service", "registry")
 

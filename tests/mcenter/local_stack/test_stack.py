@@ -164,14 +164,14 @@ def test_a_second_stack_on_the_same_folder_is_refused(running: CommandLine):
     assert running.status()["healthy"]
 
 
-def test_a_named_port_that_is_taken_is_told_with_its_owner(running: CommandLine, tmp_path: Path):
+def test_a_named_port_that_is_in_use_is_reported_with_its_owner(running: CommandLine, tmp_path: Path):
     kafka = running.process("kafka")
     port = kafka.address.rpartition(":")[2]
 
     other = CommandLine(tmp_path / "data").run("up", "--service", "kafka", "--kafka-port", port)
 
     assert other.returncode == 1
-    assert f"port {port}, wanted for kafka, is taken by pid {kafka.pid} (java)" in other.stderr
+    assert f"port {port}, wanted for kafka, is in use by pid {kafka.pid} (java)" in other.stderr
 
 
 @pytest.mark.parametrize("name", ["kafka", "clickhouse"])

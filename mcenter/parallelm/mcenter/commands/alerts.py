@@ -1,4 +1,4 @@
-"""``mcenter alerts``: what fired, why, and how it was settled."""
+"""``mcenter alerts``: list alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mcenter correlate``: the statistics that move with a KPI."""
+"""``mcenter correlate``: find the statistics that move with a KPI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mcenter dead-letters``: records that could not be handled, and a second chance for them."""
+"""``mcenter dead-letters``: list records that could not be handled, and send them again."""
 
 from __future__ import annotations
 

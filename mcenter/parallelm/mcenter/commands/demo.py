@@ -1,4 +1,4 @@
-"""``mcenter demo``: a real year through the whole platform."""
+"""``mcenter demo``: replay a year of flights through the platform."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from parallelm.mcenter.stack_options import data_option
+from parallelm.supervision.service_frame import interruptible
 
 
 @click.command()
@@ -35,4 +36,5 @@ def demo(days: int, output: Path, folder: Path, *, keep: bool) -> None:
 
     from parallelm.mcenter.demo.run import Demo
 
-    Demo(days=days, keep=keep, output=output, folder=folder).run(Console())
+    with interruptible():
+        Demo(days=days, keep=keep, output=output, folder=folder).run(Console())

@@ -1,4 +1,4 @@
-"""``mcenter deployments``: which model was live where, from when to when, and why."""
+"""``mcenter deployments``: list deployments, with the reason of each decision."""
 
 from __future__ import annotations
 

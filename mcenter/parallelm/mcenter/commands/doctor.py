@@ -1,4 +1,4 @@
-"""``mcenter doctor``: what is not as it should be, and what to do."""
+"""``mcenter doctor``: check what this machine and the configured cluster need."""
 
 from __future__ import annotations
 

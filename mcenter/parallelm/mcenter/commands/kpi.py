@@ -1,4 +1,4 @@
-"""``mcenter kpi``: upload business KPIs and look at them."""
+"""``mcenter kpi``: upload and list business KPIs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mcenter models``: the models that were announced."""
+"""``mcenter models``: list models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mcenter processors``: the process that raises alerts and applies model policies."""
+"""``mcenter processors``: run the stream processors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.service import announce_ready, serve_metrics
+from parallelm.supervision.service_frame import announce_ready, serving
 
 
 @click.command()
@@ -30,8 +30,8 @@ def processors(session_timeout_s: float) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("faust", "mode", "aiokafka"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    serve_metrics()
     try:
-        run_worker(settings, announce_ready, session_timeout_s=session_timeout_s)
+        with serving() as stop:
+            run_worker(settings, stop, announce_ready, session_timeout_s=session_timeout_s)
     except (SchemaError, WorkerError) as error:
         raise click.ClickException(str(error)) from error

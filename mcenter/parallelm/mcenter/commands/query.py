@@ -1,4 +1,4 @@
-"""``mcenter query``: SQL on the warehouse."""
+"""``mcenter query``: run SQL on the warehouse."""
 
 from __future__ import annotations
 

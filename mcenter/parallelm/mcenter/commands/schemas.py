@@ -1,22 +1,21 @@
-"""``mcenter schemas``: list, check, register and serve the packaged schemas."""
+"""``mcenter schemas``: list, check, register and serve the schemas."""
 
 from __future__ import annotations
 
 import json
-import signal
 import threading
 from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.service import announce_ready, serve_metrics
 from parallelm.mcenter.tables import as_table
 from parallelm.schemas import packaged
 from parallelm.schemas.compatibility import check_history
 from parallelm.schemas.errors import UnregisteredSchemaError
 from parallelm.schemas.http_registry import HttpRegistry
 from parallelm.schemas.topics import CATALOGUE
+from parallelm.supervision.service_frame import announce_ready, serving
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -97,18 +96,15 @@ def serve(host: str, port: int) -> None:
         raise click.ClickException(
             f"cannot listen on {host}:{port}: {error.strerror}; name another one with --port"
         ) from error
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     thread = threading.Thread(target=server.serve_forever, name="schema-registry")
-    thread.start()
-    serve_metrics()
-    click.echo(f"serving {len(packaged.by_id())} schemas at http://{host}:{server.server_port}")
-    announce_ready()
-    stop.wait()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as stop:
+        thread.start()
+        click.echo(f"serving {len(packaged.by_id())} schemas at http://{host}:{server.server_port}")
+        announce_ready()
+        stop.wait()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _registry(settings: Settings) -> HttpRegistry:

@@ -1,4 +1,4 @@
-"""``mcenter sink``: the process that writes topics into ClickHouse."""
+"""``mcenter sink``: run the sink: Kafka to ClickHouse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.service import announce_ready, serve_metrics
+from parallelm.supervision.service_frame import announce_ready, serving
 
 
 @click.command()
@@ -68,8 +68,8 @@ def sink(
         retry_limit_s=retry_limit_s,
         dead_letter_limit=DeadLetterLimit(max_run=dead_letter_run, max_ratio=dead_letter_ratio),
     )
-    serve_metrics()
     try:
-        run_sink(settings, options, announce_ready)
+        with serving() as stop:
+            run_sink(settings, options, stop, announce_ready)
     except SinkError as error:
         raise click.ClickException(str(error)) from error

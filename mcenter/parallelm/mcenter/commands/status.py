@@ -1,4 +1,4 @@
-"""``mcenter status``: how the local stack is."""
+"""``mcenter status``: show the processes, their health, lag and dead letters."""
 
 from __future__ import annotations
 

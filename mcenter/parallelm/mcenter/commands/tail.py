@@ -1,4 +1,4 @@
-"""``mcenter tail``: print the records of a topic, decoded."""
+"""``mcenter tail``: print records of a topic, decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mcenter topics``: create, list and check the topics on the configured cluster."""
+"""``mcenter topics``: create, list and check the topics."""
 
 from __future__ import annotations
 

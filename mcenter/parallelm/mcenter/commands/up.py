@@ -14,6 +14,7 @@ from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.mcenter.stack_options import data_option, download_progress
+from parallelm.supervision.service_frame import announce_ready, interruptible, serving
 
 _PORT = click.IntRange(1, 65_535)
 
@@ -40,22 +41,25 @@ def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | 
     the same from start to start. Ctrl-C stops everything.
     """
     stack = LocalStack(folder, services or SERVICES, **ports)
-    with download_progress() as progress:
-        if detach:
+    if detach:
+        with interruptible(), download_progress() as progress:
             stack.start(detached=True, progress=progress)
-            _tell_addresses(stack)
-            click.echo("Stop it with: mcenter down" + _data_argument(folder))
-            return
+        _print_addresses(stack)
+        click.echo("Stop it with: mcenter down" + _data_argument(folder))
+        return
+    with download_progress() as progress:
         stack.fetch(progress)
-    run_stack(stack.plan, TerminalOutput(), lambda: _tell_ready(stack))
+    with serving() as stop:
+        run_stack(stack.plan, TerminalOutput(), stop, lambda: _print_ready(stack))
 
 
-def _tell_ready(stack: LocalStack) -> None:
-    _tell_addresses(stack)
+def _print_ready(stack: LocalStack) -> None:
+    _print_addresses(stack)
     click.echo("Ctrl-C stops it.")
+    announce_ready()
 
 
-def _tell_addresses(stack: LocalStack) -> None:
+def _print_addresses(stack: LocalStack) -> None:
     folder, clickhouse = stack.plan.folder, stack.settings.clickhouse
     state = load_state(folder)
     more = {"clickhouse": f", http://{clickhouse.host}:{clickhouse.http_port}, user {clickhouse.user}"}

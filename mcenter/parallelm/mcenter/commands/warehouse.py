@@ -1,4 +1,4 @@
-"""``mcenter warehouse``: bring the database's tables to the form that this code wants."""
+"""``mcenter warehouse``: migrate the warehouse, and show what is applied."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from parallelm.mcenter.doctor.check import Check, note, ok, problem
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, check_version
 from parallelm.mcenter.local_stack.plan import remembered_ports
-from parallelm.mcenter.local_stack.ports import is_free, owner
 from parallelm.mcenter.local_stack.state import load_state
+from parallelm.supervision.ports import is_free, owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,10 @@ from pathlib import Path
 from parallelm.mcenter.local_stack import kafka_broker
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, jar_folder
-from parallelm.mcenter.local_stack.ports import choose_ports
-from parallelm.mcenter.local_stack.probes import kafka_answers
+from parallelm.mcenter.local_stack.kafka_probe import kafka_answers
+from parallelm.supervision.ports import choose_ports
 from parallelm.supervision.process import ChildProcess
+from parallelm.supervision.service_frame import interruptible
 
 TIMEOUT_S = 120.0
 LOW_PRIORITY = 10
@@ -80,5 +81,5 @@ def _wait(child: ChildProcess, deadline: float) -> None:
 
 if __name__ == "__main__":
     os.nice(LOW_PRIORITY)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    train(Path(sys.argv[1]))
+    with interruptible():
+        train(Path(sys.argv[1]))

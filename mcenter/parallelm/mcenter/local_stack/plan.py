@@ -19,8 +19,8 @@ from parallelm.connections import (
 )
 from parallelm.connections.settings import FILE_NAME, PROFILE_NAME
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.ports import choose_ports
 from parallelm.mcenter.local_stack.services import SERVICES
+from parallelm.supervision.ports import choose_ports
 
 READER = "component"
 """ClickHouse user of components and notebooks, who may only read."""

@@ -1,15 +1,19 @@
-"""The step between the stores and the services: creates the topics and migrates the warehouse, both at once."""
+"""The step between the stores and the services: creates the topics and migrates the warehouse, both at once.
+
+A job: a signal ends it with 128 and its number, so that nobody takes an interrupted one for done.
+"""
 
 from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from parallelm.connections import load_settings
+from parallelm.supervision.service_frame import catch_signals
 
 
 def main() -> None:
     """Prepare what the settings name, which may be repeated; what is refused ends it with 1 and the reason."""
+    from parallelm.connections import load_settings
     from parallelm.mcenter.migration import migrate_at_rest
     from parallelm.schemas.errors import SchemaError
     from parallelm.schemas.topic_admin import create_topics
@@ -26,4 +30,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    catch_signals(is_job=True)
     main()

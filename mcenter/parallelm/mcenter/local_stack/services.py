@@ -1,55 +1,30 @@
-"""What the stack runs: the command of each service, what it waits for, and how one knows that it is ready."""
+"""What the stack runs: the command of each service, what it waits for, and when it is ready."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mcenter.local_stack import kafka_broker
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, class_cache
-from parallelm.mcenter.local_stack.probes import http_answers, kafka_answers
+from parallelm.mcenter.local_stack.kafka_probe import kafka_answers
+from parallelm.supervision.probes import http_answers
+from parallelm.supervision.service import Service
+from parallelm.supervision.service_frame import METRICS_PORT, READY_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from parallelm.connections import ClickHouseSettings, Settings
 
 SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors")
-"""Every service, in the order in which they start and against which they stop."""
+"""Every service, in the order in which they start and in the reverse of which they stop."""
 
 PREPARE = "prepare"
 """The step between: creates the topics and migrates the warehouse, then ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One process of the stack."""
-
-    name: str
-    command: Sequence[str]
-    needs: tuple[str, ...] = ()
-    """Names of those that must be ready first."""
-    port: int | None = None
-    metrics_port: int | None = None
-    environ: Mapping[str, str] = field(default_factory=dict)
-    probe: Callable[[], bool] | None = None
-    """Asks whether it answers."""
-    ready_file: Path | None = None
-    """It touches this file once it is ready; None: it is ready when the probe says so."""
-    ends: bool = False
-    """Runs once and ends, as opposed to running until it is stopped."""
-    background: bool = False
-    """Nobody waits for it, and it may fail. It ends by itself."""
-    ready_timeout_s: float = 60.0
-
-    @property
-    def address(self) -> str:
-        """Where it listens, or an empty string."""
-        return f"127.0.0.1:{self.port}" if self.port else ""
 
 
 def services(
@@ -104,7 +79,7 @@ def _clickhouse(
         folder,
         "clickhouse",
         *("parallelm.mcenter.engine", *where, "--user", writer.user, "--reader-user", reader.user),
-        # In the environment: a command line is for everybody on the machine to read.
+        # In the environment: everybody on the machine can read a command line.
         environ={
             "MCENTER_ENGINE_PASSWORD": writer.password,
             "MCENTER_ENGINE_READER_PASSWORD": reader.password,
@@ -130,7 +105,7 @@ def _worker(folder: Path, name: str, metrics_port: int) -> Service:
         folder,
         name,
         *("parallelm.mcenter", name),
-        environ={"MCENTER_METRICS_PORT": str(metrics_port)},
+        environ={METRICS_PORT: str(metrics_port)},
         needs=(PREPARE,),
         metrics_port=metrics_port,
         probe=lambda: http_answers(metrics_port, "/metrics"),
@@ -143,15 +118,17 @@ def _python(
     ready = folder / "run" / f"{name}.ready"
     common = {
         "MCENTER_CONFIG": str(folder / "mcenter.toml"),
-        "MCENTER_READY_FILE": str(ready),
+        READY_FILE: str(ready),
         "PYTHONUNBUFFERED": "1",
     }
     command = (sys.executable, "-m", *arguments)
-    return Service(name, command, environ=common | dict(environ or {}), ready_file=ready, **fields)
+    return Service(
+        name, command, environ=common | dict(environ or {}), ready_file=ready, holds_signals=True, **fields
+    )
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process's environment without its connection settings: the stack's own file decides where they connect."""
+    """This process's environment without what concerns itself and its connections, which the stack's own file names."""
     sections = ("KAFKA", "CLICKHOUSE", "SCHEMA_REGISTRY", "ARTIFACTS")
-    ours = tuple(f"MCENTER_{section}_" for section in sections)
+    ours = (READY_FILE, METRICS_PORT, *(f"MCENTER_{section}_" for section in sections))
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

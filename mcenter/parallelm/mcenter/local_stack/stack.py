@@ -10,31 +10,34 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-import psutil
-
 from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
 from parallelm.mcenter.local_stack.plan import Plan, profile_path, settings_path
-from parallelm.mcenter.local_stack.services import SERVICES, services
-from parallelm.mcenter.local_stack.state import StackState, load_state
-from parallelm.mcenter.local_stack.supervisor import Supervisor
+from parallelm.mcenter.local_stack.services import SERVICES, inherited_environment, services
+from parallelm.mcenter.local_stack.state import load_state, state_path
+from parallelm.supervision.errors import SupervisionError
+from parallelm.supervision.identity import is_alive
+from parallelm.supervision.service_frame import signals_held
+from parallelm.supervision.supervisor import Files, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
-    from parallelm.mcenter.local_stack.supervisor import Output
+    from parallelm.supervision.service_frame import Stop
+    from parallelm.supervision.state import SupervisorState
+    from parallelm.supervision.supervisor import Output
 
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 90.0
 _POLL_S = 0.05
 
 
-def run_stack(plan: Plan, output: Output, on_ready: Callable[[], None]) -> None:
-    """Be the supervisor of a stack until SIGINT or SIGTERM. Only on the main thread of a process of its own.
+def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], None]) -> None:
+    """Be the supervisor of a stack until ``stop`` is set. Only on the main thread of a process of its own.
 
     Raises ``StackError`` when it cannot start: folder, version, lock, ports, or a service that does not come up.
     """
@@ -46,10 +49,13 @@ def run_stack(plan: Plan, output: Output, on_ready: Callable[[], None]) -> None:
         ports = plan.settle_ports()
         settings = plan.settle_settings(ports)
         profile = plan.settle_profile(settings)
-        supervisor = Supervisor(
-            plan.folder, services(plan.services, plan.folder, ports, settings, profile, jars), output
+        found = services(plan.services, plan.folder, ports, settings, profile, jars)
+        files = Files(
+            working_folder=plan.folder.parent, logs=plan.folder / "logs", state=state_path(plan.folder)
         )
-        supervisor.run(on_ready)
+        Supervisor(found, files, inherited_environment(), output).run(stop, on_ready)
+    except SupervisionError as error:
+        raise StackError(str(error)) from error
     finally:
         lock.release()
 
@@ -100,9 +106,9 @@ class LocalStack:
         """Start the supervisor and wait until every service is ready. ``progress`` is ``ensure_kafka``'s."""
         folder = self.plan.folder
         self.fetch(progress)
-        (folder / "run" / "state.json").unlink(missing_ok=True)
+        state_path(folder).unlink(missing_ok=True)
         parent = "0" if detached else str(os.getpid())
-        with (folder / "logs" / "supervisor.err").open("wb") as log:
+        with (folder / "logs" / "supervisor.err").open("wb") as log, signals_held():
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "parallelm.mcenter.local_stack", parent, self.plan.to_json()],
                 stdin=subprocess.DEVNULL,
@@ -116,7 +122,7 @@ class LocalStack:
             self.stop()
             raise
         if detached:
-            self._supervisor.returncode = 0  # not our child to wait for any more
+            self._supervisor.returncode = 0  # not our child to wait for
             self._supervisor = None
 
     def fetch(self, progress: Callable[[int, int], None] | None = None) -> None:
@@ -148,13 +154,13 @@ class LocalStack:
             if state and state.pid == supervisor.pid and state.ready:
                 return
             if supervisor.poll() is not None:
-                raise StackError(self._last_words(state))
+                raise StackError(self._reason(state))
             time.sleep(_POLL_S)
         raise StackError(
             f"the stack was not ready within {START_TIMEOUT_S:.0f} s; see {self.plan.folder}/logs"
         )
 
-    def _last_words(self, state: StackState | None) -> str:
+    def _reason(self, state: SupervisorState | None) -> str:
         if state and state.error:
             return state.error
         log = self.plan.folder / "logs" / "supervisor.err"
@@ -172,16 +178,8 @@ def stop_detached(folder: Path) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while _is_alive(pid):
+    while is_alive(pid):
         if time.monotonic() > deadline:
             raise StackError(f"the stack of pid {pid} has not ended within {STOP_TIMEOUT_S:.0f} s")
         time.sleep(_POLL_S)
     return True
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether the process runs; one that only waits for its parent to notice its end does not."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False

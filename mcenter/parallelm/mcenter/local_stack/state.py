@@ -1,82 +1,20 @@
-"""What the supervisor tells the outside: one JSON file in the data folder, replaced as a whole at every change."""
+"""The state file of a data folder's supervisor."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from parallelm.supervision import state
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(slots=True)
-class ProcessState:
-    """One process, as its supervisor sees it."""
-
-    name: str
-    address: str
-    metrics_port: int | None = None
-    condition: str = "waiting"
-    """waiting (for others, or before a restart), starting, ready, unhealthy (does not answer), working (in the
-    background), done, or stopped."""
-    pid: int | None = None
-    started_at: float | None = None
-    """Epoch seconds."""
-    restarts: int = 0
-    last_error: str = ""
-
-    @property
-    def is_up(self) -> bool:
-        """Whether those that need it may start."""
-        return self.condition in {"ready", "done"}
-
-    def started(self, pid: int, at: float) -> None:
-        """A process was started."""
-        self.condition, self.pid, self.started_at = "starting", pid, at
-
-    def ended(self, why: str) -> None:
-        """It ended although nobody told it to."""
-        self.condition, self.pid, self.started_at, self.last_error = "waiting", None, None, why
-        self.restarts += 1
-
-    def stopped(self) -> None:
-        """It was told to stop and did."""
-        self.condition, self.pid, self.started_at = "stopped", None, None
+def state_path(folder: Path) -> Path:
+    """Where the supervisor of the folder writes what it knows."""
+    return folder / "run" / "state.json"
 
 
-@dataclass(slots=True)
-class StackState:
-    """The stack: its supervisor and its processes."""
-
-    pid: int
-    started_at: float
-    processes: list[ProcessState]
-    ready: bool = False
-    """All were up once, and nobody has told the stack to stop."""
-    stopping: bool = False
-    error: str = ""
-    """Why it did not come up."""
-
-    def summary(self) -> list[tuple[str, int | None, int]]:
-        """What has changed when this has."""
-        return [(process.condition, process.pid, process.restarts) for process in self.processes]
-
-
-def save_state(state: StackState, folder: Path) -> None:
-    """Replace ``run/state.json``."""
-    path = folder / "run" / "state.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(dataclasses.asdict(state), indent=1), encoding="utf-8")
-    temporary.replace(path)
-
-
-def load_state(folder: Path) -> StackState | None:
+def load_state(folder: Path) -> state.SupervisorState | None:
     """What the folder's last supervisor wrote, or None."""
-    try:
-        table: dict[str, Any] = json.loads((folder / "run" / "state.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    processes = [ProcessState(**entry) for entry in table.pop("processes")]
-    return StackState(processes=processes, **table)
+    return state.load_state(state_path(folder))

@@ -11,11 +11,13 @@ import psutil
 from parallelm.connections import ConfigurationError, load_settings
 from parallelm.mcenter.local_stack.folder import FolderLock
 from parallelm.mcenter.local_stack.plan import settings_path
-from parallelm.mcenter.local_stack.state import ProcessState, load_state
+from parallelm.mcenter.local_stack.state import load_state
 from parallelm.operations.lag import GroupLag, backlog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from parallelm.supervision.state import ProcessState
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Keeps the processes of a stack running: starts them in order, checks, restarts with back-off, stops in order.
+"""Keeps processes running: starts them in order, probes, restarts with back-off, stops in reverse order.
 
-Everything happens in one loop on the main thread (``ChildProcess`` says why). What it knows is written to
-``run/state.json`` at every change, for ``mcenter status`` and for whoever waits until the stack is ready.
+Everything happens in one loop on the main thread (``ChildProcess`` says why). Its state is written to a file at every
+change, for those who ask about the processes or wait until they are ready.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ import os
 import selectors
 import signal
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.state import StackState, save_state
-from parallelm.mcenter.local_stack.supervised import Supervised
+from parallelm.supervision.errors import ServiceFailedError
+from parallelm.supervision.state import SupervisorState, save_state
+from parallelm.supervision.supervised import Supervised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from parallelm.mcenter.local_stack.services import Service
+    from parallelm.supervision.service import Service
+    from parallelm.supervision.service_frame import Stop
 
 TICK_S = 0.1
 STOP_TIMEOUT_S = 15.0
-"""What a process gets between SIGTERM and SIGKILL."""
+"""How long a process may take to end after SIGTERM, before it is killed."""
 
 
 class Output(Protocol):
-    """Where the supervisor tells what happens."""
+    """Where the supervisor reports what happens."""
 
     def line(self, name: str, text: str) -> None:
         """A line that a process wrote; its log file has it too."""
@@ -38,26 +40,45 @@ class Output(Protocol):
         """Something that happened to a process."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Where a supervisor works."""
+
+    working_folder: Path
+    """In which its processes start."""
+    logs: Path
+    """Folder of ``<service>.log``."""
+    state: Path
+    """See ``state``."""
+
+
 class Supervisor:
-    """Runs the services until it is told to stop. Once only."""
+    """Runs services until it is asked to stop. Once only.
 
-    def __init__(self, folder: Path, services: list[Service], output: Output) -> None:
-        self._folder = folder
+    ``environ`` is what every service gets; its own ``environ`` is added to it.
+    """
+
+    def __init__(
+        self, services: Sequence[Service], files: Files, environ: Mapping[str, str], output: Output
+    ) -> None:
+        self._files = files
         self._output = output
-        self._all = [Supervised(service, folder) for service in services]
+        self._all = [
+            Supervised(service, environ, files.working_folder, files.logs / f"{service.name}.log")
+            for service in services
+        ]
         self._selector = selectors.DefaultSelector()
-        self._stopping = False
-        self._state = StackState(os.getpid(), time.time(), [entry.state for entry in self._all])
+        self._state = SupervisorState(os.getpid(), time.time(), [entry.state for entry in self._all])
 
-    def run(self, on_ready: Callable[[], None]) -> None:
-        """Start everything, call ``on_ready`` once, and go on until SIGINT, SIGTERM or SIGHUP; then stop everything.
+    def run(self, stop: Stop, on_ready: Callable[[], None]) -> None:
+        """Start everything, call ``on_ready`` once, and go on until ``stop`` is set; then stop everything.
 
-        Raises ``StackError`` when a service does not come up at first.
+        Raises ``ServiceFailedError`` when a service does not come up at its first start.
         """
-        self._catch_signals()
+        self._selector.register(stop, selectors.EVENT_READ, lambda: None)
         self._save()
         try:
-            while not self._stopping:
+            while not stop.is_set():
                 self._step(time.monotonic())
                 if not self._state.ready and self._all_up():
                     self._state.ready = True
@@ -65,32 +86,14 @@ class Supervisor:
                     on_ready()
                 for key, _ in self._selector.select(TICK_S):
                     key.data()
-        except StackError as error:
-            self._state.error = error.message
+        except ServiceFailedError as error:
+            self._state.error = str(error)
             raise
         finally:
             self._shut_down()
 
     def _all_up(self) -> bool:
         return all(entry.state.is_up or entry.service.background for entry in self._all)
-
-    def _catch_signals(self) -> None:
-        """A signal ends the loop, and its wake-up byte ends the loop's wait."""
-        reader, writer = os.pipe()
-        os.set_blocking(reader, False)
-        os.set_blocking(writer, False)
-
-        def drain() -> None:
-            with contextlib.suppress(BlockingIOError):
-                os.read(reader, 512)
-
-        def stop(*_: object) -> None:
-            self._stopping = True
-
-        self._selector.register(reader, selectors.EVENT_READ, drain)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, stop)
 
     def _step(self, now: float) -> None:
         before = self._state.summary()
@@ -133,19 +136,19 @@ class Supervisor:
         why = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         if entry.service.background:
             entry.state.condition = "done"
-            self._output.event(entry.service.name, f"{why}. Its last lines:\n{entry.last_words()}")
+            self._output.event(entry.service.name, f"{why}. Its last lines:\n{entry.last_lines()}")
             return
         if not entry.was_ready:
             self._give_up(entry, why)
         wait_s = entry.schedule_restart(why, now)
         self._output.event(
-            entry.service.name, f"{why}; starts again in {wait_s:g} s. Its last lines:\n{entry.last_words()}"
+            entry.service.name, f"{why}; starts again in {wait_s:g} s. Its last lines:\n{entry.last_lines()}"
         )
 
     def _give_up(self, entry: Supervised, why: str) -> None:
         entry.state.last_error = why
-        raise StackError(
-            f"{entry.service.name} {why}. Its last lines (all of them: {entry.log}):\n{entry.last_words()}"
+        raise ServiceFailedError(
+            f"{entry.service.name} {why}. Its last lines (all of them: {entry.log}):\n{entry.last_lines()}"
         )
 
     def _shut_down(self) -> None:
@@ -188,6 +191,6 @@ class Supervisor:
                 self._output.line(entry.service.name, line)
 
     def _save(self) -> None:
-        """Tell the outside; a full disk is no reason to stop."""
+        """Report to the outside; a full disk does not stop the processes."""
         with contextlib.suppress(OSError):
-            save_state(self._state, self._folder)
+            save_state(self._state, self._files.state)

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.local_stack.services import inherited_environment
-from parallelm.mcenter.local_stack.state import ProcessState
 from parallelm.supervision.process import ChildProcess
+from parallelm.supervision.state import ProcessState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from parallelm.mcenter.local_stack.services import Service
+    from parallelm.supervision.service import Service
 
 PROBE_EVERY_S = 2.0
 UNHEALTHY_AFTER = 2
 """Failed probes in a row."""
 HANGS_AFTER_S = 30.0
-"""A process that has not answered for so long is killed, to be started again."""
+"""A process that has not answered for so long is killed and started again."""
 FIRST_BACK_OFF_S, MAX_BACK_OFF_S = 0.25, 15.0
 STEADY_S = 30.0
-"""After so long a life the first back-off counts again."""
+"""A process that has run for so long is restarted with the first back-off again."""
 
 
 class Supervised:
-    """State and clockwork of one service; all times are ``time.monotonic()``."""
+    """State and deadlines of one service; all times are ``time.monotonic()``."""
 
-    def __init__(self, service: Service, folder: Path) -> None:
+    def __init__(self, service: Service, environ: Mapping[str, str], folder: Path, log: Path) -> None:
         self.service = service
         self.state = ProcessState(service.name, service.address, service.metrics_port)
         self.child: ChildProcess | None = None
         self.was_ready = False
         """It has been ready once: from then on it is started again when it ends."""
-        self.log = folder / "logs" / f"{service.name}.log"
+        self.log = log
+        self._environ = dict(environ) | dict(service.environ)
         self._folder = folder
         self._start_at = 0.0
         self._back_off_s = FIRST_BACK_OFF_S
@@ -43,11 +44,11 @@ class Supervised:
 
     @property
     def runs(self) -> bool:
-        """Whether there is a process, or one whose end was not dealt with yet."""
+        """Whether there is a process, or one whose end was not handled yet."""
         return self.child is not None and not self.child.closed
 
     def may_start(self, now: float, up: set[str]) -> bool:
-        """Whether it is to be started now, ``up`` being the names of those that are ready."""
+        """Whether it is to be started now; ``up``: names of the services that are ready."""
         if self.runs or self.state.condition == "done" or now < self._start_at:
             return False
         return self.was_ready or up.issuperset(self.service.needs)
@@ -56,8 +57,13 @@ class Supervised:
         """Start the process."""
         if self.service.ready_file:
             self.service.ready_file.unlink(missing_ok=True)
-        environ = inherited_environment() | dict(self.service.environ)
-        self.child = ChildProcess(self.service.command, environ, self._folder.parent, self.log)
+        self.child = ChildProcess(
+            self.service.command,
+            self._environ,
+            self._folder,
+            self.log,
+            holds_signals=self.service.holds_signals,
+        )
         self._started = self._answered = now
         self._failed_probes = 0
         self.state.started(self.child.pid, self.child.started_at)
@@ -94,7 +100,7 @@ class Supervised:
         return now > self._answered + HANGS_AFTER_S
 
     def schedule_restart(self, why: str, now: float) -> float:
-        """Note its end and return the seconds until it starts again."""
+        """Record its end and return the seconds until it starts again."""
         if now - self._started > STEADY_S:
             self._back_off_s = FIRST_BACK_OFF_S
         wait_s, self._back_off_s = self._back_off_s, min(self._back_off_s * 2, MAX_BACK_OFF_S)
@@ -102,7 +108,7 @@ class Supervised:
         self.state.ended(why)
         return wait_s
 
-    def last_words(self) -> str:
+    def last_lines(self) -> str:
         """Its last log lines, indented."""
         lines = self.child.last_lines if self.child else []
         return "\n".join(f"    {line}" for line in lines) or "    (it wrote nothing)"

@@ -1,4 +1,4 @@
-"""Loopback ports: free ones that stay the same over restarts, and whose process sits on a taken one."""
+"""Loopback ports: free ones that stay the same over restarts, and which process listens on one in use."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import socket
 
 import psutil
 
-from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.supervision.errors import PortUnavailableError
 
 _CANDIDATES = range(20_000, 32_000)
-"""Below the range from which Linux takes ports of outgoing connections, which could otherwise sit on ours."""
+"""Below the range from which Linux takes ports of outgoing connections, which could otherwise occupy ours."""
 
 
 def is_free(port: int) -> bool:
@@ -37,7 +37,7 @@ def owner(port: int) -> str:
 def choose_ports(wanted: dict[str, int | None], earlier: dict[str, int]) -> dict[str, int]:
     """A port for each name: the wanted one, else the one it had earlier if that is free, else any free one.
 
-    Raises ``StackError`` when a wanted one is taken.
+    Raises ``PortUnavailableError`` when a wanted one is in use.
     """
     chosen: dict[str, int] = {}
     for name, port in wanted.items():
@@ -45,9 +45,11 @@ def choose_ports(wanted: dict[str, int | None], earlier: dict[str, int]) -> dict
             continue
         for other, taken in chosen.items():
             if taken == port:
-                raise StackError(f"port {port} is named for both {other} and {name}")
+                raise PortUnavailableError(f"port {port} is named for both {other} and {name}")
         if not is_free(port):
-            raise StackError(f"port {port}, wanted for {name}, is taken by {owner(port)}; name another")
+            raise PortUnavailableError(
+                f"port {port}, wanted for {name}, is in use by {owner(port)}; name another"
+            )
         chosen[name] = port
     for name in wanted:
         if name not in chosen:
@@ -61,4 +63,4 @@ def _any_free(taken: set[int]) -> int:
     for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
         if port not in taken and is_free(port):
             return port
-    raise StackError(f"no port between {_CANDIDATES.start} and {_CANDIDATES.stop} is free")
+    raise PortUnavailableError(f"no port between {_CANDIDATES.start} and {_CANDIDATES.stop} is free")

@@ -1,4 +1,4 @@
-"""Ports stay the same from start to start, and a taken one is told with its owner."""
+"""Ports stay the same from start to start, and one that is in use is reported with its owner."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.ports import choose_ports, is_free
+from parallelm.supervision.errors import PortUnavailableError
+from parallelm.supervision.ports import choose_ports, is_free
 
 
 @pytest.fixture
@@ -18,7 +18,9 @@ def taken():
 
 
 def test_a_named_port_that_is_taken_names_its_owner(taken: int):
-    with pytest.raises(StackError, match=rf"port {taken}, wanted for kafka, is taken by pid {os.getpid()}"):
+    with pytest.raises(
+        PortUnavailableError, match=rf"port {taken}, wanted for kafka, is in use by pid {os.getpid()}"
+    ):
         choose_ports({"kafka": taken}, {})
 
 
@@ -53,5 +55,5 @@ def test_a_port_named_for_one_service_is_not_given_to_another():
 def test_two_services_named_the_same_port_are_refused():
     port = choose_ports({"kafka": None}, {})["kafka"]
 
-    with pytest.raises(StackError, match=f"port {port} is named for both kafka and clickhouse"):
+    with pytest.raises(PortUnavailableError, match=f"port {port} is named for both kafka and clickhouse"):
         choose_ports({"kafka": port, "clickhouse": port}, {})

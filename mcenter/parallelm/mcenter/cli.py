@@ -1,0 +1,79 @@
+"""The command line: finds the sub-command's file in ``commands/`` and imports only that one."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.abc
+import importlib.util
+import pkgutil
+import sys
+
+import click
+
+from parallelm.connections import ConfigurationError
+from parallelm.mcenter import commands
+from parallelm.schemas.errors import SchemaError
+
+
+def command_names() -> list[str]:
+    """Names of all sub-commands: each is a file of ``commands/``; ``dead-letters`` is in ``dead_letters.py``."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
+
+
+def short_help(name: str) -> str:
+    """What a sub-command does, from the first line of its file: "``mcenter NAME``: what it does."."""
+    specification = importlib.util.find_spec(_module(name))
+    loader = specification.loader if specification else None
+    if not isinstance(loader, importlib.abc.InspectLoader):
+        return ""
+    text = ast.get_docstring(ast.parse(loader.get_source(_module(name)) or "")) or ""
+    return text.partition("\n")[0].partition(": ")[2].rstrip(".")
+
+
+def _module(name: str) -> str:
+    return f"{commands.__name__}.{name.replace('-', '_')}"
+
+
+class LazyGroup(click.Group):
+    """A group that imports a sub-command's file when that sub-command runs, so that ``mcenter`` starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names of all sub-commands."""
+        return command_names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Sub-command of a name, or None."""
+        if cmd_name not in command_names():
+            return None
+        command: click.Command = getattr(
+            importlib.import_module(_module(cmd_name)), cmd_name.replace("-", "_")
+        )
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the sub-command; errors that tell the user what to do are shown without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except SchemaError as error:
+            raise click.ClickException(str(error)) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the sub-commands without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help(name)) for name in command_names()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mcenter-stream")
+def cli() -> None:
+    """MCenter Stream tells what machine learning does in production."""
+
+
+def run() -> None:
+    """Run the command line; configuration errors end it with their message, without a traceback."""
+    try:
+        cli(prog_name="mcenter")
+    except ConfigurationError as error:
+        click.echo(f"mcenter: {error}", err=True)
+        sys.exit(2)

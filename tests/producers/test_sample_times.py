@@ -148,7 +148,7 @@ def test_an_event_time_of_the_environment_is_not_taken_silently(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MCENTER_EVENT_TIME", text)
-    with pytest.raises(MLOpsException, match="MCENTER_EVENT_TIME=.* must be a time in ISO 8601"):
+    with pytest.raises(MLOpsException, match=r"MCENTER_EVENT_TIME=.* must be a time in ISO 8601"):
         MLOps().init()
 
 

@@ -54,8 +54,11 @@ def kpi_file(folder: Path, days: int) -> Path:
 def test_kpis_from_a_file_to_their_correlation(
     platform: Platform, command: Callable[..., Result], tmp_path: Path
 ):
-    told = command("kpi", "upload", str(kpi_file(tmp_path, 60)), "--mlapp", "app").output
-    assert "uploaded 60 points of 1 KPIs to MLApp app" in told
+    output = command("kpi", "upload", str(kpi_file(tmp_path, 60)), "--mlapp", "app").output
+    first, last = (pd.Timestamp(T0_MS + 86_400_000 * n, unit="ms") for n in (0, 59))
+    assert output == (
+        f"uploaded 60 points of 1 KPIs to MLApp app\n  rate: 60 points from {first} to {last} UTC\n"
+    )
     times = [float(T0_MS + 86_400_000 * n) for n in range(60)]
     platform.send(
         topics.STATISTICS, samples.batch(samples.series(times, [float(n % 7) for n in range(60)], "load"))
@@ -71,9 +74,6 @@ def test_kpis_from_a_file_to_their_correlation(
     )
     assert (best["statistic"], best["lag"], best["n"]) == ("load", 0, 60)
     assert best["r"] == pytest.approx(1.0)
-    days = ["--from", "2013-06-10", "--to", "2013-07-10"]
-    [best] = json.loads(command("correlate", "rate", *days, "--top", "1", "--format", "json").stdout)
-    assert best["n"] == 30
     assert len(list(csv.reader(io.StringIO(command("kpi", "list", "rate", "--format", "csv").stdout)))) == 61
     assert "no points of KPI 'speed'" in command("correlate", "speed", exit_code=1).output
 
@@ -98,8 +98,8 @@ def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
         "kpi,timestamp,value\nk,2013-01-01,1\nk,2013-02-30,1\nk,2013-01-02,NaN\n", encoding="utf-8"
     )
     told = command("kpi", "upload", str(file), exit_code=1).output
-    assert "bad.csv: line 3, column timestamp: '2013-02-30' is no ISO 8601 time" in told
-    assert "bad.csv: line 4, column value: 'NaN' is no finite number" in told
+    assert "bad.csv: line 3, column timestamp: '2013-02-30' is not a date in the order year" in told
+    assert "bad.csv: line 4, column value: 'NaN' is not a finite number" in told
     assert "2 bad lines: nothing was uploaded" in told
     with platform.sink():
         assert "uploaded 1 points" in command("kpi", "upload", str(file), "--skip-bad").output
@@ -117,7 +117,7 @@ def test_kpis_without_their_topic_are_told_so(
 ):
     monkeypatch.setenv("MCENTER_KAFKA_TOPIC_PREFIX", "nobody.")
     told = command("kpi", "upload", str(kpi_file(tmp_path, 1)), exit_code=1).output
-    assert "topic 'nobody.kpis' is not on the cluster; make it with `mcenter topics create`" in told
+    assert "topic 'nobody.kpis' is not on the cluster; create it with `mcenter topics create`" in told
 
 
 def test_a_query_that_would_wait_for_rows_is_refused(command: Callable[..., Result]):
@@ -186,9 +186,6 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["sink", "--topics", "ticks"], 2, "is not stored"),
     (["dead-letters", "list", "--topic", "speed"], 2, "unknown topic 'speed'"),
     (["correlate", "rate", "--label", "carrier"], 2, "is not key=value"),
-    (["correlate", "rate", "--from", "tomorrow"], 2, "such as 2026-03-01"),
-    (["correlate", "rate", "--to", "1704067200"], 2, "not a side of a range"),
-    (["correlate", "rate", "--from", "2026-03-02", "--to", "2026-03-01"], 1, "after the end"),
 ]
 
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.schemas.topic_writer import OutgoingRecord
+
 
 class SchemaError(Exception):
     """Base of this package's errors. The message says what was wrong, the value, and what to do."""
@@ -43,3 +50,12 @@ class TopicsError(SchemaError):
 
 class ClusterUnavailableError(TopicsError):
     """No broker answered in time. Worth another try later."""
+
+
+class UndeliveredError(TopicsError):
+    """The broker is not known to have some records. They may have arrived; sending them again may repeat them."""
+
+    def __init__(self, message: str, records: Sequence[OutgoingRecord]) -> None:
+        super().__init__(message)
+        self.records = records
+        """Those that are not known to have arrived."""

@@ -202,6 +202,12 @@ def connect(settings: Settings, timeout_s: float) -> tuple[Any, Any]:
         ) from error
 
 
+def require_topic(settings: Settings, name: str, timeout_s: float) -> None:
+    """Raise ``TopicsError`` when there is no topic ``name`` (with prefix), ``ClusterUnavailableError`` without a broker."""
+    if name not in connect(settings, timeout_s)[1].topics:
+        raise TopicsError(f"topic {name!r} is not on the cluster; create it with `mcenter topics create`")
+
+
 def _metadata(admin: Any, timeout_s: float) -> Any:
     from confluent_kafka import KafkaException
 

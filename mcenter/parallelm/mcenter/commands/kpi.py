@@ -2,39 +2,86 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import time
-import uuid
 import zoneinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.clickhouse_errors import told_in_one_line
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.results import result_options, write_result
-from parallelm.operations.kpi_file import (
-    UNITS_PER_MS,
-    KpiFile,
-    KpiFileError,
-    TimestampRule,
-    latest_ms,
-    read_kpi_file,
-)
+from parallelm.mcenter.terminal import echo
+from parallelm.operations import kpis
+from parallelm.operations.errors import KpiFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from parallelm.connections import Settings
-    from parallelm.schemas.records import KpiPoint
-
-_POINTS_A_RECORD = 500
 _SHOWN_MISTAKES = 20
-_CONNECT_TIMEOUT_S = 15.0
-_TIMEOUT_S = 30.0
+_SHOWN_KPIS = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
+
+_FORMAT_OPTIONS = (
+    click.option(
+        "--column",
+        "columns",
+        type=KEY_VALUE,
+        multiple=True,
+        help="Name of a column in FILE: timestamp=Datum. For kpi, timestamp and value; repeatable.",
+    ),
+    click.option("--delimiter", default="", help="Between columns: , ; | or tab.  [default: detected]"),
+    click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign.  [default: detected]"),
+    click.option(
+        "--thousands",
+        type=click.Choice([".", ",", "space", "apostrophe"]),
+        help="Sign that groups digits by three.  [default: detected]",
+    ),
+    click.option(
+        "--date-format",
+        default="",
+        help="Form of the timestamps, as Python's strptime: '%d.%m.%Y %H:%M'.  [default: detected]",
+    ),
+    click.option(
+        "--unit",
+        type=click.Choice(kpis.UNITS),
+        help="Of timestamps that are numbers: since 1970, or a spreadsheet's days.",
+    ),
+    click.option(
+        "--timezone",
+        default="UTC",
+        show_default=True,
+        help="Of timestamps that name none: Europe/Berlin, …",
+    ),
+    click.option(
+        "--ambiguous",
+        type=click.Choice(list(kpis.AmbiguousTimes)),
+        default=kpis.AmbiguousTimes.REFUSE,
+        show_default=True,
+        help="Local times that clocks show twice. by-order: the rows of each series are in order of time.",
+    ),
+    click.option(
+        "--nonexistent",
+        type=click.Choice(list(kpis.NonexistentTimes)),
+        default=kpis.NonexistentTimes.REFUSE,
+        show_default=True,
+        help="Local times that clocks skip. forward: 02:30 is read as 03:30; backward: as 01:30.",
+    ),
+    click.option(
+        "--encoding", default="", help="windows-1252, utf-16-le, …  [default: its byte-order mark, or UTF-8]"
+    ),
+)
+
+
+def _format_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_FORMAT_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -43,48 +90,51 @@ def kpi() -> None:
 
 
 @kpi.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--mlapp", "mlapp_id", default="default", show_default=True, help="MLApp whose KPIs they are.")
-@click.option(
-    "--timezone", default="UTC", show_default=True, help="Of ISO timestamps that name none: Europe/Berlin, …"
-)
-@click.option(
-    "--unit", type=click.Choice(list(UNITS_PER_MS)), help="Unit of timestamps that are numbers since 1970."
-)
+@_format_options
 @click.option("--skip-bad", is_flag=True, help="Upload the good lines and report the bad ones.")
 @click.option("--allow-future", is_flag=True, help="Take timestamps that are more than a day ahead.")
 def upload(
-    file: Path, mlapp_id: str, timezone: str, unit: str | None, *, skip_bad: bool, allow_future: bool
+    file: Path,
+    mlapp_id: str,
+    columns: tuple[tuple[str, str], ...],
+    timezone: str,
+    *,
+    skip_bad: bool,
+    allow_future: bool,
+    **written: Any,
 ) -> None:
     """Upload the KPI points in FILE, a CSV with the columns kpi, timestamp and value; all others are labels.
 
-    A timestamp is ISO 8601 (2013-01-31, 2013-01-31T12:00:00+01:00), in --timezone when it names none, or a number
-    since 1970 in --unit. Past ones are the point of it. Uploading a point again makes a new revision of it. When a line
-    is bad, nothing is uploaded and every mistake is told with its line and column.
+    A timestamp is ISO 8601 (2013-01-31, 2013-01-31T12:00:00+01:00), a date such as 31.01.2013 or 1/31/2013 18:30,
+    or a number in --unit. Without an offset of its own it is in --timezone. Most timestamps lie in the past. Uploading
+    a point again makes a new revision of it.
+
+    How FILE writes its columns, numbers and dates is detected where only one reading is possible; where two are, the
+    command asks for an option. When a line is bad, nothing is uploaded and every mistake is reported with its line and
+    column. At the end it prints the count and time range of each KPI.
     """
-    try:
-        zone = zoneinfo.ZoneInfo(timezone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise click.BadParameter(f"unknown time zone {timezone!r}", param_hint="--timezone") from error
-    latest = latest_ms(time.time_ns() // 1_000_000, allow_future=allow_future)
-    found = _read(file, TimestampRule(timezone=zone, unit=unit or "", latest_ms=latest))
+    wanted = kpis.KpiFileFormat(
+        columns=dict(columns),
+        timezone=_zone(timezone),
+        latest_ms=kpis.latest_ms(time.time_ns() // 1_000_000, allow_future=allow_future),
+        **_chosen(written),
+    )
+    shown = "<stdin>" if str(file) == "-" else str(file)
+    found = _read(file, shown, wanted)
     for mistake in found.mistakes[:_SHOWN_MISTAKES]:
-        click.echo(f"{file}: {mistake}", err=True)
+        echo(f"{shown}: {mistake}", err=True)
     if len(found.mistakes) > _SHOWN_MISTAKES:
-        click.echo(f"{file}: and {len(found.mistakes) - _SHOWN_MISTAKES} more", err=True)
+        echo(f"{shown}: and {len(found.mistakes) - _SHOWN_MISTAKES} more", err=True)
     if found.bad_lines and not skip_bad:
         raise click.ClickException(
-            f"{found.bad_lines} bad lines: nothing was uploaded (--skip-bad uploads the {len(found.points)} good ones)"
+            f"{found.bad_lines} bad lines: nothing was uploaded "
+            f"(--skip-bad uploads the {len(found.points)} good ones)"
         )
     if not found.points:
-        raise click.ClickException(f"{file} has no KPI points")
-    _send(load_settings(), mlapp_id, file.name, found.points)
-    told = f"uploaded {len(found.points)} points of {len({point.name for point in found.points})} KPIs to MLApp {mlapp_id}"
-    if found.bad_lines:
-        told += f"; {found.bad_lines} bad lines were left out"
-    if found.repeated:
-        told += f"; {found.repeated} points stand in the file more than once, the last one holds"
-    click.echo(told)
+        raise click.ClickException(f"{shown} has no KPI points")
+    _print_upload(_upload(mlapp_id, file, found), mlapp_id, found)
 
 
 @kpi.command(name="list")
@@ -102,74 +152,66 @@ def list_(
     output: Path | None,
 ) -> None:
     """List KPI points by their latest revision."""
-    from parallelm.warehouse.queries import kpis
+    from parallelm.warehouse.queries import kpis as find
 
     settings = load_settings()
-    with told_in_one_line(settings):
-        found = kpis(settings, name, mlapp_id=mlapp_id, labels=dict(labels))
+    with reported_in_one_line(settings):
+        found = find(settings, name, mlapp_id=mlapp_id, labels=dict(labels))
     write_result(found, format_, output)
 
 
-def _read(file: Path, rule: TimestampRule) -> KpiFile:
+def _zone(name: str) -> zoneinfo.ZoneInfo:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return read_kpi_file(lines, rule)
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise click.BadParameter(f"unknown time zone {name!r}", param_hint="--timezone") from error
+
+
+def _chosen(written: dict[str, Any]) -> dict[str, Any]:
+    """Options of the format, without those that were not given."""
+    delimiter = _DELIMITERS.get(written["delimiter"], written["delimiter"])
+    if len(delimiter) > 1 or delimiter in {"\r", "\n", '"'}:
+        raise click.BadParameter("must be one character, or tab", param_hint="--delimiter")
+    return {name: value or "" for name, value in written.items()} | {"delimiter": delimiter}
+
+
+def _read(file: Path, shown: str, wanted: kpis.KpiFileFormat) -> kpis.KpiFile:
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return kpis.read_kpi_file(data, wanted)
     except (KpiFileError, OSError) as error:
-        raise click.ClickException(f"{file}: {error}") from error
+        raise click.ClickException(f"{shown}: {error}") from error
 
 
-def _send(settings: Settings, mlapp_id: str, source: str, points: Sequence[KpiPoint]) -> None:
-    from confluent_kafka import KafkaError, KafkaException, Producer
+def _upload(mlapp_id: str, file: Path, found: kpis.KpiFile) -> list[kpis.UploadedKpi]:
+    from parallelm.schemas.errors import UndeliveredError
 
-    from parallelm.connections.kafka import client_config
-    from parallelm.schemas.codec import Codec
-    from parallelm.schemas.kpi_points import points_of_one_record
-    from parallelm.schemas.records import KpiBatch, Origin
-    from parallelm.schemas.registry import make_registry
-    from parallelm.schemas.topic_admin import connect
-    from parallelm.schemas.topics import KPIS
+    points = found.points
+    with click.progressbar(
+        length=len(points), label="uploading", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        try:
+            return kpis.upload_kpis(load_settings(), mlapp_id, file.name, points, bar.update)
+        except UndeliveredError as error:
+            raise click.ClickException(
+                f"{error}; upload the file again: points that arrived get a revision"
+            ) from error
 
-    prefix = settings.kafka.topic_prefix
-    topic = KPIS.full_name(prefix)
-    if topic not in connect(settings, _CONNECT_TIMEOUT_S)[1].topics:
-        raise click.ClickException(
-            f"topic {topic!r} is not on the cluster; make it with `mcenter topics create`"
-        )
-    codec = Codec(make_registry(settings.schema_registry, prefix))
-    producer = Producer(
-        client_config(
-            settings.kafka,
-            enable_idempotence=True,
-            compression_type="lz4",
-            partitioner="murmur2_random",
-            message_timeout_ms=int(_TIMEOUT_S * 1000),
-        )
-    )
-    failures: list[str] = []
 
-    def delivered(error: KafkaError | None, _message: object) -> None:
-        if error is not None:
-            failures.append(error.str())
+def _print_upload(uploaded: list[kpis.UploadedKpi], mlapp_id: str, found: kpis.KpiFile) -> None:
+    points = sum(each.points for each in uploaded)
+    said = f"uploaded {points} points of {len(uploaded)} KPIs to MLApp {mlapp_id}"
+    if found.bad_lines:
+        said += f"; {found.bad_lines} bad lines were left out"
+    if found.repeated:
+        said += f"; {found.repeated} lines repeat a point of the file, of which the last one holds"
+    echo(said)
+    for each in uploaded[:_SHOWN_KPIS]:
+        echo(f"  {each.name}: {each.points} points from {_utc(each.first_ms)} to {_utc(each.last_ms)} UTC")
+    if len(uploaded) > _SHOWN_KPIS:
+        echo(f"  and {len(uploaded) - _SHOWN_KPIS} more KPIs")
 
-    origin = Origin(mlapp_id=mlapp_id, node_id="", pipeline_instance_id="", agent_id=socket.gethostname())
-    producer_id = uuid.uuid4().hex
-    try:
-        sent = seq = 0
-        with click.progressbar(
-            length=len(points), label="uploading", file=sys.stderr, hidden=not sys.stderr.isatty()
-        ) as bar:
-            while sent < len(points):
-                taken = list(points_of_one_record(points[sent : sent + _POINTS_A_RECORD]))
-                batch = KpiBatch(origin=origin, producer_id=producer_id, seq=seq, source=source, points=taken)
-                sent, seq = sent + len(taken), seq + 1
-                producer.produce(topic, codec.encode(batch), mlapp_id, on_delivery=delivered)
-                producer.poll(0)
-                bar.update(len(taken))
-        left = producer.flush(_TIMEOUT_S + 5)
-    except (KafkaException, BufferError) as error:
-        raise click.ClickException(f"the KPIs cannot be sent: {error}") from error
-    if failures or left:
-        raise click.ClickException(
-            f"Kafka at {settings.kafka.bootstrap_servers} did not take all points: "
-            f"{failures[0] if failures else 'no answer'}; upload the file again: points that arrived get a revision"
-        )
+
+def _utc(timestamp_ms: int) -> str:
+    moment = (_EPOCH + timedelta(milliseconds=timestamp_ms)).replace(tzinfo=None)
+    return moment.isoformat(sep=" ", timespec="milliseconds").removesuffix(".000")

@@ -1,0 +1,85 @@
+"""KPI points to their topic, and what was uploaded."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.records import KpiBatch, KpiPoint
+
+_POINTS_A_RECORD = 500
+_CONNECT_TIMEOUT_S = 15.0
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedKpi:
+    """What was uploaded of one KPI: points with different times or labels, and the range of their times."""
+
+    name: str
+    points: int
+    first_ms: int
+    last_ms: int
+
+
+def summarize(points: Sequence[KpiPoint]) -> list[UploadedKpi]:
+    """Count and time range of each KPI, by name."""
+    by_name: dict[str, set[tuple[int, tuple[tuple[str, str], ...]]]] = {}
+    for point in points:
+        labels = tuple(sorted(point.labels.items()))
+        by_name.setdefault(point.name, set()).add((point.timestamp_ms, labels))
+    return [
+        UploadedKpi(name, len(found), min(found)[0], max(found)[0]) for name, found in sorted(by_name.items())
+    ]
+
+
+def upload_kpis(
+    settings: Settings,
+    mlapp_id: str,
+    source: str,
+    points: Sequence[KpiPoint],
+    on_progress: Callable[[int], None] | None = None,
+) -> list[UploadedKpi]:
+    """Send points and wait until the broker has them; ``on_progress`` is called with the points of each record sent.
+
+    ``source`` is the name of the file. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError``
+    when no broker answers, ``UndeliveredError`` when some points are not known to have arrived; sending all of them
+    again is harmless: those that arrived get a revision.
+    """
+    from parallelm.schemas.codec import Codec
+    from parallelm.schemas.registry import make_registry
+    from parallelm.schemas.topic_admin import require_topic
+    from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
+    from parallelm.schemas.topics import KPIS
+
+    topic = KPIS.full_name(settings.kafka.topic_prefix)
+    require_topic(settings, topic, _CONNECT_TIMEOUT_S)
+    codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
+
+    def records() -> Iterator[OutgoingRecord]:
+        for batch in _batches(mlapp_id, source, points):
+            yield OutgoingRecord(topic, mlapp_id, codec.encode(batch))
+            if on_progress is not None:
+                on_progress(len(batch.points))
+
+    write_and_confirm(settings, records(), timeout_s=_TIMEOUT_S)
+    return summarize(points)
+
+
+def _batches(mlapp_id: str, source: str, points: Sequence[KpiPoint]) -> Iterator[KpiBatch]:
+    from parallelm.schemas.kpi_points import points_of_one_record
+    from parallelm.schemas.records import KpiBatch, Origin
+
+    origin = Origin(mlapp_id=mlapp_id, node_id="", pipeline_instance_id="", agent_id=socket.gethostname())
+    producer_id = uuid.uuid4().hex
+    sent = seq = 0
+    while sent < len(points):
+        taken = list(points_of_one_record(points[sent : sent + _POINTS_A_RECORD]))
+        yield KpiBatch(origin=origin, producer_id=producer_id, seq=seq, source=source, points=taken)
+        sent, seq = sent + len(taken), seq + 1

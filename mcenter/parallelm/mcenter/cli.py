@@ -13,6 +13,8 @@ import click
 
 from parallelm.connections import ConfigurationError
 from parallelm.mcenter import commands
+from parallelm.mcenter.terminal import echo, visible
+from parallelm.operations.errors import OperationError
 from parallelm.schemas.errors import SchemaError
 
 
@@ -55,8 +57,12 @@ class LazyGroup(click.Group):
         """Run the sub-command; errors that tell the user what to do are shown without a traceback."""
         try:
             return super().invoke(ctx)
-        except SchemaError as error:
-            raise click.ClickException(str(error)) from error
+        except (SchemaError, OperationError) as error:
+            raise click.ClickException(visible(str(error), keep="\n")) from error
+        except click.ClickException as error:
+            # Messages quote what components, people and servers wrote.
+            error.message = visible(error.message, keep="\n")
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the sub-commands without importing one."""
@@ -75,5 +81,5 @@ def run() -> None:
     try:
         cli(prog_name="mcenter")
     except ConfigurationError as error:
-        click.echo(f"mcenter: {error}", err=True)
+        echo(f"mcenter: {error}", err=True)
         sys.exit(2)

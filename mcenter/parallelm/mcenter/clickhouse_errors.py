@@ -17,7 +17,7 @@ _UNKNOWN_TABLE = 60
 
 
 @contextmanager
-def told_in_one_line(settings: Settings) -> Iterator[None]:
+def reported_in_one_line(settings: Settings) -> Iterator[None]:
     """Turn errors of the database inside the block into ``click.ClickException``: a line and exit code 1."""
     from clickhouse_driver import errors as driver_errors
 

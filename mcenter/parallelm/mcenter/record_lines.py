@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
-import math
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from parallelm.mcenter import cells
+from parallelm.mcenter.cells import plain
+from parallelm.mcenter.terminal import visible
 from parallelm.schemas.errors import DecodeError, UnknownSchemaError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class FieldFilter:
 
 
 def decoded(raw: RawRecord, codec: Codec) -> DecodedRecord:
-    """Decode one record; what cannot be decoded is told and no error. Raises ``RegistryUnavailableError``."""
+    """Decode one record; what cannot be decoded is returned with its reason instead of raising. Raises ``RegistryUnavailableError``."""
     if raw.value is None:
         return DecodedRecord(raw, None, "")
     try:
@@ -100,43 +101,20 @@ def as_json(name: str, record: DecodedRecord) -> str:
             "record": None if raw.value is None else type(record.value).__name__,
             "value": plain(record.value),
         }
-    return json.dumps(line, ensure_ascii=False, allow_nan=False)
+    return cells.as_json(line)
 
 
 def as_text(record: DecodedRecord) -> str:
     """One line for people."""
     raw = record.raw
     when = datetime.fromtimestamp(raw.ingested_at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    place = f"{when.replace('+00:00', 'Z')} {raw.partition}/{raw.offset} {plain(raw.key)}"
+    place = f"{when.replace('+00:00', 'Z')} {raw.partition}/{raw.offset} {visible(str(plain(raw.key)))}"
     if record.error:
         shown = (raw.value or b"")[:_SHOWN_BYTES].hex(" ")
-        return f"{place} UNDECODABLE {record.error} [{shown}]"
+        return f"{place} UNDECODABLE {visible(record.error)} [{shown}]"
     if raw.value is None:
         return f"{place} TOMBSTONE"
-    value = json.dumps(plain(record.value), ensure_ascii=False)
-    return f"{place} {type(record.value).__name__} {value}"
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON can say it."""
-    if isinstance(value, bytes):
-        return _plain_bytes(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    return value
-
-
-def _plain_bytes(value: bytes) -> str | dict[str, str]:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
+    return f"{place} {type(record.value).__name__} {cells.as_json(record.value)}"
 
 
 def _scalar_text(value: Any) -> str:

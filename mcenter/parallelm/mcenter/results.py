@@ -1,20 +1,23 @@
-"""Results of queries as a table, CSV, JSON or Parquet, on the terminal or in a file."""
+"""Results of queries as a table, CSV, JSON or Parquet, on the terminal or in a file.
+
+A table is for people: what could steer a terminal is escaped in it wherever it goes. JSON escapes the same characters in
+its own way. CSV and Parquet are true in files and pipes; CSV on a terminal is escaped as a table is.
+"""
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from parallelm.mcenter.tables import as_table
+from parallelm.mcenter.cells import as_json, csv_field, is_missing, is_number, table_cell
+from parallelm.mcenter.tables import aligned
+from parallelm.mcenter.terminal import visible, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -44,86 +47,92 @@ def write_result(frame: pd.DataFrame, format_: str, output: Path | None) -> None
     if format_ == "parquet":
         _write_parquet(frame, output)
         return
-    text = {"table": _table, "csv": _csv, "json": _json}[format_](frame)
+    text = {"table": _table, "csv": _csv, "json": _json}[format_](frame, output)
     if output is None:
-        click.echo(text)
+        write_text(text)
         return
     try:
-        output.write_text(text + "\n", encoding="utf-8")
+        output.write_text(text + "\n", encoding="utf-8", errors="surrogateescape", newline="")
     except OSError as error:
         raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
 
 
-def _table(frame: pd.DataFrame) -> str:
-    if frame.empty:
-        return "  ".join(str(column) for column in frame.columns) + "\n(no rows)"
-    return as_table([{key: _cell(value) for key, value in row.items()} for row in _rows(frame)])
+def _table(frame: pd.DataFrame, _output: Path | None) -> str:
+    columns, rows = _columns(frame), _rows(frame)
+    if not rows:
+        return "  ".join(visible(column) for column in columns) + "\n(no rows)"
+    right = [all(is_number(row[index]) for row in rows) for index in range(len(columns))]
+    return aligned(columns, [[table_cell(value) for value in row] for row in rows], right)
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    rows = [{key: _plain_text(value) for key, value in row.items()} for row in _rows(frame)]
-    import pandas as pd
+def _csv(frame: pd.DataFrame, output: Path | None) -> str:
+    to_terminal = output is None and sys.stdout.isatty()
+    lines = (
+        ",".join(visible(field) if to_terminal else field for field in map(csv_field, row))
+        for row in (_columns(frame), *_rows(frame))
+    )
+    return "\n".join(lines)
 
-    text: str = pd.DataFrame(rows, columns=frame.columns).to_csv(index=False)
-    return text.removesuffix("\n")
 
-
-def _json(frame: pd.DataFrame) -> str:
-    rows = [{key: _json_value(value) for key, value in row.items()} for row in _rows(frame)]
-    return json.dumps(rows, ensure_ascii=False, indent=2)
+def _json(frame: pd.DataFrame, _output: Path | None) -> str:
+    columns = _columns(frame)
+    _refuse_equal_names(columns)
+    return as_json([dict(zip(columns, row, strict=True)) for row in _rows(frame)], indent=2)
 
 
 def _write_parquet(frame: pd.DataFrame, output: Path | None) -> None:
     if output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet is binary: name a file with --output, or pipe it")
-    # Maps become JSON text: Parquet's own maps are read by few tools.
-    plain = frame.map(lambda value: _plain_text(value) if isinstance(value, dict) else value)
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = _columns(frame)
+    _refuse_equal_names(columns)
+    arrays = [_arrow_array(frame.iloc[:, index]) for index in range(len(columns))]
     try:
-        plain.to_parquet(output if output is not None else sys.stdout.buffer, index=False)
+        parquet.write_table(
+            pa.Table.from_arrays(arrays, names=columns),
+            str(output) if output is not None else sys.stdout.buffer,
+        )
     except OSError as error:
         raise click.ClickException(f"cannot write {output or 'the output'}: {error.strerror}") from error
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
+def _arrow_array(series: pd.Series[Any]) -> Any:
+    """A column of Parquet: NaN stays a number, NULL is null; what Parquet has no type for is text."""
+    import pyarrow as pa
+
+    if series.dtype.kind in "mM" or str(series.dtype).startswith("datetime"):
+        return pa.array(series, from_pandas=True)
+    values = [None if is_missing(value) else value for value in series]
+    # Maps become JSON text: Parquet's own maps are read by few tools.
+    if not any(isinstance(value, dict) for value in values):
+        try:
+            return pa.array(values if series.dtype == object else series.to_numpy(), from_pandas=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            pass
+    return pa.array([None if value is None else _text(value) for value in values], type=pa.string())
 
 
-def _cell(value: Any) -> Any:
-    """A value as a person reads it in a table."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={each}" for key, each in value.items())
-    if isinstance(value, float):
-        return "" if math.isnan(value) else float(f"{value:.6g}")
-    return _plain_text(value) if not isinstance(value, int) else value
+def _text(value: Any) -> str:
+    return (
+        value
+        if isinstance(value, str)
+        else as_json(value)
+        if isinstance(value, dict | list | tuple)
+        else str(value)
+    )
 
 
-def _plain_text(value: Any) -> Any:
-    if _is_missing(value):
-        return ""
-    if isinstance(value, datetime):
-        # All times of the warehouse are UTC.
-        text = value.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-        return text.removesuffix(".000")
-    if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace")
-    if isinstance(value, dict | list | tuple):
-        return json.dumps(_json_value(value), ensure_ascii=False)
-    return value
+def _refuse_equal_names(columns: Sequence[str]) -> None:
+    for index, name in enumerate(columns):
+        if name in columns[:index]:
+            raise click.ClickException(f"two columns are named {name!r}; give one another name with AS")
 
 
-def _json_value(value: Any) -> Any:
-    if _is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    if isinstance(value, dict):
-        return {str(key): _json_value(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(each) for each in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    return value if isinstance(value, str | int | float) else str(_plain_text(value))
+def _columns(frame: pd.DataFrame) -> list[str]:
+    return [str(column) for column in frame.columns]
 
 
-def _is_missing(value: Any) -> bool:
-    import pandas as pd
-
-    return value is None or value is pd.NaT
+def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(frame.itertuples(index=False, name=None))

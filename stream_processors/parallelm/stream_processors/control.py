@@ -115,7 +115,7 @@ class Control:
     def _known_or_new(
         self,
         changes: Changes,
-        kept: state.StoredState | None,
+        kept: state.Kept | None,
         rule: Rule,
         aggregate: RuleAggregate,
         arrival: Arrival,

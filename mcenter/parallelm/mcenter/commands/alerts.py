@@ -7,7 +7,7 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.clickhouse_errors import told_in_one_line
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
 
 _SHORT = [
@@ -52,7 +52,7 @@ def list_(
     from parallelm.warehouse.queries import alerts as find
 
     settings = load_settings()
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         found = find(settings, mlapp_id=mlapp_id, rule=rule, fired_only=not also_unfired)
     if only_open:
         found = found[found["resolved_at"].isna()]

@@ -7,8 +7,9 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.clickhouse_errors import told_in_one_line
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
+from parallelm.mcenter.terminal import echo
 
 _SHORT = ["failed_at", "source_topic", "source_partition", "source_offset", "stage", "error"]
 
@@ -30,7 +31,7 @@ def list_(topic: str | None, stage: str | None, limit: int, format_: str, output
     from parallelm.warehouse.queries import dead_letters as find
 
     settings = load_settings()
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         found = find(
             settings, source_topic=_full_name(topic, settings.kafka.topic_prefix), stage=stage, limit=limit
         )
@@ -50,20 +51,18 @@ def replay(topic: str | None, stage: str | None, *, yes: bool) -> None:
     from parallelm.warehouse.queries import dead_letter_records as find
 
     settings = load_settings()
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         letters = find(settings, source_topic=_full_name(topic, settings.kafka.topic_prefix), stage=stage)
     whole = [letter for letter in letters if letter.is_whole]
     if len(whole) < len(letters):
-        click.echo(
-            f"{len(letters) - len(whole)} of them were cut when they were kept, and are left out", err=True
-        )
+        echo(f"{len(letters) - len(whole)} of them were cut when they were kept, and are left out", err=True)
     if not whole:
-        click.echo("there is nothing to send again")
+        echo("there is nothing to send again")
         return
     if not yes:
         click.confirm(f"send {len(whole)} records again?", abort=True)
     send_again(settings, whole)
-    click.echo(f"sent {len(whole)} records again")
+    echo(f"sent {len(whole)} records again")
 
 
 def _full_name(topic: str | None, prefix: str) -> str | None:

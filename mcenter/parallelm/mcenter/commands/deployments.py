@@ -7,7 +7,7 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.clickhouse_errors import told_in_one_line
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
 
 _SHORT = [
@@ -39,6 +39,6 @@ def list_(
     from parallelm.warehouse.queries import deployments as find
 
     settings = load_settings()
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         found = find(settings, mlapp_id=mlapp_id, node_id=node_id, state=state)
     write_result(found[_SHORT] if format_ == "table" else found, format_, output)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
+from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.doctor import Verdict, cluster_checks, machine_checks, stack_checks
 from parallelm.mcenter.stack_options import data_option
+from parallelm.mcenter.terminal import echo, echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,18 +39,16 @@ def doctor(ctx: click.Context, folder: Path, timeout_s: float, *, as_json: bool)
     ):
         found.append(check)
         if not as_json:
-            click.echo(
-                f"{click.style(f'{check.verdict:<8}', fg=_COLOURS[check.verdict])}{check.name:<13}{check.finding}"
-            )
+            echo_styled(f"{check.verdict:<8}", f"{check.name:<13}{check.finding}", fg=_COLOURS[check.verdict])
             if check.remedy:
-                click.echo(f"{'':21}-> {check.remedy}")
+                echo(f"{'':21}-> {check.remedy}")
     problems = sum(check.verdict is Verdict.PROBLEM for check in found)
     if as_json:
-        click.echo(
-            json.dumps(
+        echo(
+            as_json_text(
                 {"problems": problems, "checks": [dataclasses.asdict(check) for check in found]}, indent=2
             )
         )
     else:
-        click.secho(f"{problems} problems" if problems else "all is well", bold=True)
+        echo_styled(f"{problems} problems" if problems else "all is well", bold=True)
     ctx.exit(1 if problems else 0)

@@ -8,6 +8,7 @@ import click
 
 from parallelm.mcenter.local_stack.stack import stop_detached
 from parallelm.mcenter.stack_options import data_option
+from parallelm.mcenter.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,6 @@ def down(folder: Path) -> None:
     The data stay; `mcenter up` goes on with them.
     """
     if stop_detached(folder):
-        click.echo(f"the stack in {folder} is stopped; its data stay")
+        echo(f"the stack in {folder} is stopped; its data stay")
     else:
-        click.echo(f"no stack runs in {folder}")
+        echo(f"no stack runs in {folder}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
-import json
 import logging
 import sys
 import time
@@ -22,6 +21,8 @@ from parallelm.definitions import (
     parse_definition,
     to_record,
 )
+from parallelm.mcenter.cells import as_json as as_json_text
+from parallelm.mcenter.terminal import echo, write_data
 from parallelm.schemas.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def mlapp() -> None:
 def validate(file: Path) -> None:
     """Check FILE without a cluster; ends with 1 and every mistake's line and column when it is not valid."""
     definition = _definition(file)
-    click.echo(
+    echo(
         f"{file}: MLApp {definition.mlapp_id!r} is valid: "
         f"{len(definition.nodes)} nodes, {len(definition.rules)} alert rules"
     )
@@ -65,10 +66,10 @@ def apply(file: Path, applied_by: str | None) -> None:
         new = next_version(current, wanted)
         if new is None:
             version = current.version if current else 0
-            click.echo(f"MLApp {wanted.mlapp_id!r} is unchanged at version {version}")
+            echo(f"MLApp {wanted.mlapp_id!r} is unchanged at version {version}")
             return
         topic.apply(new)
-    click.echo(f"MLApp {new.mlapp_id!r} is now at version {new.version}")
+    echo(f"MLApp {new.mlapp_id!r} is now at version {new.version}")
 
 
 @mlapp.command(name="list")
@@ -78,12 +79,12 @@ def list_mlapps(as_json: bool) -> None:
     with _topic() as topic:
         definitions = sorted(topic.catch_up().values(), key=lambda found: found.mlapp_id)
     if not definitions and not as_json:
-        click.echo("no MLApp is defined; apply a file with `mcenter mlapp apply FILE`")
+        echo("no MLApp is defined; apply a file with `mcenter mlapp apply FILE`")
     for found in definitions:
         if as_json:
-            click.echo(_json(found))
+            echo(_json(found))
         else:
-            click.echo(
+            echo(
                 f"{found.mlapp_id}  version {found.version}  {found.policy.model_policy.value}  "
                 f"{len(found.nodes)} nodes  {len(found.rules)} rules  applied by {found.applied_by}"
             )
@@ -103,10 +104,10 @@ def show(mlapp_id: str, as_json: bool) -> None:
         known = ", ".join(sorted(definitions)) or "none yet"
         raise click.ClickException(f"there is no MLApp {mlapp_id!r}; there are: {known}")
     if as_json:
-        click.echo(_json(found))
+        echo(_json(found))
     else:
-        click.echo(f"# version {found.version}, applied by {found.applied_by}")
-        click.echo(found.source_yaml.rstrip("\n"))
+        echo(f"# version {found.version}, applied by {found.applied_by}")
+        write_data(found.source_yaml.rstrip("\n"))
 
 
 def _definition(file: Path) -> MLAppDefinition:
@@ -118,14 +119,14 @@ def _definition(file: Path) -> MLAppDefinition:
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{shown} is not UTF-8: {error.reason} at byte {error.start}") from error
     except DefinitionError as error:
-        raise click.ClickException(f"{shown} is no valid MLApp file:\n{error}") from error
+        raise click.ClickException(f"{shown} is not a valid MLApp file:\n{error}") from error
     return to_record(entry, text, version=0, applied_by="", event_time_ms=time.time_ns() // 1_000_000)
 
 
 @contextmanager
 def _topic() -> Iterator[DefinitionTopic]:
     """The topic of the configured cluster; its errors end the command with their message."""
-    # The message says it all: the Kafka client need not complain on the terminal as well.
+    # The message is complete: the Kafka client need not log on the terminal as well.
     logging.getLogger("parallelm.kafka").addHandler(logging.NullHandler())
     try:
         with DefinitionTopic(load_settings()) as topic:
@@ -135,4 +136,4 @@ def _topic() -> Iterator[DefinitionTopic]:
 
 
 def _json(definition: MLAppDefinition) -> str:
-    return json.dumps(dataclasses.asdict(definition))
+    return as_json_text(definition)

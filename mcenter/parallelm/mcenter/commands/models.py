@@ -7,7 +7,7 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.clickhouse_errors import told_in_one_line
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
 
 _SHORT = ["event_time", "model_id", "name", "format", "mlapp_id", "node_id", "size_bytes", "live_on"]
@@ -26,6 +26,6 @@ def list_(mlapp_id: str | None, format_: str, output: Path | None) -> None:
     from parallelm.warehouse.queries import models as find
 
     settings = load_settings()
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         found = find(settings, mlapp_id=mlapp_id)
     write_result(found[_SHORT] if format_ == "table" else found, format_, output)

@@ -7,6 +7,7 @@ import logging
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.terminal import log_to_terminal
 from parallelm.supervision.service_frame import announce_ready, serving
 
 
@@ -27,7 +28,7 @@ def processors(session_timeout_s: float) -> None:
     from parallelm.stream_processors.worker import WorkerError, run_worker
 
     settings = load_settings()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_terminal()
     for noisy in ("faust", "mode", "aiokafka"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.clickhouse_errors import told_in_one_line
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
 
 _ROWS_WANTED = re.compile(r"\s*INSERT\b(?!.*\bSELECT\b)", re.IGNORECASE | re.DOTALL)
@@ -34,6 +34,6 @@ def query(sql: str, format_: str, output: Path | None) -> None:
         raise click.UsageError(
             "INSERT works only with a SELECT here; KPIs come in by `mcenter kpi upload`, reports by components"
         )
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         frame = query_frame(settings, text)
     write_result(frame, format_, output)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.tables import as_table
+from parallelm.mcenter.terminal import echo
 from parallelm.schemas import packaged
 from parallelm.schemas.compatibility import check_history
 from parallelm.schemas.errors import UnregisteredSchemaError
@@ -42,7 +44,7 @@ def list_(*, as_json: bool) -> None:
         for topic in CATALOGUE
         for schema in packaged.versions(topic.record.__name__)
     ]
-    click.echo(json.dumps(rows, indent=2) if as_json else as_table(rows))
+    echo(as_json_text(rows, indent=2) if as_json else as_table(rows))
 
 
 @schemas.command()
@@ -62,11 +64,11 @@ def check(ctx: click.Context) -> None:
         if registry is not None:
             findings += _registry_findings(registry, topic.record, packaged_texts[-1])
     for finding in findings:
-        click.echo(finding)
+        echo(finding)
     if findings:
         ctx.exit(1)
     against = f" and those in {registry.url}" if registry else ""
-    click.echo(f"{len(CATALOGUE)} schemas are compatible with all their earlier versions{against}")
+    echo(f"{len(CATALOGUE)} schemas are compatible with all their earlier versions{against}")
 
 
 @schemas.command()
@@ -80,7 +82,7 @@ def register() -> None:
     registry = _registry(settings)
     for topic in CATALOGUE:
         schema_id = registry.register(topic.record)
-        click.echo(f"{registry.subject(topic.record)}  id {schema_id}")
+        echo(f"{registry.subject(topic.record)}  id {schema_id}")
 
 
 @schemas.command()
@@ -99,7 +101,7 @@ def serve(host: str, port: int) -> None:
     thread = threading.Thread(target=server.serve_forever, name="schema-registry")
     with serving() as stop:
         thread.start()
-        click.echo(f"serving {len(packaged.by_id())} schemas at http://{host}:{server.server_port}")
+        echo(f"serving {len(packaged.by_id())} schemas at http://{host}:{server.server_port}")
         announce_ready()
         stop.wait()
         server.shutdown()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.terminal import log_to_terminal
 from parallelm.supervision.service_frame import announce_ready, serving
 
 
@@ -46,7 +45,7 @@ def sink(
     from parallelm.sinks.tables import STORED_TOPICS
 
     settings = load_settings()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_terminal()
     try:
         topics = (
             [by_name(name.strip(), settings.kafka.topic_prefix) for name in names.split(",")]

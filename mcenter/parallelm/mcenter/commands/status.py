@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 from typing import TYPE_CHECKING
 
 import click
 
+from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.local_stack.status import StackStatus, stack_status
 from parallelm.mcenter.stack_options import data_option
 from parallelm.mcenter.tables import as_table
+from parallelm.mcenter.terminal import echo, echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def status(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
     """Show each process, consumer lag and dead letters of the local stack; exit code 1 when it is not healthy."""
     found = stack_status(folder)
     if as_json:
-        click.echo(json.dumps({"healthy": found.healthy} | dataclasses.asdict(found), indent=2))
+        echo(as_json_text({"healthy": found.healthy} | dataclasses.asdict(found), indent=2))
     else:
         _show(found)
     ctx.exit(0 if found.healthy else 1)
@@ -33,7 +34,7 @@ def status(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
 
 def _show(found: StackStatus) -> None:
     if found.processes:
-        click.echo(as_table([
+        echo(as_table([
             {
                 "process": process.name,
                 "state": process.condition,
@@ -47,18 +48,18 @@ def _show(found: StackStatus) -> None:
             for process in found.processes
         ]))  # fmt: skip
     if found.consumer_groups:
-        click.echo()
-        click.echo(as_table([
+        echo()
+        echo(as_table([
             {"consumer group": lag.group, "members": lag.members, "lag": lag.records}
             for lag in found.consumer_groups
         ]))  # fmt: skip
     if found.dead_letters is not None:
-        click.echo(f"\ndead letters: {found.dead_letters}")
+        echo(f"\ndead letters: {found.dead_letters}")
     if found.dead_letters:
-        click.echo("see them with `mcenter dead-letters list`")
-    click.secho("healthy" if found.healthy else "not healthy:", bold=True)
+        echo("see them with `mcenter dead-letters list`")
+    echo_styled("healthy" if found.healthy else "not healthy:", bold=True)
     for problem in found.problems:
-        click.echo(f"  {problem}")
+        echo(f"  {problem}")
 
 
 def _duration(seconds: float | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime
 from itertools import islice
 
 import click
@@ -16,11 +17,13 @@ from parallelm.mcenter.record_lines import (
     decoded,
     path_exists,
 )
+from parallelm.mcenter.terminal import echo
 from parallelm.schemas import topics
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import make_registry
-from parallelm.schemas.times import TimeError, UnlikelyUnitsError, floor_ms, time_ns
+from parallelm.schemas.times import is_time
 from parallelm.schemas.topic_reader import StartPoint, read_topic
+from parallelm.schemas.well_known import TIME_BOUNDS
 
 _KINDS = ("beginning", "end", "latest")
 
@@ -43,14 +46,11 @@ class StartType(click.ParamType):
             if word != "latest" and not number:
                 return StartPoint(word)
         try:
-            # Nothing was ingested before 1970.
-            return StartPoint("time", max(0, floor_ms(time_ns(value, default_units="millisecond"))))
-        except UnlikelyUnitsError as error:
-            self.fail(f"{error.what}; write epoch milliseconds", param, ctx)
-        except TimeError:
+            return StartPoint("time", _epoch_ms(value))
+        except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is neither beginning, end, latest:N, epoch milliseconds nor an ISO time from 1900 to 2299 "
-                "such as 2026-01-31T12:00 (UTC unless it says otherwise)",
+                f"{value!r} is neither beginning, end, latest:N, epoch milliseconds nor an ISO time such as "
+                "2026-01-31T12:00 (UTC unless it says otherwise)",
                 param,
                 ctx,
             )
@@ -69,7 +69,7 @@ class FilterType(click.ParamType):
             return value
         path, equals, text = value.partition("=")
         if not equals or not path:
-            self.fail(f"{value!r} is no filter; write field=value, for example state=firing", param, ctx)
+            self.fail(f"{value!r} is not a filter; write field=value, for example state=firing", param, ctx)
         return FieldFilter(tuple(path.split(".")), text)
 
 
@@ -135,7 +135,7 @@ def tail(
     chosen = (record for record in records if _passes(record, wishes))
     try:
         for record in islice(chosen, limit):
-            click.echo(as_json(name, record) if json_lines else as_text(record))
+            echo(as_json(name, record) if json_lines else as_text(record))
     except KeyboardInterrupt:
         # The usual end of a listing that follows.
         return
@@ -163,3 +163,15 @@ def _id_filters(topic: topics.Topic, **ids: str | None) -> list[FieldFilter]:
 
 def _passes(record: DecodedRecord, wishes: list[FieldFilter]) -> bool:
     return all(record.value is not None and wish.matches(record.value) for wish in wishes)
+
+
+def _epoch_ms(text: str) -> int:
+    """Epoch milliseconds of a number or an ISO time; raises ``ValueError``. Nothing was ingested before 1970."""
+    if text.isdecimal():
+        found = int(text)
+    else:
+        moment = datetime.fromisoformat(text)
+        found = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not is_time(found):
+        raise ValueError(f"{text} is outside the years {TIME_BOUNDS}")
+    return max(0, found)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.tables import as_table
+from parallelm.mcenter.terminal import echo
 from parallelm.schemas import topic_admin
 
 _HOUR_MS = 3_600_000
@@ -32,9 +32,9 @@ def create(timeout_s: float) -> None:
     """
     created = topic_admin.create_topics(load_settings(), timeout_s=timeout_s)
     for name in created:
-        click.echo(f"created {name}")
+        echo(f"created {name}")
     if not created:
-        click.echo("all topics are there")
+        echo("all topics are there")
 
 
 @topics.command(name="list")
@@ -55,11 +55,11 @@ def list_(timeout_s: float, *, as_json: bool) -> None:
         for live in topic_admin.list_topics(load_settings(), timeout_s=timeout_s)
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        echo(as_json_text(rows, indent=2))
         return
-    click.echo(as_table(rows))
+    echo(as_table(rows))
     if any(not row["partitions"] for row in rows):
-        click.echo("topics with 0 partitions are missing: run `mcenter topics create`", err=True)
+        echo("topics with 0 partitions are missing: run `mcenter topics create`", err=True)
 
 
 @topics.command()
@@ -69,15 +69,15 @@ def check(ctx: click.Context, timeout_s: float) -> None:
     """Tell in what the cluster's topics differ from the catalogue; exit code 1 when they do."""
     differences = topic_admin.check_topics(load_settings(), timeout_s=timeout_s)
     for difference in differences:
-        click.echo(str(difference))
+        echo(str(difference))
     if differences:
         ctx.exit(1)
-    click.echo("all topics are as the catalogue wants them")
+    echo("all topics are as the catalogue wants them")
 
 
 def _retention(retention_ms: int) -> str:
     if retention_ms < 0:
-        return "for ever"
+        return "indefinitely"
     if retention_ms % _DAY_MS:
         return f"{retention_ms / _HOUR_MS:g} h"
     return f"{retention_ms // _DAY_MS} d"

@@ -14,6 +14,7 @@ from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.mcenter.stack_options import data_option, download_progress
+from parallelm.mcenter.terminal import echo, echo_styled
 from parallelm.supervision.service_frame import announce_ready, interruptible, serving
 
 _PORT = click.IntRange(1, 65_535)
@@ -45,7 +46,7 @@ def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | 
         with interruptible(), download_progress() as progress:
             stack.start(detached=True, progress=progress)
         _print_addresses(stack)
-        click.echo("Stop it with: mcenter down" + _data_argument(folder))
+        echo("Stop it with: mcenter down" + _data_argument(folder))
         return
     with download_progress() as progress:
         stack.fetch(progress)
@@ -55,7 +56,7 @@ def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | 
 
 def _print_ready(stack: LocalStack) -> None:
     _print_addresses(stack)
-    click.echo("Ctrl-C stops it.")
+    echo("Ctrl-C stops it.")
     announce_ready()
 
 
@@ -63,16 +64,14 @@ def _print_addresses(stack: LocalStack) -> None:
     folder, clickhouse = stack.plan.folder, stack.settings.clickhouse
     state = load_state(folder)
     more = {"clickhouse": f", http://{clickhouse.host}:{clickhouse.http_port}, user {clickhouse.user}"}
-    click.secho("The stack is ready.", bold=True)
+    echo_styled("The stack is ready.", bold=True)
     for process in state.processes if state else ():
         if process.address:
-            click.echo(f"  {process.name:<12}{process.address}{more.get(process.name, '')}")
-    click.echo(f"  {'settings':<12}{settings_path(folder)} (with the password)")
-    click.echo(
-        f"  {'components':<12}{profile_path(folder)} (user {stack.profile.clickhouse.user}, may only read)"
-    )
+            echo(f"  {process.name:<12}{process.address}{more.get(process.name, '')}")
+    echo(f"  {'settings':<12}{settings_path(folder)} (with the password)")
+    echo(f"  {'components':<12}{profile_path(folder)} (user {stack.profile.clickhouse.user}, may only read)")
     if _data_argument(folder):
-        click.echo(f"For other commands: export MCENTER_CONFIG={settings_path(folder)}")
+        echo(f"For other commands: export MCENTER_CONFIG={settings_path(folder)}")
 
 
 def _data_argument(folder: Path) -> str:

@@ -7,6 +7,7 @@ import sys
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.terminal import echo
 
 
 @click.group()
@@ -20,27 +21,27 @@ def migrate() -> None:
 
     Stop the sinks before you change tables that they write to: while one of them is inserting, this is refused.
     """
-    from parallelm.mcenter.clickhouse_errors import told_in_one_line
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.mcenter.migration import migrate_at_rest
 
     settings = load_settings()
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         applied = migrate_at_rest(settings)
     for migration in applied:
-        click.echo(f"applied {migration.version:04} {migration.name}")
-    click.echo(f"database {settings.clickhouse.database}: {len(applied)} migrations applied, none pending")
+        echo(f"applied {migration.version:04} {migration.name}")
+    echo(f"database {settings.clickhouse.database}: {len(applied)} migrations applied, none pending")
 
 
 @warehouse.command()
 def status() -> None:
     """Show applied and pending migrations; exit code 1 when some are pending."""
-    from parallelm.mcenter.clickhouse_errors import told_in_one_line
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.warehouse.migrations import status as compare
 
     settings = load_settings()
-    with told_in_one_line(settings):
+    with reported_in_one_line(settings):
         found = compare(settings)
     for state, migrations in (("applied", found.applied), ("pending", found.pending)):
         for migration in migrations:
-            click.echo(f"{state}  {migration.version:04} {migration.name}")
+            echo(f"{state}  {migration.version:04} {migration.name}")
     sys.exit(1 if found.pending else 0)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import click
-
+from parallelm.mcenter.terminal import echo_styled
 from parallelm.supervision.bounded_log import BoundedLog
 
 if TYPE_CHECKING:
@@ -27,11 +26,11 @@ class TerminalOutput:
 
     def line(self, name: str, text: str) -> None:
         """A line of a process."""
-        click.echo(f"{click.style(name.ljust(_WIDTH), fg=_COLOURS.get(name))}| {text}")
+        echo_styled(name.ljust(_WIDTH), f"| {text.expandtabs()}", fg=_COLOURS.get(name))
 
     def event(self, name: str, text: str) -> None:
         """Something that happened to a process."""
-        click.echo(f"{click.style(name.ljust(_WIDTH), fg=_COLOURS.get(name), bold=True)}| {text}")
+        echo_styled(name.ljust(_WIDTH), f"| {text}", fg=_COLOURS.get(name), bold=True)
 
 
 class FileOutput:

@@ -82,16 +82,14 @@ class Models(Reporting, Events, Topology):
         self._load_training_histograms(platform, model.get_id())
         return model
 
-    def set_data_distribution_stat(
-        self, data: Any, model: Any = None, timestamp: Any = None, *, units: str | None = None
-    ) -> None:
+    def set_data_distribution_stat(self, data: Any, model: Any = None, timestamp: Any = None) -> None:
         """Report the distribution of ``data``: a frame, or an array whose columns are then named c0, c1, ….
 
         At training, with the ``Model`` that is trained on them: histograms and analysis tables, kept with the model. At
         inference the bins of the current model's training are used, and heat map and similarity scores are added.
         Raises ``MLOpsException`` for other data.
         """
-        self.report_distribution(data, model if isinstance(model, Model) else None, timestamp, units)
+        self.report_distribution(data, model if isinstance(model, Model) else None, timestamp)
 
     # ---- what models ask for ------------------------------------------------------------------------------------
 
@@ -119,14 +117,12 @@ class Models(Reporting, Events, Topology):
         """``set_kpi`` about a model."""
         self._set_kpi(name, data, timestamp, units, labels, model_id=model_id)
 
-    def report_distribution(
-        self, data: Any, model: Model | None, timestamp: Any, units: str | None = None
-    ) -> None:
+    def report_distribution(self, data: Any, model: Model | None, timestamp: Any) -> None:
         """``set_data_distribution_stat``; with ``model``, of the data that it was trained on."""
         from parallelm.mlops._distribution import distribution_reports
 
         output = self._opened_output()
-        time_ns = self._time_ns(timestamp, units)
+        time_ns = self._time_ns(timestamp)
         about = self._current if model is None else model
         model_id = about.get_id() if about else ""
         trained_on = self._trained_on.get(model_id, ()) if model is None else ()

@@ -28,8 +28,6 @@ class Events(Session):
         data: Any = None,
         is_alert: bool = False,
         timestamp: Any = None,
-        *,
-        units: str | None = None,
     ) -> Self:
         """Report an event of a name and type, or a ready one given as ``name``."""
         if isinstance(name, Event):
@@ -37,7 +35,7 @@ class Events(Session):
         self._opened_output()
         if type is None:
             raise MLOpsException(f"event {name!r} needs a type, for example EventType.System")
-        return self.event(Event(name, None, data, type, is_alert, timestamp, units=units))
+        return self.event(Event(name, None, data, type, is_alert, timestamp))
 
     def data_alert(self, title: str, desc: str | None, data: Any = None) -> Self:
         """Raise an alert about anomalous input."""

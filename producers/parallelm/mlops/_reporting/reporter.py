@@ -40,8 +40,8 @@ class Reporting(Session):
         ``true_labels``, ``pred_labels``, ``legend`` where the metric wants them).
 
         ``category`` of a number is TIME_SERIES (every one counts) or CONFIG (the last one holds). ``timestamp`` is a
-        datetime, a date, a text in ISO 8601 (UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
-        since the epoch; a number that is likely one of other units is refused. Without one the time is that of the ``event_time`` block, else now.
+        datetime, a text in ISO 8601 (both UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
+        since the epoch; without one the time is that of the ``event_time`` block, else now.
 
         Takes less than a microsecond for a plain number, never blocks, and raises ``MLOpsException`` only for arguments that
         are wrong. Values are kept as float64; NaN and infinities too.
@@ -80,8 +80,8 @@ class Reporting(Session):
     ) -> Self:
         """Report one point of a business KPI; past timestamps are the point of it.
 
-        ``timestamp`` is as of ``set_stat``; ``units`` are ``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_USEC`` or
-        ``TIME_NSEC``; none means now. The same KPI, labels and time again is a
+        ``timestamp`` is a number of ``units`` (``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_NSEC``; default nanoseconds)
+        since the epoch, also as text, a datetime, or a text in ISO 8601; none means now. The same KPI, labels and time again is a
         revision. Raises ``MLOpsException`` for wrong arguments.
         """
         self._set_kpi(name, data, timestamp, units, labels, model_id="")

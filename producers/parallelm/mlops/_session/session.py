@@ -18,7 +18,6 @@ from parallelm.mlops._session.event_time import (
     event_time_block,
     now_ns,
     now_s,
-    parse_environment_ns,
     parse_time_ns,
     set_process_event_time,
 )
@@ -28,10 +27,10 @@ from parallelm.mlops.mlops_mode import MLOpsMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from parallelm.connections import Settings
     from parallelm.mlops._outputs.output import Output
-    from parallelm.schemas.times import Time
 
 _log = logging.getLogger("parallelm.mlops")
 
@@ -267,11 +266,11 @@ class Session:
     # ---- event time ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def event_time(self, ts: Time | float, units: str | None = None) -> Iterator[None]:
+    def event_time(self, ts: datetime | str | float, units: str | None = None) -> Iterator[None]:
         """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
 
         For replays, back-fills and batch scoring of the past. Holds for this thread or task only. ``ts`` is a datetime,
-        a date, a text in ISO 8601 (UTC unless they name a zone), or a number of ``units`` since the epoch.
+        a text in ISO 8601 (both UTC unless they name a zone), or a number of ``units`` since the epoch.
         """
         given = parse_time_ns(ts, units, default_units=None)
         self._queue.clock = now_s
@@ -279,7 +278,7 @@ class Session:
             yield
 
     def _use_event_time(self, text: str | None) -> None:
-        set_process_event_time(parse_environment_ns(text) if text else None)
+        set_process_event_time(parse_time_ns(text, default_units=None) if text else None)
         if text:
             self._queue.clock = now_s
 

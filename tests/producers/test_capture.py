@@ -85,7 +85,8 @@ def test_what_a_captured_component_says_of_the_library_ends_with_the_capture() -
             assert mlops.done_called
             mlops.init()
             mlops.set_stat("captured", 1)
-        assert (mlops.init_called, mlops.done_called, mlops._api_test_mode) == (True, False, False)
+        assert (mlops.init_called, mlops.done_called) == (True, False)
+        assert not mlops._session.opened().validates_only
         assert reported.values("captured") == [1.0]
     finally:
         mlops.done()

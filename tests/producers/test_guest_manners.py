@@ -47,7 +47,8 @@ mlops.done()
 foreign = {name for name in set(sys.modules) - before if name.partition(".")[0] not in sys.stdlib_module_names}
 foreign = {name for name in foreign if name.partition(".")[0] != "parallelm"}
 assert not foreign, foreign
-assert not {name for name in sys.modules if name.startswith(("parallelm.schemas", "parallelm.connections"))}
+rooms = {name for name in sys.modules if name.startswith(("parallelm.schemas", "parallelm.connections"))}
+assert rooms <= {"parallelm.schemas", "parallelm.schemas.well_known", "parallelm.schemas.times"}, rooms
 """,
         ],
         cwd=tmp_path,

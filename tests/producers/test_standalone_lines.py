@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+EARLIER = "of an earlier run"
+"""A line that the file holds already: it stays."""
+
+
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MLOps]:
     for name in ("PM_MLOPS_MODE", "AGENT_PUBLIC_ADDRESS", "MCENTER_EVENT_TIME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PM_MLOPS_FILE", str(tmp_path / "out"))
-    (tmp_path / "out").write_text("of an earlier run\n")
+    (tmp_path / "out").write_text(f"{EARLIER}\n")
     found = MLOps()
     found.init()
     yield found
@@ -33,7 +37,9 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MLOps]:
 
 
 def lines(tmp_path: Path) -> list[str]:
-    return (tmp_path / "out").read_text().splitlines()
+    earlier, *found = (tmp_path / "out").read_text().splitlines()
+    assert earlier == EARLIER
+    return found
 
 
 def test_each_kind_of_statistic(library: MLOps, tmp_path: Path) -> None:
@@ -86,9 +92,13 @@ def test_each_report_is_one_line_whatever_it_is_called(library: MLOps, tmp_path:
     assert json.loads(alert.split("True, ")[1])["title"] == f"a{ends}b"
 
 
-def test_the_file_is_started_afresh_by_each_init(library: MLOps, tmp_path: Path) -> None:
-    library.set_stat("x", 1)
-    library.done()
-    assert len(lines(tmp_path)) == 1
-    library.init()
-    assert lines(tmp_path) == []
+def test_each_init_appends_to_the_file(library: MLOps, tmp_path: Path) -> None:
+    for number in (1, 2):
+        if not library.init_called:
+            library.init()
+        library.set_stat("x", number)
+        library.done()
+    assert [line.split(", ", 1)[1] for line in lines(tmp_path)] == [
+        "x, LINEGRAPH, TIME_SERIES, {'x': 1} ",
+        "x, LINEGRAPH, TIME_SERIES, {'x': 2} ",
+    ]

@@ -121,15 +121,15 @@ def test_open_alerts_are_those_of_the_moment(history: Client):
         assert [alert_id for (alert_id,) in rows] == expected, at
 
 
-def test_the_last_deployed_model_is_the_one_requested_last(history: Client):
-    found = queries.last_deployed_model(history, "app", "predict")
+def test_the_last_deployed_model_is_the_one_requested_last(history: Client, settings: Settings):
+    found = queries.last_deployed_model(settings, "app", "predict")
     assert found is not None
     assert (found.model_id, found.deployment_state, found.artifact_url) == ("m-3", "requested", "file:///m-3")
     assert (found.size_bytes, found.sha256, found.annotations) == (10, "ab", {"auc": "0.7"})
     assert found.created_ms == T0_MS + 3 * DAY_MS
     insert(history, "deployments_log", [deployment("m-3", "failed", T0_MS + 10 * DAY_MS)])
-    assert queries.last_deployed_model(history, "app", "predict").model_id == "m-2"
-    assert queries.last_deployed_model(history, "app", "other") is None
+    assert queries.last_deployed_model(settings, "app", "predict").model_id == "m-2"
+    assert queries.last_deployed_model(settings, "app", "other") is None
 
 
 def test_the_library_asks_for_its_model_without_pandas():

@@ -6,16 +6,13 @@
 Importing this needs nothing but the standard library; so does stand-alone mode.
 """
 
-from parallelm.mlops._mlops import MLOps
+from parallelm.mlops._mlops import MLOps, mlops
 from parallelm.mlops.constants import Constants, Versions
 from parallelm.mlops.stats_category import StatCategory
 
 version = __version__ = Versions.CURRENT
 project_name = Constants.PROJECT_NAME
 symlink_name = Constants.SYMLINK_NAME
-
-mlops = MLOps()
-"""The one instance that component code uses."""
 
 __all__ = [
     "Constants",

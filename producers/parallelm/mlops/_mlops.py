@@ -1,36 +1,227 @@
-"""The facade that components talk to: one class, one instance, ``parallelm.mlops.mlops``."""
+"""The façade that components talk to. It holds the parts that do the work, and documents what they do."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from parallelm.mlops._questions.questions import Queries
+from parallelm.mlops._models.models import Models
+from parallelm.mlops._questions.questions import Questions
+from parallelm.mlops._questions.topology import Topology
+from parallelm.mlops._reporting.events import Events
+from parallelm.mlops._reporting.reporter import Reporter
+from parallelm.mlops._reporting.samples import SampleQueue
+from parallelm.mlops._session.part import not_the_one_instance
+from parallelm.mlops._session.run import Run
+from parallelm.mlops._session.session import Session
+from parallelm.mlops.mlops_exception import SuppressException
 from parallelm.mlops.models import model as models
+from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER
+from parallelm.mlops.stats_category import StatCategory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
+    import pandas as pd
+
     from parallelm.mlops._metrics import MLOpsMetrics
+    from parallelm.mlops._reporting.series import Series
+    from parallelm.mlops.events.event import Event
+    from parallelm.mlops.ion.ion import Agent, MLAppNode, Policy
+    from parallelm.mlops.mlops_mode import MLOpsMode
     from parallelm.mlops.time_capture import TimeCapture
+    from parallelm.schemas.times import Time
+
+_TIME_SERIES = StatCategory.TIME_SERIES
 
 
-class MLOps(Queries):
+class MLOps:
     """Reports statistics, events, alerts, KPIs and models of a component, and asks the platform about them.
 
-    A guest in its host program: reporting never blocks on the network, never raises because the platform is down, uses
-    bounded memory (``MCENTER_COMPONENT_QUEUE_MAX_SAMPLES``), works from all threads and tasks, and in forked children.
+    Reporting never blocks on the network, never raises because the platform is down, uses bounded memory
+    (``MCENTER_COMPONENT_QUEUE_MAX_SAMPLES``), works from all threads and tasks, and in forked children.
     ``done()`` or the end of the interpreter sends what is waiting, and takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s)
     at most when the broker is away. A program that ends without either, by ``os._exit``, by SIGTERM without a handler
     or by SIGKILL, loses what it reported in the last flush interval and linger (a tenth of a second), or all that was
     waiting for a broker that is away; models that were published are sent by the next ``init()``.
 
-    >>> from parallelm.mlops import mlops
-    >>> mlops.init()
-    >>> mlops.set_stat("rows", 1200)  # doctest: +ELLIPSIS
-    1..., rows, LINEGRAPH, TIME_SERIES, {'rows': 1200}...
-    >>> mlops.done()
+    Copied or pickled, ``parallelm.mlops.mlops`` is itself: in another process the one that is there.
     """
+
+    def __init__(self) -> None:
+        self._queue = SampleQueue()
+        self._session = Session(self._queue)
+        self._run = Run()
+        self._reporter = Reporter(self._session, self._queue)
+        self._events = Events(self._session)
+        self._models = Models(self._session, self._reporter)
+        self._topology = Topology(self._session)
+        self._questions = Questions(self._session, self._topology, self._models)
+
+    def __reduce__(self) -> str:
+        if self is not mlops:
+            raise not_the_one_instance()
+        return "mlops"
+
+    def init(
+        self,
+        ctx: Any = None,  # noqa: ARG002 - a Spark context, which older components pass; reports do not need it
+        connect_mlops: bool = False,
+        version: str | None = None,
+        mlops_mode: MLOpsMode | str | None = None,
+    ) -> None:
+        """Open the library in ``mlops_mode``, else the mode that PM_MLOPS_MODE names, else stand-alone.
+
+        Touches no network, except to ask for the model that PM_MLOPS_MODEL_ID names, with a time limit. A second call
+        warns and returns. Raises ``MLOpsException`` for unsupported versions, unknown modes and unreadable settings.
+        """
+        self._session.init(connect_mlops, version, mlops_mode)
+
+    def attach(
+        self,
+        mlapp_id: str,
+        mlops_server: str = "localhost",  # noqa: ARG002 - the profile says where the platform is
+        mlops_port: str = "3456",  # noqa: ARG002 - as mlops_server
+        user: str = "admin",
+        password: str | None = None,
+    ) -> None:
+        """Act for an MLApp from anywhere, for example from a notebook, in mode ATTACH.
+
+        With a ``password``, user and password replace those of the settings for ClickHouse. Raises
+        ``MLOpsConnectionException`` when ClickHouse does not accept them, ``MLOpsException`` when the library is open.
+        """
+        self._session.attach(mlapp_id, user, password)
+
+    def done(self) -> None:
+        """Send everything that is waiting and close; raises ``MLOpsException`` when the library is not open."""
+        self._session.done()
+
+    @property
+    def init_called(self) -> bool:
+        """True while the library is open."""
+        return self._session.init_called
+
+    @property
+    def done_called(self) -> bool:
+        """True after ``done()``, until the next ``init()``."""
+        return self._session.done_called
+
+    def dropped(self) -> dict[str, int]:
+        """How many reports this process dropped since ``init()``, by reason; still known after ``done()``.
+
+        ``queue_full`` (the broker was away for too long), ``too_large`` (a record above 1 MB), ``not_delivered`` (the
+        broker refused it), ``not_encoded``, ``closed`` (``done()`` ran out of time), ``spool_damaged`` (a file of it was
+        cut or damaged), ``not_written`` (stand-alone: stdout is closed, or the disk full), ``interpreter_ends``.
+        """
+        return self._session.dropped()
+
+    def event_time(
+        self, ts: datetime | str | float, units: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
+
+        Holds for this thread or task only. ``ts`` is as ``timestamp`` of ``set_stat``; a number needs ``units``.
+        """
+        return self._session.event_time(ts, units)
+
+    def suppress_connection_errors(self, suppress: bool) -> None:
+        """When on, calls that could not reach the platform log a warning in place of raising."""
+        SuppressException.set_suppress(suppress)
+
+    @property
+    def test_mode(self) -> bool:
+        """Whether this component runs as a test; kept for components that ask."""
+        return self._run.test_mode
+
+    def _set_test_mode(self, value: bool) -> None:
+        self._run.test_mode = bool(value)
+
+    def _set_api_test_mode(self) -> None:
+        """From now on arguments are validated, and nothing is sent or asked."""
+        self._session.validate_only()
+
+    def get_uuid(self) -> str:
+        """Id of this run: the one that was set, else a fresh one that stays."""
+        return self._run.uuid
+
+    def set_uuid(self, uuid: str) -> Self:
+        """Set the id of this run."""
+        self._run.uuid = uuid
+        return self
+
+    def get_stats_map(self) -> dict[str, Any]:
+        """The newest value of each statistic, by name; kept in mode rest_accumulator only."""
+        return self._session.opened().output.stats_map()
+
+    def set_stat(
+        self,
+        name: Any,
+        data: Any = None,
+        category: StatCategory = _TIME_SERIES,
+        timestamp: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Report a statistic.
+
+        Either ``name`` (a text) and ``data`` (a number, kept as float64), or a statistic object as the one or the other,
+        or a member of ``ClassificationMetrics``, ``RegressionMetrics`` or ``ClusteringMetrics`` and its data (with
+        ``labels``, ``true_labels``, ``pred_labels``, ``legend`` where the metric needs them).
+
+        ``category`` of a number is TIME_SERIES (every one counts) or CONFIG (the last one holds). ``timestamp`` is a
+        datetime, a text in ISO 8601 (both UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
+        since the epoch; without one the time is that of the ``event_time`` block, else now. Takes less than a
+        microsecond for a plain number, never blocks, and raises ``MLOpsException`` for wrong arguments only.
+        """
+        # The hot path: a plain number goes into the queue without another call.
+        queue = self._queue
+        if (
+            type(name) is str
+            and name
+            and category is _TIME_SERIES
+            and timestamp is None
+            and not kwargs
+            and len(queue) < queue.room
+        ):
+            if type(data) is float:
+                queue.append((name, data, queue.clock()))
+                return
+            if type(data) is int and -LARGEST_EXACT_INTEGER <= data <= LARGEST_EXACT_INTEGER:
+                queue.append((name, float(data), queue.clock()))
+                return
+        self._reporter.stat(name, data, category, timestamp, kwargs)
+
+    def series(self, name: str, *, model_id: str = "", **labels: str) -> Series:
+        """Handle of one series, for loops that report many numbers: ``mlops.series("loss", fold="3").set(0.2)``."""
+        return self._reporter.series(name, model_id, labels)
+
+    def set_kpi(
+        self,
+        name: str,
+        data: Any,
+        timestamp: Any = None,
+        units: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Report one point of a business KPI; past timestamps are the point of it.
+
+        ``timestamp`` is a number of ``units`` (``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_NSEC``; default nanoseconds)
+        since the epoch, also as text, a datetime, or a text in ISO 8601; none means now. The same KPI, labels and time
+        again is a revision. Raises ``MLOpsException`` for wrong arguments.
+        """
+        self._reporter.kpi(name, data, timestamp, units, labels)
+        return self
+
+    def set_data_distribution_stat(self, data: Any, model: Any = None, timestamp: Any = None) -> None:
+        """Report the distribution of ``data``: a frame, or an array whose columns are then named c0, c1, ….
+
+        At training, with the ``Model`` that is trained on them: histograms and analysis tables, kept with the model. At
+        inference the bins of the current model's training are used, and heat map and similarity scores are added.
+        """
+        self._models.report_distribution(data, model, timestamp)
 
     @cached_property
     def metrics(self) -> MLOpsMetrics:
@@ -39,6 +230,89 @@ class MLOps(Queries):
 
         return MLOpsMetrics(self.set_stat)
 
+    def get_stats(
+        self,
+        name: str,
+        mlapp_node: str | None,
+        agent: str | Agent | None,
+        start_time: Time,
+        end_time: Time,
+        no_of_lines: int | None = -1,
+    ) -> pd.DataFrame | None:
+        """Reports of a statistic in a range of times: datetimes, dates or texts in ISO 8601 (UTC unless they name a zone).
+
+        The start is floored to the millisecond, the end is rounded up and does not belong to the range; an equal start
+        and end ask for their millisecond. An unknown statistic gives an empty frame.
+        Of one node (by name) or of all; of one agent (id or ``Agent``) or of all; the first ``no_of_lines`` rows. Columns
+        ``node, agent`` and by how the statistic is drawn: a line ``time, value``, several lines ``time, <line>…``, bars
+        ``time, hist_type, hist_values, bin_edges, stat_name`` or ``time, <column>…``, a table ``time, row_name, values,
+        columns``, opaque data ``time, data``, a graph ``time, <key>…``.
+        """
+        return self._questions.stats(name, mlapp_node, agent, start_time, end_time, no_of_lines)
+
+    def get_kpi(self, name: str, start_time: Time, end_time: Time) -> pd.DataFrame | None:
+        """Points of a KPI in a range of times, as of ``get_stats``: ``time, value, labels``, by their latest revision."""
+        return self._questions.kpi(name, start_time, end_time)
+
+    def get_data_distribution_stats(self, model_id: str) -> pd.DataFrame | None:
+        """Training histograms of a model: ``stat_name, hist_type, hist_values, bin_edges, modelId, timestamp``."""
+        return self._questions.data_distribution_stats(model_id)
+
+    def event(self, event_obj: Event) -> Self:
+        """Report an event."""
+        self._events.report(lambda: event_obj)
+        return self
+
+    def set_event(
+        self,
+        name: str | Event,
+        type: Any = None,  # noqa: A002 - the public contract's name
+        data: Any = None,
+        is_alert: bool = False,
+        timestamp: Any = None,
+    ) -> Self:
+        """Report an event of a name and type, or a ready one given as ``name``."""
+        self._events.named(name, type, data, is_alert, timestamp)
+        return self
+
+    def data_alert(self, title: str, desc: str | None, data: Any = None) -> Self:
+        """Raise an alert about anomalous input."""
+        self._events.data_alert(title, desc, data)
+        return self
+
+    def health_alert(self, title: str, desc: str | None, data: Any = None) -> Self:
+        """Raise an alert about a model's health."""
+        self._events.health_alert(title, desc, data)
+        return self
+
+    def system_alert(self, title: str, desc: str | None, data: Any = None) -> Self:
+        """Raise an alert about the system: memory, files, permissions."""
+        self._events.system_alert(title, desc, data)
+        return self
+
+    def canary_alert(
+        self, title: str, is_healthy: bool, score: float | None, threshold: float | None
+    ) -> Self:
+        """Report how a canary's predictions compare with the main pipeline's."""
+        self._events.canary_alert(title, is_healthy, score, threshold)
+        return self
+
+    def get_events(
+        self,
+        type: Any = None,  # noqa: A002 - the public contract's name
+        mlapp_node: str | None = None,
+        agent: str | Agent | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
+        is_alert: bool | None = True,
+    ) -> pd.DataFrame | None:
+        """Events of the MLApp that pass every filter; alerts only unless ``is_alert`` is False, or None for all.
+
+        None when there are none. Columns ``time, type, title, description, alert, data, node, agent, modelId, id``, and
+        as on the original platform ``created`` (epoch ms), ``eventType, raiseAlert, host, name, ionName, msgType``.
+        """
+        return self._questions.events(type, mlapp_node, agent, start_time, end_time, is_alert)
+
     def Model(  # noqa: N802 - the public contract's name
         self,
         name: str | None = "",
@@ -46,23 +320,81 @@ class MLOps(Queries):
         description: str | None = "",
         user_defined: Any = None,
     ) -> models.Model:
-        """A new model with a fresh id; raises ``MLOpsException`` for format UNKNOWN.
+        """A new model with a fresh id and the annotation ``user_defined``; raises for format UNKNOWN."""
+        return self._models.new(name, model_format, description, user_defined)
 
-        A name or description that is None is empty. ``user_defined`` becomes the annotation of that name.
+    def publish_model(self, model: models.Model) -> str:
+        """Publish a model whose path is set, and return its id.
+
+        A copy of it waits in the outbox until a thread has uploaded and announced it; the path may be removed.
         """
-        self._opened_output()
-        model = models.Model.new(
-            self, "" if name is None else name, model_format, "" if description is None else description
-        )
-        if user_defined is not None:
-            model.set_annotations({"user_defined": user_defined})
-        return model
+        return self._models.publish(model)
+
+    def current_model(self) -> models.Model | None:
+        """The model that this component works with: the one it downloaded last, else the one it was started with."""
+        return self._models.current()
+
+    def get_last_approved_model(self) -> models.Model | None:
+        """The model of the latest deployment to this component's node; None when there is none, and stand-alone."""
+        return self._models.last_approved()
+
+    def get_models_by_time(
+        self,
+        start_time: Time,
+        end_time: Time,
+        download: bool = False,
+        pipeline_name: str | None = None,
+    ) -> pd.DataFrame | None:
+        """Models that the MLApp (or one node or pipeline) published in a range of times, as ``ModelMetadata.to_dict``."""
+        return self._questions.models_by_time(start_time, end_time, download, pipeline_name)
+
+    def get_model_by_id(self, model: str | models.Model, download: bool = False) -> pd.DataFrame | None:
+        """The model of an id, as one row of ``get_models_by_time``; no row when there is none."""
+        return self._questions.model_by_id(model, download)
 
     def load_time_capture(self, input_file: str | Path) -> TimeCapture:
-        """A timeline capture from its tar; neither a platform nor ``init()`` is needed, but pandas.
-
-        Raises ``MLOpsException`` for what is no capture.
-        """
+        """A timeline capture from its tar: needs pandas, no platform and no ``init()``. Raises ``MLOpsException``."""
         from parallelm.mlops.time_capture import TimeCapture
 
         return TimeCapture(input_file)
+
+    def get_mlapp_id(self) -> str:
+        """Id of the MLApp; "1" stand-alone."""
+        return self._topology.mlapp_id()
+
+    def get_mlapp_name(self) -> str:
+        """Name of the MLApp, its id where it has no definition; "ION_1" stand-alone."""
+        return self._topology.mlapp_name()
+
+    def get_mlapp_policy(self) -> Policy | None:
+        """Policy of the MLApp; None where it has no definition, and stand-alone."""
+        return self._topology.mlapp_policy()
+
+    def get_nodes(self) -> list[MLAppNode]:
+        """Nodes of the MLApp; where it has no definition, this one and those that have reported; none stand-alone."""
+        return self._topology.nodes()
+
+    def get_node(self, name: str) -> MLAppNode | None:
+        """The node of a name (or id); None when there is none."""
+        return self._topology.node(name)
+
+    def get_current_node(self) -> MLAppNode:
+        """The node that this component runs in; raises ``MLOpsException`` when it is unknown, and stand-alone."""
+        return self._topology.current_node()
+
+    def get_agents(self, node_name: str) -> list[Agent]:
+        """Agents that run a node, this one included, or have reported for it; raises for an unknown node."""
+        return self._topology.agents(node_name)
+
+    def get_agent(self, node_name: str, agent_id: str) -> Agent | None:
+        """The agent of an id that runs a node; None when there is none."""
+        return next((agent for agent in self._topology.agents(node_name) if agent.id == agent_id), None)
+
+    mlapp_id = property(get_mlapp_id, doc="Id of the MLApp.")
+    mlapp_name = property(get_mlapp_name, doc="Name of the MLApp.")
+    mlapp_policy = property(get_mlapp_policy, doc="Policy of the MLApp.")
+    nodes = property(get_nodes, doc="Nodes of the MLApp.")
+
+
+mlops = MLOps()
+"""The one instance that component code uses."""

@@ -28,6 +28,9 @@ from parallelm.mlops._delivery.topic_records import (
 )
 from parallelm.mlops._models.outbox import Outbox
 from parallelm.mlops._outputs.output import Output
+from parallelm.mlops._session.environment import read_environment
+from parallelm.mlops._session.opened import ModelsInUse, Opened
+from parallelm.mlops.mlops_mode import MLOpsMode
 from parallelm.schemas import records
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.mlops._reporting.samples import SeriesKey
+    from parallelm.mlops._session.environment import ComponentEnvironment
+    from parallelm.mlops._session.opened import Opening
 
 _PRODUCER_ID = "captured"
 
@@ -80,18 +85,24 @@ class Captured:
 def capture() -> Iterator[Captured]:
     """Catch what ``mlops`` reports in the block, in all threads; nothing is printed or sent.
 
-    The library is open in the block: a component's own ``init()`` is welcome, and its ``done()`` closes the library as
-    ever. Questions are answered as stand-alone. What was open before is open again afterwards.
+    The library is open in the block, whether or not the component calls ``init()``, in any mode; its ``done()`` closes
+    the library as usual. Questions are answered as stand-alone. What was open before is open again afterwards.
     """
     captured = Captured()
-    output = _CaptureOutput(captured)
-    with mlops._captured_by(output):  # noqa: SLF001 - the library's own seam for this module
+    environment = read_environment(connected=False)
+    output = _CaptureOutput(captured, environment)
+
+    def opener(opening: Opening) -> Opened:
+        return Opened(output, MLOpsMode.STAND_ALONE, environment, ModelsInUse(), opening.event_time_ns)
+
+    with mlops._session.opened_by(opener):  # noqa: SLF001 - where outputs are injected
         yield captured
 
 
 class _CaptureOutput(Output):
-    def __init__(self, captured: Captured) -> None:
+    def __init__(self, captured: Captured, environment: ComponentEnvironment) -> None:
         self._captured = captured
+        self._environment = environment
         self._lock = threading.Lock()
         self._seq = 0
 
@@ -128,7 +139,7 @@ class _CaptureOutput(Output):
         folder = Path(tempfile.mkdtemp(prefix="mlops-captured-"))
         try:
             outbox = Outbox(folder, "captured")
-            entry = outbox.put(model, mlops._environment.origin())  # noqa: SLF001 - as above
+            entry = outbox.put(model, self._environment.origin())
             self._captured.models.append(self._made(model_announcement(entry.manifest, "")))
             outbox.remove(entry)
         finally:
@@ -140,4 +151,4 @@ class _CaptureOutput(Output):
     def _made(self, make: MakeRecord) -> Any:
         with self._lock:
             self._seq += 1
-            return make(records.Origin(**mlops._environment.origin()), _PRODUCER_ID, self._seq - 1)  # noqa: SLF001 - as above
+            return make(records.Origin(**self._environment.origin()), _PRODUCER_ID, self._seq - 1)

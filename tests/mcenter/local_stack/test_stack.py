@@ -21,7 +21,7 @@ from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
 from parallelm.mcenter.local_stack import LocalStack, StackError
 from parallelm.mlops import MLOps
-from parallelm.mlops._session.session import read_settings
+from parallelm.mlops._session.settings import read_settings
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.supervision.die_with_parent import killed_with_us
 from tests.mcenter.local_stack.conftest import (

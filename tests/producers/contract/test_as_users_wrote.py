@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from parallelm.connections import Settings
 from parallelm.mlops import Constants, MLOps, project_name
 from parallelm.mlops._questions.frames import events_frame, samples_frame, structured_frame
+from parallelm.mlops._questions.platform import Platform
 from parallelm.mlops._session.environment import ComponentEnvironment
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
@@ -284,15 +286,13 @@ def test_a_server_writes_the_map_of_statistics_as_json() -> None:
 def test_a_component_knows_its_node_and_agent_before_it_has_reported(
     library: Printing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class NothingKnown:
-        definition = agents = staticmethod(lambda _mlapp_id: [])
-
-    monkeypatch.setattr(library, "_platform", NothingKnown)
+    monkeypatch.setattr(Platform, "ask", lambda *_: [])
+    opened = library._session.opened()._replace(settings=Settings())
     for mode, agents in ((MLOpsMode.AGENT, [Agent("host-1", "host-1")]), (MLOpsMode.ATTACH, [])):
-        monkeypatch.setattr(library, "_mode", mode)
         for node_id in ("train", ""):
             environment = ComponentEnvironment("app", node_id, "run-1", "host-1", "")
-            monkeypatch.setattr(library, "_environment", environment)
+            opened = opened._replace(mode=mode, environment=environment)
+            monkeypatch.setattr(library._session, "_opened", opened)
             if agents and node_id:
                 node = library.get_current_node()
                 assert (node.name, node.pipeline_instance_id) == ("train", "run-1")

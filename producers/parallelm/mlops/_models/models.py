@@ -1,4 +1,4 @@
-"""Models: make, publish, take, and the distributions that they were trained on."""
+"""Models: publish, take, and the distributions that they were trained on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._models.download import fetch
 from parallelm.mlops._outputs.output import EventReport
-from parallelm.mlops._questions.topology import Topology
-from parallelm.mlops._reporting.events import Events
-from parallelm.mlops._reporting.reporter import Reporting, send_report
+from parallelm.mlops._reporting.reporter import report_time_ns, send_report
+from parallelm.mlops._session.part import Part
 from parallelm.mlops.events.event_type import type_number
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
 from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
@@ -19,79 +18,84 @@ from parallelm.mlops.stats._values import json_text
 from parallelm.schemas.well_known import INFERENCE_PHASE, MODEL_ACCEPTED, PHASE_LABEL, TRAINING_PHASE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from parallelm.mlops._models.outbox import ModelToPublish
     from parallelm.mlops._questions.platform import Platform
+    from parallelm.mlops._reporting.reporter import Reporter
+    from parallelm.mlops._session.opened import ModelsInUse, Opened
+    from parallelm.mlops._session.session import Session
+    from parallelm.mlops.models.model import ModelReporter
     from parallelm.mlops.stats_category import StatCategory
-    from parallelm.schemas.records import Histogram
 
 _log = logging.getLogger("parallelm.mlops")
 
 
-class Models(Reporting, Events, Topology):
-    """Everything about models."""
+class Models(Part):
+    """Everything about models; what a ``Model`` needs of the library."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._current: Model | None = None
-        self._deployed_id = ""
-        self._trained_on: dict[str, Sequence[Histogram]] = {}
-        """Histograms of the data that a model was trained on, by its id: of the current and of the approved one."""
+    facade_name = "_models"
 
-    def publish_model(self, model: Model) -> str:
-        """Publish a model whose path is set, and return its id.
+    def __init__(self, session: Session, reporter: Reporter) -> None:
+        self._session = session
+        self._reporter = reporter
+        session.when_opened(self._load_current)
 
-        Copies it into the outbox and returns; a thread uploads it and then announces it. The path may be removed
-        afterwards. Raises ``MLOpsException`` when there is nothing at the path, or a file where the format is a
-        directory, or the other way round.
-        """
-        output = self._opened_output()
+    # ---- what components ask for --------------------------------------------------------------------------------
+
+    def new(
+        self, name: str | None, model_format: ModelFormat | str, description: str | None, user_defined: Any
+    ) -> Model:
+        """A model that this component makes; raises ``MLOpsException`` for format UNKNOWN."""
+        self._session.opened()
+        model = Model.new(
+            self, "" if name is None else name, model_format, "" if description is None else description
+        )
+        if user_defined is not None:
+            model.set_annotations({"user_defined": user_defined})
+        return model
+
+    def publish(self, model: Model) -> str:
+        """Copy a model into the outbox, and return its id."""
+        output = self._session.output()
         if not isinstance(model, Model):
             raise MLOpsException(f"publish_model takes a Model, not {type(model).__name__}")
-        output.publish(self._to_publish(model))
+        if output is not None:
+            output.publish(_to_publish(model))
         return model.get_id()
 
-    def current_model(self) -> Model | None:
+    def current(self) -> Model | None:
         """The model that this component works with: the one it downloaded last, else the one it was started with."""
-        self._opened_output()
-        return self._current
+        return self._session.opened().models.current
+
+    def last_approved(self) -> Model | None:
+        """The model of the latest deployment to this component's node; None when there is none, and stand-alone."""
+        model: Model | None = self._last_approved()
+        return model
 
     @SuppressException([MLOpsConnectionException])
-    def get_last_approved_model(self) -> Model | None:
-        """The model of the latest deployment to this component's node; None when there is none, and stand-alone.
-
-        Asks the platform: raises ``MLOpsConnectionException`` when it gives no answer within
-        ``MCENTER_COMPONENT_QUERY_TIMEOUT_S`` (with ``suppress_connection_errors`` it logs that and returns None).
-        """
+    def _last_approved(self) -> Model | None:
         import dataclasses
 
-        self._opened_output()
-        platform = self._platform()
+        opened = self._session.opened()
+        platform = opened.platform
         if platform is None:
             return None
-        environment = self._environment
-        deployed = platform.deployed_model(environment.mlapp_id, environment.node_id)
+        from parallelm.warehouse.queries import last_deployed_model
+
+        environment, in_use = opened.environment, opened.models
+        deployed = platform.ask(last_deployed_model, environment.mlapp_id, environment.node_id)
         if deployed is None:
             return None
         model = model_of_row(self, dataclasses.asdict(deployed))
-        self._deployed_id = model.get_id()
-        if self._current is None:
-            self._current = model
-        self._load_training_histograms(platform, model.get_id())
+        in_use.deployed_id = model.get_id()
+        if in_use.current is None:
+            in_use.current = model
+        _load_training_histograms(platform, in_use, model.get_id())
         return model
 
-    def set_data_distribution_stat(self, data: Any, model: Any = None, timestamp: Any = None) -> None:
-        """Report the distribution of ``data``: a frame, or an array whose columns are then named c0, c1, ….
-
-        At training, with the ``Model`` that is trained on them: histograms and analysis tables, kept with the model. At
-        inference the bins of the current model's training are used, and heat map and similarity scores are added.
-        Raises ``MLOpsException`` for other data.
-        """
-        self.report_distribution(data, model if isinstance(model, Model) else None, timestamp)
-
-    # ---- what models ask for ------------------------------------------------------------------------------------
+    # ---- what models ask for: see ModelReporter -----------------------------------------------------------------
 
     def report_stat(
         self,
@@ -103,7 +107,7 @@ class Models(Reporting, Events, Topology):
         model_id: str,
     ) -> None:
         """``set_stat`` about a model."""
-        self._set_stat(name, data, category, timestamp, options, model_id=model_id)
+        self._reporter.stat(name, data, category, timestamp, options, model_id)
 
     def report_kpi(
         self,
@@ -115,142 +119,144 @@ class Models(Reporting, Events, Topology):
         model_id: str,
     ) -> None:
         """``set_kpi`` about a model."""
-        self._set_kpi(name, data, timestamp, units, labels, model_id=model_id)
+        self._reporter.kpi(name, data, timestamp, units, labels, model_id)
 
-    def report_distribution(self, data: Any, model: Model | None, timestamp: Any) -> None:
-        """``set_data_distribution_stat``; with ``model``, of the data that it was trained on."""
+    def report_distribution(self, data: Any, model: Any, timestamp: Any) -> None:
+        """``set_data_distribution_stat``; with a ``Model``, of the data that it was trained on."""
+        output = self._session.output()
+        if output is None:
+            return
+        model = model if isinstance(model, Model) else None
         from parallelm.mlops._distribution import distribution_reports
 
-        output = self._opened_output()
-        time_ns = self._time_ns(timestamp)
-        about = self._current if model is None else model
+        in_use = self._session.opened().models
+        time_ns = report_time_ns(timestamp)
+        about = in_use.current if model is None else model
         model_id = about.get_id() if about else ""
-        trained_on = self._trained_on.get(model_id, ()) if model is None else ()
+        trained_on = in_use.trained_on.get(model_id, ()) if model is None else ()
         labels = {PHASE_LABEL: INFERENCE_PHASE if model is None else TRAINING_PHASE} if about else {}
         for report in distribution_reports(data, trained_on or None):
             send_report(output, report, model_id, time_ns, labels)
 
     def download_model(self, model: Model, filepath: str | Path) -> None:
         """``Model.download``."""
-        output = self._opened_output()
+        opened = self._session.opened()
         if model.artifact is None:
             raise MLOpsException(
                 f"model {model.get_id()!r} was made here: its path is {model.get_model_path()!r}"
             )
-        fetch(model, model.artifact, filepath, self._settings)
+        fetch(model, model.artifact, filepath, opened.settings)
         model.set_model_path(filepath)
-        if model.get_id() != self._deployed_id:
-            return
-        self._current = model
-        output.event(
-            EventReport(
-                type_name=MODEL_ACCEPTED,
-                type_number=type_number(MODEL_ACCEPTED),
-                title=MODEL_ACCEPTED,
-                description=f"downloaded, {model.artifact.size_bytes} bytes, checksum holds",
-                is_alert=False,
-                model_id=model.get_id(),
-                content_type="application/json",
-                payload=json_text({"model_id": model.get_id(), "sha256": model.artifact.sha256}).encode(),
-                time_ns=self._time_ns(),
-            )
-        )
+        if model.get_id() == opened.models.deployed_id:
+            opened.models.current = model
+            opened.output.event(_accepted(model, model.artifact))
 
-    def read_model(self, model: Model) -> bytes | str:
+    def read(self, model: Model) -> bytes | str:
         """A model's bytes from the artifact store, checked; text where its format is text."""
         import tempfile
         from pathlib import Path
 
         if model.artifact is None:
             raise MLOpsException(f"model {model.get_id()!r} has no bytes in the artifact store")
+        settings = self._session.opened().settings
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model"
-            fetch(model, model.artifact._replace(is_directory=False), file, self._settings)
-            content = file.read_bytes()
-        return content.decode() if model.metadata.model_format.is_text else content
+            fetch(model, model.artifact._replace(is_directory=False), file, settings)
+            return model_bytes(file, model.metadata.model_format)
 
-    def describe_published(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """What is known of a model that this run has published."""
-        row = dict(manifest) | {"artifact_url": "", "created_ms": manifest["event_time_ms"]}
-        return model_of_row(self, row).metadata.to_dict()
-
-    # ---- within -------------------------------------------------------------------------------------------------
-
-    def _opened(self) -> None:
+    def _load_current(self, opened: Opened) -> None:
         """Load the model that the agent started this component with."""
-        super()._opened()
-        self._current, self._deployed_id, self._trained_on = None, "", {}
-        model_id = self._environment.model_id
-        platform = self._platform()
+        model_id, platform, in_use = opened.environment.model_id, opened.platform, opened.models
         if not model_id or platform is None:
             return
+        from parallelm.warehouse.queries import model_announcement
+
         try:
-            self._current = self._load_model(platform, model_id)
-            self._load_training_histograms(platform, model_id)
+            row = platform.ask(model_announcement, model_id)
+            in_use.current = None if row is None else model_of_row(self, row)
+            _load_training_histograms(platform, in_use, model_id)
         except MLOpsConnectionException as error:
             _log.warning("model %s could not be loaded: %s", model_id, error)
-        self._deployed_id = model_id
+        in_use.deployed_id = model_id
 
-    def _load_model(self, platform: Platform, model_id: str) -> Model | None:
-        row = platform.model(model_id)
-        return None if row is None else model_of_row(self, row)
 
-    def _load_training_histograms(self, platform: Platform, model_id: str) -> None:
-        if self._trained_on.get(model_id):
-            return
-        from parallelm.schemas.records import Histogram, HistogramKind
+def model_bytes(file: Path, model_format: ModelFormat) -> bytes | str:
+    """A model's content: text where its format is text."""
+    content = file.read_bytes()
+    return content.decode() if model_format.is_text else content
 
-        rows = platform.training_histograms(model_id, (PHASE_LABEL, TRAINING_PHASE))
-        kept = set() if self._current is None else {self._current.get_id()}
-        found = [
-            Histogram(
-                feature=row["feature"],
-                kind=HistogramKind(row["kind"]),
-                edges=row["edges"],
-                categories=row["categories"],
-                weights=row["weights"],
-            )
-            for row in rows
-        ]
-        self._trained_on = {
-            known: histograms for known, histograms in self._trained_on.items() if known in kept
-        } | {model_id: found}
 
-    def _to_publish(self, model: Model) -> ModelToPublish:
-        from pathlib import Path
+def _accepted(model: Model, artifact: Artifact) -> EventReport:
+    """The event that confirms a deployment to the platform."""
+    return EventReport(
+        type_name=MODEL_ACCEPTED,
+        type_number=type_number(MODEL_ACCEPTED),
+        title=MODEL_ACCEPTED,
+        description=f"downloaded, {artifact.size_bytes} bytes, checksum holds",
+        is_alert=False,
+        model_id=model.get_id(),
+        content_type="application/json",
+        payload=json_text({"model_id": model.get_id(), "sha256": artifact.sha256}).encode(),
+        time_ns=report_time_ns(),
+    )
 
-        from parallelm.mlops._models.outbox import ModelToPublish
 
-        metadata = model.metadata
-        if model.artifact is not None:
-            raise MLOpsException(
-                f"model {model.get_id()!r} was published already, the platform gave it: make a new Model"
-            )
-        path = model.get_model_path()
-        if path is None or not Path(path).exists():
-            raise MLOpsException(f"there is no model at {path!r}: call set_model_path() with where it is")
-        is_directory = Path(path).is_dir()
-        if is_directory != metadata.model_format.is_directory:
-            wanted = "a directory" if metadata.model_format.is_directory else "a file"
-            raise MLOpsException(
-                f"a model of format {metadata.model_format.value} must be {wanted}: {path!r}"
-            )
-        return ModelToPublish(
-            path=Path(path).resolve(),
-            model_id=model.get_id(),
-            name=metadata.name,
-            format=metadata.model_format.value,
-            description=metadata.description,
-            is_directory=is_directory,
-            annotations=metadata.annotations,
-            owner=metadata.owner,
-            train_version=metadata.train_version,
-            model_version=metadata.model_version,
-            time_ns=self._time_ns(),
+def _load_training_histograms(platform: Platform, in_use: ModelsInUse, model_id: str) -> None:
+    """Keep the training histograms of this model, and those of the current one."""
+    if in_use.trained_on.get(model_id):
+        return
+    from parallelm.schemas.records import Histogram, HistogramKind
+    from parallelm.warehouse.queries import training_histograms
+
+    rows = platform.ask(training_histograms, model_id, PHASE_LABEL, TRAINING_PHASE)
+    found = [
+        Histogram(
+            feature=row["feature"],
+            kind=HistogramKind(row["kind"]),
+            edges=row["edges"],
+            categories=row["categories"],
+            weights=row["weights"],
         )
+        for row in rows
+    ]
+    current_id = None if in_use.current is None else in_use.current.get_id()
+    kept = {known: trained_on for known, trained_on in in_use.trained_on.items() if known == current_id}
+    in_use.trained_on = kept | {model_id: found}
 
 
-def model_of_row(reporter: Models, row: Mapping[str, Any]) -> Model:
+def _to_publish(model: Model) -> ModelToPublish:
+    from pathlib import Path
+
+    from parallelm.mlops._models.outbox import ModelToPublish
+
+    metadata = model.metadata
+    if model.artifact is not None:
+        raise MLOpsException(
+            f"model {model.get_id()!r} was published already, the platform gave it: make a new Model"
+        )
+    path = model.get_model_path()
+    if path is None or not Path(path).exists():
+        raise MLOpsException(f"there is no model at {path!r}: call set_model_path() with where it is")
+    is_directory = Path(path).is_dir()
+    if is_directory != metadata.model_format.is_directory:
+        wanted = "a directory" if metadata.model_format.is_directory else "a file"
+        raise MLOpsException(f"a model of format {metadata.model_format.value} must be {wanted}: {path!r}")
+    return ModelToPublish(
+        path=Path(path).resolve(),
+        model_id=model.get_id(),
+        name=metadata.name,
+        format=metadata.model_format.value,
+        description=metadata.description,
+        is_directory=is_directory,
+        annotations=metadata.annotations,
+        owner=metadata.owner,
+        train_version=metadata.train_version,
+        model_version=metadata.model_version,
+        time_ns=report_time_ns(),
+    )
+
+
+def model_of_row(reporter: ModelReporter, row: Mapping[str, Any]) -> Model:
     """A model of a row of the table ``models``."""
     metadata = ModelMetadata(
         row["model_id"], row["name"], ModelFormat.from_str(row["format"]), row["description"]

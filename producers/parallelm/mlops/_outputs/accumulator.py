@@ -54,14 +54,14 @@ class AccumulatorOutput(Output):
         self._keep(report.name, kept)
 
     def event(self, event: EventReport) -> None:
-        """Events are no statistics."""
+        """Events are not statistics."""
 
     def kpi(self, point: KpiReport) -> None:
         """Keep the number."""
         self._keep(point.name, point.value)
 
     def publish(self, model: ModelToPublish) -> None:
-        """Models are no statistics."""
+        """Models are not statistics."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parallelm.mlops._models.outbox import ModelToPublish
+    from parallelm.mlops._models.outbox import ModelToPublish, OutboxEntry
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.mlops._reporting.samples import SeriesKey
 
@@ -68,11 +68,25 @@ class Output(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Send what is there, within the time limits of the settings, and let go of everything."""
+        """Send what is there, within the time limits of the settings, and release everything.
+
+        Threads of the host program may still report afterwards: that is dropped and counted.
+        """
+
+    def interpreter_ends(self) -> None:  # noqa: B027 - most outputs have nothing to do
+        """Called by the library's exit hook, after ``close()``."""
+
+    def after_fork_in_child(self) -> None:  # noqa: B027 - most outputs have nothing to release
+        """Release what belongs to the parent process: its threads, locks and unsent reports."""
 
     def dropped(self) -> dict[str, int]:
         """How many reports were dropped, by reason."""
         return {}
 
-    def after_fork_in_child(self) -> None:  # noqa: B027 - most outputs have nothing to let go of
-        """Let go of what belongs to the parent process: its threads, locks and unsent reports."""
+    def published(self) -> Mapping[str, OutboxEntry] | None:
+        """Published models by id, where the output itself keeps them; None where the platform does."""
+        return None
+
+    def stats_map(self) -> dict[str, Any]:
+        """The newest value of each statistic, by name, where the output keeps it."""
+        return {}

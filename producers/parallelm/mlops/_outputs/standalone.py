@@ -1,6 +1,7 @@
 """Stand-alone output: one line a report, on stdout or in the file that PM_MLOPS_FILE names.
 
-Programs parse these lines: their form is part of the public contract.
+Programs parse these lines: their form is part of the public contract. A line that cannot be written (stdout is closed
+or missing, the disk is full) is dropped, counted and logged: the host program does not notice.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
+from parallelm.mlops._delivery.drops import DropCounter
 from parallelm.mlops._outputs.output import Output
 from parallelm.mlops.mlops_exception import MLOpsException
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import TextIO
+    from typing import BinaryIO
 
     from parallelm.mlops._models.outbox import ModelToPublish, OutboxEntry
     from parallelm.mlops._outputs.output import EventReport, KpiReport
@@ -29,27 +31,25 @@ _ESCAPED_ENDS: Final = {ord(end): json.dumps(end)[1:-1] for end in "\n\r\v\f\x1c
 """Where ``str.splitlines`` ends a line: names and titles may hold one, and each report is one line."""
 
 
+_NOT_WRITTEN: Final = "not_written"
+"""Reason of drops."""
+
+
 class StandAloneOutput(Output):
-    """Prints every report."""
+    """Prints every report, or appends it to a file: each line by one call of the system, so that processes may share it."""
 
     def __init__(self, file: str, agent_id: str) -> None:
         self._agent_id = agent_id
         self._lock = threading.RLock()  # a signal handler may report in the middle of a report
-        self._file: TextIO | None = None
+        self._dropped = DropCounter()
+        self._file = _open(file) if file else None
+        self._cut = self._file is not None and _ends_within_a_line(file)
+        """The last line of the file is incomplete."""
+        self._closed = False
         self._folder: Path | None = None
         self._owner = os.getpid()
-        self.published: dict[str, OutboxEntry] = {}
+        self._published: dict[str, OutboxEntry] = {}
         """Copies of the models that were published, by id."""
-        if file:
-            from pathlib import Path
-
-            try:
-                # Open until done(); started afresh by every init().
-                self._file = Path(file).open("w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
-            except (OSError, ValueError) as error:
-                raise MLOpsException(
-                    f"PM_MLOPS_FILE names {file!r}, which cannot be written: {error}"
-                ) from error
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
         """``{'name': value}``."""
@@ -97,14 +97,23 @@ class StandAloneOutput(Output):
         with self._lock:
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="mlops-models-"))
-            self.published[model.model_id] = Outbox(self._folder, "stand-alone").put(model, {})
+            self._published[model.model_id] = Outbox(self._folder, "stand-alone").put(model, {})
+
+    def published(self) -> Mapping[str, OutboxEntry]:
+        """The copies, until ``done()``."""
+        return self._published
+
+    def dropped(self) -> dict[str, int]:
+        """Lines that could not be written."""
+        return self._dropped.total()
 
     def close(self) -> None:
         """Close the file and remove the copies of models."""
         with self._lock:
-            for entry in self.published.values():
+            self._closed = True
+            for entry in self._published.values():
                 entry.lock.release()
-            self.published.clear()
+            self._published.clear()
             if self._folder is not None and self._owner == os.getpid():
                 import shutil
 
@@ -112,7 +121,22 @@ class StandAloneOutput(Output):
             self._folder = None
             if self._file is not None:
                 self._file.close()
-                self._file = None
+
+    def interpreter_ends(self) -> None:
+        """Keep Python quiet about lines in the buffer of a stdout that nobody reads any more (``program | head -1``).
+
+        It would end the program with a message and exit status 120 for lines that the program did not print.
+        """
+        out = sys.__stdout__
+        if self._file is not None or out is None or out is not sys.stdout:
+            return
+        try:
+            out.flush()
+        except BrokenPipeError:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - pathlib is not imported for this
+                os.dup2(nowhere.fileno(), out.fileno())
+        except (OSError, ValueError):  # a full disk, a closed file: Python's to report
+            return
 
     def after_fork_in_child(self) -> None:
         """The models that the parent published stay the parent's to remove."""
@@ -122,16 +146,57 @@ class StandAloneOutput(Output):
         self._write(f"{time_ns}, {name}, {graph_type}, {mode}, {data} ")
 
     def _write(self, line: str) -> None:
-        line = line.translate(_ESCAPED_ENDS)
+        line = f"{line.translate(_ESCAPED_ENDS)}\n"
         with self._lock:
-            out = self._file or sys.stdout
             try:
-                out.write(f"{line}\n")
-            except UnicodeEncodeError:
-                encoding = out.encoding or "ascii"
-                out.write(f"{line}\n".encode(encoding, "backslashreplace").decode(encoding))
-            if self._file is not None:
-                self._file.flush()
+                if self._closed:
+                    raise ValueError("the library is closed")  # noqa: TRY301 - as a closed file says it
+                if self._file is None:
+                    _print(line)
+                else:
+                    self._append(self._file, line.encode("utf-8", "backslashreplace"))
+            except Exception as error:  # noqa: BLE001 - whatever stream the host has put in stdout's place may raise
+                self._dropped.add(_NOT_WRITTEN, 1, f"{type(error).__name__}: {error}")
+
+    def _append(self, file: BinaryIO, line: bytes) -> None:
+        """Write a line, on a line of its own where a full disk has cut the one before."""
+        whole = b"\n" + line if self._cut else line
+        written = file.write(whole) or 0
+        if written < len(whole):
+            self._cut = written > 1 if self._cut and written else self._cut or written > 0
+            raise OSError(f"only {written} of {len(whole)} bytes were written")
+        self._cut = False
+
+
+def _open(file: str) -> BinaryIO:
+    """The file that PM_MLOPS_FILE names, at its end; unbuffered."""
+    try:
+        return open(file, "ab", buffering=0)  # noqa: PTH123 - pathlib is not imported for this
+    except (OSError, ValueError) as error:
+        raise MLOpsException(f"PM_MLOPS_FILE names {file!r}, which cannot be written: {error}") from error
+
+
+def _ends_within_a_line(file: str) -> bool:
+    """True after a program that was killed, or whose disk was full."""
+    try:
+        if not os.path.isfile(file) or os.path.getsize(file) == 0:  # noqa: PTH113, PTH202 - pathlib is not imported for this
+            return False
+        with open(file, "rb") as written:  # noqa: PTH123 - as above
+            written.seek(-1, os.SEEK_END)
+            return written.read(1) != b"\n"
+    except OSError:  # it may be written, but not read
+        return False
+
+
+def _print(line: str) -> None:
+    out = sys.stdout
+    if out is None:
+        raise OSError("there is no stdout")
+    try:
+        out.write(line)
+    except UnicodeEncodeError:
+        encoding = out.encoding or "ascii"
+        out.write(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _readable(event: EventReport) -> object:

@@ -1,10 +1,10 @@
-"""Events and alerts: ``event``, ``set_event`` and the four kinds of alert."""
+"""Events and alerts: what ``event`` and its relatives check and hand to the output."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops._session.session import Session
+from parallelm.mlops._session.event_time import now_ns
 from parallelm.mlops.events.canary_alert import CanaryAlert
 from parallelm.mlops.events.data_alert import DataAlert
 from parallelm.mlops.events.event import Event
@@ -12,56 +12,55 @@ from parallelm.mlops.events.health_alert import HealthAlert
 from parallelm.mlops.events.system_alert import SystemAlert
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class Events(Session):
-    """Everything that reports an event. Each call returns the object itself and raises ``MLOpsException``."""
+    from parallelm.mlops._session.session import Session
 
-    def event(self, event_obj: Event) -> Self:
-        """Report an event."""
-        self._send_event(event_obj)
-        return self
 
-    def set_event(
-        self,
-        name: str | Event,
-        type: Any = None,  # noqa: A002 - the public contract's name
-        data: Any = None,
-        is_alert: bool = False,
-        timestamp: Any = None,
-    ) -> Self:
+class Events:
+    """Everything that reports an event. Raises ``MLOpsException`` for wrong arguments."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @SuppressException([MLOpsConnectionException])
+    def report(self, make: Callable[[], Event]) -> None:
+        """Report the event that ``make`` gives; it is not called when the library is not open."""
+        output = self._session.output()
+        if output is None:
+            return
+        event = make()
+        if not isinstance(event, Event):
+            raise MLOpsException(f"an event must be an Event, not {type(event).__name__}")
+        output.event(event.report(now_ns()))
+
+    def named(self, name: str | Event, kind: Any, data: Any, is_alert: bool, timestamp: Any) -> None:
         """Report an event of a name and type, or a ready one given as ``name``."""
-        if isinstance(name, Event):
-            return self.event(name)
-        self._opened_output()
-        if type is None:
-            raise MLOpsException(f"event {name!r} needs a type, for example EventType.System")
-        return self.event(Event(name, None, data, type, is_alert, timestamp))
+        self.report(lambda: _named(name, kind, data, is_alert, timestamp))
 
-    def data_alert(self, title: str, desc: str | None, data: Any = None) -> Self:
+    def data_alert(self, title: str, desc: str | None, data: Any) -> None:
         """Raise an alert about anomalous input."""
-        self._opened_output()
-        return self.event(DataAlert(title, desc, data))
+        self.report(lambda: DataAlert(title, desc, data))
 
-    def health_alert(self, title: str, desc: str | None, data: Any = None) -> Self:
+    def health_alert(self, title: str, desc: str | None, data: Any) -> None:
         """Raise an alert about a model's health."""
-        self._opened_output()
-        return self.event(HealthAlert(title, desc, data))
+        self.report(lambda: HealthAlert(title, desc, data))
 
-    def system_alert(self, title: str, desc: str | None, data: Any = None) -> Self:
-        """Raise an alert about the system: memory, files, permissions."""
-        self._opened_output()
-        return self.event(SystemAlert(title, desc, data))
+    def system_alert(self, title: str, desc: str | None, data: Any) -> None:
+        """Raise an alert about the system."""
+        self.report(lambda: SystemAlert(title, desc, data))
 
     def canary_alert(
         self, title: str, is_healthy: bool, score: float | None, threshold: float | None
-    ) -> Self:
+    ) -> None:
         """Report how a canary's predictions compare with the main pipeline's."""
-        self._opened_output()
-        return self.event(CanaryAlert(title, is_healthy, score, threshold))
+        self.report(lambda: CanaryAlert(title, is_healthy, score, threshold))
 
-    @SuppressException([MLOpsConnectionException])
-    def _send_event(self, event: Event) -> None:
-        output = self._opened_output()
-        if not isinstance(event, Event):
-            raise MLOpsException(f"an event must be an Event, not {type(event).__name__}")
-        output.event(event.report(self._time_ns()))
+
+def _named(name: str | Event, kind: Any, data: Any, is_alert: bool, timestamp: Any) -> Event:
+    if isinstance(name, Event):
+        return name
+    if kind is None:
+        raise MLOpsException(f"event {name!r} needs a type, for example EventType.System")
+    return Event(name, None, data, kind, is_alert, timestamp)

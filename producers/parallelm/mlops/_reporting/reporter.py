@@ -1,107 +1,57 @@
-"""Statistics and KPIs: ``set_stat`` and its relatives. ``set_stat`` with a float is the library's hot path."""
+"""Statistics and KPIs: what ``set_stat`` and its relatives check and hand to the output.
+
+The façade queues plain numbers by itself, without a call into here: that is the library's hot path.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._outputs.output import KpiReport
 from parallelm.mlops._reporting.series import Series
-from parallelm.mlops._session.session import Session
+from parallelm.mlops._session.event_time import check_units, now_ns, parse_time_ns
+from parallelm.mlops._session.part import Part
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
-from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER, number, shown, string
+from parallelm.mlops.stats._values import number, shown, string
 from parallelm.mlops.stats_category import StatCategory
 
 if TYPE_CHECKING:
     from parallelm.mlops._outputs.output import Output
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SeriesKey
+    from parallelm.mlops._reporting.samples import SampleQueue, SeriesKey
+    from parallelm.mlops._session.session import Session
 
-_TIME_SERIES = StatCategory.TIME_SERIES
 _METRICS = (ClassificationMetrics, RegressionMetrics, ClusteringMetrics)
 
 
-class Reporting(Session):
-    """Everything that reports a number or a statistic object."""
+class Reporter(Part):
+    """Everything that reports a number or a statistic object; with ``model_id``, about that model."""
 
-    def set_stat(
-        self,
-        name: Any,
-        data: Any = None,
-        category: StatCategory = _TIME_SERIES,
-        timestamp: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Report a statistic.
+    facade_name = "_reporter"
 
-        Either ``name`` (a text) and ``data`` (a number), or a statistic object as the one or the other, or a member of
-        ``ClassificationMetrics``, ``RegressionMetrics`` or ``ClusteringMetrics`` and its data (with ``labels``,
-        ``true_labels``, ``pred_labels``, ``legend`` where the metric wants them).
-
-        ``category`` of a number is TIME_SERIES (every one counts) or CONFIG (the last one holds). ``timestamp`` is a
-        datetime, a text in ISO 8601 (both UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
-        since the epoch; without one the time is that of the ``event_time`` block, else now.
-
-        Takes less than a microsecond for a plain number, never blocks, and raises ``MLOpsException`` only for arguments that
-        are wrong. Values are kept as float64; NaN and infinities too.
-        """
-        queue = self._queue
-        if (
-            type(name) is str
-            and name
-            and category is _TIME_SERIES
-            and timestamp is None
-            and not kwargs
-            and len(queue) < queue.room
-        ):
-            if type(data) is float:
-                queue.append((name, data, queue.clock()))
-                return
-            if type(data) is int and -LARGEST_EXACT_INTEGER <= data <= LARGEST_EXACT_INTEGER:
-                queue.append((name, float(data), queue.clock()))
-                return
-        self._set_stat(name, data, category, timestamp, kwargs, model_id="")
-
-    def series(self, name: str, *, model_id: str = "", **labels: str) -> Series:
-        """Handle of one series, for loops that report many numbers: ``mlops.series("loss", fold="3").set(0.2)``."""
-        pairs = tuple(sorted(checked_labels(labels).items()))
-        key = (_name(name), string(model_id, "a model's id"), "TIME_SERIES", "LINEGRAPH", pairs)
-        return Series(key, self._queue, self._sample_now)
-
-    def set_kpi(
-        self,
-        name: str,
-        data: Any,
-        timestamp: Any = None,
-        units: str | None = None,
-        *,
-        labels: Mapping[str, str] | None = None,
-    ) -> Self:
-        """Report one point of a business KPI; past timestamps are the point of it.
-
-        ``timestamp`` is a number of ``units`` (``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_NSEC``; default nanoseconds)
-        since the epoch, also as text, a datetime, or a text in ISO 8601; none means now. The same KPI, labels and time again is a
-        revision. Raises ``MLOpsException`` for wrong arguments.
-        """
-        self._set_kpi(name, data, timestamp, units, labels, model_id="")
-        return self
+    def __init__(self, session: Session, queue: SampleQueue) -> None:
+        self._session = session
+        self._queue = queue
 
     @SuppressException([MLOpsConnectionException])
-    def _set_stat(
+    def stat(
         self,
         name: Any,
         data: Any,
         category: StatCategory,
         timestamp: Any,
-        kwargs: dict[str, Any],
-        *,
-        model_id: str,
+        options: dict[str, Any],
+        model_id: str = "",
     ) -> None:
-        output = self._opened_output()
-        units = kwargs.pop("units", None)
-        time_ns = self._time_ns(timestamp, units)
-        statistic = _statistic(name, data, kwargs)
+        """``set_stat``: checked, for whatever the façade does not queue by itself."""
+        output = self._session.output()
+        if output is None:
+            return
+        units = options.pop("units", None)
+        time_ns = report_time_ns(timestamp, units)
+        statistic = _statistic(name, data, options)
         if statistic is None:
             if category is not StatCategory.TIME_SERIES and category is not StatCategory.CONFIG:
                 raise MLOpsException(f"category must be TIME_SERIES or CONFIG, not {category!r}")
@@ -119,24 +69,47 @@ class Reporting(Session):
         else:
             send_report(output, report, model_id, time_ns, {})
 
-    def _sample_now(self, series: SeriesKey, value: float) -> None:
-        self._opened_output().sample(series, value, self._time_ns())
-
     @SuppressException([MLOpsConnectionException])
-    def _set_kpi(
+    def kpi(
         self,
         name: str,
         data: Any,
         timestamp: Any,
         units: str | None,
         labels: Mapping[str, str] | None,
-        *,
-        model_id: str,
+        model_id: str = "",
     ) -> None:
-        output = self._opened_output()
-        time_ns = self._time_ns(timestamp, units)
+        """``set_kpi``."""
+        output = self._session.output()
+        if output is None:
+            return
+        time_ns = report_time_ns(timestamp, units)
         value = number(data, f"the value of KPI {name!r}")
         output.kpi(KpiReport(_name(name), value, checked_labels(labels), model_id, time_ns))
+
+    def series(self, name: str, model_id: str, labels: Mapping[str, str]) -> Series:
+        """Handle of one series of numbers."""
+        pairs = tuple(sorted(checked_labels(labels).items()))
+        key = (_name(name), string(model_id, "a model's id"), "TIME_SERIES", "LINEGRAPH", pairs)
+        return self.series_of(key)
+
+    def series_of(self, key: SeriesKey) -> Series:
+        """Handle of the series of this key."""
+        return Series(key, self, self._queue)
+
+    def sample(self, series: SeriesKey, value: float) -> None:
+        """Report one number of a series now; ``Series.set`` comes here when it cannot queue it by itself."""
+        output = self._session.output()
+        if output is not None:
+            output.sample(series, value, report_time_ns())
+
+
+def report_time_ns(timestamp: Any = None, units: str | None = None) -> int:
+    """Event time of a report: its own ``timestamp``, else that of the ``event_time`` block, else now."""
+    if timestamp is None:
+        check_units(units)
+        return now_ns()
+    return parse_time_ns(timestamp, units)
 
 
 def send_report(

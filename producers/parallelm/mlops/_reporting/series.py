@@ -10,30 +10,37 @@ from parallelm.mlops.stats._values import number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from parallelm.mlops._reporting.reporter import Reporter
     from parallelm.mlops._reporting.samples import SampleQueue, SeriesKey
 
 
 class Series:
-    """One series of one statistic, made by ``mlops.series(name)``. Stays valid over ``done()``, ``init()`` and ``fork``."""
+    """One series of one statistic, made by ``mlops.series(name)``. Stays valid over ``done()``, ``init()`` and ``fork``.
 
-    __slots__ = ("key", "set")
+    Copied or pickled, it is the same series of the ``mlops`` that it finds where it arrives.
+    """
+
+    __slots__ = ("_reporter", "key", "set")
 
     key: SeriesKey
     """(name, model id, category, graph type, labels)."""
     set: Callable[[float], None]
-    """Report one number; raises ``MLOpsException`` for what is no number and while the library is not open."""
+    """Report one number; raises ``MLOpsException`` for anything else and while the library is not open."""
 
-    def __init__(
-        self, key: SeriesKey, queue: SampleQueue, the_long_way: Callable[[SeriesKey, float], None]
-    ) -> None:
+    def __init__(self, key: SeriesKey, reporter: Reporter, queue: SampleQueue) -> None:
         self.key = key
+        self._reporter = reporter
         queued = key[0] if key == plain_series(key[0]) else key
         append = queue.append
+        report_now = reporter.sample
 
         def report(value: float) -> None:
             if type(value) is float and len(queue) < queue.room:
                 append((queued, value, queue.clock()))
             else:
-                the_long_way(key, number(value, f"the value of {key[0]!r}"))
+                report_now(key, number(value, f"the value of {key[0]!r}"))
 
         self.set = report
+
+    def __reduce__(self) -> tuple[Callable[[SeriesKey], Series], tuple[SeriesKey]]:
+        return self._reporter.series_of, (self.key,)

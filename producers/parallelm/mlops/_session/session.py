@@ -1,4 +1,4 @@
-"""Life cycle of the library: what is open, who this component is, and what time its reports carry."""
+"""Life cycle of the library: opened by ``init()``, closed by ``done()`` or the end of the interpreter."""
 
 from __future__ import annotations
 
@@ -8,110 +8,110 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from parallelm.mlops._outputs.standalone import StandAloneOutput
-from parallelm.mlops._reporting.samples import SampleQueue
-from parallelm.mlops._session.environment import ComponentEnvironment, read_environment
-from parallelm.mlops._session.event_time import (
-    check_units,
-    event_time_block,
-    now_ns,
-    now_s,
-    parse_time_ns,
-    set_process_event_time,
-)
+from parallelm.mlops._delivery.drops import DropCounter
+from parallelm.mlops._outputs.modes import open_by_mode, open_connected
+from parallelm.mlops._session.environment import read_environment
+from parallelm.mlops._session.event_time import event_time_block, now_s, parse_time_ns, set_process_event_time
+from parallelm.mlops._session.opened import Opening
 from parallelm.mlops.constants import Versions
-from parallelm.mlops.mlops_exception import MLOpsException, SuppressException
+from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.mlops_mode import MLOpsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from parallelm.connections import Settings
     from parallelm.mlops._outputs.output import Output
+    from parallelm.mlops._reporting.samples import SampleQueue
+    from parallelm.mlops._session.opened import Opened, Opener
 
 _log = logging.getLogger("parallelm.mlops")
 
-
-CONNECTED_MODES = (MLOpsMode.AGENT, MLOpsMode.ATTACH)
-"""Modes that have a platform."""
+_INTERPRETER_ENDS = "interpreter_ends"
+"""Reason of drops: reported after the exit hook has closed the library."""
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 class Session:
-    """State that every call shares. Thread-safe: only ``init`` and ``done`` change it, under a lock."""
+    """What is open, and what opens it. Thread-safe: ``opened`` changes under a lock, and as a whole.
 
-    def __init__(self) -> None:
-        self._queue = SampleQueue()
+    ``opener`` decides where reports go.
+    """
+
+    def __init__(self, queue: SampleQueue, opener: Opener = open_by_mode) -> None:
+        self._queue = queue
+        self._opener = opener
+        self._when_opened: list[Callable[[Opened], None]] = []
         self._lock = threading.RLock()
-        self._output: Output | None = None
-        self._last_output: Output | None = None
-        self._mode = MLOpsMode.STAND_ALONE
-        self._environment = ComponentEnvironment("", "", "", "", "")
-        self._settings: Settings | None = None
-        self._done_called = False
-        self._test_mode = False
-        self._api_test_mode = False
-        self._uuid = ""
-        self._capturing: Output | None = None
+        self._opened: Opened | None = None
+        self._closed: Opened | None = None
+        """What ``done()`` has closed, until the next ``init()``."""
+        self._after_exit: DropCounter | None = None
+        """Counts what is reported after the exit hook has run; None before."""
         _sessions.add(self)
 
-    # ---- life cycle ---------------------------------------------------------------------------------------------
+    def when_opened(self, call: Callable[[Opened], None]) -> None:
+        """Have ``call`` prepare what was opened, at the end of every ``init()``."""
+        self._when_opened.append(call)
+
+    # ---- what is open -------------------------------------------------------------------------------------------
+
+    def opened(self) -> Opened:
+        """What is open; raises ``MLOpsException`` when nothing is."""
+        opened = self._opened
+        if opened is None:
+            raise MLOpsException("Must call init() before using mlops library")
+        return opened
+
+    def output(self) -> Output | None:
+        """Where a report goes; raises ``MLOpsException`` when the library is not open.
+
+        None once the interpreter is ending: daemon threads, finalizers and other exit hooks may still report then,
+        and must not see an exception. Each call counts as one dropped report.
+        """
+        if self._after_exit is not None:
+            self._after_exit.add(_INTERPRETER_ENDS, 1, "reported after the exit hook had closed the library")
+            return None
+        return self.opened().output
+
+    @property
+    def init_called(self) -> bool:
+        """True while the library is open."""
+        return self._opened is not None
+
+    @property
+    def done_called(self) -> bool:
+        """True after ``done()``, until the next ``init()``."""
+        return self._opened is None and self._closed is not None
+
+    def dropped(self) -> dict[str, int]:
+        """Dropped reports by reason, since ``init()``."""
+        opened = self._opened or self._closed
+        counts = opened.output.dropped() if opened else {}
+        return counts | (self._after_exit.total() if self._after_exit else {})
+
+    # ---- opening and closing ------------------------------------------------------------------------------------
 
     def init(
-        self,
-        ctx: Any = None,  # noqa: ARG002 - a Spark context, which older components pass; reports do not need it
-        connect_mlops: bool = False,
-        version: str | None = None,
-        mlops_mode: MLOpsMode | str | None = None,
+        self, connect_mlops: bool = False, version: str | None = None, mode: MLOpsMode | str | None = None
     ) -> None:
-        """Open the library: in ``mlops_mode``, else the mode that PM_MLOPS_MODE names, else stand-alone.
-
-        Touches no network, unless PM_MLOPS_MODEL_ID names the model that this component works with: that one is asked
-        for, within ``MCENTER_COMPONENT_QUERY_TIMEOUT_S``. A second call warns and returns. Raises ``MLOpsException`` for
-        versions that are not supported, unknown modes and settings that cannot be read.
-        """
+        """Open the library; a second call warns and returns."""
         with self._lock:
-            if self._capturing is not None:
-                Versions.check(version)
-                _mode(mlops_mode)
-                self._output, self._done_called = self._capturing, False
-                self._api_test_mode = False
-                return
-            if self._output is not None:
+            if self._opened is not None and self._opened.by_init:
                 _log.warning("init() was called again without done() between; the second call does nothing")
                 return
             Versions.check(version)
-            mode = _mode(mlops_mode)
-            if mode is MLOpsMode.STAND_ALONE and connect_mlops:
-                raise MLOpsException("connect_mlops=True needs a mode that connects; stand-alone does not")
-            self._use_event_time(os.environ.get("MCENTER_EVENT_TIME"))
-            self._environment = read_environment(connected=mode in CONNECTED_MODES)
-            self._open(mode)
-            self._mode = mode
-            self._done_called = self._api_test_mode = False
-            self._opened()
-        atexit.unregister(self._at_exit)
-        atexit.register(self._at_exit)
+            self._open(self._opener(self._opening(_mode(mode), connect_mlops)))
+        self._close_at_exit()
 
-    def attach(
-        self,
-        mlapp_id: str,
-        mlops_server: str = "localhost",  # noqa: ARG002 - of the server that hands out profiles; not needed with one
-        mlops_port: str = "3456",  # noqa: ARG002 - as mlops_server
-        user: str = "admin",
-        password: str | None = None,
-    ) -> None:
-        """Act for an MLApp from anywhere, for example from a notebook, in mode ATTACH.
-
-        Where the platform is, the profile says: ``component.toml``, ``mcenter.toml`` or ``MCENTER_…``. With a
-        ``password``, user and password take the place of the profile's for ClickHouse. Raises ``MLOpsConnectionException`` when ClickHouse
-        does not let them in or gives no answer in time, ``MLOpsException`` when the library is open already.
-        """
+    def attach(self, mlapp_id: str, user: str, password: str | None) -> None:
+        """Open the library for an MLApp, in mode ATTACH, once ClickHouse has accepted the user."""
         from parallelm.mlops._questions.platform import Platform
+        from parallelm.mlops._session.settings import read_settings
+        from parallelm.warehouse.queries import check_connection
 
         if not isinstance(mlapp_id, str) or not mlapp_id:
             raise MLOpsException(f"mlapp_id must be the id of an MLApp, not {mlapp_id!r}")
@@ -122,188 +122,99 @@ class Session:
             clickhouse = dataclasses.replace(settings.clickhouse, user=user, password=password)
             settings = dataclasses.replace(settings, clickhouse=clickhouse)
         with self._lock:
-            if self._output is not None:
+            if self._opened is not None:
                 raise MLOpsException("the library is open already: call done() before attach()")
-            Platform(settings).rows("SELECT 1", {})
-            self._use_event_time(os.environ.get("MCENTER_EVENT_TIME"))
-            self._environment = read_environment(connected=True)._replace(mlapp_id=mlapp_id)
-            self._connect(settings)
-            self._mode = MLOpsMode.ATTACH
-            self._done_called = self._api_test_mode = False
-            self._opened()
-        atexit.unregister(self._at_exit)
-        atexit.register(self._at_exit)
+            Platform(settings).ask(check_connection)
+            environment = read_environment(connected=True)._replace(mlapp_id=mlapp_id)
+            opening = self._opening(MLOpsMode.ATTACH, connect_mlops=True)
+            self._open(open_connected(opening, settings, environment))
+        self._close_at_exit()
 
     def done(self) -> None:
-        """Send everything that is waiting and close; raises ``MLOpsException`` when the library is not open.
-
-        Takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s) at most when the broker is away.
-        """
+        """Send everything that is waiting and close."""
         with self._lock:
-            output = self._opened_output()
+            if self._after_exit is not None:  # by an exit hook of the program that runs after ours
+                return
+            opened = self.opened()
             self._queue.room = 0
-            self._output, self._last_output = None, output
-            self._done_called = True
-            output.close()
+            self._opened, self._closed = None, opened
+            opened.output.close()
 
-    @property
-    def init_called(self) -> bool:
-        """True while the library is open."""
-        return self._output is not None
-
-    @property
-    def done_called(self) -> bool:
-        """True after ``done()``, until the next ``init()``."""
-        return self._done_called
-
-    def _at_exit(self) -> None:
-        if self._output is not None:
-            self.done()
-
-    @contextmanager
-    def _captured_by(self, output: Output) -> Iterator[None]:
-        """Send reports to ``output`` in the block, whatever is open."""
-        with self._lock:
-            before = (self._output, self._queue.room, self._environment, self._mode, self._capturing)
-            said_before = (self._done_called, self._api_test_mode)
-            self._environment = read_environment(connected=False)
-            self._mode, self._queue.room = MLOpsMode.STAND_ALONE, 0
-            self._output = self._capturing = output
-            self._done_called = self._api_test_mode = False
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._output, self._queue.room, self._environment, self._mode, self._capturing = before
-                self._done_called, self._api_test_mode = said_before
-
-    def after_fork_in_child(self) -> None:
-        """Another thread of the parent may have held the lock when it forked; here nobody would let go of it."""
-        self._lock = threading.RLock()
-        if self._output is not None:
-            self._output.after_fork_in_child()
-
-    def _open(self, mode: MLOpsMode) -> None:
-        """Make the output of a mode."""
-        if mode is MLOpsMode.STAND_ALONE:
-            self._output = StandAloneOutput(os.environ.get("PM_MLOPS_FILE", ""), self._environment.agent_id)
-        elif mode is MLOpsMode.REST_ACCUMULATOR:
-            from parallelm.mlops._outputs.accumulator import AccumulatorOutput
-
-            self._output = AccumulatorOutput()
-        else:
-            self._connect(read_settings())
-
-    def _connect(self, settings: Settings) -> None:
-        from parallelm.mlops._outputs.kafka import KafkaOutput
-
-        output = KafkaOutput(settings, self._environment, self._queue)
-        output.send_left_behind()
-        self._settings, self._output = settings, output
-
-    def _opened(self) -> None:
-        """Called at the end of ``init()``, for the parts of the facade."""
-
-    def _opened_output(self) -> Output:
-        output = self._output
-        if output is None:
-            raise MLOpsException("Must call init() before using mlops library")
-        return output
-
-    def dropped(self) -> dict[str, int]:
-        """How many reports this process dropped since ``init()``, by reason; still known after ``done()``.
-
-        Reasons: ``queue_full`` (the broker was away for too long), ``too_large`` (a record above 1 MB),
-        ``not_delivered`` (the broker refused it), ``not_encoded``, ``closed`` (``done()`` ran out of time),
-        ``spool_damaged`` (a file of the spool was cut or damaged).
-        """
-        output = self._output or self._last_output
-        return output.dropped() if output else {}
-
-    def suppress_connection_errors(self, suppress: bool) -> None:
-        """When on, calls that could not reach the platform log a warning in place of raising."""
-        SuppressException.set_suppress(suppress)
-
-    @property
-    def test_mode(self) -> bool:
-        """Whether this component runs as a test; kept for components that ask."""
-        return self._test_mode
-
-    def _set_test_mode(self, value: bool) -> None:
-        self._test_mode = bool(value)
-
-    def _set_api_test_mode(self) -> None:
+    def validate_only(self) -> None:
         """From now on arguments are validated, and nothing is sent or asked."""
         from parallelm.mlops._outputs.accumulator import AccumulatorOutput
 
         with self._lock:
-            output = self._opened_output()
+            opened = self.opened()
             self._queue.room = 0
-            self._api_test_mode = True
-            self._output = AccumulatorOutput()
-            output.close()
-
-    def get_uuid(self) -> str:
-        """Id of this run: the one that was set, else a fresh one that stays."""
-        if not self._uuid:
-            import uuid
-
-            self._uuid = str(uuid.uuid4())
-        return self._uuid
-
-    def set_uuid(self, uuid: str) -> Self:
-        """Set the id of this run."""
-        self._uuid = uuid
-        return self
-
-    def get_stats_map(self) -> dict[str, Any]:
-        """The newest value of each statistic, by name; kept in mode rest_accumulator only."""
-        from parallelm.mlops._outputs.accumulator import AccumulatorOutput
-
-        output = self._opened_output()
-        return output.stats_map() if isinstance(output, AccumulatorOutput) else {}
-
-    # ---- event time ---------------------------------------------------------------------------------------------
+            self._opened = opened._replace(output=AccumulatorOutput(), validates_only=True)
+            opened.output.close()
 
     @contextmanager
-    def event_time(self, ts: datetime | str | float, units: str | None = None) -> Iterator[None]:
-        """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
+    def opened_by(self, opener: Opener) -> Iterator[None]:
+        """In the block every ``init()`` opens the library by ``opener``; it is open in it without one, too.
 
-        For replays, back-fills and batch scoring of the past. Holds for this thread or task only. ``ts`` is a datetime,
-        a text in ISO 8601 (both UTC unless they name a zone), or a number of ``units`` since the epoch.
+        What was open before is open again afterwards.
         """
-        given = parse_time_ns(ts, units, default_units=None)
+        with self._lock:
+            process_id = os.getpid()
+            before = (self._opener, self._opened, self._closed, self._queue.room)
+            self._opener, self._closed, self._queue.room = opener, None, 0
+            self._open(opener(self._opening(MLOpsMode.STAND_ALONE))._replace(by_init=False))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._opener, self._opened, self._closed, self._queue.room = before
+                if self._opened is not None:
+                    set_process_event_time(self._opened.event_time_ns)
+                    if os.getpid() != process_id:
+                        self._opened.output.after_fork_in_child()
+
+    @contextmanager
+    def event_time(self, ts: datetime | str | float, units: str | None) -> Iterator[None]:
+        """Give every report of this thread or task in the block the event time ``ts``."""
+        given_ns = parse_time_ns(ts, units, default_units=None)
         self._queue.clock = now_s
-        with event_time_block(given):
+        with event_time_block(given_ns):
             yield
 
-    def _use_event_time(self, text: str | None) -> None:
-        set_process_event_time(parse_time_ns(text, default_units=None) if text else None)
-        if text:
+    def after_fork_in_child(self) -> None:
+        """Another thread of the parent may have held the lock when it forked; nothing would release it here."""
+        self._lock = threading.RLock()
+        if self._opened is not None:
+            self._opened.output.after_fork_in_child()
+
+    def _opening(self, mode: MLOpsMode, connect_mlops: bool = False) -> Opening:
+        text = os.environ.get("MCENTER_EVENT_TIME")
+        event_time_ns = parse_time_ns(text, default_units=None) if text else None
+        return Opening(mode, connect_mlops, event_time_ns, self._queue)
+
+    def _open(self, opened: Opened) -> None:
+        set_process_event_time(opened.event_time_ns)
+        if opened.event_time_ns is not None:
             self._queue.clock = now_s
+        self._opened, self._after_exit = opened, None
+        for call in self._when_opened:
+            call(opened)
 
-    def _time_ns(self, timestamp: Any = None, units: str | None = None) -> int:
-        if timestamp is None:
-            check_units(units)
-            return now_ns()
-        return parse_time_ns(timestamp, units)
+    def _close_at_exit(self) -> None:
+        atexit.unregister(self._at_exit)
+        atexit.register(self._at_exit)
 
-
-def read_settings() -> Settings:
-    """Settings of the platform, of its components' profile; raises ``MLOpsException`` where they are wrong."""
-    from pathlib import Path
-
-    from parallelm.connections.settings import ConfigurationError, component_settings_file, load_settings
-
-    try:
-        return load_settings(file=component_settings_file(os.environ, Path.cwd()))
-    except ConfigurationError as error:
-        raise MLOpsException(str(error)) from error
+    def _at_exit(self) -> None:
+        with self._lock:
+            if self._opened is not None:
+                self._queue.room = 0
+                self._after_exit = DropCounter()
+                self._opened.output.close()
+            if (last := self._opened or self._closed) is not None:
+                last.output.interpreter_ends()
 
 
-def _mode(asked: MLOpsMode | str | None, environ: Mapping[str, str] = os.environ) -> MLOpsMode:
+def _mode(asked: MLOpsMode | str | None) -> MLOpsMode:
     if asked is None:
-        asked = environ.get("PM_MLOPS_MODE") or MLOpsMode.STAND_ALONE
+        asked = os.environ.get("PM_MLOPS_MODE") or MLOpsMode.STAND_ALONE
     return asked if isinstance(asked, MLOpsMode) else MLOpsMode.from_str(asked)
 
 

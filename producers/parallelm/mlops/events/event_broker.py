@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelm.mlops.mlops_exception import MLOpsException
 
@@ -11,12 +11,22 @@ if TYPE_CHECKING:
 
     from parallelm.mlops.events.event import Event
     from parallelm.mlops.events.event_filter import EventFilter
+    from parallelm.mlops.ion.ion import Agent
+    from parallelm.schemas.times import Time
 
 
 class _Events(Protocol):
     def event(self, event_obj: Event) -> object: ...
 
-    def find_events(self, event_filter: EventFilter) -> pd.DataFrame | None: ...
+    def get_events(
+        self,
+        type: Any = None,  # noqa: A002 - the public contract's name
+        mlapp_node: str | None = None,
+        agent: str | Agent | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
+        is_alert: bool | None = True,
+    ) -> pd.DataFrame | None: ...
 
 
 class EventBroker:
@@ -37,4 +47,11 @@ class EventBroker:
             raise MLOpsException(
                 f"get_events of a broker takes an EventFilter, not {type(event_filter).__name__}"
             )
-        return self._mlops.find_events(event_filter)
+        return self._mlops.get_events(
+            event_filter.type,
+            event_filter.mlapp_node,
+            event_filter.agent,
+            event_filter.start_time,
+            event_filter.end_time,
+            event_filter.is_alert,
+        )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.time_capture._live import LIVE_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,9 +220,7 @@ class TimeCapture:
     # ---- within -------------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
-        from parallelm.mlops._mlops import MLOps
-
-        if name.startswith("_") or not hasattr(MLOps, name):
+        if name not in LIVE_CALLS:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
         def unavailable(*_: Any, **__: Any) -> NoReturn:

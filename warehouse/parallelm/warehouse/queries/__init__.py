@@ -1,28 +1,41 @@
 """Questions to the warehouse, as functions that return DataFrames; times are UTC.
 
-``last_deployed_model`` needs nothing but the driver, all others pandas. They raise the driver's errors when ClickHouse
-is away, and ``QueryError`` when a question cannot be answered as it was put.
+What the component library asks on its own behalf (``check_connection``, ``last_deployed_model``,
+``model_announcement``, ``mlapp_definition``, ``mlapp_agents``, ``training_histograms``) returns plain rows and needs
+nothing but the driver; all others need pandas. They raise the driver's errors when ClickHouse is away, and
+``QueryError`` when a question cannot be answered as it was put.
 """
 
+from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import query_frame, time_column
 from parallelm.warehouse.queries.alerts import alerts
 from parallelm.warehouse.queries.correlate import correlate
 from parallelm.warehouse.queries.dead_letters import DeadLetterRecord, dead_letter_records, dead_letters
 from parallelm.warehouse.queries.events import events
 from parallelm.warehouse.queries.kpis import kpi_revisions, kpis
-from parallelm.warehouse.queries.models import DeployedModel, deployments, last_deployed_model, models
+from parallelm.warehouse.queries.mlapps import check_connection, mlapp_agents, mlapp_definition
+from parallelm.warehouse.queries.models import (
+    DeployedModel,
+    deployments,
+    last_deployed_model,
+    model_announcement,
+    models,
+)
 from parallelm.warehouse.queries.statistics import (
     histograms,
     statistic_counts,
     statistics,
     statistics_rollup,
     structured_statistics,
+    training_histograms,
 )
 
 __all__ = [
     "DeadLetterRecord",
     "DeployedModel",
+    "QueryError",
     "alerts",
+    "check_connection",
     "correlate",
     "dead_letter_records",
     "dead_letters",
@@ -32,6 +45,9 @@ __all__ = [
     "kpi_revisions",
     "kpis",
     "last_deployed_model",
+    "mlapp_agents",
+    "mlapp_definition",
+    "model_announcement",
     "models",
     "query_frame",
     "statistic_counts",
@@ -39,4 +55,5 @@ __all__ = [
     "statistics_rollup",
     "structured_statistics",
     "time_column",
+    "training_histograms",
 ]

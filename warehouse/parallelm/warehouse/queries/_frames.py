@@ -75,6 +75,13 @@ def fetch(
     return columns or [()] * len(types), types
 
 
+def records(settings: Settings, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows as dicts, for callers that work without pandas; raises the driver's errors."""
+    columns, types = fetch(settings, query, parameters)
+    names = [name for name, _ in types]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def query_frame(settings: Settings, query: str) -> pd.DataFrame:
     """Result of any SQL as a frame: what an analyst asks in a notebook. Times are UTC; raises the driver's errors."""
     return frame(settings, query)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries._frames import Conditions, frame, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from clickhouse_driver import Client
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
@@ -42,16 +41,14 @@ class DeployedModel:
     """requested, accepted or active."""
 
 
-def last_deployed_model(client: Client, mlapp_id: str, node_id: str) -> DeployedModel | None:
-    """Model of the latest deployment of a node that is requested, accepted or active; None when there is none.
-
-    Needs nothing but the driver; raises its errors.
-    """
-    rows: list[tuple[Any, ...]] = client.execute(
+def last_deployed_model(settings: Settings, mlapp_id: str, node_id: str) -> DeployedModel | None:
+    """Model of the latest deployment of a node that is requested, accepted or active; None when there is none."""
+    found = records(
+        settings,
         """
         SELECT model_id, name, format, description, artifact_url, file_name, is_directory, size_bytes, sha256,
-               annotations, owner, train_version, model_version, toUnixTimestamp64Milli(event_time), deployment_id,
-               deployment_state
+               annotations, owner, train_version, model_version, toUnixTimestamp64Milli(event_time) AS created_ms,
+               deployment_id, deployment_state
         FROM
         (
             SELECT model_id, deployment_id, state AS deployment_state, decided_at
@@ -65,9 +62,20 @@ def last_deployed_model(client: Client, mlapp_id: str, node_id: str) -> Deployed
         """,
         {"mlapp_id": mlapp_id, "node_id": node_id},
     )
-    if not rows:
-        return None
-    return DeployedModel(**dict(zip(DeployedModel.__dataclass_fields__, rows[0], strict=True)))
+    return DeployedModel(**found[0]) if found else None
+
+
+def model_announcement(settings: Settings, model_id: str) -> dict[str, Any] | None:
+    """The row of table ``models`` of a model, with ``created_ms``, its event time in epoch milliseconds.
+
+    None when the model was not announced.
+    """
+    found = records(
+        settings,
+        "SELECT *, toUnixTimestamp64Milli(event_time) AS created_ms FROM models WHERE model_id = %(model_id)s LIMIT 1",
+        {"model_id": model_id},
+    )
+    return found[0] if found else None
 
 
 def models(

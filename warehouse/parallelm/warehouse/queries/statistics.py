@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries._frames import Conditions, frame, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,6 +144,24 @@ def histograms(
         ORDER BY event_time, _partition, _offset, _index
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+    )
+
+
+def training_histograms(settings: Settings, model_id: str, label: str, value: str) -> list[dict[str, Any]]:
+    """Histograms of the newest report about a model whose ``label`` has this ``value``, one a feature.
+
+    Keys: ``feature, kind, edges, categories, weights, model_id, event_time``. Needs no pandas.
+    """
+    return records(
+        settings,
+        """
+        SELECT feature, kind, edges, categories, weights, model_id, event_time
+        FROM histograms
+        WHERE model_id = %(model_id)s AND labels[%(label)s] = %(value)s
+        ORDER BY event_time DESC, _offset DESC
+        LIMIT 1 BY feature
+        """,
+        {"model_id": model_id, "label": label, "value": value},
     )
 
 

@@ -1,0 +1,82 @@
+"""What ``init()`` has opened: one object for everything that lasts until ``done()``, replaced as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from parallelm.mlops.mlops_exception import MLOpsException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from parallelm.connections import Settings
+    from parallelm.mlops._outputs.output import Output
+    from parallelm.mlops._questions.platform import Platform
+    from parallelm.mlops._reporting.samples import SampleQueue
+    from parallelm.mlops._session.environment import ComponentEnvironment
+    from parallelm.mlops.mlops_mode import MLOpsMode
+    from parallelm.mlops.models.model import Model
+    from parallelm.schemas.records import Histogram
+
+
+class ModelsInUse:
+    """The models that this component works with."""
+
+    __slots__ = ("current", "deployed_id", "trained_on")
+
+    def __init__(self) -> None:
+        self.current: Model | None = None
+        self.deployed_id = ""
+        """Id of the model that the platform deployed to this component's node."""
+        self.trained_on: dict[str, Sequence[Histogram]] = {}
+        """Training histograms by model id, of the current and of the approved model."""
+
+
+class Opened(NamedTuple):
+    """The open library. Two are the same only if they are one object."""
+
+    output: Output
+    mode: MLOpsMode
+    environment: ComponentEnvironment
+    models: ModelsInUse
+    event_time_ns: int | None
+    """Event time of every report outside of ``event_time`` blocks; None: the clock's."""
+    settings: Settings | None = None
+    """Settings of the platform; None in modes that have none."""
+    by_init: bool = True
+    """False until the program itself has called ``init()``, where something else opened the library before."""
+    validates_only: bool = False
+    """Arguments are validated; nothing is sent or asked."""
+
+    @property
+    def platform(self) -> Platform | None:
+        """The platform to ask; None in modes that have none."""
+        if self.settings is None:
+            return None
+        from parallelm.mlops._questions.platform import Platform
+
+        return Platform(self.settings)
+
+    def platform_to_ask(self) -> Platform | None:
+        """The platform; None where nothing is asked. Raises ``MLOpsException`` in modes without a platform."""
+        if self.validates_only:
+            return None
+        platform = self.platform
+        if platform is None:
+            raise MLOpsException(f"mode {self.mode.value} has no platform to ask: use mode agent or attach()")
+        return platform
+
+
+class Opening(NamedTuple):
+    """What ``init()`` was asked for."""
+
+    mode: MLOpsMode
+    connect_mlops: bool
+    event_time_ns: int | None
+    """What MCENTER_EVENT_TIME says."""
+    queue: SampleQueue
+
+
+if TYPE_CHECKING:
+    Opener = Callable[[Opening], Opened]
+    """Opens the library as asked; raises ``MLOpsException`` where that is not possible, and then nothing is open."""

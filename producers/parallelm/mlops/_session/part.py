@@ -1,0 +1,34 @@
+"""How the façade's parts travel to copies and other processes: by name, as the part of the ``mlops`` that is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from parallelm.mlops.mlops_exception import MLOpsException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.mlops._mlops import MLOps
+
+
+class Part:
+    """A part of the façade that objects of users refer to, as models and series do. A copy of it is the part itself."""
+
+    facade_name: ClassVar[str]
+    """Attribute of the façade that holds it."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[MLOps, str]]:
+        from parallelm.mlops import mlops
+
+        if getattr(mlops, self.facade_name) is not self:
+            raise not_the_one_instance()
+        return getattr, (mlops, self.facade_name)
+
+
+def not_the_one_instance() -> MLOpsException:
+    """Error of whoever copies or pickles another instance than ``parallelm.mlops.mlops``, or what belongs to one."""
+    return MLOpsException(
+        "only parallelm.mlops.mlops, and models and series made with it, can be copied or pickled: another MLOps() "
+        "has state that exists once, in its own process"
+    )

@@ -1,0 +1,60 @@
+"""MLApps as they are defined now, and the agents that run or report for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parallelm.warehouse.queries._frames import records
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+
+
+def check_connection(settings: Settings) -> None:
+    """Return when ClickHouse accepts the user and answers; raises the driver's errors."""
+    records(settings, "SELECT 1", {})
+
+
+def mlapp_definition(settings: Settings, mlapp_id: str) -> dict[str, Any] | None:
+    """The current definition of an MLApp; None when it has none.
+
+    Keys: ``name, model_policy, health_threshold, canary_threshold`` and the parallel lists ``nodes.node_id,
+    nodes.name, nodes.pipeline``.
+    """
+    found = records(
+        settings,
+        """
+        SELECT name, model_policy, health_threshold, canary_threshold, nodes.node_id, nodes.name, nodes.pipeline
+        FROM mlapps_current
+        WHERE mlapp_id = %(mlapp_id)s
+        """,
+        {"mlapp_id": mlapp_id},
+    )
+    return found[0] if found else None
+
+
+def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
+    """Agents that run pipelines of an MLApp, or have reported for it, by node.
+
+    Keys: ``node_id, agent_id, hostname, pipeline_instance_id``; the last is empty where it is not known.
+    """
+    return records(
+        settings,
+        """
+        SELECT node_id, agent_id, any(hostname) AS hostname, max(pipeline_instance_id) AS pipeline_instance_id
+        FROM (
+            SELECT pipelines.node_id AS node_id, agent_id, hostname,
+                   pipelines.pipeline_instance_id AS pipeline_instance_id, pipelines.mlapp_id AS mlapp_id
+            FROM agents_current ARRAY JOIN pipelines.mlapp_id, pipelines.node_id, pipelines.pipeline_instance_id
+            UNION ALL
+            SELECT node_id, agent_id, agent_id AS hostname, '' AS pipeline_instance_id, mlapp_id
+            FROM statistics_1h_state
+            WHERE mlapp_id = %(mlapp_id)s
+            GROUP BY mlapp_id, node_id, agent_id
+        )
+        WHERE mlapp_id = %(mlapp_id)s
+        GROUP BY node_id, agent_id
+        ORDER BY node_id, agent_id
+        """,
+        {"mlapp_id": mlapp_id},
+    )

@@ -101,3 +101,18 @@ def test_a_topic_is_found_with_and_without_prefix_and_an_unknown_one_tells_the_n
     assert by_name("events") is by_name("x.events", "x.")
     with pytest.raises(KeyError, match=r"unknown topic 'nope'; there are: x\.statistics, "):
         by_name("nope", "x.")
+
+
+def test_every_topic_says_the_key_of_its_records(examples: dict[str, Any]):
+    keys = {topic.name: topic.key(examples[topic.record.__name__]).decode() for topic in CATALOGUE}
+    origin = "mlapp_id →/node_id →/pipeline_instance_id →/agent_id →"
+    expected = {
+        "statistics": origin,
+        "structured-statistics": origin,
+        "agents": "agent_id →",
+        "heartbeats": "agent_id →",
+        "dead-letters": "source_topic →",
+        "ticks": "",
+    }
+    assert keys == {topic.name: expected.get(topic.name, "mlapp_id →") for topic in CATALOGUE}
+    assert all(keys[topic.name] in {"mlapp_id →", ""} for topic in CATALOGUE if topic.control)

@@ -91,7 +91,7 @@ class DefinitionTopic:
         refused: list[str] = []
         producer.produce(
             self._topic,
-            key=definition.mlapp_id.encode(),
+            key=MLAPPS.key(definition),
             value=self._codec.encode(definition),
             on_delivery=lambda error, _message: refused.append(error.str()) if error else None,
         )

@@ -1,6 +1,7 @@
 """The schemas packaged with the code: ``avro/*.avsc`` and their earlier versions in ``avro/history``.
 
-Each version of each record has an id of its own, for ever: a record's number in ``_RECORDS`` and its version make it.
+Each version of each record has an id of its own for good: the record's place in the topic catalogue and its version
+make it.
 To change a schema, copy the ``.avsc`` to ``avro/history/<Record>.<version>.avsc`` first; the version after it is then
 the current one.
 """
@@ -11,29 +12,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from parallelm.schemas.topics import CATALOGUE
+
 RESERVED_IDS = range(2_000_000_001, 2_000_100_000)
 """Ids of packaged schemas. Registries count from 1, so that the two never meet."""
 
 _IDS_OF_ONE_RECORD = 1_000
 _FOLDER = Path(__file__).parent / "avro"
 
-_RECORDS = (
-    "StatisticsBatch",
-    "StructuredStatistic",
-    "Event",
-    "KpiBatch",
-    "ModelAnnouncement",
-    "MLAppDefinition",
-    "AlertTransition",
-    "DeploymentTransition",
-    "UserAction",
-    "AgentState",
-    "Heartbeat",
-    "DeadLetter",
-    "RuleAggregate",
-    "Tick",
-)
-"""Append only: the place of a name makes its ids."""
+_RECORDS = tuple(dict.fromkeys(topic.record.__name__ for topic in CATALOGUE))
+"""The catalogue is append only: the place of a record in it makes its ids."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas import records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -20,28 +20,57 @@ DATA_PARTITIONS = 12
 """Partition count of the topics keyed by origin; may grow."""
 
 
+def origin_key(origin: records.Origin) -> bytes:
+    """Record key of an origin: its four ids, joined by ``/``."""
+    return f"{origin.mlapp_id}/{origin.node_id}/{origin.pipeline_instance_id}/{origin.agent_id}".encode()
+
+
+def _mlapp_key(record: Any) -> bytes:
+    mlapp_id: str = record.origin.mlapp_id if hasattr(record, "origin") else record.mlapp_id
+    return mlapp_id.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedBy:
+    """What makes the keys of a topic: records with the same key stay in order."""
+
+    name: str
+    of: Callable[[Any], bytes]
+    """Key of a record."""
+
+
+ORIGIN = KeyedBy("origin", lambda record: origin_key(record.origin))
+MLAPP = KeyedBy("mlapp_id", _mlapp_key)
+AGENT = KeyedBy("agent_id", lambda record: record.agent_id.encode())
+SOURCE_TOPIC = KeyedBy("source topic", lambda letter: letter.source_topic.encode())
+PARTITION = KeyedBy("nothing: its sender names the partition", lambda _: b"")
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic: what travels on it, how it is keyed and kept."""
+    """One topic: what travels on it, how it is keyed and retained."""
 
     name: str
     """Name without prefix."""
     record: type
-    key: str
-    """What the record key is, in words: origin, mlapp_id, agent_id or source topic."""
+    keyed_by: KeyedBy
     partitions: int
     retention_ms: int
-    """How long records are kept; -1: for ever."""
+    """How long records are kept; -1: without a limit."""
     compacted: bool = False
     control: bool = False
     """Keyed by mlapp_id, with the partition count that all control topics share."""
     internal: bool = False
-    """Between our own processors; not stored in the warehouse."""
+    """Between services of the platform; not stored in the warehouse."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def full_name(self, prefix: str) -> str:
         """Name on the cluster."""
         return f"{prefix}{self.name}"
+
+    def key(self, record: Any) -> bytes:
+        """Key under which a record of this topic is sent."""
+        return self.keyed_by.of(record)
 
     @property
     def subject(self) -> str:
@@ -66,11 +95,12 @@ def _control(
     retention_ms: int = 90 * _DAY_MS,
     compacted: bool = False,
     internal: bool = False,
+    keyed_by: KeyedBy = MLAPP,
 ) -> Topic:
     return Topic(
         name,
         record,
-        "mlapp_id",
+        keyed_by,
         CONTROL_PARTITIONS,
         retention_ms,
         compacted=compacted,
@@ -79,9 +109,9 @@ def _control(
     )
 
 
-STATISTICS = Topic("statistics", records.StatisticsBatch, "origin", DATA_PARTITIONS, 7 * _DAY_MS)
+STATISTICS = Topic("statistics", records.StatisticsBatch, ORIGIN, DATA_PARTITIONS, 7 * _DAY_MS)
 STRUCTURED_STATISTICS = Topic(
-    "structured-statistics", records.StructuredStatistic, "origin", DATA_PARTITIONS, 7 * _DAY_MS
+    "structured-statistics", records.StructuredStatistic, ORIGIN, DATA_PARTITIONS, 7 * _DAY_MS
 )
 EVENTS = _control("events", records.Event)
 KPIS = _control("kpis", records.KpiBatch)
@@ -90,31 +120,14 @@ MLAPPS = _control("mlapps", records.MLAppDefinition, retention_ms=-1, compacted=
 ALERTS = _control("alerts", records.AlertTransition)
 DEPLOYMENTS = _control("deployments", records.DeploymentTransition)
 ACTIONS = _control("actions", records.UserAction)
-AGENTS = Topic("agents", records.AgentState, "agent_id", CONTROL_PARTITIONS, -1, compacted=True)
-HEARTBEATS = Topic(
-    "heartbeats", records.Heartbeat, "agent_id", CONTROL_PARTITIONS, 6 * _HOUR_MS, internal=True
-)
-DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, "source topic", CONTROL_PARTITIONS, 30 * _DAY_MS)
+AGENTS = Topic("agents", records.AgentState, AGENT, CONTROL_PARTITIONS, -1, compacted=True)
+HEARTBEATS = Topic("heartbeats", records.Heartbeat, AGENT, CONTROL_PARTITIONS, 6 * _HOUR_MS, internal=True)
+DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, SOURCE_TOPIC, CONTROL_PARTITIONS, 30 * _DAY_MS)
 RULE_AGGREGATES = _control("rule-aggregates", records.RuleAggregate, retention_ms=_DAY_MS, internal=True)
-TICKS = _control("ticks", records.Tick, retention_ms=_HOUR_MS, internal=True)
+TICKS = _control("ticks", records.Tick, retention_ms=_HOUR_MS, internal=True, keyed_by=PARTITION)
 
-CATALOGUE: tuple[Topic, ...] = (
-    STATISTICS,
-    STRUCTURED_STATISTICS,
-    EVENTS,
-    KPIS,
-    MODELS,
-    MLAPPS,
-    ALERTS,
-    DEPLOYMENTS,
-    ACTIONS,
-    AGENTS,
-    HEARTBEATS,
-    DEAD_LETTERS,
-    RULE_AGGREGATES,
-    TICKS,
-)
-"""Every topic of the platform."""
+CATALOGUE: tuple[Topic, ...] = tuple(found for found in list(globals().values()) if isinstance(found, Topic))
+"""Every topic of the platform, in the order above. Append only: the place of a record in it makes its schema ids."""
 
 
 def by_name(name: str, prefix: str = "") -> Topic:
@@ -126,8 +139,3 @@ def by_name(name: str, prefix: str = "") -> Topic:
     raise KeyError(
         f"unknown topic {name!r}; there are: {', '.join(topic.full_name(prefix) for topic in CATALOGUE)}"
     )
-
-
-def origin_key(origin: records.Origin) -> bytes:
-    """Record key of an origin: its four ids, joined by ``/``."""
-    return f"{origin.mlapp_id}/{origin.node_id}/{origin.pipeline_instance_id}/{origin.agent_id}".encode()

@@ -109,10 +109,11 @@ class DeadLetterProducer:
         self._failed = None
         try:
             for each in rejected:
+                letter = self._letter(each, source)
                 self._producer.produce(
                     self._topic,
-                    self._codec.encode(self._letter(each, source)),
-                    source.topic,
+                    self._codec.encode(letter),
+                    topics.DEAD_LETTERS.key(letter),
                     on_delivery=self._delivered,
                 )
                 self._producer.poll(0)

@@ -273,4 +273,4 @@ class Control:
     def _output(self, transition: Transition) -> state.Output:
         topic = ALERTS if isinstance(transition, AlertTransition) else DEPLOYMENTS
         name = topic.full_name(self.prefix)
-        return state.Output(name, transition.mlapp_id.encode(), self.codec.encode(transition))
+        return state.Output(name, topic.key(transition), self.codec.encode(transition))

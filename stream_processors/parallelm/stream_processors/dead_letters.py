@@ -54,7 +54,7 @@ class DeadLetters:
             consumer_group=self.consumer_group,
         )
         topic = DEAD_LETTERS.full_name(self.prefix)
-        return Output(topic, message.topic.encode(), self.codec.encode(letter))
+        return Output(topic, DEAD_LETTERS.key(letter), self.codec.encode(letter))
 
     def handled(self) -> None:
         """A record was handled: the run of dead letters is over."""

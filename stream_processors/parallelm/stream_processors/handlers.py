@@ -70,7 +70,7 @@ class StatisticsHandler:
         if index is None:
             return []
         return [
-            Output(self._topic, mlapp_id.encode(), self._codec.encode(aggregate))
+            Output(self._topic, RULE_AGGREGATES.key(aggregate), self._codec.encode(aggregate))
             for aggregate in aggregates_of(batch, index, _position(message))
         ]
 

@@ -46,7 +46,7 @@ def list_(timeout_s: float, *, as_json: bool) -> None:
         {
             "topic": live.name,
             "record": live.topic.record.__name__,
-            "key": live.topic.key,
+            "key": live.topic.keyed_by.name,
             "partitions": live.partitions,
             "retention": _retention(live.topic.retention_ms),
             "cleanup": "compact" if live.topic.compacted else "delete",

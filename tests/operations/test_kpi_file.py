@@ -99,6 +99,23 @@ def test_numbers_beyond_time_are_mistakes_in_every_unit():
                 assert read(f"kpi,timestamp,value\nk,{text},1\n", unit=unit).mistakes
 
 
+@pytest.mark.parametrize(
+    ("text", "unit", "likely"),
+    [
+        ("1359590400000", "s", "ms"),
+        ("1359590400", "ms", "s"),
+        ("1359590400", "ns", "s"),
+        ("1359590400.25", "us", "s"),
+        ("1359590400000000000", "ms", "ns"),
+        ("41305", "s", "excel"),
+        ("41305.5", "ms", "excel"),
+    ],
+)
+def test_a_number_that_is_likely_of_another_unit_is_refused(text: str, unit: str, likely: str):
+    [mistake] = read(f"kpi,timestamp,value\nk,{text},1\n", unit=unit).mistakes
+    assert f"is one in {likely}; give --unit {likely}" in mistake.what
+
+
 def test_lines_are_counted_through_quoted_newlines():
     found = read('kpi,timestamp,value\n"two\nlines",2013-01-01,1\nk,bad,1\n')
     assert [mistake.line for mistake in found.mistakes] == [4]

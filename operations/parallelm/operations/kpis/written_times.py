@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.operations.errors import KpiFileError
 from parallelm.operations.kpis.format import DAY_NUMBERS
+from parallelm.schemas.times import NANOSECONDS, TimeError, likely_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from parallelm.operations.kpis.format import KpiFileFormat
     from parallelm.operations.kpis.numbers import NumberFormat
 
-UNITS_A_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_UNIT_NAMES = {"s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
 
 _SPACES = re.compile("[ \u00a0\u2007\u2008\u2009\u202f]+")
 _NUMBER = re.compile(r"[+-]?[\d., ']*\d[\d., ']*\Z", re.ASCII)
@@ -105,7 +106,9 @@ class TimestampReader:
         number = Decimal(self._numbers.canonical(text))
         if unit == DAY_NUMBERS:
             return _from_day_number(text, number)
-        return math.floor(number * 1000 / UNITS_A_SECOND[unit])
+        name = _UNIT_NAMES[unit]
+        _check_unit(text, number, unit)
+        return math.floor(number * NANOSECONDS[name] / 1_000_000)
 
     def _ordered(self, text: str, plain: str) -> WrittenTime:
         found = _DATE.match(plain)
@@ -143,6 +146,22 @@ def _check_form(form: str) -> None:
             reason = str(error)
     if reason:
         raise KpiFileError(f"--date-format {form!r}: {reason}; write for example %d.%m.%Y or %m/%d/%Y %H:%M")
+
+
+def _check_unit(text: str, number: Decimal, unit: str) -> None:
+    """Refuse a number that reads as a usual time in another unit, and not in the one given."""
+    try:
+        name = likely_units(float(number), _UNIT_NAMES[unit])
+    except (TimeError, OverflowError):
+        raise ValueError(f"{text!r} is not a time in {unit}") from None
+    if _LIKELY_DAY_NUMBERS[0] <= number <= _LIKELY_DAY_NUMBERS[1]:
+        name = DAY_NUMBERS
+    if name is None:
+        return
+    likely = next((short for short, long in _UNIT_NAMES.items() if long == name), DAY_NUMBERS)
+    raise ValueError(
+        f"{text!r} is not a usual time in {unit}, but it is one in {likely}; give --unit {likely}"
+    )
 
 
 def _find_orders(texts: Iterable[tuple[int, str]]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from parallelm.schemas.errors import ClusterUnavailableError, DecodeError, Topic
 from parallelm.schemas.records import MLAppDefinition
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import log_offsets
+from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
 from parallelm.schemas.topics import MLAPPS
 
 if TYPE_CHECKING:
@@ -83,20 +84,9 @@ class DefinitionTopic:
         return self._newest
 
     def apply(self, definition: MLAppDefinition) -> None:
-        """Write a definition and wait until the broker has it; raises ``ClusterUnavailableError``."""
-        from confluent_kafka import Producer
-
-        options = {"acks": "all", "enable_idempotence": True, "partitioner": "murmur2_random"}
-        producer = Producer(client_config(self._settings.kafka, **options))
-        refused: list[str] = []
-        producer.produce(
-            self._topic,
-            key=MLAPPS.key(definition),
-            value=self._codec.encode(definition),
-            on_delivery=lambda error, _message: refused.append(error.str()) if error else None,
-        )
-        if producer.flush(self._timeout_s) or refused:
-            raise self._unavailable(refused[0] if refused else "the definition was not acknowledged in time")
+        """Write a definition and wait until the broker has it; raises ``UndeliveredError``."""
+        record = OutgoingRecord(self._topic, MLAPPS.key(definition), self._codec.encode(definition))
+        write_and_confirm(self._settings, [record], timeout_s=self._timeout_s)
 
     def _assign(self) -> None:
         from confluent_kafka import OFFSET_BEGINNING, TopicPartition

@@ -6,12 +6,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException, Producer
-
-from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.dead_letters import make_dead_letter
+from parallelm.schemas.errors import UndeliveredError
+from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
 from parallelm.sinks.errors import RetryLaterError, TooManyDeadLettersError
 
 if TYPE_CHECKING:
@@ -89,45 +88,22 @@ class DeadLetterProducer:
         self._codec = Codec(registry)
         self._topic = topics.DEAD_LETTERS.full_name(settings.kafka.topic_prefix)
         self._group = consumer_group
-        self._timeout_s = timeout_s
-        self._producer = Producer(
-            client_config(
-                settings.kafka,
-                enable_idempotence=True,
-                linger_ms=5,
-                compression_type="lz4",
-                partitioner="murmur2_random",
-            )
-        )
-        self._failed: str | None = None
+        self._writer = TopicWriter(settings, timeout_s=timeout_s)
 
     def send(self, rejected: Sequence[Rejected], source: Source) -> None:
-        """Send and flush; raises ``RetryLaterError`` when the broker has not all of them in time.
+        """Send and wait; raises ``RetryLaterError`` when the broker has not all of them in time.
 
         Sending again is harmless: the table holds one row a record and stage.
         """
-        self._failed = None
         try:
-            for each in rejected:
-                letter = self._letter(each, source)
-                self._producer.produce(
-                    self._topic,
-                    self._codec.encode(letter),
-                    topics.DEAD_LETTERS.key(letter),
-                    on_delivery=self._delivered,
-                )
-                self._producer.poll(0)
-            left = self._producer.flush(self._timeout_s)
-        except (KafkaException, BufferError) as error:
-            raise RetryLaterError(f"dead letters cannot be sent to {self._topic!r}: {error}") from error
-        if left or self._failed:
-            raise RetryLaterError(
-                f"the broker does not have the dead letters of {source.topic!r}: {self._failed or 'timed out'}"
+            self._writer.write(
+                OutgoingRecord(self._topic, topics.DEAD_LETTERS.key(letter), self._codec.encode(letter))
+                for letter in (self._letter(each, source) for each in rejected)
             )
-
-    def _delivered(self, error: object, _message: object) -> None:
-        if error is not None:
-            self._failed = str(error)
+        except UndeliveredError as error:
+            raise RetryLaterError(
+                f"the dead letters of {source.topic!r} cannot be written: {error}"
+            ) from error
 
     def _letter(self, rejected: Rejected, source: Source) -> DeadLetter:
         record = rejected.record

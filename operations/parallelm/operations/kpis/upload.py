@@ -64,7 +64,7 @@ def upload_kpis(
 
     def records() -> Iterator[OutgoingRecord]:
         for batch in _batches(mlapp_id, source, points):
-            yield OutgoingRecord(topic, mlapp_id, codec.encode(batch))
+            yield OutgoingRecord(topic, KPIS.key(batch), codec.encode(batch))
             if on_progress is not None:
                 on_progress(len(batch.points))
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsException, MLOpsStatisticsException
-from parallelm.mlops.stats._values import items, number, numbers, shown, string
+from parallelm.mlops.stats._callers_values import guarded
+from parallelm.mlops.stats._values import items, nested, number, numbers, shown, string
 from parallelm.mlops.stats.graph import Graph
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 from parallelm.mlops.stats.single_value import SingleValue
@@ -51,7 +52,7 @@ def metric_object(
         build = _BUILDERS.get(member)
         if build is not None:
             return build(member.value, data, options)
-        if member in _ONE_FOR_EACH_CLASS and not _is_scalar(data):
+        if member in _ONE_FOR_EACH_CLASS and not _is_scalar(data, member.value):
             return _lines(member.value, data, options)
         return SingleValue().name(member.value).value(number(data, member.value))
     except MLOpsStatisticsException:
@@ -60,8 +61,10 @@ def metric_object(
         raise MLOpsStatisticsException(f"{member.value}: {error}") from error
 
 
-def _is_scalar(data: Any) -> bool:
-    return not hasattr(data, "__len__") or getattr(data, "shape", None) == ()
+@guarded
+def _is_scalar(data: Any, what: str) -> bool:  # noqa: ARG001 - for the message
+    shape = getattr(data, "shape", None)
+    return not hasattr(data, "__len__") or (isinstance(shape, tuple) and not shape)
 
 
 def _lines(name: str, data: Any, options: dict[str, Any]) -> Statistic:
@@ -97,7 +100,7 @@ def _table_of_report(name: str, data: Any, _options: dict[str, Any]) -> Statisti
 
 
 def _matrix(name: str, data: Any, rows: Any, columns: Any) -> Statistic:
-    matrix = [items(row, f"each row of {name}") for row in _nested(data, name)]
+    matrix = [items(row, f"each row of {name}") for row in nested(data, name)]
     row_labels, column_labels = (
         items(rows, "the labels of the rows"),
         items(columns, "the labels of the columns"),
@@ -111,13 +114,6 @@ def _matrix(name: str, data: Any, rows: Any, columns: Any) -> Statistic:
     for label, row in zip(row_labels, matrix, strict=True):
         table.add_row(shown(label, "a label"), [str(number(cell, f"each cell of {name}")) for cell in row])
     return _checked(table)
-
-
-def _nested(data: Any, name: str) -> list[Any]:
-    shape = getattr(data, "shape", None)
-    if isinstance(shape, tuple) and len(shape) == _CURVE_AXES and hasattr(data, "tolist"):
-        return list(data.tolist())
-    return items(data, name)
 
 
 def _confusion_matrix(name: str, data: Any, options: dict[str, Any]) -> Statistic:
@@ -135,7 +131,7 @@ def _contingency_matrix(name: str, data: Any, options: dict[str, Any]) -> Statis
 
 
 def _curve(name: str, data: Any, options: dict[str, Any], y_title: str, x_title: str) -> Statistic:
-    axes = _nested(data, name)
+    axes = nested(data, name)
     if len(axes) != _CURVE_AXES:
         raise MLOpsStatisticsException(
             f"{name} takes [{y_title.lower()}, {x_title.lower()}], got {len(axes)} series"

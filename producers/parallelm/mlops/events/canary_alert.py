@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
+from parallelm.mlops.stats._callers_values import truth
+from parallelm.mlops.stats._values import jsonable
 from parallelm.schemas.well_known import IS_HEALTHY
 
 
@@ -17,21 +19,23 @@ class CanaryAlert(Event):
         score: float | None = None,
         threshold: float | None = None,
     ) -> None:
+        healthy = truth(is_healthy, "is_healthy")
+        limit = jsonable(threshold, "threshold")
         description = (
             "Canary Health is Good"
-            if is_healthy
-            else f"Canary prediction distributions diverge with a threshold set to {threshold}"
+            if healthy
+            else f"Canary prediction distributions diverge with a threshold set to {limit}"
         )
         comparison = {
-            "threshold": threshold,
+            "threshold": limit,
             "attributes": "prediction",
-            "scores": score,
-            "divergedAttributes": "" if is_healthy else "prediction",
+            "scores": jsonable(score, "score"),
+            "divergedAttributes": "" if healthy else "prediction",
         }
         data = {
             "type": "canaryPredictionComparison",
             "description": description,
-            IS_HEALTHY: bool(is_healthy),
+            IS_HEALTHY: healthy,
             "histogramComparison": comparison,
         }
         super().__init__(label, description, data, EventType.CanaryHealth, is_alert=True)

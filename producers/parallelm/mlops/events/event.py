@@ -8,6 +8,7 @@ from parallelm.mlops._outputs.output import EventReport
 from parallelm.mlops._session.event_time import parse_time_ns
 from parallelm.mlops.events.event_type import type_name, type_number
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import guarded, octets, truth
 from parallelm.mlops.stats._values import json_text, jsonable, string
 from parallelm.schemas.well_known import GENERIC_EVENT
 
@@ -34,11 +35,11 @@ class Event:
         self.label = label
         self.description = "" if description is None else description
         self.type = event_type
-        self.is_alert = bool(is_alert)
+        self.is_alert = truth(is_alert, "is_alert")
         self.timestamp = timestamp
         self.model_id = model_id
         self.data = data
-        self.report(0)  # whoever makes a wrong event is told at once
+        self.report(0)  # a wrong event is refused where it is made
 
     def report(self, now_ns: int) -> EventReport:
         """What is sent, at ``now_ns`` unless it has a time; checked, since attributes may have been set since."""
@@ -49,8 +50,8 @@ class Event:
             type_number=type_number(name),
             title=string(self.label, "the label of an event"),
             description=string(self.description, "the description of an event"),
-            is_alert=bool(self.is_alert),
-            model_id=self.model_id,
+            is_alert=truth(self.is_alert, "is_alert"),
+            model_id=string(self.model_id, "the model's id of an event"),
             content_type=content_type,
             payload=payload,
             time_ns=now_ns if self.timestamp is None else parse_time_ns(self.timestamp),
@@ -61,12 +62,18 @@ def _encoded(data: Any) -> tuple[str, bytes]:
     """Media type and bytes of an event's data."""
     if data is None:
         return "application/json", b""
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return "application/octet-stream", bytes(data)
-    plain = data.tolist() if hasattr(data, "tolist") else data
+    what = "the data of an event"
+    raw = octets(data, what)
+    if raw is not None:
+        return "application/octet-stream", raw
     try:
-        return "application/json", json_text(jsonable(plain, "the data of an event")).encode()
+        return "application/json", json_text(jsonable(_plain(data, what), what)).encode()
     except MLOpsException as error:
         raise MLOpsException(
             f"{error}; give dicts, lists, texts and numbers, or bytes that you make yourself"
         ) from None
+
+
+@guarded
+def _plain(data: Any, what: str) -> Any:  # noqa: ARG001 - for the message
+    return data.tolist() if hasattr(data, "tolist") else data

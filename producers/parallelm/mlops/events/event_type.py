@@ -6,6 +6,8 @@ from enum import IntEnum
 from typing import Any, Final
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import guarded, quoted
+from parallelm.mlops.stats._values import string
 from parallelm.schemas.well_known import (
     CANARY_HEALTH,
     DATA_ALERT,
@@ -50,11 +52,20 @@ _NAMES: Final = {number: name for name, number in _NUMBERS.items()}
 
 def type_name(event_type: Any) -> str:
     """Name of an ``EventType``, of its number, or of itself; raises ``MLOpsException`` for unknown ones."""
-    if isinstance(event_type, int) and not isinstance(event_type, bool) and event_type in _NAMES:
-        return _NAMES[event_type]
-    if isinstance(event_type, str) and event_type in _NUMBERS:
-        return event_type
-    raise MLOpsException(f"unknown event type {event_type!r}; there are: {', '.join(_NUMBERS)}")
+    name = _known(event_type, "the type of an event")
+    if name is None:
+        raise MLOpsException(f"unknown event type {quoted(event_type)}; there are: {', '.join(_NUMBERS)}")
+    return name
+
+
+@guarded
+def _known(event_type: Any, what: str) -> str | None:
+    if isinstance(event_type, str):
+        name = string(event_type, what)
+        return name if name in _NUMBERS else None
+    if isinstance(event_type, int) and not isinstance(event_type, bool):
+        return _NAMES.get(int.__int__(event_type))
+    return None
 
 
 def type_number(name: str) -> int:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import attribute, distinct, guarded, quoted, type_name
 from parallelm.mlops.stats._values import items, numbers, shown
 from parallelm.mlops.stats.bar_graph import BarGraph
 
@@ -22,7 +23,8 @@ def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count
         raise MLOpsException(f"there are {len(importances)} importances for {len(names)} features")
     if not names:
         raise MLOpsException("there are no features")
-    # What is not a number is not important: no comparison would find it a place.
+    distinct(names, "the feature")
+    # NaN compares with nothing, so it would have no place of its own: it goes last.
     ranked = sorted(
         zip(names, importances, strict=True),
         key=lambda pair: -math.inf if math.isnan(pair[1]) else pair[1],
@@ -36,10 +38,12 @@ def _positive(count: Any) -> int:
     """A count of features, also as the option of a command has it."""
     try:
         number = int(count)
-    except (TypeError, ValueError, OverflowError):
-        number = 0
+    except Exception as error:
+        raise MLOpsException(
+            f"num_significant_features must be a positive number, not {quoted(count)}"
+        ) from error
     if number < 1:
-        raise MLOpsException(f"num_significant_features must be a positive number, not {count!r}")
+        raise MLOpsException(f"num_significant_features must be a positive number, not {quoted(count)}")
     return number
 
 
@@ -49,27 +53,27 @@ def _vector(vector: Any, model: Any) -> Any:
     if model is None:
         raise MLOpsException("feature importance needs feature_importance_vector, or a model")
     for name in ("feature_importances_", "coef_", "featureImportances"):
-        found = getattr(model, name, None)
+        found = attribute(model, "the model", name)
         if found is not None:
-            return _flat(found)
-    raise MLOpsException(
-        f"{type(model).__name__} has no feature_importances_: give feature_importance_vector"
-    )
+            return _flat(found, f"the attribute {name} of the model")
+    raise MLOpsException(f"{type_name(model)} has no feature_importances_: give feature_importance_vector")
 
 
-def _flat(found: Any) -> Any:
+@guarded
+def _flat(found: Any, what: str) -> Any:  # noqa: ARG001 - for the message
     """A vector of an attribute that may be a matrix of one row (``coef_``) or a Spark vector."""
     if hasattr(found, "toArray"):
         found = found.toArray()
-    shape: tuple[int, ...] = getattr(found, "shape", ())
-    return found[0] if len(shape) == 2 and shape[0] == 1 else found  # noqa: PLR2004 - rows and columns
+    shape = getattr(found, "shape", ())
+    one_row = isinstance(shape, tuple) and len(shape) == 2 and shape[0] == 1  # noqa: PLR2004 - rows and columns
+    return found[0] if one_row else found
 
 
 def _names(feature_names: Any, df: Any) -> list[str]:
     if feature_names is None and df is None:
         raise MLOpsException("feature importance needs feature_names, or the frame (df)")
     if feature_names is None:
-        if not hasattr(df, "columns"):
-            raise MLOpsException(f"df must be a frame with columns, not {type(df).__name__}")
-        feature_names = list(df.columns)
+        feature_names = attribute(df, "df", "columns")
+        if feature_names is None:
+            raise MLOpsException(f"df must be a frame with columns, not {type_name(df)}")
     return [shown(name, "the name of a feature") for name in items(feature_names, "feature_names")]

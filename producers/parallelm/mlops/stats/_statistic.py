@@ -25,9 +25,10 @@ class Statistic(ABC):
 
     def name(self, name: str) -> Self:
         """Set the name of the statistic."""
-        self._name = string(name, "the name of a statistic")
-        if not name:
+        checked = string(name, "the name of a statistic")
+        if not checked:
             raise MLOpsException("the name of a statistic is empty")
+        self._name = checked
         return self
 
     @abstractmethod

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from itertools import islice
 from typing import Any, Final, Protocol, TypeGuard
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import distinct, guarded, quoted, type_name
 
 LARGEST_EXACT_INTEGER: Final = 2**53
+MOST_ELEMENTS: Final = 1_000_000
+"""Of what is drawn from an iterator or holds other values: more would not fit in a record, and some never end."""
+MOST_SHOWN: Final = 10_000
+"""Elements of a value that is shown as its ``str``."""
+DEEPEST: Final = 100
+"""Levels of nesting that JSON readers on the way can be trusted with."""
 _REAL_KINDS: Final = "biuf"
 _IN_ORDER: Final = (Sequence, Iterator, KeysView, ValuesView)
 _warned_inexact = False
@@ -24,23 +32,26 @@ class _NumpyScalar(Protocol):
 
 
 def _is_numpy_scalar(value: object) -> TypeGuard[_NumpyScalar]:
-    return getattr(value, "shape", None) == () and hasattr(value, "dtype") and hasattr(value, "item")
+    shape = getattr(value, "shape", None)
+    return isinstance(shape, tuple) and not shape and hasattr(value, "dtype") and hasattr(value, "item")
 
 
+@guarded
 def number(value: object, what: str) -> int | float:
-    """The plain Python number (int, float or bool) that is ``value``; anything that is none raises ``MLOpsException``."""
+    """The plain Python number (int, float or bool) that is ``value``; anything else raises ``MLOpsException``."""
     plain: int | float
     if isinstance(value, bool):
         return value
+    # The base types' own conversions: a subclass may have overridden its ``__int__`` or ``__float__``.
     if isinstance(value, int):
-        plain = int(value)
+        plain = int.__int__(value)
     elif isinstance(value, float):
-        plain = float(value)
+        plain = float.__float__(value)
     elif _is_numpy_scalar(value) and getattr(value.dtype, "kind", "") in _REAL_KINDS:
         item: Any = value.item()
-        plain = item if isinstance(item, int) else float(item)  # a long double has no plain Python form
+        plain = item if type(item) in {int, bool} else float(item)  # a long double has no plain Python form
     else:
-        raise MLOpsException(f"{what} must be a number, got {type(value).__name__}")
+        raise MLOpsException(f"{what} must be a number, got {type_name(value)}")
     if isinstance(plain, int):
         _check_size(plain, what)
     return plain
@@ -58,20 +69,39 @@ def _check_size(value: int, what: str) -> None:
         ) from None
     if not _warned_inexact:
         _warned_inexact = True
-        _log.warning("%s is beyond 2**53 and is kept as the nearest float64; this is said once", what)
+        _log.warning("%s is beyond 2**53 and is stored as the nearest float64; this is logged once", what)
 
 
+@guarded
 def items(values: object, what: str) -> list[Any]:
     """The elements of a list, tuple, one-dimensional array or Series, of a dict's keys or values, or of an iterator.
 
-    ``map(str, …)`` and ``keys()`` gave lists when components were first written.
+    ``map(str, …)`` and ``keys()`` gave lists when components were first written. What makes its elements when asked, as an iterator or a range, gives a million at most.
     """
-    if isinstance(values, _IN_ORDER) and not isinstance(values, (str, bytes, bytearray)):
+    if isinstance(values, (list, tuple)):
         return list(values)
+    if isinstance(values, _IN_ORDER) and not isinstance(values, (str, bytes, bytearray)):
+        return _drawn(values, what)
     shape = getattr(values, "shape", None)
     if isinstance(shape, tuple) and len(shape) == 1 and hasattr(values, "tolist"):
         return list(values.tolist())
-    raise MLOpsException(f"{what} must be a list, got {type(values).__name__}")
+    raise MLOpsException(f"{what} must be a list, got {type_name(values)}")
+
+
+@guarded
+def nested(values: object, what: str) -> list[Any]:
+    """The elements of a list of lists, or the rows of a two-dimensional array as lists."""
+    shape = getattr(values, "shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2 and hasattr(values, "tolist"):  # noqa: PLR2004 - rows and columns
+        return list(values.tolist())
+    return items(values, what)
+
+
+def _drawn(values: Iterable[Any], what: str) -> list[Any]:
+    drawn = list(islice(values, MOST_ELEMENTS + 1))
+    if len(drawn) > MOST_ELEMENTS:
+        raise MLOpsException(f"{what} has more than {MOST_ELEMENTS} elements, and is not a list")
+    return drawn
 
 
 def numbers(values: object, what: str) -> list[int | float]:
@@ -79,15 +109,24 @@ def numbers(values: object, what: str) -> list[int | float]:
     return [number(value, f"each element of {what}") for value in items(values, what)]
 
 
+@guarded
 def string(value: object, what: str) -> str:
-    """A text that can travel: a ``str`` that UTF-8 can hold."""
+    """A text that can travel: a ``str`` that UTF-8 can hold; the value of an enum's member that is one."""
     if not isinstance(value, str):
-        raise MLOpsException(f"{what} must be a string, got {type(value).__name__}")
+        raise MLOpsException(f"{what} must be a string, got {type_name(value)}")
+    text = str.__str__(value)  # a subclass may have overridden its own
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
-        raise MLOpsException(f"{what} {value!r} holds a lone surrogate, which UTF-8 cannot carry") from None
-    return str(value)
+        raise MLOpsException(
+            f"{what} {quoted(text)} holds a lone surrogate, which UTF-8 cannot carry"
+        ) from None
+    return text
+
+
+def coordinate(value: object, what: str) -> int | float | str:
+    """A place on an axis: a number or a text."""
+    return string(value, what) if isinstance(value, str) else number(value, what)
 
 
 def strings(values: object, what: str) -> list[str]:
@@ -95,39 +134,71 @@ def strings(values: object, what: str) -> list[str]:
     return [string(value, f"each element of {what}") for value in items(values, what)]
 
 
+@guarded
 def shown(value: object, what: str) -> str:
-    """A label made of whatever names a column or class: its ``str``."""
-    try:
-        return string(str(value), what)
-    except MLOpsException:
-        raise
-    except Exception as error:
-        raise MLOpsException(f"{what} of type {type(value).__name__} has no text form: {error}") from error
-
-
-def jsonable(value: object, what: str) -> Any:
-    """``value`` in JSON's types (dict, list, str, int, float, bool, None), numpy scalars included."""
-    try:
-        return _jsonable(value, what)
-    except RecursionError:
-        raise MLOpsException(f"{what} is nested too deeply, or holds itself") from None
-
-
-def _jsonable(value: object, what: str) -> Any:
-    if value is None:
-        return None
+    """A label made of whatever names a column or class: itself where it is a text, else its ``str``."""
     if isinstance(value, str):
         return string(value, what)
+    _check_extent(value, what, 0, [MOST_SHOWN])
+    return string(str(value), what)
+
+
+def _check_extent(value: object, what: str, depth: int, left: list[int]) -> None:
+    """Raise for containers whose ``str`` would be very long: one list may be in another many times over."""
+    left[0] -= 1
+    if depth > DEEPEST or left[0] < 0:
+        raise MLOpsException(f"{what} of type {type_name(value)} has too many elements to be shown")
     if isinstance(value, Mapping):
-        return {_key(key, what): _jsonable(element, what) for key, element in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(element, what) for element in value]
-    if isinstance(value, (bool, int, float)) or _is_numpy_scalar(value):
-        return number(value, what)
-    raise MLOpsException(f"{what} holds a value of type {type(value).__name__}, which JSON cannot hold")
+        for key, element in value.items():
+            _check_extent(key, what, depth + 1, left)
+            _check_extent(element, what, depth + 1, left)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for element in value:
+            _check_extent(element, what, depth + 1, left)
+
+
+@guarded
+def jsonable(value: object, what: str) -> Any:
+    """``value`` in JSON's types (dict, list, str, int, float, bool, None), numpy scalars included."""
+    return _Plain(what).of(value, 0)
+
+
+class _Plain:
+    """One conversion to JSON's types. It is bounded: a value may hold itself, or the same list many times over."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._left = MOST_ELEMENTS
+
+    def of(self, value: object, depth: int) -> Any:
+        what = self._what
+        self._left -= 1
+        if depth > DEEPEST or self._left < 0:
+            raise MLOpsException(
+                f"{what} is nested more than {DEEPEST} levels deep, holds itself, "
+                f"or has more than {MOST_ELEMENTS} elements"
+            )
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return string(value, what)
+        if isinstance(value, Mapping):
+            return self._object(value, depth)
+        if isinstance(value, (list, tuple)):
+            return [self.of(element, depth + 1) for element in value]
+        if isinstance(value, (bool, int, float)) or _is_numpy_scalar(value):
+            return number(value, what)
+        raise MLOpsException(f"{what} holds a value of type {type_name(value)}, which JSON cannot hold")
+
+    def _object(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        members = [(_key(key, self._what), self.of(element, depth + 1)) for key, element in value.items()]
+        distinct((key for key, _ in members), f"in {self._what}, the key")
+        return dict(members)
 
 
 def _key(key: object, what: str) -> str:
+    if isinstance(key, str):
+        return string(key, f"a key of {what}")
     if isinstance(key, (bool, int, float)) or _is_numpy_scalar(key):
         return str(number(key, f"a key of {what}"))
     return string(key, f"a key of {what}")

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import distinct
 from parallelm.mlops.stats._statistic import Statistic, json_report
-from parallelm.mlops.stats._values import items, number, numbers, string
+from parallelm.mlops.stats._values import coordinate, items, numbers, string
 from parallelm.mlops.stats_category import StatGraphType
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class BarGraph(Statistic):
-    """Bars with names, or, ``as_continuous()``, bars between n+1 edges.
+    """Bars with names, or, ``as_continuous()``, bars between n+1 edges in ascending order.
+
+    Raises ``MLOpsException`` for two bars of one name, and for edges that do not ascend.
 
     >>> BarGraph().name("ages").cols([0, 18, 65]).data([3, 9]).as_continuous().report().text
     "{'ages': [{'0 to 18': 3}, {'18 to 65': 9}]}"
@@ -54,11 +57,7 @@ class BarGraph(Statistic):
             raise MLOpsException(f"bar graph {self._name!r} has no data")
         if not self._columns:
             raise MLOpsException(f"bar graph {self._name!r} has no column names")
-        bars = (
-            self._ranges()
-            if self._continuous
-            else [string(column, "a column name") for column in self._columns]
-        )
+        bars = self._ranges() if self._continuous else self._names()
         if len(bars) != len(self._data):
             raise MLOpsException(
                 f"bar graph {self._name!r} has {len(self._data)} numbers for {len(self._columns)} "
@@ -67,7 +66,24 @@ class BarGraph(Statistic):
         heights = [{bar: height} for bar, height in zip(bars, self._data, strict=True)]
         return json_report(self._name, StatGraphType.BARGRAPH, {self._name: heights})
 
+    def _names(self) -> list[str]:
+        names = [string(column, "a column name") for column in self._columns]
+        distinct(names, f"in bar graph {self._name!r}, the column")
+        return names
+
     def _ranges(self) -> list[str]:
-        edges = [edge if isinstance(edge, str) else number(edge, "an edge") for edge in self._columns]
-        shown = [string(str(edge), "an edge") for edge in edges]
-        return [f"{low} to {high}" for low, high in pairwise(shown)]
+        edges = [coordinate(edge, "an edge") for edge in self._columns]
+        for low, high in pairwise(edges):
+            if not _place(low) < _place(high):
+                raise MLOpsException(
+                    f"the edges of bar graph {self._name!r} must ascend: {low!r} is followed by {high!r}"
+                )
+        return [f"{low} to {high}" for low, high in pairwise(edges)]
+
+
+def _place(edge: float | str) -> float:
+    """Where an edge lies, also one written as text; raises ``MLOpsException`` for a text that is not a number."""
+    try:
+        return float(edge)
+    except ValueError:
+        raise MLOpsException(f"an edge must be a number, got {edge!r}") from None

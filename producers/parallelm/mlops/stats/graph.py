@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import distinct
 from parallelm.mlops.stats._statistic import Statistic, json_report
-from parallelm.mlops.stats._values import items, number, numbers, shown, string
+from parallelm.mlops.stats._values import coordinate, items, number, numbers, shown, string
 from parallelm.mlops.stats_category import StatGraphType
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class _Axes(Statistic):
         return self
 
     def set_continuous(self) -> Self:
-        """Take x as numbers; so it is unless told otherwise."""
+        """Take x as numbers, which is the default."""
         self._categorical = False
         return self
 
@@ -54,7 +55,7 @@ class _Axes(Statistic):
         axis, value = ("y", y) if x is None else ("x", x)
         mark = {
             "label": string(label, "the label of an annotation"),
-            "value": _coordinate(value, "an annotation"),
+            "value": coordinate(value, "an annotation"),
         }
         self._annotations[axis].append(mark)
         return self
@@ -88,7 +89,7 @@ class Graph(_Axes):
         if self._x is not None:
             raise MLOpsException(f"graph {self._name!r} has its x series already; MultiGraph takes several")
         self._x = [
-            _coordinate(value, "each element of the x series") for value in items(x_series, "the x series")
+            coordinate(value, "each element of the x series") for value in items(x_series, "the x series")
         ]
         return self
 
@@ -96,12 +97,12 @@ class Graph(_Axes):
         """Add one line with its name; raises unless it has one y for each x, which are set before."""
         if self._x is None:
             raise MLOpsException(f"graph {self._name!r} has no x series yet: call set_x_series() first")
-        series = {"label": string(label, "the label of a y series"), "data": numbers(data, "a y series")}
-        if len(series["data"]) != len(self._x):
+        name, heights = string(label, "the label of a y series"), numbers(data, "a y series")
+        if len(heights) != len(self._x):
             raise MLOpsException(
-                f"y series {label!r} of graph {self._name!r} has {len(series['data'])} points, x has {len(self._x)}"
+                f"y series {name!r} of graph {self._name!r} has {len(heights)} points, x has {len(self._x)}"
             )
-        self._y.append(series)
+        self._y.append({"label": name, "data": heights})
         return self
 
     def report(self) -> StructuredReport:
@@ -110,6 +111,7 @@ class Graph(_Axes):
             raise MLOpsException(f"graph {self._name!r} has no x series")
         if not self._y:
             raise MLOpsException(f"graph {self._name!r} has no y series")
+        distinct((series["label"] for series in self._y), f"in graph {self._name!r}, the y series")
         return self._drawn(self._x, self._y)
 
 
@@ -132,23 +134,27 @@ class MultiGraph(_Axes):
         """
         if isinstance(x, str) and not isinstance(label, str):
             x, y, label = y, label, x
-        places = [_coordinate(value, "each element of x") for value in items(x, "x")]
+        places = [coordinate(value, "each element of x") for value in items(x, "x")]
         heights = [_drawable(height) for height in numbers(y, "y")]
+        name = string(label, "the label of a series")
         if len(places) != len(heights):
-            raise MLOpsException(f"series {label!r} has {len(places)} x for {len(heights)} y")
-        self._series.append((string(label, "the label of a series"), places, heights))
+            raise MLOpsException(f"series {name!r} has {len(places)} x for {len(heights)} y")
+        self._series.append((name, places, heights))
         return self
 
     def report(self) -> StructuredReport:
         """The graph as JSON."""
         if not self._series:
             raise MLOpsException(f"graph {self._name!r} has no series")
+        distinct((label for label, _, _ in self._series), f"in graph {self._name!r}, the series")
         place = self._name_of_place if self._categorical else self._number_of_place
         places = {x for _, series, _ in self._series for x in series}
         if not places:
             raise MLOpsException(f"graph {self._name!r} has no points")
         lines = []
         for label, series, heights in self._series:
+            if self._categorical:
+                distinct(map(self._name_of_place, dict.fromkeys(series)), f"in series {label!r}, the x")
             # Backwards, so that the first of equal places stays.
             points = zip(map(place, reversed(series)), reversed(heights), strict=True)
             lines.append((label, dict(points)))
@@ -173,10 +179,6 @@ def _in_order(places: set[int | float | str]) -> list[Any]:
         return sorted(places)
     except TypeError:
         return sorted(places, key=str)
-
-
-def _coordinate(value: object, what: str) -> int | float | str:
-    return string(value, what) if isinstance(value, str) else number(value, what)
 
 
 def _drawable(value: int | float) -> int | float:  # noqa: PYI041 - an int stays an int

@@ -6,6 +6,7 @@ from typing import Self
 
 from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import octets
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import string
 from parallelm.mlops.stats_category import StatGraphType, StatsMode
@@ -20,9 +21,8 @@ class HTML(Statistic):
 
     def data(self, html: bytes | str) -> Self:
         """Set the page: text, or its bytes in UTF-8."""
-        self._data = (
-            bytes(html) if isinstance(html, (bytes, bytearray)) else string(html, "the HTML data").encode()
-        )
+        page = octets(html, "the HTML data")
+        self._data = string(html, "the HTML data").encode() if page is None else page
         return self
 
     def report(self) -> StructuredReport:

@@ -24,7 +24,7 @@ class KpiValue(Statistic):
     def __init__(self, name: str, value: float, timestamp: Any = None, units: str | None = None) -> None:
         super().__init__()
         self.name(name)
-        self.value = number(value, f"the value of KPI {name!r}")
+        self.value = number(value, f"the value of KPI {self._name!r}")
         check_units(units)
         self.timestamp_ns = None if timestamp is None else parse_time_ns(timestamp, units)
 

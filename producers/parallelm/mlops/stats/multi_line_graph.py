@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from parallelm.mlops._reporting.payloads import NumericReport
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import distinct
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import numbers, strings
 from parallelm.mlops.stats_category import StatGraphType
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 
 class MultiLineGraph(Statistic):
-    """Several lines over time; each report adds one point to every line. Of equal labels the last one counts.
+    """Several lines over time; each report adds one point to every line.
+
+    Raises ``MLOpsException`` for two lines of one label.
 
     >>> MultiLineGraph().name("loss").labels(["train", "test"]).data([0.1, 0.2]).report().text
     "{'train': 0.1, 'test': 0.2}"
@@ -47,6 +50,7 @@ class MultiLineGraph(Statistic):
             raise MLOpsException(
                 f"multi-line graph {self._name!r} has {len(self._data)} numbers for {len(self._labels)} labels"
             )
+        distinct(self._labels, f"in multi-line graph {self._name!r}, the label")
         point = dict(zip(self._labels, self._data, strict=True))
         return NumericReport(
             name=self._name,

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import octets
 from parallelm.mlops.stats._statistic import Statistic, json_report
 from parallelm.mlops.stats._values import jsonable
 from parallelm.mlops.stats_category import StatGraphType, StatsMode
@@ -24,11 +25,9 @@ class Opaque(Statistic):
 
     def data(self, obj: object) -> Self:
         """Set the data: dict, list, text, number (all of them kept as JSON keeps them), or bytes."""
-        if isinstance(obj, (bytes, bytearray, memoryview)):
-            self._data = bytes(obj)
-            return self
+        raw = octets(obj, "the data")
         try:
-            self._data = jsonable(obj, "the data")
+            self._data = raw if raw is not None else jsonable(obj, "the data")
         except MLOpsException as error:
             raise MLOpsException(
                 f"{error}; give dicts, lists, texts and numbers (an array's tolist(), a frame's to_dict()), "

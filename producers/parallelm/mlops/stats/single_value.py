@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from parallelm.mlops._reporting.payloads import NumericReport
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._statistic import Statistic
-from parallelm.mlops.stats._values import number
+from parallelm.mlops.stats._values import number, string
 from parallelm.mlops.stats_category import StatGraphType, StatsMode
+
+_MODES: Final = {str(mode): mode for mode in StatsMode}
 
 
 class SingleValue(Statistic):
@@ -29,11 +31,11 @@ class SingleValue(Statistic):
         return self
 
     def mode(self, mode: StatsMode | str) -> Self:
-        """Say whether every report counts (TimeSeries) or only the last one (Instant); its value as a text will do."""
-        try:
-            self._mode = StatsMode(mode)
-        except ValueError:
-            raise MLOpsException(f"mode must be one of {', '.join(StatsMode)}, not {mode!r}") from None
+        """Set whether every report counts (TimeSeries) or only the last one (Instant); the value of either as a text works too."""
+        text = string(mode, "mode")
+        if text not in _MODES:
+            raise MLOpsException(f"mode must be one of {', '.join(StatsMode)}, not {text!r}")
+        self._mode = _MODES[text]
         return self
 
     def report(self) -> NumericReport:

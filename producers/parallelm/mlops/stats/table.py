@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import distinct, type_name
 from parallelm.mlops.stats._statistic import Statistic
-from parallelm.mlops.stats._values import items, json_text, jsonable, shown, string
+from parallelm.mlops.stats._values import items, json_text, jsonable, nested, shown, string
 from parallelm.mlops.stats_category import StatGraphType, StatsMode
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 class Table(Statistic):
     """A table; rows and columns keep their order. A row without a name has the name "".
+
+    Raises ``MLOpsException`` for two columns, or two named rows, of one name. Rows without one may be many.
 
     >>> Table().name("t").cols(["a", "b"]).add_row("r1", [1, 2]).report().text
     '{"r1":{"a":1, "b":2}}'
@@ -28,7 +31,7 @@ class Table(Statistic):
         self._rows: list[tuple[str, list[Any]]] = []
 
     def columns_names(self, name_list: Sequence[object]) -> Self:
-        """Set the names of the columns; what is no text is shown as one."""
+        """Set the names of the columns; anything but a text is shown as its ``str``."""
         self._columns = [shown(name, "a column name") for name in items(name_list, "column names")]
         return self
 
@@ -39,11 +42,12 @@ class Table(Statistic):
     def add_row(self, arg1: str | Sequence[object], arg2: Sequence[object] | None = None) -> Self:
         """Add a row: ``add_row(name, [cells])`` or ``add_row([cells])``."""
         if isinstance(arg1, str):
+            name = string(arg1, "a row name")
             if arg2 is None:
-                raise MLOpsException(f"row {arg1!r} has no cells: call add_row(name, cells)")
-            name, cells = string(arg1, "a row name"), items(arg2, "a row")
+                raise MLOpsException(f"row {name!r} has no cells: call add_row(name, cells)")
+            cells = items(arg2, "a row")
         elif arg2 is not None:
-            raise MLOpsException(f"the name of a row must be a string, got {type(arg1).__name__}")
+            raise MLOpsException(f"the name of a row must be a string, got {type_name(arg1)}")
         else:
             name, cells = "", items(arg1, "a row")
         if self._rows and len(cells) != len(self._rows[0][1]):
@@ -56,8 +60,7 @@ class Table(Statistic):
 
     def add_rows(self, rows: Sequence[Sequence[object]]) -> Self:
         """Add rows without names, or (in a list of lists) several at once."""
-        table = rows.tolist() if len(getattr(rows, "shape", ())) == 2 and hasattr(rows, "tolist") else rows  # noqa: PLR2004
-        for row in items(table, "rows"):
+        for row in nested(rows, "rows"):
             self.add_row(items(row, "each of the rows"))
         return self
 
@@ -70,6 +73,8 @@ class Table(Statistic):
             raise MLOpsException(
                 f"table {self._name!r} has {len(self._columns)} column names for rows of {width} cells"
             )
+        distinct(self._columns, f"in table {self._name!r}, the column")
+        distinct((name for name, _ in self._rows if name), f"in table {self._name!r}, the row")
         text = _object(
             (name, _object(zip(self._columns, map(json_text, cells), strict=True)))
             for name, cells in self._rows
@@ -86,11 +91,11 @@ class Table(Statistic):
 
 
 class _Members(list[Any]):
-    """A JSON object as pairs: its names may repeat."""
+    """A JSON object as pairs: the name "" may repeat."""
 
 
 def table_rows(payload: bytes | str) -> list[tuple[str, list[str], list[Any]]]:
-    """Rows of a reported table: (row name, columns, cells). A dict would keep one of the rows without a name."""
+    """Rows of a reported table: (row name, columns, cells). A dict would hold only one of the rows without a name."""
     table = json.loads(payload, object_pairs_hook=_Members)
     return [(name, [column for column, _ in row], [_plain(cell) for _, cell in row]) for name, row in table]
 
@@ -110,5 +115,5 @@ def _cell(value: object) -> Any:
 
 
 def _object(members: Iterable[tuple[str, str]]) -> str:
-    """A JSON object whose members may share a name: rows without one all have the key ""."""
+    """A JSON object whose members may share the name "": that of rows without one."""
     return "{" + ", ".join(f"{json_text(key)}:{value}" for key, value in members) + "}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._reporting.samples import queued_time_s
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import is_text, printable, quoted, reason, type_name
 from parallelm.schemas import times
 
 if TYPE_CHECKING:
@@ -57,23 +58,31 @@ def parse_time_ns(
     timestamp: Any, units: str | None = None, *, default_units: str | None = "nanosecond"
 ) -> int:
     """``parallelm.schemas.times.time_ns`` of what a component gives; raises ``MLOpsException``."""
-    try:
+    check_units(units)
+    with _refusing("the timestamp", timestamp):
         return times.time_ns(timestamp, units, default_units=default_units)
-    except times.TimeError as error:
-        raise MLOpsException(str(error)) from None
 
 
 def parse_range_ms(start: Any, end: Any) -> tuple[int | None, int | None]:
     """``parallelm.schemas.times.range_ms`` of what a component gives; raises ``MLOpsException``."""
-    try:
+    with _refusing("the range of times", (start, end)):
         return times.range_ms(start, end)
-    except times.TimeError as error:
-        raise MLOpsException(str(error)) from None
 
 
 def check_units(units: str | None) -> None:
     """Raise ``MLOpsException`` for unknown time units."""
-    try:
+    if units is not None and not is_text(units):
+        raise MLOpsException(f"unknown time units {quoted(units)}: they are named by a text")
+    with _refusing("the units", units):
         times.check_units(units)
+
+
+@contextmanager
+def _refusing(what: str, value: object) -> Iterator[None]:
+    """A time's own conversions and comparisons are code of the caller's: whatever they raise is ``MLOpsException``."""
+    try:
+        yield
     except times.TimeError as error:
-        raise MLOpsException(str(error)) from None
+        raise MLOpsException(printable(str(error))) from None
+    except Exception as error:
+        raise MLOpsException(f"{what} of type {type_name(value)} cannot be used: {reason(error)}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import reprlib
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeGuard, TypeVar
 
 from parallelm.mlops.mlops_exception import MLOpsException
 
@@ -31,23 +31,28 @@ def quoted(value: object) -> str:
         text = _SHORT.repr(value)
     except Exception:  # noqa: BLE001 - a message is made in any case
         return f"a value of type {type_name(value)}"
-    return _printable(text)
+    return printable(text)
 
 
 def type_name(value: object) -> str:
     """Name of a value's type, for messages."""
-    return _printable(type.__dict__["__name__"].__get__(type(value)))
+    return printable(type.__dict__["__name__"].__get__(type(value)))
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether a value is a ``str``, by its type: ``isinstance`` asks the value for its class too."""
+    return issubclass(type(value), str)
 
 
 def reason(error: BaseException) -> str:
     """What an exception says, for a message; its type where it says nothing that can be shown."""
     try:
-        return _printable(f"{type(error).__name__}: {error}")
+        return printable(f"{type(error).__name__}: {error}")
     except Exception:  # noqa: BLE001 - as in ``quoted``
         return type_name(error)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Of any text one that can be written anywhere, and is not too long to be read."""
     short = str.__getitem__(text, slice(_LONGEST))
     return short.encode(errors="backslashreplace").decode()

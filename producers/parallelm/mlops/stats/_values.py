@@ -13,7 +13,7 @@ from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._callers_values import distinct, guarded, quoted, type_name
 
 LARGEST_EXACT_INTEGER: Final = 2**53
-MOST_ELEMENTS: Final = 1_000_000
+MOST_ELEMENTS: Final = 500_000
 """Of what is drawn from an iterator or holds other values: more would not fit in a record, and some never end."""
 MOST_SHOWN: Final = 10_000
 """Elements of a value that is shown as its ``str``."""
@@ -76,7 +76,7 @@ def _check_size(value: int, what: str) -> None:
 def items(values: object, what: str) -> list[Any]:
     """The elements of a list, tuple, one-dimensional array or Series, of a dict's keys or values, or of an iterator.
 
-    ``map(str, …)`` and ``keys()`` gave lists when components were first written. What makes its elements when asked, as an iterator or a range, gives a million at most.
+    ``map(str, …)`` and ``keys()`` gave lists when components were first written. What makes its elements when asked, as an iterator or a range, gives half a million at most.
     """
     if isinstance(values, (list, tuple)):
         return list(values)
@@ -124,6 +124,7 @@ def string(value: object, what: str) -> str:
     return text
 
 
+@guarded
 def coordinate(value: object, what: str) -> int | float | str:
     """A place on an axis: a number or a text."""
     return string(value, what) if isinstance(value, str) else number(value, what)

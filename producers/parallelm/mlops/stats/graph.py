@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from parallelm.mlops.mlops_exception import MLOpsException
-from parallelm.mlops.stats._callers_values import distinct
+from parallelm.mlops.stats._callers_values import distinct, is_text
 from parallelm.mlops.stats._statistic import Statistic, json_report
 from parallelm.mlops.stats._values import coordinate, items, number, numbers, shown, string
 from parallelm.mlops.stats_category import StatGraphType
@@ -132,8 +132,8 @@ class MultiGraph(_Axes):
 
         Of points with the same x the first one counts.
         """
-        if isinstance(x, str) and not isinstance(label, str):
-            x, y, label = y, label, x
+        if is_text(x) and not is_text(label):
+            x, y, label = y, cast("Sequence[float]", label), x
         places = [coordinate(value, "each element of x") for value in items(x, "x")]
         heights = [_drawable(height) for height in numbers(y, "y")]
         name = string(label, "the label of a series")

@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from parallelm.mlops._reporting.payloads import NumericReport
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import is_text, quoted
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import number, string
 from parallelm.mlops.stats_category import StatGraphType, StatsMode
@@ -32,10 +33,10 @@ class SingleValue(Statistic):
 
     def mode(self, mode: StatsMode | str) -> Self:
         """Set whether every report counts (TimeSeries) or only the last one (Instant); the value of either as a text works too."""
-        text = string(mode, "mode")
-        if text not in _MODES:
-            raise MLOpsException(f"mode must be one of {', '.join(StatsMode)}, not {text!r}")
-        self._mode = _MODES[text]
+        known = _MODES.get(string(mode, "mode")) if is_text(mode) else None
+        if known is None:
+            raise MLOpsException(f"mode must be one of {', '.join(StatsMode)}, not {quoted(mode)}")
+        self._mode = known
         return self
 
     def report(self) -> NumericReport:

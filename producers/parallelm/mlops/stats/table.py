@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._reporting.payloads import StructuredReport
 from parallelm.mlops.mlops_exception import MLOpsException
-from parallelm.mlops.stats._callers_values import distinct, type_name
+from parallelm.mlops.stats._callers_values import distinct, is_text, type_name
 from parallelm.mlops.stats._statistic import Statistic
 from parallelm.mlops.stats._values import items, json_text, jsonable, nested, shown, string
 from parallelm.mlops.stats_category import StatGraphType, StatsMode
@@ -41,7 +41,7 @@ class Table(Statistic):
 
     def add_row(self, arg1: str | Sequence[object], arg2: Sequence[object] | None = None) -> Self:
         """Add a row: ``add_row(name, [cells])`` or ``add_row([cells])``."""
-        if isinstance(arg1, str):
+        if is_text(arg1):
             name = string(arg1, "a row name")
             if arg2 is None:
                 raise MLOpsException(f"row {name!r} has no cells: call add_row(name, cells)")

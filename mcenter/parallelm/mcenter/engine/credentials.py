@@ -1,4 +1,4 @@
-"""Who may enter: one user with a password, and one that may read only."""
+"""The users that are let in: one with all rights, and one that may only read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Credentials:
     user: str
     password: str = field(repr=False)
     reader: str = ""
-    """A user whose sessions have ``readonly = 1``; empty text: there is none."""
+    """A user whose sessions are read-only, see ``reader_guard``; empty text: there is none."""
     reader_password: str = field(default="", repr=False)
 
     def check(self, user: str, password: str) -> bool:

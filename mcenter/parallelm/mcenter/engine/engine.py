@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import chdb
 from chdb import ChdbError
 
-from parallelm.mcenter.engine import metrics
+from parallelm.mcenter.engine import metrics, reader_guard
 from parallelm.mcenter.engine.errors import EngineError, StorageFailedError
 from parallelm.mcenter.engine.statements import identifier, keyword, literal
 
@@ -55,6 +55,7 @@ class Connection:
         # What KILL finds the session's statements by: chdb gives no query id.
         self._tag = f"session {next(_numbers)}"
         self._has_own_settings = False
+        self._reads_only = False
         self.run(f"SET log_comment = {literal(self._tag)}")
 
     def __enter__(self) -> Self:
@@ -121,13 +122,19 @@ class Connection:
         self.run(f"USE {identifier(database)}")
 
     def read_only(self) -> None:
-        """From now on nothing may be changed, settings neither: Code 164."""
-        self.run("SET readonly = 1")
+        """From now on nothing may be changed but this session's settings and temporary tables: code 164."""
+        self.run("SET readonly = 2")
+        self._reads_only = True
+
+    def admit(self, sql: str) -> None:
+        """Raise ``EngineError`` with code 164 when this session may not execute a client's statement."""
+        if self._reads_only:
+            reader_guard.check_statement(sql, self._engine.refused_to_readers)
 
     @contextmanager
     def settings(self, values: Mapping[str, str]) -> Iterator[None]:
         """Settings for the statements inside; the session's own come back after."""
-        values = {name: value for name, value in values.items() if name != "log_comment"}
+        values = self._allowed({name: value for name, value in values.items() if name != "log_comment"})
         if not values:
             yield
             return
@@ -145,9 +152,15 @@ class Connection:
     @contextmanager
     def session_settings(self, values: Mapping[str, str]) -> Iterator[None]:
         """Settings for a session of one statement: they need not come back. Code 115 for an unknown one."""
-        if values:
+        if values := self._allowed(values):
             self._set({name: literal(value) for name, value in values.items()})
         yield
+
+    def _allowed(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """A reader's session that is asked to be ``readonly`` already is, and takes no other value."""
+        if self._reads_only and values.get("readonly") in {"1", "2"}:
+            return {name: value for name, value in values.items() if name != "readonly"}
+        return values
 
     def _set(self, values: Mapping[str, str]) -> None:
         own = self._has_own_settings
@@ -171,7 +184,9 @@ class Engine:
         with self.connect() as connection:
             ((self.timezone, self.version),) = connection.rows("SELECT timezone(), version()")
             names = connection.rows("SELECT name FROM system.settings")
+            table_functions = connection.rows("SELECT name FROM system.table_functions")
         self.setting_names = frozenset(name for (name,) in names)
+        self.refused_to_readers = reader_guard.refused_functions(name for (name,) in table_functions)
 
     def open_chdb(self) -> Any:
         """A new chdb connection to this engine."""

@@ -26,6 +26,7 @@ from parallelm.mcenter.engine.errors import (
     EngineError,
     StorageFailedError,
 )
+from parallelm.mcenter.engine.reader_guard import with_hint
 from parallelm.mcenter.engine.statements import insert_of, is_read, keyword, without_format
 from parallelm.mcenter.engine.wire import readable
 
@@ -104,7 +105,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             # Before the body: who is not known fills no memory.
             reads_only = self.server.credentials.check(*self._user_and_password(parameters))
             body = b"" if readonly else self._body()
-            answer = self._execute(parameters, body, readonly=readonly, reads_only=reads_only)
+            try:
+                answer = self._execute(parameters, body, readonly=readonly, reads_only=reads_only)
+            except EngineError as error:
+                raise with_hint(error) if reads_only else error from None
         except EngineError as error:
             self._refuse(error)
             if isinstance(error, StorageFailedError):
@@ -228,6 +232,7 @@ def _run(
 ) -> _Answer:
     # The interface's own rule: the statement is the parameter followed by the body.
     raw = query.encode() + b"\n" + body if query and body else query.encode() or body
+    connection.admit(raw.decode("utf-8", "replace"))
     if keyword(raw[:4096].decode("latin-1")) == "INSERT":
         # Latin-1 keeps every byte of the data as it is.
         insert = insert_of(raw.decode("latin-1"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from parallelm.mcenter.engine.errors import (
     EngineError,
     StorageFailedError,
 )
+from parallelm.mcenter.engine.reader_guard import with_hint
 from parallelm.mcenter.engine.statements import insert_of, is_describable, is_read, without_format
 from parallelm.mcenter.engine.types import insertable
 from parallelm.mcenter.engine.watch import CANCEL, Watch
@@ -43,6 +45,8 @@ MAX_INSERT_BYTES = 4 << 30
 _HELLO, _QUERY, _DATA, _CANCEL, _PING = 0, 1, 2, CANCEL, 4
 _TO_HELLO, _TO_DATA, _TO_EXCEPTION, _TO_PROGRESS, _TO_PONG, _TO_END, _TO_PROFILE = range(7)
 _IMPORTANT = 1
+_JSON_AS_TEXT = "SET output_format_native_write_json_as_string = 1"
+"""Clients of this revision know JSON as text only."""
 
 
 @dataclass(slots=True)
@@ -102,8 +106,7 @@ class Session:
         return database
 
     def _answer_hello(self, connection: Connection, database: str) -> None:
-        # Clients of this revision know JSON as text only.
-        connection.run("SET output_format_native_write_json_as_string = 1")
+        connection.run(_JSON_AS_TEXT)
         if database:
             connection.use(database)
         if self._reads_only:
@@ -130,13 +133,28 @@ class Session:
         try:
             if external:
                 raise EngineError("external tables are not supported by this server", UNSUPPORTED)  # noqa: TRY301 - answered as any error of the query
-            with connection.settings(query.settings):
-                self._execute(connection, query)
+            with self._with_settings(connection, query) as chosen:
+                chosen.admit(query.sql)
+                self._execute(chosen, query)
             self._send(varint(_TO_END))
         except StorageFailedError:
             raise
         except EngineError as error:
-            self._exception(error)
+            self._exception(with_hint(error) if self._reads_only else error)
+
+    @contextmanager
+    def _with_settings(self, connection: Connection, query: _Query) -> Iterator[Connection]:
+        """The connection with the query's settings; one of its own for ``readonly``, which no session takes back."""
+        if self._reads_only or query.settings.get("readonly", "0") == "0":
+            with connection.settings(query.settings):
+                yield connection
+            return
+        ((database,),) = connection.rows("SELECT currentDatabase()")
+        with self._engine.connect() as own:
+            own.run(_JSON_AS_TEXT)
+            own.use(database)
+            with own.session_settings(query.settings):
+                yield own
 
     def _read_query(self) -> _Query:
         reader = self._reader

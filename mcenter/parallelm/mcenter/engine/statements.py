@@ -71,19 +71,42 @@ class Insert:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
+    """A word, a sign, or a quoted text with its quotes; ``start`` and ``end`` are its place in the statement."""
+
     text: str
     start: int
     end: int
-    is_word: bool
+    kind: str
+
+    @property
+    def is_word(self) -> bool:
+        """Whether it is a keyword, a name or a number."""
+        return self.kind == "word"
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether it is a string or a quoted name."""
+        return self.kind == "quoted"
+
+    @property
+    def is_string(self) -> bool:
+        """Whether it is a string in single quotes."""
+        return self.is_quoted and self.text[0] == "'"
+
+    @property
+    def unquoted(self) -> str:
+        """Its text without quotes; escapes stay."""
+        return self.text[1:-1] if self.is_quoted else self.text
 
     def says(self, *words: str) -> bool:
+        """Whether it is one of these words, which are in capitals."""
         return self.is_word and self.text.upper() in words
 
 
 def keyword(sql: str) -> str:
     """First word of the statement, in capitals; brackets before it do not count."""
-    return next((token.text.upper() for token in itertools.islice(_tokens(sql), 64) if token.is_word), "")
+    return next((token.text.upper() for token in itertools.islice(tokens(sql), 64) if token.is_word), "")
 
 
 def is_read(sql: str) -> bool:
@@ -128,9 +151,9 @@ def without_format(sql: str) -> tuple[str, str]:
     """
     if not _MAY_HAVE_END.search(sql):
         return sql, ""
-    tail: list[_Token] = []
+    tail: list[Token] = []
     closed = False
-    for token in _tokens(sql):
+    for token in tokens(sql):
         if closed and token.text != ";":
             raise EngineError(
                 f"Multi-statements are not allowed, and this one goes on: {token.text}", SYNTAX_ERROR
@@ -154,10 +177,16 @@ def identifier(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
-def _tokens(sql: str) -> Iterator[_Token]:
+def tokens(sql: str) -> Iterator[Token]:
+    """The statement's tokens, without blanks and comments."""
     for match in _TOKEN.finditer(sql):
         if match.lastgroup != "space":
-            yield _Token(match[0], match.start(), match.end(), match.lastgroup == "word")
+            yield Token(match[0], match.start(), match.end(), match.lastgroup or "")
+
+
+def spaces(sql: str) -> Iterator[str]:
+    """The blanks and comments between the tokens."""
+    return (match[0] for match in _TOKEN.finditer(sql) if match.lastgroup == "space")
 
 
 class _Cursor:
@@ -165,16 +194,16 @@ class _Cursor:
 
     def __init__(self, sql: str) -> None:
         self._sql = sql
-        self._tokens = _tokens(sql)
+        self._tokens = tokens(sql)
         self._end = 0
-        self._peeked: list[_Token] = []
+        self._peeked: list[Token] = []
 
-    def peek(self) -> _Token | None:
+    def peek(self) -> Token | None:
         if not self._peeked:
             self._peeked.extend(itertools.islice(self._tokens, 1))
         return self._peeked[0] if self._peeked else None
 
-    def next(self) -> _Token | None:
+    def next(self) -> Token | None:
         token = self.peek()
         if token:
             self._peeked.clear()

@@ -25,7 +25,7 @@ from parallelm.schemas import topics
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks.blocks import ConsumedRecord, content_hash
 from parallelm.sinks.consumer import TopicAdmin
-from parallelm.sinks.errors import LostCertaintyError, SinkError
+from parallelm.sinks.errors import InsertStateUnknownError, SinkError
 from parallelm.sinks.intent import Intent, intent_metadata
 from parallelm.supervision.die_with_parent import killed_with_us
 from tests.sinks import samples
@@ -290,7 +290,7 @@ def test_a_block_that_makes_other_rows_now_and_is_there_stops_the_sink_with_what
         platform.wait("SELECT count() FROM events", 5)
     leave_intent(platform, topics.EVENTS, [], row_format=0, last=4)
     with (
-        pytest.raises(LostCertaintyError, match=r"5 rows of them are in events.*--reset-offsets"),
+        pytest.raises(InsertStateUnknownError, match=r"5 rows of them are in events.*--reset-offsets"),
         platform.sink() as sink,
     ):
         sink.wait_until_ended()

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
-from parallelm.sinks.errors import LostCertaintyError
+from parallelm.sinks.errors import InsertStateUnknownError
 from tests.sinks.conftest import DEADLINE_S
 from tests.sinks.test_faults import delete_records, events, leave_intent, send_statistics
 
@@ -28,7 +28,7 @@ def test_a_crashed_block_that_retention_cut_is_not_inserted_twice(platform: Plat
     leave_intent(platform, topics.EVENTS, [], last=4)
     delete_records(platform, topics.EVENTS, before=2)
     with (
-        pytest.raises(LostCertaintyError, match=r"\d rows of them are in events"),
+        pytest.raises(InsertStateUnknownError, match=r"\d rows of them are in events"),
         platform.sink() as sink,
     ):
         sink.wait_until_ended()
@@ -71,7 +71,7 @@ def test_a_log_that_ends_before_what_was_committed_stops_the_sink_and_doubles_no
     consumer.commit(offsets=[TopicPartition(name, 0, 9)], asynchronous=False)
     consumer.close()
     with (
-        pytest.raises(LostCertaintyError, match=r"below offset 9 .* the log ends at 3"),
+        pytest.raises(InsertStateUnknownError, match=r"below offset 9 .* the log ends at 3"),
         platform.sink() as sink,
     ):
         sink.wait_until_ended()

@@ -24,11 +24,11 @@ from parallelm.stream_processors.state import (
     RULE_ALERT,
     Body,
     Changes,
-    Kept,
     Key,
     Output,
     OutputTooLargeError,
     StateError,
+    StoredState,
 )
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
@@ -41,10 +41,10 @@ RULE = Rule(
 )  # fmt: skip
 
 
-def come_back(kind: str, body: Body) -> Kept:
+def come_back(kind: str, body: Body) -> StoredState:
     output = Output("alerts", b"app", b"\x00\xff")
-    kept = Kept(body, {"models/1": 2**40}, (output, output))
-    assert Kept.from_bytes(kind, kept.to_bytes()) == kept
+    kept = StoredState(body, {"models/1": 2**40}, (output, output))
+    assert StoredState.from_bytes(kind, kept.to_bytes()) == kept
     return kept
 
 
@@ -95,7 +95,7 @@ def test_keys_come_back_as_they_were(key: Key):
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"absorbed": {}, "outputs": [], "body": {}}'])
 def test_state_that_cannot_be_read_is_told(data: bytes):
     with pytest.raises(StateError):
-        Kept.from_bytes(RULE_ALERT, data)
+        StoredState.from_bytes(RULE_ALERT, data)
 
 
 def test_a_record_that_no_broker_takes_is_refused_before_it_is_sent():

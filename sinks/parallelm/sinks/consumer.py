@@ -15,7 +15,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from parallelm.connections.kafka import client_config
-from parallelm.sinks.errors import LostCertaintyError, NotReadyError, RetryLaterError
+from parallelm.sinks.errors import InsertStateUnknownError, NotReadyError, RetryLaterError
 from parallelm.sinks.intent import Committed, read_metadata
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def committed_positions(
         try:
             committed = read_metadata(each.metadata)
         except ValueError as error:
-            raise LostCertaintyError(
+            raise InsertStateUnknownError(
                 f"{each.topic} [{each.partition}] was committed by a newer sink: {error}; upgrade this one"
             ) from error
         found[each.topic, each.partition] = (each.offset if each.offset >= 0 else None, committed)
@@ -132,7 +132,7 @@ def starting_point(
 ) -> StartingPoint:
     """The committed offset; the beginning of a new or recreated topic, or of a log that lost its first records.
 
-    Raises ``LostCertaintyError`` when the log ends before the committed offset.
+    Raises ``InsertStateUnknownError`` when the log ends before the committed offset.
     """
     low, high = bounds
     if offset is None:
@@ -148,7 +148,7 @@ def starting_point(
         cut = committed.intent if committed.intent and committed.intent.last >= low else None
         return StartingPoint(low, cut, lost=(low - offset, why))
     if offset > high:
-        raise LostCertaintyError(
+        raise InsertStateUnknownError(
             f"{source.topic} [{source.partition}]: everything below offset {offset} was written to ClickHouse, but the "
             f"log ends at {high}: the broker has lost records. Offsets from {high} on will be used again, and may have "
             "been already: find the first record of the log that is younger than the rows of its offset, and move the "

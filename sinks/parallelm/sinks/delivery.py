@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from parallelm.sinks.consumer import commit
-from parallelm.sinks.errors import LostCertaintyError
+from parallelm.sinks.errors import InsertStateUnknownError
 from parallelm.sinks.intent import ROW_FORMAT, done_metadata, intent_metadata
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Delivery:
         """Write the block of each partition; those that the lease no longer covers are left for the next time.
 
         Raises ``RetryLaterError`` when something is away: deliver the same blocks again later. Raises
-        ``LostCertaintyError`` when it cannot be decided whether a crashed owner's block is there.
+        ``InsertStateUnknownError`` when it cannot be decided whether a crashed owner's block is there.
         """
         under_way = [(work, work.block) for work in works if work.block is not None]
         self._commit_intents(under_way)
@@ -79,7 +79,7 @@ class Delivery:
         table, offsets = block.rows.stored_in, crashed.offsets
         there = self._writer.count(table, offsets, block.ingested_ms)
         if there:
-            raise LostCertaintyError(
+            raise InsertStateUnknownError(
                 f"{source.topic} [{source.partition}] offsets {offsets.first} to {offsets.last}: a crashed sink was "
                 f"inserting them; their records make other rows now (row format {crashed.row_format} then, "
                 f"{ROW_FORMAT} now; content {crashed.content_hash} then, {block.intent.content_hash} now), and {there} "
@@ -123,7 +123,7 @@ class Delivery:
         there = self._writer.count(rows.stored_in, block.intent.offsets, block.ingested_ms)
         if there == rows.stored_rows or (rows.replaceable and there < rows.stored_rows):
             return
-        raise LostCertaintyError(
+        raise InsertStateUnknownError(
             f"{source.topic} [{source.partition}] offsets {block.intent.first} to {block.intent.last} make "
             f"{rows.stored_rows} rows, but {there} are in {rows.stored_in} after a repeated insert under token "
             f"{block.intent.token!r}: was the deduplication window too short, or were rows deleted?"

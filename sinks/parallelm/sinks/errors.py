@@ -23,7 +23,7 @@ class TooManyDeadLettersError(SinkError):
     """So many records cannot be handled that the code must be wrong, not the records."""
 
 
-class LostCertaintyError(SinkError):
+class InsertStateUnknownError(SinkError):
     """Whether a block's rows are in the table cannot be decided without a person."""
 
 

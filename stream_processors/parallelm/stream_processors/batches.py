@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import faust
 
-    from parallelm.stream_processors.sending import Outside
+    from parallelm.stream_processors.sending import KafkaEffects
 
 MAX_RECORDS = 500
 """Records of one batch."""
@@ -37,9 +37,9 @@ class BatchHandler(Protocol):
 class Batches:
     """Feeds one handler, commits what it has handled, and keeps a rebalance waiting until it is done."""
 
-    def __init__(self, app: faust.App, outside: Outside, handler: BatchHandler) -> None:
+    def __init__(self, app: faust.App, effects: KafkaEffects, handler: BatchHandler) -> None:
         self._app = app
-        self._outside = outside
+        self._effects = effects
         self._handler = handler
         self._busy = asyncio.Lock()
         self._arrived: asyncio.Queue[Any] = asyncio.Queue(MAX_RECORDS)
@@ -78,7 +78,7 @@ class Batches:
         started = time.perf_counter()
         await self._handler.handle(current)
         offsets = {TP(message.topic, message.partition): message.offset + 1 for message in current}
-        await self._outside.commit(offsets)
+        await self._effects.commit(offsets)
         metrics.BATCH_SECONDS.labels(self._handler.name).observe(time.perf_counter() - started)
         for message in current:
             metrics.RECORDS.labels(message.topic).inc()

@@ -115,7 +115,7 @@ class Control:
     def _known_or_new(
         self,
         changes: Changes,
-        kept: state.Kept | None,
+        kept: state.StoredState | None,
         rule: Rule,
         aggregate: RuleAggregate,
         arrival: Arrival,

@@ -14,8 +14,8 @@ from parallelm.schemas.topics import CATALOGUE, MLAPPS, RULE_AGGREGATES
 from parallelm.stream_processors.alerts.aggregates import aggregates_of
 from parallelm.stream_processors.control import Arrival, Control
 from parallelm.stream_processors.partitioning import control_partition
-from parallelm.stream_processors.sending import PASSING, with_patience
-from parallelm.stream_processors.state import Changes, Kept, Output
+from parallelm.stream_processors.sending import FATAL, with_patience
+from parallelm.stream_processors.state import Changes, Output, StoredState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.codec import Codec
     from parallelm.stream_processors.current_rules import CurrentRules
     from parallelm.stream_processors.dead_letters import DeadLetters
-    from parallelm.stream_processors.sending import Outside
+    from parallelm.stream_processors.sending import KafkaEffects
     from parallelm.stream_processors.state import Key
 
 logger = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ class StatisticsHandler:
     name = "statistics"
 
     def __init__(
-        self, codec: Codec, prefix: str, rules: CurrentRules, letters: DeadLetters, outside: Outside
+        self, codec: Codec, prefix: str, rules: CurrentRules, letters: DeadLetters, effects: KafkaEffects
     ) -> None:
         self._codec = codec
         self._decoder = StatisticsDecoder(codec.registry)
         self._topic = RULE_AGGREGATES.full_name(prefix)
         self._rules = rules
         self._letters = letters
-        self._outside = outside
+        self._effects = effects
 
     async def handle(self, messages: Sequence[Any]) -> None:
         """Send the aggregates of a batch and wait for the broker."""
@@ -55,13 +55,13 @@ class StatisticsHandler:
         for message in messages:
             try:
                 outputs += await with_patience(lambda seen=message: self._aggregates(seen), "statistics")  # type: ignore[misc]
-            except PASSING:
+            except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a record does to us, the next one is handled
                 outputs.append(_dead_letter(self._letters, message, error, "rules"))
             else:
                 self._letters.handled()
-        await self._outside.send(outputs)
+        await self._effects.send(outputs)
 
     async def _aggregates(self, message: Any) -> list[Output]:
         batch = self._decoder.decode(_value(message))
@@ -86,7 +86,7 @@ class ControlHandler:
         prefix: str,
         rules: CurrentRules,
         letters: DeadLetters,
-        outside: Outside,
+        effects: KafkaEffects,
         table: Any,
     ) -> None:
         self._codec = codec
@@ -96,9 +96,9 @@ class ControlHandler:
         self._aggregates = RULE_AGGREGATES.full_name(prefix)
         self._rules = rules
         self._letters = letters
-        self._outside = outside
+        self._effects = effects
         self._table = table
-        self._cache: dict[bytes, tuple[bytes, Kept]] = {}
+        self._cache: dict[bytes, tuple[bytes, StoredState]] = {}
         self._sent: dict[bytes, bytes] = {}
 
     async def handle(self, messages: Sequence[Any]) -> None:
@@ -111,7 +111,7 @@ class ControlHandler:
         for message in messages:
             try:
                 tried = await with_patience(lambda seen=message, on=changes: self._apply(seen, on), "control")  # type: ignore[misc]
-            except PASSING:
+            except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a record does to us, the next one is handled
                 letters.append(_dead_letter(self._letters, message, error, "control"))
@@ -127,8 +127,8 @@ class ControlHandler:
             key.to_bytes(): (kept.to_bytes() if kept is not None else None, partitions[key])
             for key, kept in changes.changed.items()
         }
-        await self._outside.write(values)
-        await self._outside.send([*changes.outputs(), *letters])
+        await self._effects.write(values)
+        await self._effects.send([*changes.outputs(), *letters])
         self._remember_sent(values)
 
     def _remember_sent(self, values: Mapping[bytes, tuple[bytes | None, int]]) -> None:

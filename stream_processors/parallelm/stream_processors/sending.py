@@ -34,7 +34,7 @@ TRANSIENT = (
     TimeoutError,
 )
 """Errors of what is away for now: tried again for as long as it takes, while the partitions wait."""
-PASSING = (UnknownSchemaError, StateError)
+FATAL = (UnknownSchemaError, StateError)
 """Errors that are no fault of the record they came with: they stop the worker."""
 UNKNOWN_SCHEMA_LIMIT_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
@@ -65,7 +65,7 @@ async def with_patience(attempt: Callable[[], Awaitable[T]], what: str) -> T:
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-class Outside:
+class KafkaEffects:
     """Sends, state writes and commits of one Faust app. Each returns when the broker has acknowledged."""
 
     def __init__(self, app: faust.App, table: Any) -> None:

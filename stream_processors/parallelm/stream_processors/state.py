@@ -80,8 +80,8 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What the table keeps for a key."""
+class StoredState:
+    """What the table stores for a key."""
 
     body: Body
     absorbed: Mapping[str, int] = field(default_factory=dict)
@@ -92,8 +92,8 @@ class Kept:
         """Whether a record changes nothing any more."""
         return position.offset <= self.absorbed.get(_place(position), -1)
 
-    def absorb(self, position: RecordPosition, body: Body, outputs: tuple[Output, ...]) -> Kept:
-        """Kept after a record."""
+    def absorb(self, position: RecordPosition, body: Body, outputs: tuple[Output, ...]) -> StoredState:
+        """The stored state after a record."""
         absorbed = dict(self.absorbed) | {_place(position): position.offset}
         return replace(self, body=body, absorbed=absorbed, outputs=outputs)
 
@@ -107,7 +107,7 @@ class Kept:
         return json.dumps(kept, default=sorted, separators=(",", ":")).encode()
 
     @classmethod
-    def from_bytes(cls, kind: str, data: bytes) -> Kept:
+    def from_bytes(cls, kind: str, data: bytes) -> StoredState:
         """Inverse of ``to_bytes``; ``kind`` is the key's. Raises ``StateError``."""
         try:
             kept = json.loads(data)
@@ -131,16 +131,16 @@ class Changes:
     """
 
     stored: Mapping[bytes, bytes]
-    cache: dict[bytes, tuple[bytes, Kept]]
+    cache: dict[bytes, tuple[bytes, StoredState]]
     sent: Mapping[bytes, bytes]
-    changed: dict[Key, Kept | None] = field(default_factory=dict)
+    changed: dict[Key, StoredState | None] = field(default_factory=dict)
     """None: the key is deleted."""
     resend: dict[Output, None] = field(default_factory=dict)
     _index: dict[str, set[Key]] | None = None
     """Keys of each MLApp, made when it is asked for the first time."""
 
-    def get(self, key: Key) -> Kept | None:
-        """What is kept for a key, this batch's changes included."""
+    def get(self, key: Key) -> StoredState | None:
+        """What is stored for a key, this batch's changes included."""
         if key in self.changed:
             return self.changed[key]
         name = key.to_bytes()
@@ -149,10 +149,10 @@ class Changes:
             return None
         cached = self.cache.get(name)
         if cached is None or cached[0] is not data:
-            cached = self.cache[name] = (data, Kept.from_bytes(key.kind, data))
+            cached = self.cache[name] = (data, StoredState.from_bytes(key.kind, data))
         return cached[1]
 
-    def keys_of(self, mlapp_id: str) -> Iterator[tuple[Key, Kept]]:
+    def keys_of(self, mlapp_id: str) -> Iterator[tuple[Key, StoredState]]:
         """Every key of an MLApp with what is kept for it, in a fixed order."""
         names = self._by_mlapp().get(mlapp_id, set())
         for key in sorted(names, key=lambda key: (key.kind, key.fingerprint)):
@@ -173,7 +173,7 @@ class Changes:
 
     def put(self, key: Key, position: RecordPosition, body: Body, outputs: tuple[Output, ...]) -> None:
         """Absorb a record into a key. Outputs stay until they have been sent."""
-        kept = self.get(key) or Kept(body)
+        kept = self.get(key) or StoredState(body)
         unsent = () if self._is_sent(key) else kept.outputs
         self.changed[key] = kept.absorb(position, body, unsent + outputs)
         if self._index is not None:
@@ -191,7 +191,7 @@ class Changes:
         data = self.stored.get(name)
         return data is not None and self.sent.get(name) is data
 
-    def send_again(self, kept: Kept) -> None:
+    def send_again(self, kept: StoredState) -> None:
         """The record was absorbed before: its outputs may or may not have reached the broker."""
         self.resend |= dict.fromkeys(kept.outputs)
 

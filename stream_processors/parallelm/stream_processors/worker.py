@@ -35,7 +35,7 @@ from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.dead_letters import DeadLetters
 from parallelm.stream_processors.faust_settings import broker_credentials, broker_urls
 from parallelm.stream_processors.handlers import ControlHandler, StatisticsHandler
-from parallelm.stream_processors.sending import Outside
+from parallelm.stream_processors.sending import KafkaEffects
 from parallelm.stream_processors.state import Output
 
 if TYPE_CHECKING:
@@ -179,14 +179,14 @@ class ProcessorsWorker:
         )
         table.on_recover(self._recovered)
         codec = Codec(make_registry(self._settings.schema_registry, self._prefix))
-        outside = Outside(app, table)
+        effects = KafkaEffects(app, table)
         rules = CurrentRules(definitions)
         letters = DeadLetters(codec, self._prefix, app.conf.id, cluster.topic_ids)
-        statistics = StatisticsHandler(codec, self._prefix, rules, letters, outside)
-        control = ControlHandler(codec, self._prefix, rules, letters, outside, table)
-        self._agent(app, (STATISTICS,), Batches(app, outside, statistics), "statistics")
-        self._agent(app, CONTROL_TOPICS, Batches(app, outside, control), "control")
-        self._clock(app, codec, outside)
+        statistics = StatisticsHandler(codec, self._prefix, rules, letters, effects)
+        control = ControlHandler(codec, self._prefix, rules, letters, effects, table)
+        self._agent(app, (STATISTICS,), Batches(app, effects, statistics), "statistics")
+        self._agent(app, CONTROL_TOPICS, Batches(app, effects, control), "control")
+        self._clock(app, codec, effects)
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         return app
 
@@ -207,14 +207,14 @@ class ProcessorsWorker:
 
         app.agent(channel, name=name)(run)
 
-    def _clock(self, app: faust.App, codec: Codec, outside: Outside) -> None:
+    def _clock(self, app: faust.App, codec: Codec, effects: KafkaEffects) -> None:
         topic = TICKS.full_name(self._prefix)
 
         async def tick() -> None:
             """Faust timers may not touch tables: time is a record like any other."""
             owned = sorted(tp.partition for tp in app.consumer.assignment() if tp.topic == topic)
             now_ms = time.time_ns() // 1_000_000
-            await outside.send_to_partitions(
+            await effects.send_to_partitions(
                 {
                     partition: Output(topic, b"", codec.encode(Tick(now_ms=now_ms, partition=partition)))
                     for partition in owned

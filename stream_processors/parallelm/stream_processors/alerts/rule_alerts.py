@@ -14,7 +14,7 @@ from parallelm.schemas.topics import RULE_AGGREGATES, STATISTICS
 from parallelm.schemas.well_known import FEATURE_LABEL
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Sample, Step, Timing, Verdict
-from parallelm.stream_processors.alerts.rules import HEALTH, Rule, rules_of, says_something
+from parallelm.stream_processors.alerts.rules import HEALTH, Rule, can_evaluate, rules_of
 from parallelm.stream_processors.alerts.series import AlertSeries, Decision, absorb, settled
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def on_aggregate(
     samples = [
         Sample(at_ms, value, Verdict.BREACHED if rule.breached(value) else Verdict.OK)
         for at_ms, value in zip(aggregate.timestamps_ms, aggregate.values, strict=True)
-        if says_something(at_ms, value)
+        if can_evaluate(at_ms, value)
     ]
     before = alert.rule
     if (before.for_ms, before.keep_firing_for_ms) != (rule.for_ms, rule.keep_firing_for_ms):

@@ -73,11 +73,11 @@ class Rule:
         return all(labels.get(key) == value for key, value in self.match_labels.items())
 
     def breached(self, value: float) -> bool:
-        """Whether a value is on the wrong side. NaN is no value: ask ``says_something`` first."""
+        """Whether a value is on the wrong side. NaN is no value: ask ``can_evaluate`` first."""
         return value > self.threshold if self.side == "above" else value < self.threshold
 
 
-def says_something(timestamp_ms: float, value: float) -> bool:
+def can_evaluate(timestamp_ms: float, value: float) -> bool:
     """Whether a sample can be judged: a NaN says nothing about a threshold, a bad timestamp nothing about when."""
     return is_time(timestamp_ms) and not math.isnan(value)
 

@@ -28,6 +28,7 @@ __all__ = [
     "NANOSECONDS",
     "Time",
     "TimeError",
+    "UnlikelyUnitsError",
     "ceil_ms",
     "check_units",
     "floor_ms",
@@ -80,6 +81,16 @@ _MONTHS = {"M": 1, "Y": 12}
 
 class TimeError(ValueError):
     """What was given is not a time that can be stored; the message says how to give it."""
+
+
+class UnlikelyUnitsError(TimeError):
+    """A number that is likely one of other units."""
+
+    def __init__(self, what: str, likely: str, advice: str) -> None:
+        super().__init__(f"{what}: {advice}")
+        self.what = what
+        """How the number reads in its units and in the likely ones."""
+        self.likely = likely
 
 
 class _UnitsMissingError(TimeError):
@@ -152,9 +163,10 @@ def number_ns(number: float, units: str, *, assumed: bool = False) -> int:
     is_stored = is_time(floor_ms(found))
     if likely is not None:
         as_given = f"is {_iso(found)}" if is_stored else f"lies outside the years {TIME_BOUNDS}"
-        raise TimeError(
-            f"timestamp {shown(number)} {as_given} in {units}s, but {_iso(_scaled_ns(number, likely))} in {likely}s: "
-            f"give units={likely!r}" + (", or a datetime if 1970 is meant" if is_stored else "")
+        raise UnlikelyUnitsError(
+            f"timestamp {shown(number)} {as_given} in {units}s, but {_iso(_scaled_ns(number, likely))} in {likely}s",
+            likely,
+            f"give units={likely!r}" + (", or a datetime if 1970 is meant" if is_stored else ""),
         )
     if not is_stored:
         raise TimeError(

@@ -11,6 +11,7 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.results import result_options, write_result
+from parallelm.mcenter.time_option import TIME
 
 
 @click.command()
@@ -43,6 +44,13 @@ from parallelm.mcenter.results import result_options, write_result
 @click.option(
     "--min-points", default=10, show_default=True, help="Leave out what shares fewer buckets with the KPI."
 )
+@click.option(
+    "--from",
+    "start",
+    type=TIME,
+    help="Only KPI points from this time on: 2026-03-01 (UTC), or with hours and zone.",
+)
+@click.option("--to", "end", type=TIME, help="Only KPI points before this time.")
 @click.option("--all-lags", is_flag=True, help="Show every lag, not only the best of a series.")
 @click.option("--top", default=20, show_default=True, help="Show so many rows; 0: all.")
 @result_options
@@ -57,6 +65,8 @@ def correlate(
     correction: str,
     min_points: int,
     top: int,
+    start: str | None,
+    end: str | None,
     format_: str,
     output: Path | None,
     *,
@@ -88,5 +98,7 @@ def correlate(
             correction="fdr_bh" if correction == "fdr_bh" else "holm",
             min_points=min_points,
             all_lags=all_lags,
+            start=start,
+            end=end,
         )
     write_result(found.head(top) if top else found, format_, output)

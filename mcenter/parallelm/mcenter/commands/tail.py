@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import UTC, datetime
 from itertools import islice
 
 import click
@@ -21,9 +20,8 @@ from parallelm.mcenter.terminal import echo
 from parallelm.schemas import topics
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import make_registry
-from parallelm.schemas.times import is_time
+from parallelm.schemas.times import TimeError, UnlikelyUnitsError, floor_ms, time_ns
 from parallelm.schemas.topic_reader import StartPoint, read_topic
-from parallelm.schemas.well_known import TIME_BOUNDS
 
 _KINDS = ("beginning", "end", "latest")
 
@@ -46,11 +44,14 @@ class StartType(click.ParamType):
             if word != "latest" and not number:
                 return StartPoint(word)
         try:
-            return StartPoint("time", _epoch_ms(value))
-        except (ValueError, OverflowError):
+            # Nothing was ingested before 1970.
+            return StartPoint("time", max(0, floor_ms(time_ns(value, default_units="millisecond"))))
+        except UnlikelyUnitsError as error:
+            self.fail(f"{error.what}; write epoch milliseconds", param, ctx)
+        except TimeError:
             self.fail(
-                f"{value!r} is neither beginning, end, latest:N, epoch milliseconds nor an ISO time such as "
-                "2026-01-31T12:00 (UTC unless it says otherwise)",
+                f"{value!r} is neither beginning, end, latest:N, epoch milliseconds nor an ISO time from 1900 to 2299 "
+                "such as 2026-01-31T12:00 (UTC unless it says otherwise)",
                 param,
                 ctx,
             )
@@ -163,15 +164,3 @@ def _id_filters(topic: topics.Topic, **ids: str | None) -> list[FieldFilter]:
 
 def _passes(record: DecodedRecord, wishes: list[FieldFilter]) -> bool:
     return all(record.value is not None and wish.matches(record.value) for wish in wishes)
-
-
-def _epoch_ms(text: str) -> int:
-    """Epoch milliseconds of a number or an ISO time; raises ``ValueError``. Nothing was ingested before 1970."""
-    if text.isdecimal():
-        found = int(text)
-    else:
-        moment = datetime.fromisoformat(text)
-        found = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    if not is_time(found):
-        raise ValueError(f"{text} is outside the years {TIME_BOUNDS}")
-    return max(0, found)

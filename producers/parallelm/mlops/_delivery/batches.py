@@ -92,7 +92,16 @@ def _by_series(samples: list[Sample]) -> dict[str | SeriesKey, list[Sample]]:
     groups: dict[str | SeriesKey, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample[0]].append(sample)
+    if len({_rolled_up_as(series) for series in groups}) < len(groups):
+        # Of reports of one instant the last one holds, however each was drawn: so its series comes last.
+        latest_first = dict.fromkeys(sample[0] for sample in reversed(samples))
+        return {series: groups[series] for series in reversed(latest_first)}
     return groups
+
+
+def _rolled_up_as(series: str | SeriesKey) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    """What tells series from each other in the warehouse: category and graph type do not."""
+    return (series, "", ()) if isinstance(series, str) else (series[0], series[1], series[4])
 
 
 def _encoded_header(series: str | SeriesKey) -> bytes:

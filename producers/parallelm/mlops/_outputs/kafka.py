@@ -69,9 +69,8 @@ class KafkaOutput(Output):
         self._start_afresh()
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
-        """Queue one number: under its bare name where callers queue it so, too, or the two would change places."""
-        name = series[0]
-        self._append(name if series == plain_series(name) else series, float(value), queued_time_s(time_ns))
+        """Queue one number."""
+        self._append(series, float(value), queued_time_s(time_ns))
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
         """Queue numbers of one moment: one series a line, told apart by label ``line``."""
@@ -139,9 +138,12 @@ class KafkaOutput(Output):
             uploads.wait(min(left_s, _PROBE_INTERVAL_S))
         return True
 
-    def _append(self, series: SeriesKey | str, value: float, time_s: float) -> None:
+    def _append(self, series: SeriesKey, value: float, time_s: float) -> None:
+        """Queue a sample: under its bare name where callers queue it so, too, or the two would change places."""
+        name = series[0]
+        queued = name if series == plain_series(name) else series
         if self._ensure_sender() and len(self._queue) < self._queue.room:
-            self._queue.append((series, value, time_s))
+            self._queue.append((queued, value, time_s))
         else:
             self._dropped.add(drops.QUEUE_FULL, 1)
 

@@ -104,6 +104,27 @@ def test_a_forbidden_import_in_any_room_fails_the_check(tree: Path) -> None:
 
 
 @pytest.mark.gate
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import parallelm.warehouse.migrations",
+        "from parallelm.warehouse import migrate",
+        "from parallelm.warehouse.errors import QueryError",
+    ],
+)
+def test_of_the_warehouse_the_library_may_import_the_queries_only(tree: Path, statement: str) -> None:
+    file = tree / "producers" / "parallelm" / "mlops" / "planted_import.py"
+    file.write_text(f'"""Planted."""\n\n{statement}\n')
+    try:
+        result = run_check_step(tree, "lint-imports", "--no-cache")
+    finally:
+        file.unlink()
+    assert result.returncode == 1
+    assert f"Contracts: {len(FORBIDDEN) - 1} kept, 1 broken" in result.stdout
+    assert "parallelm.mlops.planted_import -> parallelm.warehouse" in result.stdout
+
+
+@pytest.mark.gate
 def test_the_tree_as_it_stands_keeps_the_import_rules(tree: Path) -> None:
     assert run_check_step(tree, "lint-imports", "--no-cache").returncode == 0
 

@@ -10,6 +10,7 @@ from clickhouse_driver import errors as driver_errors
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES
 from parallelm.sinks.errors import DatabaseUnavailableError
+from parallelm.warehouse.ingestion import insert_statement, last_offset_query, range_count_query
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
@@ -55,23 +56,16 @@ class Writer:
         Raises ``DatabaseUnavailableError`` when it is not known to have succeeded: the same rows may then be sent again
         under the same token, any number of times.
         """
-        columns = ", ".join(f"`{column}`" for column in rows.columns)
         settings = _INSERT_SETTINGS | {
             "insert_deduplication_token": token,
             "insert_block_size": _UNSPLIT_ROWS,
             "max_execution_time": max(1, int(self._max_execution_s)),
         }
-        self._execute(
-            f"INSERT INTO {rows.table} ({columns}) VALUES", rows.data, columnar=True, settings=settings
-        )
+        statement = insert_statement(rows.table, rows.columns)
+        self._execute(statement, rows.data, columnar=True, settings=settings)
 
     def count(self, table: str, offsets: OffsetRange, ingested_ms: tuple[int, int]) -> int:
         """Rows of a range of offsets in ``table``; ``ingested_ms`` are the first and last arrival in it."""
-        query = (
-            f"SELECT count() FROM {table} WHERE _topic_id = %(topic_id)s AND _partition = %(partition)s "  # noqa: S608 - our own table names
-            "AND _offset BETWEEN %(first)s AND %(last)s AND ingested_at BETWEEN "
-            "fromUnixTimestamp64Milli(toInt64(%(since)s)) AND fromUnixTimestamp64Milli(toInt64(%(until)s))"
-        )
         parameters = {
             "topic_id": offsets.topic_id,
             "partition": offsets.partition,
@@ -80,20 +74,15 @@ class Writer:
             "since": ingested_ms[0],
             "until": ingested_ms[1],
         }
-        [(count,)] = self._execute(
-            query, parameters, settings={"max_execution_time": int(self._max_execution_s)}
-        )
+        limit = {"max_execution_time": int(self._max_execution_s)}
+        [(count,)] = self._execute(range_count_query(table), parameters, settings=limit)
         return int(count)
 
     def last_offset(self, table: str, source: Source, retention_ms: int) -> int | None:
         """Highest offset of a partition with a row in ``table``; rows that the topic has outlived are not looked at."""
-        query = (
-            f"SELECT count(), max(_offset) FROM {table} WHERE _topic_id = %(topic_id)s AND _partition = %(partition)s "  # noqa: S608 - our own table names
-            "AND ingested_at >= fromUnixTimestamp64Milli(toInt64(%(since)s))"
-        )
         since_ms = time.time_ns() // 1_000_000 - retention_ms if retention_ms >= 0 else 0
         parameters = {"topic_id": source.topic_id, "partition": source.partition, "since": since_ms}
-        [(count, last)] = self._execute(query, parameters)
+        [(count, last)] = self._execute(last_offset_query(table), parameters)
         return int(last) if count else None
 
     def close(self) -> None:

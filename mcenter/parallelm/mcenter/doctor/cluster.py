@@ -81,6 +81,7 @@ def _clickhouse(clickhouse: ClickHouseSettings, timeout_s: float) -> Check:
     from clickhouse_driver.errors import Error
 
     from parallelm.connections.clickhouse import clickhouse_client
+    from parallelm.warehouse.server import version_and_database
 
     where = f"{clickhouse.host}:{clickhouse.port}"
     logging.getLogger("clickhouse_driver").setLevel(
@@ -90,8 +91,7 @@ def _clickhouse(clickhouse: ClickHouseSettings, timeout_s: float) -> Check:
         clickhouse, database="default", connect_timeout=timeout_s, send_receive_timeout=timeout_s
     )
     try:
-        query = "SELECT version(), (SELECT count() FROM system.databases WHERE name = %(name)s)"
-        ((version, databases),) = client.execute(query, {"name": clickhouse.database})
+        version, database_exists = version_and_database(client, clickhouse.database)
     except (Error, OSError, EOFError) as error:
         remedy = (
             "is it running, are host, port, user and password right? A local one starts with `mcenter up`"
@@ -99,7 +99,7 @@ def _clickhouse(clickhouse: ClickHouseSettings, timeout_s: float) -> Check:
         return problem("clickhouse", f"{where} cannot be used: {str(error).splitlines()[0]}", remedy)
     finally:
         client.disconnect()
-    if not databases:
+    if not database_exists:
         return problem(
             "clickhouse",
             f"{where} has no database {clickhouse.database!r}",

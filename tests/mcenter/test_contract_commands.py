@@ -190,6 +190,7 @@ def test_tail_starts_and_filters_as_asked(run: Callable[..., Result], options: l
         (["events", "--from", "tomorrow"], "'tomorrow' is neither beginning, end, latest:N"),
         (["events", "--from", "latest"], "'latest' is neither"),
         (["events", "--from", "9" * 23], "neither beginning, end, latest:N"),
+        (["events", "--from", "1704067200"], "but 2024-01-01 00:00:00 in seconds; write epoch milliseconds"),
         (["events", "--where", "title"], "'title' is not a filter; write field=value"),
         (["events", "--where", "colour=red"], "Event has no field 'colour'; it has: origin, producer_id"),
         (["ticks", "--mlapp", "x"], "Tick has no mlapp_id"),

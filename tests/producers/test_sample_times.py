@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallelm.mlops import mlops
+from parallelm.mlops import MLOps, mlops
 from parallelm.mlops._delivery.batches import BatchEncoder
 from parallelm.mlops._delivery.drops import DropCounter
 from parallelm.mlops._reporting.samples import queued_time_s
@@ -32,6 +32,7 @@ from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS, number_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 registry = PackagedRegistry()
 codec = Codec(registry)
@@ -99,6 +100,56 @@ def test_the_last_instant_of_a_day_lies_on_it_in_every_call(kind: str) -> None:
         with mlops.event_time(DAY.end_time):
             REPORTS[kind](None)
     assert times_of(reported) == {LAST_MS}
+
+
+WITH_UNITS: dict[str, Callable[..., object]] = {
+    "number": lambda at, units: mlops.set_stat("x", 1.0, timestamp=at, units=units),
+    "kpi": lambda at, units: mlops.set_kpi("x", 1, at, units),
+    "kpi object": lambda at, units: mlops.set_stat(KpiValue("x", 1, at, units)),
+    "event": lambda at, units: mlops.set_event("x", EventType.System, timestamp=at, units=units),
+    "event object": lambda at, units: mlops.event(Event("x", timestamp=at, units=units)),
+    "distribution": lambda at, units: mlops.set_data_distribution_stat(
+        np.arange(30.0), timestamp=at, units=units
+    ),
+    "model's number": lambda at, units: mlops.Model("m", ModelFormat.TEXT).set_stat(
+        "x", 1, timestamp=at, units=units
+    ),
+    "model's kpi": lambda at, units: mlops.Model("m", ModelFormat.TEXT).set_kpi("x", 1, at, units),
+    "model's distribution": lambda at, units: mlops.Model("m", ModelFormat.TEXT).set_data_distribution_stat(
+        np.arange(30.0), timestamp=at, units=units
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_UNITS)
+def test_every_call_that_takes_a_time_takes_its_units(kind: str) -> None:
+    with capture() as reported:
+        WITH_UNITS[kind](LAST_MS / 1_000, KpiValue.TIME_SEC)
+        WITH_UNITS[kind](LAST_MS, KpiValue.TIME_MSEC)
+        WITH_UNITS[kind](LAST_MS * 1_000 + 999, KpiValue.TIME_USEC)
+        WITH_UNITS[kind](LAST_MS * 1_000_000 + 999_999, KpiValue.TIME_NSEC)
+        for number, units in ((LAST_MS, KpiValue.TIME_SEC), (LAST_MS // 1_000, KpiValue.TIME_MSEC)):
+            with pytest.raises(MLOpsException, match="units="):
+                WITH_UNITS[kind](number, units)
+    assert times_of(reported) == {LAST_MS}
+
+
+def test_a_published_model_has_the_time_of_its_block(tmp_path: Path) -> None:
+    (tmp_path / "m.txt").write_text("weights")
+    with capture() as reported, mlops.event_time(DAY.end_time):
+        model = mlops.Model("m", ModelFormat.TEXT)
+        model.set_model_path(str(tmp_path / "m.txt"))
+        mlops.publish_model(model)
+    assert times_of(reported) == {LAST_MS}
+
+
+@pytest.mark.parametrize("text", ["1704067200", "20240101.5", "2024-13-01"])
+def test_an_event_time_of_the_environment_is_not_taken_silently(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCENTER_EVENT_TIME", text)
+    with pytest.raises(MLOpsException, match=r"MCENTER_EVENT_TIME=.* must be a time in ISO 8601"):
+        MLOps().init()
 
 
 @pytest.mark.parametrize("kind", REPORTS)

@@ -74,6 +74,9 @@ def test_kpis_from_a_file_to_their_correlation(
     )
     assert (best["statistic"], best["lag"], best["n"]) == ("load", 0, 60)
     assert best["r"] == pytest.approx(1.0)
+    days = ["--from", "2013-06-10", "--to", "2013-07-10"]
+    [best] = json.loads(command("correlate", "rate", *days, "--top", "1", "--format", "json").stdout)
+    assert best["n"] == 30
     assert len(list(csv.reader(io.StringIO(command("kpi", "list", "rate", "--format", "csv").stdout)))) == 61
     assert "no points of KPI 'speed'" in command("correlate", "speed", exit_code=1).output
 
@@ -186,6 +189,9 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["sink", "--topics", "ticks"], 2, "is not stored"),
     (["dead-letters", "list", "--topic", "speed"], 2, "unknown topic 'speed'"),
     (["correlate", "rate", "--label", "carrier"], 2, "is not key=value"),
+    (["correlate", "rate", "--from", "tomorrow"], 2, "such as 2026-03-01"),
+    (["correlate", "rate", "--to", "1704067200"], 2, "not a side of a range"),
+    (["correlate", "rate", "--from", "2026-03-02", "--to", "2026-03-01"], 1, "after the end"),
 ]
 
 

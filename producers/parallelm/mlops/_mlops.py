@@ -22,7 +22,6 @@ from parallelm.mlops.stats_category import StatCategory
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
-    from datetime import datetime
     from pathlib import Path
 
     import pandas as pd
@@ -118,9 +117,7 @@ class MLOps:
         """
         return self._session.dropped()
 
-    def event_time(
-        self, ts: datetime | str | float, units: str | None = None
-    ) -> AbstractContextManager[None]:
+    def event_time(self, ts: Time | float, units: str | None = None) -> AbstractContextManager[None]:
         """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
 
         Holds for this thread or task only. ``ts`` is as ``timestamp`` of ``set_stat``; a number needs ``units``.
@@ -171,8 +168,9 @@ class MLOps:
         ``labels``, ``true_labels``, ``pred_labels``, ``legend`` where the metric needs them).
 
         ``category`` of a number is TIME_SERIES (every one counts) or CONFIG (the last one holds). ``timestamp`` is a
-        datetime, a text in ISO 8601 (both UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
-        since the epoch; without one the time is that of the ``event_time`` block, else now. Takes less than a
+        datetime, a date, a text in ISO 8601 (UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
+        since the epoch; a number that is likely one of other units is refused. Without one the time is that of the
+        ``event_time`` block, else now. Takes less than a
         microsecond for a plain number, never blocks, and raises ``MLOpsException`` for wrong arguments only.
         """
         # The hot path: a plain number goes into the queue without another call.
@@ -208,20 +206,22 @@ class MLOps:
     ) -> Self:
         """Report one point of a business KPI; past timestamps are the point of it.
 
-        ``timestamp`` is a number of ``units`` (``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_NSEC``; default nanoseconds)
-        since the epoch, also as text, a datetime, or a text in ISO 8601; none means now. The same KPI, labels and time
+        ``timestamp`` is as of ``set_stat``; ``units`` are ``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_USEC`` or
+        ``TIME_NSEC``; none means now. The same KPI, labels and time
         again is a revision. Raises ``MLOpsException`` for wrong arguments.
         """
         self._reporter.kpi(name, data, timestamp, units, labels)
         return self
 
-    def set_data_distribution_stat(self, data: Any, model: Any = None, timestamp: Any = None) -> None:
+    def set_data_distribution_stat(
+        self, data: Any, model: Any = None, timestamp: Any = None, *, units: str | None = None
+    ) -> None:
         """Report the distribution of ``data``: a frame, or an array whose columns are then named c0, c1, ….
 
         At training, with the ``Model`` that is trained on them: histograms and analysis tables, kept with the model. At
         inference the bins of the current model's training are used, and heat map and similarity scores are added.
         """
-        self._models.report_distribution(data, model, timestamp)
+        self._models.report_distribution(data, model, timestamp, units)
 
     @cached_property
     def metrics(self) -> MLOpsMetrics:
@@ -270,9 +270,11 @@ class MLOps:
         data: Any = None,
         is_alert: bool = False,
         timestamp: Any = None,
+        *,
+        units: str | None = None,
     ) -> Self:
         """Report an event of a name and type, or a ready one given as ``name``."""
-        self._events.named(name, type, data, is_alert, timestamp)
+        self._events.named(name, type, data, is_alert, timestamp, units)
         return self
 
     def data_alert(self, title: str, desc: str | None, data: Any = None) -> Self:

@@ -121,7 +121,7 @@ class Models(Part):
         """``set_kpi`` about a model."""
         self._reporter.kpi(name, data, timestamp, units, labels, model_id)
 
-    def report_distribution(self, data: Any, model: Any, timestamp: Any) -> None:
+    def report_distribution(self, data: Any, model: Any, timestamp: Any, units: str | None = None) -> None:
         """``set_data_distribution_stat``; with a ``Model``, of the data that it was trained on."""
         output = self._session.output()
         if output is None:
@@ -130,7 +130,7 @@ class Models(Part):
         from parallelm.mlops._distribution import distribution_reports
 
         in_use = self._session.opened().models
-        time_ns = report_time_ns(timestamp)
+        time_ns = report_time_ns(timestamp, units)
         about = in_use.current if model is None else model
         model_id = about.get_id() if about else ""
         trained_on = in_use.trained_on.get(model_id, ()) if model is None else ()

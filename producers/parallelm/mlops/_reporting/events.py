@@ -35,9 +35,11 @@ class Events:
             raise MLOpsException(f"an event must be an Event, not {type(event).__name__}")
         output.event(event.report(now_ns()))
 
-    def named(self, name: str | Event, kind: Any, data: Any, is_alert: bool, timestamp: Any) -> None:
+    def named(
+        self, name: str | Event, kind: Any, data: Any, is_alert: bool, timestamp: Any, units: str | None
+    ) -> None:
         """Report an event of a name and type, or a ready one given as ``name``."""
-        self.report(lambda: _named(name, kind, data, is_alert, timestamp))
+        self.report(lambda: _named(name, kind, data, is_alert, timestamp, units))
 
     def data_alert(self, title: str, desc: str | None, data: Any) -> None:
         """Raise an alert about anomalous input."""
@@ -58,9 +60,11 @@ class Events:
         self.report(lambda: CanaryAlert(title, is_healthy, score, threshold))
 
 
-def _named(name: str | Event, kind: Any, data: Any, is_alert: bool, timestamp: Any) -> Event:
+def _named(
+    name: str | Event, kind: Any, data: Any, is_alert: bool, timestamp: Any, units: str | None
+) -> Event:
     if isinstance(name, Event):
         return name
     if kind is None:
         raise MLOpsException(f"event {name!r} needs a type, for example EventType.System")
-    return Event(name, None, data, kind, is_alert, timestamp)
+    return Event(name, None, data, kind, is_alert, timestamp, units=units)

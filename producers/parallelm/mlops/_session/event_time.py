@@ -14,6 +14,7 @@ from parallelm.mlops._reporting.samples import queued_time_s
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._callers_values import is_text, printable, quoted, reason, type_name
 from parallelm.schemas import times
+from parallelm.schemas.well_known import TIME_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,16 @@ def parse_time_ns(
     check_units(units)
     with _refusing("the timestamp", timestamp):
         return times.time_ns(timestamp, units, default_units=default_units)
+
+
+def parse_environment_ns(text: str) -> int:
+    """Event time that MCENTER_EVENT_TIME gives; raises ``MLOpsException``."""
+    try:
+        return times.time_ns(text, default_units=None)
+    except times.TimeError:
+        raise MLOpsException(
+            f"MCENTER_EVENT_TIME={text!r} must be a time in ISO 8601 between {TIME_BOUNDS}, such as 2026-03-01T12:00Z"
+        ) from None
 
 
 def parse_range_ms(start: Any, end: Any) -> tuple[int | None, int | None]:

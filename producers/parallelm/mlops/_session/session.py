@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from parallelm.mlops._delivery.drops import DropCounter
 from parallelm.mlops._outputs.modes import open_by_mode, open_connected
 from parallelm.mlops._session.environment import read_environment
-from parallelm.mlops._session.event_time import event_time_block, now_s, parse_time_ns, set_process_event_time
+from parallelm.mlops._session.event_time import (
+    event_time_block,
+    now_s,
+    parse_environment_ns,
+    parse_time_ns,
+    set_process_event_time,
+)
 from parallelm.mlops._session.opened import Opening
 from parallelm.mlops.constants import Versions
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -21,11 +27,11 @@ from parallelm.mlops.mlops_mode import MLOpsMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from parallelm.mlops._outputs.output import Output
     from parallelm.mlops._reporting.samples import SampleQueue
     from parallelm.mlops._session.opened import Opened, Opener
+    from parallelm.schemas.times import Time
 
 _log = logging.getLogger("parallelm.mlops")
 
@@ -172,7 +178,7 @@ class Session:
                         self._opened.output.after_fork_in_child()
 
     @contextmanager
-    def event_time(self, ts: datetime | str | float, units: str | None) -> Iterator[None]:
+    def event_time(self, ts: Time | float, units: str | None) -> Iterator[None]:
         """Give every report of this thread or task in the block the event time ``ts``."""
         given_ns = parse_time_ns(ts, units, default_units=None)
         self._queue.clock = now_s
@@ -187,7 +193,7 @@ class Session:
 
     def _opening(self, mode: MLOpsMode, connect_mlops: bool = False) -> Opening:
         text = os.environ.get("MCENTER_EVENT_TIME")
-        event_time_ns = parse_time_ns(text, default_units=None) if text else None
+        event_time_ns = parse_environment_ns(text) if text else None
         return Opening(mode, connect_mlops, event_time_ns, self._queue)
 
     def _open(self, opened: Opened) -> None:

@@ -16,8 +16,8 @@ from parallelm.schemas.well_known import GENERIC_EVENT
 class Event:
     """Something that happened. ``label`` is its title.
 
-    ``data`` is anything that JSON can hold, an array, or bytes. ``timestamp`` is a datetime, a text in ISO 8601 or
-    nanoseconds since the epoch; without one, the time is that of the report. Attributes may be set until it is reported.
+    ``data`` is anything that JSON can hold, an array, or bytes. ``timestamp`` is a datetime, a date, a text
+    in ISO 8601, or a number of ``units`` (default: nanoseconds) since the epoch; without one, the time is that of the report. Attributes may be set until it is reported.
     Raises ``MLOpsException``.
     """
 
@@ -31,12 +31,14 @@ class Event:
         timestamp: Any = None,
         *,
         model_id: str = "",
+        units: str | None = None,
     ) -> None:
         self.label = label
         self.description = "" if description is None else description
         self.type = event_type
         self.is_alert = truth(is_alert, "is_alert")
         self.timestamp = timestamp
+        self.units = units
         self.model_id = model_id
         self.data = data
         self.report(0)  # a wrong event is refused where it is made
@@ -54,7 +56,7 @@ class Event:
             model_id=string(self.model_id, "the model's id of an event"),
             content_type=content_type,
             payload=payload,
-            time_ns=now_ns if self.timestamp is None else parse_time_ns(self.timestamp),
+            time_ns=now_ns if self.timestamp is None else parse_time_ns(self.timestamp, self.units),
         )
 
 

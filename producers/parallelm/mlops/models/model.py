@@ -137,7 +137,9 @@ class ModelReporter(Protocol):
     ) -> None:
         """Report a KPI."""
 
-    def report_distribution(self, data: Any, model: Model | None, timestamp: Any) -> None:
+    def report_distribution(
+        self, data: Any, model: Model | None, timestamp: Any, units: str | None = None
+    ) -> None:
         """Report the distribution that a model was trained on."""
 
     def download_model(self, model: Model, filepath: str | Path) -> None:
@@ -233,9 +235,16 @@ class Model:
         """As ``mlops.set_kpi``, about this model."""
         self._reporter.report_kpi(name, data, timestamp, units, labels, self.get_id())
 
-    def set_data_distribution_stat(self, data: Any, model: Any = None, timestamp: Any = None) -> None:  # noqa: ARG002 - older components pass the model that they call it on
+    def set_data_distribution_stat(
+        self,
+        data: Any,
+        model: Any = None,  # noqa: ARG002 - older components pass the model that they call it on
+        timestamp: Any = None,
+        *,
+        units: str | None = None,
+    ) -> None:
         """Report the distribution of the data that this model was trained on (array or frame)."""
-        self._reporter.report_distribution(data, self, timestamp)
+        self._reporter.report_distribution(data, self, timestamp, units)
 
     def feature_importance(
         self,

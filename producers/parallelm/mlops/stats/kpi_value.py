@@ -12,13 +12,16 @@ from parallelm.mlops.stats_category import StatGraphType
 
 
 class KpiValue(Statistic):
-    """One value of a KPI. ``timestamp`` is a datetime, a text in ISO 8601, or a number of ``units`` since the epoch.
+    """One value of a KPI.
 
+    ``timestamp`` is a datetime, a date, a text in ISO 8601, or a number of ``units`` (default: nanoseconds) since the
+    epoch; a number that is likely one of other units is refused.
     ``value`` is the number as it was given, ``timestamp_ns`` its time in nanoseconds, None when none was given.
     """
 
     TIME_SEC: Final = "second"
     TIME_MSEC: Final = "millisecond"
+    TIME_USEC: Final = "microsecond"
     TIME_NSEC: Final = "nanosecond"
 
     def __init__(self, name: str, value: float, timestamp: Any = None, units: str | None = None) -> None:

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.producers.conftest import DEADLINE_S
+from tests.producers.nobody import address_of, port_of_nobody
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.producers.conftest import Component
+
+PATIENCE_OF_A_SOCKET_S = 5.0
+"""Less than any client waits for an answer."""
 
 
 def test_importing_and_standing_alone_need_the_standard_library_only(tmp_path: Path) -> None:
@@ -243,16 +247,27 @@ mlops.done()
     assert min(time for time, _ in samples) > 1_700_000_000_000
 
 
-def test_init_touches_neither_network_nor_clients(component: Component) -> None:
-    said = component.run("""
-import json, sys
+def test_init_waits_for_no_network_and_imports_only_the_client(component: Component) -> None:
+    with port_of_nobody() as nobody:
+        nobody.listen()  # takes connections and answers nothing
+        said = component.run(
+            """
+import json, sys, time
 from parallelm.mlops import mlops
+started = time.monotonic()
 mlops.init()
-print(json.dumps([name for name in ("confluent_kafka", "fastavro", "fsspec", "numpy", "pandas", "clickhouse_driver",
-    "pydantic", "structlog") if name in sys.modules]))
+took_s = time.monotonic() - started
+print(json.dumps([took_s, [name for name in ("fastavro", "fsspec", "numpy", "pandas", "clickhouse_driver", "pydantic",
+    "structlog") if name in sys.modules]]))
 mlops.done()
-""")
-    assert json.loads(said) == []
+""",
+            MCENTER_KAFKA_BOOTSTRAP_SERVERS=address_of(nobody),
+            MCENTER_SCHEMA_REGISTRY_URL=f"http://{address_of(nobody)}",
+            MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.5",
+        )
+    took_s, imported = json.loads(said)
+    assert took_s < PATIENCE_OF_A_SOCKET_S
+    assert imported == []
 
 
 def test_a_caller_that_never_rests_makes_no_tiny_records(component: Component) -> None:

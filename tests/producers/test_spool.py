@@ -63,7 +63,7 @@ from parallelm.mlops import mlops
 mlops.init()
 for number, name in enumerate("xy", start=1):
     mlops.set_stat(name, 1.0)
-    while sum(segment.unread for segment in list(mlops._output._sender._spool._segments)) < number:
+    while sum(segment.unread for segment in list(mlops._session.opened().output._sender.delivery.spool.own._segments)) < number:
         time.sleep(0.01)
 mlops.done()
 """
@@ -76,7 +76,7 @@ queue, full = mlops._queue, False
 for number in range(100_000):
     mlops.set_stat("x", float(number))
     while len(queue) >= 4000 and not full:
-        full = not mlops._output._sender._spool.has_room()
+        full = not mlops._session.opened().output._sender.delivery.spool.own.has_room()
         time.sleep(0.002)
 mlops.done()
 print(json.dumps(mlops.dropped()))
@@ -91,7 +91,7 @@ for number in range(300_000):
 while mlops._queue:
     time.sleep(0.01)
 print("reported", flush=True)
-while mlops._output._sender._spool.unsettled:
+while mlops._session.opened().output._sender.delivery.spool.own.unsettled:
     time.sleep(0.02)
 mlops.done()
 print(mlops.dropped())

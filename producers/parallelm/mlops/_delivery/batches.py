@@ -7,13 +7,14 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.mlops._delivery import drops
+from parallelm.mlops._delivery.encoded import samples_by_name
 from parallelm.mlops._reporting.samples import plain_series
 from parallelm.schemas import records
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header, series_size_bytes
 from parallelm.schemas.wire import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from parallelm.mlops._delivery.drops import DropCounter
     from parallelm.mlops._reporting.samples import Sample, SampleQueue, SeriesKey
@@ -37,6 +38,8 @@ class EncodedBatch(NamedTuple):
 
     value: bytes
     samples: int
+    series: Sequence[tuple[str | SeriesKey, int]]
+    """How many of which series."""
 
 
 def drain(queue: SampleQueue, limit: int) -> list[Sample]:
@@ -57,24 +60,25 @@ class BatchEncoder:
 
     def encode(self, samples: list[Sample], take_seq: Callable[[], int]) -> Iterator[EncodedBatch]:
         """Records that hold ``samples``, in order within each series."""
-        encoder, held = self._encoder, 0
+        encoder = self._encoder
+        held: list[tuple[str | SeriesKey, int]] = []
         for series, group in _by_series(samples).items():
             header = self._header(series)
             size = series_size_bytes(header, len(group))
             if encoder.series_count and encoder.size_bytes + size > MAX_RECORD_BYTES:
-                yield EncodedBatch(encoder.take(take_seq()), held)
-                held = 0
+                yield _batch(encoder.take(take_seq()), held)
+                held = []
             if encoder.size_bytes + size > MAX_RECORD_BYTES:
-                self._dropped.add(
-                    drops.TOO_LARGE, len(group), f"a series' name and labels take {len(header)} bytes"
-                )
+                what = samples_by_name([(series, len(group))])
+                detail = f"name and labels take {len(header):,} bytes; a record may take {MAX_RECORD_BYTES:,}"
+                self._dropped.add(drops.TOO_LARGE, what, detail)
                 continue
             packed = Struct(f"<{len(group)}d").pack
             times_ms = packed(*[sample[2] * 1000.0 - _FLOOR + _WHOLE - _WHOLE for sample in group])
             encoder.add(header, times_ms, packed(*[sample[1] for sample in group]))
-            held += len(group)
+            held.append((series, len(group)))
         if encoder.series_count:
-            yield EncodedBatch(encoder.take(take_seq()), held)
+            yield _batch(encoder.take(take_seq()), held)
 
     def _header(self, series: str | SeriesKey) -> bytes:
         header = self._headers.get(series)
@@ -83,6 +87,10 @@ class BatchEncoder:
                 self._headers.clear()
             header = self._headers[series] = _encoded_header(series)
         return header
+
+
+def _batch(value: bytes, held: list[tuple[str | SeriesKey, int]]) -> EncodedBatch:
+    return EncodedBatch(value, sum(count for _, count in held), held)
 
 
 def _by_series(samples: list[Sample]) -> dict[str | SeriesKey, list[Sample]]:

@@ -5,26 +5,59 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _log = logging.getLogger("parallelm.mlops")
 
-LOG_INTERVAL_S = 20.0
-
-QUEUE_FULL = "queue_full"
+QUEUE_FULL: Final = "queue_full"
 """The queue between callers and the sender thread, or librdkafka's behind it, was full: the broker was away too long."""
-TOO_LARGE = "too_large"
+TOO_LARGE: Final = "too_large"
 """One record above what a broker takes (1 MB)."""
-NOT_DELIVERED = "not_delivered"
+NOT_DELIVERED: Final = "not_delivered"
 """The broker refused the record."""
-CLOSED = "closed"
+CLOSED: Final = "closed"
 """Still waiting when ``done()`` or the interpreter's exit ran out of time."""
-NOT_ENCODED = "not_encoded"
+NOT_ENCODED: Final = "not_encoded"
 """The record does not fit its schema."""
-SPOOL_DAMAGED = "spool_damaged"
+SPOOL_DAMAGED: Final = "spool_damaged"
 """A segment of the spool was cut or damaged; counted once where nobody knows how many reports it held."""
 
-METRIC = "mcenter.dropped"
+METRIC: Final = "mcenter.dropped"
 """Statistic that reports drops, with label ``reason``; the value is how many since the report before."""
+
+_NAMES_A_LINE: Final = 10
+_NAMES_KEPT: Final = 1_000
+_NAME_LENGTH: Final = 100
+
+
+class _Unlogged:
+    """Drops of one reason since the last line of the log."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.by_name: Counter[str] = Counter()
+        self.detail = ""
+
+    def add(self, reports: Mapping[str, int], count: int, detail: str) -> None:
+        self.count += count
+        self.detail = detail or self.detail
+        for name, number in reports.items():
+            if name in self.by_name or len(self.by_name) < _NAMES_KEPT:
+                self.by_name[name] += number
+
+    def line(self, reason: str) -> str:
+        shown = self.by_name.most_common(_NAMES_A_LINE)
+        named = [f"{number} x {name}" if number > 1 else name for name, number in shown]
+        others = self.count - sum(number for _, number in shown)
+        named += [f"{others} others"] if others and named else []
+        what = f": {', '.join(named)}" if named else ""
+        return f"{self.count} {reason}{what}" + (f" ({self.detail})" if self.detail else "")
 
 
 class DropCounter:
@@ -32,25 +65,32 @@ class DropCounter:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal handler may report in the middle of a report
-        self._total: dict[str, int] = {}
-        self._unreported: dict[str, int] = {}
-        self._unlogged: dict[str, int] = {}
+        self._total: Counter[str] = Counter()
+        self._unreported: Counter[str] = Counter()
+        self._unlogged: dict[str, _Unlogged] = {}
         self._last_log = -LOG_INTERVAL_S
 
-    def add(self, reason: str, count: int, detail: str = "") -> None:
-        """Count ``count`` samples or records as dropped."""
+    def add(self, reason: str, reports: Mapping[str, int], detail: str = "") -> None:
+        """Count what was dropped: ``reports`` says how many of what (``named``); ``detail`` says why."""
+        count = sum(reports.values())
         if count <= 0:
             return
         with self._lock:
-            for counts in (self._total, self._unreported, self._unlogged):
-                counts[reason] = counts.get(reason, 0) + count
-            now = time.monotonic()
-            if now - self._last_log < LOG_INTERVAL_S and reason != CLOSED:
+            self._total[reason] += count
+            self._unreported[reason] += count
+            self._unlogged.setdefault(reason, _Unlogged()).add(reports, count, detail)
+            if time.monotonic() - self._last_log >= LOG_INTERVAL_S:
+                self.log()
+
+    def log(self) -> None:
+        """Log what was not logged yet."""
+        with self._lock:
+            if not self._unlogged:
                 return
-            self._last_log = now
-            told = ", ".join(f"{number} {why}" for why, number in sorted(self._unlogged.items()))
-            self._unlogged.clear()
-        _log.warning("reports dropped: %s%s", told, f" ({detail})" if detail else "")
+            self._last_log = time.monotonic()
+            lines = [unlogged.line(reason) for reason, unlogged in sorted(self._unlogged.items())]
+            self._unlogged = {}
+        _log.warning("reports dropped: %s", "; ".join(lines))
 
     def total(self) -> dict[str, int]:
         """All drops of this process, by reason."""
@@ -60,5 +100,11 @@ class DropCounter:
     def take_unreported(self) -> dict[str, int]:
         """Drops since the last call, by reason."""
         with self._lock:
-            taken, self._unreported = self._unreported, {}
-            return taken
+            taken, self._unreported = self._unreported, Counter()
+            return dict(taken)
+
+
+def named(kind: str, name: str, size_bytes: int | None = None) -> str:
+    """What a report is, as the log shows it."""
+    shown = repr(name if len(name) <= _NAME_LENGTH else f"{name[:_NAME_LENGTH]}…")
+    return f"{kind} {shown}" + ("" if size_bytes is None else f" of {size_bytes:,} bytes")

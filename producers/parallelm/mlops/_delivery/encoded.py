@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from parallelm.mlops._delivery.drops import named
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+
+    from parallelm.mlops._reporting.samples import SeriesKey
 
 
 class EncodedRecord(NamedTuple):
-    """A record that librdkafka has not taken yet."""
+    """A record that a broker does not have yet."""
 
     topic: str
     key: bytes
@@ -17,6 +21,30 @@ class EncodedRecord(NamedTuple):
     reports: int
     """How many samples, points or records of a caller it holds."""
     delivered: Callable[[], None] | None = None
-    """Called in the sender thread when a broker has the record."""
+    """Called in the sender thread when a broker has the record. What has one is kept elsewhere meanwhile: a model."""
     settled: Callable[[int | None, int], None] | None = None
     """Of a record in the spool: called in the sender thread with partition and offset, or None when it never will go."""
+    what: str = ""
+    """What it is, as the log shows it; empty for samples and for records of the spool."""
+    series: Sequence[tuple[str | SeriesKey, int]] = ()
+    """Of samples: how many of which series."""
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it outlives this process: in the outbox or in the spool."""
+        return self.delivered is not None or self.settled is not None
+
+    def contents(self) -> Mapping[str, int]:
+        """How many of what it holds, as the log shows it."""
+        if self.series:
+            return samples_by_name(self.series)
+        return {self.what or f"record of {len(self.value):,} bytes for {self.topic!r}": self.reports}
+
+
+def samples_by_name(series: Sequence[tuple[str | SeriesKey, int]]) -> dict[str, int]:
+    """How many samples of which statistic, as the log shows it."""
+    counts: dict[str, int] = {}
+    for key, count in series:
+        what = named("statistic", key if isinstance(key, str) else key[0])
+        counts[what] = counts.get(what, 0) + count
+    return counts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelm.connections.kafka import client_config
+from parallelm.connections.settings import ConfigurationError
+from parallelm.mlops._delivery.broker_away import PRODUCER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,20 +14,52 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 
-def make_producer(settings: Settings, on_error: Callable[[Any], None]) -> Any:
-    """A new producer; ``on_error`` gets each ``KafkaError`` of the client as a whole, in the thread that polls."""
-    from confluent_kafka import Producer
+class Producer(Protocol):
+    """What the library uses of ``confluent_kafka.Producer``, which has no types."""
 
-    component = settings.component
+    def produce(
+        self, topic: str, value: bytes, key: bytes, *, on_delivery: Callable[[Any, Any], None]
+    ) -> None:
+        """Queue a record; raises ``BufferError`` when there is no room."""
+
+    def poll(self, timeout: float) -> int:
+        """Call back what has happened."""
+
+    def flush(self, timeout: float) -> int:
+        """Wait until all was delivered."""
+
+    def purge(self) -> None:
+        """Forget what is queued."""
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        """Ask a broker for the metadata of a topic; raises ``KafkaException``."""
+
+
+def make_producer(settings: Settings, on_error: Callable[[Any], None]) -> Producer:
+    """A new producer; ``on_error`` gets each ``KafkaError`` of the client as a whole, in the thread that polls.
+
+    Raises ``ConfigurationError`` for settings that name no broker or that librdkafka refuses.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka import Producer as ConfluentProducer
+
+    kafka, component = settings.kafka, settings.component
+    if not kafka.bootstrap_servers.strip(", \t\n"):
+        raise ConfigurationError(
+            "MCENTER_KAFKA_BOOTSTRAP_SERVERS is empty; it must name a broker as host:port"
+        )
     config = client_config(
-        settings.kafka,
-        enable_idempotence=True,
-        compression_type="lz4",
+        kafka,
         linger_ms=component.linger_ms,
-        partitioner="murmur2_random",  # as Faust and the Java client hash keys
         queue_buffering_max_kbytes=component.queue_max_kbytes,
-        message_timeout_ms=0,  # nothing expires while the queue holds
-        reconnect_backoff_max_ms=2_000,
+        **PRODUCER,
     )
-    # What matters of librdkafka's own log comes to error_cb too.
-    return Producer(config | {"error_cb": on_error, "log_level": 2})
+    try:
+        # What matters of librdkafka's own log comes to error_cb too.
+        producer: Producer = ConfluentProducer(config | {"error_cb": on_error, "log_level": 2})
+    except (KafkaException, ValueError, TypeError) as error:
+        cause = error.args[0].str() if isinstance(error, KafkaException) else error
+        raise ConfigurationError(
+            f"the Kafka client refuses its settings: {cause}; check MCENTER_KAFKA_…"
+        ) from error
+    return producer

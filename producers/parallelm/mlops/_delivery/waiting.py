@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from parallelm.mlops._delivery.broker_away import MAX_WAITING_BYTES, MAX_WAITING_RECORDS
+from parallelm.mlops._delivery.drops import named
 from parallelm.schemas.records import KpiPoint
 
 if TYPE_CHECKING:
@@ -12,10 +14,6 @@ if TYPE_CHECKING:
 
     from parallelm.mlops._delivery.topic_records import MakeRecord
     from parallelm.schemas.topics import Topic
-
-_MAX_RECORDS = 10_000
-_MAX_BYTES = 256 << 20
-"""Room for a burst of tables and histograms; when the broker is away for long, what a host program can bear."""
 
 
 class RecordInWaiting(NamedTuple):
@@ -27,6 +25,8 @@ class RecordInWaiting(NamedTuple):
     """Called in the sender thread when a broker has the record."""
     size_bytes: int = 0
     """About what it takes in memory."""
+    what: str = ""
+    """What it is, as the log shows it."""
 
 
 class WaitingRecords(deque[RecordInWaiting | KpiPoint]):
@@ -40,7 +40,7 @@ class WaitingRecords(deque[RecordInWaiting | KpiPoint]):
 
     def has_room(self) -> bool:
         """Whether another record may wait."""
-        return len(self) < _MAX_RECORDS and self._added_bytes - self._taken_bytes < _MAX_BYTES
+        return len(self) < MAX_WAITING_RECORDS and self._added_bytes - self._taken_bytes < MAX_WAITING_BYTES
 
     def add(self, record: RecordInWaiting | KpiPoint) -> None:
         """Append; the caller holds a lock against other callers."""
@@ -54,3 +54,10 @@ class WaitingRecords(deque[RecordInWaiting | KpiPoint]):
 
 def _size_bytes(record: RecordInWaiting | KpiPoint) -> int:
     return 0 if isinstance(record, KpiPoint) else record.size_bytes
+
+
+def contents(record: RecordInWaiting | KpiPoint) -> dict[str, int]:
+    """How many of what waits, as the log shows it."""
+    if isinstance(record, KpiPoint):
+        return {named("KPI", record.name): 1}
+    return {f"{record.what or record.topic.name} of about {record.size_bytes:,} bytes": 1}

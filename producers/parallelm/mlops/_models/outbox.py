@@ -21,6 +21,8 @@ import json
 import os
 import re
 import shutil
+import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parallelm.mlops._delivery.file_lock import FileLock
@@ -28,7 +30,7 @@ from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.packer import pack_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 _MANIFEST = "manifest.json"
@@ -115,11 +117,13 @@ class Outbox:
         _published_here.add(model.model_id)
         return OutboxEntry(final, manifest, lock)
 
-    def left_behind(self) -> Iterator[OutboxEntry]:
-        """Entries of processes that have ended, now locked by this one; unfinished ones are removed."""
-        if not self._folder.is_dir():
-            return
-        for folder in sorted(self._folder.iterdir()):
+    def left_behind(self) -> list[OutboxEntry]:
+        """Entries of processes that are gone, now locked by this one, in the order of their publication.
+
+        Their rubbish is cleared away.
+        """
+        found = []
+        for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
             if not folder.is_dir():
                 continue
             lock = FileLock(self._folder / f"{folder.name.removesuffix(_PARTIAL)}{_LOCK}")
@@ -131,9 +135,10 @@ class Outbox:
                 continue
             manifest = _read_manifest(folder)
             if manifest is not None and manifest["destination"] == self._destination:
-                yield OutboxEntry(folder, manifest, lock)
+                found.append(OutboxEntry(folder, manifest, lock))
             else:
                 lock.release()
+        return sorted(found, key=lambda entry: entry.manifest["published_ns"])
 
     def remember(self, entry: OutboxEntry) -> None:
         """Note that the platform has it, for all processes that use this outbox; raises ``OSError``."""
@@ -181,6 +186,7 @@ class Outbox:
         manifest = {
             "destination": self._destination,
             "origin": dict(origin),
+            "published_ns": _publication_clock.now_ns(),
             "event_time_ms": model.time_ns // 1_000_000,
             "model_id": model.model_id,
             "name": model.name,
@@ -208,6 +214,23 @@ def _published_already(model_id: str) -> MLOpsException:
     )
 
 
+class _PublicationClock:
+    """The system's clock, but each time is later than the one before: it orders the models of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_ns = 0
+
+    def now_ns(self) -> int:
+        """A time that was not given yet."""
+        with self._lock:
+            self._last_ns = max(time.time_ns(), self._last_ns + 1)
+            return self._last_ns
+
+
+_publication_clock = _PublicationClock()
+
+
 def measure(file: Path) -> tuple[int, str]:
     """Size in bytes and SHA-256, hexadecimal."""
     digest, size = hashlib.sha256(), 0
@@ -223,4 +246,4 @@ def _read_manifest(folder: Path) -> dict[str, Any] | None:
         manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return manifest if manifest.get("model_id") == folder.name else None
+    return manifest if manifest.get("model_id") == folder.name and "published_ns" in manifest else None

@@ -13,8 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.artifacts import artifacts_url, filesystem
-from parallelm.mlops._delivery.drops import LOG_INTERVAL_S
-from parallelm.mlops._delivery.forking import no_fork
+from parallelm.connections.settings import ConfigurationError
+from parallelm.mlops._delivery.broker_away import FIRST_UPLOAD_RETRY_S, LOG_INTERVAL_S, LONGEST_UPLOAD_RETRY_S
+from parallelm.mlops._delivery.drops import named
+from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.topic_records import model_announcement
 from parallelm.mlops._models.create_only import ArtifactExistsError, put_new
 
@@ -22,24 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parallelm.connections import Settings
+    from parallelm.mlops._delivery.topic_records import MakeRecord
     from parallelm.mlops._models.outbox import Outbox, OutboxEntry
 
 _log = logging.getLogger("parallelm.mlops")
-
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
 
 
 class Uploads(threading.Thread):
     """Uploads one entry after the other, trying again with growing pauses, and hands over their announcements.
 
-    ``announce(make, delivered)`` queues the record that ``make(…)`` gives and calls ``delivered`` once a broker has it:
-    only then does the entry leave the outbox. An upload that was cut short is repeated; an artifact that is there is
-    never written again.
+    ``announce(make, delivered, name)`` queues the record that ``make(…)`` gives and calls ``delivered`` once a broker
+    has it: only then does the entry leave the outbox. An upload that was cut short is repeated; an artifact that is
+    there is never written again.
     """
 
     def __init__(
-        self, settings: Settings, outbox: Outbox, announce: Callable[[Any, Callable[[], None]], None]
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        announce: Callable[[MakeRecord, Callable[[], None], str], None],
     ) -> None:
         super().__init__(name="mlops-uploads", daemon=True)
         if sys.version_info[:2] == (3, 12) and not artifacts_url(settings.artifacts).startswith("file:"):
@@ -52,55 +55,92 @@ class Uploads(threading.Thread):
         self._announce = announce
         self._entries: queue.SimpleQueue[OutboxEntry | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
-        self._unfinished = 0
+        self._unfinished: dict[str, OutboxEntry] = {}
         self._stopping = threading.Event()
         self._last_log = -LOG_INTERVAL_S
+        self._probe = _StoreProbe()
+        self._is_uploading = False
+        self.obstacle = ""
+        """Why the store does not take the first entry; empty while it does."""
+        self.is_hopeless = False
+        """Whether only other settings can help."""
+        self.progress = 0.0
+        """When an entry last got further, or the store was seen at work on one; on the monotonic clock."""
+
+    def start(self) -> None:
+        """Start this thread and the one that asks the store for signs of life: at exit no thread starts any more."""
+        self._probe.start()
+        super().start()
 
     def add(self, entry: OutboxEntry) -> None:
         """Upload ``entry`` when its turn comes."""
         with self._changed:
-            self._unfinished += 1
+            self._unfinished[entry.manifest["model_id"]] = entry
         self._entries.put(entry)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until every entry has arrived at the platform; False when the time was not enough."""
         _let_asynchronous_stores_work_at_exit()
+        if self._is_uploading and not self.obstacle:
+            self.progress = max(self.progress, self._probe.ask())
         with self._changed:
-            return self._changed.wait_for(lambda: self._unfinished == 0, timeout_s)
+            return self._changed.wait_for(lambda: not self._unfinished, timeout_s)
 
     def stop(self) -> None:
         """Upload no more. What is left stays in the outbox for the next ``init()``."""
         self._stopping.set()
         self._entries.put(None)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no more is uploaded."""
+        return self._stopping.is_set()
+
+    def left(self) -> list[str]:
+        """What has not arrived, as the log shows it."""
+        entries = list(self._unfinished.values())
+        return [
+            named("model", one.manifest["name"] or one.manifest["model_id"], one.manifest["size_bytes"])
+            for one in entries
+        ]
+
     def run(self) -> None:
-        """Upload until told to stop."""
+        """Upload until asked to stop."""
         while (entry := self._entries.get()) is not None and not self._stopping.is_set():
             if self._upload_at_last(entry):
+                self.progress = time.monotonic()
+                name = str(entry.manifest["name"] or entry.manifest["model_id"])
                 self._announce(
-                    model_announcement(entry.manifest, self._url(entry)), partial(self._arrived, entry)
+                    model_announcement(entry.manifest, self._url(entry)), partial(self._arrived, entry), name
                 )
 
     def _upload_at_last(self, entry: OutboxEntry) -> bool:
-        pause_s = _FIRST_PAUSE_S
+        pause_s = FIRST_UPLOAD_RETRY_S
         while not self._stopping.is_set():
+            self._is_uploading = True
             try:
                 self._upload(entry)
             except ArtifactExistsError as error:
                 self._refused(entry, error)
                 return False
             except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like; it is tried again
-                self._say(entry, error)
+                self.is_hopeless = isinstance(error, ConfigurationError)
+                self.obstacle = f"the artifact store {artifacts_url(self._settings.artifacts)!r}: {error}"
+                self._log_retry(entry)
                 self._stopping.wait(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                pause_s = min(2 * pause_s, LONGEST_UPLOAD_RETRY_S)
             else:
+                self.obstacle, self.is_hopeless = "", False
                 return True
+            finally:
+                self._is_uploading = False
         return False
 
     def _upload(self, entry: OutboxEntry) -> None:
         with no_fork:
             store, path = filesystem(self._settings.artifacts, self._url(entry))
         _let_asynchronous_stores_work_at_exit()
+        self._probe.look_at(store, path)
         put_new(store, path, entry.artifact, entry.manifest)
 
     def _url(self, entry: OutboxEntry) -> str:
@@ -118,7 +158,7 @@ class Uploads(threading.Thread):
             self._outbox.remove(entry)
         except OSError as error:
             _log.warning("model %s arrived, but stays in the outbox: %s", entry.manifest["model_id"], error)
-        self._finished()
+        self._finished(entry)
 
     def _refused(self, entry: OutboxEntry, error: ArtifactExistsError) -> None:
         try:
@@ -128,18 +168,56 @@ class Uploads(threading.Thread):
         _log.error(
             "model %s is not published: %s. Its copy is in %s", entry.manifest["model_id"], error, where
         )
-        self._finished()
+        self._finished(entry)
 
-    def _finished(self) -> None:
+    def _finished(self, entry: OutboxEntry) -> None:
         with self._changed:
-            self._unfinished -= 1
+            self._unfinished.pop(entry.manifest["model_id"], None)
             self._changed.notify_all()
 
-    def _say(self, entry: OutboxEntry, error: Exception) -> None:
+    def _log_retry(self, entry: OutboxEntry) -> None:
         now = time.monotonic()
         if now - self._last_log >= LOG_INTERVAL_S:
             self._last_log = now
-            _log.warning("model %s is not uploaded yet, trying again: %s", entry.manifest["model_id"], error)
+            _log.warning(
+                "model %s waits in the outbox, and is tried again: %s",
+                entry.manifest["model_id"],
+                self.obstacle,
+            )
+
+
+class _StoreProbe(threading.Thread):
+    """Asks a store whether it is there, in a thread of its own: an answer may never come."""
+
+    def __init__(self) -> None:
+        super().__init__(name="mlops-store-probe", daemon=True)
+        self._asked = threading.Event()
+        self._where: tuple[Any, str] | None = None
+        self._answered = 0.0
+
+    def look_at(self, store: Any, path: str) -> None:
+        """From now on ask this store about this path."""
+        self._where = (store, path)
+
+    def ask(self) -> float:
+        """Ask, unless a question is still open; returns when the last answer came, on the monotonic clock."""
+        self._asked.set()
+        return self._answered
+
+    def run(self) -> None:
+        """Ask whenever asked to."""
+        while self._asked.wait():
+            if self._where is not None:
+                store, path = self._where
+                try:
+                    store.exists(path)
+                except (FileNotFoundError, PermissionError):
+                    self._answered = time.monotonic()
+                except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
+                    _log.debug("the artifact store does not answer: %s", error)
+                else:
+                    self._answered = time.monotonic()
+            self._asked.clear()
 
 
 class _InlineExecutor(ThreadPoolExecutor):

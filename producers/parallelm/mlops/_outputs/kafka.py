@@ -5,16 +5,24 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.connections.artifacts import artifacts_url
 from parallelm.mlops._delivery import drops
-from parallelm.mlops._delivery.drops import DropCounter
+from parallelm.mlops._delivery.broker_away import POLL_S, Patience
+from parallelm.mlops._delivery.drops import DropCounter, named
+from parallelm.mlops._delivery.encoding import Inbox
+from parallelm.mlops._delivery.host_process.forking import no_fork
+from parallelm.mlops._delivery.host_process.worker_end import (
+    after_fork_in_child,
+    close_before_forked_worker_ends,
+    close_before_worker_ends,
+)
+from parallelm.mlops._delivery.obstacles import Obstacles
 from parallelm.mlops._delivery.sender import Sender
 from parallelm.mlops._delivery.topic_records import event_record, kpi_point, series_of, structured_statistic
-from parallelm.mlops._delivery.waiting import RecordInWaiting, WaitingRecords
+from parallelm.mlops._delivery.waiting import RecordInWaiting, WaitingRecords, contents
 from parallelm.mlops._models.outbox import Outbox
 from parallelm.mlops._models.uploads import Uploads
 from parallelm.mlops._outputs.output import Output
@@ -35,12 +43,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("parallelm.mlops")
 
-_PROBE_INTERVAL_S = 2.0
-"""How often ``done()`` asks whether the broker is still there while models are uploaded."""
-
 
 class KafkaOutput(Output):
-    """Queues reports for the sender thread of this process, which starts with the first report."""
+    """Queues reports for the sender thread of this process, which connects as soon as the library is open."""
 
     def __init__(self, settings: Settings, environment: ComponentEnvironment, queue: SampleQueue) -> None:
         self._settings = settings
@@ -59,14 +64,21 @@ class KafkaOutput(Output):
         self._queue.room = 0
         self._records = WaitingRecords()
         self._dropped = DropCounter()
+        self._obstacles = Obstacles()
         self._sender: Sender | None = None
         self._uploads: Uploads | None = None
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's producer and its unsent reports to the parent."""
+        no_fork.after_fork_in_child()
+        after_fork_in_child()
+        had_sender = self._sender is not None
         if self._sender is not None:
             self._sender.leave_to_parent()
         self._start_afresh()
+        if had_sender and self._ensure_sender():
+            limit_s = self._settings.component.close_timeout_s
+            close_before_forked_worker_ends(self, self.close, limit_s)
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
         """Queue one number."""
@@ -82,11 +94,11 @@ class KafkaOutput(Output):
     ) -> None:
         """Queue one structured statistic."""
         make = structured_statistic(report, model_id, time_ns, labels)
-        self._record(topics.STRUCTURED_STATISTICS, make, report.size_bytes)
+        self._record(topics.STRUCTURED_STATISTICS, make, report.size_bytes, named("statistic", report.name))
 
     def event(self, event: EventReport) -> None:
         """Queue one event."""
-        self._record(topics.EVENTS, event_record(event), len(event.payload))
+        self._record(topics.EVENTS, event_record(event), len(event.payload), named("event", event.title))
 
     def kpi(self, point: KpiReport) -> None:
         """Queue one point."""
@@ -97,46 +109,65 @@ class KafkaOutput(Output):
         entry = self._outbox.put(model, self._environment.origin())
         self._ensure_uploads().add(entry)
 
-    def send_left_behind(self) -> None:
-        """Send what processes that are no more have left in the spool and in the outbox."""
+    def open(self) -> None:
+        """Connect, in the sender thread, and send what processes that are gone have left in spool and outbox."""
+        self._ensure_sender()
         try:
             for entry in self._outbox.left_behind():
                 self._ensure_uploads().add(entry)
         except OSError as error:
             _log.warning("models of earlier runs cannot be looked for: %s", error)
-        spool = self._settings.component.spool_folder
-        if spool and any(folder.is_dir() for folder in Path(spool).glob("*")):
-            self._ensure_sender()
 
     def dropped(self) -> dict[str, int]:
         """What this process has dropped so far, by reason."""
         return self._dropped.total()
 
     def close(self) -> None:
-        """Send what is there.
+        """Send what is there, as ``broker_away`` says.
 
-        Waits for uploads as long as a broker answers, ``upload_timeout_s`` at most; for everything else until no
-        delivery succeeded for ``close_timeout_s``. All in all ``close_timeout_s`` when the broker is away.
+        Waits for uploads as long as they get further, ``upload_timeout_s`` at most; for everything else until no
+        delivery succeeded for ``close_timeout_s``. All in all ``close_timeout_s`` when nothing can be delivered. What
+        was interrupted may be called again. Takes no lock: it may run at SIGTERM, in any thread.
         """
-        patience_s = self._settings.component.close_timeout_s
-        if self._uploads is not None and self._sender is not None:
-            if not self._wait_for_uploads(self._uploads, self._sender, patience_s / 2):
+        component = self._settings.component
+        patience_s = component.close_timeout_s
+        self._closed = True
+        if self._uploads is not None and self._sender is not None and not self._uploads.is_stopped:
+            if not self._wait_for_uploads(self._uploads, self._sender):
                 patience_s /= 2
-            self._uploads.stop()
-        with self._lock:
-            self._closed = True
-            sender = self._sender
-        if sender is not None:
-            sender.close(patience_s)
+            self._stop_uploads(self._uploads)
+        if self._sender is not None:
+            self._sender.close(Patience(patience_s, component.upload_timeout_s))
 
-    def _wait_for_uploads(self, uploads: Uploads, sender: Sender, probe_timeout_s: float) -> bool:
-        """False when that was given up because no broker answers."""
-        last = time.monotonic() + self._settings.component.upload_timeout_s
-        while not uploads.wait(0) and (left_s := last - time.monotonic()) > 0:
-            if not sender.broker_answers(probe_timeout_s):
+    def abandon(self) -> None:
+        """Send nothing more, and count what is left."""
+        self._closed = True
+        if self._uploads is not None and not self._uploads.is_stopped:
+            self._stop_uploads(self._uploads)
+        if self._sender is not None:
+            self._sender.abandon()
+
+    def _wait_for_uploads(self, uploads: Uploads, sender: Sender) -> bool:
+        """False when half of the patience was spent in vain."""
+        component = self._settings.component
+        patience = Patience(component.close_timeout_s / 2, component.upload_timeout_s)
+        while not uploads.wait(POLL_S):
+            if uploads.is_hopeless:
+                return True
+            if patience.left_s(max(uploads.progress, sender.delivery.progress.latest)) <= 0:
                 return False
-            uploads.wait(min(left_s, _PROBE_INTERVAL_S))
         return True
+
+    def _stop_uploads(self, uploads: Uploads) -> None:
+        uploads.stop()
+        if left := uploads.left():
+            reason = uploads.obstacle or self._obstacles.reason() or "they did not get through in time"
+            _log.warning(
+                "models wait in the outbox %s, and the next init() sends them: %s (%s)",
+                outbox_folder(self._settings),
+                ", ".join(left),
+                reason,
+            )
 
     def _append(self, series: SeriesKey, value: float, time_s: float) -> None:
         """Queue a sample: under its bare name where callers queue it so, too, or the two would change places."""
@@ -145,23 +176,29 @@ class KafkaOutput(Output):
         if self._ensure_sender() and len(self._queue) < self._queue.room:
             self._queue.append((queued, value, time_s))
         else:
-            self._dropped.add(drops.QUEUE_FULL, 1)
+            self._drop({named("statistic", name): 1})
 
-    def _announce(self, make: MakeRecord, delivered: Callable[[], None]) -> None:
+    def _drop(self, reports: Mapping[str, int]) -> None:
+        if self._closed:
+            self._dropped.add(drops.CLOSED, reports, "reported after done()")
+        else:
+            self._dropped.add(drops.QUEUE_FULL, reports, self._obstacles.reason())
+
+    def _announce(self, make: MakeRecord, delivered: Callable[[], None], name: str) -> None:
         """Never dropped for want of room: a model's announcement waits in the outbox anyway."""
         if self._ensure_sender():
             with self._lock:
-                self._records.add(RecordInWaiting(topics.MODELS, make, delivered))
+                self._records.add(RecordInWaiting(topics.MODELS, make, delivered, what=named("model", name)))
 
-    def _record(self, topic: topics.Topic, make: MakeRecord, size_bytes: int) -> None:
-        self._enqueue(RecordInWaiting(topic, make, size_bytes=size_bytes))
+    def _record(self, topic: topics.Topic, make: MakeRecord, size_bytes: int, what: str) -> None:
+        self._enqueue(RecordInWaiting(topic, make, size_bytes=size_bytes, what=what))
 
     def _enqueue(self, waiting: RecordInWaiting | records.KpiPoint) -> None:
-        if self._ensure_sender() and self._records.has_room():
+        if self._ensure_sender() and not self._closed and self._records.has_room():
             with self._lock:
                 self._records.add(waiting)
         else:
-            self._dropped.add(drops.QUEUE_FULL, 1)
+            self._drop(contents(waiting))
 
     def _ensure_uploads(self) -> Uploads:
         self._ensure_sender()
@@ -177,14 +214,16 @@ class KafkaOutput(Output):
             return True
         with self._lock:
             if self._sender is None and not self._closed:
-                sender = Sender(self._settings, self._environment, self._queue, self._records, self._dropped)
+                inbox = Inbox(self._queue, self._records)
+                sender = Sender(self._settings, self._environment, inbox, self._dropped, self._obstacles)
+                self._sender = sender  # before it starts: a signal may come in the middle
                 try:
                     sender.start()
-                except RuntimeError:  # the interpreter is shutting down
+                except RuntimeError:  # the interpreter is shutting down, or has no thread to spare
+                    self._sender = None
                     return False
-                self._sender = sender
                 self._queue.room = self._settings.component.queue_max_samples
-                _close_at_exit_of_a_child(self)
+                close_before_worker_ends(self.close, self._settings.component.close_timeout_s)
         return self._sender is not None
 
 
@@ -197,17 +236,3 @@ def outbox_folder(settings: Settings) -> Path:
         return Path.home() / ".mcenter" / "outbox"
     except RuntimeError:  # a container's user without a home
         return Path(tempfile.gettempdir()) / "mcenter-outbox"
-
-
-def _close_at_exit_of_a_child(output: KafkaOutput) -> None:
-    """Children of multiprocessing end without ``atexit``: they run its finalizers instead."""
-    import sys
-
-    if "multiprocessing.process" not in sys.modules:
-        return
-    from multiprocessing.process import parent_process
-
-    if parent_process() is not None:
-        from multiprocessing.util import Finalize
-
-        Finalize(None, output.close, exitpriority=0)

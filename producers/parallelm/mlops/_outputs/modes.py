@@ -36,7 +36,11 @@ def open_connected(
     from parallelm.mlops._outputs.kafka import KafkaOutput
 
     output = KafkaOutput(settings, environment, opening.queue)
-    output.send_left_behind()
+    try:
+        output.open()
+    except BaseException:  # a signal in the middle: nothing is open then
+        output.abandon()
+        raise
     return Opened(output, opening.mode, environment, ModelsInUse(), opening.event_time_ns, settings)
 
 

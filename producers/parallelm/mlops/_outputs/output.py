@@ -70,8 +70,12 @@ class Output(ABC):
     def close(self) -> None:
         """Send what is there, within the time limits of the settings, and release everything.
 
-        Threads of the host program may still report afterwards: that is dropped and counted.
+        May be called again: after an interruption it finishes, else it does nothing. Threads of the host program may
+        still report afterwards: that is dropped and counted.
         """
+
+    def abandon(self) -> None:  # noqa: B027 - most outputs send nothing later than they are called
+        """Send nothing more, and count what is left as dropped: the program ends now."""
 
     def interpreter_ends(self) -> None:  # noqa: B027 - most outputs have nothing to do
         """Called by the library's exit hook, after ``close()``."""

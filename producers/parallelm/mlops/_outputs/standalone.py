@@ -156,7 +156,7 @@ class StandAloneOutput(Output):
                 else:
                     self._append(self._file, line.encode("utf-8", "backslashreplace"))
             except Exception as error:  # noqa: BLE001 - whatever stream the host has put in stdout's place may raise
-                self._dropped.add(_NOT_WRITTEN, 1, f"{type(error).__name__}: {error}")
+                self._dropped.add(_NOT_WRITTEN, {"line": 1}, f"{type(error).__name__}: {error}")
 
     def _append(self, file: BinaryIO, line: bytes) -> None:
         """Write a line, on a line of its own where a full disk has cut the one before."""

@@ -79,7 +79,9 @@ class Session:
         and must not see an exception. Each call counts as one dropped report.
         """
         if self._after_exit is not None:
-            self._after_exit.add(_INTERPRETER_ENDS, 1, "reported after the exit hook had closed the library")
+            self._after_exit.add(
+                _INTERPRETER_ENDS, {"report": 1}, "reported after the exit hook had closed the library"
+            )
             return None
         return self.opened().output
 
@@ -110,8 +112,9 @@ class Session:
                 _log.warning("init() was called again without done() between; the second call does nothing")
                 return
             Versions.check(version)
-            self._open(self._opener(self._opening(_mode(mode), connect_mlops)))
-        self._close_at_exit()
+            opening = self._opening(_mode(mode), connect_mlops)
+            self._before_opening()
+            self._open(self._opener(opening))
 
     def attach(self, mlapp_id: str, user: str, password: str | None) -> None:
         """Open the library for an MLApp, in mode ATTACH, once ClickHouse has accepted the user."""
@@ -133,17 +136,20 @@ class Session:
             Platform(settings).ask(check_connection)
             environment = read_environment(connected=True)._replace(mlapp_id=mlapp_id)
             opening = self._opening(MLOpsMode.ATTACH, connect_mlops=True)
+            self._before_opening()
             self._open(open_connected(opening, settings, environment))
-        self._close_at_exit()
 
     def done(self) -> None:
-        """Send everything that is waiting and close."""
+        """Send everything that is waiting and close.
+
+        When this is interrupted, for example by Ctrl-C, sending goes on: the exit hook or the next ``init()`` waits for it.
+        """
         with self._lock:
             if self._after_exit is not None:  # by an exit hook of the program that runs after ours
                 return
-            opened = self.opened()
+            opened = self._closed = self.opened()
             self._queue.room = 0
-            self._opened, self._closed = None, opened
+            self._opened = None
             opened.output.close()
 
     def validate_only(self) -> None:
@@ -188,8 +194,9 @@ class Session:
     def after_fork_in_child(self) -> None:
         """Another thread of the parent may have held the lock when it forked; nothing would release it here."""
         self._lock = threading.RLock()
-        if self._opened is not None:
-            self._opened.output.after_fork_in_child()
+        for one in (self._closed, self._opened):
+            if one is not None:
+                one.output.after_fork_in_child()
 
     def _opening(self, mode: MLOpsMode, connect_mlops: bool = False) -> Opening:
         text = os.environ.get("MCENTER_EVENT_TIME")
@@ -204,18 +211,27 @@ class Session:
         for call in self._when_opened:
             call(opened)
 
-    def _close_at_exit(self) -> None:
+    def _before_opening(self) -> None:
+        """The exit hook comes first, so that a signal in the middle of ``init()`` leaves nothing open without one."""
         atexit.unregister(self._at_exit)
         atexit.register(self._at_exit)
+        if self._closed is not None:
+            self._closed.output.close()  # done() may have been interrupted
 
     def _at_exit(self) -> None:
         with self._lock:
             if self._opened is not None:
                 self._queue.room = 0
                 self._after_exit = DropCounter()
-                self._opened.output.close()
-            if (last := self._opened or self._closed) is not None:
-                last.output.interpreter_ends()
+            last = self._opened or self._closed
+            if last is None:
+                return
+            try:
+                last.output.close()  # also when done() was interrupted
+            except BaseException:
+                last.output.abandon()
+                raise
+            last.output.interpreter_ends()
 
 
 def _mode(asked: MLOpsMode | str | None) -> MLOpsMode:

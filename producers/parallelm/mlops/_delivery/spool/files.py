@@ -111,7 +111,7 @@ def read_records(folder: Path, dropped: DropCounter) -> Iterator[EncodedRecord]:
                 while (record := read_frame(file)) is not None:
                     yield record
         except (OSError, DamagedError) as error:
-            dropped.add(drops.SPOOL_DAMAGED, 1, str(error))
+            dropped.add(drops.SPOOL_DAMAGED, {"segment of the spool": 1}, str(error))
 
 
 def sync_folder(folder: Path) -> None:

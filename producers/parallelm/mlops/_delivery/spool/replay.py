@@ -14,9 +14,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
-from parallelm.mlops._delivery.drops import LOG_INTERVAL_S
+from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
 from parallelm.mlops._delivery.file_lock import FileLock
-from parallelm.mlops._delivery.forking import no_fork
+from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.spool.files import LOCK, State, TopicEnd, read_records, segments
 
 if TYPE_CHECKING:

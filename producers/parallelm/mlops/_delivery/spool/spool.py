@@ -30,6 +30,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from parallelm.mlops._delivery import drops
+from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
 from parallelm.mlops._delivery.file_lock import FileLock
 from parallelm.mlops._delivery.spool.files import (
     LOCK,
@@ -107,7 +108,7 @@ class Spool:
         self._reader: BinaryIO | None = None
         self._number = 0
         self._made = False
-        self._last_log = -drops.LOG_INTERVAL_S
+        self._last_log = -LOG_INTERVAL_S
         self._retry_at = self._synced = time.monotonic()
         self._used_bytes = 0
         self._measured_at = -_MEASURE_INTERVAL_S
@@ -120,9 +121,9 @@ class Spool:
         self._given = state
 
     @property
-    def unsettled(self) -> bool:
-        """Whether a record is here that has not arrived."""
-        return any(segment.unsettled for segment in self._segments)
+    def unsettled(self) -> int:
+        """How many records are here that have not arrived."""
+        return sum(segment.unsettled for segment in list(self._segments))
 
     def has_room(self) -> bool:
         """Whether the last write went well, or is long enough ago to try again."""
@@ -139,7 +140,7 @@ class Spool:
         except OSError as error:
             now = time.monotonic()
             self._retry_at = now + _RETRY_S
-            if now - self._last_log >= drops.LOG_INTERVAL_S:
+            if now - self._last_log >= LOG_INTERVAL_S:
                 self._last_log = now
                 _log.warning("the spool %s takes no more now, reports wait in memory: %s", self._root, error)
             return False
@@ -288,7 +289,7 @@ class Spool:
         return record._replace(settled=partial(self._settle, segment, record.topic, bool(record.key)))
 
     def _give_up(self, segment: _Segment, error: Exception) -> None:
-        self._dropped.add(drops.SPOOL_DAMAGED, segment.unread, str(error))
+        self._dropped.add(drops.SPOOL_DAMAGED, {"record in the spool": segment.unread}, str(error))
         segment.unsettled -= segment.unread
         segment.unread = 0
         self._close_reader()

@@ -1,8 +1,8 @@
 """Forks wait while a thread of the library imports modules or connects for the first time.
 
-A child forked in the middle of an import would find a half-imported module for ever: the thread that would finish it is
-not there. And a child forked while librdkafka looks up a broker's address inherits a lock of glibc's ``getaddrinfo``
-(that of ``__check_pf``) that nobody will open: its own client could never connect. Later look-ups, after a connection
+A child forked in the middle of an import would find a half-imported module indefinitely: the thread that would finish it
+is not there. And a child forked while librdkafka looks up a broker's address inherits a lock of glibc's ``getaddrinfo``
+(that of ``__check_pf``) that nobody releases: its own client could never connect. Later look-ups, after a connection
 was lost or to further brokers of a cluster, take some 0.1 ms each and are not guarded.
 """
 
@@ -25,6 +25,7 @@ class _NoFork:
     """``with no_fork:`` around imports in threads of the library."""
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._held_by_fork = False
         self._connecting: Callable[[], bool] = bool
@@ -42,7 +43,7 @@ class _NoFork:
         self._lock.release()
 
     def before_fork(self) -> None:
-        """Wait, but never for ever: the fork may stand inside an import that the thread waits for."""
+        """Wait, but not indefinitely: the fork may stand inside an import that the thread waits for."""
         while True:
             self._held_by_fork = self._lock.acquire(timeout=_LIMIT_S)
             if not self._connecting() or time.monotonic() > self._connecting_until:
@@ -57,7 +58,10 @@ class _NoFork:
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """No thread of the library is here yet."""
+        """No thread of the library is here yet. Called by outputs too, since hooks run in no order to rely on."""
+        if os.getpid() == self._process:
+            return
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._held_by_fork = False
         self._connecting = bool

@@ -1,0 +1,88 @@
+"""What is in the way of a delivery, as a sentence for the log: the true cause, and which setting to look at."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
+
+if TYPE_CHECKING:
+    from parallelm.connections.settings import KafkaSettings
+
+_log = logging.getLogger("parallelm.mlops")
+
+
+class Stage(enum.IntEnum):
+    """Where a report can get stuck on its way. The first stage that is stuck is the cause; later ones never begin."""
+
+    ENCODING = 1
+    """The schema registry."""
+    CLIENT = 2
+    """librdkafka refuses its settings: addresses, TLS files, mechanisms."""
+    BROKER = 3
+    """No broker answers, or it does not admit us."""
+    TOPIC = 4
+    """It answers, but lacks the topic or does not let us write."""
+
+
+class Obstacles:
+    """The newest reason of each stage; a success removes it. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a signal handler may report in the middle of a report
+        self._reasons: dict[Stage, str] = {}
+        self._last_log = -LOG_INTERVAL_S
+
+    def found(self, stage: Stage, reason: str, *, log: bool = True) -> None:
+        """A stage is stuck. Logged at most once in 20 s."""
+        with self._lock:
+            self._reasons[stage] = reason
+            now = time.monotonic()
+            if not log or now - self._last_log < LOG_INTERVAL_S:
+                return
+            self._last_log = now
+        _log.warning("reports wait: %s", reason)
+
+    def passed(self, stage: Stage) -> None:
+        """A stage went well."""
+        if stage in self._reasons:
+            with self._lock:
+                self._reasons.pop(stage, None)
+
+    def reason(self) -> str:
+        """Why reports are stuck; empty when nothing is known to be in the way."""
+        with self._lock:
+            reasons = [self._reasons[stage] for stage in sorted(self._reasons)]
+        return "; ".join(reasons)
+
+
+def broker_reason(kafka: KafkaSettings, error: Any) -> str:
+    """A sentence for an error of the client as a whole."""
+    from confluent_kafka import KafkaError
+
+    where = f"Kafka at {kafka.bootstrap_servers!r}"
+    if error.code() in {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}:  # noqa: SLF001 - confluent's name
+        return f"{where} refuses to authenticate us: {error.str()}; check MCENTER_KAFKA_SASL_…"
+    if error.code() == KafkaError._SSL:  # noqa: SLF001 - confluent's name
+        return f"{where}: TLS fails: {error.str()}; check MCENTER_KAFKA_SECURITY_PROTOCOL and MCENTER_KAFKA_SSL_…"
+    if error.code() == KafkaError._RESOLVE:  # noqa: SLF001 - confluent's name
+        return f"{where}: a host name is unknown: {error.str()}; check MCENTER_KAFKA_BOOTSTRAP_SERVERS"
+    return f"{where} does not answer: {error.str()}"
+
+
+def topic_reason(kafka: KafkaSettings, topic: str, error: Any) -> str:
+    """A sentence for an error of one topic."""
+    from confluent_kafka import KafkaError
+
+    where = f"topic {topic!r} of Kafka at {kafka.bootstrap_servers!r}"
+    if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001 - confluent's name
+        return f"{where} does not exist; check MCENTER_KAFKA_TOPIC_PREFIX, or run `mcenter topics create`"
+    if error.code() in {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}:
+        return f"{where} is not open to this user: {error.str()}; it needs the right to describe and write it"
+    if error.code() == KafkaError.TOPIC_EXCEPTION:
+        return f"{where} is not a name that Kafka takes; check MCENTER_KAFKA_TOPIC_PREFIX"
+    return f"{where}: {error.str()}"

@@ -1,0 +1,73 @@
+"""The way through the spool: what this process writes there, and what dead processes have left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parallelm.mlops._delivery.spool.replay import Replay
+from parallelm.mlops._delivery.spool.spool import Spool
+from parallelm.schemas import topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.connections import Settings
+    from parallelm.mlops._delivery.drops import DropCounter
+    from parallelm.mlops._delivery.encoded import EncodedRecord
+
+_TOPICS = (topics.STATISTICS, topics.STRUCTURED_STATISTICS, topics.EVENTS, topics.KPIS)
+
+
+class SpoolRoute:
+    """For the sender thread only."""
+
+    def __init__(
+        self, settings: Settings, producer_id: str, progress: Callable[[], None], dropped: DropCounter
+    ) -> None:
+        component, prefix = settings.component, settings.kafka.topic_prefix
+        folder = Path(component.spool_folder)
+        self.own = Spool(folder, producer_id, prefix, component.spool_max_mbytes << 20, dropped)
+        names = [topic.full_name(prefix) for topic in _TOPICS]
+        self._others = Replay(settings.kafka, folder, names, self.own.begin, progress, dropped)
+
+    def start(self) -> None:
+        """Look for what dead processes have left."""
+        self._others.start()
+
+    def append(self, record: EncodedRecord) -> bool:
+        """Keep a record; False when the disk does not take it."""
+        return self.own.append(record)
+
+    def has_room(self) -> bool:
+        """Whether the disk is likely to take another record."""
+        return self.own.has_room()
+
+    def take(self) -> EncodedRecord | None:
+        """The next record that may be handed over."""
+        return self.own.take() or self._others.take()
+
+    def tend(self) -> None:
+        """What has to be done about once a second."""
+        self.own.tend()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something has not arrived yet, or may still be found."""
+        return self.own.unsettled > 0 or self._others.busy
+
+    def stop(self) -> None:
+        """Hand over nothing more; with nothing left the folder of this process goes."""
+        self._others.stop()
+        if not self.own.unsettled:
+            self.own.close()
+
+    def close(self) -> None:
+        """Leave the rest to the next process. Only when the producer is gone: nothing may be on its way any more."""
+        self.own.close()
+        self._others.release()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: files and locks are the parent's."""
+        self.own.leave_to_parent()
+        self._others.leave_to_parent()

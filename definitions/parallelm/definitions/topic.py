@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.connections.kafka import client_config
@@ -12,6 +11,7 @@ from parallelm.schemas.errors import ClusterUnavailableError, DecodeError, Topic
 from parallelm.schemas.records import MLAppDefinition
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import log_offsets
+from parallelm.schemas.topic_reader import read_to_end, reader_config
 from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
 from parallelm.schemas.topics import MLAPPS
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 logger = logging.getLogger(__name__)
-_POLL_MAX_RECORDS = 500
 
 
 class DefinitionTopic:
@@ -43,9 +42,7 @@ class DefinitionTopic:
         self._settings = settings
         self._newest: dict[str, MLAppDefinition] = {}
         self._next: dict[int, int] = {}
-        # The end of a partition is told by an event, since compaction may have taken the records before it.
-        options = {"enable_auto_commit": False, "enable_partition_eof": True, "fetch_wait_max_ms": 20}
-        self._consumer = Consumer(client_config(settings.kafka, group_id="mcenter-definitions", **options))
+        self._consumer = Consumer(reader_config(settings, "mcenter-definitions"))
         self._admin = AdminClient(client_config(settings.kafka))
 
     def __enter__(self) -> Self:
@@ -68,19 +65,19 @@ class DefinitionTopic:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import OffsetSpec
 
-        deadline = time.monotonic() + self._timeout_s
         try:
             if not self._next:
                 self._assign()
             places = [(self._topic, partition) for partition in self._next]
             ends = log_offsets(self._admin, places, OffsetSpec.latest(), self._timeout_s)
-            while any(self._next[partition] < end for (_, partition), end in ends.items()):
-                if time.monotonic() > deadline:
-                    raise self._unavailable("reading stopped before the end of the topic")
-                for message in self._consumer.consume(_POLL_MAX_RECORDS, timeout=0.2):
-                    self._absorb(message)
-        except KafkaException as error:
-            raise self._unavailable(error.args[0].str()) from error
+            unread = {place: end for place, end in ends.items() if self._next[place[1]] < end}
+            for message in read_to_end(self._consumer, unread, self._timeout_s):
+                self._absorb(message)
+        except (KafkaException, ClusterUnavailableError) as error:
+            reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+            raise self._unavailable(reason) from error
+        for (_, partition), end in ends.items():
+            self._next[partition] = max(self._next[partition], end)
         return self._newest
 
     def apply(self, definition: MLAppDefinition) -> None:
@@ -100,15 +97,6 @@ class DefinitionTopic:
         )
 
     def _absorb(self, message: Any) -> None:
-        from confluent_kafka import KafkaError
-
-        error = message.error()
-        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-            self._next[message.partition()] = message.offset()
-            return
-        if error is not None:
-            logger.warning("reading %s: %s", self._topic, error.str())
-            return
         self._next[message.partition()] = message.offset() + 1
         key = (message.key() or b"").decode(errors="replace")
         if message.value() is None:
@@ -124,5 +112,5 @@ class DefinitionTopic:
 
     def _unavailable(self, reason: str) -> ClusterUnavailableError:
         return ClusterUnavailableError(
-            f"topic {self._topic!r} at {self._servers!r}: {reason}; is the broker up? `mcenter status` tells"
+            f"topic {self._topic!r} at {self._servers!r}: {reason}; is the broker up? See `mcenter status`"
         )

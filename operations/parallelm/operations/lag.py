@@ -1,4 +1,4 @@
-"""How far consumer groups are behind, and how many dead letters lie on their topic."""
+"""How far consumer groups are behind, and how many dead letters their topic holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from parallelm.schemas.errors import ClusterUnavailableError
+from parallelm.schemas.topic_admin import connect, log_bounds
 from parallelm.schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -38,33 +40,29 @@ class Backlog:
 
 
 def backlog(settings: Settings) -> Backlog:
-    """Lag of every consumer group, and dead letters; raises ``KafkaException`` when the broker does not answer.
+    """Lag of every consumer group, and dead letters.
 
-    A new partition, or one of a broker that has just started, has no leader for a moment: such answers are asked for
-    again, for ``TIMEOUT_S``.
+    A coordinator that has just started or moved is asked again, for ``TIMEOUT_S``. Raises ``ClusterUnavailableError``
+    when the brokers do not answer, ``TopicsError`` when they refuse.
     """
     from confluent_kafka import KafkaError, KafkaException
-    from confluent_kafka.admin import AdminClient
 
-    from parallelm.connections.kafka import client_config
-
-    passing = {
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.FENCED_LEADER_EPOCH,
+    transient = {
         KafkaError.NOT_COORDINATOR,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
-    admin = AdminClient(client_config(settings.kafka))
+    admin, _ = connect(settings, TIMEOUT_S)
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
             return _backlog(admin, DEAD_LETTERS.full_name(settings.kafka.topic_prefix))
         except KafkaException as error:
-            if error.args[0].code() not in passing or time.monotonic() > deadline:
-                raise
+            reason = error.args[0]
+            if reason.code() not in transient or time.monotonic() > deadline:
+                raise ClusterUnavailableError(f"consumer groups cannot be read: {reason.str()}") from error
+        except TimeoutError as error:
+            raise ClusterUnavailableError(f"the brokers did not answer within {TIMEOUT_S:g} s") from error
         time.sleep(0.2)
 
 
@@ -95,10 +93,10 @@ def _backlog(admin: Any, dead_letters: str) -> Backlog:
         *dead_letter_partitions,
         *(pair for pairs in read.values() for pair in pairs if pair[0] in topics),
     }
-    starts, ends = (_offsets(admin, wanted, latest=latest) for latest in (False, True))
-    lags = {name: _lag(read[name], committed[name], starts, ends) for name in names}
+    bounds = log_bounds(admin, sorted(wanted), TIMEOUT_S)
+    lags = {name: _lag(read[name], committed[name], bounds) for name in names}
     groups = [GroupLag(name, len(described[name]), sum(lags[name].values()), lags[name]) for name in names]
-    return Backlog(groups, sum(ends[pair] - starts[pair] for pair in dead_letter_partitions))
+    return Backlog(groups, sum(end - first for first, end in map(bounds.__getitem__, dead_letter_partitions)))
 
 
 def _assigned(members: Iterable[Any]) -> set[tuple[str, int]]:
@@ -114,28 +112,13 @@ def _assigned(members: Iterable[Any]) -> set[tuple[str, int]]:
 def _lag(
     read: Iterable[tuple[str, int]],
     committed: Mapping[tuple[str, int], int],
-    starts: Mapping[tuple[str, int], int],
-    ends: Mapping[tuple[str, int], int],
+    bounds: Mapping[tuple[str, int], tuple[int, int]],
 ) -> dict[str, int]:
     """Records by topic after the committed offsets; where nothing was committed, all that there are."""
     behind: dict[str, int] = {}
     for pair in read:
-        records = ends[pair] - max(starts[pair], committed.get(pair, -1)) if pair in ends else 0
+        first, end = bounds.get(pair, (0, 0))
+        records = end - max(first, committed.get(pair, -1))
         if records > 0:
             behind[pair[0]] = behind.get(pair[0], 0) + records
     return behind
-
-
-def _offsets(admin: Any, pairs: Iterable[tuple[str, int]], *, latest: bool) -> dict[tuple[str, int], int]:
-    from confluent_kafka import TopicPartition
-    from confluent_kafka.admin import OffsetSpec
-
-    spec = OffsetSpec.latest() if latest else OffsetSpec.earliest()
-    asked = {TopicPartition(topic, number): spec for topic, number in pairs}
-    if not asked:
-        return {}
-    futures = admin.list_offsets(asked, request_timeout=TIMEOUT_S)
-    return {
-        (partition.topic, partition.partition): future.result(TIMEOUT_S).offset
-        for partition, future in futures.items()
-    }

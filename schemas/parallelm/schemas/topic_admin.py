@@ -11,7 +11,7 @@ from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topics import CATALOGUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
@@ -109,8 +109,6 @@ def list_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[LiveTopi
 
     Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
-    from confluent_kafka.admin import OffsetSpec
-
     admin, metadata = connect(settings, timeout_s)
     prefix = settings.kafka.topic_prefix
     counts = {
@@ -119,16 +117,50 @@ def list_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[LiveTopi
         if topic.full_name(prefix) in metadata.topics
     }
     places = [(name, number) for name, count in counts.items() for number in range(count)]
-    ends = log_offsets(admin, places, OffsetSpec.latest(), timeout_s)
-    starts = log_offsets(admin, places, OffsetSpec.earliest(), timeout_s)
     records = dict.fromkeys(counts, 0)
-    for name, number in places:
-        records[name] += ends[name, number] - starts[name, number]
+    for (name, _), (first, end) in log_bounds(admin, places, timeout_s).items():
+        records[name] += end - first
     return [
         LiveTopic(topic, name, counts.get(name, 0), records.get(name, 0))
         for topic in CATALOGUE
         for name in [topic.full_name(prefix)]
     ]
+
+
+def topic_ids(admin: Any, names: Iterable[str], timeout_s: float) -> dict[str, str]:
+    """Id by topic name: a topic that was deleted and created again is another topic, with offsets from 0.
+
+    Raises ``TopicsError`` for a topic that is missing, ``ClusterUnavailableError`` when no broker answers.
+    """
+    from confluent_kafka import KafkaException, TopicCollection
+
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    _metadata(admin, timeout_s)
+    described = admin.describe_topics(TopicCollection(wanted), request_timeout=timeout_s)
+    found: dict[str, str] = {}
+    for name, future in described.items():
+        try:
+            found[name] = str(future.result(timeout_s).topic_id)
+        except KafkaException as error:
+            raise TopicsError(
+                f"topic {name!r}: {error.args[0].str()}; create it with `mcenter topics create`"
+            ) from error
+        except TimeoutError as error:
+            raise ClusterUnavailableError(f"no answer about topic {name!r} within {timeout_s:g} s") from error
+    return found
+
+
+def log_bounds(
+    admin: Any, places: Sequence[tuple[str, int]], timeout_s: float
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """First offset of the log and the one after its last, by ``(topic, partition)``; raises as ``log_offsets``."""
+    from confluent_kafka.admin import OffsetSpec
+
+    firsts = log_offsets(admin, places, OffsetSpec.earliest(), timeout_s)
+    ends = log_offsets(admin, places, OffsetSpec.latest(), timeout_s)
+    return {place: (firsts[place], ends[place]) for place in places}
 
 
 def log_offsets(
@@ -153,8 +185,8 @@ def log_offsets(
                 found[place] = future.result(timeout_s).offset
             except KafkaException as error:
                 reason = error.args[0]
-                if reason.code() not in _transient_codes():
-                    raise TopicsError(f"topic {place[0]!r} has no offsets to tell: {reason.str()}") from error
+                if reason.code() not in transient_codes():
+                    raise TopicsError(f"topic {place[0]!r} gives no offsets: {reason.str()}") from error
                 if time.monotonic() > deadline:
                     raise ClusterUnavailableError(
                         f"partition {place[1]} of topic {place[0]!r} was not served within {timeout_s:g} s: "
@@ -167,7 +199,8 @@ def log_offsets(
     return found
 
 
-def _transient_codes() -> set[int]:
+def transient_codes() -> set[int]:
+    """Errors of a cluster whose partitions are being created or change their leader, or that is away for a moment."""
     from confluent_kafka import KafkaError
 
     return {
@@ -275,4 +308,4 @@ def _result(future: Any, topic: str, timeout_s: float) -> Any:
     try:
         return future.result(timeout_s)
     except KafkaException as error:
-        raise TopicsError(f"the cluster told nothing about topic {topic!r}: {error.args[0].str()}") from error
+        raise TopicsError(f"the cluster does not describe topic {topic!r}: {error.args[0].str()}") from error

@@ -1,4 +1,4 @@
-"""Reads a topic from any point without joining a group, for people who look: nothing is committed, nobody rebalances."""
+"""Reads topics from any point without joining a group: nothing is committed, and no group rebalances."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
-from parallelm.schemas.topic_admin import connect, log_offsets
+from parallelm.schemas.topic_admin import connect, log_offsets, transient_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from parallelm.connections import Settings
 
 _POLL_S = 0.2
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +55,12 @@ def read_topic(
         raise TopicsError(f"topic {name!r} is not on the cluster; make it with `mcenter topics create`")
     partitions = list(metadata.topics[name].partitions)
     begin, end = _bounds(admin, name, partitions, start, timeout_s)
-    consumer = Consumer(
-        client_config(
-            settings.kafka,
-            group_id="mcenter-tail",
-            enable_auto_commit=False,
-            enable_partition_eof=True,
-            auto_offset_reset="earliest",
-        )
-    )
+    consumer = Consumer(reader_config(settings, "mcenter-tail"))
     try:
         consumer.assign([TopicPartition(name, number, offset) for number, offset in begin.items()])
-        pending = {number: end[number] for number in partitions if begin[number] < end[number]}
-        kept = _until_now(consumer, pending, timeout_s)
-        yield from _newest(kept, start.number) if start.kind == "latest" else kept
+        pending = {(name, number): end[number] for number in partitions if begin[number] < end[number]}
+        until_now = map(_record, read_to_end(consumer, pending, timeout_s))
+        yield from _newest(until_now, start.number) if start.kind == "latest" else until_now
         if follow:
             yield from _from_now(consumer)
     finally:
@@ -97,24 +90,42 @@ def _bounds(
     return begin, end
 
 
-def _until_now(consumer: Any, pending: dict[int, int], timeout_s: float) -> Iterator[RawRecord]:
-    """Records until every partition of ``pending`` has reached its end there."""
-    heard_at = time.monotonic()
+def reader_config(settings: Settings, name: str) -> dict[str, Any]:
+    """Configuration of a consumer for ``read_to_end``: it commits nothing, and reports where partitions end."""
+    return client_config(
+        settings.kafka,
+        group_id=name,
+        enable_auto_commit=False,
+        enable_partition_eof=True,
+        auto_offset_reset="earliest",
+        fetch_wait_max_ms=20,
+    )
+
+
+def read_to_end(consumer: Any, ends: Mapping[tuple[str, int], int], timeout_s: float) -> Iterator[Any]:
+    """Messages until every partition has reached the offset in ``ends``; a few later ones may be among them.
+
+    The consumer has been made with ``reader_config`` and assigned. A broker that is away for a moment is waited for.
+    Raises ``ClusterUnavailableError`` when nothing comes for ``timeout_s``, ``TopicsError`` for other errors.
+    """
+    pending = dict(ends)
+    heard_at, reason = time.monotonic(), ""
     while pending:
-        message = consumer.poll(_POLL_S)
-        if message is None:
-            if time.monotonic() - heard_at > timeout_s:
-                raise ClusterUnavailableError(f"the brokers sent nothing for {timeout_s:g} s")
-            continue
-        heard_at = time.monotonic()
-        number = message.partition()
-        if _at_end(message):
-            # The last offsets before an end may hold no record: markers of transactions, compacted ones.
-            pending.pop(number, None)
-            continue
-        yield _record(message)
-        if message.offset() + 1 >= pending.get(number, 0):
-            pending.pop(number, None)
+        for message in consumer.consume(_BATCH, timeout=_POLL_S):
+            error = message.error()
+            if error is not None and error.code() in transient_codes():
+                reason = f": {error.str()}"
+                continue
+            heard_at, place = time.monotonic(), (message.topic(), message.partition())
+            if _at_end(message):
+                # The last offsets before an end may have no record: markers of transactions, compacted ones.
+                pending.pop(place, None)
+                continue
+            yield message
+            if message.offset() + 1 >= pending.get(place, 0):
+                pending.pop(place, None)
+        if pending and time.monotonic() - heard_at > timeout_s:
+            raise ClusterUnavailableError(f"the brokers sent nothing for {timeout_s:g} s{reason}")
 
 
 def _from_now(consumer: Any) -> Iterator[RawRecord]:
@@ -125,7 +136,7 @@ def _from_now(consumer: Any) -> Iterator[RawRecord]:
 
 
 def _at_end(message: Any) -> bool:
-    """Whether this is no record but the news that a partition has no more; raises ``TopicsError`` for worse news."""
+    """True at the end of a partition; raises ``TopicsError`` on any other error."""
     from confluent_kafka import KafkaError
 
     error = message.error()

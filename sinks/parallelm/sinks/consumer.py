@@ -9,12 +9,13 @@ from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
     KafkaException,
-    TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from parallelm.connections.kafka import client_config
+from parallelm.schemas.errors import SchemaError
+from parallelm.schemas.topic_admin import log_bounds, topic_ids
 from parallelm.sinks.errors import InsertStateUnknownError, NotReadyError, RetryLaterError
 from parallelm.sinks.intent import Committed, read_metadata
 
@@ -48,48 +49,29 @@ def make_consumer(kafka: KafkaSettings, group: str, session_timeout_s: float) ->
 
 
 class TopicAdmin:
-    """Asks the cluster what a consumer does not tell: topic ids, and where logs start and end."""
+    """Asks the cluster for what a consumer does not report: topic ids, and where logs start and end."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         # It must outlive the futures that it returns.
         self._admin = AdminClient(client_config(kafka))
+        self._servers = kafka.bootstrap_servers
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Ids by topic name: a topic deleted and made again is another topic, with offsets from 0.
-
-        Raises ``NotReadyError`` for a topic that is not there or a broker that is away.
-        """
-        names = sorted(set(topics))
-        if not names:
-            return {}
-        found = {}
+        """Ids by topic name; raises ``NotReadyError`` for a topic that is missing or a broker that does not answer."""
         try:
-            asked = self._admin.describe_topics(TopicCollection(names), request_timeout=_REQUEST_TIMEOUT_S)
-            for name, future in asked.items():
-                found[name] = str(future.result(_REQUEST_TIMEOUT_S).topic_id)
-        except (KafkaException, TimeoutError) as error:
-            raise NotReadyError(
-                f"topics cannot be read: {error}; create them with `mcenter topics create`, and see that the broker is up"
-            ) from error
-        return found
+            return topic_ids(self._admin, topics, _REQUEST_TIMEOUT_S)
+        except SchemaError as error:
+            raise NotReadyError(f"topics at {self._servers!r} cannot be read: {error}") from error
 
     def log_bounds(self, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], tuple[int, int]]:
         """First offset and end of the log by (topic, partition); raises ``NotReadyError`` when the broker is away."""
-        bounds: list[dict[tuple[str, int], int]] = []
-        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
-            wanted = {TopicPartition(each.topic, each.partition): spec for each in partitions}
-            try:
-                asked = self._admin.list_offsets(wanted, request_timeout=_REQUEST_TIMEOUT_S) if wanted else {}
-                bounds.append(
-                    {
-                        (at.topic, at.partition): future.result(_REQUEST_TIMEOUT_S).offset
-                        for at, future in asked.items()
-                    }
-                )
-            except (KafkaException, TimeoutError) as error:
-                raise NotReadyError(f"the bounds of the logs cannot be read: {error}") from error
-        low, high = bounds
-        return {place: (low[place], high[place]) for place in low}
+        try:
+            places = [(each.topic, each.partition) for each in partitions]
+            return log_bounds(self._admin, places, _REQUEST_TIMEOUT_S)
+        except SchemaError as error:
+            raise NotReadyError(
+                f"the bounds of the logs at {self._servers!r} cannot be read: {error}"
+            ) from error
 
 
 def committed_positions(

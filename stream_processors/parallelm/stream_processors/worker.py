@@ -9,15 +9,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
-
-from parallelm.connections.kafka import client_config
 from parallelm.definitions import DefinitionTopic
 from parallelm.schemas.codec import Codec
-from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.records import Tick
 from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_admin import connect, topic_ids
 from parallelm.schemas.topics import (
     CONTROL_PARTITIONS,
     DEAD_LETTERS,
@@ -71,7 +67,7 @@ class WorkerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What the worker asks the cluster before it starts."""
+    """What the worker has to know of the cluster before it starts."""
 
     brokers: int
     topic_ids: dict[str, str]
@@ -82,23 +78,8 @@ def describe_cluster(settings: Settings) -> Cluster:
     wanted = [
         topic.full_name(settings.kafka.topic_prefix) for topic in (*CONTROL_TOPICS, STATISTICS, DEAD_LETTERS)
     ]
-    admin = AdminClient(client_config(settings.kafka))
-    try:
-        brokers = len(admin.list_topics(timeout=_START_TIMEOUT_S).brokers)
-        described = admin.describe_topics(TopicCollection(wanted), request_timeout=_START_TIMEOUT_S)
-    except KafkaException as error:
-        raise ClusterUnavailableError(
-            f"no Kafka broker answered at {settings.kafka.bootstrap_servers!r}: {error.args[0].str()}"
-        ) from error
-    ids: dict[str, str] = {}
-    for name, future in described.items():
-        try:
-            ids[name] = str(future.result(_START_TIMEOUT_S).topic_id)
-        except KafkaException as error:
-            raise TopicsError(
-                f"topic {name!r}: {error.args[0].str()}; `mcenter topics create` makes it"
-            ) from error
-    return Cluster(brokers, ids)
+    admin, metadata = connect(settings, _START_TIMEOUT_S)
+    return Cluster(len(metadata.brokers), topic_ids(admin, wanted, _START_TIMEOUT_S))
 
 
 class ProcessorsWorker:

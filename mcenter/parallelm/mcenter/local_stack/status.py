@@ -1,4 +1,4 @@
-"""What ``mcenter status`` tells: the supervisor's own account, checked against the processes and the broker."""
+"""What ``mcenter status`` shows: the supervisor's state file, checked against the processes and the broker."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from parallelm.mcenter.local_stack.folder import FolderLock
 from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.operations.lag import GroupLag, backlog
+from parallelm.schemas.errors import SchemaError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ class StackStatus:
 
 
 def stack_status(folder: Path) -> StackStatus:
-    """State of the stack of ``folder``; never raises because something is down: that is what it tells."""
+    """State of the stack of ``folder``; what is down is in it and raises nothing."""
     supervisor = FolderLock(folder).holder()
     status = StackStatus(str(folder), supervisor)
     state = load_state(folder)
@@ -102,11 +103,9 @@ def _memory(pid: int) -> int | None:
 
 
 def _add_backlog(status: StackStatus, folder: Path) -> None:
-    from confluent_kafka import KafkaException
-
     try:
         found = backlog(load_settings({}, file=settings_path(folder)))
-    except (KafkaException, TimeoutError, ConfigurationError) as error:
-        status.problems.append(f"Kafka does not tell lag and dead letters: {error}")
+    except (SchemaError, ConfigurationError) as error:
+        status.problems.append(f"lag and dead letters are unknown: {error}")
         return
     status.consumer_groups, status.dead_letters = found.groups, found.dead_letters

@@ -362,6 +362,10 @@ STATISTICS: Final = {
         lambda: mlops.set_stat(KpiValue("k", 3, moment_s() * 1000 + 4500, units=KpiValue.TIME_MSEC)),
         f"+4.5 s {scalar('k', 3)}",
     ),
+    "stats.kpi_value.KpiValue.TIME_USEC": Line(
+        lambda: mlops.set_stat(KpiValue("k", 3, moment_s() * 10**6 + 5 * 10**6, KpiValue.TIME_USEC)),
+        f"+5 s {scalar('k', 3)}",
+    ),
     "stats.kpi_value.KpiValue.TIME_NSEC": Line(
         lambda: mlops.set_stat(KpiValue("k", 3, moment_s() * 10**9 + 10**9, KpiValue.TIME_NSEC)),
         f"+1 s {scalar('k', 3)}",

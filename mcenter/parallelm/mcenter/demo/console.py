@@ -9,6 +9,7 @@ from rich.table import Table
 
 from parallelm.mcenter.demo.cells import heading, is_number, rows
 from parallelm.mcenter.demo.cost import cost_of_broken_model
+from parallelm.mcenter.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,5 +35,5 @@ def _table(answer: Answer) -> Table | str:
     for name in frame:
         table.add_column(heading(str(name)), justify="right" if is_number(frame[name]) else "left")
     for row in rows(frame):
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     return table

@@ -12,6 +12,7 @@ import click
 
 from parallelm.mcenter.engine import data_folder, dedup_logs, metrics
 from parallelm.mcenter.engine.credentials import Credentials
+from parallelm.mcenter.terminal import echo
 from parallelm.supervision.service_frame import announce_ready, exit_at_once, serving
 
 if TYPE_CHECKING:
@@ -113,5 +114,5 @@ def _allow_open_files() -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"engine: {message}", err=True)
+    echo(f"engine: {message}", err=True)
     exit_at_once(1)

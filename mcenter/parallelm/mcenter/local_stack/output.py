@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.terminal import echo_styled
+from parallelm.mcenter.terminal import echo_styled, visible
 from parallelm.supervision.bounded_log import BoundedLog
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class TerminalOutput:
 
     def line(self, name: str, text: str) -> None:
         """A line of a process."""
-        echo_styled(name.ljust(_WIDTH), f"| {text.expandtabs()}", fg=_COLOURS.get(name))
+        echo_styled(name.ljust(_WIDTH), f"| {visible(text.expandtabs())}", fg=_COLOURS.get(name))
 
     def event(self, name: str, text: str) -> None:
         """Something that happened to a process."""
@@ -45,4 +45,4 @@ class FileOutput:
     def event(self, name: str, text: str) -> None:
         """One line, or several where the text has several."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        self._log.write(f"{stamp} {name.ljust(_WIDTH)}| {text}\n".encode())
+        self._log.write(f"{stamp} {name.ljust(_WIDTH)}| {text}\n".encode(errors="backslashreplace"))

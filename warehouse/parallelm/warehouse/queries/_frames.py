@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.schemas.times import Time, TimeError, range_ms
@@ -92,11 +93,15 @@ def frame(settings: Settings, query: str, parameters: Mapping[str, Any] | None =
     import pandas as pd
 
     columns, types = fetch(settings, query, parameters)
-    series = {name: _series(values, kind) for values, (name, kind) in zip(columns, types, strict=True)}
-    return pd.DataFrame(series, columns=[name for name, _ in types])
+    # By number: a query may give two columns one name.
+    series = {
+        number: _series(values, kind)
+        for number, (values, (_, kind)) in enumerate(zip(columns, types, strict=True))
+    }
+    return pd.DataFrame(series, columns=range(len(types))).set_axis([name for name, _ in types], axis=1)
 
 
-def time_column(values: Iterable[datetime | None]) -> pd.Series[Any]:
+def time_column(values: Iterable[datetime | None], unit: Literal["ms", "us"] = "ms") -> pd.Series[Any]:
     """Times as a column of type ``datetime64[ms, UTC]``, which every version of pandas holds for any year.
 
     By way of numpy: pandas before 3 reads times of Python as nanoseconds, which end in 2262.
@@ -108,7 +113,7 @@ def time_column(values: Iterable[datetime | None]) -> pd.Series[Any]:
         value if value is None or value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
         for value in values
     ]
-    moments: pd.Series[Any] = pd.Series(np.array(plain, dtype="datetime64[ms]")).dt.tz_localize("UTC")
+    moments: pd.Series[Any] = pd.Series(np.array(plain, dtype=f"datetime64[{unit}]")).dt.tz_localize("UTC")
     return moments
 
 
@@ -116,7 +121,8 @@ def _series(values: Sequence[Any], kind: str) -> pd.Series[Any]:
     import pandas as pd
 
     if kind.startswith(("DateTime", "Nullable(DateTime")):
-        return time_column(values)
+        # The driver rounds nanoseconds down.
+        return time_column(values, "us" if _FINE_TIME.match(kind) else "ms")
     if kind.startswith("Float"):
         return pd.Series(values, dtype="float64")
     if kind.startswith(("Int", "UInt")):
@@ -126,4 +132,5 @@ def _series(values: Sequence[Any], kind: str) -> pd.Series[Any]:
     return pd.Series(values, dtype="object")
 
 
+_FINE_TIME = re.compile(r"(Nullable\()?DateTime64\([4-9]")
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))

@@ -36,12 +36,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a running broker and engine; ``MCENTER_TEST_CONFIG`` names the mcenter.toml of one to use instead."""
     running = os.environ.get("MCENTER_TEST_CONFIG")
     if running:
-        yield load_settings({}, file=Path(running))
+        yield load_settings({}, file=Path(running), role="admin")
         return
     from parallelm.mcenter.local_stack import LocalStack
 
     with LocalStack(tmp_path_factory.mktemp("stack"), services=("kafka", "clickhouse")) as local:
-        yield local.settings
+        yield local.admin_settings
 
 
 @pytest.fixture

@@ -19,8 +19,7 @@ from parallelm.connections.settings import (
     ArtifactSettings,
     ComponentSettings,
     KafkaSettings,
-    component_settings_file,
-    settings_file,
+    setting_names,
 )
 
 if TYPE_CHECKING:
@@ -55,22 +54,29 @@ def test_the_file_of_the_local_stack_is_found_without_being_named(tmp_path: Path
     assert load_settings({}, folder=tmp_path).kafka.bootstrap_servers == "x:1"
 
 
-def test_components_take_the_profile_beside_a_settings_file(tmp_path: Path) -> None:
-    stack = tmp_path / ".mcenter"
-    stack.mkdir()
-    assert component_settings_file({}, tmp_path) is None
-    (stack / "mcenter.toml").touch()
-    named = {"MCENTER_CONFIG": str(stack / "mcenter.toml")}
-    assert component_settings_file({}, tmp_path) == component_settings_file(named, tmp_path / "elsewhere")
-    assert component_settings_file({}, tmp_path) == stack / "mcenter.toml"
-    (stack / "component.toml").touch()
-    assert component_settings_file({}, tmp_path) == stack / "component.toml"
-    assert component_settings_file(named, tmp_path / "elsewhere") == stack / "component.toml"
-    assert settings_file(named, tmp_path) == stack / "mcenter.toml"
-    (stack / "mine.toml").touch()
-    assert (
-        component_settings_file({"MCENTER_CONFIG": str(stack / "mine.toml")}, tmp_path) == stack / "mine.toml"
-    )
+def test_reading_is_the_default_and_the_administrators_file_lies_over_the_other(tmp_path: Path) -> None:
+    (tmp_path / "prod.toml").write_text('[clickhouse]\nhost = "h"\nuser = "ann"\npassword = "reads"\n')
+    named = {"MCENTER_CONFIG": str(tmp_path / "prod.toml")}
+    alone = load_settings(named, role="admin").clickhouse
+    assert (alone.user, alone.read_only) == ("ann", False)
+
+    (tmp_path / "prod.admin.toml").write_text('[clickhouse]\nuser = "root"\npassword = "writes"\n')
+    reader, admin = load_settings(named).clickhouse, load_settings(named, role="admin").clickhouse
+    assert (reader.host, reader.user, reader.password, reader.read_only) == ("h", "ann", "reads", True)
+    assert (admin.host, admin.user, admin.password, admin.read_only) == ("h", "root", "writes", False)
+    over = named | {"MCENTER_CLICKHOUSE_USER": "environment"}
+    assert load_settings(over, role="admin").clickhouse.user == "environment"
+    assert load_settings({"MCENTER_CONFIG": str(tmp_path / "prod.admin.toml")}).clickhouse.read_only
+
+
+def test_the_role_is_no_setting(tmp_path: Path) -> None:
+    (tmp_path / "mcenter.toml").write_text("[clickhouse]\nread_only = false\n")
+    with pytest.raises(ConfigurationError, match="no setting 'read_only'"):
+        load_settings({}, folder=tmp_path)
+    with pytest.raises(ConfigurationError, match="MCENTER_CLICKHOUSE_READ_ONLY is not a setting"):
+        load_settings({"MCENTER_CLICKHOUSE_READ_ONLY": "false"}, file=tmp_path / "other.toml")
+    save_settings(load_settings({}, folder=tmp_path / "other"), tmp_path / "saved.toml")
+    assert "read_only" not in (tmp_path / "saved.toml").read_text()
 
 
 def test_a_saved_file_is_for_its_owner_only(tmp_path: Path) -> None:
@@ -83,8 +89,12 @@ def test_a_saved_file_is_for_its_owner_only(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("[kafka\n", "cannot be read"),
-        ("[kafak]\n", "unknown section [kafak]"),
-        ('[kafka]\nbootstrap = "x"\n', "no setting 'bootstrap'"),
+        ("[kafak]\n", "unknown section [kafak]; did you mean kafka?"),
+        (
+            '[kafka]\nbootstrap_server = "x"\n',
+            "no setting 'bootstrap_server'; did you mean bootstrap_servers?",
+        ),
+        ("[kafka]\nzzz = 1\n", "no setting 'zzz'; there are: bootstrap_servers"),
         ('[clickhouse]\nport = "9000"\n', "must be of type int"),
         ("kafka = 3\n", "must be a section"),
         ("[component]\nspool_max_mbytes = 0\n", "a finite number from 1 on"),
@@ -145,13 +155,13 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     expected = {"7": 7, "7.5": 7.5, "true": True, "seven": "seven"}
     for section in dataclasses.fields(Settings):
         defaults = getattr(Settings(), section.name)
-        for entry in dataclasses.fields(defaults):
-            if entry.name == "security_protocol":
+        for name in setting_names(defaults):
+            if name == "security_protocol":
                 continue  # one of a few, tested above
-            text = parse[type(getattr(defaults, entry.name))]
-            variable = f"MCENTER_{section.name}_{entry.name}".upper()
+            text = parse[type(getattr(defaults, name))]
+            variable = f"MCENTER_{section.name}_{name}".upper()
             loaded = load_settings({variable: text}, folder=tmp_path)
-            assert getattr(getattr(loaded, section.name), entry.name) == expected[text]
+            assert getattr(getattr(loaded, section.name), name) == expected[text]
 
 
 def test_tls_and_sasl_settings_reach_the_kafka_client() -> None:

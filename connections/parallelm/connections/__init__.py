@@ -1,10 +1,10 @@
 """How to reach Kafka, ClickHouse, the schema registry and the artifact store."""
 
+from parallelm.connections.errors import ConfigurationError
 from parallelm.connections.settings import (
     ArtifactSettings,
     ClickHouseSettings,
     ComponentSettings,
-    ConfigurationError,
     KafkaSettings,
     RegistrySettings,
     Settings,

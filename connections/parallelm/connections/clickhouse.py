@@ -25,9 +25,13 @@ logging.getLogger("clickhouse_driver.connection").addFilter(_without_traceback)
 def clickhouse_client(clickhouse: ClickHouseSettings, *, database: str | None = None, **more: Any) -> Client:
     """A new client, not connected yet and for one thread only. ``more`` goes to ``clickhouse_driver.Client``.
 
+    With settings that are ``read_only`` the server refuses every change, also to a user who may make it.
+
     ``database`` replaces the configured one: ``"default"`` where the configured one may not exist yet.
     """
     from clickhouse_driver import Client
+
+    from parallelm.connections.reading_client import ReadingClient
 
     tls = {"secure": True, "ca_certs": clickhouse.ca_certs or None} if clickhouse.secure else {}
     options = {
@@ -35,7 +39,8 @@ def clickhouse_client(clickhouse: ClickHouseSettings, *, database: str | None = 
         "connect_timeout": clickhouse.connect_timeout_s,
         "send_receive_timeout": clickhouse.query_timeout_s,
     }
-    return Client(
+    kind = ReadingClient if clickhouse.read_only else Client
+    return kind(
         host=clickhouse.host,
         port=clickhouse.port,
         user=clickhouse.user,

@@ -2,9 +2,11 @@
 
 Plain dataclasses, so that ``import parallelm.mlops`` stays inside the standard library. A field ``bootstrap_servers``
 of section ``kafka`` is ``MCENTER_KAFKA_BOOTSTRAP_SERVERS`` in the environment and ``[kafka] bootstrap_servers`` in the
-file. The file is the one named by ``MCENTER_CONFIG``, else ``mcenter.toml`` in the working directory, else
-``.mcenter/mcenter.toml`` there, which ``mcenter up`` writes. Components read the connection profile ``component.toml``
-beside a ``mcenter.toml`` in its place, where there is one: the same settings with a ClickHouse user who may only read.
+file. ``search`` says which file that is.
+
+Reading is the default: ``load_settings()`` gives the settings of a person, a notebook, a component, with which nothing in
+ClickHouse can be changed, whoever the user is. ``load_settings(role="admin")`` is for what writes: it lays
+``mcenter.admin.toml``, where there is one beside the file, over it.
 """
 
 from __future__ import annotations
@@ -15,23 +17,41 @@ import math
 import os
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+
+from parallelm.connections import search, variables
+from parallelm.connections.errors import ConfigurationError
+from parallelm.connections.search import FILE_NAME, LOCAL_STACK_FOLDER, settings_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-ENVIRONMENT_PREFIX = "MCENTER_"
-FILE_NAME = "mcenter.toml"
-PROFILE_NAME = "component.toml"
-LOCAL_STACK_FOLDER = ".mcenter"
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "FILE_NAME",
+    "LOCAL_STACK_FOLDER",
+    "ArtifactSettings",
+    "ClickHouseSettings",
+    "ComponentSettings",
+    "ConfigurationError",
+    "KafkaSettings",
+    "RegistrySettings",
+    "Role",
+    "Settings",
+    "load_settings",
+    "misspelt_variables",
+    "save_settings",
+    "setting_names",
+    "settings_file",
+    "warn_of_misspelt_variables",
+]
+
+ENVIRONMENT_PREFIX = variables.PREFIX
+Role = Literal["reader", "admin"]
 _CHOICES = {"security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")}
 _LEAST = {"flush_interval_ms": 1, "queue_max_samples": 1, "queue_max_kbytes": 1, "spool_max_mbytes": 1}
 """Numbers that must not be 0. None may be negative: each is a time, a size or a port."""
-
-
-class ConfigurationError(Exception):
-    """A setting is missing, unknown or of the wrong type. The message names it, its source and what is allowed."""
 
 
 def secret(default: str = "") -> Any:
@@ -72,6 +92,8 @@ class ClickHouseSettings:
     """Cluster name; when set, migrations run ``ON CLUSTER`` with Replicated engines."""
     connect_timeout_s: float = 5.0
     query_timeout_s: float = 60.0
+    read_only: bool = field(default=False, compare=False, metadata={"is_setting": False})
+    """Clients change nothing, whatever the user may do. Set by ``load_settings`` for the role, never by a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,47 +152,63 @@ class Settings:
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, *, folder: Path | None = None, file: Path | None = None
+    environ: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    file: Path | None = None,
+    role: Role = "reader",
+    unknown_variables: Literal["refuse", "warn"] = "refuse",
 ) -> Settings:
     """Read the settings; raises ``ConfigurationError`` for unknown names, wrong types and files that do not parse.
 
-    ``environ`` defaults to the process's, ``folder`` to the working directory; ``file`` skips the search for one.
+    ``environ`` defaults to the process's, ``folder`` to the working directory; ``file`` skips the search for one. With
+    ``role="admin"`` clients may write, as the user of ``mcenter.admin.toml`` where there is that file; every other client
+    reads. ``unknown_variables="warn"`` is for components: a misspelt ``MCENTER_…`` must not end their host program.
     """
     environ = os.environ if environ is None else environ
-    path = file or settings_file(environ, folder or Path.cwd())
-    table = _read_toml(path) if path else {}
-    unknown = sorted(set(table) - {section.name for section in dataclasses.fields(Settings)})
-    if unknown:
-        raise ConfigurationError(
-            f"{path}: unknown section [{unknown[0]}]; there are: {', '.join(_section_names())}"
-        )
+    if unknown_variables == "warn":
+        warn_of_misspelt_variables(environ)
+    elif mistakes := misspelt_variables(environ):
+        raise ConfigurationError("; ".join(mistakes))
+    layers = [(path, _read_sections(path)) for path in _files(environ, folder, file, role)]
     sections = {
-        name: _section(kind, name, table.get(name, {}), environ, path)
-        for name, kind in get_type_hints(Settings).items()
+        name: _section(kind, name, layers, environ) for name, kind in get_type_hints(Settings).items()
     }
-    return Settings(**sections)
+    clickhouse = dataclasses.replace(sections["clickhouse"], read_only=role != "admin")
+    return Settings(**sections | {"clickhouse": clickhouse})
 
 
-def settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
-    """File that ``load_settings`` reads, or None; raises when ``MCENTER_CONFIG`` names one that is not there."""
-    named = environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
-    if named:
-        if not Path(named).is_file():
-            raise ConfigurationError(f"MCENTER_CONFIG names {named!r}, which is not a file")
-        return Path(named)
-    for candidate in (folder / FILE_NAME, folder / LOCAL_STACK_FOLDER / FILE_NAME):
-        if candidate.is_file():
-            return candidate
-    return None
+def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
+    """A sentence on each variable of ``environ`` that looks like one of ours and is not."""
+    names = (
+        f"{ENVIRONMENT_PREFIX}{section}_{key}".upper()
+        for section, kind in get_type_hints(Settings).items()
+        for key in setting_names(kind)
+    )
+    return variables.misspelt(environ, names)
 
 
-def component_settings_file(environ: Mapping[str, str], folder: Path) -> Path | None:
-    """File that components read: the connection profile beside the ``mcenter.toml`` of all others, else that one."""
-    path = settings_file(environ, folder)
-    if path is None or path.name != FILE_NAME:
-        return path
-    profile = path.with_name(PROFILE_NAME)
-    return profile if profile.is_file() else path
+def warn_of_misspelt_variables(environ: Mapping[str, str]) -> None:
+    """Log each misspelt variable as a warning, once in a process."""
+    variables.warn_once(misspelt_variables(environ))
+
+
+def setting_names(section: Any) -> list[str]:
+    """Names of a section's settings."""
+    return [entry.name for entry in dataclasses.fields(section) if entry.metadata.get("is_setting", True)]
+
+
+def _files(environ: Mapping[str, str], folder: Path | None, file: Path | None, role: Role) -> Iterator[Path]:
+    """The files to read; a later one goes over an earlier one."""
+    path = file or settings_file(environ, folder)
+    if path is None:
+        return
+    yield path
+    admin = search.admin_file(path)
+    if role == "admin" and admin.is_file():
+        if file is None and not environ.get("MCENTER_CONFIG"):
+            search.check_owner(admin, environ, f"name {path} in MCENTER_CONFIG")
+        yield admin
 
 
 def save_settings(settings: Settings, path: Path) -> None:
@@ -181,7 +219,7 @@ def save_settings(settings: Settings, path: Path) -> None:
         changed = {
             entry.name: getattr(section, entry.name)
             for entry in dataclasses.fields(section)
-            if getattr(section, entry.name) != entry.default
+            if entry.name in setting_names(section) and getattr(section, entry.name) != entry.default
         }
         if changed:
             lines += [f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in changed.items()), ""]
@@ -196,32 +234,44 @@ def _section_names() -> list[str]:
     return [section.name for section in dataclasses.fields(Settings)]
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_sections(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    known = {name: setting_names(kind) for name, kind in get_type_hints(Settings).items()}
+    for name, section in table.items():
+        if name not in known:
+            raise ConfigurationError(
+                f"{path}: unknown section [{name}]{variables.did_you_mean(name, known)}; there are: {', '.join(known)}"
+            )
+        if not isinstance(section, dict):
+            raise ConfigurationError(f"{path}: {name} must be a section, [{name}]")
+        for key in section:
+            if key not in known[name]:
+                raise ConfigurationError(
+                    f"{path}: [{name}] has no setting {key!r}{variables.did_you_mean(key, known[name])}; "
+                    f"there are: {', '.join(known[name])}"
+                )
+    return table
 
 
-def _section(kind: type, name: str, table: Any, environ: Mapping[str, str], path: Path | None) -> Any:
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: {name} must be a section, [{name}]")
-    types = get_type_hints(kind)
-    unknown = sorted(set(table) - set(types))
-    if unknown:
-        raise ConfigurationError(
-            f"{path}: [{name}] has no setting {unknown[0]!r}; there are: {', '.join(types)}"
-        )
+def _section(
+    kind: type, name: str, layers: Sequence[tuple[Path, dict[str, Any]]], environ: Mapping[str, str]
+) -> Any:
     values: dict[str, Any] = {}
-    for key, wanted in types.items():
+    types = get_type_hints(kind)
+    for key in setting_names(kind):
         variable = f"{ENVIRONMENT_PREFIX}{name.upper()}_{key.upper()}"
-        if variable in environ:
-            values[key] = _parse(environ[variable], wanted, variable)
+        if variable in environ and not variables.is_set_by_kubernetes(variable, environ[variable]):
+            values[key] = _parse(environ[variable], types[key], variable)
             _check_range(key, values[key], variable)
-        elif key in table:
-            source = f"{path}: [{name}] {key}"
-            values[key] = _checked(table[key], wanted, source)
-            _check_range(key, values[key], source)
+            continue
+        for path, table in layers:
+            if key in table.get(name, {}):
+                source = f"{path}: [{name}] {key}"
+                values[key] = _checked(table[name][key], types[key], source)
+                _check_range(key, values[key], source)
     return kind(**values)
 
 

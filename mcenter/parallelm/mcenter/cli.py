@@ -6,12 +6,14 @@ import ast
 import importlib
 import importlib.abc
 import importlib.util
+import os
 import pkgutil
 import sys
 
 import click
 
 from parallelm.connections import ConfigurationError
+from parallelm.connections.settings import misspelt_variables
 from parallelm.mcenter import commands
 from parallelm.mcenter.terminal import echo, visible
 from parallelm.operations.errors import OperationError
@@ -37,6 +39,9 @@ def _module(name: str) -> str:
     return f"{commands.__name__}.{name.replace('-', '_')}"
 
 
+_CHECKS_VARIABLES = f"{__name__}.checks_variables"
+
+
 class LazyGroup(click.Group):
     """A group that imports a sub-command's file when that sub-command runs, so that ``mcenter`` starts at once."""
 
@@ -53,8 +58,15 @@ class LazyGroup(click.Group):
         )
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether the environment matters: not to who asks for help, and the doctor reports it itself."""
+        ctx.meta[_CHECKS_VARIABLES] = args[:1] != ["doctor"] and not {"-h", "--help"} & set(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the sub-command; errors that tell the user what to do are shown without a traceback."""
+        if ctx.meta[_CHECKS_VARIABLES] and (mistakes := misspelt_variables(os.environ)):
+            raise ConfigurationError("; ".join(mistakes))
         try:
             return super().invoke(ctx)
         except (SchemaError, OperationError) as error:

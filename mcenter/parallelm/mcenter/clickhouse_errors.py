@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _UNKNOWN_DATABASE = 81
 _UNKNOWN_TABLE = 60
+_READONLY = 164
+_ACCESS_DENIED = 497
 
 
 @contextmanager
@@ -32,12 +34,29 @@ def reported_in_one_line(settings: Settings) -> Iterator[None]:
         hint = ""
         if error.code in {_UNKNOWN_DATABASE, _UNKNOWN_TABLE}:
             hint = " (run `mcenter warehouse migrate`?)"
+        if error.code in {_READONLY, _ACCESS_DENIED}:
+            raise click.ClickException(_may_not(settings, error)) from error
         raise click.ClickException(f"ClickHouse: {server_message(error)}{hint}") from error
     except (driver_errors.Error, OSError, EOFError) as error:
         raise click.ClickException(
             f"ClickHouse does not answer at {clickhouse.host}:{clickhouse.port}: {error}; "
             "start the local stack with `mcenter up`, or set MCENTER_CLICKHOUSE_HOST and MCENTER_CLICKHOUSE_PORT"
         ) from error
+
+
+def _may_not(settings: Settings, error: Exception) -> str:
+    """What to do about a statement that this user may not run."""
+    clickhouse, message = settings.clickhouse, server_message(error)
+    if "may only read" in message:  # the local engine says what to do
+        return f"ClickHouse: {message}"
+    if clickhouse.read_only:
+        remedy = 'this only reads; what changes the warehouse asks for it: `mcenter query --write "…"`'
+    else:
+        remedy = (
+            f"User {clickhouse.user} may not do this; name one who may under [clickhouse] of mcenter.admin.toml, "
+            "beside mcenter.toml, or in MCENTER_CLICKHOUSE_USER and MCENTER_CLICKHOUSE_PASSWORD"
+        )
+    return f"ClickHouse: {message}. {remedy}"
 
 
 def server_message(error: Exception) -> str:

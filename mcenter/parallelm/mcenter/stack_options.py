@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,17 +10,23 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from parallelm.connections.settings import LOCAL_STACK_FOLDER
+from parallelm.connections.search import LOCAL_STACK_FOLDER, local_stack_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+def default_folder() -> Path:
+    """Data folder of the stack of the working directory or the nearest folder above that has one, else a new one here."""
+    return (local_stack_folder(os.environ) or Path.cwd() / LOCAL_STACK_FOLDER).resolve()
+
 
 data_option = click.option(
     "--data",
     "folder",
     type=click.Path(path_type=Path, resolve_path=True),
-    default=Path(LOCAL_STACK_FOLDER),
-    show_default=True,
+    default=default_folder,
+    show_default=f"{LOCAL_STACK_FOLDER} here, or the nearest in the folders above",
     help="Data folder of the stack.",
 )
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from clickhouse_driver.errors import ServerException
 
-from parallelm.connections import Settings, save_settings
+from parallelm.connections import ClickHouseSettings, Settings, save_settings
+from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.mlops import MLOps
 from parallelm.warehouse import migrate
 
@@ -208,6 +209,14 @@ def test_a_query_may_bind_itself_to_reading_and_the_session_goes_on_as_before(gu
     assert writer.execute("SELECT sum(n) FROM t", settings={"readonly": 2}) == [(3,)]
     writer.execute("CREATE TABLE passing (n Int8) ENGINE = Memory")
     writer.execute("DROP TABLE passing")
+
+
+def test_a_client_that_binds_itself_to_reading_serves_it(guarded: EngineProcess) -> None:
+    bound = ClickHouseSettings(port=guarded.port, database="default", read_only=True, **READER)
+    with clickhouse_client(bound) as reader:
+        assert reader.execute("SELECT sum(n) FROM t") == [(3,)]
+        with pytest.raises(ServerException, match="may only read"):
+            reader.execute("DROP TABLE t")
 
 
 def test_a_wrong_password_of_it_is_refused(guarded: EngineProcess) -> None:

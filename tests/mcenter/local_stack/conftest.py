@@ -86,6 +86,10 @@ class CommandLine:
     def settings(self) -> Settings:
         return load_settings({}, file=self.folder / "mcenter.toml")
 
+    @property
+    def admin_settings(self) -> Settings:
+        return load_settings({}, file=self.folder / "mcenter.toml", role="admin")
+
 
 def all_gone(pids: list[int]) -> bool:
     return not any(map(_runs, pids))

@@ -21,7 +21,7 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(t
         started = stack.run("up", "--detach")
         assert started.returncode == 0, started.stderr
         first = json.loads(stack.run("status", "--json").stdout)
-        with clickhouse_client(stack.settings.clickhouse) as client:
+        with clickhouse_client(stack.admin_settings.clickhouse) as client:
             tables = {name for (name,) in client.execute("SHOW TABLES")}
         differences = check_topics(stack.settings)
 

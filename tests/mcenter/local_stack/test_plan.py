@@ -24,7 +24,7 @@ def test_a_plan_travels_on_a_command_line(tmp_path: Path):
 
 
 def test_the_settings_file_says_where_everything_is(tmp_path: Path):
-    settings = Plan(tmp_path).settle_settings(PORTS)
+    settings = Plan(tmp_path).settle_settings(PORTS).settings
 
     assert load_settings({}, file=tmp_path / "mcenter.toml") == settings
     assert settings.kafka.bootstrap_servers == "127.0.0.1:20001"
@@ -34,39 +34,37 @@ def test_the_settings_file_says_where_everything_is(tmp_path: Path):
 
 def test_password_and_own_sections_stay(tmp_path: Path):
     path = tmp_path / "mcenter.toml"
-    first = Plan(tmp_path).settle_settings(PORTS)
+    first = Plan(tmp_path).settle_settings(PORTS).settings
     component = dataclasses.replace(Settings().component, linger_ms=77)
     save_settings(dataclasses.replace(first, component=component), path)
 
-    second = Plan(tmp_path).settle_settings(PORTS | {"kafka": 20_009})
+    second = Plan(tmp_path).settle_settings(PORTS | {"kafka": 20_009}).settings
 
     assert second.clickhouse.password == first.clickhouse.password
     assert second.component.linger_ms == 77
     assert second.kafka.bootstrap_servers == "127.0.0.1:20009"
 
 
-def test_components_get_a_profile_without_the_password_that_writes(tmp_path: Path):
-    plan = Plan(tmp_path)
-    settings = plan.settle_settings(PORTS)
-    profile = plan.settle_profile(settings)
+def test_everybody_reads_and_the_password_that_writes_is_in_a_file_of_its_own(tmp_path: Path):
+    found = Plan(tmp_path).settle_settings(PORTS)
+    reader, admin = found.settings.clickhouse, found.admin_clickhouse
 
-    assert load_settings({}, file=tmp_path / "component.toml") == profile
-    assert profile.clickhouse.user == "component"
-    assert len(profile.clickhouse.password) >= 20
-    assert settings.clickhouse.password not in (tmp_path / "component.toml").read_text()
-    same = dataclasses.replace(
-        profile.clickhouse, user=settings.clickhouse.user, password=settings.clickhouse.password
-    )
-    assert dataclasses.replace(profile, clickhouse=same) == settings
-    assert plan.settle_profile(plan.settle_settings(PORTS)) == profile
+    assert (reader.user, reader.read_only) == ("reader", True)
+    assert (admin.user, admin.read_only) == ("admin", False)
+    assert len({reader.password, admin.password}) == 2
+    assert min(len(reader.password), len(admin.password)) >= 20
+    assert admin.password not in (tmp_path / "mcenter.toml").read_text()
+    assert load_settings({}, folder=tmp_path, role="admin").clickhouse == admin
+    assert dataclasses.replace(admin, user=reader.user, password=reader.password) == reader
+    assert Plan(tmp_path).settle_settings(PORTS) == found
 
 
-def test_a_stack_without_clickhouse_has_no_user_of_its_own_for_components(tmp_path: Path):
+def test_a_stack_without_clickhouse_leaves_the_users_of_another_one(tmp_path: Path):
     theirs = dataclasses.replace(Settings().clickhouse, host="clickhouse.example.org", user="ann")
     save_settings(dataclasses.replace(Settings(), clickhouse=theirs), tmp_path / "mcenter.toml")
-    plan = Plan(tmp_path, ("kafka",))
+    found = Plan(tmp_path, ("kafka",)).settle_settings({"kafka": 20_001})
 
-    assert plan.settle_profile(plan.settle_settings({"kafka": 20_001})).clickhouse == theirs
+    assert found.settings.clickhouse == found.admin_clickhouse == theirs
 
 
 def test_a_damaged_settings_file_is_told(tmp_path: Path):
@@ -77,6 +75,8 @@ def test_a_damaged_settings_file_is_told(tmp_path: Path):
 
 
 def test_two_stacks_have_different_passwords(tmp_path: Path):
-    passwords = {Plan(tmp_path / name).settle_settings(PORTS).clickhouse.password for name in ("a", "b")}
+    passwords = {
+        Plan(tmp_path / name).settle_settings(PORTS).settings.clickhouse.password for name in ("a", "b")
+    }
 
     assert len(passwords) == 2

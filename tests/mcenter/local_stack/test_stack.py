@@ -98,7 +98,7 @@ def test_status_shows_each_process(running: CommandLine):
     assert text.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["mcenter.toml", "component.toml"])
+@pytest.mark.parametrize("name", ["mcenter.toml", "mcenter.admin.toml"])
 def test_its_settings_files_are_for_their_owner_only_and_no_password_shows_in_a_command_line(
     running: CommandLine, name: str
 ):
@@ -116,15 +116,15 @@ def test_components_and_notebooks_read_with_a_user_who_may_change_nothing(
 ):
     monkeypatch.setenv("MCENTER_CONFIG", str(running.folder / "mcenter.toml"))
     monkeypatch.setenv("MCENTER_COMPONENT_OUTBOX_FOLDER", str(tmp_path))
-    with clickhouse_client(running.settings.clickhouse, database="default") as client:
+    with clickhouse_client(running.admin_settings.clickhouse, database="default") as client:
         client.execute("CREATE DATABASE IF NOT EXISTS mcenter")
     mlops = MLOps()
     mlops.attach("app")
     mlops.done()
     component = read_settings()
 
-    assert write_a_row(running.settings) in rows(component)
-    with pytest.raises(ServerException, match="readonly"):
+    assert write_a_row(running.admin_settings) in rows(component)
+    with pytest.raises(ServerException, match="may only read"):
         write_a_row(component)
 
 
@@ -176,7 +176,7 @@ def test_a_named_port_that_is_in_use_is_reported_with_its_owner(running: Command
 
 @pytest.mark.parametrize("name", ["kafka", "clickhouse"])
 def test_a_killed_process_is_started_again_with_its_data(running: CommandLine, name: str):
-    row, record = write_a_row(running.settings), send_a_record(running.settings)
+    row, record = write_a_row(running.admin_settings), send_a_record(running.settings)
     before = running.process(name)
 
     kill(before.pid)
@@ -196,7 +196,7 @@ def test_a_killed_process_is_started_again_with_its_data(running: CommandLine, n
 
 
 def test_a_killed_supervisor_takes_all_processes_with_it(running: CommandLine):
-    row, record = write_a_row(running.settings), send_a_record(running.settings)
+    row, record = write_a_row(running.admin_settings), send_a_record(running.settings)
     pids, settings = running.pids(), running.settings
 
     kill(pids[0])
@@ -229,7 +229,7 @@ def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: Comma
 
 def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine):
     create_topics(running.settings)
-    with clickhouse_client(running.settings.clickhouse, database="default") as client:
+    with clickhouse_client(running.admin_settings.clickhouse, database="default") as client:
         client.execute("CREATE DATABASE IF NOT EXISTS mcenter")
 
     told = subprocess.run(
@@ -249,7 +249,7 @@ def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine
 
 
 def test_a_stack_keeps_data_and_ports_from_start_to_start_and_ctrl_c_stops_all_of_it(running: CommandLine):
-    row, record = write_a_row(running.settings), send_a_record(running.settings)
+    row, record = write_a_row(running.admin_settings), send_a_record(running.settings)
     pids, settings = running.pids(), running.settings
 
     stopped = running.run("down")

@@ -17,16 +17,17 @@ _ROWS_WANTED = re.compile(r"\s*INSERT\b(?!.*\bSELECT\b)", re.IGNORECASE | re.DOT
 
 @click.command()
 @click.argument("sql")
+@click.option("--write", is_flag=True, help="Let the statement change the warehouse, as its administrator.")
 @result_options
-def query(sql: str, format_: str, output: Path | None) -> None:
+def query(sql: str, format_: str, output: Path | None, *, write: bool) -> None:
     """Run SQL on the warehouse and print the result; `-` reads it from the standard input.
 
     Every table and column explains itself: `mcenter query "SHOW TABLES"`,
-    `mcenter query "DESCRIBE TABLE statistics"`. All times are UTC.
+    `mcenter query "DESCRIBE TABLE statistics"`. All times are UTC. Nothing is changed unless --write asks for it.
     """
     from parallelm.warehouse.queries import query_frame
 
-    settings = load_settings()
+    settings = load_settings(role="admin" if write else "reader")
     text = click.get_text_stream("stdin").read() if sql == "-" else sql
     if not text.strip():
         raise click.UsageError("there is no SQL to run")

@@ -74,7 +74,7 @@ def check(ctx: click.Context) -> None:
 @schemas.command()
 def register() -> None:
     """Register the schemas in the registry at MCENTER_SCHEMA_REGISTRY_URL; what is there stays as it is."""
-    settings = load_settings()
+    settings = load_settings(role="admin")
     if not settings.schema_registry.url:
         raise click.UsageError(
             "set MCENTER_SCHEMA_REGISTRY_URL (or [schema_registry] url) to the registry first"

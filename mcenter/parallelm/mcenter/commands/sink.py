@@ -44,7 +44,7 @@ def sink(
     from parallelm.sinks import DeadLetterLimit, SinkError, SinkOptions, run_sink
     from parallelm.sinks.tables import STORED_TOPICS
 
-    settings = load_settings()
+    settings = load_settings(role="admin")
     log_to_terminal()
     try:
         topics = (

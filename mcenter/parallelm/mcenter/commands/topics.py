@@ -30,7 +30,7 @@ def create(timeout_s: float) -> None:
 
     Topics that exist are left as they are; `mcenter topics check` tells how they differ.
     """
-    created = topic_admin.create_topics(load_settings(), timeout_s=timeout_s)
+    created = topic_admin.create_topics(load_settings(role="admin"), timeout_s=timeout_s)
     for name in created:
         echo(f"created {name}")
     if not created:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import click
 
-from parallelm.connections.settings import LOCAL_STACK_FOLDER
+from parallelm.connections.search import LOCAL_STACK_FOLDER, admin_file, settings_file
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.output import TerminalOutput
-from parallelm.mcenter.local_stack.plan import profile_path, settings_path
+from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
-from parallelm.mcenter.stack_options import data_option, download_progress
+from parallelm.mcenter.stack_options import data_option, default_folder, download_progress
 from parallelm.mcenter.terminal import echo, echo_styled
 from parallelm.supervision.service_frame import announce_ready, interruptible, serving
 
@@ -39,8 +41,11 @@ def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | 
 
     Real processes on loopback, without Docker, a Java installation or root; their data stay in the data folder. The
     first start fetches Kafka (44 MB) once, later ones need no network. Ports that are not named are free ones and stay
-    the same from start to start. Ctrl-C stops everything.
+    the same from start to start. Ctrl-C stops everything. In a folder below one that has a stack, it is that stack
+    which starts.
     """
+    if folder == default_folder() and folder.parent != Path.cwd():
+        echo(f"This is the stack of {folder.parent}; `--data {LOCAL_STACK_FOLDER}` makes another one here.")
     stack = LocalStack(folder, services or SERVICES, **ports)
     if detach:
         with interruptible(), download_progress() as progress:
@@ -68,12 +73,19 @@ def _print_addresses(stack: LocalStack) -> None:
     for process in state.processes if state else ():
         if process.address:
             echo(f"  {process.name:<12}{process.address}{more.get(process.name, '')}")
-    echo(f"  {'settings':<12}{settings_path(folder)} (with the password)")
-    echo(f"  {'components':<12}{profile_path(folder)} (user {stack.profile.clickhouse.user}, may only read)")
-    if _data_argument(folder):
-        echo(f"For other commands: export MCENTER_CONFIG={settings_path(folder)}")
+    path = settings_path(folder)
+    echo(f"  {'settings':<12}{path} (user {clickhouse.user} and password: may only read)")
+    echo(f"  {'to write':<12}{admin_file(path)} (user {stack.admin_settings.clickhouse.user} and password)")
+    if not _is_found(path):
+        echo(f"For other commands: export MCENTER_CONFIG={shlex.quote(str(path))}")
+
+
+def _is_found(path: Path) -> bool:
+    """Whether commands that are run here find this settings file without being told."""
+    found = settings_file(os.environ)
+    return found is not None and found.resolve() == path.resolve()
 
 
 def _data_argument(folder: Path) -> str:
     """The ``--data`` that names the folder, where it is not the default one."""
-    return "" if folder == Path.cwd() / LOCAL_STACK_FOLDER else f" --data {folder}"
+    return "" if folder == default_folder() else f" --data {shlex.quote(str(folder))}"

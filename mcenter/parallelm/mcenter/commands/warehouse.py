@@ -24,7 +24,7 @@ def migrate() -> None:
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.mcenter.migration import migrate_at_rest
 
-    settings = load_settings()
+    settings = load_settings(role="admin")
     with reported_in_one_line(settings):
         applied = migrate_at_rest(settings)
     for migration in applied:

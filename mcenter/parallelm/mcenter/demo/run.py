@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from parallelm.connections.settings import LOCAL_STACK_FOLDER
 from parallelm.mcenter.demo.console import print_figures
 from parallelm.mcenter.demo.drain import wait_until_drained
 from parallelm.mcenter.demo.errors import DemoError
@@ -24,7 +23,7 @@ from parallelm.mcenter.demo.timeline import draw_timeline
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.stack import stop_detached
-from parallelm.mcenter.stack_options import download_progress
+from parallelm.mcenter.stack_options import default_folder, download_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +85,7 @@ class Demo:
 
     def _say_how_to_go_on(self, console: Console) -> None:
         command = _short(Path(sys.executable).with_name("mcenter"))
-        default = self.folder == Path(LOCAL_STACK_FOLDER).absolute()
+        default = self.folder == default_folder()
         data = "" if default else f" --data {shlex.quote(_short(self.folder))}"
         config = "" if default else f"MCENTER_CONFIG={shlex.quote(_short(settings_path(self.folder)))} "
         if self.keep:

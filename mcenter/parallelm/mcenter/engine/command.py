@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from parallelm.connections.settings import misspelt_variables
 from parallelm.mcenter.engine import data_folder, dedup_logs, metrics
 from parallelm.mcenter.engine.credentials import Credentials
 from parallelm.mcenter.terminal import echo
@@ -69,6 +71,8 @@ def main(
     """Serve the ClickHouse engine on one data folder, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _allow_open_files()
+    if mistakes := misspelt_variables(os.environ):
+        _fail("; ".join(mistakes), status=2)
     try:
         data_folder.claim(data)
         metrics.REPAIRED_LINES.inc(dedup_logs.repair(data))
@@ -113,6 +117,6 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, *, status: int = 1) -> None:
     echo(f"engine: {message}", err=True)
-    exit_at_once(1)
+    exit_at_once(status)

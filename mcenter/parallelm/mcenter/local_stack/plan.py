@@ -17,13 +17,13 @@ from parallelm.connections import (
     load_settings,
     save_settings,
 )
-from parallelm.connections.settings import FILE_NAME, PROFILE_NAME
+from parallelm.connections.search import FILE_NAME, admin_file
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.supervision.ports import choose_ports
 
-READER = "component"
-"""ClickHouse user of components and notebooks, who may only read."""
+READER, ADMIN = "reader", "admin"
+"""ClickHouse users: people, notebooks, BI tools and components read; the sink and those who ask for it also write."""
 
 PORTS_OF = {
     "kafka": ("kafka", "kafka_controller"),
@@ -80,13 +80,13 @@ class Plan:
         (self.folder / "ports.json").write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
         return ports
 
-    def settle_settings(self, ports: dict[str, int]) -> Settings:
-        """Write the folder's ``mcenter.toml`` and return what it says.
+    def settle_settings(self, ports: dict[str, int]) -> StackSettings:
+        """Write the folder's ``mcenter.toml`` and, for the administrator, ``mcenter.admin.toml``; return what they say.
 
-        The password is made once and kept, as is what users have put into other sections.
+        Passwords are generated once and stay, as does what users have put into other sections.
         """
         path = settings_path(self.folder)
-        settings = _earlier(path)
+        settings, admin = _earlier(path), _earlier(admin_file(path))
         kafka, clickhouse = settings.kafka, settings.clickhouse
         if "kafka" in ports:
             kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{ports['kafka']}")
@@ -94,36 +94,31 @@ class Plan:
             clickhouse = ClickHouseSettings(
                 port=ports["clickhouse"],
                 http_port=ports["clickhouse_http"],
-                user="mcenter",
+                user=READER,
                 password=clickhouse.password or secrets.token_urlsafe(18),
             )
+            password = admin.clickhouse.password or secrets.token_urlsafe(18)
+            admin = dataclasses.replace(admin, clickhouse=ClickHouseSettings(user=ADMIN, password=password))
+            save_settings(admin, admin_file(path))
         artifacts = ArtifactSettings(url=(self.folder / "artifacts").as_uri())
         settings = dataclasses.replace(settings, kafka=kafka, clickhouse=clickhouse, artifacts=artifacts)
         save_settings(settings, path)
-        return settings
+        return StackSettings(
+            load_settings({}, file=path), load_settings({}, file=path, role="admin").clickhouse
+        )
 
-    def settle_profile(self, settings: Settings) -> Settings:
-        """Write the folder's ``component.toml``, ``settings`` with the user who may only read; return what it says.
 
-        His password is made once and kept, too.
-        """
-        path = profile_path(self.folder)
-        if "clickhouse" in self.services:
-            password = _earlier(path).clickhouse.password or secrets.token_urlsafe(18)
-            reader = dataclasses.replace(settings.clickhouse, user=READER, password=password)
-            settings = dataclasses.replace(settings, clickhouse=reader)
-        save_settings(settings, path)
-        return settings
+@dataclass(frozen=True, slots=True)
+class StackSettings:
+    """What the stack's files say: to everybody, and of ClickHouse to the administrator."""
+
+    settings: Settings
+    admin_clickhouse: ClickHouseSettings
 
 
 def settings_path(folder: Path) -> Path:
     """The stack's ``mcenter.toml``."""
     return folder / FILE_NAME
-
-
-def profile_path(folder: Path) -> Path:
-    """The stack's ``component.toml``: what components and notebooks connect with."""
-    return folder / PROFILE_NAME
 
 
 def _earlier(path: Path) -> Settings:

@@ -19,7 +19,7 @@ def main() -> None:
     from parallelm.schemas.topic_admin import create_topics
     from parallelm.warehouse.errors import WarehouseError
 
-    settings = load_settings()
+    settings = load_settings(role="admin")
     with ThreadPoolExecutor() as pool:
         topics, tables = pool.submit(create_topics, settings), pool.submit(migrate_at_rest, settings)
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from parallelm.connections import ClickHouseSettings, Settings
+    from parallelm.mcenter.local_stack.plan import StackSettings
 
 SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors")
 """Every service, in the order in which they start and in the reverse of which they stop."""
@@ -31,16 +31,15 @@ def services(
     names: tuple[str, ...],
     folder: Path,
     ports: Mapping[str, int],
-    settings: Settings,
-    profile: Settings,
+    settings: StackSettings,
     jars: Path | None,
 ) -> list[Service]:
-    """The services of ``names`` in the order in which they start. Components connect with ``profile``."""
+    """The services of ``names`` in the order in which they start."""
     found: list[Service] = []
     if "kafka" in names and jars:
         found += _kafka(folder, ports, jars)
     if "clickhouse" in names:
-        found.append(_clickhouse(folder, ports, settings.clickhouse, profile.clickhouse))
+        found.append(_clickhouse(folder, ports, settings))
     if "registry" in names:
         found.append(_registry(folder, ports["registry"]))
     workers = [name for name in names if name in {"sink", "processors"}]
@@ -70,18 +69,17 @@ def _kafka_training(folder: Path, others: tuple[str, ...]) -> Service:
     return _python(folder, "kafka-training", module, output, needs=others, ends=True, background=True)
 
 
-def _clickhouse(
-    folder: Path, ports: Mapping[str, int], writer: ClickHouseSettings, reader: ClickHouseSettings
-) -> Service:
+def _clickhouse(folder: Path, ports: Mapping[str, int], settings: StackSettings) -> Service:
+    admin, reader = settings.admin_clickhouse, settings.settings.clickhouse
     port, http_port = ports["clickhouse"], ports["clickhouse_http"]
     where = ("--data", str(folder / "clickhouse"), "--port", str(port), "--http-port", str(http_port))
     return _python(
         folder,
         "clickhouse",
-        *("parallelm.mcenter.engine", *where, "--user", writer.user, "--reader-user", reader.user),
+        *("parallelm.mcenter.engine", *where, "--user", admin.user, "--reader-user", reader.user),
         # In the environment: everybody on the machine can read a command line.
         environ={
-            "MCENTER_ENGINE_PASSWORD": writer.password,
+            "MCENTER_ENGINE_PASSWORD": admin.password,
             "MCENTER_ENGINE_READER_PASSWORD": reader.password,
         },
         port=port,

@@ -14,7 +14,7 @@ from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
-from parallelm.mcenter.local_stack.plan import Plan, profile_path, settings_path
+from parallelm.mcenter.local_stack.plan import Plan, settings_path
 from parallelm.mcenter.local_stack.services import SERVICES, inherited_environment, services
 from parallelm.mcenter.local_stack.state import load_state, state_path
 from parallelm.supervision.errors import SupervisionError
@@ -47,9 +47,7 @@ def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], Non
     try:
         jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
         ports = plan.settle_ports()
-        settings = plan.settle_settings(ports)
-        profile = plan.settle_profile(settings)
-        found = services(plan.services, plan.folder, ports, settings, profile, jars)
+        found = services(plan.services, plan.folder, ports, plan.settle_settings(ports), jars)
         files = Files(
             working_folder=plan.folder.parent, logs=plan.folder / "logs", state=state_path(plan.folder)
         )
@@ -85,13 +83,13 @@ class LocalStack:
 
     @property
     def settings(self) -> Settings:
-        """Addresses, user and password of the running stack."""
+        """Addresses of the running stack, and the user who may only read."""
         return load_settings({}, file=settings_path(self.plan.folder))
 
     @property
-    def profile(self) -> Settings:
-        """The same for components, whose user may only read."""
-        return load_settings({}, file=profile_path(self.plan.folder))
+    def admin_settings(self) -> Settings:
+        """The same with the user who may write."""
+        return load_settings({}, file=settings_path(self.plan.folder), role="admin")
 
     def __enter__(self) -> Self:
         self.start()

@@ -21,6 +21,7 @@ from parallelm.mlops._session.event_time import (
     set_process_event_time,
 )
 from parallelm.mlops._session.opened import Opening
+from parallelm.mlops._session.settings import warn_of_misspelt_variables
 from parallelm.mlops.constants import Versions
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.mlops_mode import MLOpsMode
@@ -112,6 +113,7 @@ class Session:
                 _log.warning("init() was called again without done() between; the second call does nothing")
                 return
             Versions.check(version)
+            warn_of_misspelt_variables()
             opening = self._opening(_mode(mode), connect_mlops)
             self._before_opening()
             self._open(self._opener(opening))

@@ -1,0 +1,75 @@
+"""Every environment variable that begins with ``MCENTER_``: settings, the few that are not settings, and mistakes.
+
+The prefix is reserved. Two kinds of names are never looked at: those of other programs that begin with ``MCENTER_X_``,
+and those that Kubernetes sets in a pod for a service whose name begins with ``mcenter`` (``MCENTER_KAFKA_SERVICE_HOST``,
+``MCENTER_CLICKHOUSE_PORT=tcp://…``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PREFIX = "MCENTER_"
+FOREIGN_PREFIX = "MCENTER_X_"
+
+NOT_SETTINGS = {
+    "MCENTER_CONFIG": "settings file to read instead of the one that is searched",
+    "MCENTER_CACHE": "folder of what the local stack downloads",
+    "MCENTER_EVENT_TIME": "event time of all reports of a component",
+    "MCENTER_READY_FILE": "file that a service touches when it is ready",
+    "MCENTER_METRICS_PORT": "port of 127.0.0.1 on which a service shows its metrics",
+    "MCENTER_ENGINE_PASSWORD": "password of the local engine's administrator",
+    "MCENTER_ENGINE_READER_PASSWORD": "password of the local engine's reader",
+    "MCENTER_TEST_CONFIG": "settings file of a running platform for the tests",
+    "MCENTER_BENCH_CONFIG": "settings file of a running platform for the benchmarks",
+    "MCENTER_WRITE_GOLDEN": "makes the tests write the golden files",
+}
+"""Variables of ours that are no field of a section, with what they are for."""
+
+_KUBERNETES = re.compile(
+    r"MCENTER(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_KUBERNETES_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+_log = logging.getLogger("parallelm.connections")
+_warned: set[str] = set()
+
+
+def is_set_by_kubernetes(name: str, value: str) -> bool:
+    """Whether a variable describes a Kubernetes service and no setting."""
+    return bool(_KUBERNETES.fullmatch(name) or (name.endswith("_PORT") and _KUBERNETES_ADDRESS.match(value)))
+
+
+def misspelt(environ: Mapping[str, str], settings: Iterable[str]) -> list[str]:
+    """A sentence on each variable with our prefix that is neither in ``settings`` nor another one of ours."""
+    known = {*settings, *NOT_SETTINGS}
+    return [
+        f"{name} is not a setting{did_you_mean(name, known, prefix=PREFIX)}"
+        for name, value in sorted(environ.items())
+        if name.upper().startswith(PREFIX)
+        and not name.startswith(FOREIGN_PREFIX)
+        and name not in known
+        and not is_set_by_kubernetes(name, value)
+    ]
+
+
+def warn_once(sentences: Iterable[str]) -> None:
+    """Log each sentence as a warning, the first time that this process meets it."""
+    for sentence in sentences:
+        if sentence not in _warned:
+            _warned.add(sentence)
+            _log.warning("%s; it is ignored", sentence)
+
+
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """``; did you mean …?`` with the nearest of the known names, or an empty text when none is near."""
+    shortened = {each.removeprefix(prefix): each for each in known}
+    wanted = name.upper() if prefix else name
+    near = difflib.get_close_matches(wanted.removeprefix(prefix), shortened, n=1, cutoff=0.6)
+    return f"; did you mean {shortened[near[0]]}?" if near else ""

@@ -50,7 +50,7 @@ def _may_not(settings: Settings, error: Exception) -> str:
     if "may only read" in message:  # the local engine says what to do
         return f"ClickHouse: {message}"
     if clickhouse.read_only:
-        remedy = 'this only reads; what changes the warehouse asks for it: `mcenter query --write "…"`'
+        remedy = 'This only reads; what changes the warehouse asks for it: `mcenter query --write "…"`'
     else:
         remedy = (
             f"User {clickhouse.user} may not do this; name one who may under [clickhouse] of mcenter.admin.toml, "

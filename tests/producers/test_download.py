@@ -19,11 +19,13 @@ from parallelm.mlops import MLOps
 from parallelm.mlops._models.exchange import exchange
 from parallelm.mlops._models.outbox import measure
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException
-from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
+from parallelm.mlops.models.model import Artifact, ModelFormat
 from parallelm.mlops.packer import pack_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from parallelm.mlops.models.model import Model
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -58,7 +60,9 @@ class Store:
 
     def _model(self, path: Path, model_format: ModelFormat) -> Model:
         artifact = Artifact(path.as_uri(), model_format.is_directory, *measure(path))
-        return Model(self.library, ModelMetadata(path.stem, "m", model_format), artifact)
+        model = self.library.Model("m", model_format)
+        model.artifact = artifact
+        return model
 
 
 @pytest.fixture
@@ -194,10 +198,11 @@ def test_a_folder_takes_the_place_of_a_downloaded_file_and_the_reverse(store: St
 AGAIN = """
 import sys
 from parallelm.mlops import mlops
-from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
+from parallelm.mlops.models.model import Artifact, ModelFormat
 mlops.init()
 url, kind, size, sha256 = sys.argv[1:]
-model = Model(mlops, ModelMetadata("m", "m", ModelFormat[kind]), Artifact(url, kind == "SAVEDMODEL", int(size), sha256))
+model = mlops.Model("m", ModelFormat[kind])
+model.artifact = Artifact(url, kind == "SAVEDMODEL", int(size), sha256)
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import re
@@ -224,13 +225,16 @@ def test_what_init_refuses_leaves_the_library_closed(
 
 
 def test_passwords_are_masked() -> None:
-    assert mask_passwords(
-        {"user": "a", "password": "b", "more": {"api_token": "c", "list": [{"passwd": 1}]}}
-    ) == {
+    assert mask_passwords('{"password": "123\\"qwe"}') == '{"password": "*****"}'
+    name = "DB_Password"
+    given = {"user": "a", name: 'b"c', "more": {"api_token": "c", "list": [{"passwd": 1}]}}
+    masked = mask_passwords(given)
+    assert json.loads(masked) == {
         "user": "a",
-        "password": "*****",
+        name: "*****",
         "more": {"api_token": "*****", "list": [{"passwd": "*****"}]},
     }
+    assert given[name] == 'b"c'
     masked = mask_passwords("user=a password=hunter2, 'token': 'abc'; PASSWD=\"x y\" end")
     assert masked == "user=a password=*****, 'token': '*****'; PASSWD=\"*****\" end"
 

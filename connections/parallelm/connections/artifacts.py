@@ -6,28 +6,89 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parallelm.connections.secrets import credentials_of, is_secret_name, redacted, without_credentials
 from parallelm.connections.settings import LOCAL_STACK_FOLDER, ConfigurationError
 
 if TYPE_CHECKING:
     from parallelm.connections.settings import ArtifactSettings
 
+_SHORTEST_SECRET = 3
+"""Shorter ones are not looked for in messages: they stand in half of all words."""
+
 
 def artifacts_url(artifacts: ArtifactSettings) -> str:
-    """URL of the store; without a configured one the local stack's folder below the working directory."""
+    """URL of the store; without a configured one the local stack's folder below the working directory.
+
+    It may hold a password: ``public_artifacts_url`` is the one to show, store or send.
+    """
     return artifacts.url or (Path.cwd() / LOCAL_STACK_FOLDER / "artifacts").as_uri()
+
+
+def public_artifacts_url(artifacts: ArtifactSettings) -> str:
+    """URL of the store without user and password. ``filesystem`` adds them to URLs below it again."""
+    return without_credentials(artifacts_url(artifacts))
 
 
 def filesystem(artifacts: ArtifactSettings, url: str | None = None) -> tuple[Any, str]:
     """``(fsspec file system, path)`` of ``url``, or of the store's root; raises ``ConfigurationError``."""
     import fsspec
 
-    try:
-        options = json.loads(artifacts.options_json) if artifacts.options_json else {}
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"MCENTER_ARTIFACTS_OPTIONS_JSON is no JSON object: {error}") from error
-    wanted = url or artifacts_url(artifacts)
+    options = _options(artifacts)
+    root, public_root = artifacts_url(artifacts), public_artifacts_url(artifacts)
+    wanted = url or root
+    if wanted.startswith(public_root):
+        wanted = root + wanted[len(public_root) :]
     try:
         found: tuple[Any, str] = fsspec.core.url_to_fs(wanted, **options)
     except (ImportError, ValueError, TypeError) as error:
-        raise ConfigurationError(f"artifact store {wanted!r} cannot be opened: {error}") from error
+        raise ConfigurationError(
+            f"artifact store {without_credentials(wanted)!r} cannot be opened: "
+            f"{store_error(artifacts, error)}"
+        ) from cause_to_show(artifacts, error)
     return found
+
+
+def store_error(artifacts: ArtifactSettings, error: object) -> str:
+    """What a store raised, without the secrets that it was given."""
+    return redacted(error, *_secrets_of(artifacts))
+
+
+def cause_to_show(artifacts: ArtifactSettings, error: Exception) -> Exception | None:
+    """``error`` as the cause of another, unless a traceback would then show secrets."""
+    return error if store_error(artifacts, error) == str(error) else None
+
+
+def _options(artifacts: ArtifactSettings) -> dict[str, Any]:
+    if not artifacts.options_json:
+        return {}
+    try:
+        options = json.loads(artifacts.options_json)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"MCENTER_ARTIFACTS_OPTIONS_JSON is not a JSON object: {error}") from None
+    if not isinstance(options, dict):
+        raise ConfigurationError(
+            f"MCENTER_ARTIFACTS_OPTIONS_JSON is not a JSON object but a {type(options).__name__}"
+        )
+    return options
+
+
+def _secrets_of(artifacts: ArtifactSettings) -> list[str]:
+    """The URL's password, as it stands there and decoded, and the options' texts that are not to be shown."""
+    authority = artifacts.url.partition("://")[2]
+    found = [credentials_of(artifacts.url)[1], authority.rpartition("@")[0].partition(":")[2]]
+    try:
+        _collect(_options(artifacts), "", found)
+    except ConfigurationError:
+        found.append(artifacts.options_json)
+    return [secret for secret in found if len(secret) >= _SHORTEST_SECRET]
+
+
+def _collect(value: Any, name: str, found: list[str]) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _collect(item, key if not is_secret_name(name) else name, found)
+    elif isinstance(value, list):
+        for item in value:
+            _collect(item, name, found)
+    elif isinstance(value, str) and (name == "key" or is_secret_name(name)):
+        found.append(value)

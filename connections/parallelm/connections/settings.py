@@ -17,11 +17,12 @@ import math
 import os
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, cast, get_type_hints
 
 from parallelm.connections import search, variables
 from parallelm.connections.errors import ConfigurationError
 from parallelm.connections.search import FILE_NAME, LOCAL_STACK_FOLDER, settings_file
+from parallelm.connections.secrets import credentials_of, mask_text, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,12 +56,30 @@ _LEAST = {"flush_interval_ms": 1, "queue_max_samples": 1, "queue_max_kbytes": 1,
 
 
 def secret(default: str = "") -> Any:
-    """Field that is never shown: not in ``repr``, not in logs."""
+    """Field that is never shown: not in ``repr``, not in messages, not in logs."""
     return field(default=default, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaSettings:
+class _ShownWithoutSecrets:
+    """``repr`` of settings: no secret fields, and no passwords in URLs and addresses."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{entry.name}={_shown(getattr(self, entry.name))}"
+            for entry in dataclasses.fields(cast("Any", self))
+            if entry.repr
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _shown(value: object) -> str:
+    return repr(mask_text(value)) if isinstance(value, str) else repr(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KafkaSettings(_ShownWithoutSecrets):
     """How to reach the brokers. Names follow librdkafka's."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
@@ -76,8 +95,8 @@ class KafkaSettings:
     ssl_key_password: str = secret()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClickHouseSettings:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClickHouseSettings(_ShownWithoutSecrets):
     """How to reach ClickHouse over its native protocol, and over HTTP for tools that want it."""
 
     host: str = "127.0.0.1"
@@ -96,8 +115,8 @@ class ClickHouseSettings:
     """Clients change nothing, whatever the user may do. Set by ``load_settings`` for the role, never by a file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrySettings:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RegistrySettings(_ShownWithoutSecrets):
     """Schema registry; with an empty URL the schemas packaged with the code are used."""
 
     url: str = ""
@@ -105,9 +124,17 @@ class RegistrySettings:
     password: str = secret()
     timeout_s: float = 10.0
 
+    def address(self) -> RegistrySettings:
+        """The same with user and password of the URL, where it has them, in their own fields."""
+        user, password = credentials_of(self.url)
+        url = without_credentials(self.url)
+        if url == self.url:
+            return self
+        return dataclasses.replace(self, url=url, user=self.user or user, password=self.password or password)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArtifactSettings:
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ArtifactSettings(_ShownWithoutSecrets):
     """Where model files lie: any fsspec URL."""
 
     url: str = ""
@@ -116,8 +143,8 @@ class ArtifactSettings:
     """Options of the fsspec file system, as a JSON object."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComponentSettings:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ComponentSettings(_ShownWithoutSecrets):
     """How the component library behaves inside its host program."""
 
     flush_interval_ms: int = 100
@@ -140,8 +167,8 @@ class ComponentSettings:
     """Bound of all files in ``spool_folder``, of all processes that share it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Settings(_ShownWithoutSecrets):
     """Everything that says where the platform is."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
@@ -225,7 +252,8 @@ def save_settings(settings: Settings, path: Path) -> None:
             lines += [f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in changed.items()), ""]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.touch(mode=0o600)
+    temporary.unlink(missing_ok=True)  # one that was left behind may be readable by others
+    temporary.touch(mode=0o600, exist_ok=False)
     temporary.write_text("\n".join(lines), encoding="utf-8")
     temporary.replace(path)
 
@@ -259,6 +287,7 @@ def _read_sections(path: Path) -> dict[str, Any]:
 def _section(
     kind: type, name: str, layers: Sequence[tuple[Path, dict[str, Any]]], environ: Mapping[str, str]
 ) -> Any:
+    secrets = {entry.name for entry in dataclasses.fields(kind) if not entry.repr}
     values: dict[str, Any] = {}
     types = get_type_hints(kind)
     for key in setting_names(kind):
@@ -270,7 +299,7 @@ def _section(
         for path, table in layers:
             if key in table.get(name, {}):
                 source = f"{path}: [{name}] {key}"
-                values[key] = _checked(table[name][key], types[key], source)
+                values[key] = _checked(table[name][key], types[key], source, is_secret=key in secrets)
                 _check_range(key, values[key], source)
     return kind(**values)
 
@@ -278,6 +307,11 @@ def _section(
 def _check_range(key: str, value: Any, source: str) -> None:
     if key in _CHOICES and value not in _CHOICES[key]:
         raise ConfigurationError(f"{source} is {value!r}; it must be one of {', '.join(_CHOICES[key])}")
+    if key in {"bootstrap_servers", "host"} and ("@" in value or "://" in value):
+        raise ConfigurationError(
+            f"{source} must be {'host:port, or several with commas' if key != 'host' else 'a host'}, not a URL; user "
+            "and password have settings of their own"
+        )
     least = _LEAST.get(key, 0)
     if type(value) in {int, float} and not (least <= value and math.isfinite(value)):
         raise ConfigurationError(f"{source} is {value!r}; it must be a finite number from {least} on")
@@ -306,11 +340,12 @@ def _parse(text: str, wanted: type, source: str) -> Any:
         raise ConfigurationError(f"{source} is {text!r}; it must be a number ({wanted.__name__})") from None
 
 
-def _checked(value: Any, wanted: type, source: str) -> Any:
+def _checked(value: Any, wanted: type, source: str, *, is_secret: bool) -> Any:
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:
-        raise ConfigurationError(f"{source} is {value!r}; it must be of type {wanted.__name__}")
+        given = f"of type {type(value).__name__}" if is_secret else mask_text(repr(value))
+        raise ConfigurationError(f"{source} is {given}; it must be of type {wanted.__name__}")
     return value
 
 

@@ -11,7 +11,7 @@ import json
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from parallelm.connections import ConfigurationError
 from parallelm.schemas import packaged
@@ -43,9 +43,10 @@ class HttpRegistry:
     """A schema registry behind a URL; subjects follow TopicNameStrategy: ``<prefix><topic>-value``."""
 
     def __init__(self, registry: RegistrySettings, topic_prefix: str) -> None:
-        if urlsplit(registry.url).scheme not in {"http", "https"}:
+        registry = registry.address()
+        if registry.url.partition("://")[0].lower() not in {"http", "https"}:
             raise ConfigurationError(
-                f"MCENTER_SCHEMA_REGISTRY_URL is {registry.url!r}; it must start with http:// or https://"
+                f"MCENTER_SCHEMA_REGISTRY_URL is {registry.url.rpartition('@')[2]!r}; it must start with http:// or https://"
             )
         self.url = registry.url.rstrip("/")
         self._timeout_s = registry.timeout_s

@@ -121,7 +121,8 @@ LIFE_CYCLE: Final = {
     "MLOps.dropped": Line(mlops.dropped, answers={}),
     "mlops_mode.MLOpsMode.from_str": Line(lambda: MLOpsMode.from_str("Agent").value, answers="agent"),
     "common.string_ops.mask_passwords": Line(
-        lambda: mask_passwords({"password": "secret", "user": "me"})["user"], answers="me"
+        lambda: mask_passwords({"password": "secret", "user": "me"}),
+        answers='{"password": "*****", "user": "me"}',
     ),
     "packer.DirectoryPack.pack": Line(packed, answers=WEIGHTS),
     "packer.DirectoryPack.unpack": Line(lambda: DirectoryPack().unpack("nothing", "there"), answers=REFUSED),

@@ -111,22 +111,23 @@ def _clickhouse(clickhouse: ClickHouseSettings, timeout_s: float) -> Check:
 def _registry(registry: RegistrySettings, timeout_s: float) -> Check:
     if not registry.url:
         return ok("registry", "none is configured: the schemas packaged with the code are used")
-    request = urllib.request.Request(f"{registry.url.rstrip('/')}/subjects")  # noqa: S310 - the operator's own setting
-    if registry.user:
-        basic = b64encode(f"{registry.user}:{registry.password}".encode()).decode()
+    address = registry.address()
+    request = urllib.request.Request(f"{address.url.rstrip('/')}/subjects")  # noqa: S310 - the operator's own setting
+    if address.user:
+        basic = b64encode(f"{address.user}:{address.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {basic}")
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as reply:  # noqa: S310 - as above
             reply.read()
     except (OSError, ValueError) as error:
-        return problem("registry", f"{registry.url} cannot be used: {error}", "check url, user and password")
-    return ok("registry", f"{registry.url} answers")
+        return problem("registry", f"{address.url} cannot be used: {error}", "check url, user and password")
+    return ok("registry", f"{address.url} answers")
 
 
 def _artifacts(settings: Settings) -> Check:
-    from parallelm.connections.artifacts import artifacts_url, filesystem
+    from parallelm.connections.artifacts import filesystem, public_artifacts_url, store_error
 
-    where = artifacts_url(settings.artifacts)
+    where = public_artifacts_url(settings.artifacts)
     try:
         store, root = filesystem(settings.artifacts)
         probe = f"{root.rstrip('/')}/.doctor-{uuid.uuid4().hex}"
@@ -134,7 +135,8 @@ def _artifacts(settings: Settings) -> Check:
         store.pipe_file(probe, b"doctor")
         store.rm_file(probe)
     except Exception as error:  # noqa: BLE001 - each of fsspec's stores raises errors of its own library
+        reason = store_error(settings.artifacts, error)
         return problem(
-            "artifacts", f"{where} cannot be written: {error}", "check MCENTER_ARTIFACTS_URL and its rights"
+            "artifacts", f"{where} cannot be written: {reason}", "check MCENTER_ARTIFACTS_URL and its rights"
         )
     return ok("artifacts", f"{where} can be written")

@@ -47,18 +47,21 @@ def fetch(model: Model, artifact: Artifact, filepath: str | os.PathLike[str], se
 
 
 def _copy_from_store(model: Model, artifact: Artifact, file: Path, settings: Any) -> None:
-    from parallelm.connections.artifacts import filesystem
+    from parallelm.connections.artifacts import cause_to_show, filesystem, store_error
+    from parallelm.connections.secrets import without_credentials
     from parallelm.connections.settings import ArtifactSettings
 
+    artifacts = settings.artifacts if settings else ArtifactSettings()
     try:
-        store, path = filesystem(settings.artifacts if settings else ArtifactSettings(), artifact.url)
+        store, path = filesystem(artifacts, artifact.url)
         store.get_file(path, str(file))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THIS_HOST:
             raise
         raise MLOpsConnectionException(
-            f"model {model.get_id()!r} cannot be fetched from {artifact.url!r}: {error}"
-        ) from error
+            f"model {model.get_id()!r} cannot be fetched from {without_credentials(artifact.url)!r}: "
+            f"{store_error(artifacts, error)}"
+        ) from cause_to_show(artifacts, error)
 
 
 def _check_content(artifact: Artifact, file: Path) -> None:

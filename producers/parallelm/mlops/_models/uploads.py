@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from parallelm.connections.artifacts import artifacts_url, filesystem
+from parallelm.connections.artifacts import artifacts_url, filesystem, public_artifacts_url, store_error
+from parallelm.connections.secrets import redacted
 from parallelm.connections.settings import ConfigurationError
 from parallelm.mlops._delivery.broker_away import FIRST_UPLOAD_RETRY_S, LOG_INTERVAL_S, LONGEST_UPLOAD_RETRY_S
 from parallelm.mlops._delivery.drops import named
@@ -125,7 +126,10 @@ class Uploads(threading.Thread):
                 return False
             except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like; it is tried again
                 self.is_hopeless = isinstance(error, ConfigurationError)
-                self.obstacle = f"the artifact store {artifacts_url(self._settings.artifacts)!r}: {error}"
+                where = public_artifacts_url(self._settings.artifacts)
+                self.obstacle = (
+                    f"the artifact store {where!r}: {store_error(self._settings.artifacts, error)}"
+                )
                 self._log_retry(entry)
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_UPLOAD_RETRY_S)
@@ -144,7 +148,7 @@ class Uploads(threading.Thread):
         put_new(store, path, entry.artifact, entry.manifest)
 
     def _url(self, entry: OutboxEntry) -> str:
-        root = artifacts_url(self._settings.artifacts).rstrip("/")
+        root = public_artifacts_url(self._settings.artifacts).rstrip("/")
         parts = (
             entry.manifest["origin"]["mlapp_id"],
             entry.manifest["model_id"],
@@ -214,7 +218,7 @@ class _StoreProbe(threading.Thread):
                 except (FileNotFoundError, PermissionError):
                     self._answered = time.monotonic()
                 except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
-                    _log.debug("the artifact store does not answer: %s", error)
+                    _log.debug("the artifact store does not answer: %s", redacted(error))
                 else:
                     self._answered = time.monotonic()
             self._asked.clear()

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parallelm.connections.artifacts import artifacts_url
+from parallelm.connections.artifacts import public_artifacts_url
 from parallelm.mlops._delivery import drops
 from parallelm.mlops._delivery.broker_away import POLL_S, Patience
 from parallelm.mlops._delivery.drops import DropCounter, named
@@ -53,7 +53,8 @@ class KafkaOutput(Output):
         self._queue = queue
         self._closed = False
         self._outbox = Outbox(
-            outbox_folder(settings), f"{settings.kafka.topic_prefix} {artifacts_url(settings.artifacts)}"
+            outbox_folder(settings),
+            f"{settings.kafka.topic_prefix} {public_artifacts_url(settings.artifacts)}",
         )
         self._start_afresh()
 

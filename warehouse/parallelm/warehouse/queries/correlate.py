@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from parallelm.warehouse.errors import QueryError
@@ -40,6 +41,7 @@ _COLUMNS = (
 _MAX_BUCKETS = 200_000
 
 # Buckets start on a Monday: weeks are then the calendar's, and days and hours are cut as everywhere.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ORIGIN_MS = 4 * 86_400_000
 
 
@@ -272,6 +274,4 @@ def _width_ms(bucket: str) -> int:
 
 
 def _day(epoch_ms: int) -> str:
-    import pandas as pd
-
-    return f"{pd.Timestamp(epoch_ms, unit='ms', tz='UTC'):%Y-%m-%d %H:%M}"
+    return f"{_EPOCH + timedelta(milliseconds=int(epoch_ms)):%Y-%m-%d %H:%M}"

@@ -39,9 +39,10 @@ def statistics(
     where = (
         _where(name, mlapp_id, node_id, agent_id, model_id).labels(labels).between("event_time", start, end)
     )
-    latest = (
-        f"ORDER BY event_time DESC, _offset DESC, _index DESC LIMIT {int(limit)}" if limit is not None else ""
-    )
+    latest = ""
+    if limit is not None:
+        latest = "ORDER BY event_time DESC, _partition DESC, _offset DESC, _series DESC, _index DESC"
+        latest += f" LIMIT {int(limit)}"
     return frame(
         settings,
         f"""

@@ -262,7 +262,9 @@ def dead_letter() -> records.DeadLetter:
     return dead_letter_of("mlops.events", b"\xff", None)
 
 
-def dead_letter_of(topic: str, key: bytes | None, value: bytes | None) -> records.DeadLetter:
+def dead_letter_of(
+    topic: str, key: bytes | None, value: bytes | None, *, is_cut: bool = False
+) -> records.DeadLetter:
     return records.DeadLetter(
         failed_at_ms=T0_MS,
         source_topic=topic,
@@ -273,6 +275,8 @@ def dead_letter_of(topic: str, key: bytes | None, value: bytes | None) -> record
         error_type="ValueError",
         error="wrong",
         consumer_group="processors",
+        size_bytes=len(key or b"") + len(value or b""),
+        is_cut=is_cut,
         key=key,
         value=value,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from typing import TYPE_CHECKING, Any
+
+from parallelm.connections.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from parallelm.connections.settings import KafkaSettings
@@ -21,28 +22,23 @@ _LIBRDKAFKA_NAMES = {
 }
 
 
-_REPEAT_AFTER_S = 20.0
 _NUMBERS = re.compile(r"\d+")
 
 
 class OncePerInterval(logging.Filter):
-    """Lets the same line pass at most once in 20 s. Numbers and addresses in it do not make it another.
+    """Logs the same line at most once in 20 s; lines that differ in numbers and addresses only are the same.
 
     A client whose broker is away logs each of its attempts, many times a second.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._passed_s: dict[str, float] = {}
+        self._limits: dict[str, RateLimit] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is let through."""
+        """Whether the line is logged."""
         line = _NUMBERS.sub("", record.getMessage())
-        now_s = time.monotonic()
-        if now_s - self._passed_s.get(line, -_REPEAT_AFTER_S) < _REPEAT_AFTER_S:
-            return False
-        self._passed_s[line] = now_s
-        return True
+        return self._limits.setdefault(line, RateLimit()).allows()
 
 
 _LOGGER = logging.getLogger("parallelm.kafka")

@@ -1,4 +1,4 @@
-"""What is kept of a record that a process gives up on. However large it was, its dead letter fits into a record."""
+"""What is stored of a record that a process gives up on. However large it was, its dead letter fits into a record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from parallelm.schemas.records import DeadLetter
 
 MAX_KEPT_BYTES = 900_000
-"""Bytes of key and value that are kept together: with the rest of the letter they stay below what brokers take."""
+"""Bytes of key and value that are stored together: with the rest of the letter they stay below what brokers take."""
 
 _MAX_ERROR_CHARACTERS = 5_000
 
@@ -24,12 +24,10 @@ def make_dead_letter(
     value: bytes | None,
     consumer_group: str,
 ) -> DeadLetter:
-    """Dead letter of a record, failed now. What was cut is told at the end of its ``error``."""
-    told = str(error)[:_MAX_ERROR_CHARACTERS]
-    size = len(key or b"") + len(value or b"")
-    if size > MAX_KEPT_BYTES:
-        # `mcenter dead-letters replay` knows by these words that the record cannot be sent again.
-        told += f" [only the first {MAX_KEPT_BYTES} of {size} bytes are kept here]"
+    """Dead letter of a record, failed now."""
+    size_bytes = len(key or b"") + len(value or b"")
+    is_cut = size_bytes > MAX_KEPT_BYTES
+    if is_cut:
         key = key[:MAX_KEPT_BYTES] if key is not None else None
         value = value[: MAX_KEPT_BYTES - len(key or b"")] if value is not None else None
     return DeadLetter(
@@ -40,8 +38,10 @@ def make_dead_letter(
         source_offset=offset,
         stage=stage,
         error_type=type(error).__name__,
-        error=told,
+        error=str(error)[:_MAX_ERROR_CHARACTERS],
         consumer_group=consumer_group,
+        size_bytes=size_bytes,
+        is_cut=is_cut,
         key=key,
         value=value,
     )

@@ -359,6 +359,8 @@ class DeadLetter:
     error_type: str
     error: str
     consumer_group: str
+    size_bytes: int
+    is_cut: bool
     key: bytes | None
     value: bytes | None
 

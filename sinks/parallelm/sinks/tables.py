@@ -307,6 +307,8 @@ DEAD_LETTERS = TableSpec(
         "error_type",
         "error",
         "consumer_group",
+        "size_bytes",
+        "is_cut",
         "key",
         "value",
     )

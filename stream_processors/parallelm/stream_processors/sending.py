@@ -1,4 +1,4 @@
-"""What the agents do to the outside: send and wait, write state and wait, commit; all with patience."""
+"""Effects of the agents on Kafka: send and wait, write state and wait, commit; each retried while a broker is away."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from faust.exceptions import ProducerSendError
 
+from parallelm.connections.rate_limit import RateLimit
 from parallelm.schemas.errors import ClusterUnavailableError, RegistryUnavailableError, UnknownSchemaError
 from parallelm.stream_processors import metrics
 from parallelm.stream_processors.state import Output, StateError
@@ -33,12 +34,11 @@ TRANSIENT = (
     ConnectionError,
     TimeoutError,
 )
-"""Errors of what is away for now: tried again for as long as it takes, while the partitions wait."""
+"""Errors of what is away for now: tried again without a limit, while the partitions wait."""
 FATAL = (UnknownSchemaError, StateError)
 """Errors that are no fault of the record they came with: they stop the worker."""
 UNKNOWN_SCHEMA_LIMIT_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
-_LOG_EVERY_S = 20.0
 
 
 async def with_patience(attempt: Callable[[], Awaitable[T]], what: str) -> T:
@@ -47,7 +47,7 @@ async def with_patience(attempt: Callable[[], Awaitable[T]], what: str) -> T:
     A schema that nobody knows is given ``UNKNOWN_SCHEMA_LIMIT_S``: a newer producer may be ahead of this worker. Then
     its error is raised.
     """
-    pause_s, since, logged = _FIRST_PAUSE_S, time.monotonic(), float("-inf")
+    pause_s, since, limit = _FIRST_PAUSE_S, time.monotonic(), RateLimit()
     while True:
         try:
             return await attempt()
@@ -58,8 +58,7 @@ async def with_patience(attempt: Callable[[], Awaitable[T]], what: str) -> T:
         except TRANSIENT as error:
             reason = error
         metrics.RETRIES.labels(type(reason).__name__).inc()
-        if time.monotonic() - logged > _LOG_EVERY_S:
-            logged = time.monotonic()
+        if limit.allows():
             logger.warning("%s: %s: %s; trying again", what, type(reason).__name__, reason)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -53,9 +53,12 @@ def replay(topic: str | None, stage: str | None, *, yes: bool) -> None:
     settings = load_settings()
     with reported_in_one_line(settings):
         letters = find(settings, source_topic=_full_name(topic, settings.kafka.topic_prefix), stage=stage)
-    whole = [letter for letter in letters if letter.is_whole]
+    whole = [letter for letter in letters if not letter.is_cut]
     if len(whole) < len(letters):
-        echo(f"{len(letters) - len(whole)} of them were cut when they were kept, and are left out", err=True)
+        echo(
+            f"{len(letters) - len(whole)} of them are left out: they were too large to be stored whole",
+            err=True,
+        )
     if not whole:
         echo("there is nothing to send again")
         return

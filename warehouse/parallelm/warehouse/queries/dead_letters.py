@@ -27,14 +27,14 @@ def dead_letters(
     """Dead letters, the latest first.
 
     Columns: ``failed_at, source_topic, source_partition, source_offset, stage, error_type,
-    error, consumer_group, size_bytes``.
+    error, consumer_group, size_bytes, is_cut``.
     """
     where = Conditions().equal(source_topic=source_topic, stage=stage).between("failed_at", start, end)
     return frame(
         settings,
         f"""
         SELECT failed_at, source_topic, source_partition, source_offset, stage, error_type, error, consumer_group,
-               length(value) AS size_bytes
+               size_bytes, is_cut
         FROM dead_letters {where}
         ORDER BY failed_at DESC, source_topic, source_partition, source_offset DESC
         {f"LIMIT {int(limit)}" if limit is not None else ""}
@@ -50,8 +50,8 @@ class DeadLetterRecord:
     source_topic: str
     key: bytes | None
     value: bytes | None
-    is_whole: bool
-    """False when it was too large to be kept whole."""
+    is_cut: bool
+    """Whether only its first bytes are here, since it was too large."""
 
 
 def dead_letter_records(
@@ -59,14 +59,14 @@ def dead_letter_records(
 ) -> list[DeadLetterRecord]:
     """Dead letters with their bytes, in the order in which they stood on their topic, each record once.
 
-    Records that retention deleted before they were read are no records, and left out.
+    Records that retention deleted before they were read are left out.
     """
     where = Conditions().equal(source_topic=source_topic, stage=stage).unequal(stage="retention")
     client = clickhouse_client(settings.clickhouse, settings={"strings_as_bytes": True})
     try:
         rows = client.execute(
             f"""
-            SELECT source_topic, key, value, position(error, ' bytes are kept here]') = 0
+            SELECT source_topic, key, value, is_cut
             FROM dead_letters {where}
             ORDER BY source_topic, source_partition, source_offset
             LIMIT 1 BY source_topic, topic_id, source_partition, source_offset
@@ -75,4 +75,4 @@ def dead_letter_records(
         )
     finally:
         client.disconnect()
-    return [DeadLetterRecord(topic.decode(), key, value, bool(whole)) for topic, key, value, whole in rows]
+    return [DeadLetterRecord(topic.decode(), key, value, bool(cut)) for topic, key, value, cut in rows]

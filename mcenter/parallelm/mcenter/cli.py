@@ -15,7 +15,7 @@ import click
 from parallelm.connections import ConfigurationError
 from parallelm.connections.settings import misspelt_variables
 from parallelm.mcenter import commands
-from parallelm.mcenter.terminal import echo, visible
+from parallelm.mcenter.terminal import echo_lines, visible
 from parallelm.operations.errors import OperationError
 from parallelm.schemas.errors import SchemaError
 
@@ -93,5 +93,5 @@ def run() -> None:
     try:
         cli(prog_name="mcenter")
     except ConfigurationError as error:
-        echo(f"mcenter: {error}", err=True)
+        echo_lines(f"mcenter: {error}", err=True)
         sys.exit(2)

@@ -47,13 +47,18 @@ def json_escaped(text: str) -> str:
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
-    """Print text for people; its line ends are the command's own: make texts of others ``visible`` before."""
+    """Print one line for people: a line end in a name does not make a line of its own."""
+    click.echo(visible(text), err=err)
+
+
+def echo_lines(text: str, *, err: bool = False) -> None:
+    """Print a text of several lines, such as a table, whose line ends are the command's own."""
     click.echo(visible(text, keep="\n"), err=err)
 
 
 def echo_styled(head: str, text: str = "", **style: Any) -> None:
     """Print a line whose head is coloured or bold on a terminal."""
-    click.echo(click.style(visible(head, keep="\n"), **style) + visible(text, keep="\n"))
+    click.echo(click.style(visible(head), **style) + visible(text))
 
 
 def write_text(text: str) -> None:

@@ -10,7 +10,7 @@ import click
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.doctor import Verdict, cluster_checks, machine_checks, stack_checks
 from parallelm.mcenter.stack_options import data_option
-from parallelm.mcenter.terminal import echo, echo_styled
+from parallelm.mcenter.terminal import echo, echo_lines, echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def doctor(ctx: click.Context, folder: Path, timeout_s: float, *, as_json: bool)
                 echo(f"{'':21}-> {check.remedy}")
     problems = sum(check.verdict is Verdict.PROBLEM for check in found)
     if as_json:
-        echo(
+        echo_lines(
             as_json_text(
                 {"problems": problems, "checks": [dataclasses.asdict(check) for check in found]}, indent=2
             )

@@ -11,7 +11,7 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.tables import as_table
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import echo, echo_lines
 from parallelm.schemas import packaged
 from parallelm.schemas.compatibility import check_history
 from parallelm.schemas.errors import UnregisteredSchemaError
@@ -44,7 +44,7 @@ def list_(*, as_json: bool) -> None:
         for topic in CATALOGUE
         for schema in packaged.versions(topic.record.__name__)
     ]
-    echo(as_json_text(rows, indent=2) if as_json else as_table(rows))
+    echo_lines(as_json_text(rows, indent=2) if as_json else as_table(rows))
 
 
 @schemas.command()

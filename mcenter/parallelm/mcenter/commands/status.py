@@ -12,7 +12,7 @@ from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.local_stack.status import StackStatus, stack_status
 from parallelm.mcenter.stack_options import data_option
 from parallelm.mcenter.tables import as_table
-from parallelm.mcenter.terminal import echo, echo_styled
+from parallelm.mcenter.terminal import echo, echo_lines, echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def status(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
     """Show each process, consumer lag and dead letters of the local stack; exit code 1 when it is not healthy."""
     found = stack_status(folder)
     if as_json:
-        echo(as_json_text({"healthy": found.healthy} | dataclasses.asdict(found), indent=2))
+        echo_lines(as_json_text({"healthy": found.healthy} | dataclasses.asdict(found), indent=2))
     else:
         _show(found)
     ctx.exit(0 if found.healthy else 1)
@@ -34,7 +34,7 @@ def status(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
 
 def _show(found: StackStatus) -> None:
     if found.processes:
-        echo(as_table([
+        echo_lines(as_table([
             {
                 "process": process.name,
                 "state": process.condition,
@@ -49,17 +49,18 @@ def _show(found: StackStatus) -> None:
         ]))  # fmt: skip
     if found.consumer_groups:
         echo()
-        echo(as_table([
+        echo_lines(as_table([
             {"consumer group": lag.group, "members": lag.members, "lag": lag.records}
             for lag in found.consumer_groups
         ]))  # fmt: skip
     if found.dead_letters is not None:
-        echo(f"\ndead letters: {found.dead_letters}")
+        echo()
+        echo(f"dead letters: {found.dead_letters}")
     if found.dead_letters:
         echo("see them with `mcenter dead-letters list`")
     echo_styled("healthy" if found.healthy else "not healthy:", bold=True)
     for problem in found.problems:
-        echo(f"  {problem}")
+        echo_lines(f"  {problem}")
 
 
 def _duration(seconds: float | None) -> str | None:

@@ -7,7 +7,7 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.tables import as_table
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import echo, echo_lines
 from parallelm.schemas import topic_admin
 
 _HOUR_MS = 3_600_000
@@ -55,9 +55,9 @@ def list_(timeout_s: float, *, as_json: bool) -> None:
         for live in topic_admin.list_topics(load_settings(), timeout_s=timeout_s)
     ]
     if as_json:
-        echo(as_json_text(rows, indent=2))
+        echo_lines(as_json_text(rows, indent=2))
         return
-    echo(as_table(rows))
+    echo_lines(as_table(rows))
     if any(not row["partitions"] for row in rows):
         echo("topics with 0 partitions are missing: run `mcenter topics create`", err=True)
 

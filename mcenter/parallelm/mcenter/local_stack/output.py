@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.terminal import echo_styled, visible
+from parallelm.mcenter.terminal import echo_styled
 from parallelm.supervision.bounded_log import BoundedLog
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ class TerminalOutput:
 
     def line(self, name: str, text: str) -> None:
         """A line of a process."""
-        echo_styled(name.ljust(_WIDTH), f"| {visible(text.expandtabs())}", fg=_COLOURS.get(name))
+        echo_styled(name.ljust(_WIDTH), f"| {text.expandtabs()}", fg=_COLOURS.get(name))
 
     def event(self, name: str, text: str) -> None:
         """Something that happened to a process."""
-        echo_styled(name.ljust(_WIDTH), f"| {text}", fg=_COLOURS.get(name), bold=True)
+        for line in text.split("\n"):
+            echo_styled(name.ljust(_WIDTH), f"| {line}", fg=_COLOURS.get(name), bold=True)
 
 
 class FileOutput:

@@ -11,7 +11,7 @@ from parallelm.mlops._questions.topology import Topology
 from parallelm.mlops._reporting.events import Events
 from parallelm.mlops._reporting.reporter import Reporter
 from parallelm.mlops._reporting.samples import SampleQueue
-from parallelm.mlops._session.part import not_the_one_instance
+from parallelm.mlops._session.part import arrived, not_the_one_instance
 from parallelm.mlops._session.run import Run
 from parallelm.mlops._session.session import Session
 from parallelm.mlops.mlops_exception import SuppressException
@@ -20,7 +20,7 @@ from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER
 from parallelm.mlops.stats_category import StatCategory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -47,7 +47,7 @@ class MLOps:
     or by SIGKILL, loses what it reported in the last flush interval and linger (a tenth of a second), or all that was
     waiting for a broker that is away; models that were published are sent by the next ``init()``.
 
-    Copied or pickled, ``parallelm.mlops.mlops`` is itself: in another process the one that is there.
+    Copied or pickled, ``mlops`` is itself: elsewhere the one that is there, open in a worker process if it is open here.
     """
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class MLOps:
         self._topology = Topology(self._session)
         self._questions = Questions(self._session, self._topology, self._models)
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> tuple[Callable[..., MLOps], tuple[object, ...]]:
         if self is not mlops:
             raise not_the_one_instance()
-        return "mlops"
+        return arrived, (self._session.as_in_worker(),)
 
     def init(
         self,
@@ -170,8 +170,7 @@ class MLOps:
         ``category`` of a number is TIME_SERIES (every one counts) or CONFIG (the last one holds). ``timestamp`` is a
         datetime, a date, a text in ISO 8601 (UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
         since the epoch; a number that is likely one of other units is refused. Without one the time is that of the
-        ``event_time`` block, else now. Takes less than a
-        microsecond for a plain number, never blocks, and raises ``MLOpsException`` for wrong arguments only.
+        ``event_time`` block, else now. Never blocks, and raises ``MLOpsException`` for wrong arguments only.
         """
         # The hot path: a plain number goes into the queue without another call.
         queue = self._queue
@@ -207,8 +206,7 @@ class MLOps:
         """Report one point of a business KPI; past timestamps are the point of it.
 
         ``timestamp`` is as of ``set_stat``; ``units`` are ``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_USEC`` or
-        ``TIME_NSEC``; none means now. The same KPI, labels and time
-        again is a revision. Raises ``MLOpsException`` for wrong arguments.
+        ``TIME_NSEC``. The same KPI, labels and time again is a revision.
         """
         self._reporter.kpi(name, data, timestamp, units, labels)
         return self

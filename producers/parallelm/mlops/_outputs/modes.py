@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from parallelm.connections import Settings
-    from parallelm.mlops._session.environment import ComponentEnvironment
     from parallelm.mlops._session.opened import Opener, Opening
 
 
@@ -24,11 +23,11 @@ def open_by_mode(opening: Opening) -> Opened:
     return OPENERS[opening.mode](opening)
 
 
-def open_connected(
-    opening: Opening, settings: Settings | None = None, environment: ComponentEnvironment | None = None
-) -> Opened:
-    """Reports go to Kafka. Without ``settings`` and ``environment`` those of this process hold."""
-    environment = environment or read_environment(connected=True)
+def open_connected(opening: Opening, settings: Settings | None = None) -> Opened:
+    """Reports go to Kafka. Without ``settings`` those of this process hold."""
+    environment = read_environment(connected=True)
+    if opening.mlapp_id:
+        environment = environment._replace(mlapp_id=opening.mlapp_id)
     if settings is None:
         from parallelm.mlops._session.settings import read_settings
 

@@ -75,6 +75,8 @@ class Opening(NamedTuple):
     event_time_ns: int | None
     """What MCENTER_EVENT_TIME says."""
     queue: SampleQueue
+    mlapp_id: str = ""
+    """The MLApp to act for; empty: the one that the environment names."""
 
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
-"""How the façade's parts travel to copies and other processes: by name, as the part of the ``mlops`` that is there."""
+"""How the façade and its parts travel to copies and other processes: by name, as the ``mlops`` that is there."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -24,6 +25,25 @@ class Part:
         if getattr(mlops, self.facade_name) is not self:
             raise not_the_one_instance()
         return getattr, (mlops, self.facade_name)
+
+
+def arrived(as_in_sender: tuple[str, str, bool] | None) -> MLOps:
+    """The ``mlops`` of this process. In a worker process it is open as in the sender, as in a forked one.
+
+    Elsewhere nothing is opened: a model that refers to ``mlops`` may be loaded by any program.
+    """
+    from parallelm.mlops import mlops
+    from parallelm.mlops.mlops_mode import MLOpsMode
+
+    if as_in_sender is not None and _in_worker():
+        mode, mlapp_id, validates_only = as_in_sender
+        mlops._session.open_in_worker(MLOpsMode(mode), mlapp_id, validates_only)  # noqa: SLF001 - its own part
+    return mlops
+
+
+def _in_worker() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def not_the_one_instance() -> MLOpsException:

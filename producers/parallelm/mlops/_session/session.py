@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from parallelm.mlops._delivery.drops import DropCounter
 from parallelm.mlops._outputs.modes import open_by_mode, open_connected
-from parallelm.mlops._session.environment import read_environment
 from parallelm.mlops._session.event_time import (
     event_time_block,
     now_s,
@@ -115,8 +114,39 @@ class Session:
             Versions.check(version)
             warn_of_misspelt_variables()
             opening = self._opening(_mode(mode), connect_mlops)
+            if self._opened is not None:  # the program takes over what was opened for it
+                if self._opened.mode is opening.mode and not self._opened.validates_only:
+                    self._opened = self._opened._replace(by_init=True)
+                    return
+                self._opened.output.close()
             self._before_opening()
             self._open(self._opener(opening))
+
+    def open_in_worker(self, mode: MLOpsMode, mlapp_id: str, validates_only: bool) -> None:
+        """Open the library as it is where the work comes from, unless this process has opened it by itself.
+
+        What stands in the way is logged: calls then raise as if nobody had opened the library.
+        """
+        with self._lock:
+            if self._opened is not None or self._closed is not None:
+                return
+            try:
+                opening = self._opening(mode, mlapp_id=mlapp_id)
+                self._before_opening()
+                self._open(self._opener(opening)._replace(by_init=False))
+            except MLOpsException as error:
+                _log.warning("the library cannot be opened in this worker process: %s", error)
+            else:
+                if validates_only:
+                    self.validate_only()
+
+    def as_in_worker(self) -> tuple[str, str, bool] | None:
+        """Mode, MLApp and whether arguments are validated only, for ``open_in_worker``; None when nothing is open."""
+        opened = self._opened
+        if opened is None:
+            return None
+        mlapp_id = opened.environment.mlapp_id if opened.mode is MLOpsMode.ATTACH else ""
+        return opened.mode.value, mlapp_id, opened.validates_only or self._opener is not open_by_mode
 
     def attach(self, mlapp_id: str, user: str, password: str | None) -> None:
         """Open the library for an MLApp, in mode ATTACH, once ClickHouse has accepted the user."""
@@ -136,10 +166,9 @@ class Session:
             if self._opened is not None:
                 raise MLOpsException("the library is open already: call done() before attach()")
             Platform(settings).ask(check_connection)
-            environment = read_environment(connected=True)._replace(mlapp_id=mlapp_id)
-            opening = self._opening(MLOpsMode.ATTACH, connect_mlops=True)
+            opening = self._opening(MLOpsMode.ATTACH, connect_mlops=True, mlapp_id=mlapp_id)
             self._before_opening()
-            self._open(open_connected(opening, settings, environment))
+            self._open(open_connected(opening, settings))
 
     def done(self) -> None:
         """Send everything that is waiting and close.
@@ -200,10 +229,10 @@ class Session:
             if one is not None:
                 one.output.after_fork_in_child()
 
-    def _opening(self, mode: MLOpsMode, connect_mlops: bool = False) -> Opening:
+    def _opening(self, mode: MLOpsMode, connect_mlops: bool = False, mlapp_id: str = "") -> Opening:
         text = os.environ.get("MCENTER_EVENT_TIME")
         event_time_ns = parse_environment_ns(text) if text else None
-        return Opening(mode, connect_mlops, event_time_ns, self._queue)
+        return Opening(mode, connect_mlops, event_time_ns, self._queue, mlapp_id)
 
     def _open(self, opened: Opened) -> None:
         set_process_event_time(opened.event_time_ns)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.mlops.mlops_exception import MLOpsException
-from parallelm.mlops.stats._values import string
+from parallelm.mlops._distribution.categories import Categories, by_text, may_be_number
+from parallelm.mlops.stats._callers_values import distinct, type_name
+from parallelm.mlops.stats._values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     import pandas as pd
@@ -22,7 +24,7 @@ _FIRST_LOOK: Final = 1024
 _BLOCK: Final = 65_536
 _PLAIN_KINDS: Final = "biuf"
 _NO_NUMBERS: Final = "mMc"
-"""Times, time spans and complex numbers are no features on a number line."""
+"""Times, time spans and complex numbers have no place on a number line."""
 _NOT_COMPARABLE: Final = (Exception,)
 """Objects compare, hash and cast with code of their own, which may raise anything."""
 
@@ -42,7 +44,7 @@ class Column(ABC):
 
     @abstractmethod
     def floats(self) -> NDArray[np.float64] | None:
-        """The present values as float64, without NaN; None when they are no numbers."""
+        """The present values as float64, without NaN; None when they are not numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class NumberColumn(Column):
             if limit is not None and len(found) >= limit:
                 return None
             start, width = start + width, _BLOCK
-        return _by_text(found.items())
+        return by_text(found.items())
 
     def floats(self) -> NDArray[np.float64]:
         """The values as they are, when they are float64."""
@@ -102,23 +104,24 @@ class ObjectColumn(Column):
 
     def counts(self, limit: int | None) -> dict[str, int] | None:
         """Count block by block."""
-        found: Counter[Any] = Counter()
+        found = Categories()
         try:
             for start in range(0, len(self._present), _BLOCK):
-                found.update(self._present[start : start + _BLOCK])
+                found.count(self._present[start : start + _BLOCK])
                 if limit is not None and len(found) >= limit:
                     return None
         except _NOT_COMPARABLE:
             return None
-        return _by_text(found.items())
+        return found.ordered()
 
     def floats(self) -> NDArray[np.float64] | None:
-        """The values cast one by one, texts that hold numbers too."""
+        """The values cast one by one; texts only where all of them are written as numbers are."""
         import numpy as np
 
-        if self._kind in _NO_NUMBERS:
+        present = self._present
+        if self._kind in _NO_NUMBERS or not all(map(may_be_number, present)):
             return None
-        return _cast(lambda: np.array(self._present, dtype=object).astype(np.float64))
+        return _cast(lambda: np.fromiter(map(float, present), np.float64, len(present)))
 
 
 class SeriesColumn(Column):
@@ -137,27 +140,31 @@ class SeriesColumn(Column):
         except _NOT_COMPARABLE:
             return None
         pairs = [(value, int(times)) for value, times in found.items() if times]
-        return None if limit is not None and len(pairs) >= limit else _by_text(pairs)
+        return None if limit is not None and len(pairs) >= limit else by_text(pairs)
 
     def floats(self) -> NDArray[np.float64] | None:
-        """The values cast by pandas."""
+        """The values cast by pandas; those of its types for texts, categories and the like as objects are."""
         import numpy as np
 
-        if getattr(self._present.dtype, "kind", "") in _NO_NUMBERS:
+        kind = getattr(self._present.dtype, "kind", "")
+        if kind in _NO_NUMBERS:
             return None
+        if kind == "O":
+            return ObjectColumn(self._present.astype(object).to_numpy()).floats()
         return _cast(lambda: np.asarray(self._present.astype("float64"), dtype=np.float64))
 
 
 def features(data: object) -> Iterator[Feature]:
     """The columns of a DataFrame by their names, those of an array as c0, c1, …; a one-dimensional array is one column.
 
-    Raises ``MLOpsException`` for anything else. pandas is not imported: only what is a frame already needs it.
+    Raises ``MLOpsException`` for anything else, and for two columns of one name. pandas is not imported: only what is a frame already needs it.
     """
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(data, pandas.Series):
         data = data.to_frame("c0" if data.name is None else data.name)
     if pandas is not None and isinstance(data, pandas.DataFrame):
-        names = _unique([string(str(name), "a column name") for name in data.columns])
+        names = [shown(name, "a column name") for name in data.columns]
+        distinct(names, "the column")
         return (Feature(name, _series_column(data.iloc[:, index])) for index, name in enumerate(names))
     if numpy is not None and isinstance(data, numpy.ndarray):
         if data.ndim not in {1, 2} or data.dtype.names is not None:
@@ -167,7 +174,7 @@ def features(data: object) -> Iterator[Feature]:
         table = data.reshape(-1, 1) if data.ndim == 1 else data
         return (Feature(f"c{index}", array_column(table[:, index])) for index in range(table.shape[1]))
     raise MLOpsException(
-        f"a data distribution takes a numpy array or a pandas DataFrame, got {type(data).__name__}"
+        f"a data distribution takes a numpy array or a pandas DataFrame, got {type_name(data)}"
     )
 
 
@@ -185,22 +192,8 @@ def array_column(values: NDArray[Any]) -> Column:
 def _series_column(series: pd.Series[Any]) -> Column:
     import numpy as np
 
-    plain = isinstance(series.dtype, np.dtype) and series.dtype.kind not in "OmM"
+    plain = isinstance(series.dtype, np.dtype) and series.dtype.kind not in "mM"
     return array_column(series.to_numpy()) if plain else SeriesColumn(series)
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Names that differ: the second "x" becomes "x.1", as pandas names it when it reads a file."""
-    given, used = set(names), set[str]()
-    unique = []
-    for name in names:
-        new, number = name, 0
-        while new in used or (number and new in given):
-            number += 1
-            new = f"{name}.{number}"
-        used.add(new)
-        unique.append(new)
-    return unique
 
 
 def _is_missing(value: Any) -> bool:
@@ -210,21 +203,6 @@ def _is_missing(value: Any) -> bool:
         return bool(value != value)  # noqa: PLR0124 - true of NaN and NaT alone
     except _NOT_COMPARABLE:
         return False
-
-
-def _by_text(pairs: Iterable[tuple[Any, int]]) -> dict[str, int]:
-    """Values in their own order where they have one, else in that of their texts; equal texts are one category."""
-    listed = list(pairs)
-    try:
-        listed.sort(key=lambda pair: pair[0])
-    except _NOT_COMPARABLE:
-        listed.sort(key=lambda pair: str(pair[0]))
-    counts: dict[str, int] = {}
-    for value, times in listed:
-        text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-        text = text.encode(errors="backslashreplace").decode()
-        counts[text] = counts.get(text, 0) + times
-    return counts
 
 
 def _cast(to_float: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64] | None:

@@ -88,7 +88,7 @@ def arrived(platform: ComponentOnPlatform, node: str, expected: Iterable[Said]) 
     where = f"WHERE node_id = '{node}' ORDER BY _partition, _offset"
     numbers = platform.rows(
         f"""SELECT * FROM (
-                SELECT name, labels['line'], graph_type, if(category = 'CONFIG', 'INSTANT', category), {_TIME_MS},
+                SELECT name, if(mapContains(labels, 'line'), labels['line'], labels['feature']), graph_type, if(category = 'CONFIG', 'INSTANT', category), {_TIME_MS},
                        value, model_id FROM statistics {where}, _series, _index
             ) UNION ALL SELECT * FROM (
                 SELECT name, '', 'LINEGRAPH', 'TIME_SERIES', {_TIME_MS}, value, model_id FROM kpis {where}, _index

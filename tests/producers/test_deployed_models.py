@@ -103,6 +103,19 @@ def test_a_deployed_model_is_taken_accepted_and_watched(mlapp: MLApp) -> None:
     for _, (alike, shifted) in scores:
         assert shifted < 0.4
         assert alike > 0.9
+    drift = mlapp.rows(
+        "SELECT name, labels['feature'], groupArray(value) FROM (SELECT * FROM statistics ORDER BY event_time) "
+        f"WHERE model_id = '{model_id}' AND name IN ('drift.p_value', 'drift.psi', 'drift.ks') GROUP BY 1, 2 ORDER BY 1, 2",
+        lambda rows: len(rows) == 6 and all(len(values) == 2 for *_, values in rows),
+    )
+    for measure, feature, (alike, shifted) in drift:
+        assert feature in {"c0", "c1"}
+        assert (alike > 0.01 > shifted) if measure == "drift.p_value" else (alike < 0.3 < shifted)
+    counted = mlapp.rows(
+        f"SELECT labels['phase'], feature, row_count, missing_count FROM histograms WHERE model_id = '{model_id}'",
+        lambda rows: len(rows) == 6,
+    )
+    assert all(rows > 0 and missing == 0 for *_, rows, missing in counted)
     phases = mlapp.rows(
         f"SELECT labels['phase'], count() FROM histograms WHERE mlapp_id = '{mlapp.mlapp_id}' GROUP BY 1 ORDER BY 1",
         lambda rows: rows == [("inference", 4), ("training", 2)],

@@ -42,6 +42,8 @@ def structured(**changes: Any) -> records.StructuredStatistic:
             edges=[float("-inf"), 0.0, float("inf")],
             categories=[],
             weights=[0.25, 0.75],
+            row_count=100,
+            missing_count=4,
         ),
         records.Histogram(
             feature="carrier",
@@ -49,6 +51,7 @@ def structured(**changes: Any) -> records.StructuredStatistic:
             edges=[],
             categories=["UA", "é"],
             weights=[0.5, 0.5],
+            row_count=100,
         ),
     )
     fields: dict[str, Any] = {

@@ -45,6 +45,8 @@ SINGLE_ROWS: dict[str, tuple[Any, str, dict[str, Any]]] = {
             "histograms.edges": [[-math.inf, 0.0, math.inf], []],
             "histograms.categories": [[], ["UA", "é"]],
             "histograms.weights": [[0.25, 0.75], [0.5, 0.5]],
+            "histograms.row_count": [100, 100],
+            "histograms.missing_count": [4, 0],
         },
     ),
     "events": (
@@ -171,8 +173,13 @@ def test_every_record_becomes_its_row(platform: Platform):
             assert (row["_offset"], len(row["_topic_id"])) == (0, 22)
             assert abs((datetime.now(UTC) - row["ingested_at"]).total_seconds()) < 3600
     assert set(SINGLE_ROWS) | {"statistics"} == {topic.name for topic in STORED_TOPICS}
-    histograms = platform.rows("SELECT feature, kind, weights, _index FROM histograms ORDER BY _index")
-    assert histograms == [("temp", "continuous", [0.25, 0.75], 0), ("carrier", "categorical", [0.5, 0.5], 1)]
+    histograms = platform.rows(
+        "SELECT feature, kind, weights, row_count, missing_count, _index FROM histograms ORDER BY _index"
+    )
+    assert histograms == [
+        ("temp", "continuous", [0.25, 0.75], 100, 4, 0),
+        ("carrier", "categorical", [0.5, 0.5], 100, 0, 1),
+    ]
 
 
 def test_samples_and_rollups_hold_exactly_what_was_sent(platform: Platform):

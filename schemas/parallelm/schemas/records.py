@@ -60,6 +60,9 @@ class Histogram:
     edges: Sequence[float]
     categories: Sequence[str]
     weights: Sequence[float]
+    row_count: int = 0
+    """Rows that the distribution was taken of, those whose value is missing too; 0 when unknown."""
+    missing_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,11 @@ STRUCTURED_STATISTICS = TableSpec(
     columns=_ORIGIN
     | _TIME
     | attributes("name", "model_id", "graph_type", "mode", "labels", "content_type", "data")
-    | _arrays("histograms", "histograms", ("feature", "edges", "categories", "weights"))
+    | _arrays(
+        "histograms",
+        "histograms",
+        ("feature", "edges", "categories", "weights", "row_count", "missing_count"),
+    )
     | {"histograms.kind": _each("histograms", "kind.value")},
     times=("event_time",),
     check=_check_histograms,

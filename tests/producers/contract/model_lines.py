@@ -20,6 +20,18 @@ DEPLOYED: Final = "deployed"
 """Name of the model that the tests deploy to the walking component before it asks."""
 DEPLOYED_ID: Final = "a-model-of-the-walk"
 WEIGHTS: Final = "weights"
+DRIFT_OF_THE_SAME: Final = {
+    "psi": 0.0,
+    "js": 0.0,
+    "p_value": 1.0,
+    "ks": 0.0,
+    "ks_p_value": 1.0,
+    "missing_share": 0.0,
+    "training_missing_share": 0.0,
+    "missing_p_value": 1.0,
+    "row_count": 30.0,
+    "training_row_count": 30.0,
+}
 TRAINING: Final = np.arange(60.0).reshape(30, 2)
 FRAME: Final = pd.DataFrame(
     {
@@ -193,6 +205,10 @@ MODELS: Final = {
             (
                 "continuousDataHistogram.overlapResult, MULTILINEGRAPH, TIME_SERIES, "
                 "{'overlapScore_c0': 1.0, 'overlapScore_c1': 1.0}"
+            ),
+            *(
+                f"drift.{measure}, MULTILINEGRAPH, TIME_SERIES, {{'c0': {value}, 'c1': {value}}}"
+                for measure, value in DRIFT_OF_THE_SAME.items()
             ),
         ),
         asks=True,

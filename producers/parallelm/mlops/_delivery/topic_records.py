@@ -23,9 +23,10 @@ class MakeRecord(Protocol):
 
 
 def series_of(report: NumericReport, model_id: str) -> Iterator[tuple[SeriesKey, float]]:
-    """Series and value of each line of a report; lines are told apart by their ``LINE_LABEL``."""
+    """Series and value of each line of a report; its ``line_label`` names the line."""
+    named = report.line_label != LINE_LABEL
     for line, value in report.samples:
-        labels = ((LINE_LABEL, line),) if line else ()
+        labels = ((report.line_label, line),) if line or named else ()
         yield (report.name, model_id, report.category, report.graph_type, labels), float(value)
 
 

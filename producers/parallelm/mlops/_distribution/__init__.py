@@ -1,4 +1,4 @@
-"""Histograms, similarity scores, heat map and analysis tables of a set of features: ``distribution_reports``."""
+"""Histograms, similarity scores, drift, heat map and analysis tables of a set of features: ``distribution_reports``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from parallelm.mlops._distribution.analysis import (
     heat,
 )
 from parallelm.mlops._distribution.columns import features
+from parallelm.mlops._distribution.drift import drift
+from parallelm.mlops._distribution.drift_reports import drift_reports
 from parallelm.mlops._distribution.histograms import (
     Numbers,
     categorical_histogram,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from parallelm.mlops._distribution.columns import Feature
+    from parallelm.mlops._distribution.drift import Drift
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.schemas.records import Histogram
 
@@ -63,6 +66,7 @@ class _Distribution:
         self.continuous = _Kind()
         self.categorical = _Kind()
         self.heat: dict[str, float] = {}
+        self.drifts: dict[str, Drift] = {}
         self.seen: set[str] = set()
         self.dropped: list[str] = []
 
@@ -83,11 +87,11 @@ class _Distribution:
         counts = feature.column.counts(None if trained else CATEGORIES_LIMIT)
         if counts is None:
             return False
-        if not (counts or trained):  # nothing to draw, but that all values are missing is worth telling
+        if not (counts or trained):  # nothing to draw, but the table shows that all values are missing
             self.categorical.rows.append((feature.name, categorical_row(feature.column, counts)))
             return True
         categories = tuple(trained.categories) if trained else tuple(counts)
-        histogram = categorical_histogram(feature.name, counts, categories)
+        histogram = categorical_histogram(feature.name, counts, categories, feature.column.size)
         self._keep(self.categorical, histogram, categorical_row(feature.column, counts), trained)
         return True
 
@@ -97,20 +101,22 @@ class _Distribution:
             return False
         numbers = Numbers(values)
         edges = tuple(trained.edges) if trained else continuous_edges(numbers)
-        histogram = continuous_histogram(feature.name, values, edges)
+        histogram = continuous_histogram(feature.name, values, edges, feature.column.size)
         self._keep(self.continuous, histogram, continuous_row(feature.column, numbers), trained)
         warmth = heat(numbers) if trained else None
         if warmth is not None:
             self.heat[feature.name] = warmth
         return True
 
-    @staticmethod
-    def _keep(kind: _Kind, histogram: Histogram, row: list[object], trained: Histogram | None) -> None:
+    def _keep(self, kind: _Kind, histogram: Histogram, row: list[object], trained: Histogram | None) -> None:
         kind.histograms.append(histogram)
         kind.rows.append((histogram.feature, row))
         if trained:
             score = similarity_score(trained.weights, histogram.weights)
             kind.scores[f"{names.OVERLAP_LABEL_PREFIX}{histogram.feature}"] = score
+            found = drift(trained, histogram)
+            if found:
+                self.drifts[histogram.feature] = found
 
     def say_what_is_left_out(self) -> None:
         if self.dropped:
@@ -130,6 +136,7 @@ class _Distribution:
             *self._heat_map(),
             *_lines(names.CONTINUOUS_OVERLAP, self.continuous),
             *_lines(names.CATEGORICAL_OVERLAP, self.categorical),
+            *drift_reports(self.drifts),
         ]
 
     def _heat_map(self) -> Iterator[StructuredReport]:
@@ -143,10 +150,10 @@ def distribution_reports(
 ) -> list[NumericReport | StructuredReport]:
     """Everything that is reported of the distribution of ``data``, a numpy array or a pandas DataFrame.
 
-    With the histograms that the current model was trained on, their features, kinds and bins are used, and heat map
-    and similarity scores are added. A feature that is neither categorical nor castable to float is left out with a
-    warning; one without any value has a row in the categorical analysis, and no histogram. No rows give no reports.
-    Raises ``MLOpsException`` for other types of data.
+    With the histograms that the current model was trained on, their features, kinds and bins are used, and heat map,
+    similarity scores and the measures of ``drift`` are added. A feature that is neither categorical nor castable to float
+    is left out with a warning; one without any value has a row in the categorical analysis, and no histogram. No rows
+    give no reports. Raises ``MLOpsException`` for other types of data, and for two columns of one name.
     """
     distribution = _Distribution(training_histograms or ())
     rows = 0

@@ -108,6 +108,10 @@ def by_text(pairs: Iterable[tuple[Any, int]]) -> dict[str, int]:
     return categories.ordered()
 
 
+def _has_only_an_address(kind: Any) -> bool:
+    return kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         text = value.decode(errors="replace")
@@ -121,8 +125,7 @@ def _text(value: Any) -> str:
         )
     else:
         hash(value)
-        kind = type(value)
-        if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__:
-            raise TypeError(f"{kind.__name__} has no text but its address")
+        if _has_only_an_address(type(value)):
+            raise TypeError(f"a {type(value).__name__} has no text but its address")
         text = str(value)
     return text.encode(errors="backslashreplace").decode()

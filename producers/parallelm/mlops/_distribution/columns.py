@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops._distribution.categories import Categories, by_text, may_be_number
+from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._callers_values import distinct, type_name
 from parallelm.mlops.stats._values import shown
 

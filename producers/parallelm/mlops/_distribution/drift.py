@@ -65,7 +65,7 @@ class Drift:
     training: Sample
     inference: Sample
     psi: float
-    """Population stability index of the table: Σ(i − r)·ln(i / r) over shares, half a row added to each cell."""
+    """Population stability index of the table: Σ(i - r)·ln(i / r) over shares, half a row added to each cell."""
     js: float
     """Jensen-Shannon divergence of the table in bits, 0 (equal) to 1 (nothing in common)."""
     p_value: float
@@ -119,7 +119,7 @@ def _filled(r: Sequence[int], i: Sequence[int]) -> tuple[NDArray[np.float64], ND
 
 
 def population_stability_index(r: Sequence[int], i: Sequence[int]) -> float:
-    """Σ(i − r)·ln(i / r) over the shares of the cells, half a row added to each so that none is empty."""
+    """Σ(i - r)·ln(i / r) over the shares of the cells, half a row added to each so that none is empty."""
     import numpy as np
 
     training, inference = _filled(r, i)

@@ -68,13 +68,21 @@ def continuous_edges(numbers: Numbers) -> tuple[float, ...]:
     return (-np.inf, *np.linspace(low, high, INNER_BINS + 1).tolist(), np.inf)
 
 
-def continuous_histogram(feature: str, values: NDArray[np.float64], edges: tuple[float, ...]) -> Histogram:
-    """Shares of the values in each bin, the last one closed, as numpy counts them."""
+def continuous_histogram(
+    feature: str, values: NDArray[np.float64], edges: tuple[float, ...], rows: int
+) -> Histogram:
+    """Shares of the present values of ``rows`` in each bin, the last one closed, as numpy counts them."""
     counts = _counts(values, edges)
     total = int(counts.sum())
     weights = (counts / total).tolist() if total else [0.0] * len(counts)
     return Histogram(
-        feature=feature, kind=HistogramKind.CONTINUOUS, edges=edges, categories=(), weights=tuple(weights)
+        feature=feature,
+        kind=HistogramKind.CONTINUOUS,
+        edges=edges,
+        categories=(),
+        weights=tuple(weights),
+        row_count=rows,
+        missing_count=rows - values.size,
     )
 
 
@@ -99,13 +107,21 @@ def _counts(values: NDArray[np.float64], edges: tuple[float, ...]) -> NDArray[np
     return np.concatenate(([below], middle, [above + at_high]))
 
 
-def categorical_histogram(feature: str, counts: Mapping[str, int], categories: tuple[str, ...]) -> Histogram:
-    """Shares of the values in each category; they sum to less than 1 where values are in none of them."""
+def categorical_histogram(
+    feature: str, counts: Mapping[str, int], categories: tuple[str, ...], rows: int
+) -> Histogram:
+    """Shares of the present values of ``rows`` in each category; less than 1 in all where values are in none of them."""
     total = sum(counts.values())
     found = _in_the_words_of(categories, counts)
     weights = tuple(found.get(category, 0) / total if total else 0.0 for category in categories)
     return Histogram(
-        feature=feature, kind=HistogramKind.CATEGORICAL, edges=(), categories=categories, weights=weights
+        feature=feature,
+        kind=HistogramKind.CATEGORICAL,
+        edges=(),
+        categories=categories,
+        weights=weights,
+        row_count=rows,
+        missing_count=rows - total,
     )
 
 

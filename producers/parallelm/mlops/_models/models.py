@@ -216,6 +216,8 @@ def _load_training_histograms(platform: Platform, in_use: ModelsInUse, model_id:
             edges=row["edges"],
             categories=row["categories"],
             weights=row["weights"],
+            row_count=row["row_count"],
+            missing_count=row["missing_count"],
         )
         for row in rows
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from parallelm.mlops.stats.table import table_rows
 from parallelm.schemas.times import floor_ms, time_ns
-from parallelm.schemas.well_known import LINE_LABEL
+from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ def epoch_ms(moment: datetime) -> int:
 
 
 def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
-    """Numbers: ``time, value``, or ``time, <line>…`` for multi-line graphs; always with ``node, agent``."""
+    """Numbers: ``time, value``, or ``time, <line>…`` for multi-line graphs and ``time, <feature>…`` for drift; always with ``node, agent``."""
     import pandas as pd
 
     if samples.empty:
@@ -42,7 +42,7 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
             "agent": samples["agent_id"],
         }
     )
-    lines = [_column(labels.get(LINE_LABEL, "")) for labels in samples["labels"]]
+    lines = [_column(labels.get(LINE_LABEL) or labels.get(FEATURE_LABEL, "")) for labels in samples["labels"]]
     if not any(lines):
         return frame.reset_index(drop=True)
     frame["line"] = lines

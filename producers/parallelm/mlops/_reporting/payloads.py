@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from parallelm.schemas.well_known import LINE_LABEL
+
 if TYPE_CHECKING:
     from parallelm.schemas.records import Histogram
 
@@ -25,6 +27,8 @@ class NumericReport:
     category: str
     samples: tuple[tuple[str, float], ...]
     text: str
+    line_label: str = LINE_LABEL
+    """Name of the label that tells the lines apart."""
 
     @property
     def mode(self) -> str:

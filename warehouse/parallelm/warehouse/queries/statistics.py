@@ -132,7 +132,7 @@ def histograms(
 ) -> pd.DataFrame:
     """Distributions, one row a feature.
 
-    Columns: ``event_time, name, feature, kind, edges, categories, weights, mlapp_id,
+    Columns: ``event_time, name, feature, kind, edges, categories, weights, row_count, missing_count, mlapp_id,
     node_id, model_id``; ``edges`` are one more than ``weights`` when ``kind`` is continuous.
     """
     where = _where(name, mlapp_id, node_id, None, model_id).equal(feature=feature)
@@ -140,7 +140,7 @@ def histograms(
     return frame(
         settings,
         f"""
-        SELECT event_time, name, feature, kind, edges, categories, weights, mlapp_id, node_id, model_id
+        SELECT event_time, name, feature, kind, edges, categories, weights, row_count, missing_count, mlapp_id, node_id, model_id
         FROM histograms {where}
         ORDER BY event_time, _partition, _offset, _index
         """,  # noqa: S608 - made of our own column names; values are parameters
@@ -151,12 +151,12 @@ def histograms(
 def training_histograms(settings: Settings, model_id: str, label: str, value: str) -> list[dict[str, Any]]:
     """Histograms of the newest report about a model whose ``label`` has this ``value``, one a feature.
 
-    Keys: ``feature, kind, edges, categories, weights, model_id, event_time``. Needs no pandas.
+    Keys: ``feature, kind, edges, categories, weights, row_count, missing_count, model_id, event_time``. Needs no pandas.
     """
     return records(
         settings,
         """
-        SELECT feature, kind, edges, categories, weights, model_id, event_time
+        SELECT feature, kind, edges, categories, weights, row_count, missing_count, model_id, event_time
         FROM histograms
         WHERE model_id = %(model_id)s AND labels[%(label)s] = %(value)s
         ORDER BY event_time DESC, _offset DESC

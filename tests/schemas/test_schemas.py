@@ -116,3 +116,11 @@ def test_every_topic_says_the_key_of_its_records(examples: dict[str, Any]):
     }
     assert keys == {topic.name: expected.get(topic.name, "mlapp_id →") for topic in CATALOGUE}
     assert all(keys[topic.name] in {"mlapp_id →", ""} for topic in CATALOGUE if topic.control)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_what_is_marked_as_a_time_is_named_as_one(record: type):
+    for schema in named_types(json.loads(packaged.current(record.__name__).text)).values():
+        for field in schema.get("fields", []):
+            if field["type"] == {"type": "long", "logicalType": "timestamp-millis"}:
+                assert field["name"].endswith(("time_ms", "_at_ms", "timestamp_ms", "now_ms", "since_ms"))

@@ -16,7 +16,7 @@ from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
 from parallelm.sinks.blocks import ConsumedRecord
 from parallelm.sinks.rows import Rows, Source
-from parallelm.sinks.tables import SPECS, row_maker
+from parallelm.sinks.tables import TABLES, row_maker
 from tests.sinks import samples
 
 CODEC = Codec(PackagedRegistry())
@@ -117,7 +117,7 @@ def test_a_kpi_batch_is_a_row_a_point_or_rejected_whole(
 
 
 @given(
-    st.sampled_from(sorted(SPECS)),
+    st.sampled_from(sorted(TABLES)),
     st.lists(st.binary(max_size=30).filter(lambda data: data[:1] != b"\0"), max_size=5),
 )
 def test_no_bytes_break_a_row_maker(name: str, values: list[bytes]):

@@ -1,34 +1,34 @@
-"""Rows of all topics but statistics: a table of columns for each record class, filled column by column."""
+"""Rows of all topics but statistics: a ``TableSpec`` for each, filled column by column."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from operator import attrgetter
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.times import is_time
+from parallelm.schemas.well_known import TIME_BOUNDS
 from parallelm.sinks.errors import InvalidRecordError
 from parallelm.sinks.rows import Rejected, Rows, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from parallelm.schemas.registry import Registry
+    from parallelm.schemas.topics import Topic
     from parallelm.sinks.blocks import ConsumedRecord
+    from parallelm.sinks.columns import Columns
 
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
     """How the records of one topic become rows of one table."""
 
+    topic: Topic
+    _: KW_ONLY
     table: str
-    record: type
-    columns: Mapping[str, Callable[[Any], Any]]
-    """Column name to what it takes from a row source."""
-    times: tuple[str, ...]
-    """Columns that hold times, in epoch milliseconds, one or an array."""
+    columns: Columns
     sources: Callable[[Any], Sequence[Any]] = lambda record: (record,)
     """Row sources of a record: by default itself, one row."""
     tombstone: Callable[[str, int], Sequence[Any]] | None = None
@@ -39,13 +39,15 @@ class TableSpec:
     """True when a record makes several rows, numbered in ``_index``."""
     replaceable: bool = False
     """True for a ReplacingMergeTree, where a record repeated later takes the row's place."""
-    stored_in: str = ""
-    """Table in which the rows can be counted, when it is another."""
 
+    @property
+    def counted_in(self) -> str:
+        """Table in which its rows are found."""
+        return self.table
 
-def attributes(*paths: str) -> dict[str, Callable[[Any], Any]]:
-    """Columns named as the last part of each attribute path."""
-    return {path.rpartition(".")[2]: attrgetter(path) for path in paths}
+    def row_maker(self, registry: Registry) -> RecordRows:
+        """What makes the rows."""
+        return RecordRows(self, registry)
 
 
 class RecordRows:
@@ -88,7 +90,7 @@ class RecordRows:
         rejected: list[Rejected],
     ) -> Rows:
         spec = self._spec
-        data = {name: list(map(getter, taken)) for name, getter in spec.columns.items()}
+        data = {name: list(map(getter, taken)) for name, getter in spec.columns.getters.items()}
         data["ingested_at"] = times
         data["_offset"] = offsets
         if spec.numbered:
@@ -98,7 +100,7 @@ class RecordRows:
         data["_partition"] = [source.partition] * len(taken)
         return Rows(
             table=spec.table,
-            stored_in=spec.stored_in or spec.table,
+            stored_in=spec.table,
             columns=tuple(data),
             data=list(data.values()) if taken else [],
             stored_rows=len(taken),
@@ -110,18 +112,18 @@ class RecordRows:
         spec = self._spec
         if record.value is None:
             return spec.tombstone(_key_text(record), record.ingested_at_ms) if spec.tombstone else ()
-        decoded: Any = self._codec.decode(record.value, spec.record)
+        decoded: Any = self._codec.decode(record.value, spec.topic.record)
         if spec.check:
             spec.check(decoded)
         return spec.sources(decoded)
 
     def _check_times(self, source: Any) -> None:
-        for column in self._spec.times:
-            found = self._spec.columns[column](source)
+        for column in self._spec.columns.times:
+            found = self._spec.columns.getters[column](source)
             for time_ms in found if isinstance(found, list) else (found,):
                 if not is_time(time_ms):
                     raise InvalidRecordError(
-                        f"{column} is {time_ms}, no time between 1900 and 2299 in epoch milliseconds"
+                        f"{column} is {time_ms}, which is outside the years {TIME_BOUNDS} in epoch milliseconds"
                     )
 
 

@@ -18,7 +18,7 @@ from parallelm.sinks.delivery import Delivery
 from parallelm.sinks.errors import DatabaseUnavailableError, RetryLaterError, SinkError
 from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.rows import Rejected, Source
-from parallelm.sinks.tables import STORED_TOPICS, row_maker, stored_in
+from parallelm.sinks.tables import STORED_TOPICS, counted_in, row_maker
 from parallelm.sinks.writer import Writer
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Sink:
         A partition's blocks are written one after the other, so the last row tells of all records before it.
         """
         topic = self._topics[source.topic]
-        last = self._writer.last_offset(stored_in(topic), source, topic.retention_ms)
+        last = self._writer.last_offset(counted_in(topic), source, topic.retention_ms)
         if last is None:
             return None
         _LOG.warning(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parallelm.schemas.errors import DecodeError
-from parallelm.schemas.slicing import StatisticsDecoder
-from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
+from parallelm.schemas.slicing import SlicedBatch, SlicedSeries, StatisticsDecoder
+from parallelm.schemas.well_known import MAX_TIME_MS, MIN_TIME_MS, TIME_BOUNDS
 from parallelm.sinks.blocks import BYTES_PER_SAMPLE
 from parallelm.sinks.errors import InvalidRecordError
 from parallelm.sinks.rows import Rejected, Rows, Source
@@ -21,22 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from parallelm.schemas.registry import Registry
-    from parallelm.schemas.slicing import SlicedBatch
     from parallelm.sinks.blocks import ConsumedRecord
 
+STORED_IN = "statistics"
+_BATCH_FIELDS = SlicedBatch._fields[: SlicedBatch._fields.index("series")]
+_SERIES_FIELDS = SlicedSeries._fields[: SlicedSeries._fields.index("labels")]
+_BATCH_COUNT, _SERIES_COUNT = len(_BATCH_FIELDS), len(_SERIES_FIELDS)
 _COLUMNS = (
-    "mlapp_id",
-    "node_id",
-    "pipeline_instance_id",
-    "agent_id",
-    "producer_id",
-    "seq",
+    *_BATCH_FIELDS,
     "ingested_at_ms",
     "_offset",
-    "name",
-    "model_id",
-    "category",
-    "graph_type",
+    *_SERIES_FIELDS,
     "labels_json",
     "timestamps_ms",
     "sample_values",
@@ -75,7 +70,7 @@ class StatisticsRows:
         )
         return Rows(
             table="statistics_landing",
-            stored_in="statistics",
+            stored_in=STORED_IN,
             columns=_COLUMNS,
             data=[*zip(*flat, strict=True), *constants] if flat else [],
             stored_rows=len(joined) // _VALUE_BYTES,
@@ -99,7 +94,7 @@ class StatisticsRows:
         return made, rejected
 
     def _series_rows(self, record: ConsumedRecord, batch: SlicedBatch) -> list[_Row]:
-        head = (*batch[:6], record.ingested_at_ms, record.offset)
+        head = (*batch[:_BATCH_COUNT], record.ingested_at_ms, record.offset)
         rows: list[_Row] = []
         for number, series in enumerate(batch.series):
             timestamps, values = series.timestamps_ms, series.values
@@ -108,7 +103,9 @@ class StatisticsRows:
                     f"series {number} ({series.name.decode(errors='replace')!r}) has "
                     f"{len(timestamps) // _VALUE_BYTES} timestamps and {len(values) // _VALUE_BYTES} values"
                 )
-            rows.append((*head, *series[:4], self._labels_json(series.labels), timestamps, values, number))
+            rows.append(
+                (*head, *series[:_SERIES_COUNT], self._labels_json(series.labels), timestamps, values, number)
+            )
         return rows
 
     def _labels_json(self, labels: dict[bytes, bytes]) -> bytes:
@@ -150,6 +147,6 @@ def _time_error(row: _Row) -> InvalidRecordError:
     wrong = times[~((times >= MIN_TIME_MS) & (times <= MAX_TIME_MS))]
     name = row[_COLUMNS.index("name")].decode(errors="backslashreplace")
     return InvalidRecordError(
-        f"statistic {name!r}: {wrong.size} of {times.size} timestamps are no time between 1900 and 2299 in epoch "
+        f"statistic {name!r}: {wrong.size} of {times.size} timestamps are outside the years {TIME_BOUNDS} in epoch "
         f"milliseconds; the first is {float(wrong[0])!r}"
     )

@@ -1,0 +1,14 @@
+"""``mlops.alerts``: one row a transition; a repeated one takes its place."""
+
+from __future__ import annotations
+
+from parallelm.schemas import records, topics
+from parallelm.sinks.columns import columns_of
+from parallelm.sinks.record_rows import TableSpec
+
+TABLE = TableSpec(
+    topics.ALERTS,
+    table="alert_transitions_log",
+    columns=columns_of(records.AlertTransition),
+    replaceable=True,
+)

@@ -1,0 +1,14 @@
+"""``mlops.deployments``: one row a transition; a repeated one takes its place."""
+
+from __future__ import annotations
+
+from parallelm.schemas import records, topics
+from parallelm.sinks.columns import columns_of
+from parallelm.sinks.record_rows import TableSpec
+
+TABLE = TableSpec(
+    topics.DEPLOYMENTS,
+    table="deployments_log",
+    columns=columns_of(records.DeploymentTransition),
+    replaceable=True,
+)

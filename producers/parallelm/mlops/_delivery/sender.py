@@ -95,6 +95,11 @@ class Sender(threading.Thread):
         reason = self._obstacles.reason() or "it was not delivered in time"
         self._dropped.add(drops.CLOSED, self._encoder.left() + self.delivery.left(), reason)
         self._dropped.log()
+        if self.delivery.spool is not None and (waiting := self.delivery.spool.own.unsettled):
+            folder = self._settings.component.spool_folder
+            _log.warning(
+                "%d records wait in the spool %s, and the next init() sends them: %s", waiting, folder, reason
+            )
 
     def leave_to_parent(self) -> None:
         """In a forked child: leave spool and producer alone."""

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from parallelm.connections.secrets import without_credentials
 from parallelm.mlops._delivery import drops
 from parallelm.mlops._delivery.batches import BatchEncoder, drain, kpi_batch
 from parallelm.mlops._delivery.encoded import EncodedRecord, samples_by_name
@@ -193,8 +194,7 @@ class _Schemas:
 
     def _asking(self) -> Registry:
         """The registry, which is going to be asked and may not answer."""
-        url = self._settings.schema_registry.url
-        if url:
+        if url := without_credentials(self._settings.schema_registry.url):
             reason = f"the schema registry at {url} has not answered; check MCENTER_SCHEMA_REGISTRY_URL"
             self._obstacles.found(Stage.ENCODING, reason, log=False)
         if self._registry is None:

@@ -1,4 +1,4 @@
-"""A lock on a file that the system lets go of when its process dies."""
+"""A lock on a file that the system releases when its process dies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FileLock:
         return True
 
     def release(self, *, remove: bool = False) -> None:
-        """Let go; with ``remove`` the file goes too."""
+        """Release it; with ``remove`` the file goes too."""
         if self._descriptor is None:
             return
         if remove:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelm.connections.kafka import client_config
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parallelm.connections import Settings
+    from parallelm.connections.settings import KafkaSettings
 
 
 class Producer(Protocol):
@@ -60,6 +62,18 @@ def make_producer(settings: Settings, on_error: Callable[[Any], None]) -> Produc
     except (KafkaException, ValueError, TypeError) as error:
         cause = error.args[0].str() if isinstance(error, KafkaException) else error
         raise ConfigurationError(
-            f"the Kafka client refuses its settings: {cause}; check MCENTER_KAFKA_…"
+            f"the Kafka client refuses its settings: {cause}; check {_settings_to_check(kafka)}"
         ) from error
     return producer
+
+
+def _settings_to_check(kafka: KafkaSettings) -> str:
+    """Files that cannot be read, by their settings; else all."""
+    names = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
+    files = {name: getattr(kafka, name) for name in names}
+    missing = [
+        f"MCENTER_KAFKA_{name.upper()}, which names {file!r}"
+        for name, file in files.items()
+        if file and not os.access(file, os.R_OK)
+    ]
+    return " and ".join(missing) or "MCENTER_KAFKA_…"

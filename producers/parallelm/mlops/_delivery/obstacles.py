@@ -5,10 +5,9 @@ from __future__ import annotations
 import enum
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
+from parallelm.connections.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from parallelm.connections.settings import KafkaSettings
@@ -35,17 +34,14 @@ class Obstacles:
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal handler may report in the middle of a report
         self._reasons: dict[Stage, str] = {}
-        self._last_log = -LOG_INTERVAL_S
+        self._log_limit = RateLimit()
 
     def found(self, stage: Stage, reason: str, *, log: bool = True) -> None:
         """A stage is stuck. Logged at most once in 20 s."""
         with self._lock:
             self._reasons[stage] = reason
-            now = time.monotonic()
-            if not log or now - self._last_log < LOG_INTERVAL_S:
-                return
-            self._last_log = now
-        _log.warning("reports wait: %s", reason)
+        if log and self._log_limit.allows():
+            _log.warning("reports wait: %s", reason)
 
     def passed(self, stage: Stage) -> None:
         """A stage went well."""
@@ -67,7 +63,7 @@ def broker_reason(kafka: KafkaSettings, error: Any) -> str:
     where = f"Kafka at {kafka.bootstrap_servers!r}"
     if error.code() in {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}:  # noqa: SLF001 - confluent's name
         return f"{where} refuses to authenticate us: {error.str()}; check MCENTER_KAFKA_SASL_…"
-    if error.code() == KafkaError._SSL:  # noqa: SLF001 - confluent's name
+    if error.code() == KafkaError._SSL or ("SSL" in kafka.security_protocol and "SSL" in error.str()):  # noqa: SLF001 - confluent's name
         return f"{where}: TLS fails: {error.str()}; check MCENTER_KAFKA_SECURITY_PROTOCOL and MCENTER_KAFKA_SSL_…"
     if error.code() == KafkaError._RESOLVE:  # noqa: SLF001 - confluent's name
         return f"{where}: a host name is unknown: {error.str()}; check MCENTER_KAFKA_BOOTSTRAP_SERVERS"

@@ -12,11 +12,11 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from parallelm.connections.rate_limit import RateLimit
 from parallelm.connections.settings import ConfigurationError
 from parallelm.mlops._delivery import drops
 from parallelm.mlops._delivery.broker_away import (
     DROP_REPORT_INTERVAL_S,
-    LOG_INTERVAL_S,
     POLL_S,
     RETRY_S,
     Patience,
@@ -59,7 +59,7 @@ class Sender(threading.Thread):
         spool = _spool_route(settings, speaker, progress, dropped)
         self.delivery = Delivery(settings, spool, dropped, obstacles, progress)
         self._encoder = Encoder(settings, speaker, inbox, self.delivery.keep, dropped, obstacles)
-        self._last_error_log = -LOG_INTERVAL_S
+        self._log_limit = RateLimit()
         self._last_drop_report = 0.0
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -137,9 +137,7 @@ class Sender(threading.Thread):
         except SchemaError as error:
             self._obstacles.found(Stage.ENCODING, str(error))
         except Exception:  # noqa: BLE001 - the host program must not notice; the next step tries again
-            now = time.monotonic()
-            if now - self._last_error_log >= LOG_INTERVAL_S:
-                self._last_error_log = now
+            if self._log_limit.allows():
                 _log.exception("reports cannot be sent now; they wait, and sending is tried again")
         else:
             return

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -32,6 +33,8 @@ from parallelm.mlops.packer import pack_directory
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+_log = logging.getLogger("parallelm.mlops")
 
 _MANIFEST = "manifest.json"
 _ARTIFACT = "artifact"
@@ -122,7 +125,7 @@ class Outbox:
 
         Their rubbish is cleared away.
         """
-        found = []
+        found, others = [], []
         for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
             if not folder.is_dir():
                 continue
@@ -137,7 +140,16 @@ class Outbox:
             if manifest is not None and manifest["destination"] == self._destination:
                 found.append(OutboxEntry(folder, manifest, lock))
             else:
+                others += [manifest] if manifest is not None else []
                 lock.release()
+        if others:
+            _log.warning(
+                "the outbox %s holds models for another topic prefix or artifact store, which are left there: %s",
+                self._folder,
+                ", ".join(
+                    f"{(one['name'] or one['model_id'])!r} for {one['destination']!r}" for one in others
+                ),
+            )
         return sorted(found, key=lambda entry: entry.manifest["published_ns"])
 
     def remember(self, entry: OutboxEntry) -> None:

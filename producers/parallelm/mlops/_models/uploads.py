@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.artifacts import artifacts_url, filesystem, public_artifacts_url, store_error
+from parallelm.connections.rate_limit import RateLimit
 from parallelm.connections.secrets import redacted
 from parallelm.connections.settings import ConfigurationError
-from parallelm.mlops._delivery.broker_away import FIRST_UPLOAD_RETRY_S, LOG_INTERVAL_S, LONGEST_UPLOAD_RETRY_S
+from parallelm.mlops._delivery.broker_away import FIRST_UPLOAD_RETRY_S, LONGEST_UPLOAD_RETRY_S
 from parallelm.mlops._delivery.drops import named
 from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.topic_records import model_announcement
@@ -58,7 +59,7 @@ class Uploads(threading.Thread):
         self._changed = threading.Condition()
         self._unfinished: dict[str, OutboxEntry] = {}
         self._stopping = threading.Event()
-        self._last_log = -LOG_INTERVAL_S
+        self._log_limit = RateLimit()
         self._probe = _StoreProbe()
         self._is_uploading = False
         self.obstacle = ""
@@ -104,6 +105,12 @@ class Uploads(threading.Thread):
             named("model", one.manifest["name"] or one.manifest["model_id"], one.manifest["size_bytes"])
             for one in entries
         ]
+
+    def reason(self) -> str:
+        """Why entries are not uploaded; empty when the store has nothing to do with it."""
+        if self._is_uploading and not self.obstacle:
+            return f"the artifact store {public_artifacts_url(self._settings.artifacts)!r} has not answered in time"
+        return self.obstacle
 
     def run(self) -> None:
         """Upload until asked to stop."""
@@ -180,9 +187,7 @@ class Uploads(threading.Thread):
             self._changed.notify_all()
 
     def _log_retry(self, entry: OutboxEntry) -> None:
-        now = time.monotonic()
-        if now - self._last_log >= LOG_INTERVAL_S:
-            self._last_log = now
+        if self._log_limit.allows():
             _log.warning(
                 "model %s waits in the outbox, and is tried again: %s",
                 entry.manifest["model_id"],

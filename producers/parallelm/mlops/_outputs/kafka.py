@@ -99,7 +99,7 @@ class KafkaOutput(Output):
 
     def event(self, event: EventReport) -> None:
         """Queue one event."""
-        self._record(topics.EVENTS, event_record(event), len(event.payload), named("event", event.title))
+        self._record(topics.EVENTS, event_record(event), _size_bytes(event), named("event", event.title))
 
     def kpi(self, point: KpiReport) -> None:
         """Queue one point."""
@@ -162,7 +162,7 @@ class KafkaOutput(Output):
     def _stop_uploads(self, uploads: Uploads) -> None:
         uploads.stop()
         if left := uploads.left():
-            reason = uploads.obstacle or self._obstacles.reason() or "they did not get through in time"
+            reason = uploads.reason() or self._obstacles.reason() or "time ran out"
             _log.warning(
                 "models wait in the outbox %s, and the next init() sends them: %s (%s)",
                 outbox_folder(self._settings),
@@ -226,6 +226,10 @@ class KafkaOutput(Output):
                 self._queue.room = self._settings.component.queue_max_samples
                 close_before_worker_ends(self.close, self._settings.component.close_timeout_s)
         return self._sender is not None
+
+
+def _size_bytes(event: EventReport) -> int:
+    return len(event.payload) + len(event.title) + len(event.description or "")
 
 
 def outbox_folder(settings: Settings) -> Path:

@@ -1,4 +1,4 @@
-"""Files of the spool: segments of frames, and the state beside them. ``_spool`` says what they are for."""
+"""Files of the spool: segments of frames, and the state beside them. ``spool`` says what they are for."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class State(NamedTuple):
             }
             return cls(str(read["topic_prefix"]), str(read["cluster_id"]), ends)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{folder / _STATE} is no state of a spool: {error!r}") from error
+            raise ValueError(f"{folder / _STATE} is not a state of a spool: {error!r}") from error
 
 
 def encode_frame(record: EncodedRecord) -> bytes:
@@ -82,7 +82,7 @@ def encode_frame(record: EncodedRecord) -> bytes:
 
 
 def read_frame(file: BinaryIO) -> EncodedRecord | None:
-    """The next record; None at the end. Raises ``DamagedError`` for what is no whole frame."""
+    """The next record; None at the end. Raises ``DamagedError`` for an incomplete frame."""
     head = file.read(_FRAME_HEAD)
     if not head:
         return None

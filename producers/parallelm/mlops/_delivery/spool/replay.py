@@ -1,6 +1,6 @@
-"""The thread beside the spool: it asks where partitions end, and brings what dead processes have left behind.
+"""The thread beside the spool: it asks where partitions end, and brings what processes that have ended left behind.
 
-``_spool`` says why each record arrives once. What this thread finds it hands to the sender thread, record by record.
+``spool`` says why each record arrives once. What this thread finds it hands to the sender thread, record by record.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
-from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
+from parallelm.connections.rate_limit import RateLimit
+from parallelm.mlops._delivery.broker_away import RETRY_S
 from parallelm.mlops._delivery.file_lock import FileLock
 from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.spool.files import LOCK, State, TopicEnd, read_records, segments
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("parallelm.mlops")
 
 _LOOK_INTERVAL_S = 10.0
-_PAUSE_S = 1.0
 _POLL_S = 0.05
 _REQUEST_TIMEOUT_S = 5.0
 _SCAN_TIMEOUT_S = 30.0
@@ -76,14 +76,14 @@ class Replay(threading.Thread):
         self._dropped = dropped
         self._ready: deque[EncodedRecord] = deque()
         self._stopping = threading.Event()
-        self._looked = threading.Event()
+        self._searched = threading.Event()
         self._taken: dict[str, FileLock] = {}
-        self._last_log = -LOG_INTERVAL_S
+        self._log_limit = RateLimit()
 
     @property
     def busy(self) -> bool:
         """Whether something may still have to be sent."""
-        return not self._looked.is_set()
+        return not self._searched.is_set()
 
     def take(self) -> EncodedRecord | None:
         """The next record to send, for the sender thread."""
@@ -95,7 +95,7 @@ class Replay(threading.Thread):
         self._ready.clear()
 
     def release(self) -> None:
-        """Leave what is left to others. Only after the producer was shut: nothing of it may be on its way any more."""
+        """Release the locks so that another process can replay the rest. Only after the producer was shut: nothing of it may be on its way any more."""
         if self.is_alive():
             self.join(2 * _REQUEST_TIMEOUT_S)
         for lock in list(self._taken.values()):
@@ -107,27 +107,27 @@ class Replay(threading.Thread):
             lock.forget()
 
     def run(self) -> None:
-        """Look until told to stop."""
+        """Replay until asked to stop."""
         pause_s, begun = 0.0, False
         while not self._stopping.wait(pause_s):
             try:
                 if not begun:
                     self._begin(self._ends())
                     begun = True
-                self._look()
-                self._looked.set()
+                self._replay_all()
+                self._searched.set()
                 pause_s = _LOOK_INTERVAL_S
             except Exception as error:  # noqa: BLE001 - clients and disks raise as they like; it is tried again
-                self._say(error)
-                pause_s = _PAUSE_S
+                self._log_retry(error)
+                pause_s = RETRY_S
 
     # ---- taking over --------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _replay_all(self) -> None:
         found = self._lock_all()
         if not found:
             return
-        self._looked.clear()
+        self._searched.clear()
         try:
             now = self._ends()
             if any(left.state.ends is not None for left in found):
@@ -137,12 +137,12 @@ class Replay(threading.Thread):
                 there = self._already_there(found[0], now)
                 left = found.pop(0)
                 if there is None:
-                    self._let_go(left.folder)
+                    self._release(left.folder)
                 else:
-                    self._bring(left, there)
+                    self._send_missing(left, there)
         finally:
             for left in found:
-                self._let_go(left.folder)
+                self._release(left.folder)
 
     def _lock_all(self) -> list[LeftBehind]:
         """Folders of dead processes that are for this platform, now locked."""
@@ -153,29 +153,29 @@ class Replay(threading.Thread):
             lock = FileLock(folder.with_name(f"{folder.name}{LOCK}"))
             if lock.acquire():
                 self._taken[folder.name] = lock
-                if (left := self._look_into(folder)) is not None:
+                if (left := self._read_state(folder)) is not None:
                     found.append(left)
         return found
 
-    def _look_into(self, folder: Path) -> LeftBehind | None:
+    def _read_state(self, folder: Path) -> LeftBehind | None:
         if not segments(folder):  # another has just sent it, or its process died before the first record
             shutil.rmtree(folder, ignore_errors=True)
-            self._let_go(folder, remove=True)
+            self._release(folder, remove=True)
             return None
         try:
             state = State.load(folder)
         except (OSError, ValueError) as error:
-            self._say(error)
+            self._log_retry(error)
         else:
             if state.topic_prefix == self._kafka.topic_prefix:
                 return LeftBehind(folder, state)
-        self._let_go(folder)
+        self._release(folder)
         return None
 
-    def _let_go(self, folder: Path, *, remove: bool = False) -> None:
+    def _release(self, folder: Path, *, remove: bool = False) -> None:
         self._taken.pop(folder.name).release(remove=remove)
 
-    def _bring(self, left: LeftBehind, there: set[bytes]) -> None:
+    def _send_missing(self, left: LeftBehind, there: set[bytes]) -> None:
         """Send what has not arrived; the folder goes when all has, and until the producer is shut its lock stays."""
         for record in read_records(left.folder, self._dropped):
             if _digest(record.value) in there:
@@ -190,7 +190,7 @@ class Replay(threading.Thread):
             if self._stopping.wait(_POLL_S):
                 return
         shutil.rmtree(left.folder, ignore_errors=True)
-        self._let_go(left.folder, remove=not left.folder.exists())
+        self._release(left.folder, remove=not left.folder.exists())
         _log.info("%d records of an earlier process were sent from the spool", left.handed)
 
     def _already_there(self, left: LeftBehind, now: State) -> set[bytes] | None:
@@ -265,10 +265,8 @@ class Replay(threading.Thread):
         ends = {topic: TopicEnd(len(found), found) for topic, found in offsets.items()}
         return State(self._kafka.topic_prefix, cluster.cluster_id or "", ends)
 
-    def _say(self, error: Exception) -> None:
-        now = time.monotonic()
-        if now - self._last_log >= LOG_INTERVAL_S:
-            self._last_log = now
+    def _log_retry(self, error: Exception) -> None:
+        if self._log_limit.allows():
             _log.warning("the spool %s waits, and is tried again: %s", self._folder, error)
 
 

@@ -29,8 +29,9 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
+from parallelm.connections.rate_limit import RateLimit
 from parallelm.mlops._delivery import drops
-from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
+from parallelm.mlops._delivery.broker_away import RETRY_S
 from parallelm.mlops._delivery.file_lock import FileLock
 from parallelm.mlops._delivery.spool.files import (
     LOCK,
@@ -55,7 +56,6 @@ _log = logging.getLogger("parallelm.mlops")
 _SEGMENT_BYTES = 4 << 20
 _SEGMENT_AGE_S = 60.0
 _SYNC_INTERVAL_S = 1.0
-_RETRY_S = 1.0
 _MEASURE_INTERVAL_S = 0.1
 
 
@@ -108,7 +108,7 @@ class Spool:
         self._reader: BinaryIO | None = None
         self._number = 0
         self._made = False
-        self._last_log = -LOG_INTERVAL_S
+        self._log_limit = RateLimit()
         self._retry_at = self._synced = time.monotonic()
         self._used_bytes = 0
         self._measured_at = -_MEASURE_INTERVAL_S
@@ -117,7 +117,7 @@ class Spool:
         self._ends: dict[str, TopicEnd] | None = None
 
     def begin(self, state: State) -> None:
-        """Tell where partitions end now; from then on records may be handed over. From any thread."""
+        """Note where partitions end now; from then on records may be handed over. From any thread."""
         self._given = state
 
     @property
@@ -138,10 +138,8 @@ class Spool:
             self._make_room(len(frame))
             self._segment().append(frame)
         except OSError as error:
-            now = time.monotonic()
-            self._retry_at = now + _RETRY_S
-            if now - self._last_log >= LOG_INTERVAL_S:
-                self._last_log = now
+            self._retry_at = time.monotonic() + RETRY_S
+            if self._log_limit.allows():
                 _log.warning("the spool %s takes no more now, reports wait in memory: %s", self._root, error)
             return False
         self._used_bytes += len(frame)

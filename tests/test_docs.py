@@ -19,13 +19,10 @@ from parallelm.connections import Settings, load_settings, save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.settings import ENVIRONMENT_PREFIX
 from parallelm.definitions import parse_definition
-from parallelm.definitions.model import (
-    HealthRuleEntry,
-    MLAppEntry,
-    NodeEntry,
-    PolicyEntry,
-    ThresholdRuleEntry,
-)
+from parallelm.definitions.mlapp import MLAppForm, NodeForm
+from parallelm.definitions.policies import PolicyForm
+from parallelm.definitions.rules.health import HealthRuleForm
+from parallelm.definitions.rules.threshold import ThresholdRuleForm
 from parallelm.mcenter.cli import cli
 from parallelm.warehouse import migrate
 from tests.producers.time_capture.captures import whole_capture, write_tar
@@ -143,7 +140,7 @@ def test_every_key_of_a_definition_is_told() -> None:
     tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
     known = {
         field.alias or name
-        for entry in (MLAppEntry, NodeEntry, PolicyEntry, ThresholdRuleEntry, HealthRuleEntry)
+        for entry in (MLAppForm, NodeForm, PolicyForm, ThresholdRuleForm, HealthRuleForm)
         for name, field in entry.model_fields.items()
     }
     assert tables == known

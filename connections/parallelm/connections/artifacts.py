@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from parallelm.connections.secrets import credentials_of, is_secret_name, redacted, without_credentials
 from parallelm.connections.settings import LOCAL_STACK_FOLDER, ConfigurationError
@@ -12,6 +14,7 @@ from parallelm.connections.settings import LOCAL_STACK_FOLDER, ConfigurationErro
 if TYPE_CHECKING:
     from parallelm.connections.settings import ArtifactSettings
 
+_LOCAL_SCHEMES = ("file:", "local:")
 _SHORTEST_SECRET = 3
 """Shorter ones are not looked for in messages: they stand in half of all words."""
 
@@ -21,7 +24,12 @@ def artifacts_url(artifacts: ArtifactSettings) -> str:
 
     It may hold a password: ``public_artifacts_url`` is the one to show, store or send.
     """
-    return artifacts.url or (Path.cwd() / LOCAL_STACK_FOLDER / "artifacts").as_uri()
+    url = artifacts.url
+    if not url:
+        return (Path.cwd() / LOCAL_STACK_FOLDER / "artifacts").as_uri()
+    if "://" in url or "::" in url or url.startswith(_LOCAL_SCHEMES):
+        return url
+    return Path(url).expanduser().absolute().as_uri()
 
 
 def public_artifacts_url(artifacts: ArtifactSettings) -> str:
@@ -39,6 +47,8 @@ def filesystem(artifacts: ArtifactSettings, url: str | None = None) -> tuple[Any
     if wanted.startswith(public_root):
         wanted = root + wanted[len(public_root) :]
     try:
+        if wanted.startswith(_LOCAL_SCHEMES):
+            return fsspec.filesystem("file", **options), local_path(wanted)
         found: tuple[Any, str] = fsspec.core.url_to_fs(wanted, **options)
     except (ImportError, ValueError, TypeError) as error:
         raise ConfigurationError(
@@ -46,6 +56,23 @@ def filesystem(artifacts: ArtifactSettings, url: str | None = None) -> tuple[Any
             f"{store_error(artifacts, error)}"
         ) from cause_to_show(artifacts, error)
     return found
+
+
+def local_path(url: str) -> str:
+    """Path of a ``file:`` URL (RFC 8089), decoded: fsspec itself takes ``%20`` for three characters of the name."""
+    rest = url.partition(":")[2]
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        rest = slash + path
+        if host not in {"", "localhost"}:
+            raise ConfigurationError(
+                f"{without_credentials(url)!r} names the host {host.rpartition('@')[2]!r}; write file:///{path}"
+            )
+    if os.name == "nt":
+        from urllib.request import url2pathname
+
+        return url2pathname(rest)
+    return os.path.abspath(unquote(rest, errors="surrogateescape"))  # noqa: PTH100 - fsspec takes texts
 
 
 def store_error(artifacts: ArtifactSettings, error: object) -> str:

@@ -20,6 +20,8 @@ class Service:
     """Names of the services that must be ready first."""
     port: int | None = None
     metrics_port: int | None = None
+    folder: Path | None = None
+    """Its working directory; None: the supervisor's."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """Variables added to those that the supervisor gives to all."""
     probe: Callable[[], bool] | None = None

@@ -60,7 +60,7 @@ class Supervised:
         self.child = ChildProcess(
             self.service.command,
             self._environ,
-            self._folder,
+            self.service.folder or self._folder,
             self.log,
             holds_signals=self.service.holds_signals,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from parallelm.mcenter.doctor.check import Check, note, ok, problem
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import FolderLock, check_version
-from parallelm.mcenter.local_stack.plan import remembered_ports
+from parallelm.mcenter.local_stack.plan import remembered_ports, settings_path
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.supervision.ports import is_free, owner
 
@@ -30,6 +30,7 @@ def stack_checks(folder: Path) -> Iterator[Check]:
         yield _ports(folder)
     else:
         yield _running(folder, running)
+        yield _data(folder)
 
 
 def _folder(folder: Path) -> Check:
@@ -65,6 +66,42 @@ def _running(folder: Path, supervisor: int) -> Check:
     if bad:
         return problem("local stack", f"pid {supervisor}: {', '.join(bad)}", f"see {folder / 'logs'}")
     return ok("local stack", f"runs, pid {supervisor}")
+
+
+def _data(folder: Path) -> Check:
+    """Whether the data of the running stack are below its folder, and go with it."""
+    from parallelm.connections import ConfigurationError, load_settings
+    from parallelm.connections.artifacts import artifacts_url, local_path
+
+    state = load_state(folder)
+    ready = [entry.name for entry in state.processes if entry.is_up] if state else []
+    elsewhere = [
+        f"those of {name}" for name in ("kafka", "clickhouse") if name in ready and _is_empty(folder / name)
+    ]
+    try:
+        url = artifacts_url(load_settings({}, file=settings_path(folder)).artifacts)
+        if url.startswith("file:") and not _same_place(local_path(url), folder / "artifacts"):
+            elsewhere.append(f"models, in {local_path(url)}")
+    except ConfigurationError as error:
+        return problem(
+            "data", f"the settings cannot be read: {error}", "correct them, or run `mcenter up` again"
+        )
+    if elsewhere:
+        return problem(
+            "data",
+            f"not in {folder}: {', '.join(elsewhere)}",
+            "was it moved? `mcenter down`, then `mcenter up`",
+        )
+    return ok("data", f"in {folder}")
+
+
+def _is_empty(folder: Path) -> bool:
+    return not folder.is_dir() or not any(folder.iterdir())
+
+
+def _same_place(one: str, other: Path) -> bool:
+    """Whether two paths are the same folder, which need not exist."""
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _ports(folder: Path) -> Check:

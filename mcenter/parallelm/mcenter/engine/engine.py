@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _ERRNO = re.compile(r"errno: (\d+)|filesystem error|No space left on device")
 _ERRNO_OF_A_WRONG_PATH = frozenset({errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR})
 _WRITES = frozenset({"INSERT", "WITH", "CREATE", "ALTER", "OPTIMIZE", "SYSTEM"})
+_ADDRESS_SIGNS = re.compile(r"[^\w ./@+,()\-]")
 _numbers = itertools.count(1)
 STORAGE_FAILED_EXIT = 74
 """Exit status of the process after a storage failure (EX_IOERR)."""
@@ -44,6 +45,16 @@ class Chunk:
 
     body: bytes
     rows: int
+
+
+def _folder_for_chdb(folder: Path) -> str:
+    """How chdb's address can name the folder: it is split at the first question mark, and may be a URL."""
+    if not _ADDRESS_SIGNS.search(str(folder)):
+        return str(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return (
+        f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY)}"  # open as long as the process lives
+    )
 
 
 class Connection:
@@ -176,7 +187,10 @@ class Engine:
     """chdb on one data folder, for as long as the process lives."""
 
     def __init__(self, folder: Path, *, memory_bytes: int, mark_cache_bytes: int) -> None:
-        self._address = f"{folder}?max_server_memory_usage={memory_bytes}&mark_cache_size={mark_cache_bytes}"
+        self._folder = _folder_for_chdb(folder)
+        self._address = (
+            f"{self._folder}?max_server_memory_usage={memory_bytes}&mark_cache_size={mark_cache_bytes}"
+        )
         self._running = 0
         self._idle = threading.Condition()
         # chdb closes the engine with its last connection: this one keeps it open.

@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import uuid
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from parallelm.mcenter.local_stack.java import java_executable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SMALL_JVM = (
     "-XX:+UseSerialGC",
@@ -20,6 +17,9 @@ _SMALL_JVM = (
     # Kafka unmaps its index files with it; without this every start warns about that.
     "--sun-misc-unsafe-memory-access=allow",
 )
+
+
+_WORKING_FOLDER = Path("/proc/self/cwd")
 
 
 def server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
@@ -52,10 +52,39 @@ def server_properties(data: Path, port: int, controller_port: int) -> dict[str, 
     }
 
 
+JAVA_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
+"""Java reads and writes names of files in the locale's encoding: in locale C it cannot open one with an umlaut."""
+
+
+def path_for_kafka(folder: Path, *parts: str) -> Path:
+    """A path below ``folder``, as a broker that runs in ``folder`` can read it from its properties and arguments.
+
+    Kafka takes ``log.dirs`` as a list with commas and trims its parts, and Java's names of files are Unicode.
+    """
+    text = str(folder.joinpath(*parts))
+    is_unicode = text.isprintable() and not any("\ud800" <= sign <= "\udfff" for sign in text)
+    return (folder if is_unicode and "," not in text else _WORKING_FOLDER).joinpath(*parts)
+
+
 def write_properties(path: Path, properties: dict[str, str]) -> None:
-    """Write a Java properties file; a backslash is its escape character."""
-    text = "".join(f"{name}={value}\n" for name, value in properties.items())
-    path.write_text(text.replace("\\", "\\\\"), encoding="utf-8")
+    """Write a Java properties file; raises ``ValueError`` for text that Java cannot hold."""
+    text = "".join(f"{_escaped(name)}={_escaped(value)}\n" for name, value in properties.items())
+    path.write_text(text, encoding="ascii")
+
+
+def _escaped(text: str) -> str:
+    """As ``java.util.Properties`` reads it: Latin-1 with escapes, white space at the start is skipped."""
+    escaped = "".join(map(_escaped_character, text))
+    return f"\\{escaped}" if escaped.startswith(" ") else escaped
+
+
+def _escaped_character(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if " " <= character <= "~":
+        return character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def java_command(jars: Path, main_class: str, *arguments: str, jvm: tuple[str, ...] = ()) -> list[str]:

@@ -67,7 +67,9 @@ def _record(folder: Path) -> Path:
 
 
 def _start(command: list[str], folder: Path) -> ChildProcess:
-    return ChildProcess(command, os.environ, folder, folder / "training.log")
+    return ChildProcess(
+        command, dict(os.environ) | kafka_broker.JAVA_ENVIRONMENT, folder, folder / "training.log"
+    )
 
 
 def _wait(child: ChildProcess, deadline: float) -> None:

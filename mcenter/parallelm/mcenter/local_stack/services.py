@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mcenter.local_stack import kafka_broker
@@ -52,15 +53,18 @@ def services(
 
 
 def _kafka(folder: Path, ports: Mapping[str, int], jars: Path) -> list[Service]:
-    port, data, properties = ports["kafka"], folder / "kafka", folder / "run" / "kafka.properties"
+    port, data = ports["kafka"], kafka_broker.path_for_kafka(folder, "kafka")
+    properties = kafka_broker.path_for_kafka(folder, "run", "kafka.properties")
     kafka_broker.write_properties(
-        properties, kafka_broker.server_properties(data, port, ports["kafka_controller"])
+        folder / "run" / "kafka.properties",
+        kafka_broker.server_properties(data, port, ports["kafka_controller"]),
     )
+    in_folder = partial(Service, folder=folder, environ=kafka_broker.JAVA_ENVIRONMENT)
     command = kafka_broker.broker_command(jars, properties, class_cache(cache_folder()))
-    broker = Service("kafka", command, port=port, probe=lambda: kafka_answers(port))
-    if kafka_broker.is_formatted(data):
+    broker = in_folder("kafka", command, port=port, probe=lambda: kafka_answers(port))
+    if kafka_broker.is_formatted(folder / "kafka"):
         return [broker]
-    formatting = Service("kafka-format", kafka_broker.format_command(jars, properties), ends=True)
+    formatting = in_folder("kafka-format", kafka_broker.format_command(jars, properties), ends=True)
     return [formatting, dataclasses.replace(broker, needs=(formatting.name,))]
 
 

@@ -93,6 +93,46 @@ def test_labels_may_be_as_long_as_they_are(
     assert platform.value("SELECT uniqExact(seq, _index) FROM kpis") == 600
 
 
+def test_a_year_of_local_hours_from_a_spreadsheet_is_stored_hour_by_hour(
+    platform: Platform, command: Callable[..., Result], tmp_path: Path
+):
+    hours = pd.date_range("2013-01-01", "2014-01-01", freq="h", tz="Europe/Berlin", inclusive="left")
+    file = tmp_path / "last.csv"
+    lines = [f"Last;{hour:%d.%m.%Y %H:%M};{1_000 + number},5" for number, hour in enumerate(hours)]
+    text = "sep=;\r\nKennzahl;Datum;Wert\r\n" + "\r\n".join(lines) + "\r\n;;\r\n"
+    file.write_bytes(text.encode("utf-16"))
+    options = [f"--column={name}" for name in ("kpi=Kennzahl", "timestamp=Datum", "value=Wert")]
+    refused = command("kpi", "upload", str(file), *options, "--timezone", "Europe/Berlin", exit_code=1).output
+    assert "line 7181, column timestamp: 2013-10-27 02:00:00 is shown twice" in refused
+    assert "2 bad lines: nothing was uploaded" in refused
+    output = command(
+        "kpi", "upload", str(file), *options, "--timezone", "Europe/Berlin", "--ambiguous", "by-order"
+    ).output
+    assert output == (
+        "uploaded 8760 points of 1 KPIs to MLApp default\n"
+        "  Last: 8760 points from 2012-12-31 23:00:00 to 2013-12-31 22:00:00 UTC\n"
+    )
+    with platform.sink():
+        platform.wait("SELECT uniqExact(event_time) FROM kpis_current", 8_760)
+    assert platform.rows("SELECT min(value), max(value) FROM kpis_current") == [(1000.5, 9759.5)]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--delimiter", "ab", "must be one character, or tab"),
+        ("--column", "timestamp", "is not key=value"),
+        ("--ambiguous", "maybe", "'maybe' is not one of 'refuse', 'earlier', 'later', 'by-order'"),
+        ("--timezone", "../etc", "unknown time zone"),
+    ],
+)
+def test_options_of_an_upload_are_checked(
+    command: Callable[..., Result], tmp_path: Path, option: str, value: str, expected: str
+):
+    output = command("kpi", "upload", str(kpi_file(tmp_path, 1)), option, value, exit_code=2).output
+    assert expected in " ".join(output.split())
+
+
 def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
     platform: Platform, command: Callable[..., Result], tmp_path: Path
 ):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from parallelm.mcenter.cells import as_json, csv_field, is_missing, is_number, table_cell
+from parallelm.mcenter.cells import as_json, csv_field, is_number, table_cell
 from parallelm.mcenter.tables import aligned
 from parallelm.mcenter.terminal import visible, write_text
+from parallelm.operations.json_values import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

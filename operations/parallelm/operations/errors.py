@@ -9,3 +9,23 @@ class OperationError(Exception):
 
 class KpiFileError(OperationError):
     """A file as a whole cannot be read as KPI points, or not without being asked how."""
+
+
+class UnknownTopicError(OperationError):
+    """The catalogue has no topic of this name."""
+
+
+class UnknownFieldError(OperationError):
+    """Records of a topic have no such field."""
+
+
+class UnknownMLAppError(OperationError):
+    """No MLApp of this id is defined."""
+
+
+class InvalidFileError(OperationError):
+    """A file is not what it should be; the message holds every mistake with its place."""
+
+
+class QuestionError(OperationError):
+    """A statement cannot be run as it was put."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,12 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo
+from parallelm.operations.dead_letters import list_dead_letters, replayable_dead_letters
+from parallelm.operations.dead_letters import replay as send_again
+from parallelm.operations.errors import UnknownTopicError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SHORT = ["failed_at", "source_topic", "source_partition", "source_offset", "stage", "error"]
 
@@ -28,13 +36,9 @@ def dead_letters() -> None:
 @result_options
 def list_(topic: str | None, stage: str | None, limit: int, format_: str, output: Path | None) -> None:
     """List dead letters, the latest first."""
-    from parallelm.warehouse.queries import dead_letters as find
-
     settings = load_settings()
-    with reported_in_one_line(settings):
-        found = find(
-            settings, source_topic=_full_name(topic, settings.kafka.topic_prefix), stage=stage, limit=limit
-        )
+    with reported_in_one_line(settings), _topic_option():
+        found = list_dead_letters(settings, topic=topic, stage=stage, limit=limit)
     write_result(found[_SHORT] if format_ == "table" else found, format_, output)
 
 
@@ -47,33 +51,22 @@ def replay(topic: str | None, stage: str | None, *, yes: bool) -> None:
 
     They stay listed. A record that still cannot be handled becomes a new dead letter.
     """
-    from parallelm.operations.dead_letter_replay import replay as send_again
-    from parallelm.warehouse.queries import dead_letter_records as find
-
     settings = load_settings()
-    with reported_in_one_line(settings):
-        letters = find(settings, source_topic=_full_name(topic, settings.kafka.topic_prefix), stage=stage)
-    whole = [letter for letter in letters if not letter.is_cut]
-    if len(whole) < len(letters):
-        echo(
-            f"{len(letters) - len(whole)} of them are left out: they were too large to be stored whole",
-            err=True,
-        )
-    if not whole:
+    with reported_in_one_line(settings), _topic_option():
+        found = replayable_dead_letters(settings, topic=topic, stage=stage)
+    if found.cut:
+        echo(f"{found.cut} of them are left out: they were too large to be stored whole", err=True)
+    if not found.whole:
         echo("there is nothing to send again")
         return
     if not yes:
-        click.confirm(f"send {len(whole)} records again?", abort=True)
-    send_again(settings, whole)
-    echo(f"sent {len(whole)} records again")
+        click.confirm(f"send {len(found.whole)} records again?", abort=True)
+    echo(f"sent {send_again(settings, found.whole)} records again")
 
 
-def _full_name(topic: str | None, prefix: str) -> str | None:
-    if topic is None:
-        return None
-    from parallelm.schemas.topics import by_name
-
+@contextmanager
+def _topic_option() -> Iterator[None]:
     try:
-        return by_name(topic, prefix).full_name(prefix)
-    except KeyError as error:
-        raise click.BadParameter(str(error.args[0]), param_hint="--topic") from error
+        yield
+    except UnknownTopicError as error:
+        raise click.BadParameter(str(error), param_hint="--topic") from error

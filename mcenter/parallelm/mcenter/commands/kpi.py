@@ -60,15 +60,15 @@ _FORMAT_OPTIONS = (
     ),
     click.option(
         "--ambiguous",
-        type=click.Choice(list(kpis.AmbiguousTimes)),
-        default=kpis.AmbiguousTimes.REFUSE,
+        type=click.Choice([each.value for each in kpis.AmbiguousTimes]),
+        default=kpis.AmbiguousTimes.REFUSE.value,
         show_default=True,
         help="Local times that clocks show twice. by-order: the rows of each series are in order of time.",
     ),
     click.option(
         "--nonexistent",
-        type=click.Choice(list(kpis.NonexistentTimes)),
-        default=kpis.NonexistentTimes.REFUSE,
+        type=click.Choice([each.value for each in kpis.NonexistentTimes]),
+        default=kpis.NonexistentTimes.REFUSE.value,
         show_default=True,
         help="Local times that clocks skip. forward: 02:30 is read as 03:30; backward: as 01:30.",
     ),
@@ -172,7 +172,11 @@ def _chosen(written: dict[str, Any]) -> dict[str, Any]:
     delimiter = _DELIMITERS.get(written["delimiter"], written["delimiter"])
     if len(delimiter) > 1 or delimiter in {"\r", "\n", '"'}:
         raise click.BadParameter("must be one character, or tab", param_hint="--delimiter")
-    return {name: value or "" for name, value in written.items()} | {"delimiter": delimiter}
+    return {name: value or "" for name, value in written.items()} | {
+        "delimiter": delimiter,
+        "ambiguous": kpis.AmbiguousTimes(written["ambiguous"]),
+        "nonexistent": kpis.NonexistentTimes(written["nonexistent"]),
+    }
 
 
 def _read(file: Path, shown: str, wanted: kpis.KpiFileFormat) -> kpis.KpiFile:

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import getpass
 import logging
 import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
-from parallelm.definitions import (
-    DefinitionError,
-    DefinitionTopic,
-    next_version,
-    parse_definition,
-    to_record,
-)
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.terminal import echo, write_data
-from parallelm.schemas.errors import SchemaError
+from parallelm.operations import definitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from parallelm.connections import Settings
     from parallelm.schemas.records import MLAppDefinition
 
 _FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
@@ -60,27 +49,21 @@ def apply(file: Path, applied_by: str | None) -> None:
 
     A new version is written when anything but comments and layout differs from the current one.
     """
-    wanted = dataclasses.replace(_definition(file), applied_by=applied_by or getpass.getuser())
-    with _topic() as topic:
-        current = topic.catch_up().get(wanted.mlapp_id)
-        new = next_version(current, wanted)
-        if new is None:
-            version = current.version if current else 0
-            echo(f"MLApp {wanted.mlapp_id!r} is unchanged at version {version}")
-            return
-        topic.apply(new)
-    echo(f"MLApp {new.mlapp_id!r} is now at version {new.version}")
+    definition = _definition(file)
+    applied = definitions.apply_definition(_settings(), definition, applied_by or getpass.getuser())
+    mlapp_id, version = applied.definition.mlapp_id, applied.definition.version
+    state = "now" if applied.is_new else "unchanged"
+    echo(f"MLApp {mlapp_id!r} is {state} at version {version}")
 
 
 @mlapp.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_mlapps(as_json: bool) -> None:
     """List all MLApps with their versions."""
-    with _topic() as topic:
-        definitions = sorted(topic.catch_up().values(), key=lambda found: found.mlapp_id)
-    if not definitions and not as_json:
+    found_definitions = definitions.list_definitions(_settings())
+    if not found_definitions and not as_json:
         echo("no MLApp is defined; apply a file with `mcenter mlapp apply FILE`")
-    for found in definitions:
+    for found in found_definitions:
         if as_json:
             echo(_json(found))
         else:
@@ -97,12 +80,7 @@ def list_mlapps(as_json: bool) -> None:
 )
 def show(mlapp_id: str, as_json: bool) -> None:
     """Print the current definition of MLAPP_ID as it was applied."""
-    with _topic() as topic:
-        definitions = topic.catch_up()
-    found = definitions.get(mlapp_id)
-    if found is None:
-        known = ", ".join(sorted(definitions)) or "none yet"
-        raise click.ClickException(f"there is no MLApp {mlapp_id!r}; there are: {known}")
+    found = definitions.get_definition(_settings(), mlapp_id)
     if as_json:
         echo(_json(found))
     else:
@@ -112,27 +90,15 @@ def show(mlapp_id: str, as_json: bool) -> None:
 
 def _definition(file: Path) -> MLAppDefinition:
     """Record of a valid file, without its version; a file that is not valid ends the command with 1."""
-    shown = "<stdin>" if str(file) == "-" else str(file)
-    try:
-        text = (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode("utf-8-sig")
-        entry = parse_definition(text, shown)
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{shown} is not UTF-8: {error.reason} at byte {error.start}") from error
-    except DefinitionError as error:
-        raise click.ClickException(f"{shown} is not a valid MLApp file:\n{error}") from error
-    return to_record(entry, text, version=0, applied_by="", event_time_ms=time.time_ns() // 1_000_000)
+    if str(file) == "-":
+        return definitions.validate_definition(sys.stdin.buffer.read(), "<stdin>")
+    return definitions.validate_definition(file.read_bytes(), str(file))
 
 
-@contextmanager
-def _topic() -> Iterator[DefinitionTopic]:
-    """The topic of the configured cluster; its errors end the command with their message."""
-    # The message is complete: the Kafka client need not log on the terminal as well.
+def _settings() -> Settings:
+    # Errors are complete messages: the Kafka client need not log on the terminal as well.
     logging.getLogger("parallelm.kafka").addHandler(logging.NullHandler())
-    try:
-        with DefinitionTopic(load_settings()) as topic:
-            yield topic
-    except SchemaError as error:
-        raise click.ClickException(str(error)) from error
+    return load_settings()
 
 
 def _json(definition: MLAppDefinition) -> str:

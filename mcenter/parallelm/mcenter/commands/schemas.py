@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
+from parallelm.connections.secrets import without_credentials
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines
+from parallelm.operations.schemas import check_schemas, register_schemas
 from parallelm.schemas import packaged
-from parallelm.schemas.compatibility import check_history
-from parallelm.schemas.errors import UnregisteredSchemaError
-from parallelm.schemas.http_registry import HttpRegistry
 from parallelm.schemas.topics import CATALOGUE
 from parallelm.supervision.service_frame import announce_ready, serving
-
-if TYPE_CHECKING:
-    from parallelm.connections import Settings
 
 
 @click.group()
@@ -52,22 +47,19 @@ def list_(*, as_json: bool) -> None:
 def check(ctx: click.Context) -> None:
     """Hold the schemas against all their earlier versions; exit code 1 when one breaks a consumer.
 
-    With MCENTER_SCHEMA_REGISTRY_URL set, against the versions in that registry too, and tell which are not registered.
+    With MCENTER_SCHEMA_REGISTRY_URL set, against the versions in that registry too, and report which are not registered.
     """
     settings = load_settings()
-    registry = _registry(settings) if settings.schema_registry.url else None
-    findings: list[str] = []
-    for topic in CATALOGUE:
-        name = topic.record.__name__
-        packaged_texts = [schema.text for schema in packaged.versions(name)]
-        findings += map(str, check_history(packaged_texts))
-        if registry is not None:
-            findings += _registry_findings(registry, topic.record, packaged_texts[-1])
+    findings = check_schemas(settings)
     for finding in findings:
         echo(finding)
     if findings:
         ctx.exit(1)
-    against = f" and those in {registry.url}" if registry else ""
+    against = (
+        f" and those in {without_credentials(settings.schema_registry.url)}"
+        if settings.schema_registry.url
+        else ""
+    )
     echo(f"{len(CATALOGUE)} schemas are compatible with all their earlier versions{against}")
 
 
@@ -79,10 +71,8 @@ def register() -> None:
         raise click.UsageError(
             "set MCENTER_SCHEMA_REGISTRY_URL (or [schema_registry] url) to the registry first"
         )
-    registry = _registry(settings)
-    for topic in CATALOGUE:
-        schema_id = registry.register(topic.record)
-        echo(f"{registry.subject(topic.record)}  id {schema_id}")
+    for subject, schema_id in register_schemas(settings).items():
+        echo(f"{subject}  id {schema_id}")
 
 
 @schemas.command()
@@ -107,19 +97,3 @@ def serve(host: str, port: int) -> None:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def _registry(settings: Settings) -> HttpRegistry:
-    return HttpRegistry(settings.schema_registry, settings.kafka.topic_prefix)
-
-
-def _registry_findings(registry: HttpRegistry, record: type, text: str) -> list[str]:
-    findings = [
-        f"{registry.subject(record)}: {found}"
-        for found in check_history([*registry.registered(record), text])
-    ]
-    try:
-        registry.schema_id(record)
-    except UnregisteredSchemaError as error:
-        findings.append(str(error))
-    return findings

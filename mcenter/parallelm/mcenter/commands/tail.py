@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from itertools import islice
 
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.record_lines import (
-    DecodedRecord,
-    FieldFilter,
-    as_json,
-    as_text,
-    decoded,
-    path_exists,
-)
+from parallelm.mcenter.record_lines import as_json, as_text
 from parallelm.mcenter.terminal import echo
-from parallelm.schemas import topics
-from parallelm.schemas.codec import Codec
-from parallelm.schemas.registry import make_registry
+from parallelm.operations.errors import UnknownFieldError, UnknownTopicError
+from parallelm.operations.topic_records import FieldFilter, find_topic, read_records
 from parallelm.schemas.times import TimeError, UnlikelyUnitsError, floor_ms, time_ns
-from parallelm.schemas.topic_reader import StartPoint, read_topic
+from parallelm.schemas.topic_reader import StartPoint
 
 _KINDS = ("beginning", "end", "latest")
 
@@ -119,48 +110,24 @@ def tail(
     filters only records that were decoded are printed.
     """
     settings = load_settings()
-    wanted = _topic(topic, settings.kafka.topic_prefix)
-    wishes = [*filters, *_id_filters(wanted, mlapp_id=mlapp, node_id=node)]
-    for wish in filters:
-        if not path_exists(wanted.record, wish.path):
-            raise click.UsageError(
-                f"{wanted.record.__name__} has no field {'.'.join(wish.path)!r}; it has: "
-                f"{', '.join(field.name for field in fields(wanted.record))}"
-            )
-    codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
-    name = wanted.full_name(settings.kafka.topic_prefix)
-    raw_records = read_topic(
-        settings, name, start, follow=start.kind == "end" if follow is None else follow, timeout_s=timeout_s
-    )
-    records = (decoded(raw, codec) for raw in raw_records)
-    chosen = (record for record in records if _passes(record, wishes))
     try:
-        for record in islice(chosen, limit):
+        wanted = find_topic(topic, settings.kafka.topic_prefix)
+        records = read_records(
+            settings,
+            wanted,
+            start,
+            filters,
+            mlapp_id=mlapp,
+            node_id=node,
+            follow=start.kind == "end" if follow is None else follow,
+            timeout_s=timeout_s,
+        )
+    except (UnknownTopicError, UnknownFieldError) as error:
+        raise click.UsageError(str(error)) from error
+    name = wanted.full_name(settings.kafka.topic_prefix)
+    try:
+        for record in islice(records, limit):
             echo(as_json(name, record) if json_lines else as_text(record))
     except KeyboardInterrupt:
         # The usual end of a listing that follows.
         return
-
-
-def _topic(name: str, prefix: str) -> topics.Topic:
-    try:
-        return topics.by_name(name, prefix)
-    except KeyError as error:
-        raise click.UsageError(str(error.args[0])) from error
-
-
-def _id_filters(topic: topics.Topic, **ids: str | None) -> list[FieldFilter]:
-    """Filters on ids, which stand in the record itself or in its origin."""
-    filters = []
-    for field, text in ids.items():
-        if text is None:
-            continue
-        paths = [path for path in ((field,), ("origin", field)) if path_exists(topic.record, path)]
-        if not paths:
-            raise click.UsageError(f"{topic.record.__name__} has no {field}")
-        filters.append(FieldFilter(paths[0], text))
-    return filters
-
-
-def _passes(record: DecodedRecord, wishes: list[FieldFilter]) -> bool:
-    return all(record.value is not None and wish.matches(record.value) for wish in wishes)

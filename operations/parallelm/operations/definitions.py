@@ -1,0 +1,79 @@
+"""MLApp definitions: validate a file, apply it, and look at what is applied."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from parallelm.definitions import DefinitionError, DefinitionTopic, next_version, parse_definition, to_record
+from parallelm.operations.errors import InvalidFileError, UnknownMLAppError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.records import MLAppDefinition
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AppliedDefinition:
+    """What applying a definition led to."""
+
+    definition: MLAppDefinition
+    """The one that holds now, with its version."""
+    is_new: bool
+    """False: what was applied is what held before."""
+
+
+def validate_definition(data: bytes, source: str) -> MLAppDefinition:
+    """Record of an MLApp file, without its version; ``source`` is the file's name in messages.
+
+    Raises ``InvalidFileError`` with every mistake and its place.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        entry = parse_definition(text, source)
+    except UnicodeDecodeError as error:
+        raise InvalidFileError(f"{source} is not UTF-8: {error.reason} at byte {error.start}") from error
+    except DefinitionError as error:
+        raise InvalidFileError(f"{source} is not a valid MLApp file:\n{error}") from error
+    return to_record(entry, text, version=0, applied_by="", event_time_ms=time.time_ns() // 1_000_000)
+
+
+def apply_definition(settings: Settings, definition: MLAppDefinition, applied_by: str) -> AppliedDefinition:
+    """Make it the definition of its MLApp, in a new version when anything but comments and layout differs.
+
+    Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
+    ``UndeliveredError`` when the broker is not known to have it.
+    """
+    wanted = dataclasses.replace(definition, applied_by=applied_by)
+    with DefinitionTopic(settings) as topic:
+        current = topic.catch_up().get(wanted.mlapp_id)
+        new = next_version(current, wanted)
+        if new is not None:
+            topic.apply(new)
+            return AppliedDefinition(new, is_new=True)
+    return AppliedDefinition(current or wanted, is_new=False)
+
+
+def list_definitions(settings: Settings) -> list[MLAppDefinition]:
+    """The definition of each MLApp that holds now, by id; raises as ``apply_definition``."""
+    with _definitions(settings) as found:
+        return [found[mlapp_id] for mlapp_id in sorted(found)]
+
+
+def get_definition(settings: Settings, mlapp_id: str) -> MLAppDefinition:
+    """The definition that holds now; raises ``UnknownMLAppError``, and as ``apply_definition``."""
+    with _definitions(settings) as found:
+        if mlapp_id in found:
+            return found[mlapp_id]
+        known = ", ".join(sorted(found)) or "none yet"
+    raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}; there are: {known}")
+
+
+@contextmanager
+def _definitions(settings: Settings) -> Iterator[dict[str, MLAppDefinition]]:
+    with DefinitionTopic(settings) as topic:
+        yield dict(topic.catch_up())

@@ -1,0 +1,70 @@
+"""Values of records and results as JSON can state them, and scalars as text. No form changes what a value is."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+_NON_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
+
+
+def is_missing(value: Any) -> bool:
+    """Whether it is NULL: None, or what pandas puts in its place; NaN is a number."""
+    return value is None or type(value).__name__ in {"NaTType", "NAType"}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can state it: NaN and infinities as texts, bytes that are not UTF-8 as ``{"base64": …}``."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {scalar_text(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Any:
+    if is_missing(value):
+        return None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _NON_FINITE.get(value, "NaN")
+    if isinstance(value, bytes):
+        return _plain_bytes(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if isinstance(value, int | str) else scalar_text(value)
+
+
+def _plain_bytes(value: bytes) -> str | dict[str, str]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
+
+
+def scalar_text(value: Any) -> str:
+    """A number, time, text or the like in full: what is written reads as the same value."""
+    if isinstance(value, float):
+        return repr(float(value)) if math.isfinite(value) else _NON_FINITE.get(value, "NaN")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return _time_text(value)
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return str(value)
+
+
+def _time_text(moment: datetime) -> str:
+    """All times of the warehouse are UTC; a fraction has three, six or nine digits."""
+    if moment.tzinfo is not None and moment.utcoffset() == timedelta(0):
+        moment = moment.replace(tzinfo=None)
+    text = moment.isoformat(sep=" ")
+    while "." in text and text.endswith("000"):
+        text = text[:-3].removesuffix(".")
+    return text

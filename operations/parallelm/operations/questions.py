@@ -1,0 +1,32 @@
+"""A person's own SQL on the warehouse."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from parallelm.operations.errors import QuestionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from parallelm.connections import Settings
+
+_ROWS_WANTED = re.compile(r"\s*INSERT\b(?!.*\bSELECT\b)", re.IGNORECASE | re.DOTALL)
+"""A server that is asked this waits for rows, which nobody sends here."""
+
+
+def ask(settings: Settings, sql: str) -> pd.DataFrame:
+    """Run one statement as the user that the settings name, and return its result; times are UTC.
+
+    Raises ``QuestionError`` when there is nothing to run, and the driver's errors.
+    """
+    from parallelm.warehouse.queries import query_frame
+
+    if not sql.strip():
+        raise QuestionError("there is no SQL to run")
+    if _ROWS_WANTED.match(sql):
+        raise QuestionError(
+            "INSERT works only with a SELECT here; KPIs come in by `mcenter kpi upload`, reports by components"
+        )
+    return query_frame(settings, sql)

@@ -17,7 +17,7 @@ import pytest
 
 from parallelm.connections import Settings, load_settings, save_settings
 from parallelm.connections.clickhouse import clickhouse_client
-from parallelm.connections.settings import ENVIRONMENT_PREFIX
+from parallelm.connections.settings import ENVIRONMENT_PREFIX, setting_names
 from parallelm.definitions import parse_definition
 from parallelm.definitions.mlapp import MLAppForm, NodeForm
 from parallelm.definitions.policies import PolicyForm
@@ -160,9 +160,9 @@ def test_every_setting_is_told_with_its_default() -> None:
     settings = Settings()
     sections = [(section.name, getattr(settings, section.name)) for section in dataclasses.fields(settings)]
     assert told == {
-        f"{ENVIRONMENT_PREFIX}{name}_{field.name}".upper(): as_text(field.default)
+        f"{ENVIRONMENT_PREFIX}{name}_{setting}".upper(): as_text(getattr(section, setting))
         for name, section in sections
-        for field in dataclasses.fields(section)
+        for setting in setting_names(section)
     }
 
 
@@ -171,10 +171,13 @@ def as_text(default: object) -> str:
 
 
 def test_the_settings_file_can_be_read(tmp_path: Path) -> None:
-    (block,) = of_language(DOCS / "operate.md", "toml")
+    everybody, admin = of_language(DOCS / "operate.md", "toml")
     file = tmp_path / "mcenter.toml"
-    file.write_text(block.text)
+    file.write_text(everybody.text)
+    (tmp_path / "mcenter.admin.toml").write_text(admin.text)
     assert load_settings({}, file=file).kafka.sasl_mechanism == "SCRAM-SHA-512"
+    assert load_settings({}, file=file).clickhouse.user == "reader"
+    assert load_settings({}, file=file, role="admin").clickhouse.user == "mcenter"
 
 
 def test_every_metric_is_told() -> None:

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS events ${on_cluster}
     labels Map(LowCardinality(String), String) COMMENT 'Labels.',
     content_type LowCardinality(String) COMMENT 'Media type of data.',
     data String COMMENT 'Payload; JSON wherever it can be; may be empty.',
-    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS models_log ${on_cluster}
     owner LowCardinality(String) COMMENT 'Who owns it; may be empty.',
     train_version String COMMENT 'May be empty.',
     model_version String COMMENT 'May be empty.',
-    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',

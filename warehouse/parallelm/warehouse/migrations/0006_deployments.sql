@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
     cause_topic LowCardinality(String) COMMENT 'Topic of the record that caused the decision; empty when none did.',
     cause_partition Int64 COMMENT 'Partition of that record; -1 when none.',
     cause_offset Int64 COMMENT 'Offset of that record; -1 when none.',
-    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS kpis ${on_cluster}
     value Float64 COMMENT 'Value; NaN and infinities are kept as reported.',
     model_id LowCardinality(String) COMMENT 'Model that it was reported through; empty when none.',
     source String COMMENT 'Where the point comes from: set_kpi, or the name of the uploaded file.',
-    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',

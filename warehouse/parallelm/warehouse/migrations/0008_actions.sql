@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS actions ${on_cluster}
     target String COMMENT 'What else it acts on: fingerprint, deployment id; may be empty.',
     comment String COMMENT 'May be empty.',
     parameters Map(LowCardinality(String), String) COMMENT 'Further settings of the action.',
-    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS dead_letters_log ${on_cluster}
     is_cut Bool COMMENT 'Whether only the first bytes of key and value are here, since the record was too large.',
     key Nullable(String) COMMENT 'Original key.',
     value Nullable(String) COMMENT 'Original bytes; NULL for a tombstone.',
-    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When Kafka took the record (LogAppendTime).',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',

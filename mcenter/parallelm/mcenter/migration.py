@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parallelm.warehouse import MigrationError, migrate, status
+from parallelm.warehouse import MigrationError, drift, migrate, status
+from parallelm.warehouse.drift import repair
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
-    from parallelm.warehouse import Migration
+    from parallelm.warehouse import Difference, Migration
 
 
 def migrate_at_rest(settings: Settings) -> list[Migration]:
@@ -21,6 +22,13 @@ def migrate_at_rest(settings: Settings) -> list[Migration]:
     if found.applied and found.pending:
         _refuse_half_done_inserts(settings)
     return migrate(settings)
+
+
+def repair_at_rest(settings: Settings) -> list[Difference]:
+    """Put missing and altered views back and return them; raises as above where one fills a table on inserts."""
+    if any(each.repairable and each.kind == "materialized view" for each in drift(settings)):
+        _refuse_half_done_inserts(settings)
+    return repair(settings)
 
 
 def _refuse_half_done_inserts(settings: Settings) -> None:

@@ -11,5 +11,9 @@ class MigrationError(WarehouseError):
     """The database and the migrations of this code do not belong together. The message says what to do."""
 
 
+class ServerTooOldError(MigrationError):
+    """The ClickHouse server is older than what the migrations need."""
+
+
 class QueryError(WarehouseError):
     """A question to the warehouse cannot be answered as it was put: unknown KPI, too few points, wrong time range."""

@@ -1,18 +1,22 @@
-"""``mcenter warehouse``: migrate the warehouse, and show what is applied."""
+"""``mcenter warehouse``: migrate the warehouse, show what is applied, and repair what was changed by hand."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.terminal import echo
 
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+
 
 @click.group()
 def warehouse() -> None:
-    """Migrate the warehouse in ClickHouse."""
+    """Migrate the warehouse in ClickHouse, and put right what was changed by hand."""
 
 
 @warehouse.command()
@@ -30,11 +34,12 @@ def migrate() -> None:
     for migration in applied:
         echo(f"applied {migration.version:04} {migration.name}")
     echo(f"database {settings.clickhouse.database}: {len(applied)} migrations applied, none pending")
+    _end_with_differences(settings)
 
 
 @warehouse.command()
 def status() -> None:
-    """Show applied and pending migrations; exit code 1 when some are pending."""
+    """Show applied and pending migrations, and what was changed by hand; exit code 1 when there is something to do."""
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.warehouse.migrations import status as compare
 
@@ -44,4 +49,56 @@ def status() -> None:
     for state, migrations in (("applied", found.applied), ("pending", found.pending)):
         for migration in migrations:
             echo(f"{state}  {migration.version:04} {migration.name}")
+    _end_with_differences(settings)
     sys.exit(1 if found.pending else 0)
+
+
+@warehouse.command()
+@click.option(
+    "--accept",
+    "accepted",
+    metavar="NAME",
+    multiple=True,
+    help="Take this table or view as right as it is now; repeatable; `all` for every one.",
+)
+@click.option(
+    "--make-empty",
+    "emptied",
+    metavar="NAME",
+    multiple=True,
+    help="Make this missing table again, without the rows it had; repeatable.",
+)
+def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
+    """Put back views that were dropped or changed by hand; exit code 1 when something is left to do.
+
+    Views hold no rows. Tables are reported and stay as they are, unless an option names them. Stop the sinks first
+    where a materialized view is to be put back: what they insert while it is away does not reach the table it fills.
+    """
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+    from parallelm.mcenter.migration import repair_at_rest
+    from parallelm.warehouse.drift import accept, make_empty
+
+    settings = load_settings(role="admin")
+    with reported_in_one_line(settings):
+        for name in accept(settings, accepted) if accepted else ():
+            echo(f"accepted {name}")
+        for name in emptied:
+            make_empty(settings, name)
+            echo(f"made {name} without rows")
+        for difference in repair_at_rest(settings):
+            echo(f"put back {difference.kind} {difference.name}: {difference.detail}")
+    _end_with_differences(settings)
+    echo("all tables and views are as the migrations made them, or accepted")
+
+
+def _end_with_differences(settings: Settings) -> None:
+    """Show what differs from the migrations and end with exit code 1, or return where nothing does."""
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+    from parallelm.warehouse import drift
+
+    with reported_in_one_line(settings):
+        differences = drift(settings)
+    for difference in differences:
+        echo(str(difference), err=True)
+    if differences:
+        sys.exit(1)

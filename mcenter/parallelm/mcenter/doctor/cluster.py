@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 import urllib.error
 import urllib.request
 import uuid
 from base64 import b64encode
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.connections import ConfigurationError, load_settings
 from parallelm.connections.settings import ENVIRONMENT_PREFIX, settings_file
 from parallelm.mcenter.doctor.check import Check, note, ok, problem
+from parallelm.mcenter.doctor.warehouse import warehouse_checks
 from parallelm.mcenter.local_stack.folder import FolderLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from parallelm.connections import ClickHouseSettings, RegistrySettings, Settings
+    from parallelm.connections import RegistrySettings, Settings
 
 _SECTIONS = tuple(
     f"{ENVIRONMENT_PREFIX}{name}_" for name in ("KAFKA", "CLICKHOUSE", "SCHEMA_REGISTRY", "ARTIFACTS")
@@ -30,7 +30,7 @@ _SECTIONS = tuple(
 def cluster_checks(timeout_s: float) -> Iterator[Check]:
     """All checks of what the settings name; the only thing written is a small file in the artifact store, and removed."""
     try:
-        file = settings_file(os.environ, Path.cwd())
+        file = settings_file(os.environ)
         settings = load_settings()
     except ConfigurationError as error:
         yield problem("settings", "cannot be read", str(error))
@@ -48,7 +48,7 @@ def cluster_checks(timeout_s: float) -> Iterator[Check]:
         return
     yield ok("settings", " and ".join([str(file)] * (file is not None) + variables))
     yield _kafka(settings, timeout_s)
-    yield _clickhouse(settings.clickhouse, timeout_s)
+    yield from warehouse_checks(settings, timeout_s)
     yield _registry(settings.schema_registry, timeout_s)
     yield _artifacts(settings)
 
@@ -75,37 +75,6 @@ def _kafka(settings: Settings, timeout_s: float) -> Check:
             "see `mcenter topics check`",
         )
     return ok("kafka", f"{where} answers, all topics are as they should be ({took_ms:.0f} ms)")
-
-
-def _clickhouse(clickhouse: ClickHouseSettings, timeout_s: float) -> Check:
-    from clickhouse_driver.errors import Error
-
-    from parallelm.connections.clickhouse import clickhouse_client
-    from parallelm.warehouse.server import version_and_database
-
-    where = f"{clickhouse.host}:{clickhouse.port}"
-    logging.getLogger("clickhouse_driver").setLevel(
-        logging.CRITICAL
-    )  # it logs what it raises, with a traceback
-    client = clickhouse_client(
-        clickhouse, database="default", connect_timeout=timeout_s, send_receive_timeout=timeout_s
-    )
-    try:
-        version, database_exists = version_and_database(client, clickhouse.database)
-    except (Error, OSError, EOFError) as error:
-        remedy = (
-            "is it running, are host, port, user and password right? A local one starts with `mcenter up`"
-        )
-        return problem("clickhouse", f"{where} cannot be used: {str(error).splitlines()[0]}", remedy)
-    finally:
-        client.disconnect()
-    if not database_exists:
-        return problem(
-            "clickhouse",
-            f"{where} has no database {clickhouse.database!r}",
-            "run `mcenter warehouse migrate`",
-        )
-    return ok("clickhouse", f"{where} answers, version {version}, database {clickhouse.database}")
 
 
 def _registry(registry: RegistrySettings, timeout_s: float) -> Check:

@@ -17,6 +17,7 @@ def main() -> None:
     from parallelm.mcenter.migration import migrate_at_rest
     from parallelm.schemas.errors import SchemaError
     from parallelm.schemas.topic_admin import create_topics
+    from parallelm.warehouse import drift
     from parallelm.warehouse.errors import WarehouseError
 
     settings = load_settings(role="admin")
@@ -27,6 +28,8 @@ def main() -> None:
             tables.result()
         except (SchemaError, WarehouseError) as error:
             sys.exit(f"{error}")
+    for difference in drift(settings):
+        print(difference)  # noqa: T201 - for the log: the stack starts all the same
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Numbered SQL files beside this one, applied in order and recorded with their hash in ``schema_migrations``.
 
+What each made of a table or view is recorded in ``schema_objects``, in the server's own words, by which ``drift`` sees what
+was changed by hand since.
+
 Every statement must be harmless when it runs twice (``IF NOT EXISTS``): so two processes may migrate at once, and a
 migration that was cut short is simply run again. An applied file never changes; what changes is a new file.
 The files are ``string.Template``s: ``${on_cluster}``, ``${replicated}`` and ``${deduplication_window}`` say what
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.warehouse.errors import MigrationError
+from parallelm.warehouse.server_version import require_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +34,30 @@ _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 DEDUPLICATION_WINDOW = 100_000
 """Insert tokens that each table remembers; ``0001_statistics.sql`` says what for."""
 
+_RECORDING = {"async_insert": 0, "insert_deduplicate": 0}
+"""Two processes that migrate at once both leave a record: the engine would drop the second of two equal blocks."""
+
 DEDUPLICATION_WINDOW_S = 90 * 86_400
 """Replicated tables also forget by age: not before the longest retention of a topic that is not compacted."""
+
+_OBJECTS = re.compile(
+    r"(?:CREATE|CREATE OR REPLACE|ALTER|DROP|REPLACE) (?:TABLE|VIEW|MATERIALIZED VIEW) (?:IF (?:NOT )?EXISTS )?(\w+)"
+)
+
+_FORMS = Template("""\
+CREATE TABLE IF NOT EXISTS schema_objects ${on_cluster}
+(
+    name String COMMENT 'Table or view.',
+    version UInt32 COMMENT 'Number of the migration that made or changed it.',
+    accepted Bool COMMENT 'False: as the migration made it. True: a change by hand, accepted later.',
+    engine String COMMENT 'Its engine; empty when the migration removed it.',
+    create_query String COMMENT 'Its definition as the server shows it.',
+    recorded_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When this was recorded.'
+)
+ENGINE = ${replicated}MergeTree
+ORDER BY (name, version)
+COMMENT 'What the migrations made of each table and view, to see what was changed by hand.'
+""")
 
 _RECORDS = Template("""\
 CREATE TABLE IF NOT EXISTS schema_migrations ${on_cluster}
@@ -66,6 +92,21 @@ class Migration:
         without_comments = "\n".join(line for line in rendered.splitlines() if not line.startswith("--"))
         return [statement.strip() for statement in without_comments.split(";\n") if statement.strip()]
 
+    @property
+    def names(self) -> list[str]:
+        """Tables and views that it makes or changes."""
+        return sorted({name_in(statement) for statement in self.statements("")} - {""})
+
+    def statements_on(self, name: str, cluster: str) -> list[str]:
+        """Those of its statements that make or change one table or view."""
+        return [statement for statement in self.statements(cluster) if name_in(statement) == name]
+
+
+def name_in(statement: str) -> str:
+    """Table or view that a statement makes or changes; empty for any other statement."""
+    match = _OBJECTS.match(statement)
+    return match[1] if match else ""
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
@@ -93,13 +134,14 @@ def packaged_migrations() -> list[Migration]:
 def migrate(settings: Settings) -> list[Migration]:
     """Create the database if it is absent and apply what is pending; returns what was applied.
 
-    Raises ``MigrationError`` when an applied file has changed or the database is newer than this code.
+    Raises ``MigrationError`` when an applied file has changed or the database is newer than this code, and
+    ``ServerTooOldError``.
     """
     clickhouse = settings.clickhouse
     _create_database(clickhouse)
     client = clickhouse_client(clickhouse)
     try:
-        client.execute(_render(_RECORDS, clickhouse.cluster))
+        make_records(client, clickhouse.cluster)
         pending = compare(packaged_migrations(), _recorded(client)).pending
         for migration in pending:
             _apply(client, migration, clickhouse.cluster)
@@ -112,6 +154,7 @@ def status(settings: Settings) -> MigrationStatus:
     """What is applied and what is pending, without changing anything; raises as ``migrate``."""
     client = clickhouse_client(settings.clickhouse, database="default")
     try:
+        require_server(client)
         [(exists,)] = client.execute(
             "SELECT count() FROM system.tables WHERE database = %(database)s AND name = 'schema_migrations'",
             {"database": settings.clickhouse.database},
@@ -151,11 +194,32 @@ def compare(packaged: Sequence[Migration], recorded: Mapping[int, str]) -> Migra
 def _apply(client: Client, migration: Migration, cluster: str) -> None:
     for statement in migration.statements(cluster):
         client.execute(statement)
+    record_forms(client, migration.version, migration.names)
     client.execute(
         "INSERT INTO schema_migrations (version, name, sha256) VALUES",
         [(migration.version, migration.name, migration.sha256)],
-        # Two processes that migrate at once both leave a record: without this the engine would drop equal blocks.
-        settings={"async_insert": 0, "insert_deduplicate": 0},
+        settings=_RECORDING,
+    )
+
+
+def make_records(client: Client, cluster: str) -> None:
+    """Make the two tables in which migrations are recorded, where they are missing."""
+    for table in (_RECORDS, _FORMS):
+        client.execute(_render(table, cluster))
+
+
+def record_forms(client: Client, version: int, names: Sequence[str], *, accepted: bool = False) -> None:
+    """Record what these tables and views are now; one that is not there is recorded as removed."""
+    found = client.execute(
+        "SELECT name, engine, create_table_query FROM system.tables"
+        " WHERE database = currentDatabase() AND name IN %(names)s",
+        {"names": list(names)},
+    )
+    forms = dict.fromkeys(names, ("", "")) | {name: (engine, text) for name, engine, text in found}
+    client.execute(
+        "INSERT INTO schema_objects (name, version, accepted, engine, create_query) VALUES",
+        [(name, version, accepted, *form) for name, form in forms.items()],
+        settings=_RECORDING,
     )
 
 
@@ -169,6 +233,7 @@ def _recorded(client: Client) -> dict[int, str]:
 def _create_database(clickhouse: ClickHouseSettings) -> None:
     client = clickhouse_client(clickhouse, database="default")
     try:
+        require_server(client)
         name = f"`{clickhouse.database.replace('`', '``')}`"
         client.execute(
             _render(Template(f"CREATE DATABASE IF NOT EXISTS {name} ${{on_cluster}}"), clickhouse.cluster)

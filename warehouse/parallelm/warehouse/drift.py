@@ -1,0 +1,226 @@
+"""What was changed by hand: tables and views that are not, or no longer, what the migrations made; and putting views back.
+
+Forms are compared as the server itself prints them, today's formatter on both sides. How long rows are kept (TTL) is the
+operator's choice and not compared. Views hold no rows and are made again; a table is only reported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.warehouse.errors import MigrationError
+from parallelm.warehouse.migrations import make_records, packaged_migrations, record_forms, status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clickhouse_driver import Client
+
+    from parallelm.connections import Settings
+
+FORMS_TABLE = "schema_objects"
+_VIEWS = {"View": "view", "MaterializedView": "materialized view"}
+_CLAUSE = re.compile(r"^[A-Z(]")
+_SHOWN_LINES = 3
+
+
+class Problem(StrEnum):
+    """What is wrong with a table or view."""
+
+    MISSING = "missing"
+    ALTERED = "altered"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A table or view that is not what the migrations made of it."""
+
+    name: str
+    kind: str
+    """``table``, ``view`` or ``materialized view``: what it should be."""
+    problem: Problem
+    detail: str
+    """What differs, what it means, what to do."""
+    repairable: bool
+    """Whether ``repair`` puts it back without loss of rows."""
+
+    @property
+    def what(self) -> str:
+        """Which one it is, and what is wrong."""
+        return f"{self.kind} {self.name} is {self.problem}"
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    engine: str
+    text: str
+
+    @property
+    def kind(self) -> str:
+        return _VIEWS.get(self.engine, "table")
+
+    @property
+    def lines(self) -> list[str]:
+        """Its definition without TTL, a clause or column a line."""
+        kept, in_ttl = [], False
+        for line in self.text.splitlines():
+            if _CLAUSE.match(line):
+                in_ttl = line.startswith("TTL ")
+            if not in_ttl:
+                kept.append(line.strip())
+        return kept
+
+
+def drift(settings: Settings) -> list[Difference]:
+    """Differences between the database and what its migrations made, by name; nothing for a database without any."""
+    applied = status(settings).applied
+    if not applied:
+        return []
+    with clickhouse_client(settings.clickhouse) as client:
+        found = _current(client)
+        made = _recorded(client) if FORMS_TABLE in found else {}
+        if unrecorded := {name for migration in applied for name in migration.names} - set(made):
+            detail = (
+                f"no record of {', '.join(sorted(unrecorded))}: they cannot be compared. Look at them yourself, then "
+                "`mcenter warehouse repair --accept all`"
+            )
+            return [Difference(FORMS_TABLE, "table", Problem.MISSING, detail, repairable=False)]
+        differences = [_difference(client, name, form, found.get(name)) for name, form in sorted(made.items())]
+    return [difference for difference in differences if difference]
+
+
+def repair(settings: Settings) -> list[Difference]:
+    """Make the views again that are missing or altered; returns what was put back.
+
+    Call it while no sink inserts: rows that arrive between the end of a materialized view and its return are missing in
+    the table that it fills. Tables stay as they are.
+    """
+    wanted = [difference for difference in drift(settings) if difference.repairable]
+    with clickhouse_client(settings.clickhouse) as client:
+        for difference in wanted:
+            client.execute(f"DROP VIEW IF EXISTS {difference.name} {_on_cluster(settings)}")
+        for difference in wanted:
+            _make(client, difference.name, settings.clickhouse.cluster)
+    return wanted
+
+
+def make_empty(settings: Settings, name: str) -> None:
+    """Make a table that is missing again, without the rows it had; raises ``MigrationError`` when it is not missing."""
+    if not any(each.name == name and each.problem is Problem.MISSING for each in drift(settings)):
+        raise MigrationError(f"{name} is not a missing table: nothing was made")
+    with clickhouse_client(settings.clickhouse) as client:
+        _make(client, name, settings.clickhouse.cluster)
+
+
+def accept(settings: Settings, names: Sequence[str]) -> list[str]:
+    """Record that these are right as they are now, ``["all"]`` for every one; returns the names.
+
+    Raises ``MigrationError`` for a name that no migration made.
+    """
+    applied = status(settings).applied
+    known = {name for migration in applied for name in migration.names}
+    chosen = sorted(known) if list(names) == ["all"] else list(names)
+    if unknown := sorted(set(chosen) - known):
+        raise MigrationError(f"no migration makes {unknown[0]!r}; there are: {', '.join(sorted(known))}")
+    with clickhouse_client(settings.clickhouse) as client:
+        make_records(client, settings.clickhouse.cluster)
+        record_forms(client, applied[-1].version, chosen, accepted=True)
+    return chosen
+
+
+def _current(client: Client) -> dict[str, _Form]:
+    rows = client.execute(
+        "SELECT name, engine, ifNull(formatQueryOrNull(create_table_query), create_table_query)"
+        " FROM system.tables WHERE database = currentDatabase()"
+    )
+    return {name: _Form(engine, text) for name, engine, text in rows}
+
+
+def _recorded(client: Client) -> dict[str, _Form]:
+    """The last migration's form of each, or what was accepted after it. Of two processes' records the earlier counts."""
+    rows = client.execute(
+        f"""
+        SELECT name, last.1, ifNull(formatQueryOrNull(last.2), last.2)
+        FROM
+        (
+            SELECT
+                name,
+                argMax(
+                    (engine, create_query),
+                    (version, accepted, if(accepted, 1, -1) * toUnixTimestamp64Milli(recorded_at))
+                ) AS last
+            FROM {FORMS_TABLE}
+            GROUP BY name
+        )
+        """  # noqa: S608 - a name of ours
+    )
+    return {name: _Form(engine, text) for name, engine, text in rows}
+
+
+def _difference(client: Client, name: str, made: _Form, found: _Form | None) -> Difference | None:
+    if not made.engine:  # removed by a migration, or accepted as gone
+        return None
+    if found is None:
+        return _missing(client, name, made)
+    if made.lines == found.lines:
+        return None
+    changes = [line for line in difflib.ndiff(made.lines, found.lines) if line.startswith(("- ", "+ "))]
+    shown = "; ".join(line[:160] for line in changes[:_SHOWN_LINES])
+    more = f"; and {len(changes) - _SHOWN_LINES} more lines" if len(changes) > _SHOWN_LINES else ""
+    repairable = made.kind != "table" and found.kind != "table"
+    if repairable:
+        remedy = "`mcenter warehouse repair` puts it back"
+    else:
+        remedy = f"change it back by hand, or accept it: `mcenter warehouse repair --accept {name}`"
+    return Difference(name, made.kind, Problem.ALTERED, f"{shown}{more}; {remedy}", repairable)
+
+
+def _missing(client: Client, name: str, made: _Form) -> Difference:
+    if made.kind == "table":
+        detail = (
+            "its rows are lost, unless it is only detached (`ATTACH TABLE`) or in a backup: restore it, or make it "
+            f"again without rows: `mcenter warehouse repair --make-empty {name}`"
+        )
+        return Difference(name, made.kind, Problem.MISSING, detail, repairable=False)
+    detail = "`mcenter warehouse repair` puts it back"
+    if made.kind == "materialized view":
+        target = re.search(r"\bTO (?:[`\w]+\.)?`?(\w+)`?", made.text)
+        detail += f"; {_incomplete(client, target[1] if target else '')}"
+    return Difference(name, made.kind, Problem.MISSING, detail, repairable=True)
+
+
+def _incomplete(client: Client, target: str) -> str:
+    """Since when a table lacks rows because the view that fills it is missing."""
+    columns = client.execute(
+        "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = %(table)s"
+        " AND name IN ('ingested_at', 'last_ingested_at')",
+        {"table": target},
+    )
+    if not columns:
+        return f"{target or 'its table'} lacks what arrived since it is missing"
+    ((newest, rows),) = client.execute(f"SELECT max({columns[0][0]}), count() FROM {target}")  # noqa: S608 - names of the database's own
+    since = f"since {newest:%Y-%m-%d %H:%M:%S} UTC" if rows else "from the beginning"
+    return f"{target} is incomplete {since}: what arrived later is missing there, also after the repair"
+
+
+def _make(client: Client, name: str, cluster: str) -> None:
+    statements = [
+        statement
+        for migration in packaged_migrations()
+        for statement in migration.statements_on(name, cluster)
+    ]
+    for statement in statements:
+        client.execute(statement)
+
+
+def _on_cluster(settings: Settings) -> str:
+    cluster = settings.clickhouse.cluster
+    return f"ON CLUSTER `{cluster.replace('`', '``')}`" if cluster else ""

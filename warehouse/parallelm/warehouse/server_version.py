@@ -1,0 +1,34 @@
+"""The oldest ClickHouse that the migrations and queries run on.
+
+25.8 (LTS): older ones do not ``reinterpret`` a string to an array, by which ``statistics_from_landing`` unpacks samples
+(ClickHouse pull request 83399). The migrations are tried on 25.8 and on the version of the local stack.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from parallelm.warehouse.errors import ServerTooOldError
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+MINIMUM = (25, 8)
+
+
+def require_server(client: Client) -> str:
+    """Ask the server's version and return it; raises ``ServerTooOldError`` for one older than ``MINIMUM``."""
+    ((version,),) = client.execute("SELECT version()")
+    check_version(version, MINIMUM)
+    return str(version)
+
+
+def check_version(version: str, minimum: tuple[int, int]) -> None:
+    """Raise ``ServerTooOldError`` when ``version`` is older; one without numbers passes, as of a build of one's own."""
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < minimum:
+        needed = ".".join(map(str, minimum))
+        raise ServerTooOldError(
+            f"ClickHouse {version} is too old: the warehouse needs {needed} or newer. Upgrade the server first"
+        )

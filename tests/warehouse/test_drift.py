@@ -47,7 +47,7 @@ def test_a_view_that_was_dropped_or_changed_is_named_and_put_back(settings: Sett
     missing, altered = reported(settings)
     assert missing == "view kpi_correlation is missing: `mcenter warehouse repair` puts it back"
     assert altered.startswith("view kpis_current is altered: ")
-    assert "1 AS one" in altered
+    assert "+ `one` UInt8" in altered
 
     assert sorted(each.name for each in repair(settings)) == ["kpi_correlation", "kpis_current"]
     assert drift(settings) == []
@@ -123,12 +123,10 @@ def test_another_engine_or_order_is_a_change_and_another_ttl_is_not(
     assert drift(settings) == []
     client.execute("ALTER TABLE statistics REMOVE TTL")
     assert drift(settings) == []
-    client.execute("DROP TABLE models SYNC")
-    client.execute("CREATE TABLE models (model_id String) ENGINE = Log")
-    assert "+ ENGINE = Log" in "".join(reported(settings)) or "models is altered" in "".join(
-        reported(settings)
-    )
-    assert [each.repairable for each in drift(settings) if each.name == "models"] == [False]
+    client.execute("DROP TABLE kpis SYNC")
+    client.execute("CREATE TABLE kpis (kpi String) ENGINE = Log")
+    assert any(line.startswith("table kpis is altered") for line in reported(settings))
+    assert [each.repairable for each in drift(settings) if each.name == "kpis"] == [False]
 
 
 def test_a_missing_table_is_never_silently_made_again(settings: Settings, client: Client) -> None:

@@ -87,6 +87,12 @@ def test_on_a_cluster_every_statement_runs_on_it_with_replicated_engines(migrati
         assert "${" not in statement
 
 
+@pytest.mark.parametrize("migration", packaged_migrations(), ids=lambda migration: migration.name)
+def test_a_columns_comment_stands_before_its_codec(migration: Migration):
+    """Servers before 26.9 parse them in this order only."""
+    assert not re.search(r"CODEC\(.*\) COMMENT", migration.text)
+
+
 def test_every_table_and_column_explains_itself(client: Client, settings: Settings):
     database = settings.clickhouse.database
     silent = client.execute(

@@ -93,7 +93,9 @@ def drift(settings: Settings) -> list[Difference]:
                 "`mcenter warehouse repair --accept all`"
             )
             return [Difference(FORMS_TABLE, "table", Problem.MISSING, detail, repairable=False)]
-        differences = [_difference(client, name, form, found.get(name)) for name, form in sorted(made.items())]
+        differences = [
+            _difference(client, name, form, found.get(name)) for name, form in sorted(made.items())
+        ]
     return [difference for difference in differences if difference]
 
 

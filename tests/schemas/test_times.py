@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -167,6 +168,42 @@ def test_a_date_written_as_a_number_is_refused() -> None:
 def test_what_is_not_a_time_is_refused(bad: Any) -> None:
     with pytest.raises(TimeError):
         time_ns(bad)
+
+
+class BrokenZone(tzinfo):
+    """A zone of the caller's own that cannot say its offset."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        raise KeyError(moment)
+
+
+anything = st.one_of(
+    st.text(max_size=40),
+    st.from_regex(r"[0-9+.eE:TZ-]{0,40}"),
+    st.floats(),
+    st.integers(),
+    st.binary(max_size=8),
+    st.datetimes(timezones=st.one_of(st.none(), st.timezones()), allow_imaginary=True),
+    st.datetimes(timezones=st.sampled_from([tzinfo(), BrokenZone()]), allow_imaginary=True),
+    st.dates(),
+    st.times(),
+    st.timedeltas(),
+    st.decimals(),
+    st.complex_numbers(),
+    st.builds(np.datetime64, st.integers(-(2**63), 2**63 - 1), st.sampled_from("YMWDhms")),
+    st.builds(np.float32, st.floats(width=32)),
+    st.builds(np.longdouble, st.floats()),
+    st.builds(np.array, st.lists(st.floats(), max_size=2)),
+)
+
+
+@given(anything, st.sampled_from([None, *NANOSECONDS, "fortnight", 3]))
+def test_anything_is_a_time_or_refused_as_one(value: Any, units: Any) -> None:
+    with contextlib.suppress(TimeError):
+        assert MIN_TIME_MS <= floor_ms(time_ns(value, units)) <= MAX_TIME_MS
+    with contextlib.suppress(TimeError):
+        first, last = range_ms(value, value)
+        assert first is None or last is None or first <= last
 
 
 def test_spans_and_broken_down_times_say_how_to_give_them() -> None:

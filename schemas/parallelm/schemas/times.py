@@ -155,6 +155,8 @@ def number_ns(number: float, units: str, *, assumed: bool = False) -> int:
     units.
     """
     found = _scaled_ns(number, units)
+    if _is_certain(found):
+        return found
     if assumed and _FIRST_DAY <= number <= _LAST_DAY:
         raise TimeError(
             f"timestamp {shown(number)} is the number of a date: give a date, or its text '2013-01-31'"
@@ -183,7 +185,7 @@ def likely_units(number: float, units: str, *, assumed: bool = False) -> str | N
     ``units`` were only assumed).
     """
     found = _scaled_ns(number, units)
-    if is_time(floor_ms(found)) and abs(found) > _NEAR_EPOCH_NS:
+    if _is_certain(found):
         return None
     margin_ns = _YEAR_NS if assumed else 10 * _YEAR_NS
     for other in NANOSECONDS:
@@ -197,17 +199,22 @@ def likely_units(number: float, units: str, *, assumed: bool = False) -> str | N
     return None
 
 
+def _is_certain(found_ns: int) -> bool:
+    """Whether the units that gave this time need no doubt."""
+    return abs(found_ns) > _NEAR_EPOCH_NS and is_time(floor_ms(found_ns))
+
+
 def check_units(units: str | None) -> None:
     """Raise ``TimeError`` for unknown units."""
     if units is not None and not (isinstance(units, str) and units in NANOSECONDS):
-        raise TimeError(f"unknown time units {units!r}; there are: {', '.join(NANOSECONDS)}")
+        raise TimeError(f"unknown time units {shown(units)}; there are: {', '.join(NANOSECONDS)}")
 
 
 def shown(value: Any) -> str:
-    """``value`` as messages show it: Python refuses to print integers of thousands of digits."""
+    """``value`` as messages show it: an object may fail to print, as integers of thousands of digits do."""
     try:
         text = repr(value)
-    except ValueError:
+    except Exception:  # noqa: BLE001 - the caller's object
         return f"of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004 - a line of a message
 
@@ -280,8 +287,10 @@ def _datetime_ns(value: datetime, timezone: tzinfo) -> int:
         plain = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
         delta = (plain if plain.tzinfo else plain.replace(tzinfo=timezone)) - _EPOCH
         return delta // timedelta(microseconds=1) * 1_000 + beyond_us
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise TimeError(f"timestamp {shown(value)} is not a point in time: {error}") from None
+    except Exception as error:  # noqa: BLE001 - a zone is the caller's code, which may raise anything
+        raise TimeError(
+            f"timestamp of type {type(value).__name__} is not a point in time: {type(error).__name__}: {error}"
+        ) from None
 
 
 def _datetime64_ns(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""What is no capture, or a broken one, is told as such."""
+"""What is not a capture, and a broken one, are reported as such."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def test_a_refused_capture_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
         ({TRAIN: statistics(statistic(0, "continuous", "x", {}))}, "graph type 'continuous'"),
         ({TRAIN: statistics(statistic(0, "LINEGRAPH", "x", "{"))}, "statistic 'x' .* no LINEGRAPH"),
         ({TRAIN: statistics(statistic(0, "LINEGRAPH", "x", "[1]"))}, "it must be a JSON object"),
-        ({TRAIN: statistics(statistic(0, "BARGRAPH", "x", {"x": [1]}))}, "a value that is no BARGRAPH"),
+        ({TRAIN: statistics(statistic(0, "BARGRAPH", "x", {"x": [1]}))}, "a value that is not a BARGRAPH"),
         (
             {TRAIN: statistics(["p", "soon", "h", "j", "LINEGRAPH", 0, "m", "x", "{}", ""])},
-            "its time is no number",
+            "its time is not a number",
         ),
         ({TRAIN: statistics(["p", 2**70, "h", "j", "LINEGRAPH", 0, "m", "x", "{}", ""])}, "column time"),
         ({SYSTEM: "time,bytesRead\n1,many\n"}, "column bytesRead"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._models.download import fetch
@@ -268,7 +268,7 @@ def model_of_row(reporter: ModelReporter, row: Mapping[str, Any]) -> Model:
     metadata.owner = row["owner"]
     metadata.train_version = row["train_version"]
     metadata.model_version = row["model_version"]
-    created_ms = row["created_ms"]
-    metadata.created_on = datetime.fromtimestamp(created_ms / 1000, UTC).isoformat()
+    created = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(row["created_ms"]))
+    metadata.created_on = created.isoformat()
     artifact = Artifact(row["artifact_url"], bool(row["is_directory"]), row["size_bytes"], row["sha256"])
     return Model(reporter, metadata, artifact)

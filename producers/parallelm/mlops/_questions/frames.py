@@ -46,7 +46,7 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
     if not any(lines):
         return frame.reset_index(drop=True)
     frame["line"] = lines
-    # Reports of one millisecond are told apart by their order in each line.
+    # Reports of one millisecond are distinguished by their order in each line.
     frame["turn"] = frame.groupby(["time", *_PLACE, "line"]).cumcount()
     wide = frame.pivot(index=["time", "turn", *_PLACE], columns="line", values="value")  # noqa: PD010 - no aggregate
     wide.columns.name = None

@@ -52,7 +52,7 @@ def _of_row(row: dict[str, str], file_name: str) -> list[dict[str, Any]]:
         time_ns = int(row["time"])
     except (KeyError, ValueError) as error:
         known = ", ".join(_PART_OF)
-        reason = "its time is no number" if row["graphType"] in _PART_OF else f"known graph types: {known}"
+        reason = "its time is not a number" if row["graphType"] in _PART_OF else f"known graph types: {known}"
         raise MLOpsException(f"{where} has graph type {row['graphType']!r}; {reason}") from error
     place = {
         "statistic": row["name"],
@@ -65,7 +65,7 @@ def _of_row(row: dict[str, str], file_name: str) -> list[dict[str, Any]]:
     try:
         graphs = _graphs(part, row["name"], row["value"])
     except (ValueError, TypeError, AttributeError) as error:
-        raise MLOpsException(f"{where} has a value that is no {row['graphType']}: {error}") from error
+        raise MLOpsException(f"{where} has a value that is not a {row['graphType']}: {error}") from error
     return [{"Name": name, "keys": keys, "values": values} | place for name, keys, values in graphs]
 
 

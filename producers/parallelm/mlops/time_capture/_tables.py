@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LONGEST_FIELD = 2**31 - 1
-"""The csv module takes 128 KiB for the longest field unless told; graphs and histograms can be larger."""
+"""The csv module takes fields of 128 KiB at most by default; graphs and histograms can be larger."""
 _MISSING = {"", "NULL"}
 
 STATISTICS = ("pipelineInstanceId", "time", "agentName", "graphType", "name", "value")

@@ -191,7 +191,7 @@ def _graph(title: str, graph: dict[str, Any]) -> Figure:
     try:
         x, lines = graph["x_series"], [(line["label"], line["data"]) for line in graph["y_series"]]
     except (KeyError, TypeError) as error:
-        raise MLOpsException(f"{title!r} is no graph: {error!r}") from error
+        raise MLOpsException(f"{title!r} is not a graph: {error!r}") from error
     figure, axes = _figure(title)
     for label, heights in lines:
         points = [

@@ -26,7 +26,7 @@ class TimeCapture:
     """A timeline capture, read from its tar: the MLApp, its statistics, events, system statistics and aggregates.
 
     Needs pandas, but no platform and no ``init()``. Times in frames are nanoseconds since 1970 (``time``) and UTC
-    without a zone (``datetime``). Raises ``MLOpsException`` for what is no capture. Calls of ``mlops`` that need a live
+    without a zone (``datetime``). Raises ``MLOpsException`` for what is not a capture. Calls of ``mlops`` that need a live
     system raise ``MLOpsException``, too.
     """
 
@@ -57,7 +57,7 @@ class TimeCapture:
         DirectoryPack().unpack(archive, unpacked)
         self._folder = unpacked / _FOLDER
         if not self._folder.is_dir():
-            raise MLOpsException(f"{str(archive)!r} is no timeline capture: it has no folder {_FOLDER}/")
+            raise MLOpsException(f"{str(archive)!r} is not a timeline capture: it has no folder {_FOLDER}/")
         self._files = sorted(file for file in self._folder.iterdir() if file.is_file())
         self._details = read_details(self._folder)
         statistics = self._of_kind("Ion-stats")

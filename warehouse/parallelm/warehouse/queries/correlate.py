@@ -266,7 +266,7 @@ def _width_ms(bucket: str) -> int:
     try:
         width = pd.Timedelta(bucket)
     except ValueError as error:
-        raise QueryError(f"bucket {bucket!r} is no time delta such as 1D, 6h or 30min: {error}") from error
+        raise QueryError(f"bucket {bucket!r} is not a time delta such as 1D, 6h or 30min: {error}") from error
     width_ms = int(width.total_seconds() * 1000)
     if width_ms <= 0 or width_ms % 60_000:
         raise QueryError(f"bucket {bucket!r} is not a positive number of whole minutes")

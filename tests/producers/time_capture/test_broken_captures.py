@@ -88,7 +88,7 @@ def test_a_refused_capture_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
         ({TRAIN: statistics() + '"a","b'}, "unexpected end of data"),
         ({TRAIN: statistics(statistic(0, "PIE", "x", {}))}, "graph type 'PIE'; known graph types: BARGRAPH"),
         ({TRAIN: statistics(statistic(0, "continuous", "x", {}))}, "graph type 'continuous'"),
-        ({TRAIN: statistics(statistic(0, "LINEGRAPH", "x", "{"))}, "statistic 'x' .* no LINEGRAPH"),
+        ({TRAIN: statistics(statistic(0, "LINEGRAPH", "x", "{"))}, "statistic 'x' .* not a LINEGRAPH"),
         ({TRAIN: statistics(statistic(0, "LINEGRAPH", "x", "[1]"))}, "it must be a JSON object"),
         ({TRAIN: statistics(statistic(0, "BARGRAPH", "x", {"x": [1]}))}, "a value that is not a BARGRAPH"),
         (

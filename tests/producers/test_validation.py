@@ -247,7 +247,7 @@ def test_a_directory_is_packed_and_unpacked(tmp_path: Path) -> None:
     archive = packer.pack(folder)
     assert Path(archive).parent == tmp_path
     packer.unpack(archive, tmp_path / "again")
-    assert (tmp_path / "again" / "inner" / "a").read_bytes() == b"\x00\xff"
+    assert (tmp_path / "again" / "model" / "inner" / "a").read_bytes() == b"\x00\xff"
     with pytest.raises(MLOpsException):
         packer.pack(folder / "inner" / "a")
     with pytest.raises(MLOpsException):

@@ -78,7 +78,7 @@ def packed() -> str:
     Path("to pack").mkdir()
     Path("to pack", "file").write_text(WEIGHTS)
     DirectoryPack().unpack(DirectoryPack(temp_folder=".").pack("to pack"), "unpacked")
-    return Path("unpacked", "file").read_text()
+    return Path("unpacked", "to pack", "file").read_text()
 
 
 LIFE_CYCLE: Final = {

@@ -6,12 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from parallelm.mlops import mlops
 from parallelm.mlops._metrics.objects import metric_object
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsException, MLOpsStatisticsException
+from parallelm.mlops.testing import capture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +35,7 @@ BY_CLASS = [
     ClassificationMetrics.FBETA_SCORE,
     ClassificationMetrics.PRECISION_SCORE,
     ClassificationMetrics.RECALL_SCORE,
-    *RegressionMetrics,
+    *(member for member in RegressionMetrics if member is not RegressionMetrics.MEDIAN_ABSOLUTE_ERROR),
 ]
 
 
@@ -49,6 +52,18 @@ def test_scalar_metrics_are_single_values(member: Any, value: Any) -> None:
     report = metric_object(member, value).report()
     assert (report.name, report.graph_type) == (member.value, "LINEGRAPH")
     assert report.text == repr({member.value: float(value) if value != 1 else 1})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [[0.5], [0.5, 0.25], (0.5, 0.25), np.array([0.5, 0.25]), [], np.array([0.5]), pd.Series([0.5, 0.25])],
+)
+def test_the_median_absolute_error_is_one_number(data: Any) -> None:
+    with pytest.raises(MLOpsStatisticsException):
+        metric_object(RegressionMetrics.MEDIAN_ABSOLUTE_ERROR, data)
+    with capture() as reported, pytest.raises(MLOpsStatisticsException):
+        mlops.set_stat(RegressionMetrics.MEDIAN_ABSOLUTE_ERROR, data)
+    assert reported.samples == []
 
 
 @pytest.mark.parametrize("member", BY_CLASS, ids=lambda member: member.name)

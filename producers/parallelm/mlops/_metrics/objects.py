@@ -24,7 +24,7 @@ _ONE_FOR_EACH_CLASS: Final = frozenset(
         ClassificationMetrics.FBETA_SCORE,
         ClassificationMetrics.PRECISION_SCORE,
         ClassificationMetrics.RECALL_SCORE,
-        *RegressionMetrics,
+        *(set(RegressionMetrics) - {RegressionMetrics.MEDIAN_ABSOLUTE_ERROR}),
     }
 )
 _OPTIONS: Final = ("labels", "true_labels", "pred_labels", "legend")

@@ -192,8 +192,12 @@ class Outbox:
         artifact = folder / _ARTIFACT
         if model.is_directory:
             pack_directory(model.path, artifact)
-        else:
+        elif model.path.is_file():
             shutil.copyfile(model.path, artifact)
+        else:  # a device may have no end, and a fifo nobody at its other one
+            raise MLOpsException(
+                f"{str(model.path)!r} is neither a file nor a folder: it cannot be published"
+            )
         size_bytes, sha256 = measure(artifact)
         manifest = {
             "destination": self._destination,

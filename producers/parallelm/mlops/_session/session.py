@@ -10,7 +10,6 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from parallelm.mlops._delivery.drops import DropCounter
 from parallelm.mlops._outputs.modes import open_by_mode, open_connected
 from parallelm.mlops._session.event_time import (
     event_time_block,
@@ -19,6 +18,7 @@ from parallelm.mlops._session.event_time import (
     parse_time_ns,
     set_process_event_time,
 )
+from parallelm.mlops._session.late_reports import LateReports
 from parallelm.mlops._session.opened import Opening
 from parallelm.mlops._session.settings import warn_of_misspelt_variables
 from parallelm.mlops.constants import Versions
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from parallelm.schemas.times import Time
 
 _log = logging.getLogger("parallelm.mlops")
-
-_INTERPRETER_ENDS = "interpreter_ends"
-"""Reason of drops: reported after the exit hook has closed the library."""
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
@@ -55,8 +52,8 @@ class Session:
         self._opened: Opened | None = None
         self._closed: Opened | None = None
         """What ``done()`` has closed, until the next ``init()``."""
-        self._after_exit: DropCounter | None = None
-        """Counts what is reported after the exit hook has run; None before."""
+        self._after_exit: LateReports | None = None
+        """What is reported after the exit hook has run; None before."""
         _sessions.add(self)
 
     def when_opened(self, call: Callable[[Opened], None]) -> None:
@@ -79,9 +76,7 @@ class Session:
         and must not see an exception. Each call counts as one dropped report.
         """
         if self._after_exit is not None:
-            self._after_exit.add(
-                _INTERPRETER_ENDS, {"report": 1}, "reported after the exit hook had closed the library"
-            )
+            self._after_exit.add()
             return None
         return self.opened().output
 
@@ -99,7 +94,7 @@ class Session:
         """Dropped reports by reason, since ``init()``."""
         opened = self._opened or self._closed
         counts = opened.output.dropped() if opened else {}
-        return counts | (self._after_exit.total() if self._after_exit else {})
+        return counts | (self._after_exit.dropped() if self._after_exit else {})
 
     # ---- opening and closing ------------------------------------------------------------------------------------
 
@@ -253,7 +248,7 @@ class Session:
         with self._lock:
             if self._opened is not None:
                 self._queue.room = 0
-                self._after_exit = DropCounter()
+                self._after_exit = LateReports()
             last = self._opened or self._closed
             if last is None:
                 return

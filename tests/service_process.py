@@ -29,12 +29,14 @@ class ServiceProcess:
         settings: Settings | None = None,
         module: str = "parallelm.mcenter",
         environ: Mapping[str, str] | None = None,
+        working_folder: Path | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self._log = folder / "log"
         self._ready = folder / "ready"
         self._command = killed_with_us(sys.executable, "-m", module, *arguments)
-        self._environ = os.environ | {READY_FILE: str(self._ready)} | dict(environ or {})
+        self._working_folder = working_folder
+        self._environ = dict(os.environ if environ is None else environ) | {READY_FILE: str(self._ready)}
         if settings is not None:
             save_settings(settings, folder / "mcenter.toml")
             self._environ["MCENTER_CONFIG"] = str(folder / "mcenter.toml")
@@ -63,7 +65,9 @@ class ServiceProcess:
         """Start it, and wait until it is ready."""
         self._ready.unlink(missing_ok=True)
         with self._log.open("ab") as log, signals_held():
-            self.process = subprocess.Popen(self._command, env=self._environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self._command, env=self._environ, cwd=self._working_folder, stdout=log, stderr=log
+            )
         if wait:
             self.wait_ready()
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import Event, Origin
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.supervision.die_with_parent import killed_with_us
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,11 +237,7 @@ def test_schemas_are_served_until_sigterm(run: Callable[..., Result], settings: 
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
-        deadline = time.monotonic() + WAIT_S
-        while not ready.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: ready.exists() or process.poll() is not None, "the registry is ready")
         with urllib.request.urlopen(f"{url}/subjects", timeout=WAIT_S) as response:  # noqa: S310 - loopback
             assert f"{settings.kafka.topic_prefix}ticks-value" in json.load(response)
         taken = run("schemas", "serve", "--port", url.rsplit(":", 1)[1])

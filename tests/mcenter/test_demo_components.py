@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from parallelm.mcenter.demo import components
 from parallelm.mcenter.demo.components import Component, Components
 from parallelm.mcenter.demo.errors import DemoError
 from parallelm.supervision.die_with_parent import killed_with_us
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,4 @@ def test_a_component_dies_with_a_demo_that_is_killed_whatever_it_is_busy_with(tm
     component = int(demo.stdout.readline())
     demo.kill()
     demo.communicate()
-    deadline = time.monotonic() + 60
-    while _is_running(component):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not _is_running(component), "the component is gone")

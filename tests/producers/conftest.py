@@ -6,10 +6,8 @@ import dataclasses
 import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,9 +23,12 @@ from parallelm.schemas.topics import CATALOGUE
 from parallelm.supervision.die_with_parent import killed_with_us
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
+from tests.service_process import ServiceProcess
+from tests.waiting import Deadline, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
@@ -102,9 +103,9 @@ class Component:
                     for partition in partitions
                 ]
             )
-            deadline = time.monotonic() + timeout_s
+            deadline = Deadline(timeout_s)
             while not enough(found):
-                assert time.monotonic() < deadline, f"only {len(found)} records on {topic}"
+                deadline.check(lambda: f"only {len(found)} records on {topic}")
                 for message in consumer.consume(500, timeout=0.2):
                     assert message.error() is None, message.error()
                     found.append(codec.decode(message.value()))
@@ -178,14 +179,17 @@ class ComponentOnPlatform(Component):
     ) -> list[Any]:
         """Rows of a query, asked again until there are ``enough``."""
         client = clickhouse_client(self.settings.clickhouse)
-        deadline = time.monotonic() + timeout_s
+        found: list[Any] = []
+
+        def is_enough() -> bool:
+            found[:] = client.execute(sql)
+            return enough(found)
+
         try:
-            while not enough(found := client.execute(sql)):
-                assert time.monotonic() < deadline, found
-                time.sleep(0.05)
+            wait_for(is_enough, lambda: found, timeout_s)
         finally:
             client.disconnect()
-        return list(found)
+        return found
 
 
 @pytest.fixture
@@ -201,25 +205,7 @@ def running_platform(settings: Settings, folder: Path) -> Iterator[ComponentOnPl
     migrate(settings)
     patient = dataclasses.replace(settings.component, query_timeout_s=DEADLINE_S, close_timeout_s=PATIENCE_S)
     component = ComponentOnPlatform(dataclasses.replace(settings, component=patient), folder)
-    ready = folder / "sink.ready"
-    log = (folder / "sink.log").open("wb")
-    with (
-        log,
-        subprocess.Popen(
-            killed_with_us(sys.executable, "-m", "parallelm.mcenter", "sink"),
-            env=component.environment(MCENTER_READY_FILE=str(ready)),
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        ) as sink,
-    ):
-        try:
-            deadline = time.monotonic() + DEADLINE_S
-            while not ready.exists():
-                assert sink.poll() is None, Path(log.name).read_text()
-                assert time.monotonic() < deadline, Path(log.name).read_text()
-                time.sleep(0.05)
-            yield component
-        finally:
-            sink.terminate()
-            sink.wait(DEADLINE_S)
+    sink = ServiceProcess(folder / "sink", "sink", environ=component.environment(), working_folder=folder)
+    with sink:
+        yield component
+        sink.terminate()

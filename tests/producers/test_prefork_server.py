@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from parallelm.supervision.die_with_parent import killed_with_us
 from tests.producers.conftest import DEADLINE_S
+from tests.waiting import Deadline, wait_for
 
 if TYPE_CHECKING:
     from tests.producers.conftest import Component
@@ -53,15 +53,15 @@ def test_what_workers_report_arrives_once(component: Component, preload: bool) -
         ) as server,
     ):
         try:
-            deadline = time.monotonic() + DEADLINE_S
-            while not (listening := LISTENING.search(log.read_text())):
-                assert server.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.02)
+            listening = wait_for(
+                lambda: LISTENING.search(log.read_text()) or server.poll() is not None, log.read_text
+            )
+            assert isinstance(listening, re.Match), log.read_text()
+            deadline = Deadline()
             workers: set[bytes] = set()
             requests = 0
             while len(workers) < WORKERS or requests < 50:
-                assert time.monotonic() < deadline, f"{len(workers)} of {WORKERS} workers have answered"
+                deadline.check(lambda: f"{len(workers)} of {WORKERS} workers have answered")
                 url = f"{listening[1]}/?{requests}"
                 with urllib.request.urlopen(url, timeout=DEADLINE_S) as response:  # noqa: S310 - a URL of this test
                     workers.add(response.read())

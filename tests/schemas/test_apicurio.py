@@ -9,7 +9,6 @@ import json
 import shutil
 import subprocess
 import tarfile
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +31,7 @@ from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topics import CATALOGUE
 from parallelm.supervision.die_with_parent import killed_with_us
 from parallelm.supervision.ports import choose_ports
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,16 +98,16 @@ def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     registry = HttpRegistry(RegistrySettings(url=url, timeout_s=30.0), "")
-    deadline = time.monotonic() + WAIT_S
-    while True:
+
+    def answers() -> bool:
         assert process.poll() is None, log.read_text()
         try:
             registry.request("GET", "/subjects")
         except RegistryUnavailableError:
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        else:
-            return
+            return False
+        return True
+
+    wait_for(answers, log.read_text)
 
 
 @pytest.fixture

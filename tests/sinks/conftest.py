@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,16 +18,15 @@ from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks import Sink, SinkMetrics, SinkOptions
 from parallelm.warehouse import migrate
+from tests.waiting import DEADLINE_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from clickhouse_driver import Client
 
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
-
-DEADLINE_S = 120.0
 
 
 class Platform:
@@ -68,7 +66,7 @@ class Platform:
 
     def wait(self, query: str, expected: Any) -> None:
         """Wait until a query gives one value."""
-        wait_until(
+        wait_for(
             lambda: self.value(query) == expected, lambda: f"{query}: {self.value(query)}, not {expected}"
         )
 
@@ -121,13 +119,6 @@ class RunningSink:
     def metric(self, name: str, **labels: str) -> float:
         """Value of a metric now; 0 when it was never counted."""
         return self.metrics.registry.get_sample_value(f"mcenter_sink_{name}", labels) or 0.0
-
-
-def wait_until(condition: Callable[[], bool], what: Callable[[], str] = lambda: "condition") -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, what()
-        time.sleep(0.05)
 
 
 @pytest.fixture

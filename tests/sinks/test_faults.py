@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +16,6 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from parallelm.connections import save_settings
 from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
 from parallelm.schemas.topic_admin import create_topics
@@ -27,10 +23,11 @@ from parallelm.sinks.blocks import ConsumedRecord, content_hash
 from parallelm.sinks.consumer import TopicAdmin
 from parallelm.sinks.errors import InsertStateUnknownError, SinkError
 from parallelm.sinks.intent import Intent, intent_metadata
-from parallelm.supervision.die_with_parent import killed_with_us
+from tests.service_process import ServiceProcess
 from tests.sinks import samples
-from tests.sinks.conftest import DEADLINE_S, Platform, wait_until
+from tests.sinks.conftest import DEADLINE_S, Platform
 from tests.sinks.samples import T0_MS
+from tests.waiting import Deadline, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,62 +55,17 @@ def assert_exact(platform: Platform, records: int) -> None:
         platform.wait(f"SELECT (sum(samples), sum(sum_value)) FROM {rollup}", (3 * records, 6 * records))
 
 
-class SinkProcess:
+class SinkProcess(ServiceProcess):
     """``mcenter sink`` as its supervisor runs it."""
 
     def __init__(self, platform: Platform, folder: Path, *arguments: str) -> None:
-        folder.mkdir(exist_ok=True)
-        config = folder / "mcenter.toml"
-        save_settings(platform.settings, config)
-        self.ready = folder / "ready"
-        self.log = folder / "log"
-        self._command = killed_with_us(
-            sys.executable,
-            "-m",
-            "parallelm.mcenter",
-            "sink",
-            "--session-timeout-s",
-            "6",
-            *arguments,
-        )
-        self._environment = os.environ | {
-            "MCENTER_CONFIG": str(config),
-            "MCENTER_READY_FILE": str(self.ready),
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.ready.unlink(missing_ok=True)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
-
-    def wait_ready(self) -> None:
-        wait_until(self.ready.exists, self.log.read_text)
-
-    def end(self, number: int) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(DEADLINE_S)
-
-
-@contextmanager
-def sink_process(platform: Platform, folder: Path, *arguments: str) -> Iterator[SinkProcess]:
-    made = SinkProcess(platform, folder, *arguments)
-    made.start()
-    try:
-        yield made
-    finally:
-        if made.process is not None and made.process.poll() is None:
-            made.process.kill()
-            made.process.wait()
+        super().__init__(folder, "sink", "--session-timeout-s", "6", *arguments, settings=platform.settings)
 
 
 def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platform, tmp_path: Path):
-    seed = random.randrange(2**32)
-    print("seed", seed)  # noqa: T201 - tells how to repeat a failure
-    chance = random.Random(seed)
+    chance = random.Random(7)
     total = 0
-    with sink_process(platform, tmp_path / "sink", "--flush-ms", "20") as sink:
+    with SinkProcess(platform, tmp_path / "sink", "--flush-ms", "20") as sink:
         for _ in range(3):
             sink.wait_ready()
             with ThreadPoolExecutor(1) as beside:
@@ -122,21 +74,21 @@ def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platf
                 sink.end(signal.SIGKILL)
                 sent.result()
             total += 400
-            sink.start()
+            sink.start(wait=False)
         assert_exact(platform, total)
         sink.wait_ready()
         assert sink.end(signal.SIGTERM) == 0
 
 
 def test_two_sinks_share_the_partitions_while_one_comes_and_goes(platform: Platform):
-    deadline_s = time.monotonic() + DEADLINE_S
+    deadline = Deadline()
     with platform.sink():
         send_statistics(platform, 200, origins=12)
         with platform.sink() as second:
             sent = 200
             # Which partitions it gets, and when, is the group's affair: it has its share once rows come through it.
             while not second.metric("rows_total", topic=_name(platform, topics.STATISTICS)):
-                assert time.monotonic() < deadline_s
+                deadline.check("the second sink has partitions")
                 send_statistics(platform, 50, origins=12)
                 sent += 50
         send_statistics(platform, 200, origins=12)
@@ -211,7 +163,7 @@ def test_a_database_that_goes_away_and_comes_back_misses_nothing(platform: Platf
             before = sink.metric("retries_total", reason="database")
             wire.sever()
             send_statistics(platform, 100)
-            wait_until(lambda before=before: sink.metric("retries_total", reason="database") > before)
+            wait_for(lambda before=before: sink.metric("retries_total", reason="database") > before)
             wire.cut = False
         assert_exact(platform, 400)
 
@@ -271,7 +223,7 @@ def test_a_block_whose_owner_died_before_inserting_it_is_inserted(platform: Plat
     platform.send(topics.EVENTS, events(platform, 1)[0], partition=0)
     with platform.sink() as sink:
         platform.wait("SELECT count() FROM events", 6)
-        wait_until(lambda: sink.metric("replays_total", topic=_name(platform, topics.EVENTS)) == 1)
+        wait_for(lambda: sink.metric("replays_total", topic=_name(platform, topics.EVENTS)) == 1)
     assert platform.value("SELECT uniqExact(_offset) FROM events") == 6
 
 
@@ -340,7 +292,7 @@ def test_a_recreated_topic_is_read_from_its_beginning(platform: Platform):
         platform.wait("SELECT count() FROM events", 3)
     admin = AdminClient(client_config(platform.settings.kafka))
     admin.delete_topics([_name(platform, topics.EVENTS)])[_name(platform, topics.EVENTS)].result(DEADLINE_S)
-    wait_until(lambda: create_topics(platform.settings) == [_name(platform, topics.EVENTS)])
+    wait_for(lambda: create_topics(platform.settings) == [_name(platform, topics.EVENTS)])
     platform.send(topics.EVENTS, events(platform, 1)[0], partition=0)
     with platform.sink():
         platform.wait("SELECT count() FROM events", 4)

@@ -17,8 +17,8 @@ from parallelm.sinks.errors import NotReadyError, SinkError, TooManyDeadLettersE
 from parallelm.sinks.service import wait_for_warehouse
 from parallelm.sinks.tables import STORED_TOPICS
 from tests.sinks import samples
-from tests.sinks.conftest import wait_until
 from tests.sinks.samples import T0_MS
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -370,7 +370,7 @@ def test_a_decision_repeated_later_is_one_row_and_does_not_turn_back_the_state(p
     with platform.sink() as sink:
         for state in ("requested", "active", "requested"):
             platform.send(topics.DEPLOYMENTS, samples.deployment(state), key="app")
-        wait_until(lambda: sink.metric("records_total", topic=topic) == 3)
+        wait_for(lambda: sink.metric("records_total", topic=topic) == 3)
     assert platform.rows("SELECT state FROM deployments ORDER BY _offset") == [("requested",), ("active",)]
     assert platform.value("SELECT state FROM deployments_current") == "active"
 

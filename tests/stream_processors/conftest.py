@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.schemas.topic_admin import create_topics
+from tests.waiting import DEADLINE_S
 
-from .live import DEADLINE_S, Cluster, Worker
+from .live import Cluster, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
 from parallelm.definitions import DefinitionTopic, next_version, parse_definition, to_record
 from parallelm.schemas.codec import Codec
@@ -22,16 +16,18 @@ from parallelm.schemas.records import Event, ModelAnnouncement, Origin, Series, 
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import log_offsets
 from parallelm.schemas.topics import EVENTS, MODELS, STATISTICS, Topic, origin_key
-from parallelm.supervision.die_with_parent import killed_with_us
+from tests.service_process import ServiceProcess
+from tests.waiting import DEADLINE_S, Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from parallelm.connections import Settings
 
 DAY = 86_400_000
 START = 1_356_998_400_000
 """2013-01-01T00:00Z: event times are long past, as in a replay."""
-DEADLINE_S = 75.0
 
 DEFINITION = """\
 mlapp: app
@@ -44,62 +40,11 @@ alerts:
 """
 
 
-def wait_for(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
-    """First true value of ``condition``; fails after the deadline."""
-    until = time.monotonic() + deadline_s
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < until, f"not within {deadline_s} s: {what}"
-        time.sleep(0.02)
+class Worker(ServiceProcess):
+    """One ``mcenter processors`` process; ``with`` starts it."""
 
-
-@dataclass
-class Worker:
-    """One ``mcenter processors`` process."""
-
-    settings: Settings
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process is not None:
-            self.kill()
-
-    def start(self, *, wait: bool = True) -> None:
-        """Start it, and wait until it handles records."""
-        self.starts += 1
-        config, ready = self.folder / "mcenter.toml", self.folder / f"ready-{self.starts}"
-        save_settings(self.settings, config)
-        environ = os.environ | {"MCENTER_CONFIG": str(config), "MCENTER_READY_FILE": str(ready)}
-        command = [sys.executable, "-m", "parallelm.mcenter", "processors", "--session-timeout-s", "3"]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(killed_with_us(*command), env=environ, stdout=log, stderr=log)
-        if wait:
-            wait_for(lambda: self.is_ready() or self.process.poll() is not None, "the worker is ready")
-            assert self.is_ready(), self.log()
-
-    def is_ready(self) -> bool:
-        return (self.folder / f"ready-{self.starts}").exists()
-
-    def kill(self) -> None:
-        """``kill -9``."""
-        self.process.kill()
-        self.process.wait()
-
-    def terminate(self) -> int:
-        """SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=DEADLINE_S)
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__(folder, "processors", "--session-timeout-s", "3", settings=settings)
 
 
 @dataclass
@@ -204,9 +149,9 @@ class Cluster:
         consumer, messages = self._read[name]
         places = [(name, each.partition) for each in consumer.assignment()]
         count = sum(log_offsets(self.admin, places, OffsetSpec.latest(), DEADLINE_S).values())
-        until = time.monotonic() + DEADLINE_S
+        deadline = Deadline()
         while len(messages) < count:
-            assert time.monotonic() < until
+            deadline.check(lambda: f"{len(messages)} of {count} records of {name}")
             for message in consumer.consume(count - len(messages), timeout=0.2):
                 assert message.error() is None
                 messages.append(message)

@@ -17,8 +17,9 @@ from parallelm.schemas.topics import (
     STATISTICS,
     TICKS,
 )
+from tests.waiting import wait_for
 
-from .live import DAY, DEFINITION, START, Worker, wait_for
+from .live import DAY, DEFINITION, START, Worker
 
 if TYPE_CHECKING:
     from pathlib import Path

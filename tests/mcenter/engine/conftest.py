@@ -17,14 +17,13 @@ from clickhouse_driver import Client
 
 from parallelm.supervision.die_with_parent import killed_with_us
 from parallelm.supervision.ports import choose_ports
+from tests.waiting import DEADLINE_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 PASSWORD = "correct horse"  # noqa: S105 - of a server that lives for one test
-DEADLINE_S = 120.0
-"""For everything that comes at once on a machine with time to spare."""
 
 
 class EngineProcess:
@@ -51,10 +50,8 @@ class EngineProcess:
         self._ready.unlink(missing_ok=True)
         began = time.monotonic()
         self.process = self.spawn()
-        while not self._ready.exists():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() - began < DEADLINE_S, self.log.read_text()
-            time.sleep(0.01)
+        wait_for(lambda: self._ready.exists() or self.process.poll() is not None, self.log.read_text)
+        assert self._ready.exists(), self.log.read_text()
         return time.monotonic() - began
 
     def spawn(self, *more: str) -> subprocess.Popen[bytes]:
@@ -144,14 +141,6 @@ def client(engine: EngineProcess) -> Client:
     connected.execute(f"CREATE DATABASE {name}")
     connected.execute(f"USE {name}")
     return connected
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Return when ``condition`` holds; fail when it does not in time."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to be in time"
-        time.sleep(0.01)
 
 
 def is_running(watcher: Client, text: str) -> bool:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from clickhouse_driver import errors
 
-from .conftest import DEADLINE_S, EngineProcess, is_running, running_engine, wait_for
+from tests.waiting import DEADLINE_S, wait_for
+
+from .conftest import EngineProcess, is_running, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from clickhouse_driver import errors
 
-from .conftest import DEADLINE_S, EngineProcess, running_engine
+from tests.waiting import DEADLINE_S
+
+from .conftest import EngineProcess, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

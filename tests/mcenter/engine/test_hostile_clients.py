@@ -15,8 +15,9 @@ from clickhouse_driver import errors
 
 from parallelm.mcenter.engine.clients import MAX_CLIENTS
 from parallelm.mcenter.engine.wire import string, varint
+from tests.waiting import DEADLINE_S, wait_for
 
-from .conftest import DEADLINE_S, EngineProcess, running_engine, wait_for
+from .conftest import EngineProcess, running_engine
 from .native_client import NativeClient, hello
 
 if TYPE_CHECKING:

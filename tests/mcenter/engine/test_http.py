@@ -20,8 +20,9 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from parallelm.mcenter.engine import http_front
 from parallelm.mcenter.engine.errors import EngineError
+from tests.waiting import wait_for
 
-from .conftest import PASSWORD, is_running, wait_for
+from .conftest import PASSWORD, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

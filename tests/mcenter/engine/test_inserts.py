@@ -12,8 +12,8 @@ from clickhouse_driver import errors
 
 from parallelm.mcenter.engine.blocks import LZ4, NONE, ZSTD, frame
 from parallelm.mcenter.engine.wire import string, varint
+from tests.waiting import wait_for
 
-from .conftest import wait_for
 from .native_client import NativeClient
 
 if TYPE_CHECKING:

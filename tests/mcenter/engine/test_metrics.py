@@ -9,8 +9,9 @@ import pytest
 from clickhouse_driver import errors
 
 from parallelm.supervision.ports import choose_ports
+from tests.waiting import wait_for
 
-from .conftest import running_engine, wait_for
+from .conftest import running_engine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,9 @@ import pytest
 from clickhouse_driver import errors
 from clickhouse_driver.result import QueryInfo
 
-from .conftest import PASSWORD, is_running, wait_for
+from tests.waiting import wait_for
+
+from .conftest import PASSWORD, is_running
 from .native_client import NativeClient
 
 if TYPE_CHECKING:

@@ -11,34 +11,24 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.mcenter.local_stack.status import stack_status
+from parallelm.supervision.identity import is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from parallelm.supervision.state import ProcessState
 
 SERVICES = ("--service", "kafka", "--service", "clickhouse", "--service", "registry")
-
-
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 120.0) -> Any:
-    """The first true value of ``condition``."""
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come within {timeout_s:g} s"
-        time.sleep(0.05)
-    return value
 
 
 def bare_environment() -> dict[str, str]:
@@ -92,14 +82,7 @@ class CommandLine:
 
 
 def all_gone(pids: list[int]) -> bool:
-    return not any(map(_runs, pids))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    return not any(map(is_alive, pids))
 
 
 @contextmanager

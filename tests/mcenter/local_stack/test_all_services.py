@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.schemas.topic_admin import check_topics
-from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, stopped_at_the_end, wait_for
+from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, stopped_at_the_end
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,8 +31,8 @@ from tests.mcenter.local_stack.conftest import (
     bare_environment,
     command,
     kill,
-    wait_for,
 )
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

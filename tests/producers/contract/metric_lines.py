@@ -183,7 +183,8 @@ def _scalars_of_classes() -> dict[str, Line]:
         return lambda: mlops.set_stat(member, np.array([0.5, 0.25]), **options)
 
     found = {}
-    for member in (*several, Classification.RECALL_SCORE, *Regression):
+    several_outputs = [member for member in Regression if member is not Regression.MEDIAN_ABSOLUTE_ERROR]
+    for member in (*several, Classification.RECALL_SCORE, *several_outputs):
         name = f"metrics_constants.{type(member).__name__}.{member.name}"
         found[f"{name} of classes"] = Line(reported(member), lines(member.value, [0.5, 0.25], ["0", "1"]))
         found[f"{name} of named classes"] = Line(
@@ -293,6 +294,9 @@ METRICS: Final = {
     **_tables(),
     **_scalars(),
     **_scalars_of_classes(),
+    "metrics_constants.RegressionMetrics.MEDIAN_ABSOLUTE_ERROR of several outputs": Line(
+        lambda: mlops.set_stat(Regression.MEDIAN_ABSOLUTE_ERROR, [0.5, 0.25]), answers=WRONG
+    ),
     "metrics_constants.RegressionMetrics.R2_SCORE of a text": Line(
         lambda: mlops.set_stat(Regression.R2_SCORE, "good"), answers=WRONG
     ),

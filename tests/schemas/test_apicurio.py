@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 
 from parallelm.connections import RegistrySettings, Settings, save_settings
 from parallelm.connections.kafka import client_config
+from parallelm.connections.tls import system_trust
 from parallelm.mcenter.cli import cli
 from parallelm.mcenter.local_stack.java import java_executable
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder
@@ -63,7 +64,8 @@ def fetch(partial: Path, folder: Path) -> None:
 
     shutil.rmtree(partial, ignore_errors=True)
     project = MavenContext(repo_cache=partial / "repository").project(GROUP, ARTIFACT)
-    archive = project.at_version(VERSION).artifact(classifier="all", packaging="tar.gz").resolve()
+    with system_trust():
+        archive = project.at_version(VERSION).artifact(classifier="all", packaging="tar.gz").resolve()
     with archive.open("rb") as file:
         assert hashlib.file_digest(file, "sha256").hexdigest() == SHA256, (
             f"{archive.name} is not the one we know"

@@ -13,7 +13,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from parallelm.connections import ConfigurationError
+from parallelm.connections import ConfigurationError, tls
 from parallelm.schemas import packaged
 from parallelm.schemas.errors import (
     RegistryUnavailableError,
@@ -50,6 +50,7 @@ class HttpRegistry:
             )
         self.url = registry.url.rstrip("/")
         self._timeout_s = registry.timeout_s
+        self._trust = tls.trust_context() if self.url.lower().startswith("https:") else None
         self._headers = {"Accept": f"{_MEDIA_TYPE}, application/json"}
         if registry.user:
             pair = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
@@ -140,7 +141,9 @@ class HttpRegistry:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as response:  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310 - the scheme was checked
+                request, timeout=self._timeout_s, context=self._trust
+            ) as response:
                 return json.loads(response.read(_MAX_RESPONSE_BYTES))
         except urllib.error.HTTPError as error:
             with error:
@@ -149,7 +152,7 @@ class HttpRegistry:
         except (OSError, ValueError) as error:
             raise RegistryUnavailableError(
                 f"the schema registry at {self.url} did not answer {method} {path}: {error}; "
-                "check MCENTER_SCHEMA_REGISTRY_URL and that it runs"
+                f"{tls.remedy(error) or 'check MCENTER_SCHEMA_REGISTRY_URL and that it runs'}"
             ) from error
 
     def _told(self, error: urllib.error.HTTPError, what: str) -> SchemaError:

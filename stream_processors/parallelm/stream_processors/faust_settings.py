@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 from faust import SASLCredentials, SSLCredentials
 from yarl import URL
 
 from parallelm.connections import ConfigurationError
+from parallelm.connections.tls import trust_context
 
 if TYPE_CHECKING:
+    import ssl
+
     from parallelm.connections import KafkaSettings
 
 
@@ -47,7 +49,7 @@ def broker_credentials(kafka: KafkaSettings) -> Any:
 
 def _ssl_context(kafka: KafkaSettings) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=kafka.ssl_ca_location or None)
+        context = trust_context(kafka.ssl_ca_location)
         if kafka.ssl_certificate_location:
             context.load_cert_chain(
                 kafka.ssl_certificate_location,

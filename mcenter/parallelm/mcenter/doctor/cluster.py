@@ -10,7 +10,7 @@ import uuid
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from parallelm.connections import ConfigurationError, load_settings
+from parallelm.connections import ConfigurationError, load_settings, tls
 from parallelm.connections.settings import ENVIRONMENT_PREFIX, settings_file
 from parallelm.mcenter.doctor.check import Check, note, ok, problem
 from parallelm.mcenter.doctor.warehouse import warehouse_checks
@@ -49,7 +49,7 @@ def cluster_checks(timeout_s: float) -> Iterator[Check]:
     yield ok("settings", " and ".join([str(file)] * (file is not None) + variables))
     yield _kafka(settings, timeout_s)
     yield from warehouse_checks(settings, timeout_s)
-    yield _registry(settings.schema_registry, timeout_s)
+    yield registry_check(settings.schema_registry, timeout_s)
     yield _artifacts(settings)
 
 
@@ -77,7 +77,8 @@ def _kafka(settings: Settings, timeout_s: float) -> Check:
     return ok("kafka", f"{where} answers, all topics are as they should be ({took_ms:.0f} ms)")
 
 
-def _registry(registry: RegistrySettings, timeout_s: float) -> Check:
+def registry_check(registry: RegistrySettings, timeout_s: float) -> Check:
+    """Whether the schema registry answers, if one is configured."""
     if not registry.url:
         return ok("registry", "none is configured: the schemas packaged with the code are used")
     address = registry.address()
@@ -86,10 +87,16 @@ def _registry(registry: RegistrySettings, timeout_s: float) -> Check:
         basic = b64encode(f"{address.user}:{address.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {basic}")
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as reply:  # noqa: S310 - as above
+        with urllib.request.urlopen(  # noqa: S310 - as above
+            request, timeout=timeout_s, context=tls.trust_context()
+        ) as reply:
             reply.read()
     except (OSError, ValueError) as error:
-        return problem("registry", f"{address.url} cannot be used: {error}", "check url, user and password")
+        return problem(
+            "registry",
+            f"{address.url} cannot be used: {error}",
+            tls.remedy(error) or "check url, user and password",
+        )
     return ok("registry", f"{address.url} answers")
 
 

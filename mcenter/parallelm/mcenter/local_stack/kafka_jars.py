@@ -18,12 +18,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelm.connections import tls
 from parallelm.mcenter.local_stack.errors import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KAFKA_VERSION = "4.3.1"
+MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 PARALLEL_DOWNLOADS = 6
 
 
@@ -87,7 +89,9 @@ def is_complete(folder: Path) -> bool:
     return all(sizes.get(jar.file_name) == jar.size_bytes for jar in locked_jars())
 
 
-def ensure_kafka(cache: Path, progress: Callable[[int, int], None] | None = None) -> Path:
+def ensure_kafka(
+    cache: Path, progress: Callable[[int, int], None] | None = None, *, repository: str = MAVEN_CENTRAL
+) -> Path:
     """Folder of Kafka's jars, downloaded first where they are missing; raises ``StackError`` without a network.
 
     ``progress(done_bytes, total_bytes)`` is called after each jar. What is there and intact is not fetched again, a
@@ -101,7 +105,8 @@ def ensure_kafka(cache: Path, progress: Callable[[int, int], None] | None = None
         with (cache / "download.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_complete(folder):
-                _download(cache / f"{folder.name}.partial", folder, progress)
+                with tls.system_trust():
+                    _download(cache / f"{folder.name}.partial", folder, progress, repository)
     except OSError as error:
         raise StackError(
             f"cannot write the download cache {cache}: {error}; name another with MCENTER_CACHE"
@@ -109,12 +114,14 @@ def ensure_kafka(cache: Path, progress: Callable[[int, int], None] | None = None
     return folder
 
 
-def _download(partial: Path, folder: Path, progress: Callable[[int, int], None] | None) -> None:
+def _download(
+    partial: Path, folder: Path, progress: Callable[[int, int], None] | None, repository: str
+) -> None:
     jars = locked_jars()
     total, done = sum(jar.size_bytes for jar in jars), 0
     (partial / "jars").mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        fetched = {pool.submit(_fetch, jar, partial): jar for jar in jars}
+        fetched = {pool.submit(_fetch, jar, partial, repository): jar for jar in jars}
         try:
             for future in as_completed(fetched):
                 future.result()
@@ -129,7 +136,7 @@ def _download(partial: Path, folder: Path, progress: Callable[[int, int], None] 
     shutil.rmtree(partial)
 
 
-def _fetch(jar: Jar, partial: Path) -> None:
+def _fetch(jar: Jar, partial: Path, url: str) -> None:
     from jgo.maven import MavenContext
 
     target = partial / "jars" / jar.file_name
@@ -137,7 +144,7 @@ def _fetch(jar: Jar, partial: Path) -> None:
         return
     repository = partial / "repository" / jar.sha256
     shutil.rmtree(repository, ignore_errors=True)
-    context = MavenContext(repo_cache=repository)
+    context = MavenContext(repo_cache=repository, remote_repos={"central": url})
     component = context.project(jar.group, jar.artifact).at_version(jar.version)
     try:
         found: Path = component.artifact().resolve()
@@ -147,14 +154,19 @@ def _fetch(jar: Jar, partial: Path) -> None:
     ) as error:  # requests' errors are OSErrors; jgo says "not found" with a RuntimeError
         raise StackError(
             f"Kafka's {jar.file_name} cannot be fetched from Maven Central ({_reason(error)}). The first start needs "
-            "the network once (44 MB, about 10 s); later starts need none. Check the connection or HTTPS_PROXY, or "
-            "copy the cache folder of another machine and name it with MCENTER_CACHE."
+            f"the network once (44 MB, about 10 s); later starts need none. {_remedy(error)}, or copy the cache folder of "
+            "another machine and name it with MCENTER_CACHE."
         ) from error
     if not jar.is_intact(found):
         raise StackError(
             f"{jar.file_name} from Maven Central is not the file that this version was tested with"
         )
     found.replace(target)
+
+
+def _remedy(error: Exception) -> str:
+    told = tls.remedy(error)
+    return f"{told[0].upper()}{told[1:]}" if told else "Check the connection or HTTPS_PROXY"
 
 
 def _reason(error: Exception) -> str:

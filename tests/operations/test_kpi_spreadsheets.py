@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from parallelm.operations.errors import KpiFileError
 from parallelm.operations.kpis import KpiFile, KpiFileFormat, read_kpi_file
+from parallelm.schemas.times import MAX_TIME_MS
 
 COMMAS = "kpi,timestamp,value\n"
+EARLIEST, LATEST = datetime(1901, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001 - local
 SEMICOLONS = "kpi;timestamp;value\n"
 GERMAN = {"kpi": "Kennzahl", "timestamp": "Datum", "value": "Wert"}
 
@@ -92,6 +96,10 @@ def test_columns_are_found_by_any_case_and_by_the_names_given():
     assert "lacks kpi, timestamp, value and has: Datum, Kennzahl, Wert, Region" in said
     assert "--column timestamp=Date" in said
     assert "lacks Betrag" in refused(text, columns=GERMAN | {"value": "Betrag"})
+    same = {"kpi": "Wert", "value": "Wert"}
+    assert "column 'Wert' cannot be two of kpi, timestamp and value" in refused(
+        "timestamp;Wert\n2013-01-31;1\n", columns=same
+    )
     assert "'region'" in refused(text, columns={"region": "Region"})
 
 
@@ -143,6 +151,12 @@ def test_rows_split_at_a_decimal_comma_spoil_the_whole_file():
     assert "the comma seems to be the decimal sign as well" in refused(
         f"{COMMAS}k,2013-01-31,1.234\nk,2013-02-01,1,5\nk,2013-02-02,3\n"
     )
+
+
+def test_a_decimal_comma_is_not_taken_for_a_label():
+    rows = "k,2013-01-31,1,5,\nk,2013-02-01,2,7,\n"
+    assert "the comma seems to be the decimal sign as well" in refused(f"kpi,timestamp,value,region\n{rows}")
+    assert values("kpi,timestamp,value,region,\nk,2013-01-31,1,5,\n") == [1]
 
 
 def test_two_readings_are_asked_about():
@@ -271,7 +285,12 @@ def test_other_encodings_are_asked_about():
         wide = f"{COMMAS}k,2013-01-31,5\n".encode(f"utf-16-{order}")
         assert f"give --encoding utf-16-{order}" in refused(wide)
         assert values(wide, encoding=f"utf-16-{order}") == [5]
-    assert "unknown encoding 'klingon'" in refused(data, encoding="klingon")
+    for name in ("klingon", "hex", "rot13"):
+        assert f"unknown encoding '{name}'" in refused(data, encoding=name)
+    assert "give its encoding with --encoding" in refused(data, encoding="undefined")
+    for order in ("le", "be"):
+        marked = "\ufeff".encode(f"utf-16-{order}") + f"{COMMAS}k,2013-01-31,5\n".encode(f"utf-16-{order}")
+        assert values(marked) == values(marked, encoding="utf-16") == [5]
 
 
 @pytest.mark.parametrize(
@@ -291,3 +310,44 @@ def test_files_that_are_not_text_are_named(data: bytes, reason: str):
 def test_texts_that_a_spreadsheet_keeps_by_a_formula_are_their_texts():
     [point] = read('kpi,timestamp,value,zip\nk,2013-01-31,1,"=""00501"""\n').points
     assert point.labels == {"zip": "00501"}
+
+
+@given(
+    st.lists(st.integers(-9_999_999, 9_999_999), min_size=1, max_size=6),
+    st.integers(0, 4),
+    st.sampled_from([",", "."]),
+    st.sampled_from(["", ".", ",", "\u00a0", "\u2019"]),
+    st.sampled_from([";", "\t"]),
+)
+def test_a_spreadsheets_numbers_are_read_right_or_refused(
+    whole: list[int], digits: int, decimal: str, thousands: str, delimiter: str
+):
+    assume(decimal != thousands)
+    expected = [number / 10**digits for number in whole]
+    rows = []
+    for number in expected:
+        text = f"{number:,.{digits}f}".replace(",", "\0").replace(".", decimal).replace("\0", thousands)
+        rows.append(f"k{delimiter}2013-01-31{delimiter}{text}\n")
+    text = f"kpi{delimiter}timestamp{delimiter}value\n" + "".join(rows)
+    try:
+        found = read(text)
+    except KpiFileError:
+        assert "--decimal" in refused(text)
+        return
+    bad = {mistake.line for mistake in found.mistakes}
+    good = [number for line, number in enumerate(expected, 2) if line not in bad]
+    assert [point.value for point in found.points] == good
+
+
+@given(
+    st.lists(st.datetimes(EARLIEST, LATEST), min_size=1, max_size=6),
+    st.sampled_from(["%d.%m.%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S"]),
+)
+def test_a_spreadsheets_dates_are_read_right_or_refused(moments: list[datetime], form: str):
+    text = COMMAS + "".join(f"k,{moment.strftime(form)},{number}\n" for number, moment in enumerate(moments))
+    expected = [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in moments]
+    try:
+        assert times(text, latest_ms=MAX_TIME_MS) == expected
+    except KpiFileError:
+        assert form[:8] in refused(text, latest_ms=MAX_TIME_MS)
+    assert times(text, latest_ms=MAX_TIME_MS, date_format=form) == expected

@@ -79,10 +79,10 @@ class VisibleFormatter(logging.Formatter):
         return visible(super().format(record), keep="\n\t")
 
 
-def log_to_terminal() -> None:
-    """Let a service log on the standard error."""
+def log_to_terminal(form: str = "%(asctime)s %(levelname)s %(name)s: %(message)s") -> None:
+    """Let a service log on the standard error, in lines of this form."""
     handler = logging.StreamHandler()
-    handler.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(VisibleFormatter(form))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

@@ -14,7 +14,7 @@ import click
 from parallelm.connections.settings import misspelt_variables
 from parallelm.mcenter.engine import data_folder, dedup_logs, metrics
 from parallelm.mcenter.engine.credentials import Credentials
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import echo, log_to_terminal
 from parallelm.supervision.service_frame import announce_ready, exit_at_once, serving
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def main(
     handshake_timeout_s: float,
 ) -> None:
     """Serve the ClickHouse engine on one data folder, until SIGTERM or Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_terminal("%(asctime)s %(levelname)s %(message)s")
     _allow_open_files()
     if mistakes := misspelt_variables(os.environ):
         _fail("; ".join(mistakes), status=2)

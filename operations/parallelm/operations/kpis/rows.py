@@ -138,13 +138,16 @@ def _header(line: int, names: list[str], wanted: KpiFileFormat) -> list[str]:
             f"and has: {', '.join(names)}; name a column with --column, for example "
             "--column timestamp=Date, and the delimiter with --delimiter"
         )
-    header = list(names)
+    header, taken = list(names), set[int]()
     for required, indexes in places.items():
         if len(indexes) > 1:
             both = " and ".join(repr(names[index]) for index in indexes[:2])
             raise KpiFileError(
                 f"line {line}: columns {both} may both be the {required}; say which with --column {required}=…"
             )
+        if indexes[0] in taken:
+            raise KpiFileError(f"column {names[indexes[0]]!r} cannot be two of kpi, timestamp and value")
+        taken.add(indexes[0])
         header[indexes[0]] = required
     for index, name in enumerate(header):
         if not name:
@@ -162,7 +165,7 @@ def _refuse_unquoted_decimals(header: Sequence[str], body: Sequence[Row], delimi
     if delimiter != ",":
         return
     for line, cells in body:
-        if len(_without_empty_end(cells, len(header))) == len(header) + 1 and any(
+        if len(cells) == len(header) + 1 and any(
             _DIGITS.match(left) and _DIGITS.match(right) for left, right in pairwise(cells)
         ):
             raise KpiFileError(

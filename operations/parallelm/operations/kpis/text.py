@@ -31,16 +31,19 @@ def decode(data: bytes, encoding: str = "") -> str:
     for start, what in _OTHER_FILES:
         if data.startswith(start):
             raise KpiFileError(f"the file is {what}, not CSV text; save or unpack it as CSV (UTF-8)")
-    mark, marked = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", ""))
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     name = encoding or marked or "utf-8"
     try:
-        text = (data.removeprefix(mark) if mark else data).decode(name)
+        # The byte-order mark is a character of the text, removed below.
+        text = data.decode(name)
     except LookupError as error:
         raise KpiFileError(
             f"unknown encoding {encoding!r}; known are utf-8, utf-16, windows-1252 and others"
         ) from error
     except UnicodeDecodeError as error:
         raise KpiFileError(_undecodable(data, name, error)) from error
+    except UnicodeError as error:
+        raise KpiFileError(f"the file is not {name}: {error}; give its encoding with --encoding") from error
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         raise KpiFileError(_with_nul(data, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -111,3 +112,42 @@ def test_a_kpi_value_is_a_point_of_its_own_time() -> None:
     (point,) = reported.kpis
     assert (point.name, point.value, point.timestamp_ms) == ("on-time", 3.0, 1_356_998_400_000)
     assert not reported.samples
+
+
+def test_a_component_of_any_mode_is_captured() -> None:
+    for options in ({"mlops_mode": "agent", "connect_mlops": True}, {"connect_mlops": True}, {}):
+        with capture() as reported:
+            mlops.init(**options)
+            assert mlops.get_mlapp_id() == "1"
+            mlops.set_stat("x", 1.0)
+            mlops.done()
+        assert reported.values("x") == [1.0]
+
+
+def test_the_event_time_of_the_environment_holds_in_the_capture_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCENTER_EVENT_TIME", "2013-01-01")
+    with capture() as outer:
+        with capture() as reported:
+            mlops.init()
+            mlops.set_stat("past", 1.0)
+            monkeypatch.delenv("MCENTER_EVENT_TIME")
+            mlops.done()
+            mlops.init()
+            mlops.set_stat("now", 1.0)
+        mlops.set_stat("past", 2.0)
+    past, now = reported.samples
+    assert past.time_ms == outer.samples[0].time_ms == 1_356_998_400_000
+    assert now.time_ms > 1_700_000_000_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_that_leaves_the_capture_reports_as_before() -> None:
+    with capture() as outer:
+        with capture() as inner:
+            mlops.set_stat("inner", 1.0)
+            child = os.fork()
+        mlops.set_stat("outer", 1.0)
+        if child == 0:
+            os._exit(0 if (len(inner.samples), len(outer.samples)) == (1, 1) else 1)
+        assert os.waitpid(child, 0)[1] == 0

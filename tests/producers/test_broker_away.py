@@ -283,7 +283,7 @@ print(time.monotonic() - started)
     assert float(done_s) < PROMISED_S + MACHINE_S
 
 
-def test_settings_that_are_wrong_are_told_by_init(component: Component) -> None:
+def test_settings_that_are_wrong_are_named_by_init(component: Component) -> None:
     said = component.run(
         """
 from parallelm.mlops import mlops

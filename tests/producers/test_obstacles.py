@@ -301,3 +301,22 @@ mlops.done()
     assert [one.name for one in announced] == [
         f"{process}-{number}" for process in range(3) for number in range(3)
     ]
+
+
+def test_done_with_nothing_to_send_waits_for_nothing(component: Component, silent: str) -> None:
+    took_s, dropped, log = run(
+        component,
+        """
+import json, time
+from parallelm.mlops import mlops
+mlops.init()
+started = time.monotonic()
+mlops.done()
+print(json.dumps([time.monotonic() - started, mlops.dropped()]))
+""",
+        MCENTER_KAFKA_BOOTSTRAP_SERVERS=silent,
+        MCENTER_COMPONENT_CLOSE_TIMEOUT_S="60",
+    )
+    assert took_s < PROMISED_S + MACHINE_S
+    assert dropped == {}
+    assert "dropped" not in log

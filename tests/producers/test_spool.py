@@ -364,7 +364,7 @@ def test_a_tombstone_among_the_records_holds_nothing_up(spooling: Component, nob
 
 
 @pytest.mark.parametrize("trouble", ["no folder can be made", "the disk is full"])
-def test_a_disk_that_takes_nothing_is_told_once_and_disturbs_nobody(
+def test_a_disk_that_takes_nothing_is_reported_once_and_disturbs_nobody(
     component: Component, trouble: str
 ) -> None:
     spooling, limit = with_spool(component), ""

@@ -43,9 +43,10 @@ class MLOps:
     Reporting never blocks on the network, never raises because the platform is down, uses bounded memory
     (``MCENTER_COMPONENT_QUEUE_MAX_SAMPLES``), works from all threads and tasks, and in forked children.
     ``done()`` or the end of the interpreter sends what is waiting, and takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s)
-    at most when the broker is away. A program that ends without either, by ``os._exit``, by SIGTERM without a handler
-    or by SIGKILL, loses what it reported in the last flush interval and linger (a tenth of a second), or all that was
-    waiting for a broker that is away; models that were published are sent by the next ``init()``.
+    at most when nothing can be delivered. Workers of pools do the same when they end. A program that ends otherwise, by
+    ``os._exit``, by SIGTERM without a handler or by SIGKILL, loses what it reported in the last tenth of a second (in the
+    first 0.2 s after ``init()`` all), or all that was waiting where nothing could be delivered; models that were published
+    are sent by the next ``init()``.
 
     Copied or pickled, ``mlops`` is itself: elsewhere the one that is there, open in a worker process if it is open here.
     """

@@ -235,6 +235,13 @@ class Delivery:
                 left.update(record.contents())
         return left
 
+    def why_not_confirmed(self) -> str:
+        """The reason when nothing is known to be in the way."""
+        where = f"Kafka at {self._settings.kafka.bootstrap_servers!r}"
+        if self._answered:
+            return f"{where} answers, but has not confirmed the records in time"
+        return f"{where} does not answer"
+
     def close(self) -> None:
         """Release producer and spool; what librdkafka still has is forgotten."""
         if self._producer is not None:

@@ -92,7 +92,7 @@ class Sender(threading.Thread):
         self._encoder.close()
         self.delivery.abandon()
         self._abandoned.set()
-        reason = self._obstacles.reason() or "it was not delivered in time"
+        reason = self._obstacles.reason() or self.delivery.why_not_confirmed()
         self._dropped.add(drops.CLOSED, self._encoder.left() + self.delivery.left(), reason)
         self._dropped.log()
         if self.delivery.spool is not None and (waiting := self.delivery.spool.own.unsettled):
@@ -141,7 +141,10 @@ class Sender(threading.Thread):
                 _log.exception("reports cannot be sent now; they wait, and sending is tried again")
         else:
             return
-        self._abandoned.wait(POLL_S if self._stopping.is_set() else RETRY_S)
+        if self._stopping.is_set():
+            self._abandoned.wait(POLL_S)
+        else:
+            self._stopping.wait(RETRY_S)
 
     def _step(self) -> None:
         producer = self.delivery.connect()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LIMIT_S = 5.0
-_CONNECT_LIMIT_S = 2.0
+_CONNECT_LIMIT_S = 0.5
 _POLL_S = 0.002
 
 
@@ -32,7 +32,7 @@ class _NoFork:
         self._connecting_until = 0.0
 
     def connecting(self, connecting: Callable[[], bool]) -> None:
-        """A client starts to connect: forks wait while ``connecting`` says so, 2 s at most."""
+        """A client starts to connect: forks wait while ``connecting`` says so, 0.5 s at most."""
         self._connecting = connecting
         self._connecting_until = time.monotonic() + _CONNECT_LIMIT_S
 

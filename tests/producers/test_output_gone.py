@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from parallelm.mlops import MLOps
+from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.models.model import ModelFormat
 from parallelm.supervision.die_with_parent import killed_with_us
 from tests.producers.conftest import DEADLINE_S
 
@@ -116,6 +119,20 @@ def test_whatever_stands_in_place_of_stdout_raises_nothing(
     assert library.dropped() == {"not_written": 2}
     library.done()
     assert library.dropped() == {"not_written": 2}
+
+
+def test_a_model_that_finds_no_room_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "model").write_text("weights")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    library = MLOps()
+    library.init()
+    model = library.Model("m", ModelFormat.TEXT)
+    model.set_model_path(tmp_path / "model")
+    with pytest.raises(MLOpsException, match="no room for a copy of the model"):
+        library.publish_model(model)
+    library.done()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="this system has no limit of the size of files")

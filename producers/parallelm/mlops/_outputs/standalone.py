@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from parallelm.mlops._delivery.drops import DropCounter
@@ -96,7 +97,10 @@ class StandAloneOutput(Output):
 
         with self._lock:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="mlops-models-"))
+                try:
+                    self._folder = Path(tempfile.mkdtemp(prefix="mlops-models-"))
+                except OSError as error:
+                    raise MLOpsException(f"there is no room for a copy of the model: {error}") from error
             self._published[model.model_id] = Outbox(self._folder, "stand-alone").put(model, {})
 
     def published(self) -> Mapping[str, OutboxEntry]:
@@ -120,7 +124,8 @@ class StandAloneOutput(Output):
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
             if self._file is not None:
-                self._file.close()
+                with suppress(OSError):  # a network file system may report here what it could not write
+                    self._file.close()
 
     def interpreter_ends(self) -> None:
         """Keep Python quiet about lines in the buffer of a stdout that nobody reads any more (``program | head -1``).

@@ -143,6 +143,13 @@ def test_every_type_is_shown_as_it_is(
     assert len(pd.read_parquet(file)) == 1
 
 
+def test_a_type_that_the_client_cannot_read_is_named(query: Callable[..., Result]):
+    said = query("SELECT toTime64('12:00:00.5', 3) AS x", exit_code=1).output
+    assert "a column cannot be read here: Code: 50. Unknown type Time64(3)" in said
+    assert "toString(" in said
+    assert "12:00:00.500" in query("SELECT toString(toTime64('12:00:00.5', 3)) AS x").output
+
+
 def test_null_and_empty_text_differ_in_csv(query: Callable[..., Result]):
     assert query("SELECT NULL AS a, '' AS b, 0 AS c", "--format", "csv").stdout == 'a,b,c\n,"",0\n'
 

@@ -37,6 +37,10 @@ def reported_in_one_line(settings: Settings) -> Iterator[None]:
         if error.code in {_READONLY, _ACCESS_DENIED}:
             raise click.ClickException(_may_not(settings, error)) from error
         raise click.ClickException(f"ClickHouse: {server_message(error)}{hint}") from error
+    except driver_errors.UnknownTypeError as error:
+        raise click.ClickException(
+            f"a column cannot be read here: {server_message(error)}; give it as text with toString(…)"
+        ) from error
     except (driver_errors.Error, OSError, EOFError) as error:
         raise click.ClickException(
             f"ClickHouse does not answer at {clickhouse.host}:{clickhouse.port}: {error}; "

@@ -121,7 +121,7 @@ def _series(values: Sequence[Any], kind: str) -> pd.Series[Any]:
     import pandas as pd
 
     if kind.startswith(("DateTime", "Nullable(DateTime")):
-        # The driver rounds nanoseconds down.
+        # The driver rounds nanoseconds to microseconds.
         return time_column(values, "us" if _FINE_TIME.match(kind) else "ms")
     if kind.startswith("Float"):
         return pd.Series(values, dtype="float64")

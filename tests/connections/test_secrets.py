@@ -79,7 +79,7 @@ def test_secrets_in_a_text_become_stars(text: str, shown: str) -> None:
         "ssh://git@host/x",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_what_is_not_a_secret_stays(text: str) -> None:
     assert mask_text(text) == text
 
 

@@ -8,19 +8,14 @@ import socket
 import subprocess
 import sys
 import threading
-import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from parallelm.mlops import MLOps
-from parallelm.mlops._models.exchange import exchange
-from parallelm.mlops._models.outbox import measure
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException
-from parallelm.mlops.models.model import Artifact, ModelFormat
-from parallelm.mlops.packer import pack_directory
+from tests.producers.artifact_store import ArtifactStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,43 +25,8 @@ if TYPE_CHECKING:
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass
-class Store:
-    """Artifacts in a folder, and models of them."""
-
-    library: MLOps
-    folder: Path
-    models: list[Model] = field(default_factory=list)
-
-    def file(self, content: str | bytes) -> Model:
-        """A published model that is a file."""
-        path = self.folder / uuid.uuid4().hex
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return self._model(path, ModelFormat.BINARY)
-
-    def directory(self, **files: str) -> Model:
-        """A published model that is a folder."""
-        source = self.folder / f"{uuid.uuid4().hex}.source"
-        for name, content in files.items():
-            path = source / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        archive = source.with_suffix(".tar.gz")
-        pack_directory(source, archive)
-        return self._model(archive, ModelFormat.SAVEDMODEL)
-
-    def of(self, *, is_directory: bool, content: str = "new") -> Model:
-        return self.directory(weights=content) if is_directory else self.file(content)
-
-    def _model(self, path: Path, model_format: ModelFormat) -> Model:
-        artifact = Artifact(path.as_uri(), model_format.is_directory, *measure(path))
-        model = self.library.Model("m", model_format)
-        model.artifact = artifact
-        return model
-
-
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArtifactStore]:
     for name in ("PM_MLOPS_MODE", "MCENTER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
@@ -77,7 +37,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.chdir(tmp_path / "work")
     library = MLOps()
     library.init()
-    yield Store(library, tmp_path / "store")
+    yield ArtifactStore(library, tmp_path / "store")
     library.done()
 
 
@@ -133,7 +93,7 @@ OCCUPIED = {
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory model", "file model"])
 @pytest.mark.parametrize("occupy", OCCUPIED.values(), ids=OCCUPIED)
 def test_what_is_there_already_is_left_alone(
-    store: Store, is_directory: bool, occupy: Callable[[Path], None]
+    store: ArtifactStore, is_directory: bool, occupy: Callable[[Path], None]
 ) -> None:
     occupy(Path("taken"))
     before = content_of(Path.cwd())
@@ -145,7 +105,7 @@ def test_what_is_there_already_is_left_alone(
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory model", "file model"])
 @pytest.mark.parametrize("path", [".", "..", "", "/", "./", "a/..", "~", "a\0b", b"a", 7, None], ids=repr)
 def test_a_path_that_names_nothing_of_its_own_is_refused(
-    store: Store, tmp_path: Path, is_directory: bool, path: Any
+    store: ArtifactStore, tmp_path: Path, is_directory: bool, path: Any
 ) -> None:
     if path == "~":
         path = Path.home()
@@ -157,8 +117,8 @@ def test_a_path_that_names_nothing_of_its_own_is_refused(
     assert content_of(tmp_path) == before | {"store": published}
 
 
-def test_the_working_directory_and_the_home_are_no_places_even_when_empty(
-    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_working_directory_and_the_home_are_refused_even_when_empty(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "nobody").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
@@ -168,7 +128,7 @@ def test_the_working_directory_and_the_home_are_no_places_even_when_empty(
         assert list(path.iterdir()) == []
 
 
-def test_a_refusal_comes_before_anything_is_fetched(store: Store) -> None:
+def test_a_refusal_comes_before_anything_is_fetched(store: ArtifactStore) -> None:
     model = store.file("w")
     assert model.artifact is not None
     model.artifact = model.artifact._replace(url="file:///nowhere/at/all")
@@ -180,7 +140,9 @@ def test_a_refusal_comes_before_anything_is_fetched(store: Store) -> None:
 
 @pytest.mark.parametrize("path", ["model", Path("deep/er/model"), "mein modell ü", "m" * 250, "../work/x"])
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory model", "file model"])
-def test_downloads_to_one_path_replace_each_other(store: Store, is_directory: bool, path: str | Path) -> None:
+def test_downloads_to_one_path_replace_each_other(
+    store: ArtifactStore, is_directory: bool, path: str | Path
+) -> None:
     for version in ("one", "two", "two", "three", "one"):
         model = store.of(is_directory=is_directory, content=version)
         model.download(path)
@@ -189,7 +151,7 @@ def test_downloads_to_one_path_replace_each_other(store: Store, is_directory: bo
         assert visible(Path(path).parent) == [Path(path).name]
 
 
-def test_a_folder_takes_the_place_of_a_downloaded_file_and_the_reverse(store: Store) -> None:
+def test_a_folder_takes_the_place_of_a_downloaded_file_and_the_reverse(store: ArtifactStore) -> None:
     for is_directory in (True, False, True):
         store.of(is_directory=is_directory).download("model")
         assert Path("model").is_dir() == is_directory
@@ -220,7 +182,7 @@ def program(model: Model) -> subprocess.Popen[str]:
     )
 
 
-def test_a_program_that_was_started_again_replaces_what_it_downloaded(store: Store) -> None:
+def test_a_program_that_was_started_again_replaces_what_it_downloaded(store: ArtifactStore) -> None:
     store.directory(weights="old").download("model")
     with program(store.directory(weights="new")) as again:
         _, error = again.communicate("\n")
@@ -229,7 +191,7 @@ def test_a_program_that_was_started_again_replaces_what_it_downloaded(store: Sto
 
 
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory model", "file model"])
-def test_two_programs_may_download_to_one_path_at_once(store: Store, is_directory: bool) -> None:
+def test_two_programs_may_download_to_one_path_at_once(store: ArtifactStore, is_directory: bool) -> None:
     contents = {version: store.of(is_directory=is_directory, content=version * 1000) for version in "ab"}
     programs = [program(model) for model in contents.values()]
     for each in programs:
@@ -253,7 +215,7 @@ def test_two_programs_may_download_to_one_path_at_once(store: Store, is_director
 
 
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory model", "file model"])
-def test_what_its_user_has_changed_is_left_alone(store: Store, is_directory: bool) -> None:
+def test_what_its_user_has_changed_is_left_alone(store: ArtifactStore, is_directory: bool) -> None:
     model = store.of(is_directory=is_directory)
     model.download("model")
     changed = Path("model/notes.txt") if is_directory else Path("model")
@@ -265,7 +227,7 @@ def test_what_its_user_has_changed_is_left_alone(store: Store, is_directory: boo
 
 
 def test_a_file_that_arrives_while_the_model_is_fetched_is_left_alone(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = store.directory(weights="new")
     monkeypatch.setattr(
@@ -278,7 +240,7 @@ def test_a_file_that_arrives_while_the_model_is_fetched_is_left_alone(
     assert visible(Path.cwd()) == ["model"]
 
 
-def test_python_s_compiled_code_in_a_model_is_no_change_of_it(store: Store) -> None:
+def test_compiled_code_of_python_in_a_model_is_not_a_change_of_it(store: ArtifactStore) -> None:
     store.directory(**{"code/predict.py": "x = 1"}).download("model")
     Path("model/code/__pycache__").mkdir()
     Path("model/code/__pycache__/predict.cpython-311.pyc").write_bytes(b"c")
@@ -290,7 +252,7 @@ def test_python_s_compiled_code_in_a_model_is_no_change_of_it(store: Store) -> N
         store.directory(weights="newer").download("model")
 
 
-def test_empty_files_and_folders_made_for_the_model_are_filled(store: Store, tmp_path: Path) -> None:
+def test_empty_files_and_folders_made_for_the_model_are_filled(store: ArtifactStore, tmp_path: Path) -> None:
     Path("folder").mkdir(mode=0o700)
     store.directory(weights="w").download("folder")
     assert content_of(Path("folder")) == {"weights": b"w"}
@@ -306,7 +268,16 @@ def test_empty_files_and_folders_made_for_the_model_are_filled(store: Store, tmp
             model.download(path)
 
 
-def test_a_file_is_not_written_to_the_name_of_a_folder(store: Store) -> None:
+def test_the_record_of_downloads_is_not_written_through_a_link(store: ArtifactStore) -> None:
+    Path("mine").write_text("mine")
+    Path(".model.mcenter-downloads").symlink_to("mine")
+    with pytest.raises(MLOpsException, match="cannot be written"):
+        store.file("w").download("model")
+    assert Path("mine").read_text() == "mine"
+    assert not Path("model").exists()
+
+
+def test_a_file_is_not_written_to_the_name_of_a_folder(store: ArtifactStore) -> None:
     with pytest.raises(MLOpsException, match="names a folder"):
         store.file("w").download("out/")
     store.directory(weights="w").download("out/")
@@ -317,7 +288,7 @@ def test_a_file_is_not_written_to_the_name_of_a_folder(store: Store) -> None:
 
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory model", "file model"])
 def test_a_disk_that_runs_full_leaves_what_was_there(
-    store: Store, tmp_path: Path, is_directory: bool
+    store: ArtifactStore, tmp_path: Path, is_directory: bool
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -337,7 +308,7 @@ def test_a_disk_that_runs_full_leaves_what_was_there(
 
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory model", "file model"])
 def test_a_folder_that_may_not_be_written_is_reported_as_that(
-    store: Store, tmp_path: Path, is_directory: bool
+    store: ArtifactStore, tmp_path: Path, is_directory: bool
 ) -> None:
     locked = tmp_path / "locked"
     locked.mkdir()
@@ -352,7 +323,7 @@ def test_a_folder_that_may_not_be_written_is_reported_as_that(
         assert libc.umount2(os.fsencode(locked), 2) == 0
 
 
-def test_readers_find_the_old_folder_or_the_new_one(store: Store) -> None:
+def test_readers_find_the_old_folder_or_the_new_one(store: ArtifactStore) -> None:
     models = [store.directory(weights=version * 1000) for version in "ab"]
     models[0].download("model")
     ended = threading.Event()
@@ -378,7 +349,7 @@ def test_readers_find_the_old_folder_or_the_new_one(store: Store) -> None:
 
 
 def test_where_two_folders_cannot_be_exchanged_they_are_renamed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on NFS, which lacks that call."""
     monkeypatch.setattr("parallelm.mlops._models.exchange._renamed", lambda *_, **__: False)
@@ -391,7 +362,7 @@ def test_where_two_folders_cannot_be_exchanged_they_are_renamed(
     assert visible(Path.cwd()) == ["model"]
 
 
-def test_what_a_killed_download_has_left_is_cleared_away_or_put_back(store: Store) -> None:
+def test_what_a_killed_download_has_left_is_cleared_away_or_put_back(store: ArtifactStore) -> None:
     store.directory(weights="old").download("model")
     left = Path(".model.0123456789ab.part")
     left.mkdir()
@@ -408,9 +379,3 @@ def test_what_a_killed_download_has_left_is_cleared_away_or_put_back(store: Stor
     mine.mkdir()
     store.directory(weights="new").download("model")
     assert visible(Path.cwd()) == [mine.name, "model"]
-
-
-def test_an_exchange_is_refused_as_an_error_where_there_is_nothing(tmp_path: Path) -> None:
-    (tmp_path / "one").touch()
-    with pytest.raises(FileNotFoundError):
-        exchange(tmp_path / "one", tmp_path / "none")

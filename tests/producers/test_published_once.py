@@ -138,7 +138,7 @@ def test_a_model_whose_publication_failed_may_be_published_after_all(tmp_path: P
 
 
 @pytest.mark.parametrize("model_id", ["../escaped", "", ".", "..", "a/b", "a b", "x.partial", "x.lock", "ä"])
-def test_ids_that_are_no_names_of_folders_are_refused(tmp_path: Path, model_id: str) -> None:
+def test_ids_that_are_not_names_of_folders_are_refused(tmp_path: Path, model_id: str) -> None:
     (tmp_path / "m").write_text("m")
     with capture():
         model = mlops.Model("m", ModelFormat.TEXT)

@@ -77,7 +77,8 @@ class FormerDownloads:
         """Record that a content with this fingerprint is being downloaded; raises ``OSError``."""
         if mark not in self._known():
             # A line of its own even after one that was cut short; one write, which no other process divides.
-            descriptor = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            descriptor = os.open(self._record, flags, 0o666)
             try:
                 line = f"\n{mark}\n".encode("ascii")
                 if os.write(descriptor, line) != len(line):

@@ -11,7 +11,7 @@ import pytest
 
 from parallelm.connections.artifacts import filesystem
 from parallelm.mlops import mlops
-from parallelm.mlops._delivery.batches import kpi_batch
+from parallelm.mlops._delivery.encoding.batches import kpi_batch
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.kpi_points import points_of_one_record

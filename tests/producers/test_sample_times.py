@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.mlops import MLOps, mlops
-from parallelm.mlops._delivery.batches import BatchEncoder
 from parallelm.mlops._delivery.drops import DropCounter
+from parallelm.mlops._delivery.encoding.batches import BatchEncoder
 from parallelm.mlops._reporting.samples import queued_time_s
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType

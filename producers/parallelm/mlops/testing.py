@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops import mlops
-from parallelm.mlops._delivery.topic_records import (
+from parallelm.mlops._delivery.encoding.topic_records import (
     event_record,
     kpi_point,
     model_announcement,
@@ -36,7 +36,7 @@ from parallelm.schemas import records
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from parallelm.mlops._delivery.topic_records import MakeRecord
+    from parallelm.mlops._delivery.encoding.topic_records import MakeRecord
     from parallelm.mlops._models.outbox import ModelToPublish
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.mlops._delivery.drops import DropCounter
-    from parallelm.mlops._delivery.encoded import EncodedRecord
+    from parallelm.mlops._delivery.encoding.encoded import EncodedRecord
     from parallelm.mlops._delivery.kafka_producer import Producer
     from parallelm.mlops._delivery.spool.route import SpoolRoute
 

@@ -22,7 +22,7 @@ from parallelm.mlops._delivery.broker_away import (
     Patience,
 )
 from parallelm.mlops._delivery.delivery import Delivery, Progress
-from parallelm.mlops._delivery.encoding import Encoder, Inbox, Speaker
+from parallelm.mlops._delivery.encoding.encoder import Encoder, Inbox, Speaker
 from parallelm.mlops._delivery.obstacles import Obstacles, Stage
 from parallelm.schemas import records
 from parallelm.schemas.errors import SchemaError

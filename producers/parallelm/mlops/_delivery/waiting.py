@@ -12,7 +12,7 @@ from parallelm.schemas.records import KpiPoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parallelm.mlops._delivery.topic_records import MakeRecord
+    from parallelm.mlops._delivery.encoding.topic_records import MakeRecord
     from parallelm.schemas.topics import Topic
 
 

@@ -18,15 +18,15 @@ from parallelm.connections.secrets import redacted
 from parallelm.connections.settings import ConfigurationError
 from parallelm.mlops._delivery.broker_away import FIRST_UPLOAD_RETRY_S, LONGEST_UPLOAD_RETRY_S
 from parallelm.mlops._delivery.drops import named
+from parallelm.mlops._delivery.encoding.topic_records import model_announcement
 from parallelm.mlops._delivery.host_process.forking import no_fork
-from parallelm.mlops._delivery.topic_records import model_announcement
 from parallelm.mlops._models.create_only import ArtifactExistsError, put_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parallelm.connections import Settings
-    from parallelm.mlops._delivery.topic_records import MakeRecord
+    from parallelm.mlops._delivery.encoding.topic_records import MakeRecord
     from parallelm.mlops._models.outbox import Outbox, OutboxEntry
 
 _log = logging.getLogger("parallelm.mlops")

@@ -12,7 +12,13 @@ from parallelm.connections.artifacts import public_artifacts_url
 from parallelm.mlops._delivery import drops
 from parallelm.mlops._delivery.broker_away import POLL_S, Patience
 from parallelm.mlops._delivery.drops import DropCounter, named
-from parallelm.mlops._delivery.encoding import Inbox
+from parallelm.mlops._delivery.encoding.encoder import Inbox
+from parallelm.mlops._delivery.encoding.topic_records import (
+    event_record,
+    kpi_point,
+    series_of,
+    structured_statistic,
+)
 from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.host_process.worker_end import (
     after_fork_in_child,
@@ -21,7 +27,6 @@ from parallelm.mlops._delivery.host_process.worker_end import (
 )
 from parallelm.mlops._delivery.obstacles import Obstacles
 from parallelm.mlops._delivery.sender import Sender
-from parallelm.mlops._delivery.topic_records import event_record, kpi_point, series_of, structured_statistic
 from parallelm.mlops._delivery.waiting import RecordInWaiting, WaitingRecords, contents
 from parallelm.mlops._models.outbox import Outbox
 from parallelm.mlops._models.uploads import Uploads
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from parallelm.connections import Settings
-    from parallelm.mlops._delivery.topic_records import MakeRecord
+    from parallelm.mlops._delivery.encoding.topic_records import MakeRecord
     from parallelm.mlops._models.outbox import ModelToPublish
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport

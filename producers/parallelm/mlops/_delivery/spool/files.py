@@ -9,7 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from parallelm.mlops._delivery import drops
-from parallelm.mlops._delivery.encoded import EncodedRecord
+from parallelm.mlops._delivery.encoding.encoded import EncodedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

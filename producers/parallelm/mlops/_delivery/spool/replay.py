@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections.settings import KafkaSettings
     from parallelm.mlops._delivery.drops import DropCounter
-    from parallelm.mlops._delivery.encoded import EncodedRecord
+    from parallelm.mlops._delivery.encoding.encoded import EncodedRecord
 
 _log = logging.getLogger("parallelm.mlops")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.mlops._delivery.drops import DropCounter
-    from parallelm.mlops._delivery.encoded import EncodedRecord
+    from parallelm.mlops._delivery.encoding.encoded import EncodedRecord
 
 _TOPICS = (topics.STATISTICS, topics.STRUCTURED_STATISTICS, topics.EVENTS, topics.KPIS)
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.mlops._delivery.drops import DropCounter
-    from parallelm.mlops._delivery.encoded import EncodedRecord
+    from parallelm.mlops._delivery.encoding.encoded import EncodedRecord
 
 _log = logging.getLogger("parallelm.mlops")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from parallelm.connections.secrets import without_credentials
 from parallelm.mlops._delivery import drops
-from parallelm.mlops._delivery.batches import BatchEncoder, drain, kpi_batch
-from parallelm.mlops._delivery.encoded import EncodedRecord, samples_by_name
+from parallelm.mlops._delivery.encoding.batches import BatchEncoder, drain, kpi_batch
+from parallelm.mlops._delivery.encoding.encoded import EncodedRecord, samples_by_name
 from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.obstacles import Obstacles, Stage
 from parallelm.mlops._delivery.waiting import RecordInWaiting, WaitingRecords, contents

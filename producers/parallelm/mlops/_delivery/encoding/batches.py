@@ -7,7 +7,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.mlops._delivery import drops
-from parallelm.mlops._delivery.encoded import samples_by_name
+from parallelm.mlops._delivery.encoding.encoded import samples_by_name
 from parallelm.mlops._reporting.samples import plain_series
 from parallelm.schemas import records
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header, series_size_bytes

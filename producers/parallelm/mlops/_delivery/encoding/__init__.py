@@ -1,0 +1,1 @@
+"""From reports to encoded records, each with its topic and key."""

@@ -47,14 +47,14 @@ def test_a_dropped_view_is_named_by_all_who_look_and_put_back(run: Run) -> None:
     for command in (("warehouse", "status"), ("warehouse", "migrate")):
         found = run(*command)
         assert found.exit_code == 1
-        assert "view kpi_correlation is missing: `mcenter warehouse repair` puts it back" in found.output
+        assert "view kpi_correlation is missing. `mcenter warehouse repair` puts it back" in found.output
     assert said_by_the_doctor(run) == [
         ["problem", "view kpi_correlation is missing", "`mcenter warehouse repair` puts it back"]
     ]
 
     repaired = run("warehouse", "repair")
     assert repaired.exit_code == 0
-    assert "put back view kpi_correlation" in repaired.output
+    assert "put back view kpi_correlation\n" in repaired.output
     assert said_by_the_doctor(run)[0][0] == "ok"
     assert run("warehouse", "status").exit_code == 0
 

@@ -45,7 +45,7 @@ def test_a_view_that_was_dropped_or_changed_is_named_and_put_back(settings: Sett
     client.execute("DROP VIEW kpi_correlation")
     client.execute("CREATE OR REPLACE VIEW kpis_current AS SELECT 1 AS one")
     missing, altered = reported(settings)
-    assert missing == "view kpi_correlation is missing: `mcenter warehouse repair` puts it back"
+    assert missing == "view kpi_correlation is missing. `mcenter warehouse repair` puts it back"
     assert altered.startswith("view kpis_current is altered: ")
     assert "+ `one` UInt8" in altered
 
@@ -109,7 +109,7 @@ def test_a_changed_table_is_reported_and_left_alone(
     before = client.execute("SHOW CREATE TABLE kpis")
     [said] = [line for line in reported(settings) if line.startswith("table kpis is altered")]
     assert shown in said
-    assert "accept it: `mcenter warehouse repair --accept kpis`" in said
+    assert "Change it back by hand, or accept it: `mcenter warehouse repair --accept kpis`" in said
     assert repair(settings) == []
     assert client.execute("SHOW CREATE TABLE kpis") == before
     assert accept(settings, ["kpis"]) == ["kpis"]
@@ -161,9 +161,9 @@ def test_tables_of_others_are_nobodys_business(settings: Settings, client: Clien
 
 def test_without_the_records_nothing_is_taken_for_right(settings: Settings, client: Client) -> None:
     client.execute("DROP TABLE schema_objects SYNC")
-    assert "schema_objects is missing: no record of actions, agents, " in reported(settings)[0]
+    assert "schema_objects is missing: there is no record of actions, agents, " in reported(settings)[0]
     assert migrate(settings) == []
-    assert "they cannot be compared" in reported(settings)[0]
+    assert "cannot be compared. Look at them yourself" in reported(settings)[0]
     assert "kpis" in accept(settings, ["all"])
     assert drift(settings) == []
 

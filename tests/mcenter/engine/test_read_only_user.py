@@ -132,6 +132,7 @@ def test_it_changes_nothing_and_reads_nothing_outside(
     ) as refused:
         answers.append(guarded.client(**READER).execute(statement))
     assert refused.value.code == READONLY, answers
+    assert str(refused.value).count("DB::Exception") == 1
     for method in ("GET", "POST"):
         status, body = _over_http(guarded, method, statement)
         assert status != HTTP_OK

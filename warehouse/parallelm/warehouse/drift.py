@@ -27,6 +27,7 @@ FORMS_TABLE = "schema_objects"
 _VIEWS = {"View": "view", "MaterializedView": "materialized view"}
 _CLAUSE = re.compile(r"^[A-Z(]")
 _SHOWN_LINES = 3
+_PUTS_BACK = "`mcenter warehouse repair` puts it back"
 
 
 class Problem(StrEnum):
@@ -45,17 +46,19 @@ class Difference:
     """``table``, ``view`` or ``materialized view``: what it should be."""
     problem: Problem
     detail: str
-    """What differs, what it means, what to do."""
+    """What differs, and what it means; empty where there is no more to say."""
+    remedy: str
     repairable: bool
     """Whether ``repair`` puts it back without loss of rows."""
 
     @property
     def what(self) -> str:
         """Which one it is, and what is wrong."""
-        return f"{self.kind} {self.name} is {self.problem}"
+        found = f"{self.kind} {self.name} is {self.problem}"
+        return f"{found}: {self.detail}" if self.detail else found
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.detail}"
+        return f"{self.what}. {self.remedy[0].upper()}{self.remedy[1:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,9 @@ def drift(settings: Settings) -> list[Difference]:
         found = _current(client)
         made = _recorded(client) if FORMS_TABLE in found else {}
         if unrecorded := {name for migration in applied for name in migration.names} - set(made):
-            detail = (
-                f"no record of {', '.join(sorted(unrecorded))}: they cannot be compared. Look at them yourself, then "
-                "`mcenter warehouse repair --accept all`"
-            )
-            return [Difference(FORMS_TABLE, "table", Problem.MISSING, detail, repairable=False)]
+            detail = f"there is no record of {', '.join(sorted(unrecorded))}, so that they cannot be compared"
+            remedy = "look at them yourself, then `mcenter warehouse repair --accept all`"
+            return [Difference(FORMS_TABLE, "table", Problem.MISSING, detail, remedy, repairable=False)]
         differences = [
             _difference(client, name, form, found.get(name)) for name, form in sorted(made.items())
         ]
@@ -178,25 +179,24 @@ def _difference(client: Client, name: str, made: _Form, found: _Form | None) -> 
     shown = "; ".join(line[:160] for line in changes[:_SHOWN_LINES])
     more = f"; and {len(changes) - _SHOWN_LINES} more lines" if len(changes) > _SHOWN_LINES else ""
     repairable = made.kind != "table" and found.kind != "table"
-    if repairable:
-        remedy = "`mcenter warehouse repair` puts it back"
-    else:
-        remedy = f"change it back by hand, or accept it: `mcenter warehouse repair --accept {name}`"
-    return Difference(name, made.kind, Problem.ALTERED, f"{shown}{more}; {remedy}", repairable)
+    by_hand = f"change it back by hand, or accept it: `mcenter warehouse repair --accept {name}`"
+    remedy = _PUTS_BACK if repairable else by_hand
+    return Difference(name, made.kind, Problem.ALTERED, f"{shown}{more}", remedy, repairable)
 
 
 def _missing(client: Client, name: str, made: _Form) -> Difference:
     if made.kind == "table":
-        detail = (
-            "its rows are lost, unless it is only detached (`ATTACH TABLE`) or in a backup: restore it, or make it "
-            f"again without rows: `mcenter warehouse repair --make-empty {name}`"
+        detail = "its rows are lost, if it was dropped"
+        remedy = (
+            "attach it (`ATTACH TABLE`) where it is only detached, or restore it from a backup; without its rows "
+            f"`mcenter warehouse repair --make-empty {name}` makes it"
         )
-        return Difference(name, made.kind, Problem.MISSING, detail, repairable=False)
-    detail = "`mcenter warehouse repair` puts it back"
-    if made.kind == "materialized view":
-        target = re.search(r"\bTO (?:[`\w]+\.)?`?(\w+)`?", made.text)
-        detail += f"; {_incomplete(client, target[1] if target else '')}"
-    return Difference(name, made.kind, Problem.MISSING, detail, repairable=True)
+        return Difference(name, made.kind, Problem.MISSING, detail, remedy, repairable=False)
+    target = (
+        re.search(r"\bTO (?:[`\w]+\.)?`?(\w+)`?", made.text) if made.kind == "materialized view" else None
+    )
+    detail = _incomplete(client, target[1]) if target else ""
+    return Difference(name, made.kind, Problem.MISSING, detail, _PUTS_BACK, repairable=True)
 
 
 def _incomplete(client: Client, target: str) -> str:
@@ -207,7 +207,7 @@ def _incomplete(client: Client, target: str) -> str:
         {"table": target},
     )
     if not columns:
-        return f"{target or 'its table'} lacks what arrived since it is missing"
+        return f"{target} lacks what arrived since then"
     ((newest, rows),) = client.execute(f"SELECT max({columns[0][0]}), count() FROM {target}")  # noqa: S608 - names of the database's own
     since = f"since {newest:%Y-%m-%d %H:%M:%S} UTC" if rows else "from the beginning"
     return f"{target} is incomplete {since}: what arrived later is missing there, also after the repair"

@@ -76,7 +76,7 @@ def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
     """
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.mcenter.migration import repair_at_rest
-    from parallelm.warehouse.drift import accept, make_empty
+    from parallelm.warehouse.drift import Problem, accept, make_empty
 
     settings = load_settings(role="admin")
     with reported_in_one_line(settings):
@@ -86,7 +86,12 @@ def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
             make_empty(settings, name)
             echo(f"made {name} without rows")
         for difference in repair_at_rest(settings):
-            echo(f"put back {difference.kind} {difference.name}: {difference.detail}")
+            detail = (
+                f"; {difference.detail}"
+                if difference.problem is Problem.MISSING and difference.detail
+                else ""
+            )
+            echo(f"put back {difference.kind} {difference.name}{detail}")
     _end_with_differences(settings)
     echo("all tables and views are as the migrations made them, or accepted")
 

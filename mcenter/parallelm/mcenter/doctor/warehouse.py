@@ -74,6 +74,6 @@ def _tables(settings: Settings) -> Iterator[Check]:
             "warehouse", f"{len(found.pending)} migrations are pending", "run `mcenter warehouse migrate`"
         )
     for difference in differences:
-        yield problem("warehouse", difference.what, difference.detail)
+        yield problem("warehouse", difference.what, difference.remedy)
     if not found.pending and not differences:
         yield ok("warehouse", f"{len(found.applied)} migrations, all tables and views are as they made them")

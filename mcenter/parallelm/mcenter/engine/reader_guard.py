@@ -80,7 +80,10 @@ def with_hint(error: EngineError) -> EngineError:
     """The error, with what to do where the engine refused a reader's statement."""
     if error.code != READONLY or HINT in str(error):
         return error
-    return EngineError(f"{str(error).removesuffix('(READONLY)').strip()} {HINT} (READONLY)", READONLY)
+    said = re.sub(r"^(Code: \d+\. DB::Exception: )+", r"\1", str(error).removesuffix("(READONLY)")).strip(
+        " ."
+    )
+    return EngineError(f"{said}: {HINT} (READONLY)")
 
 
 def _is_ambiguous(sql: str, found: Sequence[Token]) -> bool:

@@ -184,7 +184,7 @@ def test_tail_starts_and_filters_as_asked(run: Callable[..., Result], options: l
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["nonsense"], "unknown topic 'nonsense'; there are: "),
         (["events", "--from", "tomorrow"], "'tomorrow' is neither beginning, end, latest:N"),
@@ -198,17 +198,17 @@ def test_tail_starts_and_filters_as_asked(run: Callable[..., Result], options: l
     ],
     ids=str,
 )
-def test_tail_tells_what_it_cannot_understand(run: Callable[..., Result], arguments: list[str], told: str):
+def test_tail_says_what_it_cannot_understand(run: Callable[..., Result], arguments: list[str], expected: str):
     result = run("tail", *arguments)
     assert result.exit_code == 2
-    assert told in " ".join(result.output.split())
+    assert expected in " ".join(result.output.split())
 
 
 def test_tail_names_a_topic_that_is_not_on_the_cluster(run: Callable[..., Result], settings: Settings):
     result = run("tail", "events")
     name = f"{settings.kafka.topic_prefix}events"
-    told = f"Error: topic '{name}' is not on the cluster; make it with `mcenter topics create`\n"
-    assert (result.exit_code, result.output) == (1, told)
+    expected = f"Error: topic '{name}' is not on the cluster; create it with `mcenter topics create`\n"
+    assert (result.exit_code, result.output) == (1, expected)
 
 
 def test_schemas_are_listed_and_checked(run: Callable[..., Result], settings: Settings):

@@ -59,7 +59,7 @@ def test_the_hours_of_a_whole_local_year_by_order_are_all_its_moments():
 
 
 @pytest.mark.parametrize("minutes", [5, 15, 30])
-def test_passes_through_the_doubled_hour_are_told_apart_in_steps_of_minutes_and_with_gaps(minutes: int):
+def test_passes_through_the_doubled_hour_differ_in_steps_of_minutes_and_with_gaps(minutes: int):
     start = datetime(2013, 10, 26, 22, tzinfo=UTC)
     moments = [start + timedelta(minutes=minutes) * number for number in range(6 * 60 // minutes)]
     del moments[150 // minutes]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0
 _CHANGELOG_SUFFIX = "-changelog"
-"""Faust reads the changelog of a table when it starts and commits nothing for it: that is no lag."""
+"""Faust reads the changelog of a table when it starts and commits nothing for it: that does not count as lag."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def read_topic(
 
     admin, metadata = connect(settings, timeout_s)
     if name not in metadata.topics:
-        raise TopicsError(f"topic {name!r} is not on the cluster; make it with `mcenter topics create`")
+        raise TopicsError(f"topic {name!r} is not on the cluster; create it with `mcenter topics create`")
     partitions = list(metadata.topics[name].partitions)
     begin, end = _bounds(admin, name, partitions, start, timeout_s)
     consumer = Consumer(reader_config(settings, "mcenter-tail"))

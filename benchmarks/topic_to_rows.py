@@ -73,12 +73,12 @@ def main() -> None:
 def _running(opened: ExitStack) -> Settings:
     config = os.environ.get("MCENTER_BENCH_CONFIG")
     if config:
-        settings = load_settings({}, file=Path(config))
+        settings = load_settings({}, file=Path(config), role="admin")
     else:
         from parallelm.mcenter.local_stack import LocalStack
 
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-        settings = opened.enter_context(LocalStack(folder, services=("kafka", "clickhouse"))).settings
+        settings = opened.enter_context(LocalStack(folder, services=("kafka", "clickhouse"))).admin_settings
     prefix = f"bench{uuid.uuid4().hex[:8]}."
     settings = dataclasses.replace(settings, kafka=dataclasses.replace(settings.kafka, topic_prefix=prefix))
     create_topics(settings)

@@ -213,7 +213,7 @@ class Session:
     def event_time(self, ts: Time | float, units: str | None) -> Iterator[None]:
         """Give every report of this thread or task in the block the event time ``ts``."""
         given_ns = parse_time_ns(ts, units, default_units=None)
-        self._queue.clock = now_s
+        self._queue.take_times_from(now_s)
         with event_time_block(given_ns):
             yield
 
@@ -232,7 +232,7 @@ class Session:
     def _open(self, opened: Opened) -> None:
         set_process_event_time(opened.event_time_ns)
         if opened.event_time_ns is not None:
-            self._queue.clock = now_s
+            self._queue.take_times_from(now_s)
         self._opened, self._after_exit = opened, None
         for call in self._when_opened:
             call(opened)

@@ -135,7 +135,7 @@ class MLOps:
         return self._run.test_mode
 
     def _set_test_mode(self, value: bool) -> None:
-        self._run.test_mode = bool(value)
+        self._run.set_test_mode(value)
 
     def _set_api_test_mode(self) -> None:
         """From now on arguments are validated, and nothing is sent or asked."""

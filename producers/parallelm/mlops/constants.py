@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import is_text, quoted
 
 
 class Constants:
@@ -30,7 +31,7 @@ class Versions:
     @classmethod
     def check(cls, version: str | None) -> None:
         """Raise ``MLOpsException`` unless components written for ``version`` run with this library; None always do."""
-        if version is not None and version not in cls.SUPPORTED:
+        if version is not None and not (is_text(version) and str.__str__(version) in cls.SUPPORTED):
             raise MLOpsException(
-                f"version {version!r} of the API is not supported; supported are: {', '.join(cls.SUPPORTED)}"
+                f"version {quoted(version)} of the API is not supported; supported are: {', '.join(cls.SUPPORTED)}"
             )

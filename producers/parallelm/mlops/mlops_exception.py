@@ -59,7 +59,10 @@ class SuppressException:
     @classmethod
     def set_suppress(cls, suppress: bool) -> None:
         """Turn suppression on or off."""
-        SuppressException._suppress = bool(suppress)
+        try:
+            SuppressException._suppress = bool(suppress)
+        except Exception as error:
+            raise MLOpsException("suppress must be True or False") from error
 
 
 def _warn(error: BaseException) -> None:

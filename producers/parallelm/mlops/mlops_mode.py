@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import is_text, quoted
 
 
 class MLOpsMode(str, Enum):  # noqa: UP042 - str() of a member is part of the public contract
@@ -22,8 +23,9 @@ class MLOpsMode(str, Enum):  # noqa: UP042 - str() of a member is part of the pu
     @classmethod
     def from_str(cls, name: str) -> MLOpsMode:
         """Mode of a name, in any case; raises ``MLOpsException`` with the names there are."""
-        try:
-            return cls(name.lower())
-        except (ValueError, AttributeError):
-            known = ", ".join(mode.value for mode in cls)
-            raise MLOpsException(f"unknown mode {name!r}; there are: {known}") from None
+        wanted = str.lower(name) if is_text(name) else None
+        for mode in cls:
+            if mode.value == wanted:
+                return mode
+        known = ", ".join(mode.value for mode in cls)
+        raise MLOpsException(f"unknown mode {quoted(name)}; there are: {known}")

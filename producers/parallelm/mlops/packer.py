@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import guarded, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +24,12 @@ MAX_ENTRIES: Final = 1_000_000
 """Links that lead to folders with links can make a small folder as large as one likes."""
 
 
+@refusing
 class DirectoryPack:
     """Packs directories into ``temp_folder`` (the system's by default)."""
 
     def __init__(self, temp_folder: str | Path | None = None) -> None:
-        self._temp_folder = Path(temp_folder or tempfile.gettempdir())
+        self._temp_folder = _folder(temp_folder, "temp_folder")
 
     def pack(self, directory: str | Path) -> str:
         """Path of a new tar.gz with ``directory`` under its own name; the caller removes it.
@@ -75,6 +77,11 @@ class DirectoryPack:
             raise MLOpsException(f"{str(archive)!r} is refused: {error}") from error
         except (tarfile.TarError, OSError, EOFError, ValueError) as error:
             raise MLOpsException(f"{str(archive)!r} cannot be unpacked: {error}") from error
+
+
+@guarded
+def _folder(path: str | Path | None, what: str) -> Path:  # noqa: ARG001 - for the message
+    return Path(path) if path else Path(tempfile.gettempdir())
 
 
 def pack_directory(source: Path, archive: Path, name: str = ".") -> None:

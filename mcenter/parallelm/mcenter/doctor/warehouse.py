@@ -30,7 +30,7 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
 
     from parallelm.connections.clickhouse import clickhouse_client
     from parallelm.warehouse.errors import ServerTooOldError
-    from parallelm.warehouse.server_version import has_database, require_server
+    from parallelm.warehouse.server_version import require_server
 
     where = f"{clickhouse.host}:{clickhouse.port}"
     # The driver logs what it raises, with a traceback.
@@ -38,7 +38,8 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
     client = clickhouse_client(clickhouse, database="default")
     try:
         version = require_server(client)
-        is_there = has_database(client, clickhouse.database)
+        query = "SELECT count() FROM system.databases WHERE name = %(name)s"
+        ((databases,),) = client.execute(query, {"name": clickhouse.database})
     except ServerTooOldError as error:
         return problem("clickhouse", f"{where} cannot be used", str(error))
     except (Error, OSError, EOFError) as error:
@@ -48,7 +49,7 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
         return problem("clickhouse", f"{where} cannot be used: {str(error).splitlines()[0]}", remedy)
     finally:
         client.disconnect()
-    if not is_there:
+    if not databases:
         return problem(
             "clickhouse",
             f"{where} has no database {clickhouse.database!r}",

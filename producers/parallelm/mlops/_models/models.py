@@ -14,6 +14,7 @@ from parallelm.mlops._session.part import Part
 from parallelm.mlops.events.event_type import type_number
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
 from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
+from parallelm.mlops.stats._callers_values import refusing
 from parallelm.mlops.stats._values import json_text
 from parallelm.schemas.well_known import INFERENCE_PHASE, MODEL_ACCEPTED, PHASE_LABEL, TRAINING_PHASE
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("parallelm.mlops")
 
 
+@refusing
 class Models(Part):
     """Everything about models; what a ``Model`` needs of the library."""
 

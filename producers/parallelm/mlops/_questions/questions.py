@@ -11,6 +11,7 @@ from parallelm.mlops._questions.arguments import agent_id_of, check_times
 from parallelm.mlops._questions.model_frames import local_models, platform_models
 from parallelm.mlops.events.event_type import type_name
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import quoted, refusing
 from parallelm.schemas.well_known import PHASE_LABEL, TRAINING_PHASE
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.times import Time
 
 
+@refusing
 class Questions:
     """Each call raises ``MLOpsConnectionException`` when the platform gives no answer in time, and needs pandas."""
 
@@ -191,7 +193,7 @@ class Questions:
             return None
         node = self._topology.node(name)
         if node is None:
-            raise MLOpsException(f"MLApp {self._topology.mlapp_id()!r} has no node {name!r}")
+            raise MLOpsException(f"MLApp {self._topology.mlapp_id()!r} has no node {quoted(name)}")
         return node.id
 
     def _with_names_of_nodes(self, found: pd.DataFrame) -> pd.DataFrame:
@@ -208,5 +210,5 @@ class Questions:
             if name in {node.pipeline_pattern_id, node.name, node.id}
         ]
         if not nodes:
-            raise MLOpsException(f"MLApp {self._topology.mlapp_id()!r} has no pipeline {name!r}")
+            raise MLOpsException(f"MLApp {self._topology.mlapp_id()!r} has no pipeline {quoted(name)}")
         return nodes

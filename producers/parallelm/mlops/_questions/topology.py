@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.mlops_mode import MLOpsMode
+from parallelm.mlops.stats._callers_values import quoted, refusing
 
 if TYPE_CHECKING:
     from parallelm.mlops._questions.platform import Platform
@@ -17,6 +18,7 @@ _STAND_ALONE_ID = "1"
 _STAND_ALONE_NAME = "ION_1"
 
 
+@refusing
 class Topology:
     """Each call asks the platform, and raises ``MLOpsConnectionException`` when it gives no answer in time."""
 
@@ -107,7 +109,7 @@ class Topology:
         opened = self._session.opened()
         node, platform = self.node(node_name), opened.platform
         if node is None or platform is None:
-            raise MLOpsException(f"MLApp {self.mlapp_id()!r} has no node {node_name!r}")
+            raise MLOpsException(f"MLApp {self.mlapp_id()!r} has no node {quoted(node_name)}")
         return [
             Agent(row["agent_id"], row["hostname"])
             for row in _agents(platform, opened)

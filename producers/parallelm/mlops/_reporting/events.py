@@ -11,6 +11,7 @@ from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.health_alert import HealthAlert
 from parallelm.mlops.events.system_alert import SystemAlert
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
+from parallelm.mlops.stats._callers_values import quoted, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from parallelm.mlops._session.session import Session
 
 
+@refusing
 class Events:
     """Everything that reports an event. Raises ``MLOpsException`` for wrong arguments."""
 
@@ -66,5 +68,5 @@ def _named(
     if isinstance(name, Event):
         return name
     if kind is None:
-        raise MLOpsException(f"event {name!r} needs a type, for example EventType.System")
+        raise MLOpsException(f"event {quoted(name)} needs a type, for example EventType.System")
     return Event(name, None, data, kind, is_alert, timestamp, units=units)

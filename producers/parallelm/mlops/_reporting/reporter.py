@@ -14,6 +14,7 @@ from parallelm.mlops._session.event_time import check_units, now_ns, parse_time_
 from parallelm.mlops._session.part import Part
 from parallelm.mlops.metrics_constants import ClassificationMetrics, ClusteringMetrics, RegressionMetrics
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
+from parallelm.mlops.stats._callers_values import distinct, quoted, refusing, type_name
 from parallelm.mlops.stats._values import number, shown, string
 from parallelm.mlops.stats_category import StatCategory
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _METRICS = (ClassificationMetrics, RegressionMetrics, ClusteringMetrics)
 
 
+@refusing
 class Reporter(Part):
     """Everything that reports a number or a statistic object; with ``model_id``, about that model."""
 
@@ -54,8 +56,8 @@ class Reporter(Part):
         statistic = _statistic(name, data, options)
         if statistic is None:
             if category is not StatCategory.TIME_SERIES and category is not StatCategory.CONFIG:
-                raise MLOpsException(f"category must be TIME_SERIES or CONFIG, not {category!r}")
-            value = number(data, f"the value of {name!r}")
+                raise MLOpsException(f"category must be TIME_SERIES or CONFIG, not {quoted(category)}")
+            value = number(data, f"the value of {quoted(name)}")
             output.sample((_name(name), model_id, category.name, "LINEGRAPH", ()), value, time_ns)
             return
         from parallelm.mlops.stats.kpi_value import KpiValue
@@ -84,7 +86,7 @@ class Reporter(Part):
         if output is None:
             return
         time_ns = report_time_ns(timestamp, units)
-        value = number(data, f"the value of KPI {name!r}")
+        value = number(data, f"the value of KPI {quoted(name)}")
         output.kpi(KpiReport(_name(name), value, checked_labels(labels), model_id, time_ns))
 
     def series(self, name: str, model_id: str, labels: Mapping[str, str]) -> Series:
@@ -133,8 +135,10 @@ def checked_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
     if labels is None:
         return {}
     if not isinstance(labels, Mapping):
-        raise MLOpsException(f"labels must be a dict, not {type(labels).__name__}")
-    return {string(key, "a label's name"): shown(value, f"label {key!r}") for key, value in labels.items()}
+        raise MLOpsException(f"labels must be a dict, not {type_name(labels)}")
+    given = [(string(key, "a label's name"), value) for key, value in labels.items()]
+    distinct((name for name, _ in given), "the label")
+    return {name: shown(value, f"label {name!r}") for name, value in given}
 
 
 def _name(name: Any) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from parallelm.mlops.stats._callers_values import truth
+from parallelm.mlops.stats._values import string
+
 
 class Run:
     """Id and test mode of a run."""
@@ -9,6 +12,10 @@ class Run:
     def __init__(self) -> None:
         self.test_mode = False
         self._uuid = ""
+
+    def set_test_mode(self, value: bool) -> None:
+        """Remember whether this component runs as a test."""
+        self.test_mode = truth(value, "the test mode")
 
     @property
     def uuid(self) -> str:
@@ -21,4 +28,4 @@ class Run:
 
     @uuid.setter
     def uuid(self, uuid: str) -> None:
-        self._uuid = uuid
+        self._uuid = string(uuid, "the id of a run")

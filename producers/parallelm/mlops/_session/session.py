@@ -24,6 +24,7 @@ from parallelm.mlops._session.settings import warn_of_misspelt_variables
 from parallelm.mlops.constants import Versions
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.mlops_mode import MLOpsMode
+from parallelm.mlops.stats._callers_values import quoted, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +37,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger("parallelm.mlops")
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+_event_times_given = False
+"""From the first ``event_time`` on the queues of all sessions ask for it: a block holds for every one of them."""
 
 
+def _give_event_times() -> None:
+    global _event_times_given  # noqa: PLW0603 - programs without an event time do not pay for asking
+    _event_times_given = True
+    for session in list(_sessions):
+        session._queue.clock = now_s  # noqa: SLF001 - of this class
+
+
+@refusing
 class Session:
     """What is open, and what opens it. Thread-safe: ``opened`` changes under a lock, and as a whole.
 
@@ -55,6 +66,8 @@ class Session:
         self._after_exit: LateReports | None = None
         """What is reported after the exit hook has run; None before."""
         _sessions.add(self)
+        if _event_times_given:
+            queue.clock = now_s
 
     def when_opened(self, call: Callable[[Opened], None]) -> None:
         """Have ``call`` prepare what was opened, at the end of every ``init()``."""
@@ -150,7 +163,7 @@ class Session:
         from parallelm.warehouse.queries import check_connection
 
         if not isinstance(mlapp_id, str) or not mlapp_id:
-            raise MLOpsException(f"mlapp_id must be the id of an MLApp, not {mlapp_id!r}")
+            raise MLOpsException(f"mlapp_id must be the id of an MLApp, not {quoted(mlapp_id)}")
         settings = read_settings()
         if password is not None:
             import dataclasses
@@ -213,7 +226,7 @@ class Session:
     def event_time(self, ts: Time | float, units: str | None) -> Iterator[None]:
         """Give every report of this thread or task in the block the event time ``ts``."""
         given_ns = parse_time_ns(ts, units, default_units=None)
-        self._queue.take_times_from(now_s)
+        _give_event_times()
         with event_time_block(given_ns):
             yield
 
@@ -232,7 +245,7 @@ class Session:
     def _open(self, opened: Opened) -> None:
         set_process_event_time(opened.event_time_ns)
         if opened.event_time_ns is not None:
-            self._queue.take_times_from(now_s)
+            _give_event_times()
         self._opened, self._after_exit = opened, None
         for call in self._when_opened:
             call(opened)

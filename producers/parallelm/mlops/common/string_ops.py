@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from parallelm.connections.secrets import mask_value
+from parallelm.mlops.stats._callers_values import refusing_call
+from parallelm.mlops.stats._values import check_extent
 
 
 def mask_passwords(value: str | dict[Any, Any]) -> str:
@@ -15,4 +17,5 @@ def mask_passwords(value: str | dict[Any, Any]) -> str:
     it as well), Python's reprs, INI, YAML, XML, command lines, headers and queries; passwords in URLs; private keys. What
     is unclear is masked rather than shown.
     """
-    return mask_value(value)
+    check_extent(value, "what is masked")
+    return refusing_call(mask_value)(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import refusing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ class _Events(Protocol):
     ) -> pd.DataFrame | None: ...
 
 
+@refusing
 class EventBroker:
     """Sends and finds events through ``mlops``."""
 

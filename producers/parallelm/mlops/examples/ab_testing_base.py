@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from parallelm.mlops import mlops
 from parallelm.mlops.examples.utils import RunModes, latest, node_of, option, percent, running
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import quoted, refusing_call
+from parallelm.mlops.stats._values import shown
 from parallelm.mlops.stats.graph import MultiGraph
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 from parallelm.mlops.stats.table import Table
@@ -123,9 +125,10 @@ class statsCalculator:  # noqa: N801 - the name that components import
 
 def _check_confidence(confidence: float) -> None:
     if confidence not in CONFIDENCES:
-        raise MLOpsException(f"confidence must be one of {CONFIDENCES}, not {confidence:g}")
+        raise MLOpsException(f"confidence must be one of {CONFIDENCES}, not {quoted(confidence)}")
 
 
+@refusing_call
 def ab_test(
     options: Any, start: datetime, end: datetime, mode: RunModes | str = RunModes.PYTHON
 ) -> ConversionTest | None:
@@ -154,8 +157,8 @@ def ab_test(
             return None
         result = ConversionTest(samples_a, conversions_a, samples_b, conversions_b)
         names = (
-            str(option(options, "champion", node_of(options, "A"))),
-            str(option(options, "challenger", node_of(options, "B"))),
+            shown(option(options, "champion", node_of(options, "A")), "option champion"),
+            shown(option(options, "challenger", node_of(options, "B")), "option challenger"),
         )
         report_test(result, confidence, uplift, names)
         return result

@@ -12,6 +12,7 @@ from parallelm.mlops import mlops
 from parallelm.mlops.examples.utils import RunModes, latest, node_of, option, running
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.predefined_stats import PredefinedStats
+from parallelm.mlops.stats._callers_values import refusing_call
 from parallelm.mlops.stats.bar_graph import BarGraph
 from parallelm.mlops.stats.graph import MultiGraph
 from parallelm.mlops.stats_category import StatGraphType
@@ -101,6 +102,7 @@ def _normalised(weights: Sequence[float]) -> tuple[float, ...]:
     return tuple(weight / total for weight in weights)
 
 
+@refusing_call
 def canary_comparator(
     options: Any, start: datetime, end: datetime, mode: RunModes | str = RunModes.PYTHON
 ) -> Comparison | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import quoted
+from parallelm.mlops.stats._values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +43,8 @@ def mode_of(mode: RunModes | str) -> RunModes:
     """The mode of that name; raises ``MLOpsException`` for others."""
     try:
         return RunModes(mode)
-    except ValueError:
-        raise MLOpsException(f"unknown run mode {mode!r}; there are: {', '.join(RunModes)}") from None
+    except Exception:  # noqa: BLE001 - a mode may be anything
+        raise MLOpsException(f"unknown run mode {quoted(mode)}; there are: {', '.join(RunModes)}") from None
 
 
 def _spark_context(name: str) -> Any:
@@ -64,8 +66,8 @@ def percent(options: Any, name: str, default: float) -> float:
     value = option(options, name, default)
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise MLOpsException(f"option {name} must be a number of percent, not {value!r}") from None
+    except Exception:  # noqa: BLE001 - an option may be anything
+        raise MLOpsException(f"option {name} must be a number of percent, not {quoted(value)}") from None
 
 
 def node_of(options: Any, which: str) -> str:
@@ -73,7 +75,7 @@ def node_of(options: Any, which: str) -> str:
     node = option(options, f"node{which}")
     if node is None:
         raise MLOpsException(f"option node{which} must name a node of the MLApp")
-    return str(node)
+    return shown(node, f"option node{which}")
 
 
 def latest(name: str, node: str, agent: str | None, start: datetime, end: datetime) -> Any:
@@ -81,7 +83,7 @@ def latest(name: str, node: str, agent: str | None, start: datetime, end: dateti
     agent_id = _get_agent_id(node, agent)
     if agent_id is None:
         known = ", ".join(candidate.hostname for candidate in mlops.get_agents(node)) or "none"
-        raise MLOpsException(f"node {node!r} has no agent {agent or ''}; its agents: {known}")
+        raise MLOpsException(f"node {quoted(node)} has no agent {agent or ''}; its agents: {known}")
     frame = mlops.get_stats(name, node, agent_id, start, end)
     return None if frame is None or frame.empty else frame.sort_values("time", kind="stable").iloc[-1]
 

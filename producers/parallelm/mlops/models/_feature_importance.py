@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -37,14 +38,14 @@ def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count
 def _positive(count: Any) -> int:
     """A count of features, also as the option of a command has it."""
     try:
-        number = int(count)
+        number = float(count)
     except Exception as error:
         raise MLOpsException(
             f"num_significant_features must be a positive number, not {quoted(count)}"
         ) from error
-    if number < 1:
+    if not number >= 1:
         raise MLOpsException(f"num_significant_features must be a positive number, not {quoted(count)}")
-    return number
+    return int(min(number, sys.maxsize))
 
 
 def _vector(vector: Any, model: Any) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import is_text, quoted, refusing, type_name
 from parallelm.mlops.stats._values import jsonable, string
 from parallelm.mlops.stats_category import StatCategory
 
@@ -47,16 +48,17 @@ class ModelFormat(str, Enum):  # noqa: UP042 - str() of a member is part of the 
     @classmethod
     def from_str(cls, name: str) -> ModelFormat:
         """Format of a name or value in any case; raises ``MLOpsException`` with the formats there are."""
-        if isinstance(name, str):
-            wanted = name.casefold()
+        if is_text(name):
+            wanted = string(name, "a model's format").casefold()
             for known in cls:
                 if wanted in {known.name.casefold(), known.value.casefold()}:
                     return known
         raise MLOpsException(
-            f"unknown model format {name!r}; there are: {', '.join(known.value for known in cls)}"
+            f"unknown model format {quoted(name)}; there are: {', '.join(known.value for known in cls)}"
         )
 
 
+@refusing
 class ModelMetadata:
     """What is known of a model beside its bytes. Fields that are not known are empty."""
 
@@ -69,8 +71,8 @@ class ModelMetadata:
     ) -> None:
         self.modelId = string(modelId, "a model's id")
         self.name = string(name, "a model's name")
-        if not isinstance(model_format, ModelFormat):
-            raise MLOpsException(f"a model's format must be a ModelFormat, not {type(model_format).__name__}")
+        if not issubclass(type(model_format), ModelFormat):
+            raise MLOpsException(f"a model's format must be a ModelFormat, not {type_name(model_format)}")
         self.model_format = model_format
         self.description = string(description, "a model's description")
         self.annotations: dict[str, Any] = {}
@@ -146,6 +148,7 @@ class ModelReporter(Protocol):
         """Fetch a model's bytes, checked."""
 
 
+@refusing
 class Model:
     """One model. Everything that is reported through it carries its id. Equal to another by id.
 
@@ -280,7 +283,8 @@ class Model:
         self._reporter.download_model(self, filepath)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Model) and other.get_id() == self.get_id()
+        # By its type: a value may raise when it is asked for its class.
+        return issubclass(type(other), Model) and cast("Model", other).get_id() == self.get_id()
 
     def __hash__(self) -> int:
         return hash(self.get_id())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import reprlib
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeGuard, TypeVar
 
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -73,6 +74,35 @@ def guarded(check: Callable[Concatenate[Any, str, P], T]) -> Callable[Concatenat
             ) from error
 
     return checked
+
+
+def refusing(part: type[T]) -> type[T]:
+    """Decorate a class whose public methods take what callers pass: foreign exceptions become ``MLOpsException``.
+
+    The checks of each argument say what is wrong with it; this is for what no check foresees, such as a value whose
+    ``__class__`` raises.
+    """
+    for name, method in list(vars(part).items()):
+        if isinstance(method, FunctionType) and not name.startswith("_"):
+            setattr(part, name, refusing_call(method))
+    return part
+
+
+def refusing_call(method: Callable[P, T]) -> Callable[P, T]:
+    """As ``refusing``, for one function or class."""
+
+    @functools.wraps(method, updated=())
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except MLOpsException:
+            raise
+        except Exception as error:
+            raise MLOpsException(
+                f"{method.__name__} cannot use what it was given: {reason(error)}"
+            ) from error
+
+    return call
 
 
 @guarded

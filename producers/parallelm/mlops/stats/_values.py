@@ -140,12 +140,17 @@ def shown(value: object, what: str) -> str:
     """A label made of whatever names a column or class: itself where it is a text, else its ``str``."""
     if isinstance(value, str):
         return string(value, what)
-    _check_extent(value, what, 0, [MOST_SHOWN])
+    check_extent(value, what)
     return string(str(value), what)
 
 
-def _check_extent(value: object, what: str, depth: int, left: list[int]) -> None:
+@guarded
+def check_extent(value: object, what: str) -> None:
     """Raise for containers whose ``str`` would be very long: one list may be in another many times over."""
+    _check_extent(value, what, 0, [MOST_SHOWN])
+
+
+def _check_extent(value: object, what: str, depth: int, left: list[int]) -> None:
     left[0] -= 1
     if depth > DEEPEST or left[0] < 0:
         raise MLOpsException(f"{what} of type {type_name(value)} has too many elements to be shown")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallelm.mlops.mlops_exception import MLOpsException
+from parallelm.mlops.stats._callers_values import refusing_call
 from parallelm.mlops.time_capture._live import LIVE_CALLS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class TimeCapture:
     system raise ``MLOpsException``, too.
     """
 
+    @refusing_call
     def __init__(self, input_timeline_capture: str | Path) -> None:
         try:
             import pandas as pd  # noqa: F401 - asked for first, so that nothing is unpacked in vain

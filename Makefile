@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations mcenter
 
-.PHONY: demo test check bench up clean lock docs format
+.PHONY: demo test fuzz check bench up clean lock docs format
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/mcenter demo $(DEMO_ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The property tests with chance: `make fuzz MINUTES=5 SEED=7 TESTS=tests/sinks`; the seed is printed.
+MINUTES ?= 20
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TESTS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

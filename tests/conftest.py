@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 DEADLINE_S = 120
 
 # Hypothesis's limits on seconds (0.2 an example, one for ten inputs) would fail tests of a machine that has other things to do.
-hypothesis_settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-hypothesis_settings.load_profile("patient")
+_PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# `make test` gives every run the same examples; `make fuzz` is where chance belongs. Neither replays earlier failures:
+# what a run does follows from the code, and from the seed that `make fuzz` prints.
+hypothesis_settings.register_profile("same", _PATIENT, derandomize=True, database=None)
+hypothesis_settings.register_profile("fuzz", _PATIENT, derandomize=False, database=None, max_examples=1000)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "same")
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def our_histograms(frame: pd.DataFrame) -> None:
         assert feature.column.counts(25) is None  # noqa: S101 - the kind is found out as in production
         values = feature.column.floats()
         assert values is not None  # noqa: S101
-        continuous_histogram(feature.name, values, continuous_edges(Numbers(values)))
+        continuous_histogram(feature.name, values, continuous_edges(Numbers(values)), feature.column.size)
 
 
 def main() -> None:

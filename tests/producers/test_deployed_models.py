@@ -111,6 +111,15 @@ def test_a_deployed_model_is_taken_accepted_and_watched(mlapp: MLApp) -> None:
     for measure, feature, (alike, shifted) in drift:
         assert feature in {"c0", "c1"}
         assert (alike > 0.01 > shifted) if measure == "drift.p_value" else (alike < 0.3 < shifted)
+    ask = """
+from datetime import UTC, datetime, timedelta
+from parallelm.mlops import mlops
+mlops.init()
+now = datetime.now(UTC)
+frame = mlops.get_stats("drift.psi", "predict", None, now - timedelta(hours=1), now + timedelta(hours=1))
+print(*frame.columns, len(frame))
+"""
+    assert mlapp.run(ask, PM_WORKFLOW_NODE_ID="predict").split() == ["time", "c0", "c1", "node", "agent", "2"]
     counted = mlapp.rows(
         f"SELECT labels['phase'], feature, row_count, missing_count FROM histograms WHERE model_id = '{model_id}'",
         lambda rows: len(rows) == 6,

@@ -107,3 +107,16 @@ def test_a_worker_acts_for_the_mlapp_that_was_attached_to() -> None:
     assert (outputs.asked[0].mode, outputs.asked[0].mlapp_id) == (MLOpsMode.ATTACH, "app")
     assert session.opened().validates_only
     session.done()
+
+
+def test_an_event_time_block_holds_for_every_instance() -> None:
+    queues = SampleQueue(), SampleQueue()
+    sessions = [Session(queue, Outputs().open) for queue in queues]
+    with sessions[0].event_time("2013-01-01", None):
+        assert [int(queue.clock()) for queue in queues] == [1_356_998_400] * 2
+        late = SampleQueue()
+        session = Session(late, Outputs().open)
+        session.init()
+        assert int(late.clock()) == 1_356_998_400
+        session.done()
+    assert late.clock() > 1_700_000_000

@@ -1,4 +1,4 @@
-"""What the ClickHouse server says of itself."""
+"""What the ClickHouse server says of its databases."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from clickhouse_driver import Client
 
 
-def version_and_database(client: Client, database: str) -> tuple[str, bool]:
-    """The server's version, and whether the database exists; raises the driver's errors."""
-    query = "SELECT version(), (SELECT count() FROM system.databases WHERE name = %(name)s)"
-    ((version, databases),) = client.execute(query, {"name": database})
-    return version, bool(databases)
+def database_exists(client: Client, database: str) -> bool:
+    """Whether the server has a database of this name; raises the driver's errors."""
+    query = "SELECT count() FROM system.databases WHERE name = %(name)s"
+    ((databases,),) = client.execute(query, {"name": database})
+    return bool(databases)

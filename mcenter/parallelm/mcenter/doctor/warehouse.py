@@ -30,6 +30,7 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
 
     from parallelm.connections.clickhouse import clickhouse_client
     from parallelm.warehouse.errors import ServerTooOldError
+    from parallelm.warehouse.server import database_exists
     from parallelm.warehouse.server_version import require_server
 
     where = f"{clickhouse.host}:{clickhouse.port}"
@@ -38,8 +39,7 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
     client = clickhouse_client(clickhouse, database="default")
     try:
         version = require_server(client)
-        query = "SELECT count() FROM system.databases WHERE name = %(name)s"
-        ((databases,),) = client.execute(query, {"name": clickhouse.database})
+        is_there = database_exists(client, clickhouse.database)
     except ServerTooOldError as error:
         return problem("clickhouse", f"{where} cannot be used", str(error))
     except (Error, OSError, EOFError) as error:
@@ -49,7 +49,7 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
         return problem("clickhouse", f"{where} cannot be used: {str(error).splitlines()[0]}", remedy)
     finally:
         client.disconnect()
-    if not databases:
+    if not is_there:
         return problem(
             "clickhouse",
             f"{where} has no database {clickhouse.database!r}",

@@ -173,7 +173,7 @@ def _total(options: Any, total: str, which: str, start: datetime, end: datetime)
 def report_test(result: ConversionTest, confidence: float, uplift: float, nodes: tuple[str, str]) -> None:
     """Report curves, rates, table and success; a data alert too when B succeeded."""
     rates, curve_a, curve_b = result.curves()
-    a, b = nodes
+    a, b = nodes if nodes[0] != nodes[1] else (f"{nodes[0]} (A)", f"{nodes[1]} (B)")  # two agents of one node
     graph = MultiGraph().name("AB").x_title("Conversion Rate (%)").y_title("Density")
     percents = [100 * rate for rate in rates]
     # The lines go by A and B whoever is champion, so that they go on when another one is.

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops.mlops_exception import MLOpsException
-from parallelm.mlops.stats._callers_values import distinct
+from parallelm.mlops.stats._callers_values import distinct, quoted
 from parallelm.mlops.stats._statistic import Statistic, json_report
 from parallelm.mlops.stats._values import coordinate, items, numbers, string
 from parallelm.mlops.stats_category import StatGraphType
@@ -73,17 +73,20 @@ class BarGraph(Statistic):
 
     def _ranges(self) -> list[str]:
         edges = [coordinate(edge, "an edge") for edge in self._columns]
-        for low, high in pairwise(edges):
-            if not _place(low) < _place(high):
+        places = [_place(edge) for edge in edges]
+        if None in places:  # names of places, as times of a day: only the caller knows their order
+            distinct(map(str, edges), f"in bar graph {self._name!r}, the edge")
+        for (low, low_place), (high, high_place) in pairwise(zip(edges, places, strict=True)):
+            if low_place is not None and high_place is not None and not low_place < high_place:
                 raise MLOpsException(
-                    f"the edges of bar graph {self._name!r} must ascend: {low!r} is followed by {high!r}"
+                    f"the edges of bar graph {self._name!r} must ascend: {quoted(low)} is followed by {quoted(high)}"
                 )
         return [f"{low} to {high}" for low, high in pairwise(edges)]
 
 
-def _place(edge: float | str) -> float:
-    """Where an edge lies, also one written as text; raises ``MLOpsException`` for a text that is not a number."""
+def _place(edge: float | str) -> float | None:
+    """Where an edge lies, also one written as text; None for a text that is not a number."""
     try:
         return float(edge)
     except ValueError:
-        raise MLOpsException(f"an edge must be a number, got {edge!r}") from None
+        return None

@@ -23,8 +23,8 @@ SQL = re.compile(
 ELSEWHERE = {
     "mcenter/parallelm/mcenter/engine": "the local stack's ClickHouse server: it reads the statements of its clients",
     "mcenter/parallelm/mcenter/demo": "questions as users ask them, to paste",
-    "operations/parallelm/operations/questions.py": "what runs the user's own SQL explains what it takes",
-    "connections/parallelm/connections/reading_client.py": "asks the server about the connection, not about tables",
+    "operations/parallelm/operations/questions.py": "what takes the user's own SQL explains what it takes",
+    "connections/parallelm/connections/reading_client.py": "asks the server whether the session may write; no table",
 }
 
 

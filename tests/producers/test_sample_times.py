@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from parallelm.mlops import MLOps, mlops
 from parallelm.mlops._delivery.drops import DropCounter
 from parallelm.mlops._delivery.encoding.batches import BatchEncoder
-from parallelm.mlops._reporting.samples import queued_time_s
+from parallelm.mlops._reporting.samples import SampleQueue, queued_time_s
 from parallelm.mlops.events.event import Event
 from parallelm.mlops.events.event_type import EventType
 from parallelm.mlops.metrics_constants import RegressionMetrics
@@ -132,6 +132,15 @@ def test_every_call_that_takes_a_time_takes_its_units(kind: str) -> None:
             with pytest.raises(MLOpsException, match="units="):
                 WITH_UNITS[kind](number, units)
     assert times_of(reported) == {LAST_MS}
+
+
+def test_a_block_gives_its_time_to_the_samples_of_every_session() -> None:
+    other = SampleQueue()
+    with mlops.event_time(DAY.end_time):
+        later = SampleQueue()
+        assert sent_ms([other.clock(), later.clock()]) == [LAST_MS, LAST_MS]
+    before_ms = time.time_ns() // 1_000_000
+    assert before_ms <= sent_ms([other.clock()])[0] <= time.time_ns() // 1_000_000 + 1
 
 
 def test_a_published_model_has_the_time_of_its_block(tmp_path: Path) -> None:

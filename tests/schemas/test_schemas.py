@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from parallelm.schemas import packaged
-from parallelm.schemas.topics import CATALOGUE, CONTROL_PARTITIONS, by_name
+from parallelm.schemas.topics import (
+    AGENT,
+    CATALOGUE,
+    CONTROL_PARTITIONS,
+    MLAPP,
+    ORIGIN,
+    PARTITION,
+    SOURCE_TOPIC,
+    by_name,
+)
 
 RECORDS = [topic.record for topic in CATALOGUE]
 PLAIN = {str: "string", bytes: "bytes", bool: "boolean", float: "double", int: "long"}
@@ -107,14 +116,13 @@ def test_every_topic_says_the_key_of_its_records(examples: dict[str, Any]):
     keys = {topic.name: topic.key(examples[topic.record.__name__]).decode() for topic in CATALOGUE}
     origin = "mlapp_id →/node_id →/pipeline_instance_id →/agent_id →"
     expected = {
-        "statistics": origin,
-        "structured-statistics": origin,
-        "agents": "agent_id →",
-        "heartbeats": "agent_id →",
-        "dead-letters": "source_topic →",
-        "ticks": "",
+        ORIGIN: origin,
+        MLAPP: "mlapp_id →",
+        AGENT: "agent_id →",
+        SOURCE_TOPIC: "source_topic →",
+        PARTITION: "",
     }
-    assert keys == {topic.name: expected.get(topic.name, "mlapp_id →") for topic in CATALOGUE}
+    assert keys == {topic.name: expected[topic.keyed_by] for topic in CATALOGUE}
     assert all(keys[topic.name] in {"mlapp_id →", ""} for topic in CATALOGUE if topic.control)
 
 

@@ -206,8 +206,7 @@ class MLOps:
     ) -> Self:
         """Report one point of a business KPI; past timestamps are the point of it.
 
-        ``timestamp`` is as of ``set_stat``; ``units`` are ``KpiValue.TIME_SEC``, ``TIME_MSEC``, ``TIME_USEC`` or
-        ``TIME_NSEC``. The same KPI, labels and time again is a revision.
+        ``timestamp`` is as of ``set_stat``, ``units`` ``KpiValue.TIME_SEC`` etc. An equal point again is a revision.
         """
         self._reporter.kpi(name, data, timestamp, units, labels)
         return self

@@ -141,7 +141,7 @@ class ControlHandler:
 
     async def _apply(self, message: Any, changes: Changes) -> Changes:
         tried = changes.copy()
-        arrival = Arrival(_position(message), int(message.timestamp * 1000), time.time_ns() // 1_000_000)
+        arrival = Arrival(_position(message), round(message.timestamp * 1000), time.time_ns() // 1_000_000)
         record: Any = None
         if message.value is not None or message.topic != self._mlapps:
             record = self._codec.decode(_value(message), self._expected[message.topic])

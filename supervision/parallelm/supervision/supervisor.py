@@ -67,18 +67,22 @@ class Supervisor:
             Supervised(service, environ, files.working_folder, files.logs / f"{service.name}.log")
             for service in services
         ]
+        self._is_folder_ours = True
+        """Whether the state's folder is the one of the start: one removed and made again may be another stack's."""
         self._selector = selectors.DefaultSelector()
         self._state = SupervisorState(os.getpid(), time.time(), [entry.state for entry in self._all])
 
     def run(self, stop: Stop, on_ready: Callable[[], None]) -> None:
         """Start everything, call ``on_ready`` once, and go on until ``stop`` is set; then stop everything.
 
-        Raises ``ServiceFailedError`` when a service does not come up at its first start.
+        Raises ``ServiceFailedError`` when a service does not come up at its first start, or the folder is removed.
         """
         self._selector.register(stop, selectors.EVENT_READ, lambda: None)
         self._save()
+        folder = self._identity_of_folder()
         try:
             while not stop.is_set():
+                self._check_folder(folder)
                 self._step(time.monotonic())
                 if not self._state.ready and self._all_up():
                     self._state.ready = True
@@ -91,6 +95,18 @@ class Supervisor:
             raise
         finally:
             self._shut_down()
+
+    def _check_folder(self, known: tuple[int, int] | None) -> None:
+        if self._identity_of_folder() != known:
+            self._is_folder_ours = False
+            raise ServiceFailedError(f"{self._files.state.parent} was removed")
+
+    def _identity_of_folder(self) -> tuple[int, int] | None:
+        try:
+            status = self._files.state.parent.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _all_up(self) -> bool:
         return all(entry.state.is_up or entry.service.background for entry in self._all)
@@ -192,5 +208,7 @@ class Supervisor:
 
     def _save(self) -> None:
         """Report to the outside; a full disk does not stop the processes."""
+        if not self._is_folder_ours:
+            return
         with contextlib.suppress(OSError):
             save_state(self._state, self._files.state)

@@ -19,7 +19,8 @@ from parallelm.connections.kafka import client_config
 from parallelm.connections.settings import ArtifactSettings
 from parallelm.mcenter.local_stack.kafka_broker import path_for_kafka, write_properties
 from parallelm.schemas.topic_admin import create_topics
-from tests.mcenter.local_stack.conftest import CommandLine
+from tests.mcenter.local_stack.conftest import CommandLine, all_gone
+from tests.waiting import wait_for
 
 SERVICES = ("--service", "kafka", "--service", "clickhouse")
 
@@ -46,6 +47,19 @@ def test_a_stack_lives_and_ends_in_its_folder(tmp_path: Path, name: str) -> None
             assert stack.run("down").returncode == 0
         assert [path.name for path in (tmp_path).iterdir()] == [name]
         shutil.rmtree(tmp_path / name)
+
+
+def test_a_stack_whose_folder_is_removed_ends_and_leaves_a_new_one_alone(tmp_path: Path) -> None:
+    stack = CommandLine(tmp_path / "data")
+    assert stack.run("up", "--detach", "--service", "clickhouse").returncode == 0
+    pids = stack.pids()
+    shutil.rmtree(stack.folder)
+    assert stack.run("up", "--detach", "--service", "clickhouse").returncode == 0
+    try:
+        wait_for(lambda: all_gone(pids), "the end of the first stack")
+        assert stack.run("status").returncode == 0
+    finally:
+        assert stack.run("down").returncode == 0
 
 
 def test_doctor_finds_models_outside_of_the_folder(running: CommandLine) -> None:

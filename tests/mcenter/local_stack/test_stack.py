@@ -24,6 +24,7 @@ from parallelm.mlops import MLOps
 from parallelm.mlops._session.settings import read_settings
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.supervision.die_with_parent import killed_with_us
+from parallelm.warehouse import migrate
 from tests.mcenter.local_stack.conftest import (
     SERVICES,
     CommandLine,
@@ -229,8 +230,7 @@ def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: Comma
 
 def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine):
     create_topics(running.settings)
-    with clickhouse_client(running.admin_settings.clickhouse, database="default") as client:
-        client.execute("CREATE DATABASE IF NOT EXISTS mcenter")
+    migrate(running.admin_settings)
 
     told = subprocess.run(
         command("doctor", "--json", "--data", str(running.folder)),

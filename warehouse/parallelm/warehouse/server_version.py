@@ -24,6 +24,12 @@ def require_server(client: Client) -> str:
     return str(version)
 
 
+def has_database(client: Client, name: str) -> bool:
+    """Whether the server has a database of this name."""
+    ((found,),) = client.execute("SELECT count() FROM system.databases WHERE name = %(name)s", {"name": name})
+    return bool(found)
+
+
 def check_version(version: str, minimum: tuple[int, int]) -> None:
     """Raise ``ServerTooOldError`` when ``version`` is older; one without numbers passes, as of a build of one's own."""
     numbers = re.match(r"v?(\d+)\.(\d+)", version)

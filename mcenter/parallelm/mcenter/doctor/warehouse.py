@@ -30,8 +30,7 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
 
     from parallelm.connections.clickhouse import clickhouse_client
     from parallelm.warehouse.errors import ServerTooOldError
-    from parallelm.warehouse.server import database_exists
-    from parallelm.warehouse.server_version import require_server
+    from parallelm.warehouse.server_version import has_database, require_server
 
     where = f"{clickhouse.host}:{clickhouse.port}"
     # The driver logs what it raises, with a traceback.
@@ -39,7 +38,7 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
     client = clickhouse_client(clickhouse, database="default")
     try:
         version = require_server(client)
-        is_there = database_exists(client, clickhouse.database)
+        is_there = has_database(client, clickhouse.database)
     except ServerTooOldError as error:
         return problem("clickhouse", f"{where} cannot be used", str(error))
     except (Error, OSError, EOFError) as error:

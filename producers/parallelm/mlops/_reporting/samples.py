@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SeriesKey = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 """(name, model id, category, graph type, labels) of a series."""
@@ -22,14 +26,20 @@ The sender floors times to the millisecond; one that was given, not read from th
 class SampleQueue(deque[Sample]):
     """Samples on their way. Appending is thread-safe and takes no lock."""
 
-    __slots__ = ("clock", "room")
+    __slots__ = ("room",)
+
+    clock: ClassVar[staticmethod[[], float]] = staticmethod(time.time)
+    """Gives the event time of a sample. One for all queues, since an ``event_time`` block holds for every session."""
 
     def __init__(self) -> None:
         super().__init__()
         self.room = 0
         """How many samples may wait. 0 sends every report the long way round: not initialised, stand-alone, forked."""
-        self.clock = time.time
-        """Gives the event time of a sample. Replaced by the first ``event_time`` block, so that others do not pay."""
+
+    @classmethod
+    def take_times_from(cls, clock: Callable[[], float]) -> None:
+        """Replace the clock: called by the first ``event_time`` block, so that programs without one do not pay."""
+        cls.clock = staticmethod(clock)
 
 
 def plain_series(name: str) -> SeriesKey:

@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("parallelm.mlops")
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-_event_times_given = False
-"""From the first ``event_time`` on the queues of all sessions ask for it: a block holds for every one of them."""
-
-
-def _give_event_times() -> None:
-    global _event_times_given  # noqa: PLW0603 - programs without an event time do not pay for asking
-    _event_times_given = True
-    for session in list(_sessions):
-        session._queue.clock = now_s  # noqa: SLF001 - of this class
 
 
 @refusing
@@ -66,8 +57,6 @@ class Session:
         self._after_exit: LateReports | None = None
         """What is reported after the exit hook has run; None before."""
         _sessions.add(self)
-        if _event_times_given:
-            queue.clock = now_s
 
     def when_opened(self, call: Callable[[Opened], None]) -> None:
         """Have ``call`` prepare what was opened, at the end of every ``init()``."""
@@ -226,7 +215,7 @@ class Session:
     def event_time(self, ts: Time | float, units: str | None) -> Iterator[None]:
         """Give every report of this thread or task in the block the event time ``ts``."""
         given_ns = parse_time_ns(ts, units, default_units=None)
-        _give_event_times()
+        self._queue.take_times_from(now_s)
         with event_time_block(given_ns):
             yield
 
@@ -245,7 +234,7 @@ class Session:
     def _open(self, opened: Opened) -> None:
         set_process_event_time(opened.event_time_ns)
         if opened.event_time_ns is not None:
-            _give_event_times()
+            self._queue.take_times_from(now_s)
         self._opened, self._after_exit = opened, None
         for call in self._when_opened:
             call(opened)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.connections import ClickHouseSettings, KafkaSettings, Settings
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.stack import stop_detached
 from parallelm.mcenter.local_stack.state import load_state
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from parallelm.connections import Settings
     from parallelm.supervision.state import SupervisorState
 
 ROUNDS = 20
@@ -158,3 +159,28 @@ def test_a_demo_that_is_interrupted_stops_its_stack_and_says_so_by_its_exit_code
         state = wait_for(lambda: (state := load_state(data)) and state.processes[0].pid and state, demo.log)
         assert demo.terminate() == 128 + signal.SIGTERM
         wait_for(lambda: gone(state), "the stack is gone")
+
+
+def test_a_sink_whose_database_is_away_ends_with_0(tmp_path: Path):
+    port = choose_ports({"nothing": None}, {})["nothing"]
+    started = ServiceProcess(
+        tmp_path, "sink", settings=Settings(clickhouse=ClickHouseSettings(host="127.0.0.1", port=port))
+    )
+    with started.gone_at_the_end():
+        started.start(wait=False)
+        wait_for(lambda: "refused" in started.log(), started.log)
+        assert started.terminate() == 0
+
+
+def test_processors_that_wait_for_a_broker_end_with_0_at_once(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(DEADLINE_S)
+        kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{silent.getsockname()[1]}")
+        started = ServiceProcess(tmp_path, "processors", settings=Settings(kafka=kafka))
+        with started.gone_at_the_end():
+            started.start(wait=False)
+            connection, _ = silent.accept()
+            with connection:
+                assert started.terminate() == 0
+    # It gives the broker ten seconds, and then ends with an error.
+    assert "no Kafka broker answered" not in started.log()

@@ -15,7 +15,7 @@ from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interv
 from parallelm.sinks.consumer import TopicAdmin, committed_positions, make_consumer, starting_point
 from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit, DeadLetterProducer
 from parallelm.sinks.delivery import Delivery
-from parallelm.sinks.errors import DatabaseUnavailableError, RetryLaterError, SinkError
+from parallelm.sinks.errors import DatabaseUnavailableError, NotReadyError, RetryLaterError, SinkError
 from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.rows import Rejected, Source
 from parallelm.sinks.tables import STORED_TOPICS, counted_in, row_maker
@@ -106,7 +106,12 @@ class Sink:
 
         Raises ``SinkError`` when it cannot go on. Nothing is lost then: the next start continues.
         """
-        self._admin.topic_ids(self._topics)
+        try:
+            self._admin.topic_ids(self._topics)
+        except NotReadyError:
+            if stop.is_set():
+                return
+            raise
         self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked)
         try:
             while not stop.is_set():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from parallelm.definitions import DefinitionTopic
 from parallelm.schemas.codec import Codec
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.topics import Topic
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CONTROL_TOPICS: tuple[Topic, ...] = (MLAPPS, MODELS, EVENTS, RULE_AGGREGATES, DEPLOYMENTS, TICKS)
 TICK_S = 5.0
@@ -98,9 +101,15 @@ class ProcessorsWorker:
 
     async def run(self) -> None:
         """Work until it is asked to stop; raises ``WorkerError`` when an agent gives up."""
-        cluster = await asyncio.to_thread(describe_cluster, self._settings)
+        described = _in_a_daemon_thread(lambda: describe_cluster(self._settings))
+        stop = asyncio.ensure_future(self._stop.wait())
+        waited_for: set[asyncio.Future[Any]] = {described, stop}
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
         if self._stop.is_set():
+            described.cancel()
             return
+        cluster = described.result()
         with DefinitionTopic(self._settings) as definitions, tempfile.TemporaryDirectory() as folder:
             app = self._make_app(cluster, definitions, folder)
             await self._until_stopped(app)
@@ -211,6 +220,28 @@ class ProcessorsWorker:
     async def _revoked(self, *_: Any, **__: Any) -> None:
         for batches in self._batches:
             await batches.settled()
+
+
+def _in_a_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Result of a blocking call, which does not keep the process from ending while its broker does not answer."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_result: Callable[[Any], None], result: Any) -> None:
+        if not future.done():
+            set_result(result)
+
+    def run() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+            try:
+                result = function()
+            except Exception as error:  # noqa: BLE001 - raised where the result is taken
+                loop.call_soon_threadsafe(settle, future.set_exception, error)
+            else:
+                loop.call_soon_threadsafe(settle, future.set_result, result)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def run_worker(

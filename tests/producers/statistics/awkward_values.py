@@ -56,7 +56,7 @@ def _refuse(*_args: Any, **_kwargs: Any) -> Any:
 
 
 class Proxy:
-    """As an unbound proxy of a web framework: says nothing, not even its class."""
+    """As an unbound proxy of a web framework: answers no question, not even for its class."""
 
     def __getattribute__(self, name: str) -> Any:
         raise RefusedError

@@ -1,6 +1,6 @@
 """Wild input: whatever a component passes to a setter, a sound report comes out, or ``MLOpsException``.
 
-A library that refuses everything would pass here; ``test_valid_input.py`` says what must be accepted.
+A library that refuses everything would pass here; ``test_valid_input.py`` holds what must be accepted.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,9 @@ def as_lists(elements: Sequence[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-def floats(values: Sequence[Any]) -> list[float]:
-    return [float(value) for value in values]
+def milliseconds(at: datetime) -> int:
+    """Whole milliseconds since the epoch, without a float between."""
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def same(values: Sequence[float], expected: Sequence[Any]) -> bool:
@@ -80,7 +81,7 @@ def test_a_number(name: str, value: Any, category: StatCategory, at: datetime) -
     assert same([each.value for each in reported.samples], [value] * 3)
     assert {each.name for each in reported.samples} == {name}
     assert (first.category, second.category) == (category.name, "TIME_SERIES")
-    assert first.time_ms == second.time_ms == math.floor(at.timestamp() * 1000)
+    assert first.time_ms == second.time_ms == milliseconds(at)
     assert third.labels == {"label": "x"}
 
 
@@ -88,12 +89,12 @@ def test_a_number(name: str, value: Any, category: StatCategory, at: datetime) -
 def test_a_kpi(name: str, value: Any, labels: dict[str, Any], at: datetime) -> None:
     with capture() as reported:
         mlops.set_kpi(name, value, at, labels=labels)
-        mlops.set_stat(KpiValue(name, value, int(at.timestamp()), KpiValue.TIME_SEC))
+        mlops.set_stat(KpiValue(name, value, milliseconds(at) // 1000, KpiValue.TIME_SEC))
     first, second = reported.kpis
     assert same([first.value, second.value], [value, value])
     assert dict(first.labels) == {key: str(label) for key, label in labels.items()}
-    assert first.timestamp_ms == math.floor(at.timestamp() * 1000)
-    assert second.timestamp_ms == int(at.timestamp()) * 1000
+    assert first.timestamp_ms == milliseconds(at)
+    assert second.timestamp_ms == milliseconds(at) // 1000 * 1000
 
 
 @given(st.sampled_from(StatsMode), st.booleans())
@@ -222,7 +223,7 @@ def test_an_event(
     assert named.is_alert == made.is_alert == is_alert
     assert (named.type, alert.type, alert.is_alert) == (type_name(kind), "GenericHealthAlert", True)
     assert (made.description, alert.description) == (description or "", description or "")
-    assert named.event_time_ms == math.floor(at.timestamp() * 1000)
+    assert named.event_time_ms == milliseconds(at)
 
 
 @given(texts, st.one_of(st.booleans(), st.booleans().map(np.bool_), st.integers(0, 1)), finite, finite)

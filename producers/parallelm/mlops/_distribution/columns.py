@@ -39,7 +39,7 @@ class Column(ABC):
     def counts(self, limit: int | None) -> dict[str, int] | None:
         """How often each distinct present value occurs, as text and in order.
 
-        None when there are ``limit`` distinct values or more, or values that cannot be told apart by a hash.
+        None when there are ``limit`` distinct values or more, or values that a hash cannot distinguish.
         """
 
     @abstractmethod

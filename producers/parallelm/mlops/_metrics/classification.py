@@ -94,7 +94,7 @@ class ClassificationScores(Scoring):
         return self._scored(ClassificationMetrics.COHEN_KAPPA_SCORE, value)
 
     def confusion_matrix(self, y_true: Any, y_pred: Any, labels: Any, sample_weight: Any = None) -> Any:
-        """Confusion matrix; reported as a table, whose ``labels`` must be told."""
+        """Confusion matrix; reported as a table, which needs ``labels``."""
         value = sklearn_metrics().confusion_matrix(y_true, y_pred, labels=labels, sample_weight=sample_weight)
         self._report(ClassificationMetrics.CONFUSION_MATRIX, value, labels=labels)
         return value
@@ -146,7 +146,7 @@ class ClassificationScores(Scoring):
         return self._of_classes(ClassificationMetrics.FBETA_SCORE, value, y_true, y_pred, labels)
 
     def hamming_loss(self, y_true: Any, y_pred: Any, labels: Any = None, sample_weight: Any = None) -> Any:
-        """Share of wrong labels; ``labels`` says of how many, when multi-label data do not hold all of them."""
+        """Share of wrong labels; ``labels`` gives all of them when multi-label data lack some."""
         value = sklearn_metrics().hamming_loss(y_true, y_pred, sample_weight=sample_weight)
         if labels is not None and _is_multilabel(y_true):
             value = value * len(classes_of(y_true)) / len(labels)

@@ -1,4 +1,4 @@
-"""Alert that says how a canary's predictions compare with the main pipeline's."""
+"""Alert about how a canary's predictions compare with the main pipeline's."""
 
 from __future__ import annotations
 

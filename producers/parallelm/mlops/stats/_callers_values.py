@@ -46,7 +46,7 @@ def is_text(value: object) -> TypeGuard[str]:
 
 
 def reason(error: BaseException) -> str:
-    """What an exception says, for a message; its type where it says nothing that can be shown."""
+    """Type and text of an exception, for a message; its type alone where the text cannot be shown."""
     try:
         return printable(f"{type(error).__name__}: {error}")
     except Exception:  # noqa: BLE001 - as in ``quoted``

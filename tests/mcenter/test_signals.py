@@ -36,10 +36,13 @@ ROUNDS = 20
 def ended_at_many_moments(service: ServiceProcess, seed: int = 7) -> list[int]:
     """Exit codes after signals at moments spread over its start and a little of its life."""
     chance = random.Random(seed)
-    began = time.monotonic()
-    service.start()
-    span_s = 1.2 * (time.monotonic() - began)
-    codes = [service.terminate()]
+    codes = []
+    span_s = float("inf")
+    for _ in range(2):  # the first start is a cold one
+        began = time.monotonic()
+        service.start()
+        span_s = min(span_s, 1.2 * (time.monotonic() - began))
+        codes.append(service.terminate())
     for number in range(ROUNDS):
         service.start(wait=False)
         time.sleep(span_s * (number + chance.random()) / ROUNDS)  # the moment of the signal is the point
@@ -90,7 +93,7 @@ def test_a_signal_at_any_moment_ends_a_service_with_0(
 ):
     started = service(tmp_path / "service", prepared)
     with started.gone_at_the_end():
-        assert ended_at_many_moments(started) == [0] * (ROUNDS + 1), started.log()
+        assert ended_at_many_moments(started) == [0] * (ROUNDS + 2), started.log()
         assert "Traceback" not in started.log()
 
 

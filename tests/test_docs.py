@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -122,6 +123,36 @@ def commands(page: Path) -> Iterator[str]:
             if line.startswith("mcenter "):
                 yield line
     yield from (found for found in re.findall(r"`(mcenter [^`]+)`", page.read_text()) if "|" not in found)
+
+
+def test_the_tables_of_rooms_are_what_the_import_rules_say() -> None:
+    root = DOCS.parent
+    rooms = re.findall(r"^ROOMS := (.*)$", (root / "Makefile").read_text(), re.MULTILINE)[0].split()
+    assert set(rooms) <= set(re.findall(r"^\| `(\w+)/` \|", (root / "README.md").read_text(), re.MULTILINE))
+    rows = re.findall(
+        r"^\| `(\w+)/` \| `([\w.]+)` \|.*\| (.*) \|$", (DOCS / "architecture.md").read_text(), re.MULTILINE
+    )
+    packages = {package: room for room, package, _ in rows}
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    imports = {"mcenter": "all"} | {
+        packages[rule["source_modules"][0]]: may_import(rule, packages)
+        for rule in contracts
+        if len(rule["source_modules"]) == 1
+    }
+    assert {room: cell for room, _, cell in rows} == {room: imports[room] for room in rooms}
+
+
+def may_import(rule: dict[str, list[str]], packages: dict[str, str]) -> str:
+    """The cell of an import rule: the rooms that it allows, and of forbidden ones the modules that it excepts."""
+    excepted: dict[str, list[str]] = {}
+    for edge in rule.get("ignore_imports", []):
+        package, _, module = edge.partition(" -> ")[2].removesuffix(".**").rpartition(".")
+        if module not in excepted.setdefault(packages[package], []):
+            excepted[packages[package]].append(module)
+    closed = {packages[package] for package in (*rule["source_modules"], *rule["forbidden_modules"])}
+    whole = [room for room in packages.values() if room not in closed and room != "mcenter"]
+    parts = [f"{room} ({', '.join(modules)})" for room, modules in excepted.items()]
+    return ", ".join([*whole, *parts]) or "none"
 
 
 def test_the_site_shows_every_page() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEADLINE_S = 120
+
+# A suite that a script runs in its background inherits that Ctrl-C is ignored, and would hand it down to the programs it tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Hypothesis's limits on seconds (0.2 an example, one for ten inputs) would fail tests of a machine that has other things to do.
 _PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

@@ -78,7 +78,7 @@ def test_kpis_from_a_file_to_their_correlation(
     [best] = json.loads(command("correlate", "rate", *days, "--top", "1", "--format", "json").stdout)
     assert best["n"] == 30
     assert len(list(csv.reader(io.StringIO(command("kpi", "list", "rate", "--format", "csv").stdout)))) == 61
-    assert "no points of KPI 'speed'" in command("correlate", "speed", exit_code=1).output
+    assert "KPI 'speed' has no points" in command("correlate", "speed", exit_code=1).output
 
 
 def test_labels_may_be_as_long_as_they_are(
@@ -140,10 +140,10 @@ def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
     file.write_text(
         "kpi,timestamp,value\nk,2013-01-01,1\nk,2013-02-30,1\nk,2013-01-02,NaN\n", encoding="utf-8"
     )
-    told = command("kpi", "upload", str(file), exit_code=1).output
-    assert "bad.csv: line 3, column timestamp: '2013-02-30' is not a date in the order year" in told
-    assert "bad.csv: line 4, column value: 'NaN' is not a finite number" in told
-    assert "2 bad lines: nothing was uploaded" in told
+    output = command("kpi", "upload", str(file), exit_code=1).output
+    assert "bad.csv: line 3, column timestamp: '2013-02-30' is not a date in the order year" in output
+    assert "bad.csv: line 4, column value: 'NaN' is not a finite number" in output
+    assert "2 bad lines: nothing was uploaded" in output
     with platform.sink():
         assert "uploaded 1 points" in command("kpi", "upload", str(file), "--skip-bad").output
         platform.wait("SELECT count() FROM kpis", 1)
@@ -159,13 +159,13 @@ def test_kpis_without_their_topic_are_told_so(
     command: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MCENTER_KAFKA_TOPIC_PREFIX", "nobody.")
-    told = command("kpi", "upload", str(kpi_file(tmp_path, 1)), exit_code=1).output
-    assert "topic 'nobody.kpis' is not on the cluster; create it with `mcenter topics create`" in told
+    output = command("kpi", "upload", str(kpi_file(tmp_path, 1)), exit_code=1).output
+    assert "topic 'nobody.kpis' is not on the cluster; create it with `mcenter topics create`" in output
 
 
 def test_a_query_that_would_wait_for_rows_is_refused(command: Callable[..., Result]):
-    told = command("query", "insert into kpis values", exit_code=2).output
-    assert "INSERT works only with a SELECT here" in told
+    output = command("query", "insert into kpis values", exit_code=2).output
+    assert "INSERT works only with a SELECT here" in output
 
 
 def upload_bytes(command: Callable[..., Result], folder: Path, content: bytes) -> str:
@@ -237,9 +237,9 @@ MISTAKES: list[tuple[list[str], int, str]] = [
 
 @pytest.mark.usefixtures("migrated")
 def test_mistakes_are_told_in_a_line(command: Callable[..., Result]):
-    for arguments, exit_code, told in MISTAKES:
+    for arguments, exit_code, expected in MISTAKES:
         output = command(*arguments, exit_code=exit_code).output
-        assert told in output
+        assert expected in output
         assert "Traceback" not in output
 
 

@@ -141,7 +141,7 @@ def test_the_library_asks_for_its_model_without_pandas():
 
 
 @pytest.mark.usefixtures("history")
-def test_models_tell_where_they_are_live(settings: Settings):
+def test_models_show_where_they_are_live(settings: Settings):
     found = queries.models(settings, mlapp_id="app").set_index("model_id")
     assert list(found["live_on"]) == [[], ["predict"], []]
     assert list(
@@ -184,7 +184,7 @@ def test_rollups_give_mean_last_and_quantiles(settings: Settings, client: Client
     assert (row["samples"], row["mean_value"], row["last_value"], row["min_value"]) == (101, 50.0, 100.0, 0.0)
     assert row["p50"] == pytest.approx(50, abs=1)
     assert list(queries.statistics_rollup(settings, "1m", "s")["samples"]) == [100, 1]
-    with pytest.raises(QueryError, match="none by '1d'"):
+    with pytest.raises(QueryError, match="there is no rollup by '1d'; there are: 1m, 1h"):
         queries.statistics_rollup(settings, "1d")
 
 
@@ -260,14 +260,14 @@ def test_a_statistic_that_leads_the_kpi_is_found_with_its_lag(settings: Settings
     assert (found["p_adjusted"] >= found["p"]).all()
 
 
-def test_counts_are_summed_and_rates_averaged_unless_told_otherwise(settings: Settings, client: Client):
+def test_counts_are_summed_and_rates_averaged_unless_asked_otherwise(settings: Settings, client: Client):
     correlated(client)
     chosen = queries.correlate(settings, "volume", max_lag=0).set_index(["statistic", "form"])
     assert chosen.loc[("pipelinestat.count", "raw"), "aggregation"] == "sum"
     assert chosen.loc[("pipelinestat.count", "raw"), "r"] > 0.95
     assert chosen.loc[("drift", "raw"), "aggregation"] == "mean"
-    told = queries.correlate(settings, "volume", max_lag=0, aggregations={"pipelinestat.count": "mean"})
-    assert "pipelinestat.count" not in set(told["statistic"]), "its daily mean is constant"
+    chosen = queries.correlate(settings, "volume", max_lag=0, aggregations={"pipelinestat.count": "mean"})
+    assert "pipelinestat.count" not in set(chosen["statistic"]), "its daily mean is constant"
 
 
 def test_kpi_points_of_a_bucket_are_brought_together(settings: Settings, client: Client):
@@ -281,9 +281,9 @@ def test_kpi_points_of_a_bucket_are_brought_together(settings: Settings, client:
     assert {name: (days, pytest.approx(r)) for name, days, r in plain}["drift"] == (200, 1.0)
 
 
-def test_a_kpi_that_is_not_there_is_told_with_those_that_are(settings: Settings, client: Client):
+def test_an_unknown_kpi_is_reported_with_those_that_exist(settings: Settings, client: Client):
     correlated(client)
-    with pytest.raises(QueryError, match="there are KPIs: 'rate', 'volume'"):
+    with pytest.raises(QueryError, match="there are these KPIs: 'rate', 'volume'"):
         queries.correlate(settings, "profit")
     with pytest.raises(QueryError, match="shares 500 buckets"):
         queries.correlate(settings, "volume", min_points=500)

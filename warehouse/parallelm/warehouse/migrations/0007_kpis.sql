@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS kpis ${on_cluster}
     name LowCardinality(String) COMMENT 'Name of the KPI.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels: carrier, region, …',
     event_time DateTime64(3, 'UTC') COMMENT 'When the KPI had this value; often long past.',
-    value Float64 COMMENT 'Value; NaN and infinities are kept as reported.',
+    value Float64 COMMENT 'Value as reported; may be NaN or infinite.',
     model_id LowCardinality(String) COMMENT 'Model that it was reported through; empty when none.',
     source String COMMENT 'Where the point comes from: set_kpi, or the name of the uploaded file.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
@@ -34,7 +34,7 @@ CREATE VIEW IF NOT EXISTS kpis_current ${on_cluster}
     name LowCardinality(String) COMMENT 'Name of the KPI.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels: carrier, region, …',
     event_time DateTime64(3, 'UTC') COMMENT 'When the KPI had this value.',
-    value Float64 COMMENT 'Value by its latest revision.',
+    value Float64 COMMENT 'Value of the latest revision.',
     revisions UInt64 COMMENT 'How often the point was uploaded.',
     model_id LowCardinality(String) COMMENT 'Model that the latest revision was reported through; empty when none.',
     source String COMMENT 'Where the latest revision comes from.',
@@ -83,6 +83,7 @@ SELECT
     corrStable(statistic_value, kpi_value) AS correlation
 FROM statistic_by_day
 INNER JOIN kpi_by_day USING (day)
+WHERE abs(statistic_value) < 1e150 AND abs(kpi_value) < 1e150
 GROUP BY node_id, statistic, statistic_labels
 HAVING days > 2
-COMMENT 'Pearson correlation of a KPI with the daily mean of every statistic, no lag, no test of significance: SELECT * FROM kpi_correlation(mlapp_id = \'flight-delays\', kpi = \'on-time rate\'). `mcenter correlate` weighs autocorrelation, lags and the number of tests.';
+COMMENT 'Pearson correlation of a KPI with the daily mean of every statistic, without lag or test of significance; NaN where one of the two is constant, and days with values of 1e150 or more are left out, as their squares overflow: SELECT * FROM kpi_correlation(mlapp_id = \'flight-delays\', kpi = \'on-time rate\'). `mcenter correlate` accounts for autocorrelation, lags and the number of tests.';

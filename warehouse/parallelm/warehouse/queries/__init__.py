@@ -3,7 +3,7 @@
 What the component library asks on its own behalf (``check_connection``, ``last_deployed_model``,
 ``model_announcement``, ``mlapp_definition``, ``mlapp_agents``, ``training_histograms``) returns plain rows and needs
 nothing but the driver; all others need pandas. They raise the driver's errors when ClickHouse is away, and
-``QueryError`` when a question cannot be answered as it was put.
+``QueryError`` when a question cannot be answered as asked.
 """
 
 from parallelm.warehouse.errors import QueryError

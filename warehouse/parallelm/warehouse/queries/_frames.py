@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 
+_MAX_LIMIT = 2**63 - 1
+
+
 class Conditions:
     """A WHERE clause that grows with the filters that were given; ``None`` means no filter."""
 
@@ -26,7 +29,7 @@ class Conditions:
         self.parameters: dict[str, Any] = {}
 
     def equal(self, **filters: str | bool | None) -> Conditions:
-        """Keep rows whose columns have these values."""
+        """Select rows whose columns have these values."""
         for column, value in filters.items():
             if value is not None:
                 self._clauses.append(f"{column} = %({column})s")
@@ -41,7 +44,7 @@ class Conditions:
         return self
 
     def between(self, column: str, start: Time | None, end: Time | None) -> Conditions:
-        """Keep rows of the range that ``parallelm.schemas.times.range_ms`` makes of start and end."""
+        """Select rows in the range that ``parallelm.schemas.times.range_ms`` makes of start and end."""
         try:
             first_ms, last_ms = range_ms(start, end)
         except TimeError as error:
@@ -53,14 +56,28 @@ class Conditions:
         return self
 
     def labels(self, wanted: Mapping[str, str] | None, column: str = "labels") -> Conditions:
-        """Keep rows that have these labels, whatever others they have."""
+        """Select rows that have these labels, among any others; raises ``QueryError`` for what is not text."""
         for number, (key, value) in enumerate((wanted or {}).items()):
+            if not (isinstance(key, str) and isinstance(value, str)):
+                raise QueryError(f"label {key!r} with value {value!r}: labels and their values are text")
+            # A map returns an empty text for a key that it does not have.
+            self._clauses.append(f"mapContains({column}, %(label_key_{number})s)")
             self._clauses.append(f"{column}[%(label_key_{number})s] = %(label_value_{number})s")
             self.parameters |= {f"label_key_{number}": key, f"label_value_{number}": value}
         return self
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
+
+
+def limit_clause(limit: int | None) -> str:
+    """LIMIT of a query, empty for None; raises ``QueryError`` for anything but a whole number from 0."""
+    if limit is None:
+        return ""
+    # ClickHouse counts a negative limit from the other end.
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= _MAX_LIMIT:
+        raise QueryError(f"the limit is {limit!r}; it must be a whole number, 0 or more")
+    return f"LIMIT {limit}"
 
 
 def fetch(

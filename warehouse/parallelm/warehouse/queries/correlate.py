@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import Conditions, frame
@@ -39,6 +39,7 @@ _COLUMNS = (
     "tests",
 )
 _MAX_BUCKETS = 200_000
+_CORRECTIONS = ("holm", "fdr_bh")
 
 # Buckets start on a Monday: weeks are then the calendar's, and days and hours are cut as everywhere.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,9 +73,9 @@ def correlate(
     start: Time | None = None,
     end: Time | None = None,
 ) -> pd.DataFrame:
-    """Correlation of a KPI with every statistic, the surest first; one row a series and form, at its best lag.
+    """Correlation of a KPI with every statistic, the most significant first; one row a series and form, at its best lag.
 
-    KPI points (those that have all ``labels``) and statistics are brought to buckets of event time: ``bucket`` is a
+    KPI points (those that have all ``labels``) and statistics are aggregated into buckets of event time: ``bucket`` is a
     pandas time delta of whole minutes, weeks start on Monday, all in UTC. Several KPI points of a bucket are averaged
     or summed (``kpi_aggregation``). A statistic is summed when it is a count, else averaged over its samples: a count
     is one whose name says so (count, total, number, num as a word) and whose values are whole and not negative;
@@ -86,10 +87,9 @@ def correlate(
     forms and lags, by ``correction``. Series that share fewer than ``min_points`` buckets with the KPI are left out.
 
     Columns: ``node_id, statistic, labels, aggregation, form, lag, r, n, n_effective, p, p_adjusted, tests``.
-    Raises ``QueryError`` when there is no such KPI, or nothing shares enough buckets with it.
+    Raises ``QueryError`` when the KPI does not exist, no statistic shares enough buckets with it, or an option is wrong.
     """
-    if max_lag < 0:
-        raise QueryError(f"the largest lag is {max_lag}; it must be 0 or more buckets")
+    _check_options(max_lag, min_points, kpi_aggregation, aggregations or {}, correction)
     width_ms = _width_ms(bucket)
     target = _kpi_series(settings, kpi, mlapp_id, labels, kpi_aggregation, width_ms, start, end)
     statistics = _statistics(settings, mlapp_id, width_ms, target.index[0], target.index[-1], max_lag)
@@ -100,6 +100,27 @@ def correlate(
             f"{_day(target.index[0])} to {_day(target.index[-1])}: choose a shorter bucket or fewer --min-points"
         )
     return _report(tested, correction, all_lags=all_lags)
+
+
+def _check_options(
+    max_lag: int,
+    min_points: int,
+    kpi_aggregation: str,
+    aggregations: Mapping[str, str],
+    correction: str,
+) -> None:
+    for what, number in (("largest lag", max_lag), ("smallest number of points", min_points)):
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MAX_BUCKETS:
+            raise QueryError(
+                f"the {what} is {number!r}; it must be a whole number of buckets from 0 to {_MAX_BUCKETS}"
+            )
+    for what, given, known in (
+        ("KPI aggregation", kpi_aggregation, get_args(Aggregation)),
+        *((f"aggregation of {name!r}", given, get_args(Aggregation)) for name, given in aggregations.items()),
+        ("correction", correction, _CORRECTIONS),
+    ):
+        if given not in known:
+            raise QueryError(f"the {what} is {given!r}; there are: {', '.join(known)}")
 
 
 def is_count(name: str, sums: Sequence[float], minima: Sequence[float]) -> bool:
@@ -129,7 +150,7 @@ def _tests(
     last = max(int(target.index[-1]), int(statistics["bucket_ms"].max()))
     if (last - first) // width_ms > _MAX_BUCKETS:
         raise QueryError(
-            f"from {_day(first)} to {_day(last)} are more than {_MAX_BUCKETS} buckets: take longer ones"
+            f"from {_day(first)} to {_day(last)} there are more than {_MAX_BUCKETS} buckets: choose longer ones"
         )
     grid = np.arange(first, last + width_ms, width_ms)
     kpi = _on(grid, target)
@@ -137,7 +158,7 @@ def _tests(
         node_id, name, label_items = cast("tuple[str, str, tuple[tuple[str, str], ...]]", key)
         aggregation, values = _aggregated(name, rows, grid, aggregations)
         for form, x, y in (("raw", values, kpi), ("differenced", differenced(values), differenced(kpi))):
-            for lag in range(max_lag + 1):
+            for lag in range(min(max_lag, grid.size - 1) + 1):
                 found = correlate_pair(lagged(x, lag), y)
                 if found is not None and found.n >= min_points:
                     yield _Tested(node_id, name, label_items, aggregation, form, lag, found)
@@ -157,7 +178,8 @@ def _aggregated(
 def _on(grid: NDArray[np.int64], series: pd.Series[float]) -> NDArray[np.float64]:
     import numpy as np
 
-    return np.asarray(series.reindex(grid), dtype=np.float64)
+    values = np.asarray(series.reindex(grid), dtype=np.float64)
+    return np.where(np.isfinite(values), values, np.nan)  # a sum of huge values is infinite
 
 
 def _report(tested: Sequence[_Tested], correction: Correction, *, all_lags: bool) -> pd.DataFrame:
@@ -224,9 +246,9 @@ def _unknown_kpi(settings: Settings, kpi: str, mlapp_id: str | None, labels: Map
     where = Conditions().equal(mlapp_id=mlapp_id)
     query = f"SELECT DISTINCT name FROM kpis {where} ORDER BY name LIMIT 50"  # noqa: S608 - no value in it
     known = frame(settings, query, where.parameters)
-    names = ", ".join(repr(name) for name in known["name"]) or "none at all"
+    names = ", ".join(repr(name) for name in known["name"]) or "none"
     filters = f" with labels {dict(labels)}" if labels else ""
-    return f"no points of KPI {kpi!r}{filters} in that time; there are KPIs: {names}"
+    return f"KPI {kpi!r} has no points{filters} in that time; there are these KPIs: {names}"
 
 
 def _statistics(
@@ -265,9 +287,9 @@ def _width_ms(bucket: str) -> int:
 
     try:
         width = pd.Timedelta(bucket)
-    except ValueError as error:
+        width_ms = int(width.total_seconds() * 1000)  # raises ValueError for NaT, which an empty text makes
+    except (ValueError, TypeError) as error:
         raise QueryError(f"bucket {bucket!r} is not a time delta such as 1D, 6h or 30min: {error}") from error
-    width_ms = int(width.total_seconds() * 1000)
     if width_ms <= 0 or width_ms % 60_000:
         raise QueryError(f"bucket {bucket!r} is not a positive number of whole minutes")
     return width_ms

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
-from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries._frames import Conditions, frame, limit_clause
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def dead_letters(
                size_bytes, is_cut
         FROM dead_letters {where}
         ORDER BY failed_at DESC, source_topic, source_partition, source_offset DESC
-        {f"LIMIT {int(limit)}" if limit is not None else ""}
+        {limit_clause(limit)}
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
     )
@@ -51,13 +51,13 @@ class DeadLetterRecord:
     key: bytes | None
     value: bytes | None
     is_cut: bool
-    """Whether only its first bytes are here, since it was too large."""
+    """Whether only its first bytes are stored, because it was too large."""
 
 
 def dead_letter_records(
     settings: Settings, *, source_topic: str | None = None, stage: str | None = None
 ) -> list[DeadLetterRecord]:
-    """Dead letters with their bytes, in the order in which they stood on their topic, each record once.
+    """Dead letters with their bytes, in the order of their topics, each record once.
 
     Records that retention deleted before they were read are left out.
     """

@@ -27,7 +27,7 @@ def events(
     """Events by event time.
 
     Columns: ``event_time, type, title, description, is_alert, data, content_type, mlapp_id, node_id,
-    agent_id, model_id, labels, event_id``. Of a range the end does not belong to it; times without a zone are UTC.
+    agent_id, model_id, labels, event_id``. A range does not include its end; times without a zone are UTC.
     """
     where = Conditions().equal(type=type, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id)
     where = where.equal(is_alert=is_alert)

@@ -26,7 +26,7 @@ def kpis(
 ) -> pd.DataFrame:
     """KPI points by their latest revision: ``event_time, name, labels, value, mlapp_id, revisions, source, revised_at``.
 
-    ``labels`` keeps points that have these labels, whatever others they have.
+    ``labels`` selects points that have these labels, among any others.
     """
     where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
     return frame(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedModel:
-    """A model that a node was given, with where its file lies."""
+    """A model that was deployed to a node, and where its file is stored."""
 
     model_id: str
     name: str
@@ -42,7 +42,10 @@ class DeployedModel:
 
 
 def last_deployed_model(settings: Settings, mlapp_id: str, node_id: str) -> DeployedModel | None:
-    """Model of the latest deployment of a node that is requested, accepted or active; None when there is none."""
+    """Model of the latest deployment of a node that is requested, accepted or active; None when there is none.
+
+    Of deployments decided at the same time, the one recorded last.
+    """
     found = records(
         settings,
         """
@@ -51,13 +54,20 @@ def last_deployed_model(settings: Settings, mlapp_id: str, node_id: str) -> Depl
                deployment_id, deployment_state
         FROM
         (
-            SELECT model_id, deployment_id, state AS deployment_state, decided_at
+            SELECT mlapp_id, model_id, deployment_id, state AS deployment_state
             FROM deployments_current
+            INNER JOIN
+            (
+                SELECT deployment_id, min((ingested_at, _partition, _offset)) AS place
+                FROM deployments
+                WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s
+                GROUP BY deployment_id
+            ) AS recorded USING (deployment_id)
             WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s AND state IN ('requested', 'accepted', 'active')
-            ORDER BY decided_at DESC, requested_at DESC
+            ORDER BY decided_at DESC, requested_at DESC, place DESC
             LIMIT 1
         ) AS deployment
-        INNER JOIN models USING (model_id)
+        INNER JOIN models USING (mlapp_id, model_id)
         LIMIT 1
         """,
         {"mlapp_id": mlapp_id, "node_id": node_id},
@@ -101,11 +111,11 @@ def models(
         FROM (SELECT * FROM models {where}) AS model
         LEFT JOIN
         (
-            SELECT model_id, arraySort(groupUniqArray(toString(node_id))) AS live_on
+            SELECT mlapp_id, model_id, arraySort(groupUniqArray(toString(node_id))) AS live_on
             FROM deployments_current
             WHERE live_from IS NOT NULL AND live_to IS NULL
-            GROUP BY model_id
-        ) AS live USING (model_id)
+            GROUP BY mlapp_id, model_id
+        ) AS live USING (mlapp_id, model_id)
         ORDER BY event_time, model_id
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,

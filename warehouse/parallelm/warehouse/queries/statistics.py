@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._frames import Conditions, frame, records
+from parallelm.warehouse.queries._frames import Conditions, frame, limit_clause, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +29,12 @@ def statistics(
     end: Time | None = None,
     limit: int | None = None,
 ) -> pd.DataFrame:
-    """Samples by event time.
+    """Samples by event time; of samples with equal times, the later report of a component comes last.
 
     Columns: ``event_time, value, name, mlapp_id, node_id, agent_id, model_id, labels, category,
-    graph_type, pipeline_instance_id``; with ``limit`` the latest so many.
+    graph_type, pipeline_instance_id``. ``limit`` selects the latest samples.
 
-    Of a range the end does not belong to it; times without a zone are UTC. An unknown name gives an empty frame.
+    A range does not include its end; times without a zone are UTC. An unknown name gives an empty frame.
     """
     where = (
         _where(name, mlapp_id, node_id, agent_id, model_id).labels(labels).between("event_time", start, end)
@@ -42,7 +42,7 @@ def statistics(
     latest = ""
     if limit is not None:
         latest = "ORDER BY event_time DESC, _partition DESC, _offset DESC, _series DESC, _index DESC"
-        latest += f" LIMIT {int(limit)}"
+        latest += f" {limit_clause(limit)}"
     return frame(
         settings,
         f"""
@@ -68,13 +68,13 @@ def statistics_rollup(
     start: Time | None = None,
     end: Time | None = None,
 ) -> pd.DataFrame:
-    """Rollup by ``bucket`` (``"1m"`` or ``"1h"``) of event time.
+    """Rollup by ``bucket`` (``"1m"`` or ``"1h"``) of event time; a range selects the buckets that start in it.
 
     Columns: ``bucket_start, name, mlapp_id, node_id, agent_id,
     model_id, labels, samples, nonfinite_samples, sum_value, mean_value, min_value, max_value, last_value, p50, p95``.
     """
-    if bucket not in {"1m", "1h"}:
-        raise QueryError(f"there are rollups by 1m and 1h, none by {bucket!r}")
+    if bucket not in ("1m", "1h"):
+        raise QueryError(f"there is no rollup by {bucket!r}; there are: 1m, 1h")
     where = (
         _where(name, mlapp_id, node_id, agent_id, model_id).labels(labels).between("bucket_start", start, end)
     )
@@ -105,7 +105,7 @@ def structured_statistics(
     """Tables, graphs, histograms, opaque data.
 
     Columns: ``event_time, name, graph_type, mode, content_type, data, mlapp_id,
-    node_id, agent_id, model_id, labels``. ``data`` is the payload as text, or bytes where it is none.
+    node_id, agent_id, model_id, labels``. ``data`` is the payload as text, or as bytes if it is not text.
     """
     where = _where(name, mlapp_id, node_id, agent_id, model_id).between("event_time", start, end)
     return frame(
@@ -133,7 +133,7 @@ def histograms(
     """Distributions, one row a feature.
 
     Columns: ``event_time, name, feature, kind, edges, categories, weights, row_count, missing_count, mlapp_id,
-    node_id, model_id``; ``edges`` are one more than ``weights`` when ``kind`` is continuous.
+    node_id, model_id``; there is one more edge than weights when ``kind`` is continuous.
     """
     where = _where(name, mlapp_id, node_id, None, model_id).equal(feature=feature)
     where = where.between("event_time", start, end)
@@ -159,7 +159,7 @@ def training_histograms(settings: Settings, model_id: str, label: str, value: st
         SELECT feature, kind, edges, categories, weights, row_count, missing_count, model_id, event_time
         FROM histograms
         WHERE model_id = %(model_id)s AND labels[%(label)s] = %(value)s
-        ORDER BY event_time DESC, _offset DESC
+        ORDER BY event_time DESC, ingested_at DESC, _offset DESC, _index DESC
         LIMIT 1 BY feature
         """,
         {"model_id": model_id, "label": label, "value": value},

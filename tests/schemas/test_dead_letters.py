@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.schemas.codec import Codec
-from parallelm.schemas.dead_letters import MAX_KEPT_BYTES, make_dead_letter
+from parallelm.schemas.dead_letters import MAX_STORED_BYTES, make_dead_letter
 from parallelm.schemas.registry import PackagedRegistry
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_a_letter_fits_into_a_record_whatever_the_record_was(
     value = None if value_bytes is None else b"v" * value_bytes
     made = letter(key, value, error)
     assert len(Codec(PackagedRegistry()).encode(made)) < BROKER_TAKES_BYTES
-    whole = (key_bytes or 0) + (value_bytes or 0) <= MAX_KEPT_BYTES
+    whole = (key_bytes or 0) + (value_bytes or 0) <= MAX_STORED_BYTES
     assert ((made.key, made.value) == (key, value)) is whole
     assert made.is_cut is not whole
     assert made.size_bytes == (key_bytes or 0) + (value_bytes or 0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parallelm.schemas import topics
-from parallelm.schemas.dead_letters import MAX_KEPT_BYTES
+from parallelm.schemas.dead_letters import MAX_STORED_BYTES
 from parallelm.sinks.dead_letters import DeadLetterLimit
 from parallelm.sinks.errors import NotReadyError, SinkError, TooManyDeadLettersError
 from parallelm.sinks.service import wait_for_warehouse
@@ -320,7 +320,7 @@ def test_a_big_poison_record_is_kept_in_part_and_a_big_good_one_whole(platform: 
         platform.wait("SELECT count() FROM statistics", 60_000)
         platform.wait(
             "SELECT length(value) FROM dead_letters UNION ALL SELECT 0 ORDER BY 1 DESC LIMIT 1",
-            MAX_KEPT_BYTES - len(b"app"),
+            MAX_STORED_BYTES - len(b"app"),
         )
     assert platform.rows("SELECT size_bytes, is_cut FROM dead_letters") == [(1_000_003, True)]
 

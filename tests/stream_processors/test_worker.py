@@ -172,7 +172,7 @@ def test_an_impossible_time_is_a_dead_letter_and_the_alert_goes_on(
     wait_for(lambda: sorted(alerts(cluster)) == expected, "both fire at the times that can be")
     (letter,) = cluster.read(DEAD_LETTERS)
     assert (letter.source_topic, letter.stage) == (cluster.name(EVENTS), "validate")
-    assert "between 1900 and 2299" in letter.error
+    assert "outside the years 1900 to 2299" in letter.error
     assert worker.process.poll() is None
 
 

@@ -51,7 +51,7 @@ def replayable_dead_letters(
 def replay(settings: Settings, letters: Sequence[DeadLetterRecord]) -> int:
     """Send the records with their old keys, wait for the broker, and return how many there were.
 
-    Raises ``UndeliveredError`` with the records that are not known to have arrived.
+    Raises ``UndeliveredError`` with the records that were not confirmed.
     """
     records = (OutgoingRecord(letter.source_topic, letter.key, letter.value) for letter in letters)
     return write_and_confirm(settings, records, timeout_s=_TIMEOUT_S)

@@ -46,7 +46,7 @@ def apply_definition(settings: Settings, definition: MLAppDefinition, applied_by
     """Make it the definition of its MLApp, in a new version when anything but comments and layout differs.
 
     Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
-    ``UndeliveredError`` when the broker is not known to have it.
+    ``UndeliveredError`` when the broker does not confirm it.
     """
     wanted = dataclasses.replace(definition, applied_by=applied_by)
     with DefinitionTopic(settings) as topic:

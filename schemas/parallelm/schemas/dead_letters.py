@@ -1,4 +1,4 @@
-"""What is stored of a record that a process gives up on. However large it was, its dead letter fits into a record."""
+"""Dead letters of records that cannot be processed. Large keys and values are cut, so that each fits into one record."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 
 from parallelm.schemas.records import DeadLetter
 
-MAX_KEPT_BYTES = 900_000
-"""Bytes of key and value that are stored together: with the rest of the letter they stay below what brokers take."""
+MAX_STORED_BYTES = 900_000
+"""Largest size of key and value together: with its other fields, the dead letter stays below the broker's limit."""
 
 _MAX_ERROR_CHARACTERS = 5_000
 
@@ -24,12 +24,12 @@ def make_dead_letter(
     value: bytes | None,
     consumer_group: str,
 ) -> DeadLetter:
-    """Dead letter of a record, failed now."""
+    """Make the dead letter of a record that failed just now."""
     size_bytes = len(key or b"") + len(value or b"")
-    is_cut = size_bytes > MAX_KEPT_BYTES
+    is_cut = size_bytes > MAX_STORED_BYTES
     if is_cut:
-        key = key[:MAX_KEPT_BYTES] if key is not None else None
-        value = value[: MAX_KEPT_BYTES - len(key or b"")] if value is not None else None
+        key = key[:MAX_STORED_BYTES] if key is not None else None
+        value = value[: MAX_STORED_BYTES - len(key or b"")] if value is not None else None
     return DeadLetter(
         failed_at_ms=time.time_ns() // 1_000_000,
         source_topic=topic,

@@ -1,7 +1,6 @@
-"""Names and bounds that rooms match on: what one room writes into a record, and another looks for.
+"""Names and bounds shared between rooms: one room writes them into records, another looks for them.
 
-The component library, the processors, the sinks and the demo take them from here, so that none can drift from the
-others. Imports nothing: the component library reads it in stand-alone mode.
+The component library, the processors, the sinks and the demo import them from here, so that they cannot diverge. Imports nothing: the component library reads it in stand-alone mode.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ CATEGORICAL_OVERLAP: Final = f"{CATEGORICAL_HISTOGRAM}.{OVERLAP_SUFFIX}"
 OVERLAP_LABEL_PREFIX: Final = "overlapScore_"
 """The ``LINE_LABEL`` of a similarity score is this and the feature's name."""
 
-# Drift: what stands beside a similarity score. One statistic a measure, one series a feature (``FEATURE_LABEL``).
+# Drift: reported beside a similarity score. One statistic a measure, one series a feature (``FEATURE_LABEL``).
 DRIFT_PSI: Final = "drift.psi"
 """Population stability index."""
 DRIFT_JS: Final = "drift.js"
@@ -80,5 +79,7 @@ MIN_TIME_MS: Final = -2_208_988_800_000
 """1900-01-01T00:00:00Z."""
 MAX_TIME_MS: Final = 10_413_791_999_999
 """2299-12-31T23:59:59.999Z."""
-TIME_BOUNDS: Final = "1900 to 2299"
+MIN_YEAR: Final = 1900
+MAX_YEAR: Final = 2299
+TIME_BOUNDS: Final = f"{MIN_YEAR} to {MAX_YEAR}"
 """The years of these bounds, for messages."""

@@ -11,6 +11,7 @@ from parallelm.schemas.records import RecordPosition
 from parallelm.schemas.slicing import StatisticsDecoder
 from parallelm.schemas.times import is_time
 from parallelm.schemas.topics import CATALOGUE, MLAPPS, RULE_AGGREGATES
+from parallelm.schemas.well_known import TIME_BOUNDS
 from parallelm.stream_processors.alerts.aggregates import aggregates_of
 from parallelm.stream_processors.control import Arrival, Control
 from parallelm.stream_processors.partitioning import control_partition
@@ -163,7 +164,7 @@ def _check_time(record: Any) -> None:
     time_ms = getattr(record, "event_time_ms", 0)
     if not is_time(time_ms):
         raise InvalidRecordError(
-            f"event_time is {time_ms}, no time between 1900 and 2299 in epoch milliseconds"
+            f"event_time is {time_ms}, which is outside the years {TIME_BOUNDS} in epoch milliseconds"
         )
 
 

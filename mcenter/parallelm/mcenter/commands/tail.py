@@ -13,6 +13,7 @@ from parallelm.operations.errors import UnknownFieldError, UnknownTopicError
 from parallelm.operations.topic_records import FieldFilter, find_topic, read_records
 from parallelm.schemas.times import TimeError, UnlikelyUnitsError, floor_ms, time_ns
 from parallelm.schemas.topic_reader import StartPoint
+from parallelm.schemas.well_known import TIME_BOUNDS
 
 _KINDS = ("beginning", "end", "latest")
 
@@ -41,7 +42,7 @@ class StartType(click.ParamType):
             self.fail(f"{error.what}; write epoch milliseconds", param, ctx)
         except TimeError:
             self.fail(
-                f"{value!r} is neither beginning, end, latest:N, epoch milliseconds nor an ISO time from 1900 to 2299 "
+                f"{value!r} is neither beginning, end, latest:N, epoch milliseconds nor an ISO time from {TIME_BOUNDS} "
                 "such as 2026-01-31T12:00 (UTC unless it says otherwise)",
                 param,
                 ctx,

@@ -14,6 +14,7 @@ from parallelm.operations.kpis.text import decode
 from parallelm.operations.kpis.written_times import TimestampReader, WrittenTime
 from parallelm.schemas.records import KpiPoint
 from parallelm.schemas.times import is_time
+from parallelm.schemas.well_known import MAX_YEAR, MIN_YEAR, TIME_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from parallelm.operations.kpis.rows import Sheet
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_YEARS = range(1900, 2300)
+_YEARS = range(MIN_YEAR, MAX_YEAR + 1)
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 """Name and labels of a KPI."""
@@ -176,7 +177,7 @@ def _local(row: _Row) -> datetime | None:
 def _timestamp_ms(row: _Row, wanted: KpiFileFormat, fold: int | str | None) -> int:
     found = row.time if isinstance(row.time, int) else _written_ms(row.time, wanted, fold)
     if not is_time(found):
-        raise ValueError(f"{row.text!r} is not between 1900 and 2299" + _in_unit(row, wanted))
+        raise ValueError(f"{row.text!r} is outside the years {TIME_BOUNDS}" + _in_unit(row, wanted))
     if found > wanted.latest_ms:
         raise ValueError(
             f"{row.text!r} is in the future{_in_unit(row, wanted)}; --allow-future takes it all the same"
@@ -191,7 +192,7 @@ def _in_unit(row: _Row, wanted: KpiFileFormat) -> str:
 def _written_ms(time: WrittenTime, wanted: KpiFileFormat, fold: int | str | None) -> int:
     moment, zone = time.moment, wanted.timezone
     if moment.year not in _YEARS:
-        raise ValueError(f"{moment.isoformat(sep=' ')!r} is not between 1900 and 2299")
+        raise ValueError(f"{moment.isoformat(sep=' ')!r} is outside the years {TIME_BOUNDS}")
     if moment.tzinfo is not None:
         utc = moment
     elif time.is_day:

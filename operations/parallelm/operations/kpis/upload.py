@@ -49,7 +49,7 @@ def upload_kpis(
     """Send points and wait until the broker has them; ``on_progress`` is called with the points of each record sent.
 
     ``source`` is the name of the file. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError``
-    when no broker answers, ``UndeliveredError`` when some points are not known to have arrived; sending all of them
+    when no broker answers, ``UndeliveredError`` when some points were not confirmed; sending all of them
     again is harmless: those that arrived get a revision.
     """
     from parallelm.schemas.codec import Codec

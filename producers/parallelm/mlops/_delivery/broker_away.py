@@ -30,7 +30,7 @@ SIGTERM without a handler
 ``os._exit``, SIGKILL                 The outbox and the spool                    What was not sent yet; nobody can count it
 ====================================  ==========================================  ==========================================
 
-Every drop is logged with what it was, its size and the reason, at most once in ``LOG_INTERVAL_S`` and at the end.
+Every drop is logged with what it was, its size and the reason, at most once in 20 s (``RateLimit``) and at the end.
 ``Obstacles`` knows the reason; ``Patience`` knows how long ``done()`` waits.
 """
 
@@ -45,7 +45,6 @@ MAX_WAITING_BYTES: Final = 256 << 20
 
 RETRY_S: Final = 1.0
 """Pause before another attempt after an error."""
-LOG_INTERVAL_S: Final = 20.0
 DROP_REPORT_INTERVAL_S: Final = 1.0
 POLL_S: Final = 0.05
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from parallelm.mlops._delivery.broker_away import LOG_INTERVAL_S
+from parallelm.connections.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +67,7 @@ class DropCounter:
         self._total: Counter[str] = Counter()
         self._unreported: Counter[str] = Counter()
         self._unlogged: dict[str, _Unlogged] = {}
-        self._last_log = -LOG_INTERVAL_S
+        self._log_limit = RateLimit()
 
     def add(self, reason: str, reports: Mapping[str, int], detail: str = "") -> None:
         """Count what was dropped: ``reports`` says how many of what (``named``); ``detail`` says why."""
@@ -79,7 +78,7 @@ class DropCounter:
             self._total[reason] += count
             self._unreported[reason] += count
             self._unlogged.setdefault(reason, _Unlogged()).add(reports, count, detail)
-            if time.monotonic() - self._last_log >= LOG_INTERVAL_S:
+            if self._log_limit.allows():
                 self.log()
 
     def log(self) -> None:
@@ -87,7 +86,6 @@ class DropCounter:
         with self._lock:
             if not self._unlogged:
                 return
-            self._last_log = time.monotonic()
             lines = [unlogged.line(reason) for reason, unlogged in sorted(self._unlogged.items())]
             self._unlogged = {}
         _log.warning("reports dropped: %s", "; ".join(lines))

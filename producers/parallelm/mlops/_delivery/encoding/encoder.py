@@ -138,7 +138,7 @@ class Encoder:
             reason, detail = drops.TOO_LARGE, f"a record may take {MAX_RECORD_BYTES:,} bytes"
             what = f"{what} of {len(value):,} bytes"
             if len(value) <= MAX_RECORD_BYTES:
-                key = record.origin.mlapp_id.encode() if topic.control else topics.origin_key(record.origin)
+                key = topic.key(record)
                 name = topic.full_name(self._settings.kafka.topic_prefix)
                 encoded = EncodedRecord(name, key, value, count, waiting.delivered, what=what)
         with self._taking:

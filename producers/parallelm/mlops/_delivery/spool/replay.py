@@ -19,6 +19,7 @@ from parallelm.mlops._delivery.broker_away import RETRY_S
 from parallelm.mlops._delivery.file_lock import FileLock
 from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.spool.files import LOCK, State, TopicEnd, read_records, segments
+from parallelm.schemas.topic_admin import log_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -247,21 +248,21 @@ class Replay(threading.Thread):
     def _ends(self) -> State:
         """Where partitions end now."""
         with no_fork:
-            from confluent_kafka import TopicPartition
             from confluent_kafka.admin import AdminClient, OffsetSpec
 
         admin = AdminClient(client_config(self._kafka) | {"log_level": 2})
         cluster = admin.list_topics(timeout=_REQUEST_TIMEOUT_S)
-        wanted = {
-            TopicPartition(topic, partition): OffsetSpec.latest()
+        places = [
+            (topic, partition)
             for topic in self._topics
             if topic in cluster.topics
             for partition in cluster.topics[topic].partitions
-        }
-        futures = admin.list_offsets(wanted, request_timeout=_REQUEST_TIMEOUT_S) if wanted else {}
+        ]
         offsets: dict[str, dict[int, int]] = {topic: {} for topic in self._topics}
-        for one, future in futures.items():
-            offsets[one.topic][one.partition] = future.result(_REQUEST_TIMEOUT_S).offset
+        for (topic, partition), end in log_offsets(
+            admin, places, OffsetSpec.latest(), _REQUEST_TIMEOUT_S
+        ).items():
+            offsets[topic][partition] = end
         ends = {topic: TopicEnd(len(found), found) for topic, found in offsets.items()}
         return State(self._kafka.topic_prefix, cluster.cluster_id or "", ends)
 

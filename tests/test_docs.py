@@ -182,7 +182,7 @@ def keys(line: str) -> list[str]:
 
 
 def test_every_setting_is_told_with_its_default() -> None:
-    told = {
+    documented = {
         name: default.strip().strip("`")
         for name, default in re.findall(
             r"^\| `(MCENTER_\w+)` \|([^|]*)\|", (DOCS / "operate.md").read_text(), re.MULTILINE
@@ -190,7 +190,7 @@ def test_every_setting_is_told_with_its_default() -> None:
     }
     settings = Settings()
     sections = [(section.name, getattr(settings, section.name)) for section in dataclasses.fields(settings)]
-    assert told == {
+    assert documented == {
         f"{ENVIRONMENT_PREFIX}{name}_{setting}".upper(): as_text(getattr(section, setting))
         for name, section in sections
         for setting in setting_names(section)
@@ -224,8 +224,8 @@ for family in prometheus_client.REGISTRY.collect():
     served = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
-    told = re.findall(r"^\| `(mcenter_\w+)`", (DOCS / "operate.md").read_text(), re.MULTILINE)
-    assert sorted(told) == sorted(name for name in served.split() if name.startswith("mcenter_"))
+    documented = re.findall(r"^\| `(mcenter_\w+)`", (DOCS / "operate.md").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(name for name in served.split() if name.startswith("mcenter_"))
 
 
 def test_questions_are_answered(settings: Settings, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ alerts:
         "6:60: node 'c' is of type model_consumer, which produces no models; producers: b",
         "6:63: unknown node 'nobody'; there are: a, b, c, d",
         "7:54: nodes[3] is of type auxiliary, which consumes no models",
-        "8:10: id 'a' is used by another of the nodes",
+        "8:10: id 'a' is already used in nodes",
         "8:19: nodes[4].type is 'sensor'; there are: model_producer, model_consumer, model_producer_consumer, pipeline_comparator, auxiliary",
         "9:5: nodes[5] must be a mapping of keys and values",
         "10:24: policy.model_policy is 'sometimes'; there are: always_update",
@@ -51,7 +51,7 @@ alerts:
         "12:53: alerts[0].above must be a number",
         "12:65: unknown node 'e'; there are: a, b, c, d, a",
         "13:5: a threshold rule needs exactly one of 'above' and 'below'",
-        "13:12: name 'x' is used by another of the alerts",
+        "13:12: name 'x' is already used in alerts",
         "13:71: alerts[1].for is not valid: 3 is not a duration; write a number with its unit, as in 30s, 15m, 1h30m, 3d or 2w",
         "14:46: feature 'temp' is listed twice",
         "14:65: alerts[2].labels.a must be text; put it in quotes if it looks like a number, true, false or null",
@@ -217,4 +217,4 @@ def test_any_text_is_a_schedule_or_refused_as_one(parts: list[str]):
 @pytest.mark.parametrize("names", [("first", "second"), ("second", "first")])
 def test_names_by_which_components_find_a_node_are_unique(names: tuple[str, str]):
     text = f"mlapp: x\nnodes: [{{id: {names[0]}, type: auxiliary}}, {{id: {names[1]}, name: {names[0]}, type: auxiliary}}]"
-    assert f"name {names[0]!r} is used by another of the nodes" in mistakes(text)[0]
+    assert f"name {names[0]!r} is already used in nodes" in mistakes(text)[0]

@@ -89,7 +89,7 @@ def test_a_valid_file_becomes_the_record_that_the_processors_read():
         ("type: health", "type: helth", "13:11: alerts[0].type is 'helth'; did you mean 'health'?"),
         ("features: [temp, visib]", "features: some", "14:15: alerts[0].features is 'some'; there are: all"),
         ("features: [temp, visib]", "features: [7]", "14:16: alerts[0].features[0] must be text"),
-        ("name: late", "name: drift", "17:11: name 'drift' is used by another of the alerts"),
+        ("name: late", "name: drift", "17:11: name 'drift' is already used in alerts"),
         ("name: late", "name: late\n    name: later", "18:5: 'name' is given twice; the first one is in line 17"),
         ("health_threshold: 0.4", "model_policy: manual", "9:17: policy.model_policy 'manual' is not implemented yet; there are: always_update"),
         ("health_threshold: 0.4", "health_threshold: 4", "9:21: policy.health_threshold is 4: should be less than or equal to 1"),

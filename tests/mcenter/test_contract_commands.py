@@ -121,7 +121,7 @@ def test_tail_prints_decoded_records_tombstones_and_poison(run: Callable[..., Re
     assert '"title": "títle"' in lines[0]
     assert lines[7].endswith("0/7 flights TOMBSTONE")
     assert "UNDECODABLE a record of 6 bytes" in lines[8]
-    assert "UNDECODABLE schema id 1734439522 is of no packaged schema" in lines[9]
+    assert "UNDECODABLE schema id 1734439522 is not the id of a packaged schema" in lines[9]
     assert run("tail", events, "--from", "beginning").output == result.output
 
 

@@ -143,11 +143,11 @@ def test_every_record_goes_through_a_real_registry(configured: Settings, example
     prefix = configured.kafka.topic_prefix
     with pytest.raises(UnregisteredSchemaError, match="mcenter schemas register"):
         Codec(make_registry(configured.schema_registry, prefix)).encode(examples["Event"])
-    exit_code, told = mcenter("schemas", "check")
-    assert (exit_code, told.count("run `mcenter schemas register`")) == (1, 14)
-    exit_code, told = mcenter("schemas", "register")
-    assert (exit_code, len(told.splitlines())) == (0, 14)
-    assert mcenter("schemas", "register") == (0, told), "registering again changes nothing"
+    exit_code, output = mcenter("schemas", "check")
+    assert (exit_code, output.count("run `mcenter schemas register`")) == (1, 14)
+    exit_code, output = mcenter("schemas", "register")
+    assert (exit_code, len(output.splitlines())) == (0, 14)
+    assert mcenter("schemas", "register") == (0, output), "registering again changes nothing"
     assert mcenter("schemas", "check")[0] == 0
 
     create_topics(configured)

@@ -1,4 +1,4 @@
-"""The codec: what goes in comes out, whatever version wrote it, and bytes that are no record of ours are told apart."""
+"""The codec: what goes in comes out, whatever version wrote it, and bytes that are not a record are recognised."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_absurd_counts_and_lengths_end_at_once(record: type, count: int):
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "reported"),
     [
         (b"", "0 bytes"),
         (b"\0\0\0", "Confluent wire format"),
@@ -121,8 +121,8 @@ def test_absurd_counts_and_lengths_end_at_once(record: type, count: int):
         (b"\0\xff\xff\xff\xff", "schema id 4294967295"),
     ],
 )
-def test_bytes_in_no_wire_format_are_poison_and_say_why(codec: Codec, data: bytes, told: str):
-    with pytest.raises(DecodeError, match=told):
+def test_bytes_in_no_wire_format_are_poison_and_say_why(codec: Codec, data: bytes, reported: str):
+    with pytest.raises(DecodeError, match=reported):
         codec.decode(data)
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_schema_id_is_no_poison_and_tells_what_to_do(codec: Codec):
 
 
 def test_another_record_than_expected_is_poison(codec: Codec):
-    with pytest.raises(DecodeError, match="is a Tick, expected was a Event"):
+    with pytest.raises(DecodeError, match="is a Tick, not the expected Event"):
         codec.decode(codec.encode(Tick(now_ms=1, partition=2)), Event)
 
 
@@ -164,7 +164,7 @@ def test_an_enum_symbol_that_does_not_exist_is_an_encode_error(codec: Codec, exa
 
 
 def test_what_is_no_record_of_a_topic_is_an_encode_error(codec: Codec):
-    with pytest.raises(EncodeError, match="dict is no record of a topic; there are: AgentState"):
+    with pytest.raises(EncodeError, match="dict is not a record of any topic; there are: AgentState"):
         codec.encode({"a": 1})
 
 

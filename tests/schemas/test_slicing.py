@@ -1,4 +1,4 @@
-"""The hot path says the same as fastavro, for every blocking that Avro allows and for bytes that are no record."""
+"""The hot path says the same as fastavro, for every blocking that Avro allows and for bytes that are not a record."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_an_unknown_schema_id_is_no_poison():
 
 
 def test_another_record_than_a_batch_is_poison(codec: Codec, examples: dict[str, Any]):
-    with pytest.raises(DecodeError, match="is a Tick, expected was a StatisticsBatch"):
+    with pytest.raises(DecodeError, match="is a Tick, not the expected StatisticsBatch"):
         DECODER.decode(codec.encode(examples["Tick"]))
 
 
@@ -268,7 +268,7 @@ def test_what_is_no_text_or_no_float64_is_an_encode_error():
     encoder = StatisticsEncoder(
         REGISTRY, Origin(mlapp_id="a", node_id="n", pipeline_instance_id="", agent_id="h"), "p"
     )
-    with pytest.raises(EncodeError, match="9 bytes are no whole number of float64"):
+    with pytest.raises(EncodeError, match="9 bytes are not a whole number of float64"):
         encoder.add(b"", b"123456789", b"123456789")
 
 

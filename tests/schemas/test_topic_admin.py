@@ -81,8 +81,8 @@ def test_differences_to_the_catalogue_are_told(settings: Settings, admin: AdminC
         )
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(WAIT_S)
-    told = {(found.topic, found.what, found.expected, found.found) for found in check_topics(settings)}
-    assert told == {
+    reported = {(found.topic, found.what, found.expected, found.found) for found in check_topics(settings)}
+    assert reported == {
         (statistics, "partitions", "at least 12", "3"),
         (actions, "partitions", "exactly 8, as all control topics", "9"),
         (ticks, "retention.ms", "3600000", "5"),

@@ -69,7 +69,7 @@ def test_without_a_broker_nothing_is_said_to_have_arrived(settings: Settings, to
         settings, kafka=dataclasses.replace(settings.kafka, bootstrap_servers="127.0.0.1:9")
     )
     records = [OutgoingRecord(topic, b"k", b"1"), OutgoingRecord(topic, b"k", b"2")]
-    with pytest.raises(UndeliveredError, match=r"'127.0.0.1:9' is not known to have 2 of 2 records") as error:
+    with pytest.raises(UndeliveredError, match=r"'127.0.0.1:9' did not confirm 2 of 2 records") as error:
         write_and_confirm(away, records, timeout_s=1)
     assert list(error.value.records) == records
     assert values(settings, topic) == []

@@ -84,13 +84,13 @@ def play(
     return known, sent
 
 
-def told(sent: list[DeploymentTransition]) -> list[tuple[str, str, str]]:
+def summary(sent: list[DeploymentTransition]) -> list[tuple[str, str, str]]:
     return [(transition.node_id, transition.model_id, transition.state.value) for transition in sent]
 
 
 def test_a_new_model_is_requested_accepted_active_and_supersedes_the_earlier_one():
     _, sent = play([definition(), announced(1), accepted(1), announced(2), accepted(2)])
-    assert told(sent) == [
+    assert summary(sent) == [
         ("predict", "m1", "requested"), ("predict", "m1", "accepted"), ("predict", "m1", "active"),
         ("predict", "m2", "requested"), ("predict", "m2", "accepted"), ("predict", "m2", "active"),
         ("predict", "m1", "superseded"),
@@ -103,13 +103,13 @@ def test_a_new_model_is_requested_accepted_active_and_supersedes_the_earlier_one
 
 def test_a_request_that_was_never_accepted_is_superseded_by_the_next_acceptance():
     _, sent = play([definition(), announced(1), announced(2), accepted(2)])
-    assert told(sent)[-1] == ("predict", "m1", "superseded")
+    assert summary(sent)[-1] == ("predict", "m1", "superseded")
     assert sent[-1].previous_state is DeploymentState.REQUESTED
 
 
 def test_every_consuming_node_gets_the_model_and_acknowledges_for_itself():
     _, sent = play([definition(consumers=("a", "b")), announced(1), accepted(1, "b")])
-    assert told(sent) == [
+    assert summary(sent) == [
         ("a", "m1", "requested"),
         ("b", "m1", "requested"),
         ("b", "m1", "accepted"),
@@ -119,31 +119,31 @@ def test_every_consuming_node_gets_the_model_and_acknowledges_for_itself():
 
 def test_a_model_that_no_node_consumes_is_skipped_with_a_reason_once():
     _, sent = play([definition(consumers=()), announced(1), announced(1)])
-    assert told(sent) == [("", "m1", "skipped")]
+    assert summary(sent) == [("", "m1", "skipped")]
     assert "no node consumes models of node 'train'" in sent[0].reason
 
 
 def test_without_a_definition_a_model_waits_is_told_of_and_deployed_when_the_definition_comes():
     late = NOW + DEFINITION_WAIT_MS
     known, sent = play([announced(1), NOW, announced(1), late, late])
-    assert told(sent) == [("", "m1", "skipped")]
+    assert summary(sent) == [("", "m1", "skipped")]
     _, more = play([definition()], known)
-    assert told(more) == [("predict", "m1", "requested")]
+    assert summary(more) == [("predict", "m1", "requested")]
     assert more[0].event_time_ms == 100
 
 
 def test_a_node_that_the_definition_adds_gets_the_latest_model():
     _, sent = play([definition(), announced(1), announced(2), definition(2, ("predict", "more"))])
-    assert told(sent)[-1] == ("more", "m2", "requested")
+    assert summary(sent)[-1] == ("more", "m2", "requested")
     assert sent[-1].cause == at("mlapps", 2)
 
 
 def test_a_request_that_nobody_accepts_in_time_fails_and_a_late_acceptance_still_counts():
     known, sent = play([definition(accept_timeout_ms=60), announced(1), NOW + 59, NOW + 60, NOW + 61])
-    assert told(sent) == [("predict", "m1", "requested"), ("predict", "m1", "failed")]
+    assert summary(sent) == [("predict", "m1", "requested"), ("predict", "m1", "failed")]
     assert sent[-1].event_time_ms == 160
     _, more = play([accepted(1)], known)
-    assert told(more) == [("predict", "m1", "accepted"), ("predict", "m1", "active")]
+    assert summary(more) == [("predict", "m1", "accepted"), ("predict", "m1", "active")]
 
 
 def test_a_late_acceptance_does_not_bring_back_a_model_that_was_overtaken():
@@ -156,7 +156,7 @@ def test_a_late_acceptance_does_not_bring_back_a_model_that_was_overtaken():
         accepted(1),
     ]
     _, sent = play(happened)
-    assert told(sent)[-1] == ("predict", "m2", "active")
+    assert summary(sent)[-1] == ("predict", "m2", "active")
 
 
 def test_what_waits_and_what_is_remembered_is_bounded():

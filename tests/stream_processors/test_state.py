@@ -71,7 +71,7 @@ def test_a_components_alert_comes_back_from_the_changelog_as_it_was(text: str, s
 
 
 def test_deployments_come_back_from_the_changelog_as_they_were():
-    announced = Announced("m", "train", 1, 2, CAUSE, told=True)
+    announced = Announced("m", "train", 1, 2, CAUSE, reported=True)
     come_back(
         DEPLOYMENTS,
         MLAppDeployments(

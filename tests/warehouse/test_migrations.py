@@ -1,4 +1,4 @@
-"""Migrations: applied in order, once, by anyone at any time; told when code and database do not belong together."""
+"""Migrations: applied in order, once, by anyone at any time; refused when code and database do not match."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, 
 _PART = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 MAX_MS = 10 * 366 * _UNITS_MS["d"]
-"""Ten years: more is a slip."""
+"""Ten years: anything longer is taken to be a mistake."""
 
 
 def parse_duration(text: object) -> int:

@@ -11,7 +11,7 @@ from parallelm.definitions.schedules import check_schedule
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Identifier = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Ids stand in record keys and file names: letters, digits, dot, dash and underscore."""
+"""Ids are used in record keys and file names: letters, digits, dot, dash and underscore."""
 DurationMs = Annotated[int, BeforeValidator(parse_duration)]
 Schedule = Annotated[str, BeforeValidator(check_schedule)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -19,6 +19,6 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Form(BaseModel):
-    """A mapping of the file: only declared keys, no type guessed."""
+    """A mapping of the file: only declared keys, no conversion of types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

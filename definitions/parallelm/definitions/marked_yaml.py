@@ -27,7 +27,7 @@ Path = tuple[str | int, ...]
 
 _MAX_DEPTH = 20
 _MAX_VALUES = 100_000
-"""Aliases let a few lines stand for billions of values."""
+"""With aliases, a few lines can expand to billions of values."""
 _TAG = "tag:yaml.org,2002:"
 _FLOAT_WORDS = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 
@@ -40,7 +40,7 @@ class _CoreSchema(BaseResolver):
 
     @property
     def processing_version(self) -> tuple[int, int]:
-        """What the scanner goes by."""
+        """Version of YAML that the scanner follows."""
         return 1, 2
 
 
@@ -107,7 +107,7 @@ class _Reader:
     values: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def read(self, node: Node, path: Path) -> Any:
-        """Plain value of a node; notes its mark. Raises ``DefinitionError`` for more than any MLApp needs."""
+        """Plain value of a node; notes its mark. Raises ``DefinitionError`` for more values than any MLApp needs."""
         if len(self.values) >= _MAX_VALUES:
             self._problem(node, f"more than {_MAX_VALUES} values, aliases resolved")
             raise DefinitionError(self.source, self.problems)
@@ -157,7 +157,7 @@ def read_marked(text: str, source: str) -> MarkedYaml:
     """Parse one YAML document; raises ``DefinitionError`` for bad syntax, several documents and empty files.
 
     What is wrong beyond syntax (keys given twice, values that cannot be read) is in ``problems``; the rest of the
-    document is there all the same, so that its mistakes can be reported together with these.
+    document is read all the same, so that all mistakes can be reported together.
     """
     node, warned = _compose(text, source)
     if node is None:

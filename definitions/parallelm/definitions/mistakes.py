@@ -44,7 +44,7 @@ def field_mistakes(
 
 
 def one_of(what: str, given: str, allowed: Iterable[str]) -> str:
-    """``what``, and the one of ``allowed`` that was probably meant, or all of them."""
+    """``what``, and the entry of ``allowed`` that was probably meant, or all of them."""
     allowed = list(allowed)
     near = difflib.get_close_matches(given, allowed, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""

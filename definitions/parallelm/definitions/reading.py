@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from parallelm.definitions.marked_yaml import MarkedYaml, Path
 
 MAX_BYTES = 400_000
-"""A definition travels as one record, its text and what it says, and a broker takes records up to 1 MB."""
+"""A definition is sent with its text as one record, and brokers accept records up to 1 MB."""
 
 _PLANNED_RULES = ("rate_of_change", "no_data", "z_score", "change_point", "canary", "kpi", "event")
 _PLANNED_POLICIES = ("manual", "canary")
@@ -40,7 +40,7 @@ def parse_definition(text: str, source: str) -> MLApp:
 
 
 class _Reading:
-    """Collects mistakes section by section: a wrong one hides none in another."""
+    """Collects mistakes section by section: those of one section do not hide those of another."""
 
     def __init__(self, document: MarkedYaml) -> None:
         self._document = document
@@ -78,7 +78,7 @@ class _Reading:
             _PLANNED_POLICIES,
             ("policy", "model_policy"),
         )
-        # What every policy has is checked under a kind that does not exist, too.
+        # The fields that every policy has are checked even when the kind does not exist.
         found = self._form(form or POLICY_FORMS[DEFAULT_KIND], raw, ("policy",))
         return found if form else None
 
@@ -117,7 +117,7 @@ class _Reading:
 
     def _add(self, path: Path, message: str, *, of_key: bool = False) -> None:
         place = self._document.place(path, of_key=of_key)
-        if of_key or place not in self._unread:  # a value that could not be read has its mistake already
+        if of_key or place not in self._unread:  # a value that could not be read is reported already
             self._problems.append(Problem(*place, message))
 
 

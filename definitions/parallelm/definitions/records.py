@@ -51,7 +51,7 @@ def next_version(current: MLAppDefinition | None, wanted: MLAppDefinition) -> ML
 
 
 def _content(definition: MLAppDefinition) -> str:
-    """What two definitions must share to be the same, free of the difference between lists and tuples."""
+    """The part of a definition that makes it a new version, in a form that does not depend on lists or tuples."""
     plain = dataclasses.asdict(definition)
     for name in ("event_time_ms", "version", "applied_by", "source_yaml"):
         del plain[name]

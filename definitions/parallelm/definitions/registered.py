@@ -1,4 +1,4 @@
-"""Forms that stand one in a file and are found by their file alone: rule types and model policies."""
+"""Finds forms that have a file each (rule types and model policies) by importing all files of their folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an MLApp file must not contradict itself in, beyond the types of its fields.
+"""Mistakes in an MLApp file that the types of its fields do not show: unknown nodes, repeated names, cycles.
 
 Works on the document as written, so that these mistakes are reported together with wrong types elsewhere: a value of the
 wrong type is passed over here, since it is reported already.
@@ -66,12 +66,12 @@ def _used_twice(section: str, key: str, entries: Any) -> Iterator[tuple[Path, st
         if not isinstance(name, str):
             continue
         if name in seen:
-            yield (section, index, key), f"{key} {name!r} is used by another of the {section}"
+            yield (section, index, key), f"{key} {name!r} is already used in {section}"
         seen.add(name)
 
 
 def _names_used_twice(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
-    """Components ask for a node by its name, and a node without one is known by its id."""
+    """Components ask for a node by its name; a node without a name is found by its id."""
     ids = {node.id: node.index for node in nodes if node.id}
     seen: set[str] = set()
     for node in nodes:
@@ -79,7 +79,7 @@ def _names_used_twice(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
         if not isinstance(name, str):
             continue
         if name in seen or ids.get(name, node.index) != node.index:
-            yield ("nodes", node.index, "name"), f"name {name!r} is used by another of the nodes"
+            yield ("nodes", node.index, "name"), f"name {name!r} is already used in nodes"
         seen.add(name)
 
 
@@ -148,7 +148,7 @@ def _cycles(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
 
 
 def _left_in_cycles(parents: Mapping[str, Sequence[str]]) -> bool:
-    """Whether any node is in a cycle: told without importing what finds which."""
+    """Whether any node is in a cycle, found without the imports that it takes to say which."""
     from graphlib import CycleError, TopologicalSorter
 
     try:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class DefinitionTopic:
-    """Reads the whole topic, without a consumer group, and goes on from where it stopped. Not thread-safe.
+    """Reads the whole topic, without a consumer group, and continues where it stopped. Not thread-safe.
 
     ``catch_up`` first asks where the topic ends: every definition that the broker had acknowledged before the call is
     in the answer. So a statistic can never be judged by rules older than itself.
@@ -60,7 +60,7 @@ class DefinitionTopic:
     def catch_up(self) -> Mapping[str, MLAppDefinition]:
         """Newest definition by MLApp id; the same mapping at each call. A tombstone removes its MLApp.
 
-        Raises ``TopicsError`` when the topic is not there, ``ClusterUnavailableError`` when the broker does not answer in time.
+        Raises ``TopicsError`` when the topic does not exist, ``ClusterUnavailableError`` when the broker does not answer in time.
         """
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import OffsetSpec

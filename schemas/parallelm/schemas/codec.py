@@ -71,7 +71,7 @@ class Codec:
         """Bytes of a record of ``parallelm.schemas.records``.
 
         Raises ``EncodeError`` when a value does not fit, ``UnregisteredSchemaError`` or ``RegistryUnavailableError``
-        when the registry gives no id.
+        when the registry has no id for it.
         """
         kind = type(record)
         encoder = self._encoders.get(kind)
@@ -93,8 +93,8 @@ class Codec:
     def decode(self, data: bytes, expected: type | None = None) -> Any:
         """Record of wire bytes; with ``expected``, of that class and no other.
 
-        Raises ``DecodeError`` when the bytes are no such record (poison), ``UnknownSchemaError`` or
-        ``RegistryUnavailableError`` when their schema cannot be had now.
+        Raises ``DecodeError`` when the bytes are not such a record (poison), ``UnknownSchemaError`` or
+        ``RegistryUnavailableError`` when their schema is not available now.
         """
         schema_id = schema_id_of(data)
         found = self._decoders.get(schema_id)
@@ -103,7 +103,7 @@ class Codec:
         kind, read = found
         if expected is not None and kind is not expected:
             raise DecodeError(
-                f"a record of schema id {schema_id} is a {kind.__name__}, expected was a {expected.__name__}"
+                f"a record of schema id {schema_id} is a {kind.__name__}, not the expected {expected.__name__}"
             )
         body = io.BytesIO(data)
         body.seek(HEADER.size)
@@ -111,7 +111,7 @@ class Codec:
             record = read(body)
         except _MISFITS as error:
             raise DecodeError(
-                f"{len(data)} bytes are no {kind.__name__} of schema id {schema_id}: {_reason(error)}"
+                f"{len(data)} bytes are not a {kind.__name__} of schema id {schema_id}: {_reason(error)}"
             ) from error
         if body.tell() != len(data):
             raise DecodeError(
@@ -123,7 +123,7 @@ class Codec:
     def _make_encoder(self, kind: type) -> Callable[[Any], bytes]:
         if _RECORDS.get(kind.__name__) is not kind:
             raise EncodeError(
-                f"{kind.__name__} is no record of a topic; there are: {', '.join(sorted(_RECORDS))}"
+                f"{kind.__name__} is not a record of any topic; there are: {', '.join(sorted(_RECORDS))}"
             )
         schema = parse(packaged.current(kind.__name__).text)
         header = HEADER.pack(MAGIC, self.registry.schema_id(kind))
@@ -143,7 +143,7 @@ class Codec:
         kind = _RECORDS.get(name)
         if kind is None:
             raise DecodeError(
-                f"schema id {schema_id} is {name!r}, no record of a topic; there are: {', '.join(sorted(_RECORDS))}"
+                f"schema id {schema_id} is {name!r}, which is not a record of any topic; there are: {', '.join(sorted(_RECORDS))}"
             )
         try:
             writer = parse(text)
@@ -175,5 +175,5 @@ def _reason(error: BaseException) -> str:
 
 
 def _shortened(value: object, *, text: Callable[[object], str] = repr, limit: int = 500) -> str:
-    told = text(value)
-    return told if len(told) <= limit else f"{told[:limit]}…"
+    shown = text(value)
+    return shown if len(shown) <= limit else f"{shown[:limit]}…"

@@ -1,8 +1,8 @@
-"""What a new version of a schema may change: FULL_TRANSITIVE, and stricter by the rule of this house.
+"""What a new version of a schema may change: FULL_TRANSITIVE, with a stricter rule of this project.
 
-Avro's FULL compatibility asks that each version reads what every other one wrote. The house rule goes further, so that
-consumers of any language stay safe: only fields with defaults come and go, an enum gains symbols but never loses one
-nor changes its default, and a type stays exactly as it is (no promotion, no union branch more or less).
+Avro's FULL compatibility asks that each version reads what every other one wrote. This project's rule is stricter,
+for the safety of consumers in any language: only fields with defaults are added or removed, an enum gains symbols but
+never loses one or changes its default, and types never change (no promotion, no union branch added or removed).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Incompatibility:
 
 
 def check_history(versions: Sequence[str]) -> list[Incompatibility]:
-    """Hold every version, as JSON text and oldest first, against all before it; empty when all fit."""
+    """Compare every version (JSON text, oldest first) with all earlier ones; empty when all are compatible."""
     return [
         Incompatibility(f"version {new + 1} against {old + 1}: {found.path}", found.reason)
         for new in range(len(versions))
@@ -40,7 +40,7 @@ def check_history(versions: Sequence[str]) -> list[Incompatibility]:
 
 
 def check(old: str, new: str) -> list[Incompatibility]:
-    """Changes between two versions, as JSON text, that are not allowed."""
+    """Forbidden changes between two versions, given as JSON text."""
     before, after = json.loads(old), json.loads(new)
     return list(_Comparison(_named_types(before), _named_types(after)).compare(before, after, ""))
 
@@ -76,7 +76,8 @@ class _Comparison:
     def _union(self, old: list[Any], new: list[Any], path: str) -> Iterator[Incompatibility]:
         if len(old) != len(new):
             yield Incompatibility(
-                path, f"the union had {len(old)} branches and has {len(new)}; branches never come or go"
+                path,
+                f"the union had {len(old)} branches and has {len(new)}; branches must not be added or removed",
             )
             return
         for old_branch, new_branch in zip(old, new, strict=True):
@@ -121,7 +122,7 @@ def _enum(old: dict[str, Any], new: dict[str, Any], path: str) -> Iterator[Incom
     gone = [symbol for symbol in old["symbols"] if symbol not in new["symbols"]]
     come = [symbol for symbol in new["symbols"] if symbol not in old["symbols"]]
     if gone:
-        yield Incompatibility(path, f"the enum lost {', '.join(gone)}; symbols never go")
+        yield Incompatibility(path, f"the enum lost {', '.join(gone)}; symbols must not be removed")
     if come and "default" not in old:
         yield Incompatibility(
             path,

@@ -1,4 +1,4 @@
-"""Errors of contracts: what a record, a schema, a registry or a cluster's topics may get wrong."""
+"""Errors of this package: records, schemas, registries and topics."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class SchemaError(Exception):
 
 
 class EncodeError(SchemaError):
-    """A record does not fit its schema. The caller's fault: encoding it again fails again."""
+    """A record does not fit its schema. The caller must correct it: a retry fails again."""
 
 
 class DecodeError(SchemaError):
-    """Bytes that are no record of ours. Decoding them again fails again: they belong to the dead letters."""
+    """Bytes that are not a record. A retry fails again: they go to the dead letters."""
 
 
 class UnknownSchemaError(SchemaError):
-    """No schema has this id, yet: a newer producer may be ahead of this consumer. Never a dead letter.
+    """No schema has this id so far: a newer producer may be ahead of this consumer. Never a dead letter.
 
-    Pause the partition and try again; stop with this message when it stays so.
+    Pause the partition and retry; stop with this message if that does not help.
     """
 
     def __init__(self, schema_id: int, registry: str) -> None:
@@ -41,21 +41,21 @@ class UnregisteredSchemaError(SchemaError):
 
 
 class RegistryUnavailableError(SchemaError):
-    """The registry did not answer, or not as a registry does. Worth another try later."""
+    """The registry did not answer, or not like a schema registry. A later retry may succeed."""
 
 
 class TopicsError(SchemaError):
-    """The cluster refused what was asked about its topics."""
+    """The cluster refused a request about its topics."""
 
 
 class ClusterUnavailableError(TopicsError):
-    """No broker answered in time. Worth another try later."""
+    """No broker answered in time. A later retry may succeed."""
 
 
 class UndeliveredError(TopicsError):
-    """The broker is not known to have some records. They may have arrived; sending them again may repeat them."""
+    """The broker did not confirm some records. They may have arrived: sending them again may duplicate them."""
 
     def __init__(self, message: str, records: Sequence[OutgoingRecord]) -> None:
         super().__init__(message)
         self.records = records
-        """Those that are not known to have arrived."""
+        """The records that were not confirmed."""

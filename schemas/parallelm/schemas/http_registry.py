@@ -1,6 +1,6 @@
 """Client of any Confluent-compatible schema registry. Standard library only.
 
-What an id stands for never changes, so each is asked for once. Ids of packaged schemas are resolved without asking:
+The schema of an id never changes, so each is requested once. Ids of packaged schemas are resolved without a request:
 records written before a registry was configured stay readable.
 """
 
@@ -32,7 +32,7 @@ _MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 
 
 class RegistryRefusedError(SchemaError):
-    """The registry answered that it will not do this: no such subject, incompatible schema, no access."""
+    """The registry refused a request: unknown subject, incompatible schema, no access."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -119,7 +119,7 @@ class HttpRegistry:
     def register(self, record: type) -> int:
         """Register all packaged versions of a record's schema, oldest first, and return the id of the current one.
 
-        What is there already stays as it is. The subject's compatibility is set to FULL_TRANSITIVE. Raises
+        Existing versions stay unchanged. The subject's compatibility is set to FULL_TRANSITIVE. Raises
         ``RegistryRefusedError`` when the registry finds a version incompatible or denies access.
         """
         subject = quote(self.subject(record), safe="")
@@ -131,8 +131,8 @@ class HttpRegistry:
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """JSON answer to one request.
 
-        Raises ``RegistryRefusedError`` for an error that the registry tells of, ``RegistryUnavailableError`` when it is
-        away, overloaded or no registry.
+        Raises ``RegistryRefusedError`` for an error that the registry reports, ``RegistryUnavailableError`` when it
+        is away, overloaded or not a schema registry.
         """
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             f"{self.url}{path}",
@@ -147,16 +147,16 @@ class HttpRegistry:
                 return json.loads(response.read(_MAX_RESPONSE_BYTES))
         except urllib.error.HTTPError as error:
             with error:
-                told = self._told(error, f"{method} {path}")
-            raise told from error
+                reported = self._reported(error, f"{method} {path}")
+            raise reported from error
         except (OSError, ValueError) as error:
             raise RegistryUnavailableError(
                 f"the schema registry at {self.url} did not answer {method} {path}: {error}; "
                 f"{tls.remedy(error) or 'check MCENTER_SCHEMA_REGISTRY_URL and that it runs'}"
             ) from error
 
-    def _told(self, error: urllib.error.HTTPError, what: str) -> SchemaError:
-        """The registry's own words for an HTTP error. A 404 without its error code comes from something else."""
+    def _reported(self, error: urllib.error.HTTPError, what: str) -> SchemaError:
+        """The registry's own message for an HTTP error. One without an error code comes from something else."""
         raw = error.read(_MAX_RESPONSE_BYTES)
         try:
             answer = json.loads(raw)
@@ -166,10 +166,10 @@ class HttpRegistry:
                 f"{self.url} answered {what} with HTTP {error.code} and not as a schema registry does; "
                 "check MCENTER_SCHEMA_REGISTRY_URL: it may lack a path"
             )
-        told = f"the schema registry at {self.url} answered {what} with HTTP {error.code}: {message}"
+        reason = f"the schema registry at {self.url} answered {what} with HTTP {error.code}: {message}"
         if error.code >= 500 or error.code == 429:  # noqa: PLR2004 - HTTP's own numbers
-            return RegistryUnavailableError(told)
-        return RegistryRefusedError(told, error.code)
+            return RegistryUnavailableError(reason)
+        return RegistryRefusedError(reason, error.code)
 
     def _member(self, answer: Any, name: str) -> Any:
         try:

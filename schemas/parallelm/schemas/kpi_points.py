@@ -1,4 +1,4 @@
-"""How many points of KPIs share a record: their labels may be as long as their reporter likes."""
+"""How many KPI points fit into one record: their labels may have any length."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import KpiPoint
 
 _POINT_BYTES = 128
-"""What a point takes at most beside its texts: time, value, lengths of the texts and of a few labels."""
+"""Largest size of a point without its texts: time, value, lengths of the texts and of a few labels."""
 _MAX_CHARACTER_BYTES = 4
-"""What UTF-8 takes for a character at most."""
+"""Largest size of a character in UTF-8."""
 
 
 def points_of_one_record(points: Iterable[KpiPoint]) -> Iterator[KpiPoint]:

@@ -1,7 +1,6 @@
 """The schemas packaged with the code: ``avro/*.avsc`` and their earlier versions in ``avro/history``.
 
-Each version of each record has an id of its own for good: the record's place in the topic catalogue and its version
-make it.
+Each version of each record has a permanent id, made of the record's position in the topic catalogue and its version.
 To change a schema, copy the ``.avsc`` to ``avro/history/<Record>.<version>.avsc`` first; the version after it is then
 the current one.
 """
@@ -15,13 +14,13 @@ from pathlib import Path
 from parallelm.schemas.topics import CATALOGUE
 
 RESERVED_IDS = range(2_000_000_001, 2_000_100_000)
-"""Ids of packaged schemas. Registries count from 1, so that the two never meet."""
+"""Ids of packaged schemas. Registries count from 1, so the two never collide."""
 
 _IDS_OF_ONE_RECORD = 1_000
 _FOLDER = Path(__file__).parent / "avro"
 
 _RECORDS = tuple(dict.fromkeys(topic.record.__name__ for topic in CATALOGUE))
-"""The catalogue is append only: the place of a record in it makes its ids."""
+"""The catalogue is append-only, because a record's ids depend on its position in it."""
 
 
 @dataclass(frozen=True, slots=True)

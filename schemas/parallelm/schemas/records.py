@@ -1,6 +1,6 @@
 """The records on the topics as typed Python, one class for each record of the packaged ``.avsc`` files.
 
-Field meanings and units stand in the ``doc`` of each field in ``avro/*.avsc``; names and order are the same here.
+The ``doc`` of each field in ``avro/*.avsc`` gives its meaning and unit; names and order are the same here.
 Times are epoch milliseconds UTC (``…_ms``).
 """
 
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who speaks: one pipeline run of one node of one MLApp on one host."""
+    """Who reports: one pipeline run of one node of one MLApp on one host."""
 
     mlapp_id: str
     node_id: str
@@ -45,7 +45,7 @@ class StatisticsBatch:
 
 
 class HistogramKind(StrEnum):
-    """Which of edges or categories describes the bins."""
+    """Whether edges or categories describe the bins."""
 
     CONTINUOUS = "continuous"
     CATEGORICAL = "categorical"
@@ -61,13 +61,13 @@ class Histogram:
     categories: Sequence[str]
     weights: Sequence[float]
     row_count: int = 0
-    """Rows that the distribution was taken of, those whose value is missing too; 0 when unknown."""
+    """Rows that the distribution describes, including those with a missing value; 0 when unknown."""
     missing_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructuredStatistic:
-    """A statistic that is no single number: table, graph, bar graph, histogram set, heat map, opaque or HTML."""
+    """A statistic that is not a single number: table, graph, bar graph, histogram set, heat map, opaque or HTML."""
 
     origin: Origin
     producer_id: str
@@ -85,7 +85,7 @@ class StructuredStatistic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something happened in a component, or it raises an alert itself."""
+    """Something happened in a component, or the component raises an alert."""
 
     origin: Origin
     producer_id: str
@@ -181,7 +181,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
-    """One alert rule, common part typed, the rest by type."""
+    """One alert rule: the fields that all types share, and the others as JSON."""
 
     name: str
     type: str
@@ -198,7 +198,7 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MLAppDefinition:
-    """An MLApp as its engineers define it; the newest record of a key holds."""
+    """An MLApp as its engineers define it; the newest record of a key is the current one."""
 
     event_time_ms: int
     mlapp_id: str
@@ -213,7 +213,7 @@ class MLAppDefinition:
 
 
 class AlertState(StrEnum):
-    """Where an alert stands."""
+    """State of an alert."""
 
     UNKNOWN = "unknown"
     INACTIVE = "inactive"
@@ -226,7 +226,7 @@ class AlertState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPosition:
-    """Where on Kafka the record stands that caused this one."""
+    """Position on Kafka of the record that caused this one."""
 
     topic: str
     partition: int
@@ -263,7 +263,7 @@ class AlertTransition:
 
 
 class DeploymentState(StrEnum):
-    """Where a deployment stands."""
+    """State of a deployment."""
 
     UNKNOWN = "unknown"
     AWAITING_APPROVAL = "awaiting_approval"
@@ -329,7 +329,7 @@ class PipelineState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentState:
-    """A host agent with its pipelines; the newest record of a key holds."""
+    """A host agent with its pipelines; the newest record of a key is the current one."""
 
     event_time_ms: int
     agent_id: str
@@ -370,7 +370,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleAggregate:
-    """Internal: what the statistics rules of one origin saw, for the alert lifecycle of the MLApp."""
+    """Internal: samples that statistics rules watch, for the alert lifecycle of the MLApp."""
 
     origin: Origin
     rule: str

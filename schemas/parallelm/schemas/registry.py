@@ -1,4 +1,4 @@
-"""Schema registries: who tells which schema an id on the wire stands for, and which id to write.
+"""Schema registries: the schema of an id on the wire, and the id to write.
 
 Without a registry configured the packaged schemas are used; with ``MCENTER_SCHEMA_REGISTRY_URL`` any
 Confluent-compatible registry. Standard library only: the component library imports this.
@@ -21,7 +21,7 @@ class Registry(Protocol):
     def schema(self, schema_id: int) -> str:
         """JSON text of the schema with this id.
 
-        Raises ``UnknownSchemaError`` when there is none and ``RegistryUnavailableError`` when it cannot be asked.
+        Raises ``UnknownSchemaError`` when there is none and ``RegistryUnavailableError`` when it is unavailable.
         """
 
     def schema_id(self, record: type) -> int:
@@ -33,17 +33,17 @@ class Registry(Protocol):
 
 
 class PackagedRegistry:
-    """The schemas that came with the code. Needs no network."""
+    """The schemas packaged with the code. Needs no network."""
 
     def schema(self, schema_id: int) -> str:
         """JSON text of the packaged schema with this id.
 
-        Raises ``UnknownSchemaError`` for an id that a newer version of the code may know. Any other id is none that
-        this platform ever wrote, and waiting cannot change that: ``DecodeError``.
+        Raises ``UnknownSchemaError`` for an id that a newer version of the code may know. Raises ``DecodeError`` for
+        any other id: this platform never wrote it, and a retry cannot help.
         """
         if schema_id not in packaged.RESERVED_IDS:
             raise DecodeError(
-                f"schema id {schema_id} is of no packaged schema, and no schema registry is configured; set "
+                f"schema id {schema_id} is not the id of a packaged schema, and no schema registry is configured; set "
                 "MCENTER_SCHEMA_REGISTRY_URL when producers use one"
             )
         try:

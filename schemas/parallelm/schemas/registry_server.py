@@ -1,4 +1,4 @@
-"""The packaged schemas as a read-only, Confluent-compatible registry over HTTP, so that any outside client reads us."""
+"""The packaged schemas as a read-only, Confluent-compatible registry over HTTP, so that any client can decode our records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IDLE_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """What the registry answers when it will not: HTTP status, Confluent's error code, and why."""
+    """A refused request: HTTP status, Confluent's error code, and why."""
 
     status: HTTPStatus
     error_code: int
@@ -33,7 +33,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
 
 
 class Catalogue:
-    """Answers of the registry, without HTTP: ``answer`` maps a method and a path to what JSON says."""
+    """Answers of the registry, without HTTP: ``answer`` maps a method and a path to a JSON value."""
 
     def __init__(self, topic_prefix: str) -> None:
         self._subjects = {
@@ -150,7 +150,7 @@ class RegistryServer(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what ended a client's thread; one that hung up is no news."""
+        """Log what ended a client's thread, unless the client hung up."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -33,7 +33,7 @@ HeaderMemory = dict[bytes, tuple[bytes, HeaderFields]]
 
 
 class SlicedSeries(NamedTuple):
-    """One series as it stood in the record: UTF-8 texts, and samples as little-endian float64.
+    """One series of a record: UTF-8 texts, and samples as little-endian float64.
 
     Records share their ``labels``: never change them.
     """
@@ -69,8 +69,8 @@ class StatisticsDecoder:
     def decode(self, data: bytes) -> SlicedBatch:
         """Slices of one record.
 
-        Raises ``DecodeError`` for poison, ``UnknownSchemaError`` or ``RegistryUnavailableError`` when its schema cannot
-        be had now. Lengths and times of samples are not looked at: unequal lengths are the caller's to refuse.
+        Raises ``DecodeError`` for poison, ``UnknownSchemaError`` or ``RegistryUnavailableError`` when its schema is
+        not available now. Does not check lengths and times of samples: the caller refuses unequal lengths.
         """
         schema_id = schema_id_of(data)
         decoder = self._decoders.get(schema_id)
@@ -93,9 +93,11 @@ def slice_statistics(data: bytes, memory: HeaderMemory) -> SlicedBatch:
     try:
         batch, position = _batch(data, HEADER.size, memory)
     except IndexError:
-        raise DecodeError(f"{len(data)} bytes are no StatisticsBatch: the data ends too early") from None
+        raise DecodeError(f"{len(data)} bytes are not a StatisticsBatch: the data ends too early") from None
     except UnicodeDecodeError as error:
-        raise DecodeError(f"{len(data)} bytes are no StatisticsBatch: a text is not UTF-8: {error}") from None
+        raise DecodeError(
+            f"{len(data)} bytes are not a StatisticsBatch: a text is not UTF-8: {error}"
+        ) from None
     if position != len(data):
         raise DecodeError(
             f"StatisticsBatch ends at byte {position} of {len(data)}; bytes after the record are an error"
@@ -207,21 +209,21 @@ def _doubles(data: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _check_utf8(region: bytes, texts: tuple[bytes, ...]) -> None:
-    """Raise unless the texts are UTF-8. ``region`` holds them all: when it is ASCII, one look is enough."""
+    """Raise unless the texts are UTF-8. ``region`` holds them all: when it is ASCII, one check is enough."""
     if not region.isascii():
         for text in texts:
             text.decode()
 
 
 def _shape(text: str) -> Any:
-    """What of a schema decides about the bytes: docs, defaults, aliases and logical types do not."""
+    """The parts of a schema that determine the bytes: not docs, defaults, aliases and logical types."""
     return _shape_of(json.loads(text))
 
 
 def _shape_of(schema: Any) -> Any:
     if isinstance(schema, dict):
-        kept = ("type", "items", "values", "symbols", "size", "fields")
-        return {key: _shape_of(schema[key]) for key in kept if key in schema} | {
+        relevant = ("type", "items", "values", "symbols", "size", "fields")
+        return {key: _shape_of(schema[key]) for key in relevant if key in schema} | {
             "name": str(schema.get("name", "")).rpartition(".")[2]
         }
     if isinstance(schema, list):

@@ -57,13 +57,13 @@ class StatisticsEncoder:
         """Append one series: its ``series_header``, and equally many timestamps and values.
 
         Samples are ``array('d')`` or the bytes of little-endian float64. They are copied by ``take``, not before.
-        Raises ``EncodeError`` when there are more of one than of the other.
+        Raises ``EncodeError`` when their numbers differ.
         """
         stamps, count = _float64(timestamps_ms)
         numbers, count_of_values = _float64(values)
         if count != count_of_values:
             raise EncodeError(
-                f"a series has {count} timestamps and {count_of_values} values; they must be equally many"
+                f"a series has {count} timestamps and {count_of_values} values; the numbers must be equal"
             )
         self._count += 1
         if count:
@@ -87,9 +87,9 @@ class StatisticsEncoder:
 def series_header(
     name: str, model_id: str, category: str, graph_type: str, labels: Mapping[str, str]
 ) -> bytes:
-    """What stands in front of a series' samples. Make it once for each series and keep it.
+    """Encoded fields that precede a series' samples. Make them once for each series and reuse them.
 
-    Raises ``EncodeError`` for a text that UTF-8 cannot say.
+    Raises ``EncodeError`` for a text that UTF-8 cannot encode.
     """
     texts = b"".join(map(encode_string, (name, model_id, category, graph_type)))
     if not labels:
@@ -109,11 +109,11 @@ def float64_bytes(numbers: Sequence[float]) -> bytes:
 
 
 def _float64(samples: array[float] | bytes) -> tuple[array[float] | bytes, int]:
-    """Samples in little-endian order, and how many they are."""
+    """Samples in little-endian order, and their number."""
     if isinstance(samples, bytes):
         count, rest = divmod(len(samples), 8)
         if rest:
-            raise EncodeError(f"{len(samples)} bytes are no whole number of float64, which have 8 each")
+            raise EncodeError(f"{len(samples)} bytes are not a whole number of float64 values of 8 bytes")
         return samples, count
     if sys.byteorder == "big":
         samples = array("d", samples)

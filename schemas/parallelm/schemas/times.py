@@ -1,4 +1,4 @@
-"""What a time means, in every room: reading one that a caller gives, and ranges of them.
+"""What a time and a range of times mean, in every room.
 
 - A time is a point in nanoseconds of the Unix epoch. Records carry it floored to the millisecond.
 - A range is half-open: its start is floored to the millisecond, its end rounded up, and the end does not belong to it.
@@ -6,11 +6,11 @@
   instant, the range is the millisecond that holds it.
 - A datetime or text without a time zone is UTC. A local time is read as PEP 495 says: ``fold`` chooses in the hour that
   happens twice, and an hour that does not exist is read with the offset before the gap (``fold=1``: after it).
-- A float means the digits that Python prints for it, rounded to the microsecond where it cannot hold more: seconds of
-  our century.
-- A number that reads as early 1970 in its units, and as a usual time in others, is a mistake and is refused.
+- A float is read as the digits that Python prints for it, rounded to the microsecond where its precision ends (as for
+  seconds since the epoch).
+- A number that is close to 1970 in its units, and a usual time in others, is refused as a mistake.
 
-Imports nothing but bounds: the component library reads it in stand-alone mode, and the warehouse may import it.
+Imports only the bounds: the component library reads it in stand-alone mode, and the warehouse may import it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NANOSECONDS: Final = {
     "microsecond": 1_000,
     "nanosecond": 1,
 }
-"""Units that a number may have, with their length."""
+"""Units that a number may have, with their length in nanoseconds."""
 
 Time = datetime | date | str
 """A side of a range: one without a zone is UTC, a date is its midnight, a text is in ISO 8601."""
@@ -53,7 +53,7 @@ Time = datetime | date | str
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_NS = 365 * 86_400 * 1_000_000_000
 _NEAR_EPOCH_NS = MAX_TIME_MS * 1_000
-"""121 days: a time up to 2299, read in units a thousand times (or more) too fine, lies within this of 1970."""
+"""121 days: a time up to 2299 that is read in units a thousand times too fine, or more, is this close to 1970."""
 _USUAL_END_NS = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 _COARSE_NS = 100
 """Floats whose neighbours are further away are rounded to the microsecond: their last digits are noise."""
@@ -84,7 +84,7 @@ class TimeError(ValueError):
 
 
 class UnlikelyUnitsError(TimeError):
-    """A number that is likely one of other units."""
+    """A number that probably has other units."""
 
     def __init__(self, what: str, likely: str, advice: str) -> None:
         super().__init__(f"{what}: {advice}")
@@ -136,7 +136,7 @@ def time_ns(
     default_units: str | None = "nanosecond",
     timezone: tzinfo = UTC,
 ) -> int:
-    """Epoch nanoseconds of a datetime, a date (its midnight), a text in ISO 8601, or a number of ``units``, as text too.
+    """Epoch nanoseconds of a datetime, a date (its midnight), a text in ISO 8601, or a number of ``units`` (also as text).
 
     ``timezone`` is that of datetimes, dates and texts that name none. A text of eight digits is a date unless units are
     given. Raises ``TimeError`` for anything else, unknown units, a number without units when there is no default, a
@@ -200,7 +200,7 @@ def likely_units(number: float, units: str, *, assumed: bool = False) -> str | N
 
 
 def _is_certain(found_ns: int) -> bool:
-    """Whether the units that gave this time need no doubt."""
+    """Whether the units of this time are beyond doubt."""
     return abs(found_ns) > _NEAR_EPOCH_NS and is_time(floor_ms(found_ns))
 
 

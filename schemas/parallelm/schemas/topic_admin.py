@@ -1,4 +1,4 @@
-"""Topics on a live cluster as the catalogue wants them: create, check, list."""
+"""Topics of the catalogue on a live cluster: create, check, list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RETRY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class TopicDifference:
-    """One thing in which a topic on the cluster is not as the catalogue wants it."""
+    """One difference between a topic on the cluster and the catalogue."""
 
     topic: str
     """Name with prefix."""
@@ -38,13 +38,13 @@ class TopicDifference:
 
 @dataclass(frozen=True, slots=True)
 class LiveTopic:
-    """A topic of the catalogue as it stands on the cluster."""
+    """A topic of the catalogue as it is on the cluster."""
 
     topic: Topic
     name: str
     """Name with prefix."""
     partitions: int
-    """0: not there."""
+    """0 when the topic is missing."""
     records: int
     """Offsets between the start and the end of the log: an upper bound of the records it holds."""
 
@@ -52,7 +52,7 @@ class LiveTopic:
 def create_topics(settings: Settings, *, timeout_s: float = 30.0) -> list[str]:
     """Create what is missing and return the names created, with prefix. Topics that exist are left alone.
 
-    Every partition of a topic created is served when this returns. Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
+    When this returns, every partition of the new topics is served. Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic, OffsetSpec
@@ -83,7 +83,7 @@ def create_topics(settings: Settings, *, timeout_s: float = 30.0) -> list[str]:
 
 
 def check_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[TopicDifference]:
-    """What on the cluster is not as the catalogue wants it; empty when all is well.
+    """Differences between the cluster and the catalogue; empty when there are none.
 
     Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
@@ -105,7 +105,7 @@ def check_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[TopicDi
 
 
 def list_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[LiveTopic]:
-    """Every topic of the catalogue with what the cluster holds of it.
+    """Every topic of the catalogue, with its partitions and records on the cluster.
 
     Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
@@ -168,7 +168,7 @@ def log_offsets(
 ) -> dict[tuple[str, int], int]:
     """Offset that ``spec`` (an ``OffsetSpec``) means in each ``(topic, partition)``; -1 where there is none.
 
-    Partitions that are being made or change their leader are waited for. Raises ``ClusterUnavailableError`` when that
+    Waits for partitions that are being created or change their leader. Raises ``ClusterUnavailableError`` when that
     takes longer than ``timeout_s``, ``TopicsError`` when a broker refuses.
     """
     from confluent_kafka import KafkaException, TopicPartition
@@ -186,7 +186,9 @@ def log_offsets(
             except KafkaException as error:
                 reason = error.args[0]
                 if reason.code() not in transient_codes():
-                    raise TopicsError(f"topic {place[0]!r} gives no offsets: {reason.str()}") from error
+                    raise TopicsError(
+                        f"topic {place[0]!r} cannot report its offsets: {reason.str()}"
+                    ) from error
                 if time.monotonic() > deadline:
                     raise ClusterUnavailableError(
                         f"partition {place[1]} of topic {place[0]!r} was not served within {timeout_s:g} s: "
@@ -194,7 +196,7 @@ def log_offsets(
                     ) from error
         if len(found) < len(places):
             time.sleep(_RETRY_S)
-            # The client remembers for half a minute that a topic was not there; this makes it look again.
+            # The client caches for half a minute that a topic is missing; this refreshes its metadata.
             _metadata(admin, timeout_s)
     return found
 
@@ -214,7 +216,7 @@ def transient_codes() -> set[int]:
         KafkaError._TRANSPORT,  # noqa: SLF001 - the client's public names, as the next three
         KafkaError._TIMED_OUT,  # noqa: SLF001
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-        KafkaError._NOENT,  # noqa: SLF001 - "no leaders found": the topic is still being made
+        KafkaError._NOENT,  # noqa: SLF001 - "no leaders found": the topic is still being created
     }
 
 
@@ -263,7 +265,7 @@ def _layout_differences(topic: Topic, name: str, metadata: Any) -> Iterator[Topi
             "partitions",
             f"exactly {topic.partitions}, as all control topics",
             str(count),
-            "no partition may be added or removed: make the topic anew and copy its records",
+            "its partition count must not change: recreate the topic and copy its records",
         )
     elif count < topic.partitions:
         yield TopicDifference(

@@ -30,7 +30,7 @@ class StartPoint:
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record as it lies in the log."""
+    """A record as stored in the log."""
 
     partition: int
     offset: int
@@ -44,9 +44,9 @@ def read_topic(
 ) -> Iterator[RawRecord]:
     """Records of topic ``name`` (with prefix), in order within each partition.
 
-    Ends after those that were the newest when it began; with ``follow`` never. ``latest`` is over all partitions
+    Ends after the records that were the newest at the start; with ``follow`` it never ends. ``latest`` is over all partitions
     together, by time of ingestion. Raises ``ClusterUnavailableError`` when no broker answers and ``TopicsError`` when
-    the topic is not there.
+    the topic does not exist.
     """
     from confluent_kafka import Consumer, TopicPartition
 
@@ -103,10 +103,10 @@ def reader_config(settings: Settings, name: str) -> dict[str, Any]:
 
 
 def read_to_end(consumer: Any, ends: Mapping[tuple[str, int], int], timeout_s: float) -> Iterator[Any]:
-    """Messages until every partition has reached the offset in ``ends``; a few later ones may be among them.
+    """Messages until every partition has reached its offset in ``ends``; a few later ones may be included.
 
-    The consumer has been made with ``reader_config`` and assigned. A broker that is away for a moment is waited for.
-    Raises ``ClusterUnavailableError`` when nothing comes for ``timeout_s``, ``TopicsError`` for other errors.
+    The consumer must be made with ``reader_config`` and assigned. Waits for a broker that is away for a moment.
+    Raises ``ClusterUnavailableError`` when nothing arrives for ``timeout_s``, ``TopicsError`` for other errors.
     """
     pending = dict(ends)
     heard_at, reason = time.monotonic(), ""

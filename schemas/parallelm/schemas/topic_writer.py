@@ -1,4 +1,4 @@
-"""Writes records to topics and waits until the broker has them: for people and services whose next step needs that."""
+"""Writes records to topics and waits until the broker has confirmed them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.1
 _GRACE_S = 5.0
-"""Longer than the client's own time limit: its reason why a record did not arrive says more than ours."""
+"""Added to the client's own time limit, whose error says more about the cause than ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """A record on its way."""
+    """A record to send."""
 
     topic: str
     """Name with prefix."""
@@ -30,7 +30,7 @@ class OutgoingRecord:
 
 
 class TopicWriter:
-    """A producer whose ``write`` returns when the broker has every record. Not thread-safe."""
+    """A producer whose ``write`` returns when the broker has confirmed every record. Not thread-safe."""
 
     def __init__(self, settings: Settings, *, timeout_s: float = 30.0, **options: Any) -> None:
         """``timeout_s`` bounds the wait for each record; ``options`` as for ``client_config``."""
@@ -51,8 +51,8 @@ class TopicWriter:
     def write(self, records: Iterable[OutgoingRecord], on_confirmed: Callable[[], None] | None = None) -> int:
         """Send records in order, wait for all, and return how many there were.
 
-        ``on_confirmed`` is called for each record that the broker has. Raises ``UndeliveredError`` with the records
-        that are not known to have arrived; no more are sent after the first that is refused.
+        ``on_confirmed`` is called for each record that the broker confirms. Raises ``UndeliveredError`` with the
+        records that were not confirmed; sending stops at the first record that is refused.
         """
         round_ = _Round(on_confirmed)
         for record in records:
@@ -63,7 +63,7 @@ class TopicWriter:
         if round_.pending or round_.reason:
             missing = list(round_.pending.values())
             raise UndeliveredError(
-                f"Kafka at {self._servers!r} is not known to have {len(missing)} of {round_.sent} records for "
+                f"Kafka at {self._servers!r} did not confirm {len(missing)} of {round_.sent} records for "
                 f"{', '.join(sorted({repr(each.topic) for each in missing}))}: "
                 f"{round_.reason or f'no answer within {self._timeout_s:g} s'}",
                 missing,
@@ -106,7 +106,7 @@ class TopicWriter:
 
 
 class _Round:
-    """The records of one ``write`` that have no answer yet, or a bad one."""
+    """The records of one ``write`` that are not confirmed."""
 
     def __init__(self, on_confirmed: Callable[[], None] | None) -> None:
         self.sent = 0

@@ -14,7 +14,7 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 CONTROL_PARTITIONS = 8
-"""Partition count of every control topic, fixed for good: a Faust table takes its partition from the current record."""
+"""Partition count of every control topic, which never changes: a Faust table takes its partition from the current record."""
 
 DATA_PARTITIONS = 12
 """Partition count of the topics keyed by origin; may grow."""
@@ -32,7 +32,7 @@ def _mlapp_key(record: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class KeyedBy:
-    """What makes the keys of a topic: records with the same key stay in order."""
+    """How the keys of a topic are made; records with the same key stay in order."""
 
     name: str
     of: Callable[[Any], bytes]
@@ -56,7 +56,7 @@ class Topic:
     keyed_by: KeyedBy
     partitions: int
     retention_ms: int
-    """How long records are kept; -1: without a limit."""
+    """How long records are retained; -1: indefinitely."""
     compacted: bool = False
     control: bool = False
     """Keyed by mlapp_id, with the partition count that all control topics share."""
@@ -127,7 +127,7 @@ RULE_AGGREGATES = _control("rule-aggregates", records.RuleAggregate, retention_m
 TICKS = _control("ticks", records.Tick, retention_ms=_HOUR_MS, internal=True, keyed_by=PARTITION)
 
 CATALOGUE: tuple[Topic, ...] = tuple(found for found in list(globals().values()) if isinstance(found, Topic))
-"""Every topic of the platform, in the order above. Append only: the place of a record in it makes its schema ids."""
+"""Every topic of the platform, in the order above. Append only: a record's schema ids depend on its position."""
 
 
 def by_name(name: str, prefix: str = "") -> Topic:

@@ -26,7 +26,7 @@ def schema_id_of(data: bytes) -> int:
         )
     schema_id = int.from_bytes(data[1 : HEADER.size], "big")
     if not 0 < schema_id <= _MAX_SCHEMA_ID:
-        raise DecodeError(f"schema id {schema_id} is outside 1..{_MAX_SCHEMA_ID}, which no registry gives")
+        raise DecodeError(f"schema id {schema_id} is outside 1..{_MAX_SCHEMA_ID}, which no registry assigns")
     return schema_id
 
 
@@ -42,7 +42,7 @@ def encode_long(value: int) -> bytes:
 
 
 def encode_string(text: str) -> bytes:
-    """Avro ``string``: its length in bytes, then UTF-8; raises ``EncodeError`` for what UTF-8 cannot say."""
+    """Avro ``string``: its length in bytes, then UTF-8; raises ``EncodeError`` for what UTF-8 cannot encode."""
     try:
         encoded = text.encode()
     except UnicodeEncodeError as error:

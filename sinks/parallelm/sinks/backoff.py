@@ -30,7 +30,7 @@ class Backoff:
         elif now_s - self._failing_since_s >= self.limit_s:
             raise SinkError(
                 f"gave up after {now_s - self._failing_since_s:.0f} s: {error}. "
-                "Nothing is lost: the sink goes on where it was when it is started again"
+                "Nothing is lost: the sink continues where it stopped when it is started again"
             ) from error
         else:
             self._wait_s = min(self.longest_s, 2 * self._wait_s)

@@ -17,10 +17,10 @@ MAX_BLOCK_SAMPLES = 500_000
 """Rows that one insert may unfold into."""
 
 BYTES_PER_SAMPLE = 16
-"""What a sample takes in a record: a timestamp and a value, float64 each."""
+"""Size of a sample in a record: a timestamp and a value, float64 each."""
 
 MAX_BLOCK_BYTES = MAX_BLOCK_SAMPLES * BYTES_PER_SAMPLE
-"""Size of the records of one block. A single record may be larger; it is a block of its own then."""
+"""Size of the records of one block. A larger record is a block of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class OffsetRange:
 
 
 def block_length(records: Sequence[ConsumedRecord], max_bytes: int = MAX_BLOCK_BYTES) -> int:
-    """How many of ``records``, from the first, the next block takes: one at least, unless there are none."""
+    """How many of ``records``, counted from the first, form the next block: at least one, unless there are none."""
     size = 0
     for count, record in enumerate(records):
         size += record.size_bytes
@@ -65,10 +65,10 @@ def block_length(records: Sequence[ConsumedRecord], max_bytes: int = MAX_BLOCK_B
 
 
 def replay_length(records: Sequence[ConsumedRecord], last: int, end_offset: int | None) -> int | None:
-    """How many of ``records`` a block had that ended at offset ``last``; None while some may still come.
+    """How many of ``records`` belong to the block that ended at offset ``last``; None while more may arrive.
 
-    ``end_offset`` is the partition's end when the consumer reached it: offsets have gaps, and what was below it and
-    has not come will not come.
+    ``end_offset`` is the partition's end when the consumer reached it. Offsets have gaps: a record below it that has
+    not arrived does not exist.
     """
     complete = bool(records) and records[-1].offset >= last
     if not complete and (end_offset is None or end_offset <= last):

@@ -33,7 +33,7 @@ class Columns:
     """Columns that hold times, in epoch milliseconds, one or an array."""
 
     def __or__(self, other: Columns) -> Columns:
-        """Both; those of ``other`` win."""
+        """All columns of both; those of ``other`` take precedence."""
         times = dict.fromkeys((*self.times, *other.times))
         return Columns(dict(self.getters) | dict(other.getters), tuple(times))
 
@@ -43,7 +43,7 @@ def columns_of(
 ) -> Columns:
     """Columns for the fields of ``record``, which a row source has as its attribute ``at`` (empty: it is the record).
 
-    ``leave_out`` names columns that the table does not have (of a Nested one also all at once), ``names`` gives fields another column than their own name.
+    ``leave_out`` names columns that the table does not have (of a Nested one also all at once), ``names`` maps fields to columns of another name.
     """
     made = _columns(record, at, names or {})
     left_out = {name for name in made.getters if name in leave_out or name.partition(".")[0] in leave_out}

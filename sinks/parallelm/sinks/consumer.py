@@ -100,13 +100,13 @@ def committed_positions(
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """From where a partition is read."""
+    """Where reading a partition starts."""
 
     offset: int
     intent: Intent | None = None
     """Block that a crashed owner may or may not have inserted; it began at ``offset``, or before it when retention cut it."""
     lost: tuple[int, str] | None = None
-    """Records that are gone: how many, and why."""
+    """Lost records: how many, and why."""
 
 
 def starting_point(
@@ -121,7 +121,7 @@ def starting_point(
         return StartingPoint(OFFSET_BEGINNING)
     if committed.topic_id and committed.topic_id != source.topic_id:
         why = (
-            f"the topic was deleted and made again (topic id {source.topic_id}, was {committed.topic_id}): "
+            f"the topic was deleted and created again (topic id {source.topic_id}, was {committed.topic_id}): "
             "read from its start"
         )
         return StartingPoint(OFFSET_BEGINNING, lost=(0, why))

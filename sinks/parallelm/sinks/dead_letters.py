@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterLimit:
-    """From when on dead letters mean a bad deploy and no longer bad records (after arroyo's ``DlqLimit``)."""
+    """When dead letters indicate a bad deploy instead of bad records (after arroyo's ``DlqLimit``)."""
 
     max_run: int = 1_000
     """Dead letters in a row."""
     max_ratio: float = 0.5
-    """Share among the last ``window`` records, once there were so many."""
+    """Largest share of the last ``window`` records, once there have been that many."""
     window: int = 2_000
 
 
@@ -60,18 +60,18 @@ class DeadLetterCounter:
             raise TooManyDeadLettersError(
                 f"{longest} records one after another could not be handled (limit {self._limit.max_run}): "
                 "this looks like a bad deploy and not like bad records; nothing more was committed. "
-                "See `mcenter dead-letters list`, and raise --dead-letter-run if they are really to be given up"
+                "See `mcenter dead-letters list`, and raise --dead-letter-run if these records can be given up"
             )
         if self._records >= self._limit.window and self._bad > self._limit.max_ratio * self._records:
             raise TooManyDeadLettersError(
                 f"{self._bad} of the last {self._records} records could not be handled "
                 f"(limit {self._limit.max_ratio:.0%}): this looks like a bad deploy and not like bad records; "
                 "nothing more was committed. See `mcenter dead-letters list`, and raise --dead-letter-ratio "
-                "if they are really to be given up"
+                "if these records can be given up"
             )
 
     def _count_run(self, records: int, bad: Sequence[int]) -> int:
-        """Longest run of bad records that ends in this block; the last one may go on in the next."""
+        """Longest run of bad records that ends in this block; a run at its end may continue in the next."""
         run, longest, next_position = self._run, 0, 0
         for position in bad:
             run = run + 1 if position == next_position else 1
@@ -91,7 +91,7 @@ class DeadLetterProducer:
         self._writer = TopicWriter(settings, timeout_s=timeout_s)
 
     def send(self, rejected: Sequence[Rejected], source: Source) -> None:
-        """Send and wait; raises ``RetryLaterError`` when the broker has not all of them in time.
+        """Send and wait; raises ``RetryLaterError`` when the broker does not confirm all of them in time.
 
         Sending again is harmless: the table holds one row a record and stage.
         """

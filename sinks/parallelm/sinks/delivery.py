@@ -1,7 +1,7 @@
 """Blocks on their way into ClickHouse, in the order that makes them arrive exactly once in effect.
 
-Intent committed, rows inserted under its token, dead letters flushed, end committed. Whatever dies in between is
-repeated by the next owner under the same token, which ClickHouse drops where it was there.
+Intent committed, rows inserted under its token, dead letters flushed, end committed. If the process dies in between,
+the next owner repeats the block under the same token, and ClickHouse drops what it has already.
 """
 
 from __future__ import annotations
@@ -75,16 +75,16 @@ class Delivery:
             block.intent_committed = True
 
     def _resolve(self, source: Source, block: Block, crashed: Intent) -> None:
-        """A rebuilt block is not what its intent said: write it only if nothing of it is there."""
+        """A rebuilt block differs from its intent: write it only if none of its rows are stored."""
         table, offsets = block.rows.stored_in, crashed.offsets
         there = self._writer.count(table, offsets, block.ingested_ms)
         if there:
             raise InsertStateUnknownError(
                 f"{source.topic} [{source.partition}] offsets {offsets.first} to {offsets.last}: a crashed sink was "
-                f"inserting them; their records make other rows now (row format {crashed.row_format} then, "
+                f"inserting them; their records now make different rows (row format {crashed.row_format} then, "
                 f"{ROW_FORMAT} now; content {crashed.content_hash} then, {block.intent.content_hash} now), and {there} "
                 f"rows of them are in {table}. Look at them (WHERE _topic_id = '{offsets.topic_id}' AND _partition = "
-                f"{offsets.partition} AND _offset BETWEEN {offsets.first} AND {offsets.last}). If they are whole, move "
+                f"{offsets.partition} AND _offset BETWEEN {offsets.first} AND {offsets.last}). If they are complete, move "
                 f"the group's offset to {offsets.last + 1} with kafka-consumer-groups --reset-offsets; if not, delete "
                 "them first. Then start the sink again"
             )
@@ -92,7 +92,10 @@ class Delivery:
         token = f"{block.intent.token}/{block.intent.content_hash}/{ROW_FORMAT}"
         block.intent = dataclasses.replace(block.intent, token=token)
         _LOG.warning(
-            "%s [%d]: a crashed sink's block is written anew as %s", source.topic, source.partition, token
+            "%s [%d]: the block of a crashed sink is written again as %s",
+            source.topic,
+            source.partition,
+            token,
         )
 
     def _write(self, source: Source, block: Block) -> None:
@@ -118,7 +121,7 @@ class Delivery:
             )
 
     def _verify(self, source: Source, block: Block) -> None:
-        """After a replay the rows of the range must be there, each once."""
+        """After a replay the rows of the range must be stored, each once."""
         rows = block.rows
         there = self._writer.count(rows.stored_in, block.intent.offsets, block.ingested_ms)
         if there == rows.stored_rows or (rows.replaceable and there < rows.stored_rows):

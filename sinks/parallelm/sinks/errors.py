@@ -12,11 +12,11 @@ class NotReadyError(SinkError):
 
 
 class RetryLaterError(SinkError):
-    """Something outside is away: the same work, unchanged, may succeed later."""
+    """A service that the sink needs is unavailable: the same work may succeed later."""
 
 
 class DatabaseUnavailableError(RetryLaterError):
-    """ClickHouse is away or refuses inserts for now."""
+    """ClickHouse is unavailable or refuses inserts for now."""
 
 
 class TooManyDeadLettersError(SinkError):

@@ -1,7 +1,7 @@
-"""What a sink is about to insert, written down in the metadata of an offset commit before it does. Pure functions.
+"""What a sink is about to insert, recorded beforehand in the metadata of an offset commit. Pure functions.
 
 After a crash the next owner of the partition reads it with the committed offset, rebuilds exactly that block and
-inserts it under the same token: ClickHouse drops it where it was there.
+inserts it under the same token: ClickHouse drops it if it has it already.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from parallelm.sinks.blocks import OffsetRange
 
 ROW_FORMAT = 1
-"""Goes up whenever the same records make other rows: such rows must never be inserted under an old token."""
+"""Increase it when the same records make different rows: such rows must never be inserted under an old token."""
 
 _VERSION = 1
 
@@ -43,11 +43,11 @@ class Committed:
     topic_id: str
     """Topic that the offset belongs to; empty when the commit was not made by a sink."""
     intent: Intent | None
-    """Block that was about to be inserted; None when everything below the offset is in."""
+    """Block that was about to be inserted; None when everything below the offset is stored."""
 
 
 def done_metadata(topic_id: str) -> str:
-    """Metadata of a commit after which nothing is under way."""
+    """Metadata of a commit after which no insert is pending."""
     return json.dumps({"v": _VERSION, "topic_id": topic_id}, separators=(",", ":"))
 
 
@@ -59,7 +59,7 @@ def intent_metadata(intent: Intent) -> str:
 
 
 def read_metadata(metadata: str | None) -> Committed:
-    """Read what ``done_metadata`` or ``intent_metadata`` wrote; raises ``ValueError`` for anything else but nothing."""
+    """Read what ``done_metadata`` or ``intent_metadata`` wrote, or no metadata; raises ``ValueError`` for anything else."""
     if not metadata:
         return Committed("", None)
     found: Any = json.loads(metadata)

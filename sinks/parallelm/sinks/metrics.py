@@ -1,4 +1,4 @@
-"""Every metric of the sink: the one place that names them."""
+"""Every metric of the sink, named here only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SinkMetrics:
     replays: Counter = field(init=False)
     """Blocks rebuilt from an intent after a crash or a rebalance."""
     retries: Counter = field(init=False)
-    """Attempts that failed because something outside was away, by reason."""
+    """Attempts that failed because a service was unavailable, by reason."""
     dead_letters: Counter = field(init=False)
     """Records sent to the dead letters, by topic and stage."""
     lost_records: Counter = field(init=False)
@@ -46,7 +46,9 @@ class SinkMetrics:
             "blocks": self._counter("blocks", "Blocks inserted.", by_topic),
             "replays": self._counter("replays", "Blocks rebuilt from an intent.", by_topic),
             "retries": self._counter("retries", "Attempts that failed for now.", ("reason",)),
-            "dead_letters": self._counter("dead_letters", "Records given up on.", ("topic", "stage")),
+            "dead_letters": self._counter(
+                "dead_letters", "Records sent to the dead letters.", ("topic", "stage")
+            ),
             "lost_records": self._counter("lost_records", "Offsets deleted before they were read.", by_topic),
             "insert_seconds": Histogram(
                 "mcenter_sink_insert_seconds", "Time of one insert.", ("table",), registry=self.registry

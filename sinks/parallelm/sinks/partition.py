@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Block:
-    """One block on its way into ClickHouse. It is kept as it is, through every retry, until it is in."""
+    """One block on its way into ClickHouse. It stays unchanged through every retry, until it is stored."""
 
     intent: Intent
     records: list[ConsumedRecord]
@@ -45,7 +45,7 @@ class Block:
 
     @property
     def rejected_positions(self) -> list[int]:
-        """Which of its records cannot be rows, counted from 0, ascending."""
+        """Which of its records cannot become rows, counted from 0, ascending."""
         if not self.rows.rejected:
             return []
         rejected = {each.record.offset for each in self.rows.rejected}
@@ -83,7 +83,7 @@ class PartitionWork:
     def next_block(self) -> Block | None:
         """The block to write now: the one under way, or a new one of what is pending; None when there is none.
 
-        Raises ``RetryLaterError`` when the schema of a record cannot be had now.
+        Raises ``RetryLaterError`` when the schema of a record is not available now.
         """
         if self.block is None:
             length = self._next_length()

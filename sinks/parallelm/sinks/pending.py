@@ -1,4 +1,4 @@
-"""Which inserts may or may not be in ClickHouse: what must be known before the tables change under them."""
+"""Inserts that may or may not be in ClickHouse: they must be resolved before a migration changes the tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIMEOUT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class PendingInsert:
-    """A block that a sink has announced, and not yet said to be inserted."""
+    """A block whose insert a sink has announced and not yet confirmed."""
 
     group: str
     topic: str
@@ -31,7 +31,7 @@ class PendingInsert:
 
 
 def pending_inserts(settings: Settings) -> list[PendingInsert]:
-    """Of every consumer group of this platform's topics; raises ``NotReadyError`` when the broker does not answer."""
+    """Those of every consumer group of this platform's topics; raises ``NotReadyError`` when the broker does not answer."""
     names = {topic.full_name(settings.kafka.topic_prefix) for topic in STORED_TOPICS}
     admin = AdminClient(client_config(settings.kafka))
     found = []

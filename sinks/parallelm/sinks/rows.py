@@ -1,4 +1,4 @@
-"""What a block's records become: columns for one insert, and the records that cannot be rows."""
+"""What a block's records become: columns for one insert, and the records that cannot become rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that cannot be a row, and why."""
+    """A record that cannot become a row, and why."""
 
     record: ConsumedRecord
     stage: str
@@ -37,7 +37,7 @@ class Rows:
     table: str
     """Table to insert into."""
     stored_in: str
-    """Table in which the rows can be counted: differs when ``table`` keeps nothing."""
+    """Table in which the rows can be counted: differs when ``table`` stores nothing."""
     columns: Sequence[str]
     data: Sequence[Sequence[Any]]
     stored_rows: int
@@ -53,5 +53,5 @@ class RowMaker(Protocol):
     def rows(self, records: Sequence[ConsumedRecord], source: Source) -> Rows:
         """Rows of a block. They depend on nothing but the arguments.
 
-        Raises ``parallelm.schemas`` errors other than ``DecodeError`` when a schema cannot be had now.
+        Raises ``parallelm.schemas`` errors other than ``DecodeError`` when a schema is not available now.
         """

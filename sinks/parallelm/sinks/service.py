@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 def run_sink(settings: Settings, options: SinkOptions, stop: Stop, on_ready: Callable[[], None]) -> None:
     """Run a sink until ``stop`` is set; ``on_ready`` is called once it has its partitions.
 
-    Raises ``SinkError`` when it cannot go on.
+    Raises ``SinkError`` when it cannot continue.
     """
     wait_for_warehouse(settings, options.retry_limit_s, stop)
     if not stop.is_set():

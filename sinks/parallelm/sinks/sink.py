@@ -39,13 +39,13 @@ _LAG_INTERVAL_S = 1.0
 
 
 class Stop(Protocol):
-    """Asks the sink to stop: a ``threading.Event``, or what signals set."""
+    """Asks the sink to stop: a ``threading.Event``, or an equivalent that signals set."""
 
     def is_set(self) -> bool:
         """Whether it is to stop."""
 
     def wait(self, timeout: float, /) -> bool:
-        """Wait until it is, at most so many seconds."""
+        """Wait until it is, for ``timeout`` seconds at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +59,9 @@ class SinkOptions:
     inserts_a_second: float = 60.0
     """Insert budget of one table."""
     session_timeout_s: float = 10.0
-    """After so long without a heartbeat Kafka gives the partitions of this process to others."""
+    """Kafka reassigns the partitions of a process that sends no heartbeat for this long."""
     retry_limit_s: float = 600.0
-    """How long something outside may be away before the sink ends with an error."""
+    """How long a service may be unavailable before the sink ends with an error."""
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
 
 
@@ -104,7 +104,7 @@ class Sink:
     def run(self, stop: Stop) -> None:
         """Consume and insert until ``stop`` is set; what was read is written before it returns, if that works at once.
 
-        Raises ``SinkError`` when it cannot go on. Nothing is lost then: the next start continues.
+        Raises ``SinkError`` when it cannot continue. Nothing is lost then: the next start continues.
         """
         try:
             self._admin.topic_ids(self._topics)
@@ -151,15 +151,15 @@ class Sink:
         elif code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
             raise SinkError(
                 f"{message.topic()} [{message.partition()}]: the next record was deleted while it waited to be read "
-                f"({error.str()}); the next start of the sink records what is lost and goes on"
+                f"({error.str()}); the next start of the sink reports what is lost and continues"
             )
         elif error.fatal():
-            raise SinkError(f"the Kafka client cannot go on: {error.str()}")
+            raise SinkError(f"the Kafka client cannot continue: {error.str()}")
         else:
             _LOG.warning("Kafka: %s", error.str())
 
     def _limit_memory(self) -> None:
-        """Pause what must not grow: a partition that cannot be written now, or all when together they are too much."""
+        """Pause partitions that hold too much: one that cannot be written now, or all when their sum is too large."""
         held = {place: work.held_bytes for place, work in self._work.items()}
         if sum(held.values()) > _MAX_HELD_BYTES:
             wanted = set(held)
@@ -205,20 +205,20 @@ class Sink:
     def _after_rows(self, source: Source) -> int | None:
         """Offset after the rows that the table has, where the group has none: Kafka forgets those of an idle group.
 
-        A partition's blocks are written one after the other, so the last row tells of all records before it.
+        A partition's blocks are written one after the other, so the last row proves that all records before it are stored.
         """
         topic = self._topics[source.topic]
         last = self._writer.last_offset(counted_in(topic), source, topic.retention_ms)
         if last is None:
             return None
         _LOG.warning(
-            "%s [%d]: group %r has no offset, but the table has rows up to offset %d: it is read from there",
+            "%s [%d]: group %r has no offset, but the table has rows up to offset %d: reading continues from there",
             source.topic, source.partition, self._group, last,
         )  # fmt: skip
         return last + 1
 
     def _record_loss(self, source: Source, wanted: int, lost: int, why: str) -> None:
-        """Tell what is gone, in the log, as a metric and as a dead letter; never jump silently."""
+        """Report lost records in the log, as a metric and as a dead letter."""
         _LOG.error("%s [%d]: %s", source.topic, source.partition, why)
         self._metrics.lost_records.labels(source.topic).inc(lost)
         gone = ConsumedRecord(wanted, 0, None, None)
@@ -245,10 +245,10 @@ class Sink:
                 self._retry_later(self._backoff, error)
                 return
             self._backoff.succeeded()
-        self._tell_lag()
+        self._report_lag()
 
     def _lease_is_fresh(self) -> bool:
-        """Whether the last poll is so young that Kafka cannot have given our partitions to others yet."""
+        """Whether the last poll is so recent that Kafka cannot have given our partitions to others yet."""
         return time.monotonic() - self._polled_at_s < self._options.session_timeout_s / 2
 
     def _prepare(self, work: PartitionWork) -> bool:
@@ -272,10 +272,10 @@ class Sink:
     def _retry_later(self, backoff: Backoff, error: RetryLaterError) -> None:
         reason = "database" if isinstance(error, DatabaseUnavailableError) else "other"
         self._metrics.retries.labels(reason).inc()
-        _LOG.warning("tries again soon: %s", error)
+        _LOG.warning("retrying soon: %s", error)
         backoff.failed(time.monotonic(), error)
 
-    def _tell_lag(self) -> None:
+    def _report_lag(self) -> None:
         now_s = time.monotonic()
         if now_s < self._lag_due_s:
             return

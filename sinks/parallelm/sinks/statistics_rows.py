@@ -1,6 +1,6 @@
 """Rows of ``mlops.statistics``: one a series and record, the samples as the bytes that they are on Kafka.
 
-ClickHouse unfolds them (``statistics_from_landing``), so nothing here touches a sample but one check of the times.
+ClickHouse unfolds them (``statistics_from_landing``), so no code here touches single samples, except one check of the times.
 """
 
 from __future__ import annotations
@@ -124,22 +124,22 @@ class StatisticsRows:
 def times_fit(timestamps_ms: bytes) -> bool:
     """Whether all little-endian float64 are finite and within what DateTime64 holds."""
     times = np.frombuffer(timestamps_ms, "<f8")
-    # Comparisons with NaN are false, so this refuses NaN too.
+    # Comparisons with NaN are false, so NaN is refused as well.
     return bool(times.size == 0 or (times.min() >= MIN_TIME_MS and times.max() <= MAX_TIME_MS))
 
 
 def _without_misfits(
     made: list[tuple[ConsumedRecord, list[_Row]]],
 ) -> tuple[list[tuple[ConsumedRecord, list[_Row]]], list[Rejected]]:
-    kept = []
+    fitting = []
     rejected = []
     for record, rows in made:
         misfit = next((row for row in rows if not times_fit(row[_TIMESTAMPS])), None)
         if misfit is None:
-            kept.append((record, rows))
+            fitting.append((record, rows))
         else:
             rejected.append(Rejected(record, "validate", _time_error(misfit)))
-    return kept, rejected
+    return fitting, rejected
 
 
 def _time_error(row: _Row) -> InvalidRecordError:

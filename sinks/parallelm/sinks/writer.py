@@ -1,4 +1,4 @@
-"""One connection to ClickHouse through which blocks are inserted: each whole, at most once, or not at all."""
+"""One connection to ClickHouse through which blocks are inserted: each completely and once, or not at all."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _INSERT_SETTINGS: dict[str, Any] = {
 
 
 class Writer:
-    """Inserts blocks. For one thread; connects when it has to, and again after an error."""
+    """Inserts blocks. For one thread; connects when needed, and again after an error."""
 
     def __init__(self, clickhouse: ClickHouseSettings, max_execution_s: float) -> None:
         self._clickhouse = clickhouse
@@ -79,7 +79,7 @@ class Writer:
         return int(count)
 
     def last_offset(self, table: str, source: Source, retention_ms: int) -> int | None:
-        """Highest offset of a partition with a row in ``table``; rows that the topic has outlived are not looked at."""
+        """Highest offset of a partition with a row in ``table``; rows older than the topic's retention are ignored."""
         since_ms = time.time_ns() // 1_000_000 - retention_ms if retention_ms >= 0 else 0
         parameters = {"topic_id": source.topic_id, "partition": source.partition, "since": since_ms}
         [(count, last)] = self._execute(last_offset_query(table), parameters)
@@ -111,5 +111,5 @@ class Writer:
 
 def _first_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Code: ")]
-    told = lines[0] if lines else str(error).strip().replace("\n", " ")
-    return f"{type(error).__name__}: {told[:400]}"
+    summary = lines[0] if lines else str(error).strip().replace("\n", " ")
+    return f"{type(error).__name__}: {summary[:400]}"

@@ -1,6 +1,6 @@
 """A Faust app whose rebalances lose nothing. What is mended here is what Faust 0.15.3 does between fetcher and streams.
 
-A record that is lost on that way is lost for good: the next one of its partition is handled, and its offset committed.
+A record that is lost on that way is lost permanently: the next one of its partition is handled, and its offset committed.
 """
 
 from __future__ import annotations

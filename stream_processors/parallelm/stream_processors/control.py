@@ -88,7 +88,7 @@ class Control:
             case Tick():
                 self._tick(changes, record, arrival)
             case _:
-                raise TypeError(f"{type(record).__name__} is no record of a control topic")
+                raise TypeError(f"{type(record).__name__} is not a record of a control topic")
 
     def _aggregate(
         self,

@@ -6,7 +6,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("mcenter_processors_records", "Records handled, dead letters included.", ("topic",))
 OUTPUTS = Counter("mcenter_processors_outputs", "Records sent, by topic.", ("topic",))
-DEAD_LETTERS = Counter("mcenter_processors_dead_letters", "Records given up on.", ("topic", "stage"))
+DEAD_LETTERS = Counter(
+    "mcenter_processors_dead_letters", "Records sent to the dead letters.", ("topic", "stage")
+)
 RETRIES = Counter("mcenter_processors_retries", "Attempts that failed for now, by error.", ("error",))
 BATCH_SECONDS = Histogram(
     "mcenter_processors_batch_seconds", "Time of one batch, all writes included.", ("agent",)

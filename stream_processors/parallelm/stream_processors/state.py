@@ -35,7 +35,7 @@ _BODIES: dict[str, TypeAdapter[Any]] = {
 
 
 MAX_OUTPUT_BYTES = 1_000_000
-"""What a broker takes by default, less its own overhead. A larger record would be refused for ever."""
+"""What a broker takes by default, less its own overhead. A larger record would always be refused."""
 
 
 class StateError(Exception):

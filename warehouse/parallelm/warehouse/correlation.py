@@ -40,7 +40,7 @@ class Correlation:
     n_effective: float
     """Independent points that they are worth; between 2 and n."""
     p: float
-    """Two-sided p-value with n_effective; 1 when n_effective is too small to tell anything."""
+    """Two-sided p-value with n_effective; 1 when n_effective is too small for a test."""
 
 
 def correlate_pair(x: NDArray[np.float64], y: NDArray[np.float64]) -> Correlation | None:
@@ -63,7 +63,7 @@ def correlate_pair(x: NDArray[np.float64], y: NDArray[np.float64]) -> Correlatio
 def effective_sample_size(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Independent points that the shared points of ``x`` and ``y`` are worth; NaN where either is missing.
 
-    Between 2 and their number n: series that swing back and forth are not taken to be worth more than n.
+    Between 2 and their number n: series that alternate are never worth more than n.
     """
     n = int(np.isfinite(x).sum())
     lags = np.arange(1, max(1, n // _LAG_SHARE) + 1)
@@ -109,7 +109,7 @@ def _autocorrelations(series: NDArray[np.float64], lags: int) -> NDArray[np.floa
     from statsmodels.tsa.stattools import acf
 
     found: Any = acf(_trimmed(series), nlags=lags, adjusted=True, fft=False, missing="conservative")[1:]
-    # Too few pairs at a lag tell nothing about it.
+    # A lag with too few pairs is left out.
     padded = np.zeros(lags)
     padded[: found.size] = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
     return np.clip(padded, -1.0, 1.0)

@@ -1,7 +1,7 @@
-"""What was changed by hand: tables and views that are not, or no longer, what the migrations made; and putting views back.
+"""Manual changes: finds tables and views that differ from what the migrations made, and restores views.
 
-Forms are compared as the server itself prints them, today's formatter on both sides. How long rows are kept (TTL) is the
-operator's choice and not compared. Views hold no rows and are made again; a table is only reported.
+Definitions are compared as the server prints them, both formatted by its current version. Retention (TTL) is the
+operator's choice and is not compared. Views hold no rows and are recreated; a table is only reported.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Difference:
     """``table``, ``view`` or ``materialized view``: what it should be."""
     problem: Problem
     detail: str
-    """What differs, and what it means; empty where there is no more to say."""
+    """What differs, and what follows from it; may be empty."""
     remedy: str
     repairable: bool
     """Whether ``repair`` puts it back without loss of rows."""
@@ -73,13 +73,13 @@ class _Form:
     @property
     def lines(self) -> list[str]:
         """Its definition without TTL, a clause or column a line."""
-        kept, in_ttl = [], False
+        lines, in_ttl = [], False
         for line in self.text.splitlines():
             if _CLAUSE.match(line):
                 in_ttl = line.startswith("TTL ")
             if not in_ttl:
-                kept.append(line.strip())
-        return kept
+                lines.append(line.strip())
+        return lines
 
 
 def drift(settings: Settings) -> list[Difference]:
@@ -101,10 +101,10 @@ def drift(settings: Settings) -> list[Difference]:
 
 
 def repair(settings: Settings) -> list[Difference]:
-    """Make the views again that are missing or altered; returns what was put back.
+    """Recreate the views that are missing or altered; returns what was restored.
 
-    Call it while no sink inserts: rows that arrive between the end of a materialized view and its return are missing in
-    the table that it fills. Tables stay as they are.
+    Call it while no sink inserts: rows that arrive while a materialized view does not exist are missing in the table
+    that it fills. Tables stay as they are.
     """
     wanted = [difference for difference in drift(settings) if difference.repairable]
     with clickhouse_client(settings.clickhouse) as client:
@@ -124,7 +124,7 @@ def make_empty(settings: Settings, name: str) -> None:
 
 
 def accept(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Record that these are right as they are now, ``["all"]`` for every one; returns the names.
+    """Accept the current definitions of these, ``["all"]`` for every one; returns the names.
 
     Raises ``MigrationError`` for a name that no migration made.
     """

@@ -8,7 +8,7 @@ class WarehouseError(Exception):
 
 
 class MigrationError(WarehouseError):
-    """The database and the migrations of this code do not belong together. The message says what to do."""
+    """The database does not match the migrations of this code. The message says what to do."""
 
 
 class ServerTooOldError(MigrationError):
@@ -16,4 +16,4 @@ class ServerTooOldError(MigrationError):
 
 
 class QueryError(WarehouseError):
-    """A question to the warehouse cannot be answered as it was put: unknown KPI, too few points, wrong time range."""
+    """A question to the warehouse cannot be answered as asked: unknown KPI, too few points, wrong time range."""

@@ -1,4 +1,4 @@
-"""Statements of those who write the tables: the sinks insert blocks of records, and look up which are there."""
+"""Statements for the sinks, which insert blocks of records and look up which are stored."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The oldest ClickHouse that the migrations and queries run on.
 
 25.8 (LTS): older ones do not ``reinterpret`` a string to an array, by which ``statistics_from_landing`` unpacks samples
-(ClickHouse pull request 83399). The migrations are tried on 25.8 and on the version of the local stack.
+(ClickHouse pull request 83399). The migrations are tested on 25.8 and on the version of the local stack.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def has_database(client: Client, name: str) -> bool:
 
 
 def check_version(version: str, minimum: tuple[int, int]) -> None:
-    """Raise ``ServerTooOldError`` when ``version`` is older; one without numbers passes, as of a build of one's own."""
+    """Raise ``ServerTooOldError`` when ``version`` is older; a version without numbers, as of a custom build, passes."""
     numbers = re.match(r"v?(\d+)\.(\d+)", version)
     if numbers and (int(numbers[1]), int(numbers[2])) < minimum:
         needed = ".".join(map(str, minimum))

@@ -1,4 +1,4 @@
-"""``mlops.agents``: one row a state of an agent, and one that says so when an agent is removed."""
+"""``mlops.agents``: one row a state of an agent, and one for the removal of an agent."""
 
 from __future__ import annotations
 

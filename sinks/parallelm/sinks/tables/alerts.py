@@ -1,4 +1,4 @@
-"""``mlops.alerts``: one row a transition; a repeated one takes its place."""
+"""``mlops.alerts``: one row a transition; a repeated one replaces it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlops.dead-letters``: one row a record and stage; a repeated one takes its place."""
+"""``mlops.dead-letters``: one row a record and stage; a repeated one replaces it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlops.mlapps``: one row a version of a definition, and one that says so when an MLApp is removed."""
+"""``mlops.mlapps``: one row a version of a definition, and one for the removal of an MLApp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlops.models``: one row an announcement; a repeated one takes its place."""
+"""``mlops.models``: one row an announcement; a repeated one replaces it."""
 
 from __future__ import annotations
 

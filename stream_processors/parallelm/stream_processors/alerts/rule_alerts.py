@@ -180,8 +180,8 @@ def _reason(alert: RuleAlert, decision: Decision) -> str:
     late = "" if decision.late_ms is None else f"a sample of {_instant(decision.late_ms)} came late"
     if decision.taken_back:
         return f"taken back: {late}"
-    told = decision.step.note or _condition(alert, decision.step)
-    return f"{told}; corrected: {late}" if decision.supersedes else told
+    reason = decision.step.note or _condition(alert, decision.step)
+    return f"{reason}; corrected: {late}" if decision.supersedes else reason
 
 
 def _condition(alert: RuleAlert, step: Step) -> str:

@@ -141,7 +141,7 @@ def _undo(wrong: Step, steps: list[Step], before: Alert) -> Step:
 
 
 def _trim(series: AlertSeries, timing: Timing, grace_ms: float) -> AlertSeries:
-    """Let go of samples older than the grace period; their changes of state are final."""
+    """Drop samples older than the grace period; their changes of state are final."""
     # An end moves no watermark: its model's samples travel on another topic and may be behind it.
     newest_ms = max((s.at_ms for s in series.window if s.verdict is not Verdict.ENDED), default=series.cut_ms)
     cut = sum(1 for sample in series.window if sample.at_ms < newest_ms - grace_ms)

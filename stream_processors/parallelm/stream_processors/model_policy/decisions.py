@@ -101,7 +101,7 @@ def on_accepted(known: MLAppDeployments, accepted: Accepted, now_ms: int) -> Out
 
 
 def on_tick(known: MLAppDeployments, cause: RecordPosition, now_ms: int) -> Outcome:
-    """Time passed: requests that nobody accepted fail, and it is told of models that no definition claims."""
+    """Time passed: requests that nobody accepted fail, and models that no definition claims are reported."""
     sent: list[DeploymentTransition] = []
     for deployment in known.deployments:
         overdue = known.accept_timeout_ms and now_ms - deployment.arrived_ms >= known.accept_timeout_ms
@@ -112,11 +112,11 @@ def on_tick(known: MLAppDeployments, cause: RecordPosition, now_ms: int) -> Outc
             sent.append(decided)
     waiting = []
     for announced in known.waiting:
-        if not announced.told and now_ms - announced.arrived_ms >= DEFINITION_WAIT_MS:
+        if not announced.reported and now_ms - announced.arrived_ms >= DEFINITION_WAIT_MS:
             reason = f"MLApp {known.mlapp_id!r} has no definition; the model is deployed when one is applied"
             known, skipped = _skip(known, announced, reason, now_ms)
             sent += skipped
-            announced = replace(announced, told=True)  # noqa: PLW2901 - the same announcement, marked
+            announced = replace(announced, reported=True)  # noqa: PLW2901 - the same announcement, marked
         waiting.append(announced)
     return replace(known, waiting=tuple(waiting)), sent
 
@@ -216,8 +216,8 @@ def _move(
     transition = _transition(
         known, deployment.node_id, deployment.model_id, state, deployment.state, at_ms, reason, cause, now_ms
     )
-    told = replace(transition, related_model_id=related, agent_id=agent_id)
-    return replace(known, deployments=deployments), told
+    complete = replace(transition, related_model_id=related, agent_id=agent_id)
+    return replace(known, deployments=deployments), complete
 
 
 def _skip(known: MLAppDeployments, announced: Announced, reason: str, now_ms: int) -> Outcome:

@@ -28,7 +28,7 @@ class Announced:
     arrived_ms: int
     """Broker's clock."""
     cause: RecordPosition
-    told: bool = False
+    reported: bool = False
     """A record has said that it is not deployed for want of a definition."""
 
 

@@ -1,20 +1,20 @@
 -- Numbers: one row a sample, and their rollups by minute and hour.
--- The deduplication windows hold 12 partitions x 1 part an insert x 5 inserts a second for 28 minutes:
--- so long may one partition's owner be away while the others go on, and its last block is still known.
+-- The deduplication windows hold 12 partitions x 1 part an insert x 5 inserts a second for 28 minutes: if the owner
+-- of one partition is away for that long while the others continue, its last block is still recognised.
 
 CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     name LowCardinality(String) COMMENT 'Name of the statistic.',
     node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
-    model_id LowCardinality(String) COMMENT 'Model that the sample speaks of; empty when none.',
-    labels Map(LowCardinality(String), String) COMMENT 'Labels that tell this series from others of its name, sorted by key; a multi-line graph has its line here.',
+    model_id LowCardinality(String) COMMENT 'Model that the sample is about; empty when none.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels that distinguish this series from others of the same name, sorted by key; a multi-line graph has its line here.',
     event_time DateTime64(3, 'UTC') COMMENT 'When the component measured it.' CODEC(DoubleDelta, ZSTD(1)),
-    value Float64 COMMENT 'Value; NaN and infinities are kept as reported.' CODEC(ZSTD(1)),
+    value Float64 COMMENT 'Value as reported; may be NaN or infinite.' CODEC(ZSTD(1)),
     agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
     pipeline_instance_id LowCardinality(String) COMMENT 'Pipeline instance; empty when unknown.',
     category LowCardinality(String) COMMENT 'TIME_SERIES (every sample counts) or CONFIG (the last value holds).',
-    graph_type LowCardinality(String) COMMENT 'How the reporter meant it drawn: LINEGRAPH or MULTILINEGRAPH.',
+    graph_type LowCardinality(String) COMMENT 'How it is meant to be drawn: LINEGRAPH or MULTILINEGRAPH.',
     producer_id LowCardinality(String) COMMENT 'Process that reported it.',
     seq Int64 COMMENT 'Number of the record among those of its producer_id, from 0, without gaps.' CODEC(Delta, ZSTD(1)),
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS statistics_1m_state ${on_cluster}
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     name LowCardinality(String) COMMENT 'Name of the statistic.',
     node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
-    model_id LowCardinality(String) COMMENT 'Model that the samples speak of; empty when none.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
     agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels of the series, sorted by key.',
     bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the minute, by event time.' CODEC(DoubleDelta, ZSTD(1)),
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS statistics_1m_state ${on_cluster}
     maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
     last AggregateFunction(argMaxIf, Float64, UInt128, UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
     quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
-    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the youngest record in it.'
+    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the latest record in it.'
 )
 ENGINE = ${replicated}AggregatingMergeTree
 PARTITION BY toYear(bucket_start)
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS statistics_1h_state ${on_cluster}
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     name LowCardinality(String) COMMENT 'Name of the statistic.',
     node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
-    model_id LowCardinality(String) COMMENT 'Model that the samples speak of; empty when none.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
     agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels of the series, sorted by key.',
     bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the hour, by event time.' CODEC(DoubleDelta, ZSTD(1)),
@@ -74,7 +74,7 @@ CREATE TABLE IF NOT EXISTS statistics_1h_state ${on_cluster}
     maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
     last AggregateFunction(argMaxIf, Float64, UInt128, UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
     quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
-    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the youngest record in it.'
+    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the latest record in it.'
 )
 ENGINE = ${replicated}AggregatingMergeTree
 PARTITION BY toYear(bucket_start)
@@ -96,8 +96,8 @@ CREATE TABLE IF NOT EXISTS statistics_landing ${on_cluster}
     category String COMMENT 'TIME_SERIES or CONFIG.',
     graph_type String COMMENT 'LINEGRAPH or MULTILINEGRAPH.',
     labels_json String COMMENT 'Labels as a JSON object of strings; empty when there are none.',
-    timestamps_ms String COMMENT 'Event times as little-endian float64, epoch milliseconds: the array as it lies in the record.',
-    sample_values String COMMENT 'Values as little-endian float64, as many.',
+    timestamps_ms String COMMENT 'Event times as little-endian float64, epoch milliseconds: the array as it is in the record.',
+    sample_values String COMMENT 'Values as little-endian float64, one for each event time.',
     ingested_at_ms Int64 COMMENT 'When Kafka took the record, epoch milliseconds.',
     _topic String COMMENT 'Lineage: Kafka topic.',
     _topic_id String COMMENT 'Lineage: Kafka topic id.',
@@ -106,9 +106,9 @@ CREATE TABLE IF NOT EXISTS statistics_landing ${on_cluster}
     _series UInt32 COMMENT 'Lineage: number of the series in its record.'
 )
 ENGINE = Null
-COMMENT 'Where the sink writes statistics: one row a series and record. It keeps nothing; views turn it into samples.';
+COMMENT 'Where the sink writes statistics: one row a series and record. It stores nothing; a materialized view turns its rows into samples.';
 
--- The inner query works once a series; what it makes low-cardinality is copied to each sample as a number.
+-- The inner query runs once for each series; its LowCardinality columns are copied to the samples as numbers.
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_from_landing ${on_cluster} TO statistics AS
 SELECT
     mlapp_id,
@@ -228,7 +228,7 @@ SELECT
     quantilesTDigestIfMerge(0.05, 0.5, 0.95, 0.99)(state.quantiles) AS p05_p50_p95_p99
 FROM statistics_1m_state AS state
 GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
-COMMENT 'Statistics by minute of event time and series: counts are exact, sums equal within rounding, values over finite samples only.';
+COMMENT 'Statistics by minute of event time and series: counts are exact, sums equal within rounding, values over finite samples only; quantiles are approximate, in single precision.';
 
 CREATE VIEW IF NOT EXISTS statistics_1h ${on_cluster} AS
 SELECT
@@ -249,4 +249,4 @@ SELECT
     quantilesTDigestIfMerge(0.05, 0.5, 0.95, 0.99)(state.quantiles) AS p05_p50_p95_p99
 FROM statistics_1h_state AS state
 GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
-COMMENT 'Statistics by hour of event time and series: counts are exact, sums equal within rounding, values over finite samples only.';
+COMMENT 'Statistics by hour of event time and series: counts are exact, sums equal within rounding, values over finite samples only; quantiles are approximate, in single precision.';

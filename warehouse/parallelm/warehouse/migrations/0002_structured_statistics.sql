@@ -1,4 +1,4 @@
--- Statistics that are no single number, and the histograms among them, one row a feature.
+-- Statistics that are not a single number, and the histograms among them, one row a feature.
 
 CREATE TABLE IF NOT EXISTS structured_statistics ${on_cluster}
 (
@@ -10,18 +10,18 @@ CREATE TABLE IF NOT EXISTS structured_statistics ${on_cluster}
     seq Int64 COMMENT 'Number of the record among those of its producer_id, from 0, without gaps.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
     name LowCardinality(String) COMMENT 'Name of the statistic.',
-    model_id LowCardinality(String) COMMENT 'Model that it speaks of; empty when none.',
+    model_id LowCardinality(String) COMMENT 'Model that it is about; empty when none.',
     graph_type LowCardinality(String) COMMENT 'MATRIX, BARGRAPH, GENERAL_GRAPH, HEATMAP, HISTOGRAM, OPAQUE, HTML, …',
     mode LowCardinality(String) COMMENT 'INSTANT or TIME_SERIES.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels.',
     content_type LowCardinality(String) COMMENT 'Media type of data: application/json, text/html or application/octet-stream.',
-    data String COMMENT 'Payload as reported; JSON wherever it can be.',
+    data String COMMENT 'Payload as reported; JSON where possible.',
     `histograms.feature` Array(String) COMMENT 'Features whose distribution it holds; empty unless it is a set of histograms.',
     `histograms.kind` Array(String) COMMENT 'continuous or categorical, for each feature.',
     `histograms.edges` Array(Array(Float64)) COMMENT 'Bin edges of each feature, ascending, one more than weights; empty when categorical.',
     `histograms.categories` Array(Array(String)) COMMENT 'Categories of each feature; empty when continuous.',
     `histograms.weights` Array(Array(Float64)) COMMENT 'Share of the present values in each bin of each feature.',
-    `histograms.row_count` Array(Int64) COMMENT 'Rows that each distribution was taken of, missing values included; 0 when unknown.',
+    `histograms.row_count` Array(Int64) COMMENT 'Rows that each distribution describes, including those with a missing value; 0 when unknown.',
     `histograms.missing_count` Array(Int64) COMMENT 'Rows whose value is missing, for each feature.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
@@ -35,7 +35,7 @@ PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, node_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
-COMMENT 'Tables, graphs, histograms and other statistics that are no single number: one row a report.';
+COMMENT 'Tables, graphs, histograms and other statistics that are not a single number: one row a report.';
 
 CREATE TABLE IF NOT EXISTS histograms ${on_cluster}
 (
@@ -45,14 +45,14 @@ CREATE TABLE IF NOT EXISTS histograms ${on_cluster}
     agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
     name LowCardinality(String) COMMENT 'Name of the statistic that holds the histogram: continuousDataHistogram, PredictionHistogram, …',
-    model_id LowCardinality(String) COMMENT 'Model that it speaks of; empty when none.',
+    model_id LowCardinality(String) COMMENT 'Model that it is about; empty when none.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels.',
     feature LowCardinality(String) COMMENT 'Feature (column) whose distribution it is.',
     kind LowCardinality(String) COMMENT 'continuous: bins by edges; categorical: bins by categories.',
     edges Array(Float64) COMMENT 'Bin edges, ascending, one more than weights, infinities allowed; empty when categorical.',
     categories Array(String) COMMENT 'Category of each bin; empty when continuous.',
-    weights Array(Float64) COMMENT 'Share of the present values in each bin; sums to less than 1 when values are in none of the bins.',
-    row_count Int64 COMMENT 'Rows that the distribution was taken of, missing values included; 0 when unknown.',
+    weights Array(Float64) COMMENT 'Share of the present values in each bin; sums to less than 1 when some values are in no bin.',
+    row_count Int64 COMMENT 'Rows that the distribution describes, including those with a missing value; 0 when unknown.',
     missing_count Int64 COMMENT 'Rows among them whose value is missing.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',

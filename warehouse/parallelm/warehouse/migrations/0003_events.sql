@@ -1,4 +1,4 @@
--- What components say happened, and the alerts that they raise themselves.
+-- Events of components, and the alerts that components raise.
 
 CREATE TABLE IF NOT EXISTS events ${on_cluster}
 (
@@ -14,10 +14,10 @@ CREATE TABLE IF NOT EXISTS events ${on_cluster}
     title String COMMENT 'Short text.',
     description String COMMENT 'Longer text; may be empty.',
     is_alert Bool COMMENT 'True when it enters the alert lifecycle.',
-    model_id LowCardinality(String) COMMENT 'Model that it speaks of; empty when none.',
+    model_id LowCardinality(String) COMMENT 'Model that it is about; empty when none.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels.',
     content_type LowCardinality(String) COMMENT 'Media type of data.',
-    data String COMMENT 'Payload; JSON wherever it can be; may be empty.',
+    data String COMMENT 'Payload; JSON where possible; may be empty.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',

@@ -5,8 +5,8 @@ CREATE TABLE IF NOT EXISTS alert_transitions_log ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
-    decided_at DateTime64(3, 'UTC') COMMENT 'The decider\'s clock when it decided.',
-    transition_id String COMMENT 'Deterministic id: the same decision always has the same.',
+    decided_at DateTime64(3, 'UTC') COMMENT 'Clock of the deciding process.',
+    transition_id String COMMENT 'Deterministic: the same decision always has the same id.',
     alert_id String COMMENT 'One episode of one alert: fingerprint and start.',
     fingerprint String COMMENT 'Hash of rule and labels.',
     rule LowCardinality(String) COMMENT 'Name of the rule; the event type for alerts that components raise.',
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS alert_transitions_log ${on_cluster}
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',
     _offset Int64 COMMENT 'Lineage: Kafka offset.',
-    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of records with the same id the first one stays: the rest are repetitions.',
+    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of several records with the same id, makes the first one stay.',
     INDEX event_time_range event_time TYPE minmax GRANULARITY 1
 )
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
@@ -46,8 +46,8 @@ CREATE VIEW IF NOT EXISTS alert_transitions ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
-    decided_at DateTime64(3, 'UTC') COMMENT 'The decider\'s clock when it decided.',
-    transition_id String COMMENT 'Deterministic id: the same decision always has the same.',
+    decided_at DateTime64(3, 'UTC') COMMENT 'Clock of the deciding process.',
+    transition_id String COMMENT 'Deterministic: the same decision always has the same id.',
     alert_id String COMMENT 'One episode of one alert: fingerprint and start.',
     fingerprint String COMMENT 'Hash of rule and labels.',
     rule LowCardinality(String) COMMENT 'Name of the rule; the event type for alerts that components raise.',
@@ -122,7 +122,7 @@ CREATE VIEW IF NOT EXISTS alerts_current ${on_cluster}
     node_id LowCardinality(String) COMMENT 'Node; may be empty.',
     model_id LowCardinality(String) COMMENT 'Model when it started; may be empty.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels.',
-    value Float64 COMMENT 'Value that made it fire (or pend, when it has not fired); NaN when none.',
+    value Float64 COMMENT 'Value that made it fire (or become pending, when it has not fired); NaN when none.',
     threshold Float64 COMMENT 'Threshold; NaN when none.',
     started_at DateTime64(3, 'UTC') COMMENT 'Event time at which the condition was first met.',
     fired_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which it fired; NULL when it has not.',

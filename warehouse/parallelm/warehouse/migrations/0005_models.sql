@@ -1,4 +1,4 @@
--- Models: their announcements. A model announced again after a restart is one row in the view.
+-- Announcements of models. A model announced again after a restart is one row in the view.
 
 CREATE TABLE IF NOT EXISTS models_log ${on_cluster}
 (
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS models_log ${on_cluster}
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',
     _offset Int64 COMMENT 'Lineage: Kafka offset.',
-    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of records with the same id the first one stays: the rest are repetitions.',
+    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of several records with the same id, makes the first one stay.',
     INDEX event_time_range event_time TYPE minmax GRANULARITY 1
 )
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
@@ -91,4 +91,4 @@ AS SELECT
     _partition,
     _offset
 FROM models_log FINAL
-COMMENT 'Models: one row a model, with its origin and where its file lies.';
+COMMENT 'Models: one row a model, with its origin and where its file is stored.';

@@ -4,8 +4,8 @@ CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
-    decided_at DateTime64(3, 'UTC') COMMENT 'The decider\'s clock when it decided.',
-    transition_id String COMMENT 'Deterministic id: the same decision always has the same.',
+    decided_at DateTime64(3, 'UTC') COMMENT 'Clock of the deciding process.',
+    transition_id String COMMENT 'Deterministic: the same decision always has the same id.',
     node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
     model_id String COMMENT 'Model.',
     deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',
     _offset Int64 COMMENT 'Lineage: Kafka offset.',
-    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of records with the same id the first one stays: the rest are repetitions.',
+    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of several records with the same id, makes the first one stay.',
     INDEX event_time_range event_time TYPE minmax GRANULARITY 1
 )
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
@@ -37,8 +37,8 @@ CREATE VIEW IF NOT EXISTS deployments ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
-    decided_at DateTime64(3, 'UTC') COMMENT 'The decider\'s clock when it decided.',
-    transition_id String COMMENT 'Deterministic id: the same decision always has the same.',
+    decided_at DateTime64(3, 'UTC') COMMENT 'Clock of the deciding process.',
+    transition_id String COMMENT 'Deterministic: the same decision always has the same id.',
     node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
     model_id String COMMENT 'Model.',
     deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
@@ -94,12 +94,12 @@ CREATE VIEW IF NOT EXISTS deployments_current ${on_cluster}
     policy LowCardinality(String) COMMENT 'Model policy that decided.',
     decided_at DateTime64(3, 'UTC') COMMENT 'Event time of its first transition.',
     requested_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which it was requested of the node; NULL when it was not.',
-    accepted_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which the node had the model; NULL when it has not.',
+    accepted_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which the node accepted the model; NULL when it has not.',
     live_from Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time from which the model was live on the node; NULL when it never was.',
-    live_to Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time until which it was; NULL while it is live.',
+    live_to Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time until which it was live; NULL while it is.',
     decided_reason String COMMENT 'Why it was decided, in a sentence.',
     decided_by LowCardinality(String) COMMENT 'Person who decided; empty when the policy did.',
-    ended_reason String COMMENT 'Why it ended, in a sentence; empty while it goes on.',
+    ended_reason String COMMENT 'Why it ended, in a sentence; empty until then.',
     related_model_id String COMMENT 'Model of the last transition that named another one; may be empty.'
 )
 AS SELECT

@@ -1,4 +1,4 @@
--- What people decided.
+-- Decisions of people.
 
 CREATE TABLE IF NOT EXISTS actions ${on_cluster}
 (

@@ -1,13 +1,13 @@
--- MLApps and agents: every version, and the one that holds. A tombstone is a row.
+-- MLApps and agents: every version, and the current one. A tombstone is a row.
 
 CREATE TABLE IF NOT EXISTS mlapps ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
-    event_time DateTime64(3, 'UTC') COMMENT 'When it was applied; of a tombstone, when Kafka took it.',
-    is_deleted Bool COMMENT 'True for a tombstone: the MLApp was removed; all but its id and times is empty then.',
+    event_time DateTime64(3, 'UTC') COMMENT 'When it was applied; for a tombstone, when Kafka took it.',
+    is_deleted Bool COMMENT 'True for a tombstone: the MLApp was removed; everything but its id and times is empty.',
     name String COMMENT 'Name.',
     description String COMMENT 'May be empty.',
-    version Int64 COMMENT '1, 2, 3, … one more at each change.',
+    version Int64 COMMENT 'Counts up from 1 with each change.',
     applied_by LowCardinality(String) COMMENT 'Who applied it.',
     model_policy LowCardinality(String) COMMENT 'always_update, manual or canary.',
     health_threshold Float64 COMMENT 'Similarity score below which a feature is unhealthy.',
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS mlapps ${on_cluster}
     `nodes.schedule` Array(String) COMMENT 'cron expressions; empty when none.',
     `nodes.pipeline` Array(String) COMMENT 'Their pipelines.',
     `nodes.parents` Array(Array(String)) COMMENT 'Ids of the nodes that each follows.',
-    `nodes.consumes` Array(Array(String)) COMMENT 'Ids of the nodes whose models each takes; empty: of every producer.',
+    `nodes.consumes` Array(Array(String)) COMMENT 'Ids of the nodes whose models each consumes; empty: every producer.',
     `rules.name` Array(String) COMMENT 'Names of its alert rules.',
     `rules.type` Array(String) COMMENT 'Their types: threshold, health, …',
     `rules.statistic` Array(String) COMMENT 'Statistic that each watches.',
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS mlapps ${on_cluster}
     `rules.for_ms` Array(Int64) COMMENT 'How long each must be breached before it fires.',
     `rules.severity` Array(String) COMMENT 'Severity of each.',
     `rules.parameters_json` Array(String) COMMENT 'Settings of each as JSON.',
-    source_yaml String COMMENT 'The file as it was applied.',
+    source_yaml String COMMENT 'Text of the applied file.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
@@ -40,15 +40,15 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, event_time)
 SETTINGS ${deduplication_window}
-COMMENT 'Definitions of MLApps: one row a version. The view mlapps_current has the one that holds.';
+COMMENT 'Definitions of MLApps: one row a version. The view mlapps_current has the current one.';
 
 CREATE VIEW IF NOT EXISTS mlapps_current ${on_cluster}
 (
     `mlapp_id` LowCardinality(String) COMMENT 'MLApp.',
-    `event_time` DateTime64(3, 'UTC') COMMENT 'When it was applied; of a tombstone, when Kafka took it.',
+    `event_time` DateTime64(3, 'UTC') COMMENT 'When it was applied; for a tombstone, when Kafka took it.',
     `name` String COMMENT 'Name.',
     `description` String COMMENT 'May be empty.',
-    `version` Int64 COMMENT '1, 2, 3, … one more at each change.',
+    `version` Int64 COMMENT 'Counts up from 1 with each change.',
     `applied_by` LowCardinality(String) COMMENT 'Who applied it.',
     `model_policy` LowCardinality(String) COMMENT 'always_update, manual or canary.',
     `health_threshold` Float64 COMMENT 'Similarity score below which a feature is unhealthy.',
@@ -61,7 +61,7 @@ CREATE VIEW IF NOT EXISTS mlapps_current ${on_cluster}
     `nodes.schedule` Array(String) COMMENT 'cron expressions; empty when none.',
     `nodes.pipeline` Array(String) COMMENT 'Their pipelines.',
     `nodes.parents` Array(Array(String)) COMMENT 'Ids of the nodes that each follows.',
-    `nodes.consumes` Array(Array(String)) COMMENT 'Ids of the nodes whose models each takes; empty: of every producer.',
+    `nodes.consumes` Array(Array(String)) COMMENT 'Ids of the nodes whose models each consumes; empty: every producer.',
     `rules.name` Array(String) COMMENT 'Names of its alert rules.',
     `rules.type` Array(String) COMMENT 'Their types: threshold, health, …',
     `rules.statistic` Array(String) COMMENT 'Statistic that each watches.',
@@ -69,7 +69,7 @@ CREATE VIEW IF NOT EXISTS mlapps_current ${on_cluster}
     `rules.for_ms` Array(Int64) COMMENT 'How long each must be breached before it fires.',
     `rules.severity` Array(String) COMMENT 'Severity of each.',
     `rules.parameters_json` Array(String) COMMENT 'Settings of each as JSON.',
-    `source_yaml` String COMMENT 'The file as it was applied.',
+    `source_yaml` String COMMENT 'Text of the applied file.',
     `ingested_at` DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).'
 )
 AS SELECT
@@ -102,13 +102,13 @@ AS SELECT
     ingested_at
 FROM (SELECT * FROM mlapps ORDER BY ingested_at DESC, _offset DESC LIMIT 1 BY mlapp_id)
 WHERE NOT is_deleted
-COMMENT 'MLApps by the definition that holds; removed ones are absent.';
+COMMENT 'Current definition of each MLApp; removed MLApps are absent.';
 
 CREATE TABLE IF NOT EXISTS agents ${on_cluster}
 (
     agent_id LowCardinality(String) COMMENT 'Agent.',
-    event_time DateTime64(3, 'UTC') COMMENT 'When it reported; of a tombstone, when Kafka took it.',
-    is_deleted Bool COMMENT 'True for a tombstone: the agent was removed; all but its id and times is empty then.',
+    event_time DateTime64(3, 'UTC') COMMENT 'When it reported; for a tombstone, when Kafka took it.',
+    is_deleted Bool COMMENT 'True for a tombstone: the agent was removed; everything but its id and times is empty.',
     hostname String COMMENT 'Host.',
     version LowCardinality(String) COMMENT 'Version of the agent.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels of the host.',
@@ -117,7 +117,7 @@ CREATE TABLE IF NOT EXISTS agents ${on_cluster}
     `pipelines.pipeline_instance_id` Array(String) COMMENT 'Instance id of each.',
     `pipelines.state` Array(String) COMMENT 'starting, running, finished, failed or stopped.',
     `pipelines.pid` Array(Int64) COMMENT 'Process id of each; 0 when none.',
-    `pipelines.since` Array(DateTime64(3, 'UTC')) COMMENT 'Since when each is in its state.',
+    `pipelines.since` Array(DateTime64(3, 'UTC')) COMMENT 'When each entered its state.',
     `pipelines.message` Array(String) COMMENT 'Detail of each; may be empty.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
@@ -136,7 +136,7 @@ COMMENT 'States of host agents: one row a report. The view agents_current has th
 CREATE VIEW IF NOT EXISTS agents_current ${on_cluster}
 (
     `agent_id` LowCardinality(String) COMMENT 'Agent.',
-    `event_time` DateTime64(3, 'UTC') COMMENT 'When it reported; of a tombstone, when Kafka took it.',
+    `event_time` DateTime64(3, 'UTC') COMMENT 'When it reported; for a tombstone, when Kafka took it.',
     `hostname` String COMMENT 'Host.',
     `version` LowCardinality(String) COMMENT 'Version of the agent.',
     `labels` Map(LowCardinality(String), String) COMMENT 'Labels of the host.',
@@ -145,7 +145,7 @@ CREATE VIEW IF NOT EXISTS agents_current ${on_cluster}
     `pipelines.pipeline_instance_id` Array(String) COMMENT 'Instance id of each.',
     `pipelines.state` Array(String) COMMENT 'starting, running, finished, failed or stopped.',
     `pipelines.pid` Array(Int64) COMMENT 'Process id of each; 0 when none.',
-    `pipelines.since` Array(DateTime64(3, 'UTC')) COMMENT 'Since when each is in its state.',
+    `pipelines.since` Array(DateTime64(3, 'UTC')) COMMENT 'When each entered its state.',
     `pipelines.message` Array(String) COMMENT 'Detail of each; may be empty.',
     `ingested_at` DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).'
 )

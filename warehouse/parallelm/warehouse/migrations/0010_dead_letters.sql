@@ -1,4 +1,4 @@
--- Records that could not be handled. One given up on again after a restart is one row in the view.
+-- Records that could not be handled. A record that fails again after a restart is still one row in the view.
 
 CREATE TABLE IF NOT EXISTS dead_letters_log ${on_cluster}
 (
@@ -7,10 +7,10 @@ CREATE TABLE IF NOT EXISTS dead_letters_log ${on_cluster}
     source_partition Int64 COMMENT 'Partition that it came from.',
     source_offset Int64 COMMENT 'Offset that it had there.',
     stage LowCardinality(String) COMMENT 'Where it failed: decode, validate, insert, rules, policy, …',
-    failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that gave up on it.',
+    failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that could not handle it.',
     error_type LowCardinality(String) COMMENT 'Kind of error.',
     error String COMMENT 'What was wrong and with which value.',
-    consumer_group LowCardinality(String) COMMENT 'Consumer group that gave up on it.',
+    consumer_group LowCardinality(String) COMMENT 'Consumer group that could not handle it.',
     size_bytes UInt64 COMMENT 'Bytes of key and value together, as they were on the topic.',
     is_cut Bool COMMENT 'Whether only the first bytes of key and value are here, since the record was too large.',
     key Nullable(String) COMMENT 'Original key.',
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS dead_letters_log ${on_cluster}
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
     _partition Int32 COMMENT 'Lineage: Kafka partition.',
     _offset Int64 COMMENT 'Lineage: Kafka offset.',
-    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of records with the same id the first one stays: the rest are repetitions.',
+    _earliness UInt64 MATERIALIZED bitNot(toUInt64(_offset)) COMMENT 'Of several records with the same id, makes the first one stay.',
     INDEX failed_at_range failed_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
@@ -37,10 +37,10 @@ CREATE VIEW IF NOT EXISTS dead_letters ${on_cluster}
     source_partition Int64 COMMENT 'Partition that it came from.',
     source_offset Int64 COMMENT 'Offset that it had there.',
     stage LowCardinality(String) COMMENT 'Where it failed: decode, validate, insert, rules, policy, …',
-    failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that gave up on it.',
+    failed_at DateTime64(3, 'UTC') COMMENT 'Clock of the process that could not handle it.',
     error_type LowCardinality(String) COMMENT 'Kind of error.',
     error String COMMENT 'What was wrong and with which value.',
-    consumer_group LowCardinality(String) COMMENT 'Consumer group that gave up on it.',
+    consumer_group LowCardinality(String) COMMENT 'Consumer group that could not handle it.',
     size_bytes UInt64 COMMENT 'Bytes of key and value together, as they were on the topic.',
     is_cut Bool COMMENT 'Whether only the first bytes of key and value are here, since the record was too large.',
     key Nullable(String) COMMENT 'Original key.',

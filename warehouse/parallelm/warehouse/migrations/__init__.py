@@ -1,12 +1,12 @@
 """Numbered SQL files beside this one, applied in order and recorded with their hash in ``schema_migrations``.
 
-What each made of a table or view is recorded in ``schema_objects``, in the server's own words, by which ``drift`` sees what
-was changed by hand since.
+The definition of each table and view that they make is recorded in ``schema_objects``, as the server prints it, so
+that ``drift`` can find manual changes.
 
 Every statement must be harmless when it runs twice (``IF NOT EXISTS``): so two processes may migrate at once, and a
-migration that was cut short is simply run again. An applied file never changes; what changes is a new file.
-The files are ``string.Template``s: ``${on_cluster}``, ``${replicated}`` and ``${deduplication_window}`` say what
-differs between one server and a cluster.
+migration that was cut short is simply run again. An applied file never changes; further changes go into a new file.
+The files are ``string.Template``s: ``${on_cluster}``, ``${replicated}`` and ``${deduplication_window}`` are the
+differences between one server and a cluster.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 DEDUPLICATION_WINDOW = 100_000
-"""Insert tokens that each table remembers; ``0001_statistics.sql`` says what for."""
+"""Insert tokens that each table remembers; ``0001_statistics.sql`` explains the number."""
 
 _RECORDING = {"async_insert": 0, "insert_deduplicate": 0}
 """Two processes that migrate at once both leave a record: the engine would drop the second of two equal blocks."""
@@ -49,14 +49,14 @@ CREATE TABLE IF NOT EXISTS schema_objects ${on_cluster}
 (
     name String COMMENT 'Table or view.',
     version UInt32 COMMENT 'Number of the migration that made or changed it.',
-    accepted Bool COMMENT 'False: as the migration made it. True: a change by hand, accepted later.',
+    accepted Bool COMMENT 'False: as the migration made it. True: a manual change, accepted later.',
     engine String COMMENT 'Its engine; empty when the migration removed it.',
     create_query String COMMENT 'Its definition as the server shows it.',
     recorded_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When this was recorded.'
 )
 ENGINE = ${replicated}MergeTree
 ORDER BY (name, version)
-COMMENT 'What the migrations made of each table and view, to see what was changed by hand.'
+COMMENT 'Definitions of tables and views as the migrations made them, to find manual changes.'
 """)
 
 _RECORDS = Template("""\
@@ -83,7 +83,7 @@ class Migration:
 
     @property
     def sha256(self) -> str:
-        """Hash of the file as it stands, before rendering."""
+        """Hash of the file, before rendering."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def statements(self, cluster: str) -> list[str]:
@@ -110,14 +110,14 @@ def name_in(statement: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """What the database has of this code's migrations."""
+    """Which of this code's migrations the database has."""
 
     applied: tuple[Migration, ...]
     pending: tuple[Migration, ...]
 
 
 def packaged_migrations() -> list[Migration]:
-    """All migrations of this code, by number; raises ``MigrationError`` for a gap or a file name out of form."""
+    """All migrations of this code, by number; raises ``MigrationError`` for a gap or a wrong file name."""
     migrations = []
     for file in resources.files(__name__).iterdir():
         if file.name.endswith(".sql"):
@@ -171,7 +171,7 @@ def status(settings: Settings) -> MigrationStatus:
 
 
 def compare(packaged: Sequence[Migration], recorded: Mapping[int, str]) -> MigrationStatus:
-    """Hold ``packaged`` against ``recorded`` (number to SHA-256); raises ``MigrationError`` where they disagree."""
+    """Compare ``packaged`` with ``recorded`` (number to SHA-256); raises ``MigrationError`` where they disagree."""
     by_version = {migration.version: migration for migration in packaged}
     for version, sha256 in sorted(recorded.items()):
         if version not in by_version:
@@ -209,7 +209,7 @@ def make_records(client: Client, cluster: str) -> None:
 
 
 def record_forms(client: Client, version: int, names: Sequence[str], *, accepted: bool = False) -> None:
-    """Record what these tables and views are now; one that is not there is recorded as removed."""
+    """Record the current definitions of these tables and views; one that is missing is recorded as removed."""
     found = client.execute(
         "SELECT name, engine, create_table_query FROM system.tables"
         " WHERE database = currentDatabase() AND name IN %(names)s",

@@ -100,8 +100,8 @@ def test_a_forbidden_import_in_any_room_fails_the_check(tree: Path) -> None:
             file.unlink()
     assert result.returncode == 1
     assert f"Contracts: {CONTRACTS - len(FORBIDDEN)} kept, {len(FORBIDDEN)} broken" in result.stdout
-    for told in planted.values():
-        assert told in result.stdout
+    for imported in planted.values():
+        assert imported in result.stdout
 
 
 @pytest.mark.gate

@@ -157,7 +157,7 @@ def read_marked(text: str, source: str) -> MarkedYaml:
     """Parse one YAML document; raises ``DefinitionError`` for bad syntax, several documents and empty files.
 
     What is wrong beyond syntax (keys given twice, values that cannot be read) is in ``problems``; the rest of the
-    document is read all the same, so that all mistakes can be reported together.
+    document is still read, so that all mistakes can be reported together.
     """
     node, warned = _compose(text, source)
     if node is None:

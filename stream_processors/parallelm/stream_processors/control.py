@@ -53,7 +53,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Applies control records. ``partition_of`` tells the partition of an MLApp's records."""
+    """Applies control records. ``partition_of`` returns the partition of an MLApp's records."""
 
     codec: Codec
     prefix: str
@@ -102,7 +102,7 @@ class Control:
         if rule is None:  # the rule was taken out after the statistics were judged
             return
         key = state.Key(state.RULE_ALERT, mlapp_id, rule_alerts.fingerprint_of(rule, aggregate))
-        # What the statistics rules send may come twice at different offsets; its cause tells it is the same.
+        # A rule aggregate may arrive twice at different offsets; its cause shows that it is the same.
         position = aggregate.cause
         kept = changes.get(key)
         if kept is not None and kept.has_absorbed(position):

@@ -58,7 +58,7 @@ class StatisticsHandler:
                 outputs += await with_patience(lambda seen=message: self._aggregates(seen), "statistics")  # type: ignore[misc]
             except FATAL:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a record does to us, the next one is handled
+            except Exception as error:  # noqa: BLE001 - the next record is handled whatever this one raises
                 outputs.append(_dead_letter(self._letters, message, error, "rules"))
             else:
                 self._letters.handled()
@@ -114,7 +114,7 @@ class ControlHandler:
                 tried = await with_patience(lambda seen=message, on=changes: self._apply(seen, on), "control")  # type: ignore[misc]
             except FATAL:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a record does to us, the next one is handled
+            except Exception as error:  # noqa: BLE001 - the next record is handled whatever this one raises
                 letters.append(_dead_letter(self._letters, message, error, "control"))
                 continue
             self._letters.handled()

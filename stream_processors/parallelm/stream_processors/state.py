@@ -127,7 +127,7 @@ class Changes:
 
     ``stored`` is the table, bytes to bytes; it is not written here. ``cache`` saves decoding a value again that has not
     changed. ``sent`` holds the values whose outputs this worker has seen acknowledged; of a value that was recovered
-    nobody knows whether the worker that wrote it lived to send them, so they stay and go out with the next change.
+    it is unknown whether the worker that wrote it sent them, so they stay and are sent with the next change.
     """
 
     stored: Mapping[bytes, bytes]

@@ -163,7 +163,7 @@ def _recorded(client: Client) -> dict[str, _Form]:
             FROM {FORMS_TABLE}
             GROUP BY name
         )
-        """  # noqa: S608 - a name of ours
+        """  # noqa: S608 - the table's name is a constant
     )
     return {name: _Form(engine, text) for name, engine, text in rows}
 

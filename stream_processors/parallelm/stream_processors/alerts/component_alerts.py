@@ -52,7 +52,7 @@ class ComponentAlert:
 
 
 def alert_labels(event: Event) -> dict[str, str]:
-    """Labels that tell this alert from others of its type."""
+    """Labels that distinguish this alert from others of its type."""
     who = {"node": event.origin.node_id, "agent": event.origin.agent_id}
     return dict(event.labels) | who | {"title": event.title}
 

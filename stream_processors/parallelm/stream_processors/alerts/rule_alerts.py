@@ -50,9 +50,9 @@ class RuleAlert:
 
 
 def alert_labels(rule: Rule, aggregate: RuleAggregate) -> dict[str, str]:
-    """Labels that tell an alert from the rule's others.
+    """Labels that distinguish an alert from the rule's others.
 
-    Those of the series, and who speaks: two agents of one node are judged apart. A similarity score is about one
+    Those of the series and of its origin: two agents of one node are judged separately. A similarity score is about one
     model, so its alert is too; other statistics go on when the model changes.
     """
     labels = dict(aggregate.labels) | {"node": aggregate.origin.node_id, "agent": aggregate.origin.agent_id}

@@ -49,7 +49,7 @@ class Rule:
         return statistic == self.statistic
 
     def alert_labels(self, node_id: str, labels: Mapping[str, str]) -> dict[str, str] | None:
-        """What tells this series' alert from the rule's others; None when the rule is not about this series."""
+        """What distinguishes this series' alert from the rule's others; None when the rule is not about this series."""
         if self.node_id and node_id != self.node_id:
             return None
         if self.type == HEALTH:

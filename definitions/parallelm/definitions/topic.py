@@ -42,7 +42,7 @@ class DefinitionTopic:
         self._settings = settings
         self._newest: dict[str, MLAppDefinition] = {}
         self._next: dict[int, int] = {}
-        self._consumer = Consumer(reader_config(settings, "mcenter-definitions"))
+        self._consumer = Consumer(reader_config(settings.kafka, "mcenter-definitions"))
         self._admin = AdminClient(client_config(settings.kafka))
 
     def __enter__(self) -> Self:

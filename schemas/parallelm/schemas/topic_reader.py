@@ -11,9 +11,9 @@ from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topic_admin import connect, log_offsets, transient_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from parallelm.connections import Settings
+    from parallelm.connections import KafkaSettings, Settings
 
 _POLL_S = 0.2
 _BATCH = 500
@@ -55,7 +55,7 @@ def read_topic(
         raise TopicsError(f"topic {name!r} is not on the cluster; create it with `mcenter topics create`")
     partitions = list(metadata.topics[name].partitions)
     begin, end = _bounds(admin, name, partitions, start, timeout_s)
-    consumer = Consumer(reader_config(settings, "mcenter-tail"))
+    consumer = Consumer(reader_config(settings.kafka, "mcenter-tail"))
     try:
         consumer.assign([TopicPartition(name, number, offset) for number, offset in begin.items()])
         pending = {(name, number): end[number] for number in partitions if begin[number] < end[number]}
@@ -90,27 +90,35 @@ def _bounds(
     return begin, end
 
 
-def reader_config(settings: Settings, name: str) -> dict[str, Any]:
+def reader_config(kafka: KafkaSettings, name: str, **options: Any) -> dict[str, Any]:
     """Configuration of a consumer for ``read_to_end``: it commits nothing, and reports where partitions end."""
     return client_config(
-        settings.kafka,
+        kafka,
         group_id=name,
         enable_auto_commit=False,
         enable_partition_eof=True,
         auto_offset_reset="earliest",
         fetch_wait_max_ms=20,
+        **options,
     )
 
 
-def read_to_end(consumer: Any, ends: Mapping[tuple[str, int], int], timeout_s: float) -> Iterator[Any]:
+def read_to_end(
+    consumer: Any,
+    ends: Mapping[tuple[str, int], int],
+    timeout_s: float,
+    on_poll: Callable[[], None] = lambda: None,
+) -> Iterator[Any]:
     """Messages until every partition has reached its offset in ``ends``; a few later ones may be included.
 
     The consumer must be made with ``reader_config`` and assigned. Waits for a broker that is away for a moment.
-    Raises ``ClusterUnavailableError`` when nothing arrives for ``timeout_s``, ``TopicsError`` for other errors.
+    ``on_poll`` is called before each poll; what it raises ends the reading. Raises ``ClusterUnavailableError`` when
+    nothing arrives for ``timeout_s``, ``TopicsError`` for other errors.
     """
     pending = dict(ends)
     heard_at, reason = time.monotonic(), ""
     while pending:
+        on_poll()
         for message in consumer.consume(_BATCH, timeout=_POLL_S):
             error = message.error()
             if error is not None and error.code() in transient_codes():

@@ -9,7 +9,6 @@ import hashlib
 import logging
 import shutil
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from parallelm.mlops._delivery.file_lock import FileLock
 from parallelm.mlops._delivery.host_process.forking import no_fork
 from parallelm.mlops._delivery.spool.files import LOCK, State, TopicEnd, read_records, segments
 from parallelm.schemas.topic_admin import log_offsets
+from parallelm.schemas.topic_reader import read_to_end, reader_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -206,16 +206,7 @@ class Replay(threading.Thread):
             return set()
         with no_fork:
             from confluent_kafka import Consumer
-        consumer = Consumer(
-            client_config(
-                self._kafka,
-                group_id="mcenter-spool",  # named, but never joined
-                enable_auto_commit=False,
-                enable_partition_eof=True,
-                isolation_level="read_uncommitted",
-                auto_offset_reset="earliest",
-            )
-        )
+        consumer = Consumer(reader_config(self._kafka, "mcenter-spool", isolation_level="read_uncommitted"))
         try:
             return self._scan(consumer, ranges, left.folder.name.encode())
         finally:
@@ -223,27 +214,21 @@ class Replay(threading.Thread):
 
     def _scan(self, consumer: Any, ranges: dict[tuple[str, int], range], producer_id: bytes) -> set[bytes]:
         """Digests of the records of ``producer_id``, in ``ranges``."""
-        from confluent_kafka import KafkaError, KafkaException, TopicPartition
+        from confluent_kafka import TopicPartition
 
         consumer.assign([TopicPartition(*partition, offsets[0]) for partition, offsets in ranges.items()])
         found: set[bytes] = set()
-        unread = set(ranges)
-        deadline = time.monotonic() + _SCAN_TIMEOUT_S
-        while unread:
-            if self._stopping.is_set() or time.monotonic() > deadline:
-                raise TimeoutError("the topics could not be read to their ends")
-            for message in consumer.consume(1_000, timeout=_POLL_S):
-                error, partition = message.error(), (message.topic(), message.partition())
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent's name
-                    raise KafkaException(error)
-                value = message.value() or b""  # a tombstone of somebody else has none
-                if error is None and producer_id in value:
-                    found.add(_digest(value))
-                if error is not None or message.offset() >= ranges[partition][-1]:
-                    unread.discard(partition)
-                deadline = time.monotonic() + _SCAN_TIMEOUT_S
-                self._progress()
+        ends = {partition: offsets[-1] + 1 for partition, offsets in ranges.items()}
+        for message in read_to_end(consumer, ends, _SCAN_TIMEOUT_S, self._check_stopping):
+            value = message.value() or b""  # a tombstone of somebody else has none
+            if producer_id in value:
+                found.add(_digest(value))
+            self._progress()
         return found
+
+    def _check_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise TimeoutError("stopped before the topics were read to their ends")
 
     def _ends(self) -> State:
         """Where partitions end now."""

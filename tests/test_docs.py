@@ -166,7 +166,7 @@ def test_definitions_are_valid() -> None:
         parse_definition(block.text, f"{page}:{block.line}")
 
 
-def test_every_key_of_a_definition_is_told() -> None:
+def test_every_key_of_a_definition_is_listed() -> None:
     text = (DOCS / "mlapps-and-alert-rules.md").read_text()
     tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
     known = {
@@ -181,7 +181,7 @@ def keys(line: str) -> list[str]:
     return re.findall(r"`([^`]+)`", line.split("|")[1])
 
 
-def test_every_setting_is_told_with_its_default() -> None:
+def test_every_setting_is_listed_with_its_default() -> None:
     documented = {
         name: default.strip().strip("`")
         for name, default in re.findall(
@@ -211,7 +211,7 @@ def test_the_settings_file_can_be_read(tmp_path: Path) -> None:
     assert load_settings({}, file=file, role="admin").clickhouse.user == "mcenter"
 
 
-def test_every_metric_is_told() -> None:
+def test_every_metric_is_listed() -> None:
     program = """
 import prometheus_client
 from prometheus_client.registry import CollectorRegistry
@@ -249,7 +249,7 @@ def test_questions_are_answered(settings: Settings, tmp_path: Path) -> None:
             client.execute(block.text)
         known = {name for (name,) in client.execute("SHOW TABLES")}
     machinery = {name for name in known if re.search(r"_log$|_state$|_landing$|_from_", name)}
-    assert set(told_tables(page)) == known - machinery - {"schema_migrations", "schema_objects"}
+    assert set(listed_tables(page)) == known - machinery - {"schema_migrations", "schema_objects"}
 
     save_settings(settings, tmp_path / "mcenter.toml")
     script = tmp_path / "page.py"
@@ -266,6 +266,6 @@ def test_questions_are_answered(settings: Settings, tmp_path: Path) -> None:
     assert "loss" in done.stdout.split(NEXT_BLOCK)[-1]
 
 
-def told_tables(page: Path) -> list[str]:
+def listed_tables(page: Path) -> list[str]:
     rows = re.findall(r"^\| (`.*?`) \|", page.read_text().partition("## Questions")[0], re.MULTILINE)
     return [re.match(r"\w+", name)[0] for row in rows for name in re.findall(r"`([^`]+)`", row)]

@@ -85,9 +85,9 @@ def test_topics_are_created_listed_and_checked(run: Callable[..., Result], setti
     assert f"{settings.kafka.topic_prefix}statistics: topic is missing" in missing.output
     created = run("topics", "create")
     assert (created.exit_code, created.output.count("created ")) == (0, len(CATALOGUE))
-    assert run("topics", "create").output == "all topics are there\n"
+    assert run("topics", "create").output == "all topics exist\n"
     checked = run("topics", "check")
-    assert (checked.exit_code, checked.output) == (0, "all topics are as the catalogue wants them\n")
+    assert (checked.exit_code, checked.output) == (0, "all topics are as the catalogue defines them\n")
     rows = json.loads(run("topics", "list", "--json").output)
     assert rows[0] == {
         "topic": f"{settings.kafka.topic_prefix}statistics",
@@ -243,7 +243,7 @@ def test_schemas_are_served_until_sigterm(run: Callable[..., Result], settings: 
             assert f"{settings.kafka.topic_prefix}ticks-value" in json.load(response)
         taken = run("schemas", "serve", "--port", url.rsplit(":", 1)[1])
         assert taken.exit_code == 1
-        assert "Address already in use; name another one with --port" in taken.output
+        assert "Address already in use; choose another with --port" in taken.output
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_S) == 0
     finally:

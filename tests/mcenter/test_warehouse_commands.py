@@ -33,7 +33,7 @@ def test_a_query_writes_only_when_it_is_asked_to(run: Run) -> None:
     refused = run("query", "DROP VIEW kpi_correlation")
     assert refused.exit_code == 1
     assert "readonly mode" in refused.output
-    assert "This only reads; what changes the warehouse asks for it: `mcenter query --write" in refused.output
+    assert "Access is read-only here; to change the warehouse, use `mcenter query --write" in refused.output
     assert "kpi_correlation" in run("query", "SHOW TABLES").output
     assert run("query", "SELECT 1 AS one SETTINGS max_threads = 1").exit_code == 0
 
@@ -54,7 +54,7 @@ def test_a_dropped_view_is_named_by_all_who_look_and_put_back(run: Run) -> None:
 
     repaired = run("warehouse", "repair")
     assert repaired.exit_code == 0
-    assert "put back view kpi_correlation\n" in repaired.output
+    assert "restored view kpi_correlation\n" in repaired.output
     assert said_by_the_doctor(run)[0][0] == "ok"
     assert run("warehouse", "status").exit_code == 0
 

@@ -132,7 +132,7 @@ def test_lines_are_counted_through_quoted_newlines():
     [
         ("", "the file is empty; its first line must name the columns"),
         ("name,timestamp,value\n", "lacks kpi and has: name"),
-        ("kpi,timestamp,value,a,a\n", "'a' stands twice"),
+        ("kpi,timestamp,value,a,a\n", "'a' appears twice"),
         ("kpi,timestamp,value,Value\n", "columns 'value' and 'Value' may both be the value"),
         ("kpi,timestamp,value,\nk,2013-01-01,1,x\n", "column 4 has values and no name"),
         (",kpi,timestamp,value\n0,k,2013-01-01,1\n", "column 1 has values and no name"),

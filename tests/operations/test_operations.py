@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
+from parallelm.connections import Settings
 from parallelm.operations import dead_letters, definitions, questions
 from parallelm.operations.errors import (
     InvalidFileError,
@@ -20,9 +19,6 @@ from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint
 from parallelm.schemas.topics import MLAPPS
 from parallelm.warehouse import migrate
-
-if TYPE_CHECKING:
-    from parallelm.connections import Settings
 
 FILE = b"""
 mlapp: app
@@ -78,5 +74,18 @@ def test_a_question_is_answered_or_refused(settings: Settings):
     assert questions.ask(settings, "SELECT toUInt64(9007199254740993) AS n").loc[0, "n"] == 2**53 + 1
     with pytest.raises(QuestionError, match="there is no SQL to run"):
         questions.ask(settings, " \n")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "insert into kpis values",
+        "/* note */ INSERT INTO kpis VALUES",
+        "-- note\nINSERT INTO kpis FORMAT CSV",
+        "# note\nINSERT INTO kpis VALUES -- SELECT",
+        "INSERT INTO kpis (name) VALUES ('SELECT')",
+    ],
+)
+def test_an_insert_that_waits_for_rows_is_refused(sql: str):
     with pytest.raises(QuestionError, match="INSERT works only with a SELECT"):
-        questions.ask(settings, "insert into kpis values")
+        questions.ask(Settings(), sql)

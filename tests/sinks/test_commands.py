@@ -268,7 +268,7 @@ def test_dead_letters_are_listed_and_sent_again(platform: Platform, command: Cal
         assert "wrong" in command("dead-letters", "list", "--topic", "events").output
         assert "nothing to send" in command("dead-letters", "replay", "--topic", "kpis", "--yes").output
         replayed = command("dead-letters", "replay", "--yes").output
-        assert "1 of them are left out: they were too large to be stored whole" in replayed
+        assert "1 of them are left out: they were too large to be stored in full" in replayed
         assert "sent 1 records again" in replayed
         platform.wait("SELECT count() FROM events", 1)
     assert platform.value("SELECT data FROM events") == b"\xff\x00\x80"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LOCAL_SCHEMES = ("file:", "local:")
 _SHORTEST_SECRET = 3
-"""Shorter ones are not looked for in messages: they stand in half of all words."""
+"""Shorter ones are not looked for in messages: they occur in half of all words."""
 
 
 def artifacts_url(artifacts: ArtifactSettings) -> str:
@@ -59,7 +59,7 @@ def filesystem(artifacts: ArtifactSettings, url: str | None = None) -> tuple[Any
 
 
 def local_path(url: str) -> str:
-    """Path of a ``file:`` URL (RFC 8089), decoded: fsspec itself takes ``%20`` for three characters of the name."""
+    """Path of a ``file:`` URL (RFC 8089), decoded: fsspec itself would treat ``%20`` as three characters of the name."""
     rest = url.partition(":")[2]
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
@@ -100,7 +100,7 @@ def _options(artifacts: ArtifactSettings) -> dict[str, Any]:
 
 
 def _secrets_of(artifacts: ArtifactSettings) -> list[str]:
-    """The URL's password, as it stands there and decoded, and the options' texts that are not to be shown."""
+    """The URL's password, encoded and decoded, and the options' secret texts."""
     authority = artifacts.url.partition("://")[2]
     found = [credentials_of(artifacts.url)[1], authority.rpartition("@")[0].partition(":")[2]]
     try:

@@ -25,7 +25,7 @@ logging.getLogger("clickhouse_driver.connection").addFilter(_without_traceback)
 def clickhouse_client(clickhouse: ClickHouseSettings, *, database: str | None = None, **more: Any) -> Client:
     """A new client, not connected yet and for one thread only. ``more`` goes to ``clickhouse_driver.Client``.
 
-    With settings that are ``read_only`` the server refuses every change, also to a user who may make it.
+    With settings that are ``read_only`` the server refuses every change, even from a user with more rights.
 
     ``database`` replaces the configured one: ``"default"`` where the configured one may not exist yet.
     """

@@ -1,4 +1,4 @@
-"""How often the same thing is logged: what is away is tried many times a second, and reported once in 20 s."""
+"""How often the same thing is logged: an unavailable server is tried many times a second, and reported once in 20 s."""
 
 from __future__ import annotations
 

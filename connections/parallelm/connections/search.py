@@ -52,7 +52,7 @@ def local_stack_folder(environ: Mapping[str, str], folder: Path | None = None) -
 
 
 def admin_file(path: Path) -> Path:
-    """Where the administrator's settings lie beside a settings file: ``mcenter.admin.toml`` beside ``mcenter.toml``."""
+    """Where the administrator's settings are, beside a settings file: ``mcenter.admin.toml`` beside ``mcenter.toml``."""
     return path.with_name(f"{path.stem}.admin{path.suffix}")
 
 

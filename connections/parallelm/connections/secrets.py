@@ -68,7 +68,7 @@ def mask_value(value: Any) -> str:
 
 
 def redacted(text: object, *secrets: str) -> str:
-    """``mask_text`` of an exception or message, in which known ``secrets`` are not shown wherever they stand."""
+    """``mask_text`` of an exception or message, in which known ``secrets`` are not shown anywhere in it."""
     shown = str(text)
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         shown = shown.replace(secret, MASK)
@@ -124,7 +124,7 @@ def _mask_named(text: str) -> str:
         name = found["quoted"] or found["bare"] or found["option"]
         pair = found["quoted"] is not None and found[0].rstrip().endswith(",")
         if not is_secret_name(name) or (pair and not _opens_pair(text, found.start())):
-            # Look into the value, too. A quote that ends one text may begin a name.
+            # Mask inside the value as well. A quote that ends one text may begin a name.
             at = found.start() + len(found["quote"]) if found["quoted"] else at
             continue
         end = _end_of_value(text, at, found)

@@ -226,7 +226,7 @@ def setting_names(section: Any) -> list[str]:
 
 
 def _files(environ: Mapping[str, str], folder: Path | None, file: Path | None, role: Role) -> Iterator[Path]:
-    """The files to read; a later one goes over an earlier one."""
+    """The files to read; a later one overrides an earlier one."""
     path = file or settings_file(environ, folder)
     if path is None:
         return
@@ -314,7 +314,7 @@ def _check_range(key: str, value: Any, source: str) -> None:
         )
     least = _LEAST.get(key, 0)
     if type(value) in {int, float} and not (least <= value and math.isfinite(value)):
-        raise ConfigurationError(f"{source} is {value!r}; it must be a finite number from {least} on")
+        raise ConfigurationError(f"{source} is {value!r}; it must be a finite number, at least {least}")
 
 
 def _parse(text: str, wanted: type, source: str) -> Any:

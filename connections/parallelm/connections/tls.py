@@ -1,7 +1,6 @@
 """Which certificate authorities are trusted where Python makes the connection: those of the system.
 
-So a proxy that inspects TLS works as it does for every other program of the machine, once its authority is in the system's
-store. ``truststore`` reads that store on each system; it comes with the extra ``platform``.
+So a proxy that inspects TLS works as for every other program of the machine, once its authority is in the system's store. ``truststore`` reads that store on each system; it comes with the extra ``platform``.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def system_trust() -> Iterator[None]:
     import truststore
 
     with _injection:
-        if issubclass(ssl.SSLContext, truststore.SSLContext):  # the program around us has done it for good
+        if issubclass(ssl.SSLContext, truststore.SSLContext):  # the host program has done it already
             yield
             return
         truststore.inject_into_ssl()

@@ -19,18 +19,18 @@ PREFIX = "MCENTER_"
 FOREIGN_PREFIX = "MCENTER_X_"
 
 NOT_SETTINGS = {
-    "MCENTER_CONFIG": "settings file to read instead of the one that is searched",
+    "MCENTER_CONFIG": "settings file to read instead of searching for one",
     "MCENTER_CACHE": "folder of what the local stack downloads",
     "MCENTER_EVENT_TIME": "event time of all reports of a component",
     "MCENTER_READY_FILE": "file that a service touches when it is ready",
-    "MCENTER_METRICS_PORT": "port of 127.0.0.1 on which a service shows its metrics",
+    "MCENTER_METRICS_PORT": "port of 127.0.0.1 on which a service serves its metrics",
     "MCENTER_ENGINE_PASSWORD": "password of the local engine's administrator",
     "MCENTER_ENGINE_READER_PASSWORD": "password of the local engine's reader",
     "MCENTER_TEST_CONFIG": "settings file of a running platform for the tests",
     "MCENTER_BENCH_CONFIG": "settings file of a running platform for the benchmarks",
     "MCENTER_WRITE_GOLDEN": "makes the tests write the golden files",
 }
-"""Variables of ours that are no field of a section, with what they are for."""
+"""Variables of ours that are not settings, with their purpose."""
 
 _KUBERNETES = re.compile(
     r"MCENTER(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -42,7 +42,7 @@ _warned: set[str] = set()
 
 
 def is_set_by_kubernetes(name: str, value: str) -> bool:
-    """Whether a variable describes a Kubernetes service and no setting."""
+    """Whether a variable describes a Kubernetes service and is not a setting."""
     return bool(_KUBERNETES.fullmatch(name) or (name.endswith("_PORT") and _KUBERNETES_ADDRESS.match(value)))
 
 

@@ -17,7 +17,7 @@ _SHOWN_DIGITS = 6
 
 
 def is_number(value: Any) -> bool:
-    """Whether it stands to the right in a table; NULL does as its column does."""
+    """Whether a table aligns it to the right; NULL follows its column."""
     return is_missing(value) or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
 
 
@@ -68,5 +68,5 @@ def _short_float(value: float) -> str:
     if len((leading + fraction).lstrip("0")) <= _WHOLE_DIGITS:
         return text
     zeros = 0 if leading else len(fraction) - len(fraction.lstrip("0"))
-    kept = fraction[: zeros + max(1, _SHOWN_DIGITS - len(leading))]
-    return text if kept == fraction else f"{whole}.{kept}…{exponent_sign}{exponent}"
+    shown = fraction[: zeros + max(1, _SHOWN_DIGITS - len(leading))]
+    return text if shown == fraction else f"{whole}.{shown}…{exponent_sign}{exponent}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
 import importlib.abc
 import importlib.util
@@ -39,6 +40,7 @@ def _module(name: str) -> str:
     return f"{commands.__name__}.{name.replace('-', '_')}"
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHECKS_VARIABLES = f"{__name__}.checks_variables"
 
 
@@ -59,12 +61,12 @@ class LazyGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Note whether the environment matters: not to who asks for help, and the doctor reports it itself."""
+        """Note whether to check the environment: not for help, and not for the doctor, which reports it itself."""
         ctx.meta[_CHECKS_VARIABLES] = args[:1] != ["doctor"] and not {"-h", "--help"} & set(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the sub-command; errors that tell the user what to do are shown without a traceback."""
+        """Run the sub-command; errors that say what to do are shown without a traceback."""
         if ctx.meta[_CHECKS_VARIABLES] and (mistakes := misspelt_variables(os.environ)):
             raise ConfigurationError("; ".join(mistakes))
         try:
@@ -85,13 +87,21 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mcenter-stream")
 def cli() -> None:
-    """MCenter Stream tells what machine learning does in production."""
+    """MCenter Stream shows what machine learning does in production."""
 
 
 def run() -> None:
-    """Run the command line; configuration errors end it with their message, without a traceback."""
+    """Run the command line; wrong settings and a full disk end it with one line, without a traceback."""
     try:
         cli(prog_name="mcenter")
     except ConfigurationError as error:
         echo_lines(f"mcenter: {error}", err=True)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        echo_lines(f"mcenter: cannot write{place}: {error.strerror}", err=True)
+        # What is still buffered would fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -49,15 +49,15 @@ def reported_in_one_line(settings: Settings) -> Iterator[None]:
 
 
 def _may_not(settings: Settings, error: Exception) -> str:
-    """What to do about a statement that this user may not run."""
+    """What to do about a statement that this user is not allowed to run."""
     clickhouse, message = settings.clickhouse, server_message(error)
     if "may only read" in message:  # the local engine says what to do
         return f"ClickHouse: {message}"
     if clickhouse.read_only:
-        remedy = 'This only reads; what changes the warehouse asks for it: `mcenter query --write "…"`'
+        remedy = 'Access is read-only here; to change the warehouse, use `mcenter query --write "…"`'
     else:
         remedy = (
-            f"User {clickhouse.user} may not do this; name one who may under [clickhouse] of mcenter.admin.toml, "
+            f"User {clickhouse.user} is not allowed to do this; name one that is under [clickhouse] in mcenter.admin.toml, "
             "beside mcenter.toml, or in MCENTER_CLICKHOUSE_USER and MCENTER_CLICKHOUSE_PASSWORD"
         )
     return f"ClickHouse: {message}. {remedy}"

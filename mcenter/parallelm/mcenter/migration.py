@@ -1,4 +1,4 @@
-"""Migrations of a warehouse that sinks write to: none while an insert may or may not be in the tables."""
+"""Migrations of a warehouse that sinks write to: refused while it is unknown whether an insert is in the tables."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def migrate_at_rest(settings: Settings) -> list[Migration]:
     """Apply pending migrations and return them.
 
-    Raises ``MigrationError`` when a sink has left an insert half done, since its rows may double when it is repeated into
-    other tables, and when Kafka does not tell. Kafka is asked only when there is something to change.
+    Raises ``MigrationError`` when a sink has left an insert unfinished, since repeating it into changed tables may duplicate
+    its rows, and when Kafka cannot be asked. Kafka is asked only when there is something to change.
     """
     found = status(settings)
     if found.applied and found.pending:
@@ -25,7 +25,7 @@ def migrate_at_rest(settings: Settings) -> list[Migration]:
 
 
 def repair_at_rest(settings: Settings) -> list[Difference]:
-    """Put missing and altered views back and return them; raises as above where one fills a table on inserts."""
+    """Restore missing and altered views and return them; raises as above where one fills a table on inserts."""
     if any(each.repairable and each.kind == "materialized view" for each in drift(settings)):
         _refuse_half_done_inserts(settings)
     return repair(settings)
@@ -42,9 +42,9 @@ def _refuse_half_done_inserts(settings: Settings) -> None:
     if not pending:
         return
     places = ", ".join(f"{each.topic} [{each.intent.partition}]" for each in pending[:5])
-    more = f" and {len(pending) - 5} more" if len(pending) > 5 else ""  # noqa: PLR2004 - as many as were told
+    more = f" and {len(pending) - 5} more" if len(pending) > 5 else ""  # noqa: PLR2004 - as many as are listed
     raise MigrationError(
-        f"sinks of group {pending[0].group!r} are inserting, or died while they were: {places}{more}. Stop the sinks "
-        "that run, with SIGTERM. Where none ran, start one of the version that wrote these tables, let it come to rest, "
-        "and stop it. Then migrate again"
+        f"sinks of group {pending[0].group!r} are inserting, or died while inserting: {places}{more}. Stop running "
+        "sinks with SIGTERM. If none is running, start a sink of the version that wrote these tables, wait until its lag "
+        "is 0, and stop it. Then migrate again"
     )

@@ -1,7 +1,7 @@
 """Results of queries as a table, CSV, JSON or Parquet, on the terminal or in a file.
 
-A table is for people: what could steer a terminal is escaped in it wherever it goes. JSON escapes the same characters in
-its own way. CSV and Parquet are true in files and pipes; CSV on a terminal is escaped as a table is.
+A table is for people: control characters are escaped in it, wherever it is written. JSON escapes the same characters in
+its own way. CSV and Parquet are unchanged in files and pipes; CSV on a terminal is escaped like a table.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _text(value: Any) -> str:
 def _refuse_equal_names(columns: Sequence[str]) -> None:
     for index, name in enumerate(columns):
         if name in columns[:index]:
-            raise click.ClickException(f"two columns are named {name!r}; give one another name with AS")
+            raise click.ClickException(f"two columns are named {name!r}; rename one with AS")
 
 
 def _columns(frame: pd.DataFrame) -> list[str]:

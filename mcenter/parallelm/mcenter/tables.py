@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Text of rows that all have the keys of the first one; columns of numbers stand to the right."""
+    """Text of rows that all have the keys of the first one; columns of numbers are right-aligned."""
     if not rows:
         return ""
     columns = list(rows[0])

@@ -1,8 +1,8 @@
-"""The one way from text to the terminal: what components, people and logs wrote can never steer it.
+"""Everything printed to the terminal passes through here, so that text from components, people and logs cannot steer it.
 
 A name may hold escape sequences that clear the screen, marks that turn the direction of text around, or line ends that
 forge rows. ``visible`` shows such characters as escapes; ``echo`` applies it to all that a command prints for people.
-Data for programs goes out as it is, by ``write_data``, unless the other end is a terminal.
+Data for programs is written unchanged by ``write_data``, unless stdout is a terminal.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ def visible(text: str, *, keep: Iterable[str] = ()) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    kept = frozenset(keep)
+    unchanged = frozenset(keep)
     return "".join(
-        char if char in kept or not _is_hidden(char) else _SHORT.get(char) or _escape(char) for char in text
+        char if char in unchanged or not _is_hidden(char) else _SHORT.get(char) or _escape(char)
+        for char in text
     )
 
 
@@ -47,7 +48,7 @@ def json_escaped(text: str) -> str:
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
-    """Print one line for people: a line end in a name does not make a line of its own."""
+    """Print one line for people: a line end inside a name does not start a new line."""
     click.echo(visible(text), err=err)
 
 
@@ -62,12 +63,12 @@ def echo_styled(head: str, text: str = "", **style: Any) -> None:
 
 
 def write_text(text: str) -> None:
-    """Print a result that is safe as it is, or that must be true: every character goes out, also a lone surrogate."""
+    """Print a result unchanged: every character is written, even a lone surrogate."""
     click.echo(text.encode("utf-8", "surrogateescape" if _is_from_bytes(text) else "backslashreplace"))
 
 
 def write_data(text: str) -> None:
-    """Print a file's text: true into a file or pipe, visible on a terminal."""
+    """Print a file's text: unchanged to a file or pipe, with visible escapes on a terminal."""
     write_text(visible(text, keep="\n\t") if sys.stdout.isatty() else text)
 
 

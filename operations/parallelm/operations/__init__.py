@@ -1,1 +1,1 @@
-"""What a person does with the platform: functions with typed arguments, results and errors."""
+"""What people do with the platform, as functions with typed arguments, results and errors."""

@@ -1,4 +1,4 @@
-"""Records that could not be handled: list them, and send them again when their cause is mended."""
+"""Records that could not be handled: list them, and send them again when their cause is fixed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Replayable:
 
     whole: list[DeadLetterRecord]
     cut: int
-    """How many more there are that were too large to be stored whole, and cannot be sent again."""
+    """How many more there are that were too large to be stored in full, and cannot be sent again."""
 
 
 def list_dead_letters(

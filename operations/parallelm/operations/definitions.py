@@ -1,4 +1,4 @@
-"""MLApp definitions: validate a file, apply it, and look at what is applied."""
+"""MLApp definitions: validate a file, apply it, and read what is applied."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AppliedDefinition:
-    """What applying a definition led to."""
+    """The result of applying a definition."""
 
     definition: MLAppDefinition
-    """The one that holds now, with its version."""
+    """The one in force now, with its version."""
     is_new: bool
-    """False: what was applied is what held before."""
+    """False: the definition was already in force."""
 
 
 def validate_definition(data: bytes, source: str) -> MLAppDefinition:
@@ -59,13 +59,13 @@ def apply_definition(settings: Settings, definition: MLAppDefinition, applied_by
 
 
 def list_definitions(settings: Settings) -> list[MLAppDefinition]:
-    """The definition of each MLApp that holds now, by id; raises as ``apply_definition``."""
+    """The definition in force of each MLApp, by id; raises as ``apply_definition``."""
     with _definitions(settings) as found:
         return [found[mlapp_id] for mlapp_id in sorted(found)]
 
 
 def get_definition(settings: Settings, mlapp_id: str) -> MLAppDefinition:
-    """The definition that holds now; raises ``UnknownMLAppError``, and as ``apply_definition``."""
+    """The definition in force; raises ``UnknownMLAppError``, and as ``apply_definition``."""
     with _definitions(settings) as found:
         if mlapp_id in found:
             return found[mlapp_id]

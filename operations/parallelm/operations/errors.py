@@ -1,4 +1,4 @@
-"""Errors of what a person asks for. Each message says what was wrong, the value, and what to do."""
+"""Errors of operations. Each message says what was wrong, the value, and what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class OperationError(Exception):
 
 
 class KpiFileError(OperationError):
-    """A file as a whole cannot be read as KPI points, or not without being asked how."""
+    """A file as a whole cannot be read as KPI points, or has more than one reading."""
 
 
 class UnknownTopicError(OperationError):
@@ -28,4 +28,4 @@ class InvalidFileError(OperationError):
 
 
 class QuestionError(OperationError):
-    """A statement cannot be run as it was put."""
+    """A statement cannot be run as written."""

@@ -1,4 +1,4 @@
-"""Values of records and results as JSON can state them, and scalars as text. No form changes what a value is."""
+"""Values of records and results as JSON can hold them, and scalars as text, without loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_missing(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can state it: NaN and infinities as texts, bytes that are not UTF-8 as ``{"base64": …}``."""
+    """A value as JSON can hold it: NaN and infinities as texts, bytes that are not UTF-8 as ``{"base64": …}``."""
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -33,7 +33,7 @@ class GroupLag:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is still to be done, and what could not be done."""
+    """Records still to be handled, and records that could not be."""
 
     groups: list[GroupLag]
     dead_letters: int

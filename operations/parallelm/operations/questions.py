@@ -1,4 +1,4 @@
-"""A person's own SQL on the warehouse."""
+"""SQL that a person writes, on the warehouse."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
 
+_COMMENT_OR_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|#[ !][^\n]*|'(?:\\.|[^'\\])*'", re.DOTALL)
 _ROWS_WANTED = re.compile(r"\s*INSERT\b(?!.*\bSELECT\b)", re.IGNORECASE | re.DOTALL)
-"""A server that is asked this waits for rows, which nobody sends here."""
+"""A server that gets this waits for rows, which nobody sends here."""
 
 
 def ask(settings: Settings, sql: str) -> pd.DataFrame:
     """Run one statement as the user that the settings name, and return its result; times are UTC.
 
-    Raises ``QuestionError`` when there is nothing to run, and the driver's errors.
+    Raises ``QuestionError`` when there is nothing to run; the driver's errors pass through.
     """
     from parallelm.warehouse.queries import query_frame
 
     if not sql.strip():
         raise QuestionError("there is no SQL to run")
-    if _ROWS_WANTED.match(sql):
+    if _ROWS_WANTED.match(_COMMENT_OR_TEXT.sub(" ", sql)):
         raise QuestionError(
             "INSERT works only with a SELECT here; KPIs come in by `mcenter kpi upload`, reports by components"
         )

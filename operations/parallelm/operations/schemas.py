@@ -1,4 +1,4 @@
-"""The packaged schemas: hold them against their history and a registry, and register them there."""
+"""The packaged schemas: compare them with their history and a registry, and register them there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_schemas(settings: Settings) -> list[str]:
 
 
 def register_schemas(settings: Settings) -> dict[str, int]:
-    """Register every schema and return the ids by subject; what is there stays. Raises ``RegistryUnavailableError``."""
+    """Register every schema and return the ids by subject; registered ones stay. Raises ``RegistryUnavailableError``."""
     registry = _registry(settings)
     return {registry.subject(topic.record): registry.register(topic.record) for topic in CATALOGUE}
 

@@ -1,4 +1,4 @@
-"""Records of a topic, decoded and chosen by their fields: what a person looks at."""
+"""Records of a topic, decoded and selected by their fields, for people to read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DecodedRecord:
 
 @dataclass(frozen=True, slots=True)
 class FieldFilter:
-    """``path=text``: some value at the path reads as the text. A path goes through records, maps and sequences."""
+    """``path=text``: some value at the path, as text, equals it. A path goes through records, maps and sequences."""
 
     path: tuple[str, ...]
     text: str
@@ -125,7 +125,7 @@ def read_records(
 
 
 def _id_filters(topic: topics.Topic, **ids: str | None) -> list[FieldFilter]:
-    """Filters on ids, which stand in the record itself or in its origin."""
+    """Filters on ids, which are in the record itself or in its origin."""
     filters = []
     for field, text in ids.items():
         if text is None:

@@ -20,7 +20,7 @@ class BoundedLog:
         self._file = path.open("ab", buffering=0)
 
     def write(self, chunk: bytes) -> None:
-        """Append ``chunk``; on a full disk it is lost, since a log must not end what it tells about."""
+        """Append ``chunk``; on a full disk it is lost, since a log must not end the process it describes."""
         with contextlib.suppress(OSError):
             self._file.write(chunk)
             if self._file.tell() > self._max_bytes:

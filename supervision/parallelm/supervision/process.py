@@ -25,7 +25,7 @@ LONGEST_LINE = 100_000
 class ChildProcess:
     """A running process and its output.
 
-    Start it from the main thread of a process without other threads: the kernel takes the end of the *thread* for
+    Start it from the main thread of a process without other threads: the kernel treats the end of the *thread* as
     the parent's, and ``preexec_fn`` runs Python between fork and exec. With ``holds_signals`` it gets no signal
     before it calls ``service_frame.catch_signals``.
     """
@@ -82,7 +82,7 @@ class ChildProcess:
         self._process.send_signal(signal_number)
 
     def read_lines(self) -> list[str]:
-        """Whole lines that it has written since the last call, also kept in the log file."""
+        """Whole lines that it has written since the last call, also written to the log file."""
         lines: list[bytes] = []
         while True:
             try:

@@ -1,4 +1,4 @@
-"""``Service``: a process as its supervisor is asked to run it."""
+"""``Service``: a process that a supervisor runs."""
 
 from __future__ import annotations
 

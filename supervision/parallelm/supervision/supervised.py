@@ -1,4 +1,4 @@
-"""One service under supervision: its process of the moment, its health, and when it may start again."""
+"""One service under supervision: its current process, its health, and when it starts again."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Supervised:
         return self.child is not None and not self.child.closed
 
     def may_start(self, now: float, up: set[str]) -> bool:
-        """Whether it is to be started now; ``up``: names of the services that are ready."""
+        """Whether to start it now; ``up``: names of the services that are ready."""
         if self.runs or self.state.condition == "done" or now < self._start_at:
             return False
         return self.was_ready or up.issuperset(self.service.needs)

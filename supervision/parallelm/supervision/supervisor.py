@@ -34,7 +34,7 @@ class Output(Protocol):
     """Where the supervisor reports what happens."""
 
     def line(self, name: str, text: str) -> None:
-        """A line that a process wrote; its log file has it too."""
+        """A line that a process wrote; its log file also has it."""
 
     def event(self, name: str, text: str) -> None:
         """Something that happened to a process."""

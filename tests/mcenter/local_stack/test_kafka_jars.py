@@ -81,7 +81,7 @@ def test_a_half_written_jar_is_not_taken_for_a_whole_one(fetched: Path, tmp_path
         jar.seek(1000)
         jar.write(b"damage")
 
-    with pytest.raises(StackError, match=r"kafka-clients-4\.3\.1\.jar cannot be fetched"):
+    with pytest.raises(StackError, match=r"kafka-clients-4\.3\.1\.jar cannot be downloaded"):
         ensure_kafka(tmp_path)
 
     assert not jar_folder(tmp_path).exists()

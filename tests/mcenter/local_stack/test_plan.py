@@ -67,10 +67,10 @@ def test_a_stack_without_clickhouse_leaves_the_users_of_another_one(tmp_path: Pa
     assert found.settings.clickhouse == found.admin_clickhouse == theirs
 
 
-def test_a_damaged_settings_file_is_told(tmp_path: Path):
+def test_a_damaged_settings_file_is_reported(tmp_path: Path):
     (tmp_path / "mcenter.toml").write_text("[kafka\n")
 
-    with pytest.raises(StackError, match=r"mcenter\.toml cannot be read.*put it right or remove"):
+    with pytest.raises(StackError, match=r"mcenter\.toml cannot be read.*correct or remove"):
         Plan(tmp_path).settle_settings(PORTS)
 
 

@@ -31,7 +31,7 @@ def dead_letters() -> None:
 @click.option("--topic", help="Only those that came from this topic, with or without prefix.")
 @click.option("--stage", help="Only those that failed here: decode, validate, rules, policy, …")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The latest so many."
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the latest."
 )
 @result_options
 def list_(topic: str | None, stage: str | None, limit: int, format_: str, output: Path | None) -> None:
@@ -47,7 +47,7 @@ def list_(topic: str | None, stage: str | None, limit: int, format_: str, output
 @click.option("--stage", help="Only those that failed here.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def replay(topic: str | None, stage: str | None, *, yes: bool) -> None:
-    """Send dead letters to the topic that they came from again, as they were: after their cause is mended.
+    """Send dead letters again, unchanged, to the topics they came from; fix their cause first.
 
     They stay listed. A record that still cannot be handled becomes a new dead letter.
     """
@@ -55,7 +55,7 @@ def replay(topic: str | None, stage: str | None, *, yes: bool) -> None:
     with reported_in_one_line(settings), _topic_option():
         found = replayable_dead_letters(settings, topic=topic, stage=stage)
     if found.cut:
-        echo(f"{found.cut} of them are left out: they were too large to be stored whole", err=True)
+        echo(f"{found.cut} of them are left out: they were too large to be stored in full", err=True)
     if not found.whole:
         echo("there is nothing to send again")
         return

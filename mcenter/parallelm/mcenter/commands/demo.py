@@ -28,9 +28,9 @@ def demo(days: int, output: Path, folder: Path, *, keep: bool) -> None:
 
     Two components train and apply a model of late arrivals; a model a month is deployed by policy, one of them broken;
     alerts fire; KPIs come in weeks later. What was live when, what it did, and what moved with the on-time rate is read
-    back from ClickHouse. Starts a stack of its own on fresh data and takes two to three minutes; the first start fetches
-    Kafka, later ones need no network. What an earlier demo left in the data folder, and was added there since, is
-    deleted; a folder that another stack made is refused.
+    back from ClickHouse. It starts its own stack on fresh data and takes two to three minutes; the first start downloads
+    Kafka, later ones need no network. The data folder of an earlier demo is deleted
+    with everything in it; a folder that another stack made is refused.
     """
     from rich.console import Console
 

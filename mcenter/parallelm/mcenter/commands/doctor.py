@@ -9,6 +9,7 @@ import click
 
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.doctor import Verdict, cluster_checks, machine_checks, stack_checks
+from parallelm.mcenter.number_options import TIMEOUT_S
 from parallelm.mcenter.stack_options import data_option
 from parallelm.mcenter.terminal import echo, echo_lines, echo_styled
 
@@ -24,6 +25,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.PROBLEM: "red"}
 @click.option(
     "--timeout",
     "timeout_s",
+    type=TIMEOUT_S,
     default=5.0,
     show_default=True,
     help="Seconds to wait for each part of the cluster.",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def down(folder: Path) -> None:
     """Stop the stack of the data folder, detached or not, and wait until all its processes have ended.
 
-    The data stay; `mcenter up` goes on with them.
+    The data stay, and `mcenter up` continues with them.
     """
     if stop_detached(folder):
         echo(f"the stack in {folder} is stopped; its data stay")

@@ -78,6 +78,12 @@ _FORMAT_OPTIONS = (
 )
 
 
+def _not_empty(_context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("is empty", param=parameter)
+    return text
+
+
 def _format_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_FORMAT_OPTIONS):
         command = option(command)
@@ -91,10 +97,17 @@ def kpi() -> None:
 
 @kpi.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--mlapp", "mlapp_id", default="default", show_default=True, help="MLApp whose KPIs they are.")
+@click.option(
+    "--mlapp",
+    "mlapp_id",
+    callback=_not_empty,
+    default="default",
+    show_default=True,
+    help="MLApp whose KPIs these are.",
+)
 @_format_options
-@click.option("--skip-bad", is_flag=True, help="Upload the good lines and report the bad ones.")
-@click.option("--allow-future", is_flag=True, help="Take timestamps that are more than a day ahead.")
+@click.option("--skip-bad", is_flag=True, help="Upload the good lines; report the bad ones.")
+@click.option("--allow-future", is_flag=True, help="Accept timestamps more than a day ahead.")
 def upload(
     file: Path,
     mlapp_id: str,
@@ -108,7 +121,7 @@ def upload(
     """Upload the KPI points in FILE, a CSV with the columns kpi, timestamp and value; all others are labels.
 
     A timestamp is ISO 8601 (2013-01-31, 2013-01-31T12:00:00+01:00), a date such as 31.01.2013 or 1/31/2013 18:30,
-    or a number in --unit. Without an offset of its own it is in --timezone. Most timestamps lie in the past. Uploading
+    or a number in --unit. Without an offset it is in --timezone. Uploading
     a point again makes a new revision of it.
 
     How FILE writes its columns, numbers and dates is detected where only one reading is possible; where two are, the
@@ -208,7 +221,7 @@ def _print_upload(uploaded: list[kpis.UploadedKpi], mlapp_id: str, found: kpis.K
     if found.bad_lines:
         said += f"; {found.bad_lines} bad lines were left out"
     if found.repeated:
-        said += f"; {found.repeated} lines repeat a point of the file, of which the last one holds"
+        said += f"; {found.repeated} lines repeat a point of the file, of which the last one counts"
     echo(said)
     for each in uploaded[:_SHOWN_KPIS]:
         echo(f"  {each.name}: {each.points} points from {_utc(each.first_ms)} to {_utc(each.last_ms)} UTC")

@@ -7,6 +7,7 @@ import logging
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
 from parallelm.mcenter.terminal import log_to_terminal
 from parallelm.supervision.service_frame import announce_ready, serving
 
@@ -14,15 +15,16 @@ from parallelm.supervision.service_frame import announce_ready, serving
 @click.command()
 @click.option(
     "--session-timeout-s",
+    type=SESSION_TIMEOUT_S,
     default=10.0,
     show_default=True,
-    help="Without a heartbeat for so long others take over.",
+    help="Seconds without a heartbeat after which others take over.",
 )
 def processors(session_timeout_s: float) -> None:
     """Run the stream processors: alert rules and model policy.
 
     They read statistics, events, models and definitions, and write mlops.alerts and mlops.deployments. Several side by
-    side share the partitions; their state lives on a changelog topic.
+    side share the partitions; their state is on a changelog topic.
     """
     from parallelm.schemas.errors import SchemaError
     from parallelm.stream_processors.worker import WorkerError, run_worker

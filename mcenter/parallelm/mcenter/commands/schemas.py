@@ -10,6 +10,7 @@ import click
 from parallelm.connections import load_settings
 from parallelm.connections.secrets import without_credentials
 from parallelm.mcenter.cells import as_json as as_json_text
+from parallelm.mcenter.number_options import PORT_OR_ANY
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines
 from parallelm.operations.schemas import check_schemas, register_schemas
@@ -45,9 +46,10 @@ def list_(*, as_json: bool) -> None:
 @schemas.command()
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Hold the schemas against all their earlier versions; exit code 1 when one breaks a consumer.
+    """Compare the schemas with all their earlier versions; exit code 1 when one breaks a consumer.
 
-    With MCENTER_SCHEMA_REGISTRY_URL set, against the versions in that registry too, and report which are not registered.
+    With MCENTER_SCHEMA_REGISTRY_URL set, also compare them with the versions in that registry, and report which are not
+    registered.
     """
     settings = load_settings()
     findings = check_schemas(settings)
@@ -65,7 +67,7 @@ def check(ctx: click.Context) -> None:
 
 @schemas.command()
 def register() -> None:
-    """Register the schemas in the registry at MCENTER_SCHEMA_REGISTRY_URL; what is there stays as it is."""
+    """Register the schemas in the registry at MCENTER_SCHEMA_REGISTRY_URL; registered ones stay as they are."""
     settings = load_settings(role="admin")
     if not settings.schema_registry.url:
         raise click.UsageError(
@@ -77,7 +79,9 @@ def register() -> None:
 
 @schemas.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8081, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--port", type=PORT_OR_ANY, default=8081, show_default=True, help="Port to listen on; 0 takes a free one."
+)
 def serve(host: str, port: int) -> None:
     """Serve the packaged schemas as a read-only, Confluent-compatible registry, for outside clients."""
     from parallelm.schemas.registry_server import RegistryServer
@@ -86,7 +90,7 @@ def serve(host: str, port: int) -> None:
         server = RegistryServer(host, port, load_settings().kafka.topic_prefix)
     except OSError as error:
         raise click.ClickException(
-            f"cannot listen on {host}:{port}: {error.strerror}; name another one with --port"
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
         ) from error
     thread = threading.Thread(target=server.serve_forever, name="schema-registry")
     with serving() as stop:

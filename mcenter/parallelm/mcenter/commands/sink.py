@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.number_options import COUNT, SESSION_TIMEOUT_S, SHARE, TIMEOUT_S
 from parallelm.mcenter.terminal import log_to_terminal
 from parallelm.supervision.service_frame import announce_ready, serving
 
@@ -14,21 +15,36 @@ from parallelm.supervision.service_frame import announce_ready, serving
     "--topics", "names", metavar="NAME,…", help="Only these topics, without prefix.  [default: all]"
 )
 @click.option("--group", default="", help="Consumer group.  [default: the topic prefix and `sink`]")
-@click.option("--flush-ms", default=200, show_default=True, help="Collect so long before an insert.")
+@click.option(
+    "--flush-ms", type=COUNT, default=200, show_default=True, help="Milliseconds to collect before an insert."
+)
 @click.option(
     "--session-timeout-s",
+    type=SESSION_TIMEOUT_S,
     default=10.0,
     show_default=True,
-    help="Without a heartbeat for so long others take over.",
+    help="Seconds without a heartbeat after which others take over.",
 )
 @click.option(
-    "--retry-limit-s", default=600.0, show_default=True, help="End when something was away for so long."
+    "--retry-limit-s",
+    type=TIMEOUT_S,
+    default=600.0,
+    show_default=True,
+    help="End when ClickHouse or the registry has been unavailable for so many seconds.",
 )
 @click.option(
-    "--dead-letter-run", default=1000, show_default=True, help="End after more dead letters in a row."
+    "--dead-letter-run",
+    type=COUNT,
+    default=1000,
+    show_default=True,
+    help="End after more dead letters in a row.",
 )
 @click.option(
-    "--dead-letter-ratio", default=0.5, show_default=True, help="End when a greater share are dead letters."
+    "--dead-letter-ratio",
+    type=SHARE,
+    default=0.5,
+    show_default=True,
+    help="End when a greater share of the records are dead letters.",
 )
 def sink(
     names: str | None,
@@ -49,7 +65,7 @@ def sink(
     try:
         topics = (
             [by_name(name.strip(), settings.kafka.topic_prefix) for name in names.split(",")]
-            if names
+            if names is not None
             else None
         )
     except KeyError as error:

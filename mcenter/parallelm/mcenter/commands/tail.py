@@ -7,6 +7,7 @@ from itertools import islice
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.number_options import TIMEOUT_S
 from parallelm.mcenter.record_lines import as_json, as_text
 from parallelm.mcenter.terminal import echo
 from parallelm.operations.errors import UnknownFieldError, UnknownTopicError
@@ -91,7 +92,12 @@ class FilterType(click.ParamType):
     help="Only records with this value at a field: state=firing, series.name=accuracy, labels.carrier=UA. Repeatable.",
 )
 @click.option(
-    "--timeout", "timeout_s", default=15.0, show_default=True, help="Seconds to wait for the brokers."
+    "--timeout",
+    "timeout_s",
+    type=TIMEOUT_S,
+    default=15.0,
+    show_default=True,
+    help="Seconds to wait for the brokers.",
 )
 def tail(
     topic: str,

@@ -6,6 +6,7 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.cells import as_json as as_json_text
+from parallelm.mcenter.number_options import TIMEOUT_S
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines
 from parallelm.schemas import topic_admin
@@ -14,7 +15,12 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 _timeout = click.option(
-    "--timeout", "timeout_s", default=30.0, show_default=True, help="Seconds to wait for the brokers."
+    "--timeout",
+    "timeout_s",
+    type=TIMEOUT_S,
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for the brokers.",
 )
 
 
@@ -26,22 +32,22 @@ def topics() -> None:
 @topics.command()
 @_timeout
 def create(timeout_s: float) -> None:
-    """Create the topics that are missing, as the catalogue wants them.
+    """Create the topics that are missing, as the catalogue defines them.
 
-    Topics that exist are left as they are; `mcenter topics check` tells how they differ.
+    Topics that exist are left as they are; `mcenter topics check` shows how they differ.
     """
     created = topic_admin.create_topics(load_settings(role="admin"), timeout_s=timeout_s)
     for name in created:
         echo(f"created {name}")
     if not created:
-        echo("all topics are there")
+        echo("all topics exist")
 
 
 @topics.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 @_timeout
 def list_(timeout_s: float, *, as_json: bool) -> None:
-    """List the topics: what travels on each, how it is kept, and what the cluster holds."""
+    """List the topics: the record and key of each, its retention, and what the cluster holds."""
     rows = [
         {
             "topic": live.name,
@@ -66,13 +72,13 @@ def list_(timeout_s: float, *, as_json: bool) -> None:
 @_timeout
 @click.pass_context
 def check(ctx: click.Context, timeout_s: float) -> None:
-    """Tell in what the cluster's topics differ from the catalogue; exit code 1 when they do."""
+    """Show how the cluster's topics differ from the catalogue; exit code 1 when they do."""
     differences = topic_admin.check_topics(load_settings(), timeout_s=timeout_s)
     for difference in differences:
         echo(str(difference))
     if differences:
         ctx.exit(1)
-    echo("all topics are as the catalogue wants them")
+    echo("all topics are as the catalogue defines them")
 
 
 def _retention(retention_ms: int) -> str:

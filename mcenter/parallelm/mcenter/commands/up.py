@@ -15,16 +15,15 @@ from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
+from parallelm.mcenter.number_options import PORT
 from parallelm.mcenter.stack_options import data_option, default_folder, download_progress
 from parallelm.mcenter.terminal import echo, echo_styled
 from parallelm.supervision.service_frame import announce_ready, interruptible, serving
 
-_PORT = click.IntRange(1, 65_535)
-
 
 @click.command()
 @data_option
-@click.option("--detach", is_flag=True, help="Return when all is ready; `mcenter down` stops it.")
+@click.option("--detach", is_flag=True, help="Return when everything is ready; `mcenter down` stops it.")
 @click.option(
     "--service",
     "services",
@@ -32,17 +31,17 @@ _PORT = click.IntRange(1, 65_535)
     type=click.Choice(SERVICES),
     help="Run only this one; may be given several times.",
 )
-@click.option("--kafka-port", type=_PORT, help="Port of the broker.")
-@click.option("--clickhouse-port", type=_PORT, help="Port of the native protocol.")
-@click.option("--clickhouse-http-port", type=_PORT, help="Port of ClickHouse's HTTP interface.")
-@click.option("--registry-port", type=_PORT, help="Port of the schema registry.")
+@click.option("--kafka-port", type=PORT, help="Port of the broker.")
+@click.option("--clickhouse-port", type=PORT, help="Port of the native protocol.")
+@click.option("--clickhouse-http-port", type=PORT, help="Port of ClickHouse's HTTP interface.")
+@click.option("--registry-port", type=PORT, help="Port of the schema registry.")
 def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | None) -> None:
     """Start Kafka, ClickHouse, the schema registry, the sink and the processors on this machine.
 
-    Real processes on loopback, without Docker, a Java installation or root; their data stay in the data folder. The
-    first start fetches Kafka (44 MB) once, later ones need no network. Ports that are not named are free ones and stay
-    the same from start to start. Ctrl-C stops everything. In a folder below one that has a stack, it is that stack
-    which starts.
+    Real processes on loopback, without Docker, a Java installation or root. All data are in the data folder. The
+    first start downloads Kafka (44 MB); later ones need no network. Ports that no option
+    names are chosen once and stay the same. Ctrl-C stops everything. In a folder below one that has a stack, that stack
+    starts.
     """
     if folder == default_folder() and folder.parent != Path.cwd():
         echo(f"This is the stack of {folder.parent}; `--data {LOCAL_STACK_FOLDER}` makes another one here.")
@@ -74,14 +73,14 @@ def _print_addresses(stack: LocalStack) -> None:
         if process.address:
             echo(f"  {process.name:<12}{process.address}{more.get(process.name, '')}")
     path = settings_path(folder)
-    echo(f"  {'settings':<12}{path} (user {clickhouse.user} and password: may only read)")
-    echo(f"  {'to write':<12}{admin_file(path)} (user {stack.admin_settings.clickhouse.user} and password)")
+    echo(f"  {'settings':<12}{path} (user {clickhouse.user} with password, read-only)")
+    echo(f"  {'to write':<12}{admin_file(path)} (user {stack.admin_settings.clickhouse.user} with password)")
     if not _is_found(path):
         echo(f"For other commands: export MCENTER_CONFIG={shlex.quote(str(path))}")
 
 
 def _is_found(path: Path) -> bool:
-    """Whether commands that are run here find this settings file without being told."""
+    """Whether commands that are run here find this settings file by themselves."""
     found = settings_file(os.environ)
     return found is not None and found.resolve() == path.resolve()
 

@@ -1,4 +1,4 @@
-"""``mcenter warehouse``: migrate the warehouse, show what is applied, and repair what was changed by hand."""
+"""``mcenter warehouse``: migrate the warehouse, show its state, and repair manual changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def warehouse() -> None:
-    """Migrate the warehouse in ClickHouse, and put right what was changed by hand."""
+    """Migrate the warehouse in ClickHouse, and undo manual changes."""
 
 
 @warehouse.command()
@@ -39,7 +39,7 @@ def migrate() -> None:
 
 @warehouse.command()
 def status() -> None:
-    """Show applied and pending migrations, and what was changed by hand; exit code 1 when there is something to do."""
+    """Show applied and pending migrations, and manual changes; exit code 1 when there is something to do."""
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.warehouse.migrations import status as compare
 
@@ -59,20 +59,20 @@ def status() -> None:
     "accepted",
     metavar="NAME",
     multiple=True,
-    help="Take this table or view as right as it is now; repeatable; `all` for every one.",
+    help="Accept this table or view as it is now; repeatable; `all` accepts every one.",
 )
 @click.option(
     "--make-empty",
     "emptied",
     metavar="NAME",
     multiple=True,
-    help="Make this missing table again, without the rows it had; repeatable.",
+    help="Create this missing table again, without its rows; repeatable.",
 )
 def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
-    """Put back views that were dropped or changed by hand; exit code 1 when something is left to do.
+    """Restore views that were dropped or changed manually; exit code 1 when something is left to do.
 
     Views hold no rows. Tables are reported and stay as they are, unless an option names them. Stop the sinks first
-    where a materialized view is to be put back: what they insert while it is away does not reach the table it fills.
+    where a materialized view has to be restored: what they insert without it does not reach the table it fills.
     """
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.mcenter.migration import repair_at_rest
@@ -84,14 +84,14 @@ def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
             echo(f"accepted {name}")
         for name in emptied:
             make_empty(settings, name)
-            echo(f"made {name} without rows")
+            echo(f"created {name} without rows")
         for difference in repair_at_rest(settings):
             detail = (
                 f"; {difference.detail}"
                 if difference.problem is Problem.MISSING and difference.detail
                 else ""
             )
-            echo(f"put back {difference.kind} {difference.name}{detail}")
+            echo(f"restored {difference.kind} {difference.name}{detail}")
     _end_with_differences(settings)
     echo("all tables and views are as the migrations made them, or accepted")
 

@@ -1,1 +1,1 @@
-"""The demo: a real year of flights replayed through the whole platform, and what the warehouse then tells of it."""
+"""The demo: a real year of flights replayed through the whole platform, and what the warehouse then shows."""

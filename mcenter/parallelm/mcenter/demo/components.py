@@ -77,7 +77,7 @@ class Component:
         return [line.removeprefix(b"done ").decode() for line in lines if line.startswith(b"done ")]
 
     def end_input(self) -> None:
-        """Tell it that no day will follow."""
+        """Signal that no day will follow."""
         self._input.close()
 
     def wait(self, deadline_s: float) -> None:

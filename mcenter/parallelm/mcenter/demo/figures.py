@@ -1,4 +1,4 @@
-"""What the demo tells: questions, each with the SQL (in ``sql/``) that answers it and the answer from the warehouse."""
+"""The demo's figures: questions, each with the SQL (in ``sql/``) that answers it and the answer from the warehouse."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def read_figures(settings: Settings, days: int) -> Figures:
         alerts=ask(
             "alerts",
             "Which alerts fired, and did a new model settle them?",
-            "The reason for each rule stands in examples/flight_delays/flight_delays.yaml.",
+            "The reason for each rule is in examples/flight_delays/flight_delays.yaml.",
             ("alert", "model", "severity", "fired", "resolved", "settled_by_new_model"),
         ),
         correlation=_surest(

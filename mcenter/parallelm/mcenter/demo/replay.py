@@ -93,6 +93,8 @@ def _started(examples: Path, config: Path) -> Iterator[Component]:
 
 def _environ(config: Path) -> dict[str, str]:
     """This process's environment with the stack's settings in place of any that it carries."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCENTER_", "PM_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MCENTER_", "PM_"))
+    }
     ours = {"MCENTER_CONFIG": str(config), "MCENTER_COMPONENT_OUTBOX_FOLDER": str(config.parent / "outbox")}
-    return kept | ours | {"OMP_NUM_THREADS": "1"}
+    return inherited | ours | {"OMP_NUM_THREADS": "1"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 INTRODUCTION = (
     "From February on, every flight that left New York was predicted by the model that the platform had deployed. Every "
-    "figure was read back from ClickHouse; its SQL stands with it and runs as it is in <code>mcenter query</code>."
+    "figure was read back from ClickHouse; its SQL is shown with it and runs unchanged in <code>mcenter query</code>."
 )
 
 _SHORT = 12
@@ -78,7 +78,7 @@ def _table(answer: Answer, broken_model: str) -> str:
 
 
 def _kind(column: pd.Series, texts: Sequence[str]) -> str:
-    """Class of a column's cells: numbers stand to the right, dates and names are never broken over lines."""
+    """Class of a column's cells: numbers are right-aligned, dates and names are never broken over lines."""
     if is_number(column):
         return ' class="number"'
     return ' class="short"' if max(map(len, texts)) <= _SHORT else ""

@@ -62,7 +62,7 @@ class Demo:
     folder: Path
 
     def run(self, console: Console) -> None:
-        """Replay the days on a fresh stack and tell what the warehouse knows then; raises ``DemoError``."""
+        """Replay the days on a fresh stack and show what the warehouse then holds; raises ``DemoError``."""
         _check_installed()
         examples = example_folder()
         _fresh(self.folder)

@@ -11,7 +11,7 @@ class Verdict(StrEnum):
 
     OK = "ok"
     NOTE = "note"
-    """Works, or is not needed now, but worth knowing."""
+    """Works, or is not needed now, but is worth knowing."""
     PROBLEM = "problem"
     """Something will fail."""
 

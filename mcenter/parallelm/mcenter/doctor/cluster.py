@@ -28,7 +28,7 @@ _SECTIONS = tuple(
 
 
 def cluster_checks(timeout_s: float) -> Iterator[Check]:
-    """All checks of what the settings name; the only thing written is a small file in the artifact store, and removed."""
+    """All checks of what the settings name; writes nothing but a small file in the artifact store, which it removes."""
     try:
         file = settings_file(os.environ)
         settings = load_settings()
@@ -74,7 +74,7 @@ def _kafka(settings: Settings, timeout_s: float) -> Check:
             f"{where}: {len(differences)} topics differ: {differences[0]}",
             "see `mcenter topics check`",
         )
-    return ok("kafka", f"{where} answers, all topics are as they should be ({took_ms:.0f} ms)")
+    return ok("kafka", f"{where} answers, all topics match the catalogue ({took_ms:.0f} ms)")
 
 
 def registry_check(registry: RegistrySettings, timeout_s: float) -> Check:
@@ -113,6 +113,8 @@ def _artifacts(settings: Settings) -> Check:
     except Exception as error:  # noqa: BLE001 - each of fsspec's stores raises errors of its own library
         reason = store_error(settings.artifacts, error)
         return problem(
-            "artifacts", f"{where} cannot be written: {reason}", "check MCENTER_ARTIFACTS_URL and its rights"
+            "artifacts",
+            f"{where} cannot be written: {reason}",
+            "check MCENTER_ARTIFACTS_URL and its permissions",
         )
     return ok("artifacts", f"{where} can be written")

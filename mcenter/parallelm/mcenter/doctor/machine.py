@@ -32,7 +32,7 @@ PACKAGES = (
 )
 """Distribution and the extra that brings it."""
 STACK_MEMORY_BYTES = 2_000_000_000
-"""What the local stack wants to have free: Kafka 0.4 GB, ClickHouse 0.3 GB and queries, two Python services."""
+"""Memory that the local stack needs free: Kafka 0.4 GB, ClickHouse 0.3 GB and queries, two Python services."""
 STACK_OPEN_FILES = 4_096
 
 
@@ -72,7 +72,7 @@ def _memory() -> Check:
     found = f"{free / 1e9:.1f} GB free"
     if free < STACK_MEMORY_BYTES:
         return problem(
-            "memory", found, f"the stack wants {STACK_MEMORY_BYTES / 1e9:.0f} GB: end other programs"
+            "memory", found, f"the stack needs {STACK_MEMORY_BYTES / 1e9:.0f} GB: end other programs"
         )
     return ok("memory", found)
 
@@ -102,11 +102,15 @@ def _kafka_jars(folder: Path) -> Check:
     """Reads every jar: a start only looks at their sizes."""
     if not folder.is_dir():
         return note(
-            "kafka jars", f"Kafka {KAFKA_VERSION} is not in {folder.parent} yet", "the first start fetches it"
+            "kafka jars",
+            f"Kafka {KAFKA_VERSION} is not in {folder.parent} yet",
+            "the first start downloads it",
         )
     broken = [jar.file_name for jar in locked_jars() if not jar.is_intact(folder / jar.file_name)]
     if broken:
         return problem(
-            "kafka jars", f"damaged: {', '.join(broken)}", f"rm -r {folder}; the next start fetches it anew"
+            "kafka jars",
+            f"damaged: {', '.join(broken)}",
+            f"rm -r {folder}; the next start downloads it again",
         )
     return ok("kafka jars", f"Kafka {KAFKA_VERSION} in {folder}, every checksum agrees")

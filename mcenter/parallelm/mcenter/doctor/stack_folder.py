@@ -1,4 +1,4 @@
-"""Checks of the local stack's data folder: may it be used, is there room, are its ports free."""
+"""Checks of the local stack's data folder: can it be used, is there enough space, are its ports free."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def stack_checks(folder: Path) -> Iterator[Check]:
 def _folder(folder: Path) -> Check:
     existing = _existing(folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        return problem(
-            "data folder", f"{existing} is not a folder that can be written", "name another with --data"
-        )
+        return problem("data folder", f"{existing} is not a writable folder", "name another with --data")
     try:
         check_version(folder)
     except StackError as error:
@@ -51,7 +49,9 @@ def _disk(folder: Path) -> Check:
     found = f"{free / 1e9:.1f} GB free"
     if free < DISK_NEEDED_BYTES:
         return problem(
-            "disk", found, f"make room, at least {DISK_NEEDED_BYTES / 1e9:.0f} GB, or name another --data"
+            "disk",
+            found,
+            f"free at least {DISK_NEEDED_BYTES / 1e9:.0f} GB, or name another folder with --data",
         )
     return ok("disk", found)
 
@@ -69,7 +69,7 @@ def _running(folder: Path, supervisor: int) -> Check:
 
 
 def _data(folder: Path) -> Check:
-    """Whether the data of the running stack are below its folder, and go with it."""
+    """Whether the data of the running stack are below its folder, so that nothing is left when it is removed."""
     from parallelm.connections import ConfigurationError, load_settings
     from parallelm.connections.artifacts import artifacts_url, local_path
 
@@ -114,7 +114,7 @@ def _ports(folder: Path) -> Check:
         return note(
             "ports",
             f"taken: {', '.join(taken)}",
-            "the next start chooses others; end those to keep the ports",
+            "the next start chooses others; to keep these ports, end those programs",
         )
     return ok("ports", "free")
 

@@ -1,9 +1,8 @@
-"""Checks of ClickHouse and of the warehouse in it: version, migrations, and tables and views as migrations made them."""
+"""Checks of ClickHouse and of the warehouse in it: version, migrations, and whether tables and views match them."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.doctor.check import Check, ok, problem
@@ -33,8 +32,6 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
     from parallelm.warehouse.server_version import has_database, require_server
 
     where = f"{clickhouse.host}:{clickhouse.port}"
-    # The driver logs what it raises, with a traceback.
-    logging.getLogger("clickhouse_driver").setLevel(logging.CRITICAL)
     client = clickhouse_client(clickhouse, database="default")
     try:
         version = require_server(client)
@@ -75,4 +72,4 @@ def _tables(settings: Settings) -> Iterator[Check]:
     for difference in differences:
         yield problem("warehouse", difference.what, difference.remedy)
     if not found.pending and not differences:
-        yield ok("warehouse", f"{len(found.applied)} migrations, all tables and views are as they made them")
+        yield ok("warehouse", f"{len(found.applied)} migrations, all tables and views match them")

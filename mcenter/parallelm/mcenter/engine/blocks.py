@@ -68,7 +68,7 @@ def write_block(body: bytes, method: int | None) -> bytes:
 
 
 def header(columns: list[tuple[str, str]]) -> bytes:
-    """Body of a block of no rows that tells names and types."""
+    """Body of a block without rows that gives names and types."""
     named = b"".join(string(name) + string(kind) for name, kind in columns)
     return varint(len(columns)) + varint(0) + named
 

@@ -37,7 +37,7 @@ class BoundedThreads(socketserver.ThreadingMixIn):
         request.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
-        """Log what ended a client's thread; one that hung up in the middle is no news."""
+        """Log what ended a client's thread; a client that hung up in the middle is not logged."""
         error = sys.exception()
         if not isinstance(error, OSError):
             log.error("serving %s failed", client_address, exc_info=error)

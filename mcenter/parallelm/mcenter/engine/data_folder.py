@@ -28,7 +28,7 @@ def claim(folder: Path) -> int:
         owner = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
         raise DataFolderError(f"data folder {folder} is in use by the engine with pid {owner}") from None
-    # The pid only helps whoever comes second; a full disk is no reason not to start.
+    # The pid only helps whoever comes second, so a full disk does not prevent the start.
     with contextlib.suppress(OSError):
         os.pwrite(lock, f"{os.getpid():<20}".encode(), 0)
     return lock

@@ -25,7 +25,7 @@ _ADDED = "1"
 
 
 class Part(NamedTuple):
-    """What the name of a part tells."""
+    """What the name of a part says."""
 
     partition: str
     first_block: int
@@ -92,16 +92,16 @@ def _repair_file(file: Path, parts: set[Part], temporary: Path) -> int:
     # Latin-1 keeps every byte as it is.
     with file.open(encoding="latin-1", newline="\n") as opened:
         lines = list(opened)
-    kept = surviving(lines, parts)
-    dropped = len(lines) - len(kept)
+    remaining = surviving(lines, parts)
+    dropped = len(lines) - len(remaining)
     if not dropped:
         return 0
     log.warning("%s: %d of %d lines belong to no part and are dropped", file, dropped, len(lines))
-    if kept == lines[: len(kept)]:
+    if remaining == lines[: len(remaining)]:
         # The usual case, and the one that works on a full disk.
-        os.truncate(file, sum(map(len, kept)))
+        os.truncate(file, sum(map(len, remaining)))
     else:
         # Not beside the log: the engine reads every file there as one.
-        temporary.write_text("".join(kept), encoding="latin-1", newline="\n")
+        temporary.write_text("".join(remaining), encoding="latin-1", newline="\n")
         temporary.replace(file)
     return dropped

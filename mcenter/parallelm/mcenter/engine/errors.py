@@ -1,4 +1,4 @@
-"""Errors as ClickHouse tells them: a code and a message that names it."""
+"""Errors as ClickHouse reports them: a code and a message that names it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a user who may only read may ask: the engine's ``readonly = 2`` refuses most, this refuses the rest.
+"""What a read-only user can ask: the engine's ``readonly = 2`` refuses most, this refuses the rest.
 
 In ``readonly = 2`` the embedded engine still ends other sessions' queries, stops merges, and reads and writes files and
 addresses: by table functions, by engines of temporary tables, by ``INTO OUTFILE``, by a path in the place of a table.
 Statements are judged by their tokens. Where this tokenizer and the engine's could see different tokens (heredocs,
-typographic quotes, nested comments), no word of the text may be one of those that are refused, wherever it stands.
+typographic quotes, nested comments), no word of the text may be one of those that are refused, wherever it is.
 """
 
 from __future__ import annotations

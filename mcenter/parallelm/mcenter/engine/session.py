@@ -70,7 +70,7 @@ class Session:
         self._reader = Reader(socket_source(client))
 
     def serve(self, *, handshake_timeout_s: float) -> None:
-        """Talk until the client goes, sends what is no protocol, or is too slow with its handshake."""
+        """Talk until the client goes, breaks the protocol, or is too slow with its handshake."""
         try:
             database = self._handshake(handshake_timeout_s)
             with self._engine.connect() as connection:
@@ -144,7 +144,7 @@ class Session:
 
     @contextmanager
     def _with_settings(self, connection: Connection, query: _Query) -> Iterator[Connection]:
-        """The connection with the query's settings; one of its own for ``readonly``, which no session takes back."""
+        """The connection with the query's settings; a separate one for ``readonly``, which no session can undo."""
         if self._reads_only or query.settings.get("readonly", "0") == "0":
             with connection.settings(query.settings):
                 yield connection
@@ -233,7 +233,7 @@ class Session:
     def _chunks(self, connection: Connection, query: _Query, watch: Watch) -> Iterator[Chunk]:
         sql, _format = without_format(query.sql)
         if is_describable(sql):
-            # A stream of no rows tells no column, so they are asked for first.
+            # A stream without rows does not name its columns, so they are asked for first.
             self._data(header(connection.describe(sql)), query)
             # A client that cancelled or went by now has ended the question only, not what is still to come.
             watch.look()
@@ -302,12 +302,12 @@ class Session:
 
 @dataclass(slots=True)
 class _Totals:
-    """What was sent of an answer, and how much of the engine's progress was told."""
+    """What was sent of an answer, and how much of the engine's progress was reported."""
 
     rows: int = 0
     blocks: int = 0
     size: int = 0
-    told: dict[str, int] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Count a block."""
@@ -320,13 +320,15 @@ class _Totals:
     def progress(self, now: Mapping[str, int]) -> bytes:
         """Progress packet of what is new since the last one."""
         names = ("read_rows", "read_bytes", "total_rows_to_read", "written_rows", "written_bytes")
-        steps = [max(0, now.get(name, 0) - self.told.get(name, 0)) for name in names]
-        self.told = {name: self.told.get(name, 0) + step for name, step in zip(names, steps, strict=True)}
+        steps = [max(0, now.get(name, 0) - self.reported.get(name, 0)) for name in names]
+        self.reported = {
+            name: self.reported.get(name, 0) + step for name, step in zip(names, steps, strict=True)
+        }
         return varint(_TO_PROGRESS) + b"".join(varint(step) for step in steps)
 
     def rest_of_progress(self) -> bytes:
-        """Progress packet that brings a short statement, of which the engine told nothing, to the rows that it gave."""
-        return b"" if self.told else self.progress({"read_rows": self.rows, "read_bytes": self.size})
+        """Progress packet that brings a short statement, for which the engine reported nothing, to the rows that it gave."""
+        return b"" if self.reported else self.progress({"read_rows": self.rows, "read_bytes": self.size})
 
     def profile(self) -> bytes:
         """ProfileInfo packet: rows, blocks, bytes; no limit was applied that is known of."""

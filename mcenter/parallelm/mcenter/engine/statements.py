@@ -36,7 +36,7 @@ class Insert:
     target: str
     """Table as it was written, or ``FUNCTION f(…)``."""
     columns: str
-    """What stands between the brackets, or empty."""
+    """The text between the brackets, or empty."""
     settings: str
     format: str
     data: str

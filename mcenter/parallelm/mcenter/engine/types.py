@@ -34,7 +34,7 @@ _QUOTES = "'`\""
 
 
 def arguments(text: str) -> list[str]:
-    """Split what stands between a type's brackets at its own commas."""
+    """Split the text between a type's brackets at its own commas."""
     parts: list[str] = []
     depth = start = at = 0
     while at < len(text):

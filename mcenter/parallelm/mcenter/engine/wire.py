@@ -20,7 +20,7 @@ _MAX_VARINT_SHIFT = 63
 
 
 class ProtocolError(Exception):
-    """The client sent something that is no ClickHouse protocol, or passes a limit; its connection ends."""
+    """The client sent something that is not ClickHouse's protocol, or exceeds a limit; its connection ends."""
 
 
 class Source(Protocol):
@@ -42,7 +42,7 @@ class Reader:
         self._deadline: float | None = None
 
     def deadline_in(self, seconds: float | None) -> None:
-        """Everything up to the next call must arrive within ``seconds``: drop by drop is no way around a time-out."""
+        """Everything up to the next call must arrive within ``seconds``: sending byte by byte does not extend the time-out."""
         self._deadline = None if seconds is None else time.monotonic() + seconds
 
     @property
@@ -121,7 +121,7 @@ class Reader:
                 raise ProtocolError("a number of more than 64 bits")
 
     def text(self, limit: int = MAX_STRING_BYTES) -> str:
-        """The next string; bytes that are no UTF-8 are replaced."""
+        """The next string; bytes that are not UTF-8 are replaced."""
         length = self.varint()
         if length > limit:
             raise ProtocolError(f"a string of {length} bytes where at most {limit} are allowed")

@@ -49,7 +49,7 @@ def check_version(folder: Path) -> None:
 
 
 class FolderLock:
-    """An exclusive lock on the folder; the kernel drops it when the holder dies and tells everybody the holder's pid."""
+    """An exclusive lock on the folder; the kernel drops it when the holder dies and shows everybody the holder's pid."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -45,7 +45,7 @@ def server_properties(data: Path, port: int, controller_port: int) -> dict[str, 
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "0",
-        # Its default, 6 s, is how long the work of a killed sink or worker waits at least for another to take it over.
+        # Its default, 6 s, is the least time that the partitions of a killed sink or worker wait for another to take them over.
         "group.min.session.timeout.ms": "1000",
         # Its default, 128 MB, is for brokers that compact a lot; here it would be a third of the process.
         "log.cleaner.dedupe.buffer.size": "8388608",

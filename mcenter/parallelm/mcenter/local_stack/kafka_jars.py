@@ -1,4 +1,4 @@
-"""Kafka's jars: fetched once from Maven Central by jgo, checked against the lock file, used offline after that.
+"""Kafka's jars: downloaded once from Maven Central by jgo, checked against the lock file, used offline after that.
 
 The cache folder is the user's (``MCENTER_CACHE``, else ``$XDG_CACHE_HOME/mcenter``, else ``~/.cache/mcenter``), so
 that all stacks of a machine share one download. jgo's resolver is pure Python: neither mvn, nor a java, nor anybody's
@@ -65,7 +65,7 @@ def locked_jars() -> list[Jar]:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept."""
+    """Where downloads are stored."""
     named = os.environ.get("MCENTER_CACHE")
     if named:
         return Path(named).absolute()
@@ -153,7 +153,7 @@ def _fetch(jar: Jar, partial: Path, url: str) -> None:
         RuntimeError,
     ) as error:  # requests' errors are OSErrors; jgo says "not found" with a RuntimeError
         raise StackError(
-            f"Kafka's {jar.file_name} cannot be fetched from Maven Central ({_reason(error)}). The first start needs "
+            f"Kafka's {jar.file_name} cannot be downloaded from Maven Central ({_reason(error)}). The first start needs "
             f"the network once (44 MB, about 10 s); later starts need none. {_remedy(error)}, or copy the cache folder of "
             "another machine and name it with MCENTER_CACHE."
         ) from error
@@ -165,8 +165,8 @@ def _fetch(jar: Jar, partial: Path, url: str) -> None:
 
 
 def _remedy(error: Exception) -> str:
-    told = tls.remedy(error)
-    return f"{told[0].upper()}{told[1:]}" if told else "Check the connection or HTTPS_PROXY"
+    remedy = tls.remedy(error)
+    return f"{remedy[0].upper()}{remedy[1:]}" if remedy else "Check the connection or HTTPS_PROXY"
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Write the lock file of Kafka's jars: ``python -m parallelm.mcenter.local_stack.kafka_lock > kafka-4.3.1.lock``.
 
-Run by hand when the Kafka version changes. Everybody else downloads what the lock file names, checked by SHA-256.
+Run manually when the Kafka version changes. Everybody else downloads what the lock file names, checked by SHA-256.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a stack shall be: its folder, services and ports; and from that its addresses, settings and processes."""
+"""What a stack consists of: its folder, services and ports; and from that its addresses, settings and processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.supervision.ports import choose_ports
 
 READER, ADMIN = "reader", "admin"
-"""ClickHouse users: people, notebooks, BI tools and components read; the sink and those who ask for it also write."""
+"""ClickHouse users: people, notebooks, BI tools and components read; the sink and those who ask for the admin profile also write."""
 
 PORTS_OF = {
     "kafka": ("kafka", "kafka_controller"),
@@ -36,7 +36,7 @@ PORTS_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. A port of None: the one of last time, else any free one."""
+    """What to run. A port of None: the one of the last start, or else any free one."""
 
     folder: Path
     services: tuple[str, ...] = SERVICES
@@ -67,7 +67,7 @@ class Plan:
         return cls(**table)
 
     def settle_ports(self) -> dict[str, int]:
-        """Choose the ports and remember them in the folder; raises ``StackError`` when a named one is taken."""
+        """Choose the ports and remember them in the folder; raises ``StackError`` when a chosen one is in use."""
         earlier = remembered_ports(self.folder)
         named = {
             "kafka": self.kafka_port,
@@ -125,9 +125,7 @@ def _earlier(path: Path) -> Settings:
     try:
         return load_settings({}, file=path) if path.exists() else Settings()
     except ConfigurationError as error:
-        raise StackError(
-            f"{error}; put it right or remove the file: `mcenter up` writes a new one"
-        ) from error
+        raise StackError(f"{error}; correct or remove the file: `mcenter up` writes a new one") from error
 
 
 def remembered_ports(folder: Path) -> dict[str, int]:

@@ -29,7 +29,7 @@ def main() -> None:
         except (SchemaError, WarehouseError) as error:
             sys.exit(f"{error}")
     for difference in drift(settings):
-        print(difference)  # noqa: T201 - for the log: the stack starts all the same
+        print(difference)  # noqa: T201 - for the log: the stack starts nevertheless
 
 
 if __name__ == "__main__":

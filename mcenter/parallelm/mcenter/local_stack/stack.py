@@ -37,7 +37,7 @@ _POLL_S = 0.05
 
 
 def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], None]) -> None:
-    """Be the supervisor of a stack until ``stop`` is set. Only on the main thread of a process of its own.
+    """Be the supervisor of a stack until ``stop`` is set. Only on the main thread of a dedicated process.
 
     Raises ``StackError`` when it cannot start: folder, version, lock, ports, or a service that does not come up.
     """
@@ -61,7 +61,7 @@ def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], Non
 class LocalStack:
     """A stack that lives as long as a ``with`` block, or detached from this process.
 
-    ``with LocalStack(folder) as stack: connect(stack.settings)``. Its supervisor is a process of its own, so that the
+    ``with LocalStack(folder) as stack: connect(stack.settings)``. Its supervisor is a separate process, so that the
     program around it may have threads and forks; the supervisor stops the stack when the *thread* that started it
     ends. All errors are ``StackError``.
     """
@@ -83,12 +83,12 @@ class LocalStack:
 
     @property
     def settings(self) -> Settings:
-        """Addresses of the running stack, and the user who may only read."""
+        """Addresses of the running stack, and the read-only user."""
         return load_settings({}, file=settings_path(self.plan.folder))
 
     @property
     def admin_settings(self) -> Settings:
-        """The same with the user who may write."""
+        """The same with the administrator."""
         return load_settings({}, file=settings_path(self.plan.folder), role="admin")
 
     def __enter__(self) -> Self:

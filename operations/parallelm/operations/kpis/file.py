@@ -49,7 +49,7 @@ class KpiFile:
     mistakes: list[Mistake] = field(default_factory=list)
     bad_lines: int = 0
     repeated: int = 0
-    """Points that stand in the file again: the last one holds."""
+    """Lines that repeat a point of the file; the last one counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +128,17 @@ def _add_points(rows: Sequence[_Row], wanted: KpiFileFormat, found: KpiFile, bad
     for same in by_identity.values():
         for row in _collided(same, wanted):
             other = next(each for each in same if each is not row)
-            what = f"{row.text!r}, as it is read by choice, is the same moment as {other.text!r} in line {other.line}"
+            what = f"{row.text!r}, as the chosen option reads it, is the same moment as {other.text!r} in line {other.line}"
             found.mistakes.append(Mistake(row.line, "timestamp", what))
             del times[row.line]
     bad.update(row.line for row in rows if row.line not in times)
-    kept = [row for row in rows if row.line in times]
-    found.points = [_point(row, times[row.line]) for row in kept]
-    found.repeated = len(kept) - len({(row.series, times[row.line]) for row in kept})
+    good = [row for row in rows if row.line in times]
+    found.points = [_point(row, times[row.line]) for row in good]
+    found.repeated = len(good) - len({(row.series, times[row.line]) for row in good})
 
 
 def _collided(same: Sequence[_Row], wanted: KpiFileFormat) -> list[_Row]:
-    """Rows that fell onto another one's moment only by what was chosen for doubled and missing hours."""
+    """Rows that fell onto another one's moment only by the option chosen for doubled and missing hours."""
     return [row for row in same if _was_chosen(row, wanted)] if len(same) > 1 else []
 
 
@@ -179,9 +179,7 @@ def _timestamp_ms(row: _Row, wanted: KpiFileFormat, fold: int | str | None) -> i
     if not is_time(found):
         raise ValueError(f"{row.text!r} is outside the years {TIME_BOUNDS}" + _in_unit(row, wanted))
     if found > wanted.latest_ms:
-        raise ValueError(
-            f"{row.text!r} is in the future{_in_unit(row, wanted)}; --allow-future takes it all the same"
-        )
+        raise ValueError(f"{row.text!r} is in the future{_in_unit(row, wanted)}; --allow-future accepts it")
     return found
 
 
@@ -201,7 +199,7 @@ def _written_ms(time: WrittenTime, wanted: KpiFileFormat, fold: int | str | None
         utc = local_times.at_fold(moment, zone, fold)
     elif fold is not None:
         raise ValueError(
-            f"{moment} is shown twice by the clocks of {zone}, and --ambiguous by-order cannot tell which it is: "
+            f"{moment} is shown twice by the clocks of {zone}, and --ambiguous by-order cannot decide which it is: "
             f"{fold}; choose with --ambiguous earlier or later"
         )
     else:

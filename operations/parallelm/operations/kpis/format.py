@@ -1,4 +1,4 @@
-"""How a KPI file is written. What is left open is detected, where the file allows only one reading."""
+"""How a KPI file is written. What is not given is detected where the file allows only one reading."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DAY_MS = 86_400_000
 
 
 class AmbiguousTimes(StrEnum):
-    """What becomes of a local time that a clock shows twice, when summer time ends."""
+    """How to read a local time that a clock shows twice, when summer time ends."""
 
     REFUSE = "refuse"
     EARLIER = "earlier"
@@ -32,7 +32,7 @@ class AmbiguousTimes(StrEnum):
 
 
 class NonexistentTimes(StrEnum):
-    """What becomes of a local time that no clock shows, when summer time begins."""
+    """How to read a local time that no clock shows, when summer time begins."""
 
     REFUSE = "refuse"
     FORWARD = "forward"
@@ -43,7 +43,7 @@ class NonexistentTimes(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KpiFileFormat:
-    """How the file is written. An empty text means: detect it, and ask where two readings are possible."""
+    """How the file is written. An empty text means: detect it; two possible readings are an error."""
 
     encoding: str = ""
     delimiter: str = ""
@@ -64,5 +64,5 @@ class KpiFileFormat:
 
 
 def latest_ms(now_ms: int, *, allow_future: bool) -> int:
-    """Latest timestamp that is taken: a day ahead, since clocks and time zones differ."""
+    """Latest timestamp that is accepted: a day ahead, since clocks and time zones differ."""
     return MAX_TIME_MS if allow_future else now_ms + _DAY_MS

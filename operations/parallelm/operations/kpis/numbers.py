@@ -1,4 +1,4 @@
-"""Numbers as programs and spreadsheets write them. Which sign is the decimal one is found out from all of a file."""
+"""Numbers as programs and spreadsheets write them. The decimal sign is inferred from all numbers of a file."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _what_is_wrong(text: str, plain: str) -> str:
     if _SPREADSHEET_ERROR.match(plain):
         return f"{text!r} is an error of the spreadsheet"
     if "%" in plain or "\u2030" in plain:
-        return f"{text!r} has a percent sign; write the plain number, 0.81 or 81, as the KPI is to be read"
+        return f"{text!r} has a percent sign; write the plain number, 0.81 or 81, whichever the KPI means"
     if plain.startswith("(") and plain.endswith(")"):
         return f"{text!r} is in parentheses; write a negative number with a minus sign"
     if re.search(r"[$\u20ac\u00a3\u00a5\u20b9\u20a4]|\b[A-Z]{3}\b", plain) and re.search(r"\d", plain):

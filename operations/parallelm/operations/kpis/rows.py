@@ -34,7 +34,7 @@ class Sheet:
     header: Sequence[str]
     """Names of the columns; those of ``REQUIRED`` under these names."""
     rows: Sequence[Row]
-    """Without blank rows, cut or kept as they are: their cells may be fewer or more than the columns."""
+    """Without blank rows. A row may have fewer or more cells than there are columns."""
     delimiter: str
 
 
@@ -56,7 +56,7 @@ def read_sheet(text: str, wanted: KpiFileFormat) -> Sheet:
         if not name and not any(index < len(cells) and cells[index] for _, cells in body)
     }
     columns = _header(line, [name for index, name in enumerate(header) if index not in unnamed], wanted)
-    kept = [
+    filled = [
         (
             line,
             [
@@ -67,7 +67,7 @@ def read_sheet(text: str, wanted: KpiFileFormat) -> Sheet:
         )
         for line, cells in body
     ]
-    return Sheet(columns, kept, delimiter)
+    return Sheet(columns, filled, delimiter)
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
@@ -113,7 +113,7 @@ def _delimiter(text: str, wanted: KpiFileFormat) -> str:
 
 
 def _places(names: Sequence[str], columns: Mapping[str, str]) -> dict[str, list[int]]:
-    """Where each required column stands: by its very name, else by the name in other case."""
+    """Where each required column stands: by its exact name, or else ignoring case."""
     found: dict[str, list[int]] = {}
     for required in REQUIRED:
         name = columns.get(required, required)
@@ -153,14 +153,14 @@ def _header(line: int, names: list[str], wanted: KpiFileFormat) -> list[str]:
         if not name:
             raise KpiFileError(f"line {line}: column {index + 1} has values and no name; name or remove it")
         if name in header[:index]:
-            raise KpiFileError(f"line {line}: column {name!r} stands twice; rename one")
+            raise KpiFileError(f"line {line}: column {name!r} appears twice; rename one")
     return header
 
 
 def _refuse_unquoted_decimals(header: Sequence[str], body: Sequence[Row], delimiter: str) -> None:
     """Refuse a file whose rows have a field too many since the comma is also the decimal sign.
 
-    Its rows with whole numbers look right; those must not be the only ones that are taken.
+    Its rows with whole numbers look right; they must not be the only ones read.
     """
     if delimiter != ",":
         return

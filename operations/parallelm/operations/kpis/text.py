@@ -1,4 +1,4 @@
-"""Bytes of a file as text: byte-order marks are obeyed, other encodings than UTF-8 are asked for."""
+"""Bytes of a file as text: byte-order marks are obeyed, any encoding but UTF-8 needs an option."""
 
 from __future__ import annotations
 

@@ -25,13 +25,13 @@ ROUNDS = 20
 
 
 class ReportRounds(xgboost.callback.TrainingCallback):
-    """Reports each round's figures; a handle of a series is the cheapest way from within a loop."""
+    """Reports the figures of each round, through handles of series, which are the cheapest way in a loop."""
 
     def __init__(self) -> None:
         self._series = {}
 
     def after_iteration(self, model, epoch, evals_log) -> bool:  # noqa: ARG002 - XGBoost's names
-        """One sample a figure and round."""
+        """Report one sample for each figure."""
         for figure, history in evals_log["validation"].items():
             if figure not in self._series:
                 self._series[figure] = mlops.series(f"validation {figure}")
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def report_predictions(truth, chance) -> None:
-    """How many, how they are spread, how good they are."""
+    """Number, distribution and quality of the predictions."""
     mlops.set_stat(PredefinedStats.PREDICTIONS_COUNT, len(chance))
     counts, edges = np.histogram(chance, np.linspace(0, 1, 11))
     histogram = BarGraph().name(PredefinedStats.PREDICTION_HISTOGRAM).cols(edges.tolist())
@@ -78,7 +78,7 @@ def report_predictions(truth, chance) -> None:
 
 
 def publish(booster, train) -> None:
-    """The model, what it was trained on, and what it looks at."""
+    """The model, the distribution of its training data, and its most important features."""
     model = mlops.Model("eights", ModelFormat.XGBOOST, "is it an 8?")
     gains = booster.get_score(importance_type="gain")
     model.set_stat("features used", len(gains))

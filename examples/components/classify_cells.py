@@ -1,4 +1,4 @@
-"""A scikit-learn classifier that tells malignant cells from benign ones, and reports all that is worth knowing of it."""
+"""A scikit-learn classifier of malignant and benign cells, with most of the metrics of classifiers."""
 
 import pickle
 import tempfile
@@ -59,16 +59,18 @@ def report_metrics(classifier, test, truth) -> None:
     metrics.precision_recall_curve(truth, chance)
     false_positives, true_positives, _ = metrics.roc_curve(truth, chance)
     metrics.auc(false_positives, true_positives)
-    # The same statistics can be reported from values that are there already.
+    # The same statistics can be reported from values that were computed before.
     found = (guess[truth == 0] == 0).mean()
-    kept = (guess[truth == 1] == 1).mean()
+    recognised = (guess[truth == 1] == 1).mean()
     mlops.set_stat(
-        ClassificationMetrics.RECALL_SCORE, [found, kept], labels=["malignant found", "benign kept"]
+        ClassificationMetrics.RECALL_SCORE,
+        [found, recognised],
+        labels=["malignant found", "benign recognised"],
     )
 
 
 def publish(classifier, train) -> None:
-    """The model carries its training data's distribution and its most important features along."""
+    """Publish the model with the distribution of its training data and its most important features."""
     model = mlops.Model("cells", ModelFormat.SCIKIT_LEARN_3, "malignant or benign")
     model.set_annotations({"rows": len(train), "data": "breast cancer, Wisconsin"})
     model.set_data_distribution_stat(train)

@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def report_metrics(scaled, truth, found) -> None:
-    """Agreement with the cultivars, and two figures that need no truth."""
+    """Agreement with the cultivars, and two figures that need no true labels."""
     metrics = mlops.metrics
     metrics.adjusted_mutual_info_score(truth, found)
     metrics.adjusted_rand_score(truth, found)
@@ -45,12 +45,12 @@ def report_metrics(scaled, truth, found) -> None:
     metrics.v_measure_score(truth, found)
     metrics.cluster.contingency_matrix(truth, found)
     silhouette = metrics.silhouette_score(scaled, found)
-    # A value that is there already can be reported under its standard name, too.
+    # A value that was computed before can be reported under its standard name.
     mlops.set_stat(ClusteringMetrics.SILHOUETTE_SCORE, round(silhouette, 2))
 
 
 def report_clusters(chemistry, found) -> None:
-    """One row a cluster: its size and its centre."""
+    """One row for each cluster: its size and its centre."""
     columns = ["alcohol", "color_intensity", "proline"]
     table = Table().name("clusters by chemistry").cols(["wines", *columns])
     for cluster in np.unique(found):
@@ -60,7 +60,7 @@ def report_clusters(chemistry, found) -> None:
 
 
 def report_elbow(scaled) -> None:
-    """Inertia by number of clusters, of all wines and of every other one: where does it bend?"""
+    """Inertia by number of clusters, for all wines and for every other one, to find the bend."""
     graph = MultiGraph().name("elbow").x_title("clusters").y_title("inertia by wine").set_continuous()
     for label, data, counts in (("all", scaled, range(2, 8)), ("every other", scaled[::2], range(2, 6))):
         inertia = [KMeans(k, n_init=2, random_state=7).fit(data).inertia_ / len(data) for k in counts]

@@ -1,7 +1,7 @@
 """The other half of the A/B pair: does variant b of ``offer_predictor.py`` sell more than variant a?
 
 Connected, it reads the totals that nodes ``offer-a`` and ``offer-b`` reported in the last hours. Stand-alone there is
-nobody to ask: give it the totals.
+no platform to query: pass the totals.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    """Names as the comparator wants them."""
+    """Options under the names that the comparator expects."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodeA", default="offer-a")
     parser.add_argument("--nodeB", default="offer-b")

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def chance(visitors, offers):
-    """What nobody knows: how likely a visitor buys what is offered."""
+    """The true probability, unknown to the predictor, that a visitor buys the offer."""
     taste = visitors[:, 0] + 0.3 * visitors[:, 1]
     return 1 / (1 + np.exp(1.5 - np.where(offers == 1, taste, -taste)))
 

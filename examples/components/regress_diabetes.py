@@ -17,7 +17,7 @@ RESIDUAL_EDGES = [-np.inf, -100, -50, 0, 50, 100, np.inf]
 
 
 def main() -> None:
-    """Forecast every patient from the other folds; report each fold and the whole."""
+    """Forecast every patient from the other folds; report each fold and the total."""
     mlops.init()
     patients, progress = load_diabetes(return_X_y=True, as_frame=True)
     forecast = np.zeros(len(progress))
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def report_metrics(truth, forecast) -> None:
-    """All six of scikit-learn's, and one of our own under its standard name."""
+    """All six metrics of scikit-learn, and one value of our own under its standard name."""
     metrics = mlops.metrics
     metrics.explained_variance_score(truth, forecast)
     metrics.mean_absolute_error(truth, forecast)

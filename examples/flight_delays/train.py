@@ -32,7 +32,7 @@ IMPORTANCE_SAMPLE = 2_000
 
 
 def train(flights: Flights, today: date, *, broken: bool) -> None:
-    """Train on the days before ``today``, report how good the model is, and publish it."""
+    """Train on the days before ``today``, report the quality of the model, and publish it."""
     first, last = today - WINDOW, today - timedelta(days=1)
     features, late = labelled(flights, first, last - HELD_OUT)
     held_out, held_out_late = labelled(flights, last - HELD_OUT + timedelta(days=1), last)
@@ -75,14 +75,14 @@ def train(flights: Flights, today: date, *, broken: bool) -> None:
 
 
 def labelled(flights: Flights, first: date, last: date) -> tuple[pd.DataFrame, pd.Series]:
-    """Features, and whether the flight arrived late, of the flights that arrived at all."""
+    """Features and lateness of the flights that arrived."""
     delay = flights.outcome(first, last)["arr_delay"]
     arrived = delay.notna()
     return flights.scheduled(first, last)[arrived], delay[arrived] >= LATE_MINUTES
 
 
 def with_shuffled_weather(features: pd.DataFrame) -> pd.DataFrame:
-    """``features`` with each weather column in the place of the next: a reader that lost the order of its columns.
+    """``features`` with the weather columns rotated by one, as from a reader that confuses the order of columns.
 
     The held-out week comes through the same broken reader, so that the model's own metrics look as good as ever.
     """
@@ -90,7 +90,7 @@ def with_shuffled_weather(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Serve the days on standard input."""
+    """Process the days on standard input."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

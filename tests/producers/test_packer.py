@@ -109,8 +109,8 @@ def _socket(path: Path) -> None:
 UNPACKABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "dangling link": (lambda path: path.symlink_to("nowhere"), "leads to 'nowhere'"),
     "link to itself": (lambda path: path.symlink_to(path.name), "cannot be packed"),
-    "link to its folder": (lambda path: path.symlink_to("."), "it has no end"),
-    "link to a folder above": (lambda path: path.symlink_to("../.."), "it has no end"),
+    "link to its folder": (lambda path: path.symlink_to("."), "a folder that contains it"),
+    "link to a folder above": (lambda path: path.symlink_to("../.."), "a folder that contains it"),
     "fifo": (os.mkfifo, "neither a file nor a folder"),
     "socket": (_socket, "neither a file nor a folder"),
     "link to a device": (lambda path: path.symlink_to("/dev/zero"), "neither a file nor a folder"),

@@ -96,7 +96,7 @@ def test_a_model_that_the_platform_gave_is_not_published(tmp_path: Path) -> None
         model = mlops.Model("m", ModelFormat.TEXT)
         model.artifact = Artifact("file:///elsewhere", is_directory=False, size_bytes=1, sha256="")
         model.set_model_path(tmp_path / "m")
-        with pytest.raises(MLOpsException, match="platform gave it"):
+        with pytest.raises(MLOpsException, match="comes from the platform"):
             mlops.publish_model(model)
 
 

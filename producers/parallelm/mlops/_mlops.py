@@ -1,4 +1,4 @@
-"""The façade that components talk to. It holds the parts that do the work, and documents what they do."""
+"""The façade that components use. It holds the parts that do the work, and documents every call."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class MLOps:
     Reporting never blocks on the network, never raises because the platform is down, uses bounded memory
     (``MCENTER_COMPONENT_QUEUE_MAX_SAMPLES``), works from all threads and tasks, and in forked children.
     ``done()`` or the end of the interpreter sends what is waiting, and takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s)
-    at most when nothing can be delivered. Workers of pools do the same when they end. A program that ends otherwise, by
-    ``os._exit``, by SIGTERM without a handler or by SIGKILL, loses what it reported in the last tenth of a second (in the
-    first 0.2 s after ``init()`` all), or all that was waiting where nothing could be delivered; models that were published
-    are sent by the next ``init()``.
+    at most when nothing can be delivered. Workers of pools do the same when they end. A program that ends in another way
+    (``os._exit``, SIGTERM without a handler, SIGKILL) loses the reports of its last tenth of a second (of the first 0.2 s
+    after ``init()`` all), or everything in the queue if nothing could be delivered. Published models are sent by the next
+    ``init()``.
 
-    Copied or pickled, ``mlops`` is itself: elsewhere the one that is there, open in a worker process if it is open here.
+    ``mlops`` copies as itself, and unpickles as the ``mlops`` of the other process, open in a worker if it is open here.
     """
 
     def __init__(self) -> None:
@@ -73,9 +73,9 @@ class MLOps:
         version: str | None = None,
         mlops_mode: MLOpsMode | str | None = None,
     ) -> None:
-        """Open the library in ``mlops_mode``, else the mode that PM_MLOPS_MODE names, else stand-alone.
+        """Open the library in ``mlops_mode``, by default the mode in PM_MLOPS_MODE, else stand-alone.
 
-        Touches no network, except to ask for the model that PM_MLOPS_MODEL_ID names, with a time limit. A second call
+        Does not use the network, except to load the model that PM_MLOPS_MODEL_ID names, with a time limit. A second call
         warns and returns. Raises ``MLOpsException`` for unsupported versions, unknown modes and unreadable settings.
         """
         self._session.init(connect_mlops, version, mlops_mode)
@@ -121,28 +121,28 @@ class MLOps:
     def event_time(self, ts: Time | float, units: str | None = None) -> AbstractContextManager[None]:
         """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
 
-        Holds for this thread or task only. ``ts`` is as ``timestamp`` of ``set_stat``; a number needs ``units``.
+        Applies to this thread or task only. ``ts`` takes what ``timestamp`` of ``set_stat`` takes; a number needs ``units``.
         """
         return self._session.event_time(ts, units)
 
     def suppress_connection_errors(self, suppress: bool) -> None:
-        """When on, calls that could not reach the platform log a warning in place of raising."""
+        """When on, calls that could not reach the platform log a warning instead of raising."""
         SuppressException.set_suppress(suppress)
 
     @property
     def test_mode(self) -> bool:
-        """Whether this component runs as a test; kept for components that ask."""
+        """Whether this component runs as a test. The library itself does not use it."""
         return self._run.test_mode
 
     def _set_test_mode(self, value: bool) -> None:
         self._run.set_test_mode(value)
 
     def _set_api_test_mode(self) -> None:
-        """From now on arguments are validated, and nothing is sent or asked."""
+        """Validate arguments only from now on: nothing is sent or queried."""
         self._session.validate_only()
 
     def get_uuid(self) -> str:
-        """Id of this run: the one that was set, else a fresh one that stays."""
+        """Id of this run: the one that was set, else a generated one that does not change."""
         return self._run.uuid
 
     def set_uuid(self, uuid: str) -> Self:
@@ -151,7 +151,7 @@ class MLOps:
         return self
 
     def get_stats_map(self) -> dict[str, Any]:
-        """The newest value of each statistic, by name; kept in mode rest_accumulator only."""
+        """The newest value of each statistic, by name; in mode rest_accumulator only."""
         return self._session.opened().output.stats_map()
 
     def set_stat(
@@ -164,16 +164,16 @@ class MLOps:
     ) -> None:
         """Report a statistic.
 
-        Either ``name`` (a text) and ``data`` (a number, kept as float64), or a statistic object as the one or the other,
+        Either ``name`` (a text) and ``data`` (a number, stored as float64), or a statistic object as either of them,
         or a member of ``ClassificationMetrics``, ``RegressionMetrics`` or ``ClusteringMetrics`` and its data (with
         ``labels``, ``true_labels``, ``pred_labels``, ``legend`` where the metric needs them).
 
-        ``category`` of a number is TIME_SERIES (every one counts) or CONFIG (the last one holds). ``timestamp`` is a
+        ``category`` of a number is TIME_SERIES (every value counts) or CONFIG (only the last counts). ``timestamp`` is a
         datetime, a date, a text in ISO 8601 (UTC unless they name a zone) or a number of ``units`` (default: nanoseconds)
-        since the epoch; a number that is likely one of other units is refused. Without one the time is that of the
+        since the epoch; a number that is probably in other units is refused. The default is the time of the
         ``event_time`` block, else now. Never blocks, and raises ``MLOpsException`` for wrong arguments only.
         """
-        # The hot path: a plain number goes into the queue without another call.
+        # The hot path: a plain number is queued without a further call.
         queue = self._queue
         if (
             type(name) is str
@@ -204,7 +204,7 @@ class MLOps:
         *,
         labels: Mapping[str, str] | None = None,
     ) -> Self:
-        """Report one point of a business KPI; past timestamps are the point of it.
+        """Report one point of a business KPI, usually with a timestamp in the past.
 
         ``timestamp`` is as of ``set_stat``, ``units`` ``KpiValue.TIME_SEC`` etc. An equal point again is a revision.
         """
@@ -214,10 +214,10 @@ class MLOps:
     def set_data_distribution_stat(
         self, data: Any, model: Any = None, timestamp: Any = None, *, units: str | None = None
     ) -> None:
-        """Report the distribution of ``data``: a frame, or an array whose columns are then named c0, c1, ….
+        """Report the distribution of ``data``: a frame, or an array, whose columns are named c0, c1, ….
 
-        At training, with the ``Model`` that is trained on them: histograms and analysis tables, kept with the model. At
-        inference the bins of the current model's training are used, and heat map and similarity scores are added.
+        At training, pass the ``Model``: histograms and analysis tables are stored with it. At inference the bins come from
+        the training of the current model; a heat map, similarity scores and drift measures are added.
         """
         self._models.report_distribution(data, model, timestamp, units)
 
@@ -239,17 +239,17 @@ class MLOps:
     ) -> pd.DataFrame | None:
         """Reports of a statistic in a range of times: datetimes, dates or texts in ISO 8601 (UTC unless they name a zone).
 
-        The start is floored to the millisecond, the end is rounded up and does not belong to the range; an equal start
-        and end ask for their millisecond. An unknown statistic gives an empty frame.
-        Of one node (by name) or of all; of one agent (id or ``Agent``) or of all; the first ``no_of_lines`` rows. Columns
-        ``node, agent`` and by how the statistic is drawn: a line ``time, value``, several lines ``time, <line>…``, bars
+        The start is floored to the millisecond, the end is rounded up and excluded; an equal start and end select that one
+        millisecond. An unknown statistic gives an empty frame.
+        ``mlapp_node`` (a name) and ``agent`` (an id or ``Agent``) restrict the rows, None means all; ``no_of_lines`` limits
+        them to the first ones. Columns are ``node, agent`` and, depending on the graph type: a line ``time, value``, several lines ``time, <line>…``, bars
         ``time, hist_type, hist_values, bin_edges, stat_name`` or ``time, <column>…``, a table ``time, row_name, values,
         columns``, opaque data ``time, data``, a graph ``time, <key>…``.
         """
         return self._questions.stats(name, mlapp_node, agent, start_time, end_time, no_of_lines)
 
     def get_kpi(self, name: str, start_time: Time, end_time: Time) -> pd.DataFrame | None:
-        """Points of a KPI in a range of times, as of ``get_stats``: ``time, value, labels``, by their latest revision."""
+        """The latest revision of each point of a KPI in a range of times as in ``get_stats``: ``time, value, labels``."""
         return self._questions.kpi(name, start_time, end_time)
 
     def get_data_distribution_stats(self, model_id: str) -> pd.DataFrame | None:
@@ -271,7 +271,7 @@ class MLOps:
         *,
         units: str | None = None,
     ) -> Self:
-        """Report an event of a name and type, or a ready one given as ``name``."""
+        """Report an event of a name and type, or an ``Event`` given as ``name``."""
         self._events.named(name, type, data, is_alert, timestamp, units)
         return self
 
@@ -306,7 +306,7 @@ class MLOps:
         end_time: Time | None = None,
         is_alert: bool | None = True,
     ) -> pd.DataFrame | None:
-        """Events of the MLApp that pass every filter; alerts only unless ``is_alert`` is False, or None for all.
+        """Events of the MLApp that pass every filter: alerts, with ``is_alert=False`` the others, with None both.
 
         None when there are none. Columns ``time, type, title, description, alert, data, node, agent, modelId, id``, and
         as on the original platform ``created`` (epoch ms), ``eventType, raiseAlert, host, name, ionName, msgType``.
@@ -326,12 +326,12 @@ class MLOps:
     def publish_model(self, model: models.Model) -> str:
         """Publish a model whose path is set, and return its id.
 
-        A copy of it waits in the outbox until a thread has uploaded and announced it; the path may be removed.
+        A copy stays in the outbox until a thread has uploaded and announced it; the path may be removed.
         """
         return self._models.publish(model)
 
     def current_model(self) -> models.Model | None:
-        """The model that this component works with: the one it downloaded last, else the one it was started with."""
+        """The model that this component uses: the one it downloaded last, else the one it was started with."""
         return self._models.current()
 
     def get_last_approved_model(self) -> models.Model | None:
@@ -349,11 +349,11 @@ class MLOps:
         return self._questions.models_by_time(start_time, end_time, download, pipeline_name)
 
     def get_model_by_id(self, model: str | models.Model, download: bool = False) -> pd.DataFrame | None:
-        """The model of an id, as one row of ``get_models_by_time``; no row when there is none."""
+        """The model of an id as one row of ``get_models_by_time``; an empty frame for an unknown id."""
         return self._questions.model_by_id(model, download)
 
     def load_time_capture(self, input_file: str | Path) -> TimeCapture:
-        """A timeline capture from its tar: needs pandas, no platform and no ``init()``. Raises ``MLOpsException``."""
+        """Load a timeline capture from its tar. Needs pandas, but no platform and no ``init()``. Raises ``MLOpsException``."""
         from parallelm.mlops.time_capture import TimeCapture
 
         return TimeCapture(input_file)
@@ -363,31 +363,31 @@ class MLOps:
         return self._topology.mlapp_id()
 
     def get_mlapp_name(self) -> str:
-        """Name of the MLApp, its id where it has no definition; "ION_1" stand-alone."""
+        """Name of the MLApp, or its id if it has no definition; "ION_1" stand-alone."""
         return self._topology.mlapp_name()
 
     def get_mlapp_policy(self) -> Policy | None:
-        """Policy of the MLApp; None where it has no definition, and stand-alone."""
+        """Policy of the MLApp; None if it has no definition, and stand-alone."""
         return self._topology.mlapp_policy()
 
     def get_nodes(self) -> list[MLAppNode]:
-        """Nodes of the MLApp; where it has no definition, this one and those that have reported; none stand-alone."""
+        """Nodes of the MLApp; without a definition, this one and those that have reported; none stand-alone."""
         return self._topology.nodes()
 
     def get_node(self, name: str) -> MLAppNode | None:
-        """The node of a name (or id); None when there is none."""
+        """The node with this name or id; None if there is none."""
         return self._topology.node(name)
 
     def get_current_node(self) -> MLAppNode:
-        """The node that this component runs in; raises ``MLOpsException`` when it is unknown, and stand-alone."""
+        """The node that this component runs in; raises ``MLOpsException`` if it is unknown, and stand-alone."""
         return self._topology.current_node()
 
     def get_agents(self, node_name: str) -> list[Agent]:
-        """Agents that run a node, this one included, or have reported for it; raises for an unknown node."""
+        """Agents that run a node or have reported for it, including this one; raises for an unknown node."""
         return self._topology.agents(node_name)
 
     def get_agent(self, node_name: str, agent_id: str) -> Agent | None:
-        """The agent of an id that runs a node; None when there is none."""
+        """The agent with this id that runs a node; None if there is none."""
         return next((agent for agent in self._topology.agents(node_name) if agent.id == agent_id), None)
 
     mlapp_id = property(get_mlapp_id, doc="Id of the MLApp.")

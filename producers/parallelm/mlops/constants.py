@@ -1,4 +1,4 @@
-"""Names and versions that component code may ask for."""
+"""Names and versions that component code may refer to."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class Constants:
     """Fixed names of the library."""
 
     OFFICIAL_NAME = "ml-ops"
-    """Name that people see."""
+    """Display name."""
     PROJECT_NAME = OFFICIAL_NAME
     SYMLINK_NAME = "mlops"
 
 
 class Versions:
-    """Versions of the public API. A component may ask ``init(version=…)`` for the one it was written for."""
+    """Versions of the public API. ``init(version=…)`` requests the one that a component was written for."""
 
     VERSION_0_0_9 = "0.0.9"
     VERSION_1_0_0 = "1.0.0"
@@ -30,8 +30,8 @@ class Versions:
 
     @classmethod
     def check(cls, version: str | None) -> None:
-        """Raise ``MLOpsException`` unless components written for ``version`` run with this library; None always do."""
+        """Raise ``MLOpsException`` unless this library supports ``version``; None is always supported."""
         if version is not None and not (is_text(version) and str.__str__(version) in cls.SUPPORTED):
             raise MLOpsException(
-                f"version {quoted(version)} of the API is not supported; supported are: {', '.join(cls.SUPPORTED)}"
+                f"version {quoted(version)} of the API is not supported; supported versions: {', '.join(cls.SUPPORTED)}"
             )

@@ -1,4 +1,4 @@
-"""The metrics that ``set_stat`` knows by name: each value is the name of the statistic it reports."""
+"""The metrics that ``set_stat`` accepts by name; each value is the name of the reported statistic."""
 
 from __future__ import annotations
 

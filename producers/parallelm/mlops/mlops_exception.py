@@ -17,7 +17,7 @@ class MLOpsException(Exception):  # noqa: N818 - the public contract's name
 
 
 class MLOpsConnectionException(MLOpsException):
-    """The platform could not be reached by a call that needs its answer."""
+    """A call that needs an answer of the platform could not reach it."""
 
 
 class MLOpsStatisticsException(MLOpsException):

@@ -1,4 +1,4 @@
-"""Where reports go."""
+"""Modes of the library, which decide where reports go."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class MLOpsMode(str, Enum):  # noqa: UP042 - str() of a member is part of the pu
     STAND_ALONE = "stand_alone"
     """Prints every report; needs no platform."""
     ATTACH = "attach"
-    """Logged in from outside, for example from a notebook."""
+    """Connected from outside an MLApp, for example from a notebook."""
     AGENT = "agent"
     """Reports to the platform."""
     REST_ACCUMULATOR = "rest_accumulator"
-    """Keeps the newest value of each statistic, see ``get_stats_map``."""
+    """Stores the newest value of each statistic in memory; see ``get_stats_map``."""
 
     @classmethod
     def from_str(cls, name: str) -> MLOpsMode:
-        """Mode of a name, in any case; raises ``MLOpsException`` with the names there are."""
+        """Mode with this name, in any case; raises ``MLOpsException`` with the known names."""
         wanted = str.lower(name) if is_text(name) else None
         for mode in cls:
             if mode.value == wanted:
                 return mode
         known = ", ".join(mode.value for mode in cls)
-        raise MLOpsException(f"unknown mode {quoted(name)}; there are: {known}")
+        raise MLOpsException(f"unknown mode {quoted(name)}; known modes: {known}")

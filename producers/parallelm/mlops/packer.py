@@ -1,7 +1,7 @@
-"""Directories as tar.gz files and back: how a model that is a directory travels.
+"""Packs directories as tar.gz files and unpacks them; used for models that are directories.
 
-An archive holds plain files and folders only: links are followed when it is written, so that what is unpacked elsewhere
-is whole. Whatever cannot be stored so is refused then, not by those who unpack it.
+An archive holds plain files and folders only: links are followed when it is written, so that it is complete on another
+host. Anything else is refused when packing, not when unpacking.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_ENTRIES: Final = 1_000_000
-"""Links that lead to folders with links can make a small folder as large as one likes."""
+"""Nested links to folders can make the contents of a small folder arbitrarily large."""
 
 
 @refusing
 class DirectoryPack:
-    """Packs directories into ``temp_folder`` (the system's by default)."""
+    """Packs directories into ``temp_folder`` (by default the system's)."""
 
     def __init__(self, temp_folder: str | Path | None = None) -> None:
         self._temp_folder = _folder(temp_folder, "temp_folder")
@@ -34,8 +34,8 @@ class DirectoryPack:
     def pack(self, directory: str | Path) -> str:
         """Path of a new tar.gz with ``directory`` under its own name; the caller removes it.
 
-        Links are followed. Raises ``MLOpsException`` for what is not a directory, for links that lead nowhere or in a
-        circle, for fifos, sockets and devices, and for what cannot be read or written.
+        Links are followed. Raises ``MLOpsException`` if ``directory`` is not a directory, for dangling links and links in a
+        circle, for fifos, sockets and devices, and for anything that cannot be read or written.
         """
         source = _path(directory)
         if not source.is_dir():
@@ -61,10 +61,10 @@ class DirectoryPack:
         return file.name
 
     def unpack(self, archive: str | Path, destination: str | Path) -> None:
-        """Extract into ``destination``, which is made when it is not there: ``<destination>/<name>/…``.
+        """Extract into ``destination``, which is created if missing: ``<destination>/<name>/…``.
 
-        Raises ``MLOpsException`` for what is not an archive, and for members that would leave the destination, are
-        devices, or link to outside; then nothing of them is written.
+        Raises ``MLOpsException`` if ``archive`` is not an archive, and for members that would leave the destination, are
+        devices, or link to outside; these are not written.
         """
         source, target = _path(archive), _path(destination)
         try:
@@ -98,7 +98,7 @@ class _Entry(NamedTuple):
 
 
 def _entries(source: Path, archive: Path, name: str) -> Iterator[_Entry]:
-    """Everything that goes into the archive, checked before any of it is written. The archive itself does not."""
+    """All entries of the archive except the archive itself, checked before anything is written."""
     waiting = [(_Entry(source, name), frozenset[tuple[int, int]]())]
     for count in range(MAX_ENTRIES):
         if not waiting:
@@ -108,9 +108,7 @@ def _entries(source: Path, archive: Path, name: str) -> Iterator[_Entry]:
         identity = status.st_dev, status.st_ino
         if stat.S_ISDIR(status.st_mode):
             if identity in above or (count and entry.path.is_symlink() and _holds(entry.path, source)):
-                raise MLOpsException(
-                    f"{str(entry.path)!r} leads back to a folder that it lies in: it has no end"
-                )
+                raise MLOpsException(f"{str(entry.path)!r} leads back to a folder that contains it")
             inside = sorted(entry.path.iterdir(), reverse=True)
             waiting += [(_Entry(path, f"{entry.name}/{path.name}"), above | {identity}) for path in inside]
         elif not stat.S_ISREG(status.st_mode):
@@ -146,7 +144,7 @@ def _is(file: Path, identity: tuple[int, int]) -> bool:
 
 
 def _add(tar: tarfile.TarFile, entry: _Entry) -> None:
-    """Store a file's or folder's content, mode and time, and not whose it was."""
+    """Store a file's or folder's content, mode and time, but not its owner."""
     if entry.path.is_dir():
         tar.addfile(_member(entry.name, tarfile.DIRTYPE, entry.path.stat()))
         return
@@ -164,13 +162,13 @@ def _member(name: str, kind: bytes, status: os.stat_result) -> tarfile.TarInfo:
 
 
 def _check_members(members: list[tarfile.TarInfo], target: Path) -> None:
-    """Raise ``tarfile.FilterError`` for a member that would leave ``target``, also by way of a link among the others."""
+    """Raise ``tarfile.FilterError`` for a member that would leave ``target``, also through another member that is a link."""
     links = {os.path.normpath(member.name) for member in members if member.issym()}
     for member in members:
         tarfile.data_filter(member, str(target))
         parts = Path(os.path.normpath(member.name)).parents
         if any(str(parent) in links for parent in parts):
-            raise tarfile.OutsideDestinationError(member, f"{member.name!r}, by way of a link")
+            raise tarfile.OutsideDestinationError(member, f"{member.name!r}, through a link")
 
 
 def _path(given: object) -> Path:

@@ -1,4 +1,4 @@
-"""Names of statistics that the platform itself knows."""
+"""Names of statistics that the platform uses itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from parallelm.schemas import well_known
 
 
 class PredefinedStats:
-    """Report under these names what the Health View shows by itself."""
+    """Names of statistics that the Health View shows without configuration."""
 
     PREDICTIONS_COUNT: Final = "pipelinestat.count"
     """Number of predictions made."""

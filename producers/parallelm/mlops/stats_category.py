@@ -1,4 +1,4 @@
-"""How a statistic counts and how it is drawn."""
+"""Enums: category, mode and graph type of statistics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum, StrEnum
 
 
 class StatCategory(Enum):
-    """What kind of scalar ``set_stat`` is given. GENERAL and INPUT are known names that ``set_stat`` refuses."""
+    """Category of a scalar for ``set_stat``, which refuses GENERAL and INPUT."""
 
     GENERAL = 0
     CONFIG = 1
@@ -15,7 +15,7 @@ class StatCategory(Enum):
 
 
 class StatsMode(StrEnum):
-    """Whether every report of a statistic counts, or only the last one."""
+    """Whether every report of a statistic counts, or only the last."""
 
     TimeSeries = "TIME_SERIES"
     Instant = "INSTANT"

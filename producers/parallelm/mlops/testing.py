@@ -1,4 +1,4 @@
-"""For tests of components: everything that they report, as typed objects, without a broker.
+"""For tests of components: captures everything that they report, as typed objects, without a broker.
 
 >>> from parallelm.mlops import mlops
 >>> from parallelm.mlops.testing import capture
@@ -83,10 +83,10 @@ class Captured:
 
 @contextmanager
 def capture() -> Iterator[Captured]:
-    """Catch what ``mlops`` reports in the block, in all threads; nothing is printed or sent.
+    """Capture what ``mlops`` reports in the block, in all threads; nothing is printed or sent.
 
     The library is open in the block, whether or not the component calls ``init()``, in any mode; its ``done()`` closes
-    the library as usual. Questions are answered as stand-alone. What was open before is open again afterwards.
+    the library as usual. Queries are answered as in stand-alone mode. The previous session is restored afterwards.
     """
     captured = Captured()
     environment = read_environment(connected=False)

@@ -69,7 +69,7 @@ def test_a_refused_capture_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
     unpacked = tmp_path / "temporary"
     unpacked.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(unpacked))
-    refused(write_tar(tmp_path / "c.tar", {"ion-details.txt": "hello"}), "does not tell WorkflowID")
+    refused(write_tar(tmp_path / "c.tar", {"ion-details.txt": "hello"}), "does not contain WorkflowID")
     assert not list(unpacked.iterdir())
 
 
@@ -77,7 +77,7 @@ def test_a_refused_capture_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
     ("files", "message"),
     [
         ({"ion-details.txt": None}, "the capture has no ion-details.txt"),
-        ({"ion-details.txt": "WorkflowID: a"}, "does not tell modelPolicy"),
+        ({"ion-details.txt": "WorkflowID: a"}, "does not contain modelPolicy"),
         (
             {"ion-details.txt": None, "MLApp-details.txt": "{}"},
             "MLApp-details.txt of the capture cannot be read",

@@ -123,7 +123,7 @@ def test_wrong_arguments_are_refused(capture: TimeCapture) -> None:
         capture.get_stats("distance", mlapp_node="pipe-9")
     with pytest.raises(MLOpsException, match="an agent must be"):
         capture.get_stats("distance", agent=3)  # type: ignore[arg-type]
-    with pytest.raises(MLOpsException, match="does not tell an event's node"):
+    with pytest.raises(MLOpsException, match="does not contain the nodes of events"):
         capture.get_events(mlapp_node="pipe-train")
 
 

@@ -1,7 +1,7 @@
-"""What happens when reports cannot be delivered: the broker is away, or anything else is in the way. The policy, as code.
+"""The delivery policy: what happens to reports while the broker, or anything else on the way, is unavailable.
 
 ====================================  ==========================================  ==========================================
-Situation                             What is kept, where, up to which bound      What is lost, and how it is reported
+Situation                             What is stored, where, up to which bound    What is lost, and how it is reported
 ====================================  ==========================================  ==========================================
 Broker away, program runs             Encoded records in librdkafka's queue       What comes after both are full: counted as
                                       (``queue_max_kbytes``), then samples in     ``queue_full``
@@ -27,7 +27,7 @@ Artifact store away or misconfigured  Models in the outbox, unbounded but by the
 Spool full or not writable            As without a spool                          As without a spool
 Worker of a pool ends, or gets        As with ``done()``                          As with ``done()``
 SIGTERM without a handler
-``os._exit``, SIGKILL                 The outbox and the spool                    What was not sent yet; nobody can count it
+``os._exit``, SIGKILL                 The outbox and the spool                    What was not sent yet; it cannot be counted
 ====================================  ==========================================  ==========================================
 
 Every drop is logged with what it was, its size and the reason, at most once in 20 s (``RateLimit``) and at the end.
@@ -41,7 +41,7 @@ from typing import Final
 
 MAX_WAITING_RECORDS: Final = 10_000
 MAX_WAITING_BYTES: Final = 256 << 20
-"""Room for a burst of tables and histograms; when the broker is away for long, what a host program can bear."""
+"""Room for a burst of tables and histograms, and the memory that a long outage may take from the host program."""
 
 RETRY_S: Final = 1.0
 """Pause before another attempt after an error."""
@@ -62,9 +62,9 @@ PRODUCER: Final = {
 
 
 class Patience:
-    """How long ``done()`` waits: until nothing was delivered for ``patience_s``, and ``longest_s`` in all.
+    """How long ``done()`` waits: until nothing was delivered for ``patience_s``, and at most ``longest_s`` in total.
 
-    A broker that has answered for the first time just now gets the whole of ``patience_s``.
+    The first answer of a broker restarts ``patience_s``.
     """
 
     def __init__(self, patience_s: float, longest_s: float) -> None:
@@ -73,6 +73,6 @@ class Patience:
         self._longest_s = max(longest_s, patience_s)
 
     def left_s(self, last_progress: float) -> float:
-        """Seconds until it ends; ``last_progress`` is a time of the monotonic clock. Not above 0 when it is over."""
+        """Seconds left, 0 or less when time is up; ``last_progress`` is a time of the monotonic clock."""
         now = time.monotonic()
         return min(max(last_progress, self._began) + self.total_s - now, self._began + self._longest_s - now)

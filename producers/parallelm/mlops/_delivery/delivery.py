@@ -1,4 +1,4 @@
-"""From encoded records to confirmed ones, through librdkafka. The sender thread's second half."""
+"""Delivers encoded records through librdkafka until they are confirmed: the second half of the sender thread."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Progress:
 
 
 class Delivery:
-    """Hands records to librdkafka and hears what becomes of them. For the sender thread, but for what says otherwise."""
+    """Passes records to librdkafka and handles its delivery reports. For the sender thread, unless a method says otherwise."""
 
     def __init__(
         self,
@@ -133,12 +133,12 @@ class Delivery:
     # ---- records ------------------------------------------------------------------------------------------------
 
     def keep(self, record: EncodedRecord) -> None:
-        """Take a record: into the spool when there is one, but for models, which the outbox keeps."""
+        """Take a record: into the spool if there is one, except for models, which the outbox stores."""
         if self.spool is None or record.delivered is not None or not self.spool.append(record):
             self._backlog.append(record)
 
     def send(self, producer: Producer) -> bool:
-        """Hand over what there is; False when librdkafka's queue is full."""
+        """Queue everything with librdkafka; False when its queue is full."""
         from confluent_kafka import KafkaException
 
         while self._backlog or self._take_from_spool():
@@ -151,7 +151,7 @@ class Delivery:
             except BufferError:
                 del self._unconfirmed[id(record)]
                 return False
-            except KafkaException as error:  # this record will never go
+            except KafkaException as error:  # this record can never be sent
                 self._refused(record, error.args[0])
             self._backlog.popleft()
             producer.poll(0)
@@ -163,7 +163,7 @@ class Delivery:
             self._producer.flush(timeout_s)
 
     def spool_has_room(self) -> bool:
-        """Whether to go on encoding although librdkafka takes no more. What the disk has refused before comes first."""
+        """Whether to go on encoding while librdkafka's queue is full. Records that the disk refused earlier come first."""
         spool, backlog = self.spool, self._backlog
         if spool is None or not spool.has_room():
             return False
@@ -175,7 +175,7 @@ class Delivery:
 
     @property
     def backlog(self) -> int:
-        """Records that librdkafka has not taken."""
+        """Records that are not in librdkafka's queue yet."""
         return len(self._backlog)
 
     @property
@@ -223,7 +223,7 @@ class Delivery:
     # ---- the end ------------------------------------------------------------------------------------------------
 
     def abandon(self) -> None:
-        """Hear no more of what was handed over. From any thread."""
+        """Ignore further delivery reports. From any thread."""
         self._abandoned = True
 
     def left(self) -> Counter[str]:
@@ -236,14 +236,14 @@ class Delivery:
         return left
 
     def why_not_confirmed(self) -> str:
-        """The reason when nothing is known to be in the way."""
+        """The reason to report when no obstacle is known."""
         where = f"Kafka at {self._settings.kafka.bootstrap_servers!r}"
         if self._answered:
             return f"{where} answers, but has not confirmed the records in time"
         return f"{where} does not answer"
 
     def close(self) -> None:
-        """Release producer and spool; what librdkafka still has is forgotten."""
+        """Release producer and spool; whatever librdkafka still holds is discarded."""
         if self._producer is not None:
             self._abandoned = True
             self._producer.purge()
@@ -254,7 +254,7 @@ class Delivery:
     def leave_to_parent(self) -> None:
         """In a forked child: leave spool and producer alone.
 
-        The producer is kept alive indefinitely: freeing it there waits for threads that are not.
+        The producer is never freed there: freeing it would wait for threads that exist in the parent only.
         """
         if self._producer is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))

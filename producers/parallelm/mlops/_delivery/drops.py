@@ -1,4 +1,4 @@
-"""What was dropped, by reason: counted, logged at most once in 20 s, and reported when the way is clear."""
+"""Dropped reports by reason: counted, logged at most once in 20 s, and reported once delivery works again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger("parallelm.mlops")
 QUEUE_FULL: Final = "queue_full"
 """The queue between callers and the sender thread, or librdkafka's behind it, was full: the broker was away too long."""
 TOO_LARGE: Final = "too_large"
-"""One record above what a broker takes (1 MB)."""
+"""A record is larger than a broker accepts (1 MB)."""
 NOT_DELIVERED: Final = "not_delivered"
 """The broker refused the record."""
 CLOSED: Final = "closed"
@@ -25,10 +25,10 @@ CLOSED: Final = "closed"
 NOT_ENCODED: Final = "not_encoded"
 """The record does not fit its schema."""
 SPOOL_DAMAGED: Final = "spool_damaged"
-"""A segment of the spool was cut or damaged; counted once where nobody knows how many reports it held."""
+"""A segment of the spool was cut or damaged; counted once where the number of its reports is unknown."""
 
 METRIC: Final = "mcenter.dropped"
-"""Statistic that reports drops, with label ``reason``; the value is how many since the report before."""
+"""Statistic that reports drops, with label ``reason``; its value is the number since the previous report."""
 
 _NAMES_A_LINE: Final = 10
 _NAMES_KEPT: Final = 1_000
@@ -70,7 +70,7 @@ class DropCounter:
         self._log_limit = RateLimit()
 
     def add(self, reason: str, reports: Mapping[str, int], detail: str = "") -> None:
-        """Count what was dropped: ``reports`` says how many of what (``named``); ``detail`` says why."""
+        """Count dropped reports: ``reports`` maps what they were (``named``) to how many; ``detail`` gives the cause."""
         count = sum(reports.values())
         if count <= 0:
             return
@@ -82,7 +82,7 @@ class DropCounter:
                 self.log()
 
     def log(self) -> None:
-        """Log what was not logged yet."""
+        """Log the drops since the last log line."""
         with self._lock:
             if not self._unlogged:
                 return

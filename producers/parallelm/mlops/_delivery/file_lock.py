@@ -19,7 +19,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock; False when another holds it."""
+        """Take the lock; False when another process or thread holds it."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(descriptor)
@@ -30,7 +30,7 @@ class FileLock:
         return True
 
     def release(self, *, remove: bool = False) -> None:
-        """Release it; with ``remove`` the file goes too."""
+        """Release it; with ``remove`` the file is deleted."""
         if self._descriptor is None:
             return
         if remove:
@@ -40,7 +40,7 @@ class FileLock:
         self._descriptor = None
 
     def forget(self) -> None:
-        """In a forked child: the lock stays with the parent, and ends with it."""
+        """In a forked child: close the copy; the lock stays with the parent."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):  # the parent was just closing it
                 os.close(self._descriptor)

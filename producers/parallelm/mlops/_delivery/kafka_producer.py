@@ -1,4 +1,4 @@
-"""The librdkafka producer of a component: idempotent, compressed, bounded, and patient."""
+"""The librdkafka producer of a component: idempotent, compressed, bounded, and without a message time-out."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 
 class Producer(Protocol):
-    """What the library uses of ``confluent_kafka.Producer``, which has no types."""
+    """The part of ``confluent_kafka.Producer`` that the library uses; the class itself is untyped."""
 
     def produce(
         self, topic: str, value: bytes, key: bytes, *, on_delivery: Callable[[Any, Any], None]
     ) -> None:
-        """Queue a record; raises ``BufferError`` when there is no room."""
+        """Queue a record; raises ``BufferError`` when the queue is full."""
 
     def poll(self, timeout: float) -> int:
-        """Call back what has happened."""
+        """Run the callbacks that are due."""
 
     def flush(self, timeout: float) -> int:
-        """Wait until all was delivered."""
+        """Wait until everything was delivered."""
 
     def purge(self) -> None:
-        """Forget what is queued."""
+        """Discard what is queued."""
 
     def list_topics(self, topic: str, timeout: float) -> Any:
         """Ask a broker for the metadata of a topic; raises ``KafkaException``."""
 
 
 def make_producer(settings: Settings, on_error: Callable[[Any], None]) -> Producer:
-    """A new producer; ``on_error`` gets each ``KafkaError`` of the client as a whole, in the thread that polls.
+    """A new producer; ``on_error`` gets each client-level ``KafkaError``, in the thread that polls.
 
     Raises ``ConfigurationError`` for settings that name no broker or that librdkafka refuses.
     """
@@ -57,7 +57,7 @@ def make_producer(settings: Settings, on_error: Callable[[Any], None]) -> Produc
         **PRODUCER,
     )
     try:
-        # What matters of librdkafka's own log comes to error_cb too.
+        # The important lines of librdkafka's own log also reach error_cb.
         producer: Producer = ConfluentProducer(config | {"error_cb": on_error, "log_level": 2})
     except (KafkaException, ValueError, TypeError) as error:
         cause = error.args[0].str() if isinstance(error, KafkaException) else error
@@ -68,7 +68,7 @@ def make_producer(settings: Settings, on_error: Callable[[Any], None]) -> Produc
 
 
 def _settings_to_check(kafka: KafkaSettings) -> str:
-    """Files that cannot be read, by their settings; else all."""
+    """The settings whose files cannot be read; without any, the prefix of all Kafka settings."""
     names = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
     files = {name: getattr(kafka, name) for name in names}
     missing = [

@@ -1,4 +1,4 @@
-"""What is in the way of a delivery, as a sentence for the log: the true cause, and which setting to look at."""
+"""Why delivery is blocked, as a sentence for the log: the root cause, and which setting to check."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _log = logging.getLogger("parallelm.mlops")
 
 
 class Stage(enum.IntEnum):
-    """Where a report can get stuck on its way. The first stage that is stuck is the cause; later ones never begin."""
+    """Stages of delivery, in order. The first blocked stage is the cause; later ones never begin."""
 
     ENCODING = 1
     """The schema registry."""
     CLIENT = 2
     """librdkafka refuses its settings: addresses, TLS files, mechanisms."""
     BROKER = 3
-    """No broker answers, or it does not admit us."""
+    """No broker answers, or it refuses the connection."""
     TOPIC = 4
-    """It answers, but lacks the topic or does not let us write."""
+    """The broker answers, but lacks the topic or denies writing."""
 
 
 class Obstacles:
@@ -37,27 +37,27 @@ class Obstacles:
         self._log_limit = RateLimit()
 
     def found(self, stage: Stage, reason: str, *, log: bool = True) -> None:
-        """A stage is stuck. Logged at most once in 20 s."""
+        """A stage is blocked. Logged at most once in 20 s."""
         with self._lock:
             self._reasons[stage] = reason
         if log and self._log_limit.allows():
             _log.warning("reports wait: %s", reason)
 
     def passed(self, stage: Stage) -> None:
-        """A stage went well."""
+        """A stage succeeded."""
         if stage in self._reasons:
             with self._lock:
                 self._reasons.pop(stage, None)
 
     def reason(self) -> str:
-        """Why reports are stuck; empty when nothing is known to be in the way."""
+        """Why delivery is blocked; empty when no obstacle is known."""
         with self._lock:
             reasons = [self._reasons[stage] for stage in sorted(self._reasons)]
         return "; ".join(reasons)
 
 
 def broker_reason(kafka: KafkaSettings, error: Any) -> str:
-    """A sentence for an error of the client as a whole."""
+    """A sentence for a client-level error."""
     from confluent_kafka import KafkaError
 
     where = f"Kafka at {kafka.bootstrap_servers!r}"

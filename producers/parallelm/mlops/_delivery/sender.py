@@ -1,7 +1,7 @@
 """The sender thread: one daemon in each process that reports, between the queues and librdkafka.
 
-It never holds up the host program: callers only append. ``encoding`` and ``delivery`` are its halves;
-``broker_away`` says what happens when nothing can be delivered.
+It never delays the host program: callers only append. ``encoding`` and ``delivery`` are its two halves;
+``broker_away`` states what happens when nothing can be delivered.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Sender(threading.Thread):
         self._ended = threading.Event()
 
     def close(self, patience: Patience) -> None:
-        """Send what is there and end; gives up, and counts what is left, when ``patience`` ends.
+        """Send everything and end; when ``patience`` ends, give up and count the rest as dropped.
 
-        May be interrupted and called again: the thread goes on meanwhile.
+        May be interrupted and called again: the thread continues meanwhile.
         """
         self._stopping.set()
         if self._abandoned.is_set():
@@ -85,7 +85,7 @@ class Sender(threading.Thread):
         self.abandon()
 
     def abandon(self) -> None:
-        """End at once, and count what is left."""
+        """End at once, and count the rest as dropped."""
         if self._ended.is_set() or self._abandoned.is_set():
             return
         self._stopping.set()
@@ -108,7 +108,7 @@ class Sender(threading.Thread):
     # ---- the thread ---------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Send until asked to stop, then what is left."""
+        """Send until asked to stop, then send the rest."""
         interval_s = self._settings.component.flush_interval_ms / 1000
         self._step_safely()
         while not self._stopping.wait(interval_s):
@@ -151,8 +151,8 @@ class Sender(threading.Thread):
         self.delivery.warm_up()
         producer.poll(0)
         self._report_drops()
-        # Only what is there now: with a caller that never rests, going on until nothing is left would end in records
-        # of one sample each.
+        # Only what is queued now: with a caller that reports all the time, draining until the queue is empty would make
+        # records of one sample each.
         samples, others = len(self._inbox.samples), len(self._inbox.records)
         while (self.delivery.send(producer) or self.delivery.spool_has_room()) and (
             samples > 0 or others > 0

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class RecordInWaiting(NamedTuple):
-    """A record that gets its number when it is sent."""
+    """A queued record; it gets its number when it is sent."""
 
     topic: Topic
     make: MakeRecord
     delivered: Callable[[], None] | None = None
     """Called in the sender thread when a broker has the record."""
     size_bytes: int = 0
-    """About what it takes in memory."""
+    """Approximate size in memory."""
     what: str = ""
     """What it is, as the log shows it."""
 
 
 class WaitingRecords(deque[RecordInWaiting | KpiPoint]):
-    """Callers add, the sender thread takes. Each side counts its own bytes, so that no lock is between the two."""
+    """Callers add, the sender thread takes. Each side counts its own bytes, so that they share no lock."""
 
     __slots__ = ("_added_bytes", "_taken_bytes")
 
@@ -57,7 +57,7 @@ def _size_bytes(record: RecordInWaiting | KpiPoint) -> int:
 
 
 def contents(record: RecordInWaiting | KpiPoint) -> dict[str, int]:
-    """How many of what waits, as the log shows it."""
+    """What the record holds, and how many of it, as the log shows it."""
     if isinstance(record, KpiPoint):
         return {named("KPI", record.name): 1}
     return {f"{record.what or record.topic.name} of about {record.size_bytes:,} bytes": 1}

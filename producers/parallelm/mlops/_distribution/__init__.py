@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 CATEGORIES_LIMIT: Final = 25
 """A feature with fewer distinct values than this is categorical."""
 PORTION_CHARACTERS: Final = 400_000
-"""Of a report as Python shows it. As JSON and as typed bins together it is about twice that: below a record's 1 MB."""
+"""Limit of a report in Python's notation. As JSON and as typed bins it takes about twice that: below a record's 1 MB."""
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Kind:
-    """What is reported of all features of one kind."""
+    """The reports on all features of one kind."""
 
     histograms: list[Histogram] = field(default_factory=list)
     rows: list[tuple[str, list[object]]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class _Kind:
 
 
 class _Distribution:
-    """Goes over the features one by one, so that memory is that of one column."""
+    """Processes the features one by one, so that it needs the memory of one column only."""
 
     def __init__(self, training: Iterable[Histogram]) -> None:
         self._training = {histogram.feature: histogram for histogram in training}
@@ -87,7 +87,7 @@ class _Distribution:
         counts = feature.column.counts(None if trained else CATEGORIES_LIMIT)
         if counts is None:
             return False
-        if not (counts or trained):  # nothing to draw, but the table shows that all values are missing
+        if not (counts or trained):  # nothing to plot, but the table shows that all values are missing
             self.categorical.rows.append((feature.name, categorical_row(feature.column, counts)))
             return True
         categories = tuple(trained.categories) if trained else tuple(counts)
@@ -148,7 +148,7 @@ class _Distribution:
 def distribution_reports(
     data: object, training_histograms: Sequence[Histogram] | None = None
 ) -> list[NumericReport | StructuredReport]:
-    """Everything that is reported of the distribution of ``data``, a numpy array or a pandas DataFrame.
+    """All reports on the distribution of ``data``, a numpy array or a pandas DataFrame.
 
     With the histograms that the current model was trained on, their features, kinds and bins are used, and heat map,
     similarity scores and the measures of ``drift`` are added. A feature that is neither categorical nor castable to float
@@ -177,7 +177,7 @@ def _listed(features: list[str]) -> str:
 
 
 def _portions(elements: Iterable[T]) -> Iterator[list[T]]:
-    """As many elements at a time as fit well in one record: the features of most data are one portion."""
+    """Split the elements into portions that fit in one record: for most data this is one portion."""
     portion: list[T] = []
     size = 0
     for element in elements:

@@ -1,4 +1,4 @@
-"""What the analysis tables and the heat map say of one feature."""
+"""The entries of one feature in the analysis tables and the heat map."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NAN: Final = float("nan")
 
 
 def continuous_row(column: Column, numbers: Numbers) -> list[object]:
-    """One row under ``CONTINUOUS_COLUMNS``. Count is all rows, missing ones too; the deviation is the sample's, as pandas has it."""
+    """One row under ``CONTINUOUS_COLUMNS``. Count includes rows with missing values; the deviation is the sample's, as in pandas."""
     import numpy as np
 
     values = numbers.values
@@ -69,7 +69,7 @@ def _median(values: NDArray[np.float64]) -> float:
 
 
 def categorical_row(column: Column, counts: Mapping[str, int]) -> list[object]:
-    """One row under ``CATEGORICAL_COLUMNS``. Count is all rows; lengths are in characters and weighted by frequency."""
+    """One row under ``CATEGORICAL_COLUMNS``. Count includes all rows; lengths are in characters, weighted by frequency."""
     total = sum(counts.values())
     top = max(counts, key=counts.__getitem__, default="N/A")
     length = sum(len(text) * times for text, times in counts.items()) / total if total else 0.0
@@ -81,11 +81,11 @@ def _missing(column: Column, present: int) -> str:
 
 
 def heat(numbers: Numbers) -> float | None:
-    """Mean of the values scaled to 0..1 by their smallest and largest; 1 for a constant, 0 for one that is zero."""
+    """Mean of the values after min-max scaling to 0..1; for a constant feature 1, or 0 if the constant is 0."""
     if not numbers.finite.size:
         return None
     low, high = numbers.bounds
     if low == high:
         return 1.0 if low else 0.0
-    # Halved first, so that the distance of the largest floats is one too.
+    # Halved first, so that the distance of the largest floats does not overflow.
     return min(1.0, max(0.0, (numbers.moments[0] / 2 - low / 2) / (high / 2 - low / 2)))

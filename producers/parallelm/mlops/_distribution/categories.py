@@ -1,13 +1,13 @@
-"""What makes two values one category, and which texts are numbers.
+"""Which values belong to the same category, and which texts are numbers.
 
-The identity of a category is its text, since bins travel as texts, and it depends on the value alone, never on the order
-of rows:
+A category is identified by a text, since bins are stored as texts. It depends on the value alone, never on the order of
+rows:
 
-- a number is its shortest text; equal numbers of one column are one category whatever their type, so 1, 1.0 and
-  ``Decimal("1.00")`` are;
-- a truth value is not a number: ``True`` is "True" and never the category of 1;
-- a text is itself: "1" is the category of the number 1, since a file that is read in pieces yields both, but
-  "00501", "501" and "501.0" are three.
+- a number is identified by its shortest text; equal numbers of one column are one category whatever their type: 1, 1.0
+  and ``Decimal("1.00")``;
+- a truth value is not a number: ``True`` is "True", never the category of 1;
+- a text is identified by itself: "1" is the category of the number 1, since a file that is read in chunks yields both,
+  but "00501", "501" and "501.0" are three categories.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _EQUAL_READ_EQUAL: Final = frozenset({str, int, float, bool, bytes})
-"""Equal values of one of these types have one text, so they can be counted before they are made texts of."""
+"""Equal values of one of these types have the same text, so they can be counted before the conversion to text."""
 _NOT_COMPARABLE: Final = (Exception,)
-"""Objects compare, hash and cast with code of their own, which may raise anything."""
+"""Objects run their own code to compare, hash and cast, which may raise anything."""
 _NUMBER: Final = re.compile(
     r"""\ *(?:
-        -?(?P<whole>0|[1-9][0-9]*)                            # as a program writes it: no leading zeros, no plus sign
+        -?(?P<whole>0|[1-9][0-9]*)                            # as programs write integers: no leading zeros, no plus sign
         | -?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
         | -?(?:0|[1-9][0-9]*)[eE][+-][0-9]{2,}                # "1e-05" is a number, "7e0" and "12e5" are codes
         | -?inf | nan
@@ -62,13 +62,13 @@ class Categories:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._values: dict[str, Any] = {}
-        """A value of each category, by which they are ordered."""
+        """One value of each category, used to order them."""
 
     def __len__(self) -> int:
         return len(self._counts)
 
     def count(self, values: Sequence[Any]) -> None:
-        """Count values one by one; what ``hash`` or ``str`` of one of them raises passes through."""
+        """Count values one by one; exceptions of their ``hash`` and ``str`` pass through."""
         kinds = set(map(type, values))
         for kind in kinds:
             of_kind = values if len(kinds) == 1 else [value for value in values if type(value) is kind]
@@ -82,12 +82,12 @@ class Categories:
         for value, times in pairs:
             text = _text(value)
             known = self._values.setdefault(text, value)
-            if type(value).__name__ < type(known).__name__:  # whichever comes first
+            if type(value).__name__ < type(known).__name__:  # independent of the order of rows
                 self._values[text] = value
             self._counts[text] = self._counts.get(text, 0) + times
 
     def ordered(self) -> dict[str, int]:
-        """Counts by category, in the order of the values where they have one, else of their texts."""
+        """Counts by category, ordered by value if the values can be ordered, else by text."""
         counts, values = dict(self._counts), self._values
         for text, value in values.items():
             twin = text.removesuffix(".0")
@@ -102,7 +102,7 @@ class Categories:
 
 
 def by_text(pairs: Iterable[tuple[Any, int]]) -> dict[str, int]:
-    """Counts by category of values and how often each occurs."""
+    """Counts by category, from values and their frequencies."""
     categories = Categories()
     categories.add(pairs)
     return categories.ordered()

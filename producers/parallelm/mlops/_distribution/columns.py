@@ -1,4 +1,4 @@
-"""The features of an array or a frame, one column at a time, as present values: missing ones are left out."""
+"""The present values of an array's or a frame's features, one column at a time; missing values are left out."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _FIRST_LOOK: Final = 1024
 _BLOCK: Final = 65_536
 _PLAIN_KINDS: Final = "biuf"
 _NO_NUMBERS: Final = "mMc"
-"""Times, time spans and complex numbers have no place on a number line."""
+"""Times, time spans and complex numbers are not real numbers."""
 _NOT_COMPARABLE: Final = (Exception,)
-"""Objects compare, hash and cast with code of their own, which may raise anything."""
+"""Objects run their own code to compare, hash and cast, which may raise anything."""
 
 
 class Column(ABC):
     """One feature's values."""
 
     size: int
-    """All rows, those whose value is missing too."""
+    """Number of rows, including those whose value is missing."""
 
     @abstractmethod
     def counts(self, limit: int | None) -> dict[str, int] | None:
-        """How often each distinct present value occurs, as text and in order.
+        """Frequency of each distinct present value, as text and in order.
 
-        None when there are ``limit`` distinct values or more, or values that a hash cannot distinguish.
+        None when there are ``limit`` or more distinct values, or values that cannot be hashed.
         """
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Column(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A column with the name it is reported under."""
+    """A column and the name under which it is reported."""
 
     name: str
     column: Column
@@ -63,7 +63,7 @@ class NumberColumn(Column):
 
         values = np.ascontiguousarray(
             values
-        )  # one walk over the strides of a row-wise table, not one a statistic
+        )  # one pass over the strides of a row-major table instead of one for each statistic
         self.size = values.size
         if values.dtype.kind == "f":
             absent = np.isnan(values)
@@ -71,7 +71,7 @@ class NumberColumn(Column):
         self._present = values
 
     def counts(self, limit: int | None) -> dict[str, int] | None:
-        """Count block by block, so that a column of many distinct values is left after its first thousand."""
+        """Count block by block: a column with many distinct values is given up after its first thousand."""
         import numpy as np
 
         found: Counter[Any] = Counter()
@@ -87,7 +87,7 @@ class NumberColumn(Column):
         return by_text(found.items())
 
     def floats(self) -> NDArray[np.float64]:
-        """The values as they are, when they are float64."""
+        """The values; the array itself when it is float64."""
         import numpy as np
 
         return self._present.astype(np.float64, copy=False)
@@ -115,7 +115,7 @@ class ObjectColumn(Column):
         return found.ordered()
 
     def floats(self) -> NDArray[np.float64] | None:
-        """The values cast one by one; texts only where all of them are written as numbers are."""
+        """The values cast one by one; texts only if all of them are written as numbers."""
         import numpy as np
 
         present = self._present
@@ -125,14 +125,14 @@ class ObjectColumn(Column):
 
 
 class SeriesColumn(Column):
-    """A pandas column of a type of pandas' own, or of objects."""
+    """A pandas column of an extension type or of objects."""
 
     def __init__(self, series: pd.Series[Any]) -> None:
         self.size = len(series)
         self._present = series.dropna()
 
     def counts(self, limit: int | None) -> dict[str, int] | None:
-        """Count after a look at the first thousand."""
+        """Count all, unless the first thousand already have too many distinct values."""
         try:
             if limit is not None and self._present.iloc[:_FIRST_LOOK].nunique() >= limit:
                 return None
@@ -143,7 +143,7 @@ class SeriesColumn(Column):
         return None if limit is not None and len(pairs) >= limit else by_text(pairs)
 
     def floats(self) -> NDArray[np.float64] | None:
-        """The values cast by pandas; those of its types for texts, categories and the like as objects are."""
+        """The values cast by pandas; texts, categories and the like are cast as objects are."""
         import numpy as np
 
         kind = getattr(self._present.dtype, "kind", "")
@@ -157,7 +157,8 @@ class SeriesColumn(Column):
 def features(data: object) -> Iterator[Feature]:
     """The columns of a DataFrame by their names, those of an array as c0, c1, …; a one-dimensional array is one column.
 
-    Raises ``MLOpsException`` for anything else, and for two columns of one name. pandas is not imported: only what is a frame already needs it.
+    Raises ``MLOpsException`` for anything else, and for two columns of one name. pandas is not imported: a caller who
+    passes a frame has imported it.
     """
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(data, pandas.Series):
@@ -179,7 +180,7 @@ def features(data: object) -> Iterator[Feature]:
 
 
 def array_column(values: NDArray[Any]) -> Column:
-    """The column for a one-dimensional array; what is masked is missing."""
+    """The column for a one-dimensional array; masked values are missing."""
     import numpy as np
 
     if isinstance(values, np.ma.MaskedArray):

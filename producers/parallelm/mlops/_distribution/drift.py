@@ -1,8 +1,8 @@
-"""How much a feature differs from its training, and how surely: what stands beside the similarity score.
+"""How much a feature differs from its training, and with what significance; reported beside the similarity score.
 
-The two samples are compared as a table of counts: one cell a bin of training, one for values in none of them (new
-categories), one for missing values. The similarity score sees neither missing values nor a feature that sits where training
-was densest; the measures here do.
+The two samples are compared as a table of counts: one cell for each bin of training, one for values outside all bins (new
+categories), and one for missing values. The similarity score misses missing values, and features that concentrate where
+training was densest; these measures detect both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import Histogram
 
 LEAST_EXPECTED: Final = 3.0
-"""Cells in which fewer are expected are taken together for a p-value: the approximation needs no more."""
+"""Cells with a smaller expected count are merged for a p-value; the approximation needs no larger counts."""
 _SMOOTHING: Final = 0.5
 _LEAST_ROWS: Final = 4
 
@@ -34,33 +34,33 @@ class Sample:
 
     bins: tuple[int, ...]
     unseen: int
-    """Present values in none of the bins."""
+    """Present values outside all bins."""
     missing: int
 
     @property
     def present(self) -> int:
-        """Values that are there."""
+        """Number of present values."""
         return sum(self.bins) + self.unseen
 
     @property
     def rows(self) -> int:
-        """All rows."""
+        """Number of rows."""
         return self.present + self.missing
 
     @property
     def missing_share(self) -> float:
-        """Share of all rows."""
+        """Share of missing values among all rows."""
         return self.missing / self.rows if self.rows else 0.0
 
     @property
     def unseen_share(self) -> float:
-        """Share of the present values."""
+        """Share of values outside all bins among the present ones."""
         return self.unseen / self.present if self.present else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One feature's comparison with its training; each p-value is the chance of as much under "no drift"."""
+    """One feature compared with its training; p-values are for the null hypothesis "no drift"."""
 
     training: Sample
     inference: Sample
@@ -69,7 +69,7 @@ class Drift:
     js: float
     """Jensen-Shannon divergence of the table in bits, 0 (equal) to 1 (nothing in common)."""
     p_value: float
-    """Of the whole table; PSI and JS are, to first order, multiples of its chi-square."""
+    """P-value of the whole table; PSI and JS are, to first order, multiples of its chi-square."""
     ks: float | None
     """Largest distance of the cumulative shares at the bins' edges; None for categories."""
     ks_p_value: float | None
@@ -110,7 +110,7 @@ def _share_p_value(first: int, first_of: int, second: int, second_of: int) -> fl
 
 
 def _filled(r: Sequence[int], i: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The cells that either sample has something in."""
+    """The cells that are not empty in both samples."""
     import numpy as np
 
     training, inference = np.array(r, dtype=np.float64), np.array(i, dtype=np.float64)
@@ -129,7 +129,7 @@ def population_stability_index(r: Sequence[int], i: Sequence[int]) -> float:
 
 
 def jensen_shannon(r: Sequence[int], i: Sequence[int]) -> float:
-    """Jensen-Shannon divergence of two samples of counts, in bits: 0 to 1."""
+    """Jensen-Shannon divergence of two samples of counts in bits, 0 to 1."""
     import numpy as np
 
     training, inference = _filled(r, i)
@@ -142,8 +142,8 @@ def jensen_shannon(r: Sequence[int], i: Sequence[int]) -> float:
 def kolmogorov_smirnov(r: Sequence[int], i: Sequence[int]) -> tuple[float, float]:
     """Distance of the cumulative shares of two binned samples, and its p-value.
 
-    The distance of the values themselves is at least this, and at most this and the larger share of a bin more. The p-value
-    is Smirnov's limit; it is an upper bound, since a binned distance is never the larger one.
+    The distance of the unbinned values is at least this, and exceeds it by the larger share of one bin at most. The p-value
+    is Smirnov's limit; it is an upper bound, since binning never increases the distance.
     """
     import numpy as np
 
@@ -161,12 +161,12 @@ def table_p_value(r: Sequence[int], i: Sequence[int]) -> float:
     Pearson's chi-square of the table, held against a gamma distribution with the mean and variance that it has when
     rows are assigned to samples at random (Haldane 1940, Dawson 1954, "A simplified expression for the variance of the
     chi-square function on a contingency table"): unlike the plain chi-square distribution it holds for the small counts
-    of outer bins. Cells in which fewer than ``LEAST_EXPECTED`` rows are expected are taken together first.
+    of outer bins. Cells in which fewer than ``_LEAST_EXPECTED`` rows are expected are merged first.
     """
     training, inference = _without_sparse_cells(*_filled(r, i))
     n, m = float(training.sum()), float(inference.sum())
     both, total, cells = training + inference, n + m, training.size
-    if cells < 2 or total < _LEAST_ROWS or not (n and m):  # noqa: PLR2004 - one cell is equal to itself
+    if cells < 2 or total < _LEAST_ROWS or not (n and m):  # noqa: PLR2004 - one cell cannot differ
         return 1.0
     chi_square = float((((training * m - inference * n) ** 2) / both).sum() / (n * m))
     mean = total * (cells - 1) / (total - 1)
@@ -175,7 +175,7 @@ def table_p_value(r: Sequence[int], i: Sequence[int]) -> float:
     w_cells = (float((total / both).sum()) - cells**2) / (total - 2)
     variance = 2 * total / (total - 3) * (v_rows - w_rows) * (v_cells - w_cells)
     variance += total**2 / (total - 1) * w_rows * w_cells
-    if variance <= 0:  # only one table has these sums
+    if variance <= 0:  # only one table has these marginal sums
         return 1.0
     return gamma_sf(chi_square * mean / variance, mean**2 / variance)
 
@@ -187,7 +187,7 @@ def _without_sparse_cells(
 
     both = training + inference
     sparse = both * min(training.sum(), inference.sum()) / both.sum() < LEAST_EXPECTED
-    if np.count_nonzero(sparse) < 2:  # noqa: PLR2004 - one cell has no other to go with
+    if np.count_nonzero(sparse) < 2:  # noqa: PLR2004 - merging takes two cells
         return training, inference
     return (
         np.append(training[~sparse], training[sparse].sum()),

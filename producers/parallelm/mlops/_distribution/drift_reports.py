@@ -1,4 +1,4 @@
-"""Drift as statistics: one a measure, with one series a feature."""
+"""Drift as statistics: one for each measure, with one series for each feature."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MEASURES: Final[Mapping[str, Callable[[Drift], float | None]]] = {
 
 
 def drift_reports(drifts: Mapping[str, Drift]) -> Iterator[NumericReport]:
-    """One report a measure, of the features that have it, by the name of the feature."""
+    """One report for each measure, with the features that have it as its lines."""
     for name, measure in _MEASURES.items():
         values = {
             feature: value for feature, drift in drifts.items() if (value := measure(drift)) is not None

@@ -1,4 +1,4 @@
-"""The histogram of one feature: over bins of its own, or over those of its training."""
+"""The histogram of one feature: over its own bins, or over those of its training."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 INNER_BINS: Final = 11
 LEAST_SPREAD: Final = 0.05
-"""Standard deviation that a constant feature's bins are made with."""
+"""Standard deviation assumed for the bins of a constant feature."""
 _DEVIATIONS: Final = 2
 _FARTHEST_EDGE: Final = 8e307
-"""Edges stay within this, so that their distance is a number."""
+"""Bound of the edges, so that their distance does not overflow."""
 _LARGE: Final = 1e150
 
 
 class Numbers:
-    """Present values of a continuous feature with what several statistics need of them. Infinities are in no moment."""
+    """Present values of a continuous feature, and what several statistics share. Moments ignore infinities."""
 
     def __init__(self, values: NDArray[np.float64]) -> None:
         self.values = values
 
     @cached_property
     def finite(self) -> NDArray[np.float64]:
-        """The finite ones; the same array where all are."""
+        """The finite values; the same array if all are finite."""
         import numpy as np
 
         finite = np.isfinite(self.values)
@@ -59,7 +59,7 @@ def continuous_edges(numbers: Numbers) -> tuple[float, ...]:
     import numpy as np
 
     mean, spread = numbers.moments
-    # Far from zero a small spread is lost in float64: then the steps are what it can tell apart.
+    # Far from zero float64 cannot represent a small spread: then a step is the distance of neighbouring floats.
     spread = max(spread or LEAST_SPREAD, INNER_BINS * math.ulp(mean))
     low = max(mean - _DEVIATIONS * spread, -_FARTHEST_EDGE)
     high = min(mean + _DEVIATIONS * spread, _FARTHEST_EDGE)
@@ -110,7 +110,7 @@ def _counts(values: NDArray[np.float64], edges: tuple[float, ...]) -> NDArray[np
 def categorical_histogram(
     feature: str, counts: Mapping[str, int], categories: tuple[str, ...], rows: int
 ) -> Histogram:
-    """Shares of the present values of ``rows`` in each category; less than 1 in all where values are in none of them."""
+    """Shares of the present values of ``rows`` in each category; their sum is below 1 if some are in no category."""
     total = sum(counts.values())
     found = _in_the_words_of(categories, counts)
     weights = tuple(found.get(category, 0) / total if total else 0.0 for category in categories)
@@ -126,7 +126,7 @@ def categorical_histogram(
 
 
 def _in_the_words_of(categories: tuple[str, ...], counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts with 1 and 1.0 taken as the same: a column of integers becomes one of floats when values are missing."""
+    """Counts with 1 and 1.0 as one category: missing values turn a column of integers into one of floats."""
     known = set(categories)
     found: dict[str, int] = {}
     for text, times in counts.items():

@@ -1,4 +1,4 @@
-"""How much a distribution seen in production looks like the one that its model was trained on."""
+"""Similarity of a distribution in production to the one that the model was trained on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def similarity_score(training: Sequence[float], inference: Sequence[float]) -> float:
     """Overlap of two histograms r and i over the same bins, 0 (none) to 1: (Σr)²/Σr² · Σ(r·i)/(Σr·Σi), clipped.
 
-    Weights are shares of 1; what either lacks to 1 (values in none of the bins, or no values at all) is one more bin.
-    It is 1 for equal shapes, and for any that sits where training was densest.
+    Weights are shares of 1; the rest to 1 (values outside all bins, or no values at all) counts as one more bin. The
+    score is 1 for equal shapes, and for any shape that concentrates where training was densest.
     """
     r = [*training, max(0.0, 1.0 - fsum(training))]
     i = [*inference, max(0.0, 1.0 - fsum(inference))]

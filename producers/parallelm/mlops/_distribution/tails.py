@@ -1,4 +1,4 @@
-"""Tail probabilities in closed form, so that a training image needs numpy only. Held against scipy by tests."""
+"""Tail probabilities in closed form, so that a training image needs numpy only. Tests compare them with scipy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def kolmogorov_sf(x: float) -> float:
     """Tail of Kolmogorov's limiting distribution: what ``scipy.special.kolmogorov(x)`` gives."""
     if x <= 0:
         return 1.0
-    if x < 1:  # the other series needs many terms near zero
+    if x < 1:  # near zero the other series needs many terms
         factor = math.sqrt(2 * math.pi) / x
         terms = (math.exp(-(((2 * k - 1) * math.pi / x) ** 2) / 8) for k in range(1, 10))
         return min(1.0, max(0.0, 1 - factor * math.fsum(terms)))
@@ -68,7 +68,7 @@ def kolmogorov_sf(x: float) -> float:
 def hypergeometric_two_sided(found: int, draws: int, marked: int, total: int) -> float:
     """P-value of Fisher's exact test, the smaller tail doubled: ``found`` of ``marked`` among ``draws`` of ``total``.
 
-    The tails are sums from ``found`` outwards, by the ratio of neighbouring terms, until these no longer count.
+    The tails are summed from ``found`` outwards, by the ratio of neighbouring terms, until further terms are negligible.
     """
     low, high = max(0, draws + marked - total), min(draws, marked)
     at_found = math.exp(

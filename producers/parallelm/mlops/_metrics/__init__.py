@@ -10,6 +10,6 @@ from parallelm.mlops._metrics.regression import RegressionScores
 class MLOpsMetrics(ClassificationScores, RegressionScores, ClusteringScores):
     """Every metric of ``ClassificationMetrics``, ``RegressionMetrics`` and ``ClusteringMetrics``, named as in scikit-learn.
 
-    Made with the callable that reports: it is called as ``set_stat`` is. scikit-learn is imported at the first call;
-    its own errors pass through.
+    Takes the callable that reports, which has the signature of ``set_stat``. scikit-learn is imported at the first call;
+    its exceptions pass through.
     """

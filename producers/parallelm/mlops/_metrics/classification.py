@@ -1,6 +1,6 @@
-"""Scores of classifiers: scikit-learn's own values, under the names and arguments that components use.
+"""Scores of classifiers: scikit-learn's values, under the names and arguments that components use.
 
-``**kwargs`` go to scikit-learn as they are (``zero_division``, ``multi_class``).
+``**kwargs`` are passed to scikit-learn unchanged (``zero_division``, ``multi_class``).
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class ClassificationScores(Scoring):
         return self._of_classes(ClassificationMetrics.FBETA_SCORE, value, y_true, y_pred, labels)
 
     def hamming_loss(self, y_true: Any, y_pred: Any, labels: Any = None, sample_weight: Any = None) -> Any:
-        """Share of wrong labels; ``labels`` gives all of them when multi-label data lack some."""
+        """Share of wrong labels; ``labels`` lists all labels, when multi-label data do not contain every one."""
         value = sklearn_metrics().hamming_loss(y_true, y_pred, sample_weight=sample_weight)
         if labels is not None and _is_multilabel(y_true):
             value = value * len(classes_of(y_true)) / len(labels)
@@ -164,7 +164,7 @@ class ClassificationScores(Scoring):
     def jaccard_similarity_score(
         self, y_true: Any, y_pred: Any, normalize: bool = True, sample_weight: Any = None
     ) -> Any:
-        """Mean (or, not normalised, sum) of each sample's Jaccard similarity, which without multiple labels is accuracy."""
+        """Mean (or, not normalised, sum) of each sample's Jaccard similarity; without multiple labels this is accuracy."""
         metrics = sklearn_metrics()
         if not _is_multilabel(y_true):
             value = metrics.accuracy_score(y_true, y_pred, normalize=normalize, sample_weight=sample_weight)
@@ -187,7 +187,7 @@ class ClassificationScores(Scoring):
         sample_weight: Any = None,
         labels: Any = None,
     ) -> Any:
-        """Cross-entropy. Probabilities are kept ``eps`` away from 0 and 1; by default as scikit-learn does it."""
+        """Cross-entropy. Probabilities are clipped to ``eps`` … 1 - ``eps``; by default as in scikit-learn."""
         shown = y_pred if eps == _CLASSIC_EPS else _clipped(y_pred, eps)
         value = sklearn_metrics().log_loss(
             y_true, shown, normalize=normalize, sample_weight=sample_weight, labels=labels
@@ -207,7 +207,7 @@ class ClassificationScores(Scoring):
         average: str | None = "macro",
         sample_weight: Any = None,
     ) -> Any:
-        """Precision, recall and thresholds; reported as a graph whose legend tells the average precision."""
+        """Precision, recall and thresholds; reported as a graph whose legend shows the average precision."""
         metrics = sklearn_metrics()
         precision, recall, thresholds = metrics.precision_recall_curve(
             y_true, probas_pred, pos_label=pos_label, sample_weight=sample_weight
@@ -289,7 +289,7 @@ class ClassificationScores(Scoring):
         sample_weight: Any = None,
         drop_intermediate: bool = True,
     ) -> Any:
-        """False and true positive rates and thresholds; reported as a graph whose legend tells the area under it."""
+        """False and true positive rates and thresholds; reported as a graph whose legend shows the area under the curve."""
         metrics = sklearn_metrics()
         fpr, tpr, thresholds = metrics.roc_curve(
             y_true,

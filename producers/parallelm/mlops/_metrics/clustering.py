@@ -1,4 +1,4 @@
-"""Scores of clusterings: scikit-learn's own values."""
+"""Scores of clusterings: scikit-learn's values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ClusteringScores(Scoring):
         value = sklearn_metrics().completeness_score(labels_true, labels_pred)
         return self._scored(ClusteringMetrics.COMPLETENESS_SCORE, value)
 
-    def fowlkes_mallows_score(self, labels_true: Any, labels_pred: Any, sparse: bool = False) -> Any:  # noqa: ARG002 - dropped by scikit-learn, and never more than a way to compute
+    def fowlkes_mallows_score(self, labels_true: Any, labels_pred: Any, sparse: bool = False) -> Any:  # noqa: ARG002 - dropped by scikit-learn; it never changed the value
         """Geometric mean of pairwise precision and recall."""
         value = sklearn_metrics().fowlkes_mallows_score(labels_true, labels_pred)
         return self._scored(ClusteringMetrics.FOWLKES_MALLOWS_SCORE, value)
@@ -84,10 +84,10 @@ class ClusteringScores(Scoring):
 
 
 class ClusterTables(Scoring):
-    """What scikit-learn keeps in ``sklearn.metrics.cluster``."""
+    """The metrics of ``sklearn.metrics.cluster``."""
 
     def contingency_matrix(self, labels_true: Any, labels_pred: Any) -> Any:
-        """How many of each class (rows) are in each cluster (columns); reported as a table."""
+        """Number of samples of each class (rows) in each cluster (columns); reported as a table."""
         value = sklearn_metrics().cluster.contingency_matrix(labels_true, labels_pred)
         self._report(
             ClusteringMetrics.CONTINGENCY_MATRIX,

@@ -1,4 +1,4 @@
-"""The statistic object that ``set_stat(member, data, ...)`` makes of a metric's value."""
+"""Builds the statistic object that ``set_stat(member, data, ...)`` reports for a metric's value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _V_MEASURES: Final = ("Homogeneity", "Completeness", "V Measure")
 _REPORT_NUMBERS: Final = 4
 _CURVE_AXES: Final = 2
 _CURVE_POINTS: Final = 4096
-"""A curve over a large test set has a point for each of its samples: more than a record holds, or a screen shows."""
+"""A curve over a large test set has a point for each sample: more than fit in a record or on a screen."""
 
 
 def metric_object(
@@ -90,7 +90,7 @@ def _table_of_report(name: str, data: Any, _options: dict[str, Any]) -> Statisti
     for line in lines:
         words = line.split()
         if words[0] == "accuracy" and len(words) < _REPORT_NUMBERS:
-            # An accuracy has no precision and no recall of its own.
+            # The row of the accuracy has neither precision nor recall.
             table.add_row("accuracy", ["", "", *words[1:]])
             continue
         cells = line.rsplit(None, _REPORT_NUMBERS)
@@ -146,7 +146,7 @@ def _curve(name: str, data: Any, options: dict[str, Any], y_title: str, x_title:
 
 
 def _thinned(points: list[Any]) -> list[Any]:
-    """As many points as a curve may have, evenly spread, both ends among them."""
+    """At most the allowed number of points, evenly spread, including both ends."""
     last = len(points) - 1
     return [points[step * last // (_CURVE_POINTS - 1)] for step in range(_CURVE_POINTS)]
 

@@ -1,4 +1,4 @@
-"""Scores of regressors: scikit-learn's own values. ``multioutput="raw_values"`` reports a line for each output."""
+"""Scores of regressors: scikit-learn's values. ``multioutput="raw_values"`` reports a line for each output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calling scikit-learn, and reporting what it returns."""
+"""Calls scikit-learn, and reports what it returns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def classes_of(*labels: Any) -> list[Any]:
 
 
 class Scoring:
-    """Base of the families of metrics. ``report`` is called as ``set_stat`` is: (member, data, **options)."""
+    """Base of the families of metrics. ``report`` has the signature of ``set_stat``: (member, data, **options)."""
 
     def __init__(self, report: Callable[..., object]) -> None:
         self._report = report
@@ -49,7 +49,7 @@ class Scoring:
         return value
 
     def _lines(self, member: Enum, value: Any) -> Any:
-        """As ``_scored``, for scores that are one number in all but multi-label problems."""
+        """As ``_scored``, for scores that are one number except in multi-label problems."""
         if hasattr(value, "__len__"):
             labels = [str(index) for index in range(len(value))]
             self._report(MultiLineGraph().name(str(member.value)).labels(labels).data(value))

@@ -1,1 +1,1 @@
-"""Models: made, published, uploaded, taken."""
+"""Models: creation, publication, upload and download."""

@@ -1,4 +1,4 @@
-"""Artifacts into the store, never over one that is there: what was announced once is what everybody downloads."""
+"""Uploads artifacts to the store without ever overwriting one: an announced artifact never changes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _CHUNK_BYTES = 1 << 20
 
 
 class ArtifactExistsError(Exception):
-    """The store has other bytes under this URL: a model of this id was published before."""
+    """The store has other bytes under this URL: a model with this id was published before."""
 
 
 def put_new(store: Any, path: str, file: Path, manifest: Mapping[str, Any]) -> None:
-    """Upload ``file`` to ``path`` of an fsspec file system, where there is nothing yet.
+    """Upload ``file`` to ``path`` of an fsspec file system, unless something exists there.
 
-    Uploads that are cut short are not visible at ``path``, so that what is there is whole: with the same bytes, an
-    earlier attempt succeeded and nothing is done; with others ``ArtifactExistsError`` is raised and nothing is written.
-    Everything that the store itself raises means that it may be tried again.
+    Interrupted uploads are not visible at ``path``, so whatever exists there is complete. If it has the same bytes, an
+    earlier attempt succeeded and nothing is done; otherwise ``ArtifactExistsError`` is raised and nothing is written.
+    Exceptions of the store itself mean that the upload may be tried again.
     """
     if _is_there(store, path):
         _check_same(store, path, manifest)
@@ -52,7 +52,7 @@ def _is_there(store: Any, path: str) -> bool:
 
 
 def _put_object(store: Any, path: str, file: Path) -> None:
-    """Stores of objects show them when they are whole. Those that know conditional writes are asked for one."""
+    """Object stores show complete objects only. A conditional write is used where the store supports it."""
     takes = inspect.signature(getattr(type(store), "_put_file", store.put_file)).parameters
     if "mode" not in takes:
         store.put_file(str(file), path)
@@ -68,14 +68,14 @@ def _put_object(store: Any, path: str, file: Path) -> None:
 
 
 def _put_and_rename(store: Any, path: str, file: Path) -> None:
-    """Stores of files show them while they are written: under another name, here."""
+    """File stores show files while they are written, so write under another name and rename."""
     part = f"{path}.{uuid.uuid4().hex[:12]}.part"
     try:
         store.put_file(str(file), part)
         if "file" in _protocols(store):
             rename_to_free(Path(part), Path(path))
             for left in Path(path).parent.glob(f"{glob.escape(Path(path).name)}.????????????.part"):
-                left.unlink(missing_ok=True)  # of uploads that were killed
+                left.unlink(missing_ok=True)  # left by killed uploads
         elif _is_there(store, path):
             raise FileExistsError(path)
         else:

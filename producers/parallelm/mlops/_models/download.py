@@ -1,4 +1,4 @@
-"""Models from the artifact store to a path of the caller's choice: checked, and all at once or not at all."""
+"""Downloads models from the artifact store to a path of the caller: checked and atomic."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from parallelm.mlops.models.model import Artifact, Model
 
 _OF_THIS_HOST = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""Errors of a file that is being written here; a store that is read does not raise them."""
+"""Errors of the file that is written; reading from a store does not raise them."""
 
 
 def fetch(model: Model, artifact: Artifact, filepath: str | os.PathLike[str], settings: Any) -> None:
-    """Bytes of ``artifact`` at ``filepath``, all of them and the right ones, or nothing.
+    """Write the bytes of ``artifact`` to ``filepath``, complete and verified, or nothing.
 
-    Replaces only what an earlier download wrote there. Raises ``MLOpsConnectionException`` when the store does not give
-    them, ``MLOpsException`` when they are not the right ones or cannot be written.
+    Replaces only what an earlier download wrote there. Raises ``MLOpsConnectionException`` if the store does not deliver
+    them, ``MLOpsException`` if they differ from those published or cannot be written.
     """
     from parallelm.mlops._models.former_downloads import fingerprint, fingerprint_of_file
     from parallelm.mlops._models.place import Place

@@ -1,4 +1,4 @@
-"""Renames that Python has no call for: to a free name only, and of two entries for each other, both in one step."""
+"""Atomic renames that Python does not offer: to an unused name only, and swapping two entries."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 _AT_FDCWD = -100
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPERM}
-"""What systems and file systems (NFS, some overlays) answer that do not know these renames."""
+"""Errors of systems and file systems (NFS, some overlays) that do not support these renames."""
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap two entries of one file system; False where that cannot be done in one step. Raises ``OSError``."""
+    """Swap two entries of one file system; False if that is not supported. Raises ``OSError``."""
     return _renamed(one, other, linux=2, darwin=2)
 
 
 def rename_to_free(source: Path, target: Path) -> None:
     """Rename; raises ``FileExistsError`` when there is something at ``target``.
 
-    Where the system has no such call this is a look followed by a rename.
+    Without such a system call this is a check followed by a rename.
     """
     if _renamed(source, target, linux=1, darwin=4):
         return
@@ -43,7 +43,7 @@ def _renamed(source: Path, target: Path, *, linux: int, darwin: int) -> bool:
             failed = ctypes.CDLL(None, use_errno=True).renamex_np(*names, ctypes.c_uint(darwin))
         else:
             return False
-    except AttributeError:  # a C library without the call
+    except AttributeError:  # this C library lacks the call
         return False
     if not failed:
         return True

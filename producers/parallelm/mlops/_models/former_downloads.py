@@ -1,10 +1,9 @@
-"""Which contents of a path ``Model.download`` may replace: none, empty ones, and those that it wrote there itself.
+"""Which contents of a path ``Model.download`` may replace: empty ones, and those that it wrote there itself.
 
-Beside the path lies a record, ``.<name>.mcenter-downloads``: one line with a fingerprint (kind and SHA-256 of all
-names and contents) for each content that was ever downloaded to the path. It outlives the process and moves with the
-folder. Lines are only ever appended, and before the content appears, so that neither a crash nor a second process
-leaves a download that is not recognised. Whatever has been changed since, or was never downloaded, has another
-fingerprint and is left alone.
+The file ``.<name>.mcenter-downloads`` beside the path has one line for each content that was ever downloaded to it: a
+fingerprint (kind and SHA-256 of all names and contents). It survives the process and moves with the folder. Lines are
+only appended, before the content appears, so that every download is recognised even after a crash or beside a second
+process. Content that was changed since, or was never downloaded, has another fingerprint and is left alone.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def fingerprint(path: Path) -> str:
 
 
 def _entries(folder: Path, prefix: str) -> Iterator[tuple[str, str, str]]:
-    """(kind, path below the model's folder, content) of everything in a folder."""
+    """(kind, path relative to the model's folder, content) of everything in a folder."""
     for path in folder.iterdir():
         name, mode = f"{prefix}{path.name}", path.lstat().st_mode
         if stat.S_ISREG(mode):
@@ -58,7 +57,7 @@ def _entries(folder: Path, prefix: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _is_compiled_code(folder: Path) -> bool:
-    """What Python writes beside the code of a model when it is loaded."""
+    """Bytecode that Python writes beside a model's code when it is loaded."""
     return folder.name == "__pycache__" and all(
         path.suffix == ".pyc" and path.is_file() and not path.is_symlink() for path in folder.iterdir()
     )
@@ -74,9 +73,9 @@ class FormerDownloads:
         self._record = path.with_name(name)
 
     def add(self, mark: str) -> None:
-        """Record that a content with this fingerprint is being downloaded; raises ``OSError``."""
+        """Note that content with this fingerprint is about to be downloaded; raises ``OSError``."""
         if mark not in self._known():
-            # A line of its own even after one that was cut short; one write, which no other process divides.
+            # Starts with a newline in case the last line is incomplete; a single write, which other processes cannot split.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             descriptor = os.open(self._record, flags, 0o666)
             try:
@@ -88,7 +87,7 @@ class FormerDownloads:
                 os.close(descriptor)
 
     def holds(self, path: Path) -> bool:
-        """Whether what is at ``path`` now was downloaded, and is as it was; raises ``OSError``."""
+        """Whether the content of ``path`` was downloaded and is unchanged; raises ``OSError``."""
         known = self._known()
         return bool(known) and fingerprint(path) in known
 

@@ -1,4 +1,4 @@
-"""Models: publish, take, and the distributions that they were trained on."""
+"""Publishes and loads models, and the distributions that they were trained on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _log = logging.getLogger("parallelm.mlops")
 
 @refusing
 class Models(Part):
-    """Everything about models; what a ``Model`` needs of the library."""
+    """The calls about models, including those that ``Model`` objects make."""
 
     facade_name = "_models"
 
@@ -49,7 +49,7 @@ class Models(Part):
     def new(
         self, name: str | None, model_format: ModelFormat | str, description: str | None, user_defined: Any
     ) -> Model:
-        """A model that this component makes; raises ``MLOpsException`` for format UNKNOWN."""
+        """A new model of this component; raises ``MLOpsException`` for format UNKNOWN."""
         self._session.opened()
         model = Model.new(
             self, "" if name is None else name, model_format, "" if description is None else description
@@ -68,7 +68,7 @@ class Models(Part):
         return model.get_id()
 
     def current(self) -> Model | None:
-        """The model that this component works with: the one it downloaded last, else the one it was started with."""
+        """The model that this component uses: the one it downloaded last, else the one it was started with."""
         return self._session.opened().models.current
 
     def last_approved(self) -> Model | None:
@@ -124,7 +124,7 @@ class Models(Part):
         self._reporter.kpi(name, data, timestamp, units, labels, model_id)
 
     def report_distribution(self, data: Any, model: Any, timestamp: Any, units: str | None = None) -> None:
-        """``set_data_distribution_stat``; with a ``Model``, of the data that it was trained on."""
+        """``set_data_distribution_stat``; with a ``Model``, about the data that it was trained on."""
         output = self._session.output()
         if output is None:
             return
@@ -154,7 +154,7 @@ class Models(Part):
             opened.output.event(_accepted(model, model.artifact))
 
     def read(self, model: Model) -> bytes | str:
-        """A model's bytes from the artifact store, checked; text where its format is text."""
+        """A model's bytes from the artifact store, checked; decoded if its format is text."""
         import tempfile
         from pathlib import Path
 
@@ -183,7 +183,7 @@ class Models(Part):
 
 
 def model_bytes(file: Path, model_format: ModelFormat) -> bytes | str:
-    """A model's content: text where its format is text."""
+    """A model's content, decoded if its format is text."""
     content = file.read_bytes()
     return content.decode() if model_format.is_text else content
 
@@ -204,7 +204,7 @@ def _accepted(model: Model, artifact: Artifact) -> EventReport:
 
 
 def _load_training_histograms(platform: Platform, in_use: ModelsInUse, model_id: str) -> None:
-    """Keep the training histograms of this model, and those of the current one."""
+    """Remember the training histograms of this model and of the current one; forget others."""
     if in_use.trained_on.get(model_id):
         return
     from parallelm.schemas.records import Histogram, HistogramKind
@@ -224,8 +224,8 @@ def _load_training_histograms(platform: Platform, in_use: ModelsInUse, model_id:
         for row in rows
     ]
     current_id = None if in_use.current is None else in_use.current.get_id()
-    kept = {known: trained_on for known, trained_on in in_use.trained_on.items() if known == current_id}
-    in_use.trained_on = kept | {model_id: found}
+    current = {known: trained_on for known, trained_on in in_use.trained_on.items() if known == current_id}
+    in_use.trained_on = current | {model_id: found}
 
 
 def _to_publish(model: Model) -> ModelToPublish:
@@ -236,11 +236,11 @@ def _to_publish(model: Model) -> ModelToPublish:
     metadata = model.metadata
     if model.artifact is not None:
         raise MLOpsException(
-            f"model {model.get_id()!r} was published already, the platform gave it: make a new Model"
+            f"model {model.get_id()!r} comes from the platform and was published already: make a new Model"
         )
     path = model.get_model_path()
     if path is None or not Path(path).exists():
-        raise MLOpsException(f"there is no model at {path!r}: call set_model_path() with where it is")
+        raise MLOpsException(f"there is no model at {path!r}: call set_model_path() with its path")
     is_directory = Path(path).is_dir()
     if is_directory != metadata.model_format.is_directory:
         wanted = "a directory" if metadata.model_format.is_directory else "a file"

@@ -1,8 +1,8 @@
-"""The outbox: published models on local disk until the platform has them.
+"""The outbox: published models on local disk, until the platform has them.
 
-``publish_model`` copies into it and returns. An entry appears by one rename, and is removed by one, so that a process
-that dies at any moment leaves either a whole entry or remains that the next ``init()`` removes. The process that works
-on an entry holds its lock, which the system releases when the process dies.
+``publish_model`` copies into it and returns. An entry appears and disappears by one rename, so a process that dies at any
+moment leaves either a complete entry or remnants that the next ``init()`` removes. A process that works on an entry holds
+its lock, which the system releases when the process dies.
 
     <folder>/<model id>.lock         held by the process that works on the entry
     <folder>/<model id>.partial/     being written, or being removed
@@ -10,8 +10,8 @@ on an entry holds its lock, which the system releases when the process dies.
     <folder>/<model id>.….refused/   set aside: the store has another artifact of this model
     <folder>.published               ids of all that the platform has got from here, one a line
 
-A model is published once. Its id is refused again by the process that published it, while it waits in the outbox, and
-once it stands in the file of published ids; the artifact store holds what is uploaded create-only (``create_only``).
+A model is published once. Its id is refused by the process that published it, as long as it is in the outbox, and once it
+is in the file of published ids. The artifact store never overwrites (``create_only``).
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _log = logging.getLogger("parallelm.mlops")
 
 _MANIFEST = "manifest.json"
 _ARTIFACT = "artifact"
-"""Not the name that the user gave the file: that may be the manifest's."""
+"""A fixed name: the user's file could be named like the manifest."""
 _PARTIAL = ".partial"
 _LOCK = ".lock"
 _CHUNK_BYTES = 1 << 20
 _MODEL_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}(?<!\.partial)(?<!\.lock)(?<!\.refused)")
 
 _published_here: set[str] = set()
-"""Ids of the models that this process has published, in whatever mode."""
+"""Ids of the models that this process has published, in any mode."""
 
 
 class ModelToPublish(NamedTuple):
-    """What ``publish_model`` was given, checked."""
+    """The checked arguments of ``publish_model``."""
 
     path: Path
     model_id: str
@@ -83,12 +83,12 @@ class Outbox:
     def __init__(self, folder: Path, destination: str) -> None:
         self._folder = folder
         self._destination = destination
-        """Which platform its models go to: entries for another one stay as they are."""
+        """The platform that its models go to: entries for others are left alone."""
 
     def put(self, model: ModelToPublish, origin: Mapping[str, str]) -> OutboxEntry:
         """Copy a model into the outbox.
 
-        Raises ``MLOpsException`` when it was published before, cannot be read, or there is no room.
+        Raises ``MLOpsException`` if it was published before, cannot be read, or the disk is full.
         """
         if not _MODEL_ID.fullmatch(model.model_id):
             raise MLOpsException(
@@ -123,7 +123,7 @@ class Outbox:
     def left_behind(self) -> list[OutboxEntry]:
         """Entries of processes that are gone, now locked by this one, in the order of their publication.
 
-        Their rubbish is cleared away.
+        Remnants of interrupted copies are removed.
         """
         found, others = [], []
         for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
@@ -153,7 +153,7 @@ class Outbox:
         return sorted(found, key=lambda entry: entry.manifest["published_ns"])
 
     def remember(self, entry: OutboxEntry) -> None:
-        """Note that the platform has it, for all processes that use this outbox; raises ``OSError``."""
+        """Record that the platform has it, for all processes that use this outbox; raises ``OSError``."""
         descriptor = os.open(self._ids, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, f"{entry.manifest['model_id']}\n".encode("ascii"))
@@ -161,7 +161,7 @@ class Outbox:
             os.close(descriptor)
 
     def set_aside(self, entry: OutboxEntry) -> Path:
-        """Keep it where it is not tried again: where that is. Raises ``OSError``."""
+        """Move it aside, where it is not tried again; returns its new folder. Raises ``OSError``."""
         aside = entry.folder.with_name(f"{entry.folder.name}.{entry.manifest['sha256'][:12]}.refused")
         shutil.rmtree(aside, ignore_errors=True)  # the same bytes, refused before
         entry.folder.rename(aside)
@@ -169,7 +169,7 @@ class Outbox:
         return aside
 
     def remove(self, entry: OutboxEntry) -> None:
-        """The platform has it."""
+        """Remove the entry, since the platform has it."""
         partial = entry.folder.with_name(f"{entry.folder.name}{_PARTIAL}")
         entry.folder.rename(partial)
         shutil.rmtree(partial, ignore_errors=True)
@@ -194,7 +194,7 @@ class Outbox:
             pack_directory(model.path, artifact)
         elif model.path.is_file():
             shutil.copyfile(model.path, artifact)
-        else:  # a device may have no end, and a fifo nobody at its other one
+        else:  # reading a device may never end, and a fifo may have no writer
             raise MLOpsException(
                 f"{str(model.path)!r} is neither a file nor a folder: it cannot be published"
             )
@@ -226,19 +226,19 @@ class Outbox:
 
 def _published_already(model_id: str) -> MLOpsException:
     return MLOpsException(
-        f"model {model_id!r} was published already, and what was published is not changed: make a new Model for each one"
+        f"model {model_id!r} was published already, and a published model never changes: make a new Model for each version"
     )
 
 
 class _PublicationClock:
-    """The system's clock, but each time is later than the one before: it orders the models of this process."""
+    """The system's clock, made strictly increasing, so that it orders the models of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_ns = 0
 
     def now_ns(self) -> int:
-        """A time that was not given yet."""
+        """A time later than all before."""
         with self._lock:
             self._last_ns = max(time.time_ns(), self._last_ns + 1)
             return self._last_ns

@@ -1,4 +1,4 @@
-"""The path that a model is downloaded to: checked before anything is fetched, then replaced in one step."""
+"""The destination of a download: checked before anything is fetched, then replaced atomically."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _LONGEST_PREFIX = 100
 _ATTEMPTS = 100
-"""How often the path may change under a download before that gives up."""
+"""How often the path may change during a download before it gives up."""
 
 
 class Place:
-    """A path for a file, or for a folder.
+    """The path of a file or folder to write.
 
-    While a model is fetched there is a working folder beside the path, ``.<name>.<random>.part``. A download that was
-    killed leaves its one behind: the next to the same path removes it.
+    During a download there is a working folder beside the path, ``.<name>.<random>.part``. If the download is killed, the
+    next one to the same path removes that folder.
     """
 
     def __init__(self, filepath: str | os.PathLike[str], *, is_folder: bool) -> None:
@@ -44,14 +44,14 @@ class Place:
         self._kept: str | None = None
 
     def check(self) -> None:
-        """Raise ``MLOpsException`` when there is something at the path that must not be replaced, or no way to write it."""
+        """Raise ``MLOpsException`` if something at the path must not be replaced, or the path cannot be written."""
         if os.path.lexists(self.path):
             self._check(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def working_folder(self) -> Iterator[Path]:
-        """A new folder on the path's file system; it and what is in it are removed in the end."""
+        """A new folder on the path's file system, removed with its contents at the end."""
         prefix = f".{self.path.name[:_LONGEST_PREFIX]}."
         self._clear_left_behind(prefix)
         folder, lock = self._locked_folder(prefix)
@@ -68,18 +68,22 @@ class Place:
             folder.mkdir()
             lock = FileLock(folder / "lock")
             with contextlib.suppress(FileNotFoundError):
-                lock.acquire()  # file systems without locks refuse: then nobody clears it away either
-            if (folder / "lock").exists():  # not taken for one that was left behind, before it was locked
+                lock.acquire()  # fails on file systems without locks, where no other process can remove the folder either
+            if (
+                folder / "lock"
+            ).exists():  # no other process has removed it as a leftover before it was locked
                 return folder, lock
             lock.release()
-        raise self._refusal("something else removes its working folder")
+        raise self._refusal("another process keeps removing its working folder")
 
     def put(self, ready: Path, mark: str) -> None:
-        """Let ``ready``, which is in the working folder, take the path. A reader finds what was there or all of this."""
+        """Move ``ready`` from the working folder to the path. Readers see either the old content or all of the new."""
         self._former.add(mark)
         _write_through(ready)
         for _ in range(_ATTEMPTS):
-            with contextlib.suppress(FileExistsError, FileNotFoundError):  # it has come or gone meanwhile
+            with contextlib.suppress(
+                FileExistsError, FileNotFoundError
+            ):  # something was created or removed meanwhile
                 if os.path.lexists(self.path):
                     self._check(self.path)
                     self._replace(ready)
@@ -87,14 +91,14 @@ class Place:
                     rename_to_free(ready, self.path)
                 _write_through(self.path.parent, deep=False)
                 return
-        raise self._refusal("something else writes to it all the time")
+        raise self._refusal("another process keeps writing to it")
 
     def _replace(self, ready: Path) -> None:
         if self.path.is_dir() == self._is_folder:
             shutil.copymode(self.path, ready)
         if exchange(ready, self.path):
             try:
-                self._check(ready)  # what stood at the path until now
+                self._check(ready)  # after the swap: the former content of the path
             except MLOpsException:
                 self._kept = str(ready)
                 exchange(ready, self.path)
@@ -112,12 +116,12 @@ class Place:
             ready.replace(self.path)
 
     def _check(self, found: Path) -> None:
-        """Raise ``MLOpsException`` when ``found``, which stands or stood at the path, must not be removed."""
+        """Raise ``MLOpsException`` if ``found``, the present or former content of the path, must not be removed."""
         mode = found.lstat().st_mode
         if stat.S_ISLNK(mode):
-            raise self._refusal("it is a symbolic link; name what it leads to")
+            raise self._refusal("it is a symbolic link; name its target instead")
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise self._refusal("there is something at it that is neither a file nor a folder")
+            raise self._refusal("it is neither a file nor a folder")
         if stat.S_ISDIR(mode) and any(found.samefile(own) for own in _folders_in_use()):
             raise self._refusal("it is the working directory or the home directory")
         try:
@@ -125,7 +129,7 @@ class Place:
             if (is_empty and stat.S_ISDIR(mode) == self._is_folder) or self._former.holds(found):
                 return
         except OSError as error:
-            raise self._refusal(f"what is there cannot be read, so it is left alone: {error}") from error
+            raise self._refusal(f"its content cannot be read, so it is left alone: {error}") from error
         if stat.S_ISDIR(mode):
             example = next((str(path.name) for path in found.iterdir()), "")
             content = f" with {example!r} in it" if example else ""
@@ -135,7 +139,7 @@ class Place:
         raise self._refusal("there is a file that was not downloaded there, or has been changed since")
 
     def _clear_left_behind(self, prefix: str) -> None:
-        """Working folders of downloads that were killed: nobody holds their locks."""
+        """Working folders of killed downloads, which no process holds a lock on."""
         for folder in self.path.parent.glob(f"{glob.escape(prefix)}????????????.part"):
             if not (folder / "lock").exists():
                 continue
@@ -173,7 +177,7 @@ def _folders_in_use() -> Iterator[Path]:
 
 
 def _write_through(path: Path, *, deep: bool = True) -> None:
-    """Have the disk hold it, so that a power cut leaves the old or the new."""
+    """Fsync, so that a power cut leaves either the old or the new content."""
     if os.name != "posix":
         return
     if deep and path.is_dir():

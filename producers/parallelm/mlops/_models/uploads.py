@@ -1,4 +1,4 @@
-"""The upload thread: from the outbox to the artifact store, then the announcement. Never the other way round."""
+"""The upload thread: uploads models from the outbox to the artifact store, and only then announces them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _log = logging.getLogger("parallelm.mlops")
 
 
 class Uploads(threading.Thread):
-    """Uploads one entry after the other, trying again with growing pauses, and hands over their announcements.
+    """Uploads one entry after the other, with growing pauses between attempts, and queues their announcements.
 
     ``announce(make, delivered, name)`` queues the record that ``make(…)`` gives and calls ``delivered`` once a broker
-    has it: only then does the entry leave the outbox. An upload that was cut short is repeated; an artifact that is
-    there is never written again.
+    has it: only then does the entry leave the outbox. An interrupted upload is repeated; an existing artifact is never
+    overwritten.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Uploads(threading.Thread):
     ) -> None:
         super().__init__(name="mlops-uploads", daemon=True)
         if sys.version_info[:2] == (3, 12) and not artifacts_url(settings.artifacts).startswith("file:"):
-            # This version starts no thread once the program has ended, and the loop of S3, GCS and the like is one.
+            # This version of Python starts no thread at exit, and the event loop of S3, GCS and the like needs one.
             from fsspec.asyn import get_loop
 
             get_loop()
@@ -63,14 +63,14 @@ class Uploads(threading.Thread):
         self._probe = _StoreProbe()
         self._is_uploading = False
         self.obstacle = ""
-        """Why the store does not take the first entry; empty while it does."""
+        """Why the store refuses the first entry; empty if it does not."""
         self.is_hopeless = False
-        """Whether only other settings can help."""
+        """Whether retrying cannot help, only other settings."""
         self.progress = 0.0
-        """When an entry last got further, or the store was seen at work on one; on the monotonic clock."""
+        """When an entry last made progress, or the store last answered during an upload; on the monotonic clock."""
 
     def start(self) -> None:
-        """Start this thread and the one that asks the store for signs of life: at exit no thread starts any more."""
+        """Start this thread and the probe: at exit no thread can be started."""
         self._probe.start()
         super().start()
 
@@ -81,7 +81,7 @@ class Uploads(threading.Thread):
         self._entries.put(entry)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until every entry has arrived at the platform; False when the time was not enough."""
+        """Wait until every entry has arrived at the platform; False on time-out."""
         _let_asynchronous_stores_work_at_exit()
         if self._is_uploading and not self.obstacle:
             self.progress = max(self.progress, self._probe.ask())
@@ -89,13 +89,13 @@ class Uploads(threading.Thread):
             return self._changed.wait_for(lambda: not self._unfinished, timeout_s)
 
     def stop(self) -> None:
-        """Upload no more. What is left stays in the outbox for the next ``init()``."""
+        """Stop uploading. The rest stays in the outbox for the next ``init()``."""
         self._stopping.set()
         self._entries.put(None)
 
     @property
     def is_stopped(self) -> bool:
-        """Whether no more is uploaded."""
+        """Whether uploading has stopped."""
         return self._stopping.is_set()
 
     def left(self) -> list[str]:
@@ -107,7 +107,7 @@ class Uploads(threading.Thread):
         ]
 
     def reason(self) -> str:
-        """Why entries are not uploaded; empty when the store has nothing to do with it."""
+        """Why entries are not uploaded; empty when the store is not the cause."""
         if self._is_uploading and not self.obstacle:
             return f"the artifact store {public_artifacts_url(self._settings.artifacts)!r} has not answered in time"
         return self.obstacle
@@ -151,7 +151,7 @@ class Uploads(threading.Thread):
         with no_fork:
             store, path = filesystem(self._settings.artifacts, self._url(entry))
         _let_asynchronous_stores_work_at_exit()
-        self._probe.look_at(store, path)
+        self._probe.set_target(store, path)
         put_new(store, path, entry.artifact, entry.manifest)
 
     def _url(self, entry: OutboxEntry) -> str:
@@ -196,7 +196,7 @@ class Uploads(threading.Thread):
 
 
 class _StoreProbe(threading.Thread):
-    """Asks a store whether it is there, in a thread of its own: an answer may never come."""
+    """Asks a store whether it is reachable, in its own thread, since it may never answer."""
 
     def __init__(self) -> None:
         super().__init__(name="mlops-store-probe", daemon=True)
@@ -204,17 +204,17 @@ class _StoreProbe(threading.Thread):
         self._where: tuple[Any, str] | None = None
         self._answered = 0.0
 
-    def look_at(self, store: Any, path: str) -> None:
-        """From now on ask this store about this path."""
+    def set_target(self, store: Any, path: str) -> None:
+        """Set the store and path to ask about."""
         self._where = (store, path)
 
     def ask(self) -> float:
-        """Ask, unless a question is still open; returns when the last answer came, on the monotonic clock."""
+        """Ask, unless a request is pending; returns the time of the last answer, on the monotonic clock."""
         self._asked.set()
         return self._answered
 
     def run(self) -> None:
-        """Ask whenever asked to."""
+        """Send each request."""
         while self._asked.wait():
             if self._where is not None:
                 store, path = self._where
@@ -230,23 +230,23 @@ class _StoreProbe(threading.Thread):
 
 
 class _InlineExecutor(ThreadPoolExecutor):
-    """Runs each call where it is submitted."""
+    """Runs each call in the submitting thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A future that is done already."""
+        """Run the call; its future is done on return."""
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is handed on, as an executor does
+        except Exception as error:  # noqa: BLE001 - the future carries it, as an executor's does
             future.set_exception(error)
         return future
 
 
 def _let_asynchronous_stores_work_at_exit() -> None:
-    """Once the main thread has ended, give the event loop of S3, GCS and the like an executor that still works.
+    """At exit, give the event loop of S3, GCS and the like an executor that still works.
 
-    All others take no more calls then, and a store that looks up its host's name in the loop's would fail with every
-    attempt. Nobody minds any more that the loop waits for a name.
+    Other executors refuse calls then, so a store that resolves its host's name in the loop's executor would always fail.
+    Blocking the loop for a look-up does no harm at exit.
     """
     if "fsspec.asyn" not in sys.modules or threading.main_thread().is_alive():
         return

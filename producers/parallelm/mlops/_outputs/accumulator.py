@@ -1,4 +1,4 @@
-"""Output of mode rest_accumulator: the newest value of each statistic, for a REST server to hand out."""
+"""Output of mode rest_accumulator: the newest value of each statistic, for a REST server to return."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AccumulatorOutput(Output):
-    """Keeps numbers as numbers, multi-line graphs as ``{line: value}``, structured statistics as their JSON or text."""
+    """Stores numbers as numbers, multi-line graphs as ``{line: value}``, structured statistics as their JSON or text."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,13 +30,13 @@ class AccumulatorOutput(Output):
             return dict(self._newest)
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:  # noqa: ARG002 - the newest counts
-        """Keep the number."""
-        self._keep(series[0], value)
+        """Store the number."""
+        self._store(series[0], value)
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - as sample
-        """Keep the number, or the lines."""
+        """Store the number, or the lines."""
         lines = dict(report.samples)
-        self._keep(report.name, lines[""] if set(lines) == {""} else lines)
+        self._store(report.name, lines[""] if set(lines) == {""} else lines)
 
     def structured(
         self,
@@ -45,27 +45,27 @@ class AccumulatorOutput(Output):
         time_ns: int,  # noqa: ARG002 - as sample
         labels: Mapping[str, str],  # noqa: ARG002 - as sample
     ) -> None:
-        """Keep the payload: what JSON holds, a page as text, other bytes as they are."""
-        kept: Any = report.payload
+        """Store the payload: JSON decoded, a page as text, other bytes unchanged."""
+        value: Any = report.payload
         if report.content_type == "application/json":
-            kept = json.loads(kept)
+            value = json.loads(value)
         elif report.content_type.startswith("text/"):
-            kept = kept.decode(errors="replace")
-        self._keep(report.name, kept)
+            value = value.decode(errors="replace")
+        self._store(report.name, value)
 
     def event(self, event: EventReport) -> None:
         """Events are not statistics."""
 
     def kpi(self, point: KpiReport) -> None:
-        """Keep the number."""
-        self._keep(point.name, point.value)
+        """Store the number."""
+        self._store(point.name, point.value)
 
     def publish(self, model: ModelToPublish) -> None:
         """Models are not statistics."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
-    def _keep(self, name: str, value: Any) -> None:
+    def _store(self, name: str, value: Any) -> None:
         with self._lock:
             self._newest[name] = value

@@ -64,7 +64,7 @@ class KafkaOutput(Output):
         self._start_afresh()
 
     def _start_afresh(self) -> None:
-        """A process of its own: nothing is sent here that another process has queued."""
+        """Set up the state of this process, which sends nothing that another process has queued."""
         self._lock = threading.RLock()  # a signal handler may report in the middle of a report
         self._queue.clear()
         self._queue.room = 0
@@ -91,7 +91,7 @@ class KafkaOutput(Output):
         self._append(series, float(value), queued_time_s(time_ns))
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
-        """Queue numbers of one moment: one series a line, told apart by label ``line``."""
+        """Queue numbers with one event time: one series for each line, distinguished by the label ``line``."""
         for series, value in series_of(report, model_id):
             self._append(series, value, queued_time_s(time_ns))
 
@@ -116,7 +116,7 @@ class KafkaOutput(Output):
         self._ensure_uploads().add(entry)
 
     def open(self) -> None:
-        """Connect, in the sender thread, and send what processes that are gone have left in spool and outbox."""
+        """Connect, in the sender thread, and send what ended processes have left in spool and outbox."""
         self._ensure_sender()
         try:
             for entry in self._outbox.left_behind():
@@ -129,11 +129,11 @@ class KafkaOutput(Output):
         return self._dropped.total()
 
     def close(self) -> None:
-        """Send what is there, as ``broker_away`` says.
+        """Send everything, within the limits that ``broker_away`` states.
 
-        Waits for uploads as long as they get further, ``upload_timeout_s`` at most; for everything else until no
-        delivery succeeded for ``close_timeout_s``. All in all ``close_timeout_s`` when nothing can be delivered. What
-        was interrupted may be called again. Takes no lock: it may run at SIGTERM, in any thread.
+        Waits for uploads while they make progress, at most ``upload_timeout_s``; for everything else until no delivery
+        succeeded for ``close_timeout_s``. Takes ``close_timeout_s`` in total when nothing can be delivered. May be called
+        again after an interruption. Takes no lock, since it may run at SIGTERM, in any thread.
         """
         component = self._settings.component
         patience_s = component.close_timeout_s
@@ -146,7 +146,7 @@ class KafkaOutput(Output):
             self._sender.close(Patience(patience_s, component.upload_timeout_s))
 
     def abandon(self) -> None:
-        """Send nothing more, and count what is left."""
+        """Send nothing more, and count the rest as dropped."""
         self._closed = True
         if self._uploads is not None and not self._uploads.is_stopped:
             self._stop_uploads(self._uploads)
@@ -154,7 +154,7 @@ class KafkaOutput(Output):
             self._sender.abandon()
 
     def _wait_for_uploads(self, uploads: Uploads, sender: Sender) -> bool:
-        """False when half of the patience was spent in vain."""
+        """Whether to give the sender a full ``close_timeout_s``; False if half of it passed without progress."""
         component = self._settings.component
         patience = Patience(component.close_timeout_s / 2, component.upload_timeout_s)
         while not uploads.wait(POLL_S):
@@ -176,7 +176,7 @@ class KafkaOutput(Output):
             )
 
     def _append(self, series: SeriesKey, value: float, time_s: float) -> None:
-        """Queue a sample: under its bare name where callers queue it so, too, or the two would change places."""
+        """Queue a sample. A plain series is queued under its bare name, as ``set_stat`` does, so that the two stay in order."""
         name = series[0]
         queued = name if series == plain_series(name) else series
         if self._ensure_sender() and len(self._queue) < self._queue.room:
@@ -191,7 +191,7 @@ class KafkaOutput(Output):
             self._dropped.add(drops.QUEUE_FULL, reports, self._obstacles.reason())
 
     def _announce(self, make: MakeRecord, delivered: Callable[[], None], name: str) -> None:
-        """Never dropped for want of room: a model's announcement waits in the outbox anyway."""
+        """Queue an announcement. It is never dropped for lack of room, since the model stays in the outbox anyway."""
         if self._ensure_sender():
             with self._lock:
                 self._records.add(RecordInWaiting(topics.MODELS, make, delivered, what=named("model", name)))
@@ -215,7 +215,7 @@ class KafkaOutput(Output):
             return self._uploads
 
     def _ensure_sender(self) -> bool:
-        """Start this process's sender thread; False when none can be had any more."""
+        """Start this process's sender thread; False if no thread can be started."""
         if self._sender is not None:
             return True
         with self._lock:

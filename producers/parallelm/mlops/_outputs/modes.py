@@ -1,4 +1,4 @@
-"""Which output each mode of the library has. A new mode is one function here and one line of ``OPENERS``."""
+"""The output of each mode of the library. A new mode is one function here and one line of ``OPENERS``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_by_mode(opening: Opening) -> Opened:
 
 
 def open_connected(opening: Opening, settings: Settings | None = None) -> Opened:
-    """Reports go to Kafka. Without ``settings`` those of this process hold."""
+    """Reports go to Kafka. By default with the settings of this process."""
     environment = read_environment(connected=True)
     if opening.mlapp_id:
         environment = environment._replace(mlapp_id=opening.mlapp_id)
@@ -37,7 +37,7 @@ def open_connected(opening: Opening, settings: Settings | None = None) -> Opened
     output = KafkaOutput(settings, environment, opening.queue)
     try:
         output.open()
-    except BaseException:  # a signal in the middle: nothing is open then
+    except BaseException:  # also after a signal nothing stays open
         output.abandon()
         raise
     return Opened(output, opening.mode, environment, ModelsInUse(), opening.event_time_ns, settings)
@@ -53,7 +53,7 @@ def _open_stand_alone(opening: Opening) -> Opened:
 
 
 def _open_accumulator(opening: Opening) -> Opened:
-    """The newest value of each statistic is kept."""
+    """The newest value of each statistic is stored in memory."""
     from parallelm.mlops._outputs.accumulator import AccumulatorOutput
 
     environment = read_environment(connected=False)

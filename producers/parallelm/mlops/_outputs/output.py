@@ -1,4 +1,4 @@
-"""Where reports go: the contract that every mode of the library fills."""
+"""Where reports go: the contract of the outputs of all modes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class EventReport(NamedTuple):
-    """An event, validated, its payload still as the user gave it and encoded."""
+    """A validated event, with its data as given and encoded."""
 
     type_name: str
     type_number: int
@@ -28,7 +28,7 @@ class EventReport(NamedTuple):
 
 
 class KpiReport(NamedTuple):
-    """One point of a KPI, validated."""
+    """One validated point of a KPI."""
 
     name: str
     value: float
@@ -42,11 +42,11 @@ class Output(ABC):
 
     @abstractmethod
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
-        """One number of one series; an int stays an int where people read it."""
+        """One number of one series; an int stays an int where it is printed."""
 
     @abstractmethod
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
-        """Numbers of one moment."""
+        """Numbers with one event time."""
 
     @abstractmethod
     def structured(
@@ -68,14 +68,14 @@ class Output(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Send what is there, within the time limits of the settings, and release everything.
+        """Send everything, within the time limits of the settings, and release all resources.
 
-        May be called again: after an interruption it finishes, else it does nothing. Threads of the host program may
-        still report afterwards: that is dropped and counted.
+        May be called again: after an interruption it finishes, else it does nothing. Reports that threads of the host
+        program make afterwards are dropped and counted.
         """
 
     def abandon(self) -> None:  # noqa: B027 - most outputs send nothing later than they are called
-        """Send nothing more, and count what is left as dropped: the program ends now."""
+        """Send nothing more, and count the rest as dropped: the program ends now."""
 
     def interpreter_ends(self) -> None:  # noqa: B027 - most outputs have nothing to do
         """Called by the library's exit hook, after ``close()``."""
@@ -88,9 +88,9 @@ class Output(ABC):
         return {}
 
     def published(self) -> Mapping[str, OutboxEntry] | None:
-        """Published models by id, where the output itself keeps them; None where the platform does."""
+        """Published models by id, if the output itself stores them; None if the platform does."""
         return None
 
     def stats_map(self) -> dict[str, Any]:
-        """The newest value of each statistic, by name, where the output keeps it."""
+        """The newest value of each statistic, by name, if the output stores it."""
         return {}

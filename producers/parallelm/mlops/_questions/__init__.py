@@ -1,1 +1,1 @@
-"""What components ask the platform, and the frames that answer."""
+"""Queries that components send to the platform, and the frames that they return."""

@@ -1,4 +1,4 @@
-"""Arguments of questions, checked."""
+"""Checks of the arguments of queries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def agent_id_of(mlapp_node: str | None, agent: str | Agent | None, *, node_needed: bool = True) -> str | None:
-    """Id of an agent, given as such or as an ``Agent``; raises ``MLOpsException`` for anything else."""
+    """Id of an agent, from an id or an ``Agent``; raises ``MLOpsException`` for anything else."""
     from parallelm.mlops.ion.ion import Agent
 
     if agent is None:
@@ -26,7 +26,7 @@ def agent_id_of(mlapp_node: str | None, agent: str | Agent | None, *, node_neede
 
 
 def check_times(start: Any, end: Any, *, may_be_open: bool = False) -> None:
-    """Raise ``MLOpsException`` for anything but a range of times; with ``may_be_open``, None leaves a side open."""
+    """Raise ``MLOpsException`` unless both times are given; with ``may_be_open``, None leaves a side open."""
     from parallelm.mlops._session.event_time import parse_range_ms
 
     if not may_be_open and (start is None or end is None):

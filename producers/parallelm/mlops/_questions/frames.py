@@ -1,4 +1,4 @@
-"""Rows of the warehouse in the shapes that ``get_stats`` and its relatives promise. Pure functions on frames."""
+"""Converts rows of the warehouse to the frames that ``get_stats`` and similar calls return. Pure functions on frames."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
     if not any(lines):
         return frame.reset_index(drop=True)
     frame["line"] = lines
-    # Reports of one millisecond are distinguished by their order in each line.
+    # Reports with the same millisecond are distinguished by their order within each line.
     frame["turn"] = frame.groupby(["time", *_PLACE, "line"]).cumcount()
     wide = frame.pivot(index=["time", "turn", *_PLACE], columns="line", values="value")  # noqa: PD010 - no aggregate
     wide.columns.name = None
@@ -54,7 +54,7 @@ def samples_frame(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(line: str) -> str:
-    """Name of a column that a report names; those of time and place are taken."""
+    """Column name of a line; the names of the time, node and agent columns are reserved."""
     return f"line {line}" if line in {"time", *_PLACE} else line
 
 
@@ -71,13 +71,13 @@ def structured_frame(reports: pd.DataFrame) -> pd.DataFrame:
         report_of_row += [number] * len(found)
     frame = pd.DataFrame(rows)
     if report_of_row:
-        # As a column, not by row: pandas before 3 makes times of a list nanoseconds, which end in 2262.
+        # Set as a column, not by row: pandas before 3 converts a list of times to nanoseconds, which end in 2262.
         frame["time"] = reports["event_time"].iloc[report_of_row].reset_index(drop=True)
     return frame
 
 
 def _rows(graph_type: str, content_type: str, payload: Any) -> list[dict[str, Any]]:
-    """One report's rows, without time and place."""
+    """One report's rows, without time, node and agent."""
     if graph_type == "MATRIX":
         return [
             {"row_name": name, "values": cells, "columns": columns}
@@ -92,7 +92,7 @@ def _rows(graph_type: str, content_type: str, payload: Any) -> list[dict[str, An
 
 
 def _decoded(content_type: str, payload: Any) -> Any:
-    """What was reported. Bytes come from the warehouse as text where UTF-8 happens to hold them."""
+    """The data that were reported. The warehouse returns bytes as text if they happen to be valid UTF-8."""
     if content_type == "application/octet-stream":
         return payload.encode() if isinstance(payload, str) else payload
     return json.loads(payload) if payload and content_type == "application/json" else payload or None
@@ -146,8 +146,7 @@ def distribution_frame(histograms: pd.DataFrame) -> pd.DataFrame:
 def events_frame(events: pd.DataFrame, mlapp_name: str) -> pd.DataFrame:
     """Events: ``time, type, title, description, alert, data, node, agent, modelId, id``; data decoded where it is JSON.
 
-    Also ``created, eventType, raiseAlert, host, name, ionName, msgType``, as components of the original library ask for
-    them.
+    Also ``created, eventType, raiseAlert, host, name, ionName, msgType``, which components for the original library use.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Frames of models: of the platform's, and of those that a stand-alone run has published."""
+"""Frames of models: those of the platform, and those that a stand-alone run has published."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def platform_models(models: Models, found: pd.DataFrame, download: bool) -> pd.DataFrame:
-    """Models of the warehouse's rows; with their bytes, if they are to be downloaded."""
+    """Models from rows of the warehouse; with ``download``, including their bytes."""
     from parallelm.mlops._questions.frames import epoch_ms, records_of
 
     rows = records_of(found)

@@ -1,4 +1,4 @@
-"""What the library asks the platform: the warehouse's queries, with a time limit and a read-only user."""
+"""Runs the warehouse's queries, with a time limit and a read-only user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Platform:
-    """Questions to the warehouse. Each raises ``MLOpsConnectionException`` when no answer comes in time."""
+    """Queries to the warehouse. Each raises ``MLOpsConnectionException`` if no answer arrives in time."""
 
     def __init__(self, settings: Settings) -> None:
         limit_s = settings.component.query_timeout_s

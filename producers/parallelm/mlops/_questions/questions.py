@@ -1,6 +1,6 @@
-"""What components ask: ``get_stats``, ``get_kpi``, ``get_events``, ``get_models_by_time`` and their relatives.
+"""The calls that query the platform: ``get_stats``, ``get_kpi``, ``get_events``, ``get_models_by_time`` and similar.
 
-The façade's docstrings say what the frames hold.
+The façade's docstrings describe the frames.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @refusing
 class Questions:
-    """Each call raises ``MLOpsConnectionException`` when the platform gives no answer in time, and needs pandas."""
+    """Each call needs pandas, and raises ``MLOpsConnectionException`` if the platform does not answer in time."""
 
     def __init__(self, session: Session, topology: Topology, models: Models) -> None:
         self._session = session
@@ -197,7 +197,7 @@ class Questions:
         return node.id
 
     def _with_names_of_nodes(self, found: pd.DataFrame) -> pd.DataFrame:
-        """Column ``node`` as ``mlapp_node`` is given: by name, by id where the node has none or is gone."""
+        """Column ``node`` in the form of ``mlapp_node``: the name, or the id if the node has no name or was removed."""
         if not found.empty:
             names = {node.id: node.name for node in self._topology.nodes()}
             found["node"] = [names.get(node_id, node_id) for node_id in found["node"]]

@@ -20,7 +20,7 @@ _STAND_ALONE_NAME = "ION_1"
 
 @refusing
 class Topology:
-    """Each call asks the platform, and raises ``MLOpsConnectionException`` when it gives no answer in time."""
+    """Each call queries the platform, and raises ``MLOpsConnectionException`` if it does not answer in time."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -31,7 +31,7 @@ class Topology:
         return _STAND_ALONE_ID if opened.settings is None else opened.environment.mlapp_id
 
     def mlapp_name(self) -> str:
-        """Name of the MLApp, its id where it has no definition; "ION_1" stand-alone."""
+        """Name of the MLApp, or its id if it has no definition; "ION_1" stand-alone."""
         opened = self._session.opened()
         platform = opened.platform
         if platform is None:
@@ -40,7 +40,7 @@ class Topology:
         return str(definition["name"]) if definition else opened.environment.mlapp_id
 
     def mlapp_policy(self) -> Policy | None:
-        """Policy of the MLApp; None where it has no definition, and stand-alone."""
+        """Policy of the MLApp; None if it has no definition, and stand-alone."""
         from parallelm.mlops.ion.ion import Policy
 
         opened = self._session.opened()
@@ -53,7 +53,7 @@ class Topology:
         )
 
     def nodes(self) -> list[MLAppNode]:
-        """Nodes of the MLApp; where it has no definition, this one and those that have reported; none stand-alone."""
+        """Nodes of the MLApp; without a definition, this one and those that have reported; none stand-alone."""
         from parallelm.mlops.ion.ion import MLAppNode
 
         opened = self._session.opened()
@@ -86,13 +86,13 @@ class Topology:
         return nodes
 
     def node(self, name: str) -> MLAppNode | None:
-        """The node of a name (or id); None when there is none."""
+        """The node with this name or id; None if there is none."""
         nodes = self.nodes()
         by_name = [node for node in nodes if node.name == name] or [node for node in nodes if node.id == name]
         return by_name[0] if by_name else None
 
     def current_node(self) -> MLAppNode:
-        """The node that this component runs in; raises ``MLOpsException`` when it is unknown, and stand-alone."""
+        """The node that this component runs in; raises ``MLOpsException`` if it is unknown, and stand-alone."""
         node_id = self._session.opened().environment.node_id
         for node in self.nodes():
             if node_id and node.id == node_id:
@@ -103,7 +103,7 @@ class Topology:
         )
 
     def agents(self, node_name: str) -> list[Agent]:
-        """Agents that run a node, this one included, or have reported for it; raises for an unknown node."""
+        """Agents that run a node or have reported for it, including this one; raises for an unknown node."""
         from parallelm.mlops.ion.ion import Agent
 
         opened = self._session.opened()
@@ -124,7 +124,7 @@ def _definition(platform: Platform, opened: Opened) -> dict[str, Any] | None:
 
 
 def _agents(platform: Platform, opened: Opened) -> list[dict[str, Any]]:
-    """Those that the platform knows of, and this one, which may not have reported yet."""
+    """Agents that the platform knows, and this one, which may not have reported yet."""
     from parallelm.warehouse.queries import mlapp_agents
 
     environment = opened.environment

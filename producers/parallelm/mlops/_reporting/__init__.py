@@ -1,1 +1,1 @@
-"""What a reporting call makes: checked numbers, statistic objects and events."""
+"""The reporting calls: they check numbers, statistic objects and events, and pass them to the output."""

@@ -1,4 +1,4 @@
-"""Events and alerts: what ``event`` and its relatives check and hand to the output."""
+"""Events and alerts: ``event`` and similar calls check them and pass them to the output."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @refusing
 class Events:
-    """Everything that reports an event. Raises ``MLOpsException`` for wrong arguments."""
+    """The calls that report an event. They raise ``MLOpsException`` for wrong arguments."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     @SuppressException([MLOpsConnectionException])
     def report(self, make: Callable[[], Event]) -> None:
-        """Report the event that ``make`` gives; it is not called when the library is not open."""
+        """Report the event that ``make`` returns; it is not called when the library is not open."""
         output = self._session.output()
         if output is None:
             return
@@ -40,7 +40,7 @@ class Events:
     def named(
         self, name: str | Event, kind: Any, data: Any, is_alert: bool, timestamp: Any, units: str | None
     ) -> None:
-        """Report an event of a name and type, or a ready one given as ``name``."""
+        """Report an event of a name and type, or an ``Event`` given as ``name``."""
         self.report(lambda: _named(name, kind, data, is_alert, timestamp, units))
 
     def data_alert(self, title: str, desc: str | None, data: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a statistic object hands to the library's output: numbers, or one structured payload, and its stand-alone text."""
+"""Reports that statistic objects make for the output: numbers or one structured payload, and the stand-alone text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BIN_BYTES = 100
 
 @dataclass(frozen=True, slots=True)
 class NumericReport:
-    """Numbers of one moment: one series a line.
+    """Numbers with one event time: one series for each line.
 
     ``samples`` are (line label, value) pairs, the label empty when there is one line only. ``category`` is TIME_SERIES
-    (every sample counts) or CONFIG (the last value holds). ``text`` is the data column of the stand-alone line.
+    (every sample counts) or CONFIG (only the last value counts). ``text`` is the data column of the stand-alone line.
     """
 
     name: str
@@ -28,7 +28,7 @@ class NumericReport:
     samples: tuple[tuple[str, float], ...]
     text: str
     line_label: str = LINE_LABEL
-    """Name of the label that tells the lines apart."""
+    """Name of the label that distinguishes the lines."""
 
     @property
     def mode(self) -> str:
@@ -40,9 +40,9 @@ class NumericReport:
 class StructuredReport:
     """A table, graph, bar graph, histogram set, heat map, opaque object or HTML page.
 
-    ``payload`` is what ``text`` (the data column of the stand-alone line) shows, as JSON in UTF-8 unless ``content_type``
-    says otherwise. In that JSON, NaN and infinities are the strings "NaN", "Infinity" and "-Infinity", which ``float``
-    reads back. ``histograms`` repeats distributions with typed edges, infinities kept.
+    ``payload`` has the data that ``text`` (the data column of the stand-alone line) shows, as JSON in UTF-8 unless
+    ``content_type`` names another type. In JSON, NaN and infinities are the strings "NaN", "Infinity" and "-Infinity",
+    which ``float`` reads back. ``histograms`` repeats distributions with typed edges, including infinities.
     """
 
     name: str
@@ -55,6 +55,6 @@ class StructuredReport:
 
     @property
     def size_bytes(self) -> int:
-        """About what it takes in memory: payload, text, and the objects of each bin."""
+        """Approximate size in memory: payload, text, and the objects of each bin."""
         bins = sum(len(histogram.weights) for histogram in self.histograms)
         return len(self.payload) + len(self.text) + _BIN_BYTES * bins

@@ -1,6 +1,6 @@
-"""Statistics and KPIs: what ``set_stat`` and its relatives check and hand to the output.
+"""Statistics and KPIs: ``set_stat`` and similar calls check them and pass them to the output.
 
-The façade queues plain numbers by itself, without a call into here: that is the library's hot path.
+The façade queues plain numbers itself, without calling this module: that is the library's hot path.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _METRICS = (ClassificationMetrics, RegressionMetrics, ClusteringMetrics)
 
 @refusing
 class Reporter(Part):
-    """Everything that reports a number or a statistic object; with ``model_id``, about that model."""
+    """The calls that report a number or a statistic object; with ``model_id``, about that model."""
 
     facade_name = "_reporter"
 
@@ -47,7 +47,7 @@ class Reporter(Part):
         options: dict[str, Any],
         model_id: str = "",
     ) -> None:
-        """``set_stat``: checked, for whatever the façade does not queue by itself."""
+        """``set_stat`` for everything that the façade does not queue itself."""
         output = self._session.output()
         if output is None:
             return
@@ -96,11 +96,11 @@ class Reporter(Part):
         return self.series_of(key)
 
     def series_of(self, key: SeriesKey) -> Series:
-        """Handle of the series of this key."""
+        """Handle of the series with this key."""
         return Series(key, self, self._queue)
 
     def sample(self, series: SeriesKey, value: float) -> None:
-        """Report one number of a series now; ``Series.set`` comes here when it cannot queue it by itself."""
+        """Report one number of a series now; ``Series.set`` calls this when it cannot queue the number itself."""
         output = self._session.output()
         if output is not None:
             output.sample(series, value, report_time_ns())
@@ -121,7 +121,7 @@ def send_report(
     time_ns: int,
     histogram_labels: Mapping[str, str],
 ) -> None:
-    """Hand a statistic's report to the output. ``histogram_labels`` tell sets of histograms apart."""
+    """Pass a statistic's report to the output. ``histogram_labels`` distinguish sets of histograms."""
     from parallelm.mlops._reporting.payloads import NumericReport
 
     if isinstance(report, NumericReport):
@@ -131,7 +131,7 @@ def send_report(
 
 
 def checked_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
-    """Labels as texts; raises ``MLOpsException`` for keys that are none."""
+    """Labels as texts; raises ``MLOpsException`` for keys that are not texts."""
     if labels is None:
         return {}
     if not isinstance(labels, Mapping):
@@ -149,10 +149,10 @@ def _name(name: Any) -> str:
 
 
 def _statistic(name: Any, data: Any, kwargs: dict[str, Any]) -> Any:
-    """The statistic object that the arguments of ``set_stat`` mean; None when they mean a plain number."""
+    """The statistic object that the arguments of ``set_stat`` name; None for a plain number."""
     for candidate in (name, data):
         if hasattr(candidate, "report"):
-            # Only here: programs that report nothing but numbers import less.
+            # Imported here, so that programs that report only numbers import less.
             from parallelm.mlops.stats._statistic import Statistic
 
             if isinstance(candidate, Statistic):
@@ -162,5 +162,5 @@ def _statistic(name: Any, data: Any, kwargs: dict[str, Any]) -> Any:
 
         return metric_object(name, data, **kwargs)
     if kwargs:
-        raise MLOpsException(f"set_stat of a number does not know the argument {next(iter(kwargs))!r}")
+        raise MLOpsException(f"set_stat of a number takes no argument {next(iter(kwargs))!r}")
     return None

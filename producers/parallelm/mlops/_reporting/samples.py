@@ -1,7 +1,7 @@
 """The queue between callers and the sender thread: what the hot path appends to.
 
-It is the only thing that ``set_stat`` touches, and one object for the life of the process: handles of series keep it
-over ``done()``, ``init()`` and ``fork``.
+It is the only object that ``set_stat`` touches, and it exists as long as the process: handles of series refer to it
+across ``done()``, ``init()`` and ``fork``.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ SeriesKey = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 Sample = tuple["str | SeriesKey", float, float]
 """(series, value, event time in epoch seconds). A bare name is a time series without labels, drawn as a line.
 
-The sender floors times to the millisecond; one that was given, not read from the clock, is queued by ``queued_time_s``.
+The sender floors times to the millisecond. Given times, unlike those of the clock, pass through ``queued_time_s``.
 """
 
 
 class SampleQueue(deque[Sample]):
-    """Samples on their way. Appending is thread-safe and takes no lock."""
+    """Queued samples. Appending is thread-safe and takes no lock."""
 
     __slots__ = ("room",)
 
     clock: ClassVar[staticmethod[[], float]] = staticmethod(time.time)
-    """Gives the event time of a sample. One for all queues, since an ``event_time`` block holds for every session."""
+    """Returns the event time of a sample. One for all queues, since an ``event_time`` block holds for every session."""
 
     def __init__(self) -> None:
         super().__init__()
         self.room = 0
-        """How many samples may wait. 0 sends every report the long way round: not initialised, stand-alone, forked."""
+        """Maximum length. 0 (not initialised, stand-alone, forked) makes every report take the slow path."""
 
     @classmethod
     def take_times_from(cls, clock: Callable[[], float]) -> None:
@@ -43,10 +43,10 @@ class SampleQueue(deque[Sample]):
 
 
 def plain_series(name: str) -> SeriesKey:
-    """Key of a bare name."""
+    """Key of a series that was queued under its bare name."""
     return (name, "", "TIME_SERIES", "LINEGRAPH", ())
 
 
 def queued_time_s(moment_ns: int) -> float:
-    """A time that was given, as a sample carries it: the middle of its millisecond, which rounding cannot leave."""
+    """A given time as a sample carries it: the middle of its millisecond, so that rounding errors stay inside."""
     return (moment_ns // 1_000_000 + 0.5) / 1000.0

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Series:
-    """One series of one statistic, made by ``mlops.series(name)``. Stays valid over ``done()``, ``init()`` and ``fork``.
+    """One series of one statistic, made by ``mlops.series(name)``. Stays valid across ``done()``, ``init()`` and ``fork``.
 
-    Copied or pickled, it is the same series of the ``mlops`` that it finds where it arrives.
+    A copy, or an unpickled handle in another process, is the same series of that process's ``mlops``.
     """
 
     __slots__ = ("_reporter", "key", "set")

@@ -1,1 +1,1 @@
-"""What is open, who this component is, and what time its reports carry."""
+"""The open library, the ids of this component, and the event time of its reports."""

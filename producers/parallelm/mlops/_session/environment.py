@@ -1,4 +1,4 @@
-"""Who this component is: read once, by ``init()``, from the environment that the agent has set, if there is one."""
+"""Ids of this component, which ``init()`` reads once from the environment variables that an agent sets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_environment(*, connected: bool) -> ComponentEnvironment:
 
 
 def _id(variable: str) -> str:
-    """Value of a variable; bytes in it that are not UTF-8 are shown as escapes, since no record can carry them."""
+    """Value of a variable. Bytes that are not UTF-8 become escapes, since no record can carry them."""
     return os.environ.get(variable, "").encode("utf-8", "backslashreplace").decode()
 
 

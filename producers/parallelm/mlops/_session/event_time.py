@@ -24,13 +24,13 @@ _process_ns: int | None = None
 
 
 def set_process_event_time(given_ns: int | None) -> None:
-    """Event time of every report outside of blocks, in all threads; None: the clock's."""
+    """Set the event time of every report outside ``event_time`` blocks, in all threads; None means the clock's."""
     global _process_ns  # noqa: PLW0603 - one environment, one process
     _process_ns = given_ns
 
 
 def now_ns() -> int:
-    """Event time of a report that is given none: that of the block it stands in, of the process, or the clock's."""
+    """Default event time of a report: that of the enclosing block, of the process, or of the clock."""
     given = _given_ns.get()
     if given is None:
         given = _process_ns
@@ -38,7 +38,7 @@ def now_ns() -> int:
 
 
 def now_s() -> float:
-    """``now_ns`` as the sample queue takes it."""
+    """``now_ns`` in seconds, for the sample queue."""
     given = _given_ns.get()
     if given is None:
         given = _process_ns
@@ -47,7 +47,7 @@ def now_s() -> float:
 
 @contextmanager
 def event_time_block(given_ns: int) -> Iterator[None]:
-    """Reports of this thread or task inside the block happen at ``given_ns``."""
+    """Give reports of this thread or task inside the block the event time ``given_ns``."""
     token = _given_ns.set(given_ns)
     try:
         yield
@@ -58,14 +58,14 @@ def event_time_block(given_ns: int) -> Iterator[None]:
 def parse_time_ns(
     timestamp: Any, units: str | None = None, *, default_units: str | None = "nanosecond"
 ) -> int:
-    """``parallelm.schemas.times.time_ns`` of what a component gives; raises ``MLOpsException``."""
+    """``parallelm.schemas.times.time_ns`` of a caller's value; raises ``MLOpsException``."""
     check_units(units)
     with _refusing("the timestamp", timestamp):
         return times.time_ns(timestamp, units, default_units=default_units)
 
 
 def parse_environment_ns(text: str) -> int:
-    """Event time that MCENTER_EVENT_TIME gives; raises ``MLOpsException``."""
+    """Event time in MCENTER_EVENT_TIME; raises ``MLOpsException``."""
     try:
         return times.time_ns(text, default_units=None)
     except times.TimeError:
@@ -75,7 +75,7 @@ def parse_environment_ns(text: str) -> int:
 
 
 def parse_range_ms(start: Any, end: Any) -> tuple[int | None, int | None]:
-    """``parallelm.schemas.times.range_ms`` of what a component gives; raises ``MLOpsException``."""
+    """``parallelm.schemas.times.range_ms`` of a caller's values; raises ``MLOpsException``."""
     with _refusing("the range of times", (start, end)):
         return times.range_ms(start, end)
 
@@ -83,14 +83,14 @@ def parse_range_ms(start: Any, end: Any) -> tuple[int | None, int | None]:
 def check_units(units: str | None) -> None:
     """Raise ``MLOpsException`` for unknown time units."""
     if units is not None and not is_text(units):
-        raise MLOpsException(f"unknown time units {quoted(units)}: they are named by a text")
+        raise MLOpsException(f"unknown time units {quoted(units)}: give a text such as 'second'")
     with _refusing("the units", units):
         times.check_units(units)
 
 
 @contextmanager
 def _refusing(what: str, value: object) -> Iterator[None]:
-    """A time's own conversions and comparisons are code of the caller's: whatever they raise is ``MLOpsException``."""
+    """A time's conversions and comparisons are the caller's code: whatever they raise becomes ``MLOpsException``."""
     try:
         yield
     except times.TimeError as error:

@@ -1,4 +1,4 @@
-"""Reports of daemon threads, finalizers and exit hooks, once the library's own exit hook has closed it."""
+"""Reports of daemon threads, finalizers and exit hooks after the library's own exit hook has closed it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _REASON = "interpreter_ends"
 
 
 class LateReports:
-    """Counts them, and logs the first. Takes no lock: the interpreter stops daemon threads wherever they are.
+    """Counts late reports, and logs the first. Takes no lock, since the interpreter stops daemon threads at any point.
 
     A thread that was stopped while it held a lock would block the main thread's finalizers indefinitely.
     """
@@ -29,5 +29,5 @@ class LateReports:
             )
 
     def dropped(self) -> dict[str, int]:
-        """How many there were, under their reason."""
+        """Number of late reports, by their reason."""
         return {_REASON: self._count} if self._count else {}

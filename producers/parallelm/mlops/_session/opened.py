@@ -1,4 +1,4 @@
-"""What ``init()`` has opened: one object for everything that lasts until ``done()``, replaced as a whole."""
+"""The state between ``init()`` and ``done()``, as one immutable object."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ModelsInUse:
-    """The models that this component works with."""
+    """The models that this component uses."""
 
     __slots__ = ("current", "deployed_id", "trained_on")
 
@@ -40,17 +40,17 @@ class Opened(NamedTuple):
     environment: ComponentEnvironment
     models: ModelsInUse
     event_time_ns: int | None
-    """Event time of every report outside of ``event_time`` blocks; None: the clock's."""
+    """Event time of every report outside ``event_time`` blocks; None means the clock's."""
     settings: Settings | None = None
     """Settings of the platform; None in modes that have none."""
     by_init: bool = True
-    """False until the program itself has called ``init()``, where something else opened the library before."""
+    """False if the library was opened for the program, and the program has not called ``init()`` yet."""
     validates_only: bool = False
-    """Arguments are validated; nothing is sent or asked."""
+    """Arguments are validated; nothing is sent or queried."""
 
     @property
     def platform(self) -> Platform | None:
-        """The platform to ask; None in modes that have none."""
+        """The platform to query; None in modes without one."""
         if self.settings is None:
             return None
         from parallelm.mlops._questions.platform import Platform
@@ -58,7 +58,7 @@ class Opened(NamedTuple):
         return Platform(self.settings)
 
     def platform_to_ask(self) -> Platform | None:
-        """The platform; None where nothing is asked. Raises ``MLOpsException`` in modes without a platform."""
+        """The platform; None if arguments are only validated. Raises ``MLOpsException`` in modes without a platform."""
         if self.validates_only:
             return None
         platform = self.platform
@@ -68,17 +68,17 @@ class Opened(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What ``init()`` was asked for."""
+    """The arguments of ``init()``."""
 
     mode: MLOpsMode
     connect_mlops: bool
     event_time_ns: int | None
-    """What MCENTER_EVENT_TIME says."""
+    """Value of MCENTER_EVENT_TIME."""
     queue: SampleQueue
     mlapp_id: str = ""
-    """The MLApp to act for; empty: the one that the environment names."""
+    """The MLApp to act for; empty means the one in the environment."""
 
 
 if TYPE_CHECKING:
     Opener = Callable[[Opening], Opened]
-    """Opens the library as asked; raises ``MLOpsException`` where that is not possible, and then nothing is open."""
+    """Opens the library; if that is not possible, raises ``MLOpsException`` and leaves nothing open."""

@@ -1,4 +1,4 @@
-"""How the façade and its parts travel to copies and other processes: by name, as the ``mlops`` that is there."""
+"""Copying and pickling of the façade and its parts: by name, as the ``mlops`` of the receiving process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Part:
-    """A part of the façade that objects of users refer to, as models and series do. A copy of it is the part itself."""
+    """A part of the façade that users' objects (models, series) refer to. A copy of it is the part itself."""
 
     facade_name: ClassVar[str]
-    """Attribute of the façade that holds it."""
+    """Name of the façade's attribute that holds it."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[MLOps, str]]:
         from parallelm.mlops import mlops
@@ -28,7 +28,7 @@ class Part:
 
 
 def arrived(as_in_sender: tuple[str, str, bool] | None) -> MLOps:
-    """The ``mlops`` of this process. In a worker process it is open as in the sender, as in a forked one.
+    """The ``mlops`` of this process. In a worker process it is opened in the sender's mode, as a forked worker's is.
 
     Elsewhere nothing is opened: a model that refers to ``mlops`` may be loaded by any program.
     """
@@ -47,7 +47,7 @@ def _in_worker() -> bool:
 
 
 def not_the_one_instance() -> MLOpsException:
-    """Error of whoever copies or pickles another instance than ``parallelm.mlops.mlops``, or what belongs to one."""
+    """Error for copying or pickling an instance other than ``parallelm.mlops.mlops``, or a part of one."""
     return MLOpsException(
         "only parallelm.mlops.mlops, and models and series made with it, can be copied or pickled: another MLOps() "
         "has state that exists once, in its own process"

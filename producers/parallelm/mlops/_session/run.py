@@ -1,4 +1,4 @@
-"""What a component says of its own run; the library only keeps it."""
+"""Run id and test mode, which a component sets and reads; the library only stores them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Run:
 
     @property
     def uuid(self) -> str:
-        """The id that was set, else a fresh one that stays."""
+        """The id that was set, else a generated one that does not change."""
         if not self._uuid:
             import uuid
 

@@ -41,7 +41,7 @@ _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 @refusing
 class Session:
-    """What is open, and what opens it. Thread-safe: ``opened`` changes under a lock, and as a whole.
+    """Opens and closes the library. Thread-safe: the state is one object, replaced under a lock.
 
     ``opener`` decides where reports go.
     """
@@ -53,26 +53,26 @@ class Session:
         self._lock = threading.RLock()
         self._opened: Opened | None = None
         self._closed: Opened | None = None
-        """What ``done()`` has closed, until the next ``init()``."""
+        """The state that ``done()`` has closed, until the next ``init()``."""
         self._after_exit: LateReports | None = None
-        """What is reported after the exit hook has run; None before."""
+        """Counts reports after the exit hook has run; None before."""
         _sessions.add(self)
 
     def when_opened(self, call: Callable[[Opened], None]) -> None:
-        """Have ``call`` prepare what was opened, at the end of every ``init()``."""
+        """Register ``call``, which is called with the new state at the end of every ``init()``."""
         self._when_opened.append(call)
 
     # ---- what is open -------------------------------------------------------------------------------------------
 
     def opened(self) -> Opened:
-        """What is open; raises ``MLOpsException`` when nothing is."""
+        """The open state; raises ``MLOpsException`` when the library is not open."""
         opened = self._opened
         if opened is None:
             raise MLOpsException("Must call init() before using mlops library")
         return opened
 
     def output(self) -> Output | None:
-        """Where a report goes; raises ``MLOpsException`` when the library is not open.
+        """The output for a report; raises ``MLOpsException`` when the library is not open.
 
         None once the interpreter is ending: daemon threads, finalizers and other exit hooks may still report then,
         and must not see an exception. Each call counts as one dropped report.
@@ -111,7 +111,7 @@ class Session:
             Versions.check(version)
             warn_of_misspelt_variables()
             opening = self._opening(_mode(mode), connect_mlops)
-            if self._opened is not None:  # the program takes over what was opened for it
+            if self._opened is not None:  # it was opened for the program, which takes over
                 if self._opened.mode is opening.mode and not self._opened.validates_only:
                     self._opened = self._opened._replace(by_init=True)
                     return
@@ -120,9 +120,9 @@ class Session:
             self._open(self._opener(opening))
 
     def open_in_worker(self, mode: MLOpsMode, mlapp_id: str, validates_only: bool) -> None:
-        """Open the library as it is where the work comes from, unless this process has opened it by itself.
+        """Open the library in the mode of the sending process, unless it is open here already.
 
-        What stands in the way is logged: calls then raise as if nobody had opened the library.
+        A failure is logged; calls then raise as in a process without ``init()``.
         """
         with self._lock:
             if self._opened is not None or self._closed is not None:
@@ -170,7 +170,7 @@ class Session:
     def done(self) -> None:
         """Send everything that is waiting and close.
 
-        When this is interrupted, for example by Ctrl-C, sending goes on: the exit hook or the next ``init()`` waits for it.
+        After an interruption, for example by Ctrl-C, sending continues: the exit hook or the next ``init()`` waits for it.
         """
         with self._lock:
             if self._after_exit is not None:  # by an exit hook of the program that runs after ours
@@ -181,7 +181,7 @@ class Session:
             opened.output.close()
 
     def validate_only(self) -> None:
-        """From now on arguments are validated, and nothing is sent or asked."""
+        """Validate arguments only from now on: nothing is sent or queried."""
         from parallelm.mlops._outputs.accumulator import AccumulatorOutput
 
         with self._lock:
@@ -192,9 +192,9 @@ class Session:
 
     @contextmanager
     def opened_by(self, opener: Opener) -> Iterator[None]:
-        """In the block every ``init()`` opens the library by ``opener``; it is open in it without one, too.
+        """Open the library with ``opener`` in the block, where every ``init()`` uses ``opener`` as well.
 
-        What was open before is open again afterwards.
+        The previous state is restored afterwards.
         """
         with self._lock:
             process_id = os.getpid()
@@ -220,7 +220,7 @@ class Session:
             yield
 
     def after_fork_in_child(self) -> None:
-        """Another thread of the parent may have held the lock when it forked; nothing would release it here."""
+        """Replace the lock: another thread of the parent may have held it at the fork and does not exist here."""
         self._lock = threading.RLock()
         for one in (self._closed, self._opened):
             if one is not None:
@@ -240,7 +240,7 @@ class Session:
             call(opened)
 
     def _before_opening(self) -> None:
-        """The exit hook comes first, so that a signal in the middle of ``init()`` leaves nothing open without one."""
+        """Register the exit hook first, so that a signal during ``init()`` cannot leave the library open without it."""
         atexit.unregister(self._at_exit)
         atexit.register(self._at_exit)
         if self._closed is not None:

@@ -1,4 +1,4 @@
-"""Where the platform is: read for a component, which only reads, and whose host program no misspelt variable ends."""
+"""Settings of the platform for a component: with the reading user, and with a warning for misspelt variables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_settings() -> Settings:
-    """Settings of the platform; raises ``MLOpsException`` where they are wrong."""
+    """Settings of the platform; raises ``MLOpsException`` if they are wrong."""
     from parallelm.connections.settings import ConfigurationError, load_settings
 
     try:
@@ -22,7 +22,7 @@ def read_settings() -> Settings:
 
 
 def warn_of_misspelt_variables() -> None:
-    """Log each ``MCENTER_…`` variable that is none, once in a process."""
+    """Log each unknown ``MCENTER_…`` variable, once in a process."""
     if any(name.upper().startswith("MCENTER_") for name in os.environ):
         from parallelm.connections import settings
 

@@ -1,1 +1,1 @@
-"""Small things that component code imports."""
+"""Functions on texts that component code imports."""

@@ -1,4 +1,4 @@
-"""Texts that may be shown."""
+"""Removes secrets from texts before they are shown."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def mask_passwords(value: str | dict[Any, Any]) -> str:
     """The text with ``*****`` in place of secrets; a dict as JSON text.
 
     Secrets are the values of names that contain "password", in any case, or passwd, pwd, passphrase, secret, token,
-    api_key, access_key, credential, signature and the like: numbers, lists and dicts too, in JSON (in JSON texts within
-    it as well), Python's reprs, INI, YAML, XML, command lines, headers and queries; passwords in URLs; private keys. What
-    is unclear is masked rather than shown.
+    api_key, access_key, credential, signature and the like, including numbers, lists and dicts. They are found in JSON (and
+    JSON texts within it), Python's reprs, INI, YAML, XML, command lines, headers and queries. Passwords in URLs and
+    private keys are masked as well. In doubt a value is masked.
     """
     check_extent(value, "what is masked")
     return refusing_call(mask_value)(value)

@@ -10,7 +10,7 @@ from parallelm.schemas.well_known import IS_HEALTHY
 
 
 class CanaryAlert(Event):
-    """Result of one comparison: its score and the threshold that the score was held against."""
+    """Result of one comparison: its score, and the threshold that the score was compared with."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""An event as components make it."""
+"""An event that a component reports."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Event:
     """Something that happened. ``label`` is its title.
 
     ``data`` is anything that JSON can hold, an array, or bytes. ``timestamp`` is a datetime, a date, a text
-    in ISO 8601, or a number of ``units`` (default: nanoseconds) since the epoch; without one, the time is that of the report. Attributes may be set until it is reported.
-    Raises ``MLOpsException``.
+    in ISO 8601, or a number of ``units`` (default: nanoseconds) since the epoch; the default is the time of the report.
+    Attributes may be changed until it is reported. Raises ``MLOpsException``.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Event:
         self.units = units
         self.model_id = model_id
         self.data = data
-        self.report(0)  # a wrong event is refused where it is made
+        self.report(0)  # a wrong event is refused at its creation
 
     def report(self, now_ns: int) -> EventReport:
-        """What is sent, at ``now_ns`` unless it has a time; checked, since attributes may have been set since."""
+        """The report to send, with ``now_ns`` as its default time; checked again, since attributes may have changed."""
         name = type_name(self.type)
         content_type, payload = _encoded(self.data)
         return EventReport(
@@ -53,7 +53,7 @@ class Event:
             title=string(self.label, "the label of an event"),
             description=string(self.description, "the description of an event"),
             is_alert=truth(self.is_alert, "is_alert"),
-            model_id=string(self.model_id, "the model's id of an event"),
+            model_id=string(self.model_id, "the model id of an event"),
             content_type=content_type,
             payload=payload,
             time_ns=now_ns if self.timestamp is None else parse_time_ns(self.timestamp, self.units),
@@ -72,7 +72,7 @@ def _encoded(data: Any) -> tuple[str, bytes]:
         return "application/json", json_text(jsonable(_plain(data, what), what)).encode()
     except MLOpsException as error:
         raise MLOpsException(
-            f"{error}; give dicts, lists, texts and numbers, or bytes that you make yourself"
+            f"{error}; give dicts, lists, texts and numbers, or bytes that you have serialised yourself"
         ) from None
 
 

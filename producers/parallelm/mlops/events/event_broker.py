@@ -1,4 +1,4 @@
-"""Events by object: what ``mlops.event`` and ``mlops.get_events`` do, for code that passes brokers around."""
+"""``mlops.event`` and ``mlops.get_events`` as an object, for code that passes brokers around."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Events(Protocol):
 
 @refusing
 class EventBroker:
-    """Sends and finds events through ``mlops``."""
+    """Reports and queries events through ``mlops``."""
 
     def __init__(self, mlops: _Events) -> None:
         self._mlops = mlops
@@ -42,7 +42,7 @@ class EventBroker:
         self._mlops.event(event_obj)
 
     def get_events(self, event_filter: EventFilter) -> pd.DataFrame | None:
-        """Events that the filter lets through; None when there are none."""
+        """Events that pass the filter; None if there are none."""
         from parallelm.mlops.events.event_filter import EventFilter
 
         if not isinstance(event_filter, EventFilter):

@@ -1,4 +1,4 @@
-"""Which events are wanted."""
+"""Filter of events for ``EventBroker``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class EventFilter:
-    """Every field that is set narrows the result."""
+    """An event passes if it matches every field that is set."""
 
     type: str | None = None
     mlapp_node: str | None = None

@@ -1,4 +1,4 @@
-"""Types of events: a number, which stand-alone lines carry, and a name, which records carry."""
+"""Types of events: each has a number, used in stand-alone lines, and a name, used in records."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ _NAMES: Final = {number: name for name, number in _NUMBERS.items()}
 
 
 def type_name(event_type: Any) -> str:
-    """Name of an ``EventType``, of its number, or of itself; raises ``MLOpsException`` for unknown ones."""
+    """Name of a type given as ``EventType``, number or name; raises ``MLOpsException`` for unknown types."""
     name = _known(event_type, "the type of an event")
     if name is None:
-        raise MLOpsException(f"unknown event type {quoted(event_type)}; there are: {', '.join(_NUMBERS)}")
+        raise MLOpsException(f"unknown event type {quoted(event_type)}; known types: {', '.join(_NUMBERS)}")
     return name
 
 
@@ -69,5 +69,5 @@ def _known(event_type: Any, what: str) -> str | None:
 
 
 def type_number(name: str) -> int:
-    """Number of a type's name."""
+    """Number of the type with this name."""
     return _NUMBERS[name]

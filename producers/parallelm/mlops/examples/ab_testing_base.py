@@ -1,4 +1,4 @@
-"""Whether pipeline B converts better than pipeline A: a one-sided z-test of two proportions."""
+"""A/B test whether pipeline B converts better than pipeline A: a one-sided z-test of two proportions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConversionTest:
-    """Conversions out of samples of the baseline A and its challenger B. Raises ``MLOpsException`` for impossible counts."""
+    """Counts of samples and conversions of the baseline A and the challenger B; ``MLOpsException`` if they are impossible."""
 
     samples_a: float
     conversions_a: float
@@ -42,7 +42,9 @@ class ConversionTest:
             (self.samples_b, self.conversions_b),
         ):
             if not (0 < samples < math.inf and 0 <= conversions <= samples):
-                raise MLOpsException(f"{conversions} conversions of {samples} samples are no conversion rate")
+                raise MLOpsException(
+                    f"{conversions} conversions of {samples} samples do not give a conversion rate"
+                )
 
     @property
     def rate_a(self) -> float:
@@ -56,31 +58,31 @@ class ConversionTest:
 
     @property
     def improvement(self) -> float:
-        """By how many percent B's rate is above A's; infinite where A converted nothing and B something."""
+        """Relative difference of B's rate to A's in percent; infinite if A converted nothing and B something."""
         if self.rate_a:
             return 100 * (self.rate_b / self.rate_a - 1)
         return math.inf if self.rate_b else 0.0
 
     @property
     def z_score(self) -> float:
-        """Difference of the rates in standard errors of the pooled rate."""
+        """Difference of the rates, in standard errors of the pooled rate."""
         pooled = (self.conversions_a + self.conversions_b) / (self.samples_a + self.samples_b)
         error = math.sqrt(pooled * (1 - pooled) * (1 / self.samples_a + 1 / self.samples_b))
         return (self.rate_b - self.rate_a) / error if error else 0.0
 
     @property
     def chance_to_beat(self) -> float:
-        """100 less the one-sided p-value in percent of B being no better than A."""
+        """100 minus the one-sided p-value, in percent, of the hypothesis that B is not better than A."""
         return 100 * NormalDist().cdf(self.z_score)
 
     def success(self, confidence: float, uplift: float = 0.0) -> bool:
-        """Whether B beats A with that confidence (percent) and by that uplift (percent of A's rate)."""
+        """Whether B beats A with this confidence (percent) and by this uplift (percent of A's rate)."""
         return self.chance_to_beat >= confidence and self.improvement >= uplift
 
     def curves(self) -> tuple[list[float], list[float], list[float]]:
-        """Conversion rates, and the densities of A's and B's estimates there."""
+        """A range of conversion rates, and the densities of A's and B's estimates over it."""
         estimates = [
-            # A rate of 0 or 1 has no spread of its own: then it is known to half a sample.
+            # A rate of 0 or 1 has no variance: then half a sample is added.
             NormalDist(rate, max(math.sqrt(rate * (1 - rate) / samples), 0.5 / samples))
             for rate, samples in ((self.rate_a, self.samples_a), (self.rate_b, self.samples_b))
         ]
@@ -92,7 +94,7 @@ class ConversionTest:
 
 
 class statsCalculator:  # noqa: N801 - the name that components import
-    """The test in the steps in which components call it: ``exptOutcome``, then ``calConfidence`` and ``calSuccess``."""
+    """The test as components call it: ``exptOutcome``, then ``calConfidence`` and ``calSuccess``."""
 
     def __init__(self) -> None:
         self._test: ConversionTest | None = None
@@ -110,7 +112,7 @@ class statsCalculator:  # noqa: N801 - the name that components import
         self._test = ConversionTest(samples_control, conv_samples_control, samples_B, conv_samples_B)
 
     def calConfidence(self) -> float:  # noqa: N802 - as the class
-        """100 less the one-sided p-value in percent of B being no better than the control group."""
+        """100 minus the one-sided p-value, in percent, of the hypothesis that B is not better than the control group."""
         return self._outcome().chance_to_beat
 
     def calSuccess(self, value: float) -> bool:  # noqa: N802 - as the class
@@ -176,7 +178,7 @@ def report_test(result: ConversionTest, confidence: float, uplift: float, nodes:
     a, b = nodes if nodes[0] != nodes[1] else (f"{nodes[0]} (A)", f"{nodes[1]} (B)")  # two agents of one node
     graph = MultiGraph().name("AB").x_title("Conversion Rate (%)").y_title("Density")
     percents = [100 * rate for rate in rates]
-    # The lines go by A and B whoever is champion, so that they go on when another one is.
+    # The lines are named after A and B, not after the champion, so that they continue when the champion changes.
     mlops.set_stat(graph.add_series(percents, curve_a, "A").add_series(percents, curve_b, "B"))
     rate_a, rate_b = 100 * result.rate_a, 100 * result.rate_b
     mlops.set_stat(MultiLineGraph().name("ConversionRate").labels(["A", "B"]).data([rate_a, rate_b]))

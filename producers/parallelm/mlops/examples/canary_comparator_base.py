@@ -1,4 +1,4 @@
-"""Whether a canary pipeline predicts as the main one does: the distance of their latest prediction histograms."""
+"""Compares a canary pipeline with the main one, by the distance of their latest prediction histograms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """A histogram: weights between ``places`` as edges (continuous, one edge more) or for ``places`` as categories."""
+    """A histogram: ``places`` are its categories or, if continuous, its edges (one more than weights)."""
 
     continuous: bool
     places: tuple[Any, ...]
@@ -42,7 +42,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two histograms over the same bins, each of sum 1, and their distance."""
+    """Two normalised histograms over the same bins, and their distance."""
 
     main: Bars
     canary: Bars
@@ -56,7 +56,7 @@ class Comparison:
 def compare(main: Bars, canary: Bars) -> Comparison:
     """Bring two histograms onto common bins: merged edges, or all categories.
 
-    Bins that reach to infinity are left out, and the weight of a bin that is cut is split in proportion to length.
+    Bins that reach to infinity are left out, and the weight of a bin that is split is divided in proportion to length.
     Raises ``MLOpsException`` when one is continuous and the other is not.
     """
     if main.continuous != canary.continuous:
@@ -140,7 +140,7 @@ def _latest_histogram(options: Any, which: str, start: datetime, end: datetime) 
 
 
 def report_comparison(comparison: Comparison, threshold: float | None) -> None:
-    """Report both histograms and their distance; an alert too, when there is a threshold (-1 and None mean none)."""
+    """Report both histograms and their distance, and an alert if there is a threshold (-1 and None mean none)."""
     graph = MultiGraph().name("Prediction Histograms").x_title("Predictions").y_title("Normalized Frequency")
     if not comparison.main.continuous:
         graph.set_categorical()

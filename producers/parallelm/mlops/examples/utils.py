@@ -1,4 +1,4 @@
-"""What the shipped components share: where they run, and which agent of a node they read."""
+"""Shared code of the shipped components: run modes, options, and the choice of a node's agent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunModes(StrEnum):
-    """Where a component runs."""
+    """How a component runs: as plain Python, or on Spark."""
 
     PYTHON = "python"
     PYSPARK = "pyspark"
@@ -40,11 +40,11 @@ def running(mode: RunModes | str, name: str) -> Iterator[None]:
 
 
 def mode_of(mode: RunModes | str) -> RunModes:
-    """The mode of that name; raises ``MLOpsException`` for others."""
+    """The mode with this name; raises ``MLOpsException`` for others."""
     try:
         return RunModes(mode)
     except Exception:  # noqa: BLE001 - a mode may be anything
-        raise MLOpsException(f"unknown run mode {quoted(mode)}; there are: {', '.join(RunModes)}") from None
+        raise MLOpsException(f"unknown run mode {quoted(mode)}; known modes: {', '.join(RunModes)}") from None
 
 
 def _spark_context(name: str) -> Any:
@@ -56,22 +56,22 @@ def _spark_context(name: str) -> Any:
 
 
 def option(options: Any, name: str, default: Any = None) -> Any:
-    """One of a component's options; the default where it is missing or empty."""
+    """One of a component's options; the default if it is missing or empty."""
     value = getattr(options, name, None)
     return default if value is None or value == "" else value
 
 
 def percent(options: Any, name: str, default: float) -> float:
-    """An option that is a number; raises ``MLOpsException`` where it is none."""
+    """A numeric option; raises ``MLOpsException`` if it is not a number."""
     value = option(options, name, default)
     try:
         return float(value)
     except Exception:  # noqa: BLE001 - an option may be anything
-        raise MLOpsException(f"option {name} must be a number of percent, not {quoted(value)}") from None
+        raise MLOpsException(f"option {name} must be a percentage, not {quoted(value)}") from None
 
 
 def node_of(options: Any, which: str) -> str:
-    """The node that an option names; raises ``MLOpsException`` where it names none."""
+    """The node that an option names; raises ``MLOpsException`` if the option is missing."""
     node = option(options, f"node{which}")
     if node is None:
         raise MLOpsException(f"option node{which} must name a node of the MLApp")
@@ -89,7 +89,7 @@ def latest(name: str, node: str, agent: str | None, start: datetime, end: dateti
 
 
 def _get_agent_id(node: str, agent: str | None = None) -> str | None:
-    """Id of the node's agent of that id or host name, of its first one when none is named; None when it has none."""
+    """Id of the node's agent with this id or host name, by default of its first agent; None if there is none."""
     for candidate in mlops.get_agents(node):
         if agent is None or agent in {candidate.id, candidate.hostname}:
             return candidate.id

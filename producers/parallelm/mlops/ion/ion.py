@@ -38,8 +38,8 @@ class MLAppNode:
     name: str = ""
     id: str = ""
     pipeline_pattern_id: str = ""
-    """Pipeline that runs in it."""
+    """Pipeline that runs in this node."""
     pipeline_agent_set: dict[str, str] = field(default_factory=dict)
-    """Agent id → what runs there: the pipeline instance, or the pipeline where that is not known."""
+    """Agent id → id of the pipeline instance that runs there, or of the pipeline if the instance is unknown."""
     ee_id: str = ""
     pipeline_instance_id: str = ""

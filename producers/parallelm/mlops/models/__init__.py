@@ -1,1 +1,1 @@
-"""Models that components publish and take."""
+"""Models that components publish and download."""

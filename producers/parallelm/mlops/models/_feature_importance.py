@@ -15,17 +15,17 @@ NAME = "Feature Importance"
 
 
 def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count: Any) -> BarGraph:
-    """Bar graph of the ``count`` largest importances, descending. Raises ``MLOpsException`` when something is missing."""
+    """Bar graph of the ``count`` largest importances, descending. Raises ``MLOpsException`` if something is missing."""
     names = _names(feature_names, df)
     importances = numbers(_vector(vector, model), "the feature importances")
     if feature_names is None and len(names) == len(importances) + 1:
-        names = names[1:]  # the frame that was trained on, its labels in the first column
+        names = names[1:]  # the training frame, with its labels in the first column
     if len(names) != len(importances):
         raise MLOpsException(f"there are {len(importances)} importances for {len(names)} features")
     if not names:
         raise MLOpsException("there are no features")
     distinct(names, "the feature")
-    # NaN compares with nothing, so it would have no place of its own: it goes last.
+    # NaN cannot be ordered: it goes last.
     ranked = sorted(
         zip(names, importances, strict=True),
         key=lambda pair: -math.inf if math.isnan(pair[1]) else pair[1],
@@ -36,7 +36,7 @@ def importance_graph(vector: Any, feature_names: Any, model: Any, df: Any, count
 
 
 def _positive(count: Any) -> int:
-    """A count of features, also as the option of a command has it."""
+    """A count of features, also as text from a command-line option."""
     try:
         number = float(count)
     except Exception as error:

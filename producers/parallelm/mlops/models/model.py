@@ -1,4 +1,4 @@
-"""A model: what a component trained and publishes, or what the platform gave it."""
+"""A model that a component trained and publishes, or that it got from the platform."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ModelFormat(str, Enum):  # noqa: UP042 - str() of a member is part of the public contract
-    """How the bytes of a model are to be read."""
+    """Format of a model's bytes."""
 
     JSON = "Json"
     SAVEDMODEL = "Savedmodel"
@@ -37,30 +37,30 @@ class ModelFormat(str, Enum):  # noqa: UP042 - str() of a member is part of the 
 
     @property
     def is_directory(self) -> bool:
-        """True when models of this format are directories."""
+        """Whether models of this format are directories."""
         return self in {ModelFormat.SAVEDMODEL, ModelFormat.SPARKML, ModelFormat.MLFLOW}
 
     @property
     def is_text(self) -> bool:
-        """True when models of this format are text."""
+        """Whether models of this format are text."""
         return self in {ModelFormat.JSON, ModelFormat.TEXT, ModelFormat.PMML}
 
     @classmethod
     def from_str(cls, name: str) -> ModelFormat:
-        """Format of a name or value in any case; raises ``MLOpsException`` with the formats there are."""
+        """Format with this name or value, in any case; raises ``MLOpsException`` with the known formats."""
         if is_text(name):
             wanted = string(name, "a model's format").casefold()
             for known in cls:
                 if wanted in {known.name.casefold(), known.value.casefold()}:
                     return known
         raise MLOpsException(
-            f"unknown model format {quoted(name)}; there are: {', '.join(known.value for known in cls)}"
+            f"unknown model format {quoted(name)}; known formats: {', '.join(known.value for known in cls)}"
         )
 
 
 @refusing
 class ModelMetadata:
-    """What is known of a model beside its bytes. Fields that are not known are empty."""
+    """Metadata of a model. Unknown fields are empty."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class ModelMetadata:
         return f"ModelMetadata({self.to_dict()})"
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, under the names of the columns of ``get_model_by_id``."""
+        """All fields, under the column names of ``get_model_by_id``."""
         return {
             "id": self.modelId,
             "name": self.name,
@@ -106,7 +106,7 @@ class ModelMetadata:
 
 
 class Artifact(NamedTuple):
-    """Where a model's bytes lie, and how to know them."""
+    """Location of a model's bytes, with their size and checksum."""
 
     url: str
     is_directory: bool
@@ -115,7 +115,7 @@ class Artifact(NamedTuple):
 
 
 class ModelReporter(Protocol):
-    """What a model needs of the library: reports that carry its id."""
+    """The part of the library that a model uses; its reports carry the model's id."""
 
     def report_stat(
         self,
@@ -161,14 +161,14 @@ class Model:
         self._reporter = reporter
         self.metadata = metadata
         self.artifact = artifact
-        """Where the bytes lie; None for a model that this component made."""
+        """Location of the bytes; None for a model that this component made."""
         self._path: str | None = None
 
     @classmethod
     def new(
         cls, reporter: ModelReporter, name: str, model_format: ModelFormat | str, description: str
     ) -> Model:
-        """A model that this component makes, with a fresh id; raises ``MLOpsException`` for format UNKNOWN."""
+        """A new model of this component, with a fresh id; raises ``MLOpsException`` for format UNKNOWN."""
         import uuid
 
         known = model_format if isinstance(model_format, ModelFormat) else ModelFormat.from_str(model_format)
@@ -186,7 +186,7 @@ class Model:
         return self.metadata.modelId
 
     def set_model_path(self, path: str | Path) -> None:
-        """Say where the file or directory of the model is. The size of a file that is there is known from now on."""
+        """Set the path of the model's file or directory, and the size if it is an existing file."""
         if not isinstance(path, (str, os.PathLike)):
             raise MLOpsException(f"a model's path must be a text or a Path, not {type(path).__name__}")
         from pathlib import Path
@@ -195,15 +195,15 @@ class Model:
         try:
             if Path(self._path).is_file():
                 self.metadata.size = Path(self._path).stat().st_size
-        except OSError:  # publish_model says what is wrong with it
+        except OSError:  # publish_model reports what is wrong with it
             return
 
     def get_model_path(self) -> str | None:
-        """Where the model's file or directory is on this host; None when unknown."""
+        """Path of the model's file or directory on this host; None if unknown."""
         return self._path
 
     def set_annotations(self, annotations: Mapping[str, Any]) -> None:
-        """Attach what else should be known of the model: texts as keys, anything that JSON can hold as values."""
+        """Attach further metadata: a dict with texts as keys and anything that JSON can hold as values."""
         plain = jsonable(annotations, "the annotations of a model")
         if not isinstance(plain, dict):
             raise MLOpsException(
@@ -241,7 +241,7 @@ class Model:
     def set_data_distribution_stat(
         self,
         data: Any,
-        model: Any = None,  # noqa: ARG002 - older components pass the model that they call it on
+        model: Any = None,  # noqa: ARG002 - older components pass the model itself
         timestamp: Any = None,
         *,
         units: str | None = None,
@@ -257,10 +257,10 @@ class Model:
         df: Any = None,
         num_significant_features: int = 8,
     ) -> None:
-        """Report which features count most, as bar graph "Feature Importance" of the largest ones, in descending order.
+        """Report the most important features as bar graph "Feature Importance", in descending order.
 
-        Needs the importances, or a fitted scikit-learn model that has them; and the features' names, or the frame it
-        was trained on. Raises ``MLOpsException`` otherwise.
+        Needs the importances or a fitted scikit-learn model that has them, and the names of the features or the training
+        frame. Raises ``MLOpsException`` otherwise.
         """
         from parallelm.mlops.models._feature_importance import importance_graph
 
@@ -272,18 +272,18 @@ class Model:
     def download(self, filepath: str | Path) -> None:
         """Write the model to ``filepath``; a directory model becomes that directory.
 
-        Size and SHA-256 are checked before anything appears there, in one step. Only an empty file or directory, and
-        what an earlier download wrote to the same path, is replaced: with anything else ``MLOpsException`` is raised
-        before the model is fetched. Earlier downloads are listed in ``.<name>.mcenter-downloads`` beside the path.
+        Size and SHA-256 are checked first; then the model appears atomically. It replaces only an empty file or directory,
+        or what an earlier download wrote to the same path; for anything else ``MLOpsException`` is raised before the
+        model is fetched. Earlier downloads are listed in ``.<name>.mcenter-downloads`` beside the path.
 
-        When the model was deployed to this node, its acceptance is reported to the platform. Raises
-        ``MLOpsConnectionException`` when the artifact store cannot be reached, ``MLOpsException`` when the bytes are
-        not those that were published or cannot be written.
+        If the model was deployed to this node, its acceptance is reported to the platform. Raises
+        ``MLOpsConnectionException`` if the artifact store cannot be reached, ``MLOpsException`` if the bytes differ
+        from those published or cannot be written.
         """
         self._reporter.download_model(self, filepath)
 
     def __eq__(self, other: object) -> bool:
-        # By its type: a value may raise when it is asked for its class.
+        # type(), since isinstance asks the value for its class, which may raise.
         return issubclass(type(other), Model) and cast("Model", other).get_id() == self.get_id()
 
     def __hash__(self) -> int:

@@ -1,7 +1,7 @@
-"""Using what a caller passed: its ``__eq__``, ``__bool__``, ``__repr__`` and the like are code of its own and may raise anything.
+"""Safe use of callers' values, whose ``__eq__``, ``__bool__``, ``__repr__`` and the like may raise anything.
 
 Every place that compares, formats, iterates or converts a caller's value goes through this module or through ``_values``,
-so that a value that cannot be used is refused with ``MLOpsException`` and nothing else reaches the host program.
+so that an unusable value is refused with ``MLOpsException`` and no other exception reaches the host program.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = 4
 
 
 def quoted(value: object) -> str:
-    """The ``repr`` of a value for a message: short, valid UTF-8, and the name of its type where it has none."""
+    """The ``repr`` of a value for a message: short and valid UTF-8; the name of its type if ``repr`` fails."""
     try:
         text = _SHORT.repr(value)
-    except Exception:  # noqa: BLE001 - a message is made in any case
+    except Exception:  # noqa: BLE001 - building a message must not fail
         return f"a value of type {type_name(value)}"
     return printable(text)
 
@@ -41,7 +41,7 @@ def type_name(value: object) -> str:
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether a value is a ``str``, by its type: ``isinstance`` asks the value for its class too."""
+    """Whether a value is a ``str``, by its type: ``isinstance`` would also ask the value for its class."""
     return issubclass(type(value), str)
 
 
@@ -54,13 +54,13 @@ def reason(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Of any text one that can be written anywhere, and is not too long to be read."""
+    """The text on one line, shortened, and without characters that a log or terminal cannot show."""
     short = str.__getitem__(text, slice(_LONGEST))
     return short.encode(errors="backslashreplace").decode()
 
 
 def guarded(check: Callable[Concatenate[Any, str, P], T]) -> Callable[Concatenate[Any, str, P], T]:
-    """Decorate ``check(value, what)``: whatever the value's own code raises becomes ``MLOpsException`` about ``what``."""
+    """Decorate ``check(value, what)``: exceptions of the value's own code become ``MLOpsException`` about ``what``."""
 
     @functools.wraps(check)
     def checked(value: Any, what: str, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -77,9 +77,9 @@ def guarded(check: Callable[Concatenate[Any, str, P], T]) -> Callable[Concatenat
 
 
 def refusing(part: type[T]) -> type[T]:
-    """Decorate a class whose public methods take what callers pass: foreign exceptions become ``MLOpsException``.
+    """Decorate a class with public methods that take callers' values: foreign exceptions become ``MLOpsException``.
 
-    The checks of each argument say what is wrong with it; this is for what no check foresees, such as a value whose
+    Each argument has its own checks with better messages; this catches what they do not foresee, such as a value whose
     ``__class__`` raises.
     """
     for name, method in list(vars(part).items()):
@@ -107,26 +107,26 @@ def refusing_call(method: Callable[P, T]) -> Callable[P, T]:
 
 @guarded
 def truth(value: Any, what: str) -> bool:  # noqa: ARG001 - ``what`` is for the message
-    """Whether a value counts as true; raises ``MLOpsException`` for one that cannot say, such as an array of two."""
+    """Truth of a value; raises ``MLOpsException`` if it has none, such as an array of two elements."""
     return bool(value)
 
 
 @guarded
 def attribute(value: Any, what: str, name: str, default: Any = None) -> Any:  # noqa: ARG001 - as ``truth``
-    """An attribute of a value, ``default`` where it has none."""
+    """An attribute of a value; ``default`` if it is missing."""
     return getattr(value, name, default)
 
 
 @guarded
 def octets(value: Any, what: str) -> bytes | None:  # noqa: ARG001 - as ``truth``
-    """The bytes of a bytes-like value, None for any other."""
+    """The bytes of a bytes-like value; None for any other."""
     if isinstance(value, (bytes, bytearray)):
-        return b"".join((value,))  # unlike bytes(), asks no ``__bytes__`` of a subclass
+        return b"".join((value,))  # unlike bytes(), does not call ``__bytes__`` of a subclass
     return value.tobytes() if isinstance(value, memoryview) else None
 
 
 def distinct(names: Iterable[str], what: str) -> None:
-    """Raise ``MLOpsException`` that names the first name that is given twice: one of the two would be lost."""
+    """Raise ``MLOpsException`` with the first duplicate name, since one of the two values would be lost."""
     seen = set[str]()
     for name in names:
         if name in seen:

@@ -1,4 +1,4 @@
-"""What all statistic objects share: a name, and a report that is checked when it is asked for."""
+"""Base of all statistic objects: a name, and a report that is checked when it is made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Statistic(ABC):
     """Setters check types and return the object; ``report`` checks that everything fits together.
 
-    Both raise ``MLOpsException``. An object without a name goes by the name of its class.
+    Both raise ``MLOpsException``. The default name is that of the class.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Statistic(ABC):
 
 
 def json_report(name: str, graph_type: str, data: Any, text: str | None = None) -> StructuredReport:
-    """A report whose payload is ``data`` in JSON and whose text is the ``repr`` of the same, unless given."""
+    """A report with ``data`` as JSON payload, and with ``text`` or else the ``repr`` of ``data`` as its text."""
     return StructuredReport(
         name=name,
         graph_type=str(graph_type),

@@ -1,4 +1,4 @@
-"""Checks on what users pass to statistic objects, and its JSON. None of them needs numpy; all of them know its scalars."""
+"""Checks of callers' values, and their conversion to JSON. They support numpy's scalars without importing numpy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from parallelm.mlops.stats._callers_values import distinct, guarded, quoted, typ
 
 LARGEST_EXACT_INTEGER: Final = 2**53
 MOST_ELEMENTS: Final = 500_000
-"""Of what is drawn from an iterator or holds other values: more would not fit in a record, and some never end."""
+"""Limit for iterators and nested containers: more would not fit in a record, and some iterators never end."""
 MOST_SHOWN: Final = 10_000
-"""Elements of a value that is shown as its ``str``."""
+"""Limit of the elements of a container that is shown as its ``str``."""
 DEEPEST: Final = 100
-"""Levels of nesting that JSON readers on the way can be trusted with."""
+"""Levels of nesting that all JSON readers of the platform accept."""
 _REAL_KINDS: Final = "biuf"
 _IN_ORDER: Final = (Sequence, Iterator, KeysView, ValuesView)
 _warned_inexact = False
@@ -38,7 +38,7 @@ def _is_numpy_scalar(value: object) -> TypeGuard[_NumpyScalar]:
 
 @guarded
 def number(value: object, what: str) -> int | float:
-    """The plain Python number (int, float or bool) that is ``value``; anything else raises ``MLOpsException``."""
+    """``value`` as a plain Python number (int, float or bool); raises ``MLOpsException`` for anything else."""
     plain: int | float
     if isinstance(value, bool):
         return value
@@ -76,7 +76,8 @@ def _check_size(value: int, what: str) -> None:
 def items(values: object, what: str) -> list[Any]:
     """The elements of a list, tuple, one-dimensional array or Series, of a dict's keys or values, or of an iterator.
 
-    ``map(str, …)`` and ``keys()`` gave lists when components were first written. What makes its elements when asked, as an iterator or a range, gives half a million at most.
+    ``map(str, …)`` and ``keys()`` returned lists when components were first written. Lazy values, such as iterators and
+    ranges, may have half a million elements at most.
     """
     if isinstance(values, (list, tuple)):
         return list(values)
@@ -111,7 +112,7 @@ def numbers(values: object, what: str) -> list[int | float]:
 
 @guarded
 def string(value: object, what: str) -> str:
-    """A text that can travel: a ``str`` that UTF-8 can hold; the value of an enum's member that is one."""
+    """A ``str`` that UTF-8 can encode; of a ``str`` enum's member its value."""
     if not isinstance(value, str):
         raise MLOpsException(f"{what} must be a string, got {type_name(value)}")
     text = str.__str__(value)  # a subclass may have overridden its own
@@ -126,7 +127,7 @@ def string(value: object, what: str) -> str:
 
 @guarded
 def coordinate(value: object, what: str) -> int | float | str:
-    """A place on an axis: a number or a text."""
+    """A coordinate on an axis: a number or a text."""
     return string(value, what) if isinstance(value, str) else number(value, what)
 
 
@@ -137,7 +138,7 @@ def strings(values: object, what: str) -> list[str]:
 
 @guarded
 def shown(value: object, what: str) -> str:
-    """A label made of whatever names a column or class: itself where it is a text, else its ``str``."""
+    """The label for a column or class: a text itself, the ``str`` of anything else."""
     if isinstance(value, str):
         return string(value, what)
     check_extent(value, what)
@@ -146,7 +147,7 @@ def shown(value: object, what: str) -> str:
 
 @guarded
 def check_extent(value: object, what: str) -> None:
-    """Raise for containers whose ``str`` would be very long: one list may be in another many times over."""
+    """Raise for containers whose ``str`` would be very long; nested references to one list multiply its length."""
     _check_extent(value, what, 0, [MOST_SHOWN])
 
 
@@ -170,7 +171,7 @@ def jsonable(value: object, what: str) -> Any:
 
 
 class _Plain:
-    """One conversion to JSON's types. It is bounded: a value may hold itself, or the same list many times over."""
+    """One conversion to JSON's types, bounded because a value may contain itself or the same list many times."""
 
     def __init__(self, what: str) -> None:
         self._what = what

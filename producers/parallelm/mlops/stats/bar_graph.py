@@ -1,4 +1,4 @@
-"""Bars, by name or by range."""
+"""Bars over names or over ranges."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class BarGraph(Statistic):
         return self
 
     def as_continuous(self) -> Self:
-        """Take the columns as n+1 edges of n bars."""
+        """Use the columns as the n+1 edges of n bars."""
         self._continuous = True
         return self
 
@@ -61,7 +61,7 @@ class BarGraph(Statistic):
         if len(bars) != len(self._data):
             raise MLOpsException(
                 f"bar graph {self._name!r} has {len(self._data)} numbers for {len(self._columns)} "
-                + ("edges: it takes one edge more than numbers" if self._continuous else "column names")
+                + ("edges: it needs one edge more than numbers" if self._continuous else "column names")
             )
         heights = [{bar: height} for bar, height in zip(bars, self._data, strict=True)]
         return json_report(self._name, StatGraphType.BARGRAPH, {self._name: heights})
@@ -74,7 +74,7 @@ class BarGraph(Statistic):
     def _ranges(self) -> list[str]:
         edges = [coordinate(edge, "an edge") for edge in self._columns]
         places = [_place(edge) for edge in edges]
-        if None in places:  # names of places, as times of a day: only the caller knows their order
+        if None in places:  # texts such as times of a day, whose order only the caller knows
             distinct(map(str, edges), f"in bar graph {self._name!r}, the edge")
         for (low, low_place), (high, high_place) in pairwise(zip(edges, places, strict=True)):
             if low_place is not None and high_place is not None and not low_place < high_place:
@@ -85,7 +85,7 @@ class BarGraph(Statistic):
 
 
 def _place(edge: float | str) -> float | None:
-    """Where an edge lies, also one written as text; None for a text that is not a number."""
+    """Numeric value of an edge, also of one written as text; None for a text that is not a number."""
     try:
         return float(edge)
     except ValueError:

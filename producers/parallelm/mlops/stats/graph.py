@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Axes(Statistic):
-    """Titles, type of the x axis and annotations, which both graphs have."""
+    """Titles, type of the x axis and annotations of both kinds of graph."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,17 +39,17 @@ class _Axes(Statistic):
         return self
 
     def set_categorical(self) -> Self:
-        """Take x as names."""
+        """Treat x as names."""
         self._categorical = True
         return self
 
     def set_continuous(self) -> Self:
-        """Take x as numbers, which is the default."""
+        """Treat x as numbers, which is the default."""
         self._categorical = False
         return self
 
     def annotate(self, label: str, x: float | str | None = None, y: float | None = None) -> Self:
-        """Mark one place on the x axis or one on the y axis, not both."""
+        """Annotate one value on the x axis or one on the y axis, not both."""
         if (x is None) == (y is None):
             raise MLOpsException("an annotation marks either an x or a y")
         axis, value = ("y", y) if x is None else ("x", x)
@@ -71,7 +71,7 @@ class _Axes(Statistic):
             "x_annotation": self._annotations["x"],
             "y_annotation": self._annotations["y"],
         }
-        # Programs parse this form, which repr() of an OrderedDict no longer has from Python 3.12 on.
+        # Programs parse this form, which repr() of an OrderedDict does not have from Python 3.12 on.
         text = f"OrderedDict({list(graph.items())!r})"
         return json_report(self._name, StatGraphType.GENERAL_GRAPH, graph, text)
 
@@ -85,16 +85,16 @@ class Graph(_Axes):
         self._y: list[dict[str, Any]] = []
 
     def set_x_series(self, x_series: Sequence[float | str]) -> Self:
-        """Set the places on the x axis, once."""
+        """Set the values on the x axis, once."""
         if self._x is not None:
-            raise MLOpsException(f"graph {self._name!r} has its x series already; MultiGraph takes several")
+            raise MLOpsException(f"graph {self._name!r} has an x series already; use MultiGraph for several")
         self._x = [
             coordinate(value, "each element of the x series") for value in items(x_series, "the x series")
         ]
         return self
 
     def add_y_series(self, label: str, data: Sequence[float]) -> Self:
-        """Add one line with its name; raises unless it has one y for each x, which are set before."""
+        """Add one named line with one y for each x; the x series must be set before."""
         if self._x is None:
             raise MLOpsException(f"graph {self._name!r} has no x series yet: call set_x_series() first")
         name, heights = string(label, "the label of a y series"), numbers(data, "a y series")
@@ -116,7 +116,7 @@ class Graph(_Axes):
 
 
 class MultiGraph(_Axes):
-    """Series with x of their own, drawn over the sorted union of all x; where a series has no point it is null.
+    """Series with their own x values, drawn over the sorted union of all x; missing points are null.
 
     Infinities become the largest finite numbers, so that an open histogram bin can be drawn.
     """
@@ -130,7 +130,7 @@ class MultiGraph(_Axes):
     ) -> Self:
         """Add one line: ``add_series(x=[…], y=[…], label="…")``, also as ``add_series("…", [x…], [y…])``.
 
-        Of points with the same x the first one counts.
+        Of several points with the same x the first counts.
         """
         if is_text(x) and not is_text(label):
             x, y, label = y, cast("Sequence[float]", label), x
@@ -155,7 +155,7 @@ class MultiGraph(_Axes):
         for label, series, heights in self._series:
             if self._categorical:
                 distinct(map(self._name_of_place, dict.fromkeys(series)), f"in series {label!r}, the x")
-            # Backwards, so that the first of equal places stays.
+            # In reverse, so that the first of several points with the same x wins.
             points = zip(map(place, reversed(series)), reversed(heights), strict=True)
             lines.append((label, dict(points)))
         union = list(dict.fromkeys(map(place, _in_order(places))))
@@ -169,12 +169,12 @@ class MultiGraph(_Axes):
     def _number_of_place(self, x: object) -> int | float:
         place = _drawable(number(x, f"each x of graph {self._name!r}, which is continuous,"))
         if math.isnan(place):
-            raise MLOpsException(f"graph {self._name!r} has an x that is NaN: it has no place on the axis")
+            raise MLOpsException(f"graph {self._name!r} has an x that is NaN, which cannot be drawn")
         return place
 
 
 def _in_order(places: set[int | float | str]) -> list[Any]:
-    """By value, so that category 10 comes after 2; by text where numbers and texts are mixed."""
+    """Sorted by value, so that category 10 comes after 2; by text if numbers and texts are mixed."""
     try:
         return sorted(places)
     except TypeError:

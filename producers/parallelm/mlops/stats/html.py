@@ -1,4 +1,4 @@
-"""A page of a component's own."""
+"""An HTML page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parallelm.mlops.stats_category import StatGraphType, StatsMode
 
 
 class HTML(Statistic):
-    """HTML, shown as it is given."""
+    """HTML that is shown unchanged."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A business KPI of some moment, often long past."""
+"""One value of a business KPI, often of a time long past."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class KpiValue(Statistic):
     """One value of a KPI.
 
     ``timestamp`` is a datetime, a date, a text in ISO 8601, or a number of ``units`` (default: nanoseconds) since the
-    epoch; a number that is likely one of other units is refused.
-    ``value`` is the number as it was given, ``timestamp_ns`` its time in nanoseconds, None when none was given.
+    epoch; a number that is probably in other units is refused.
+    ``value`` is the given number, ``timestamp_ns`` its time in nanoseconds or None.
     """
 
     TIME_SEC: Final = "second"

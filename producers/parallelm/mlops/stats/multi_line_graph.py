@@ -1,4 +1,4 @@
-"""Several numbers of one moment, one a line."""
+"""Several numbers with one event time, one for each line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MultiLineGraph(Statistic):
     """Several lines over time; each report adds one point to every line.
 
-    Raises ``MLOpsException`` for two lines of one label.
+    Raises ``MLOpsException`` for two lines with the same label.
 
     >>> MultiLineGraph().name("loss").labels(["train", "test"]).data([0.1, 0.2]).report().text
     "{'train': 0.1, 'test': 0.2}"

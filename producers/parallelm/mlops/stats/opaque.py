@@ -1,4 +1,4 @@
-"""Data that the platform keeps and gives back, and does not look into."""
+"""Data that the platform stores and returns without interpreting them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Opaque(Statistic):
         self._data: Any = None
 
     def data(self, obj: object) -> Self:
-        """Set the data: dict, list, text, number (all of them kept as JSON keeps them), or bytes."""
+        """Set the data: dict, list, text or number (stored as JSON), or bytes."""
         raw = octets(obj, "the data")
         try:
             self._data = raw if raw is not None else jsonable(obj, "the data")
         except MLOpsException as error:
             raise MLOpsException(
                 f"{error}; give dicts, lists, texts and numbers (an array's tolist(), a frame's to_dict()), "
-                "or bytes that you make yourself"
+                "or bytes that you have serialised yourself"
             ) from None
         return self
 

@@ -32,7 +32,7 @@ class SingleValue(Statistic):
         return self
 
     def mode(self, mode: StatsMode | str) -> Self:
-        """Set whether every report counts (TimeSeries) or only the last one (Instant); the value of either as a text works too."""
+        """Set whether every report counts (TimeSeries) or only the last (Instant), as a member or its value."""
         known = _MODES.get(string(mode, "mode")) if is_text(mode) else None
         if known is None:
             raise MLOpsException(f"mode must be one of {', '.join(StatsMode)}, not {quoted(mode)}")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Table(Statistic):
-    """A table; rows and columns keep their order. A row without a name has the name "".
+    """A table; rows and columns keep their order. An unnamed row has the name "".
 
-    Raises ``MLOpsException`` for two columns, or two named rows, of one name. Rows without one may be many.
+    Raises ``MLOpsException`` for two columns, or two named rows, with the same name. Unnamed rows may repeat.
 
     >>> Table().name("t").cols(["a", "b"]).add_row("r1", [1, 2]).report().text
     '{"r1":{"a":1, "b":2}}'
@@ -31,7 +31,7 @@ class Table(Statistic):
         self._rows: list[tuple[str, list[Any]]] = []
 
     def columns_names(self, name_list: Sequence[object]) -> Self:
-        """Set the names of the columns; anything but a text is shown as its ``str``."""
+        """Set the names of the columns; other values than texts are converted with ``str``."""
         self._columns = [shown(name, "a column name") for name in items(name_list, "column names")]
         return self
 
@@ -59,7 +59,7 @@ class Table(Statistic):
         return self
 
     def add_rows(self, rows: Sequence[Sequence[object]]) -> Self:
-        """Add rows without names, or (in a list of lists) several at once."""
+        """Add unnamed rows: one list of cells, or a list of such lists."""
         for row in nested(rows, "rows"):
             self.add_row(items(row, "each of the rows"))
         return self
@@ -91,11 +91,11 @@ class Table(Statistic):
 
 
 class _Members(list[Any]):
-    """A JSON object as pairs: the name "" may repeat."""
+    """A JSON object as pairs, since the name "" may repeat."""
 
 
 def table_rows(payload: bytes | str) -> list[tuple[str, list[str], list[Any]]]:
-    """Rows of a reported table: (row name, columns, cells). A dict would hold only one of the rows without a name."""
+    """Rows of a reported table: (row name, columns, cells). A dict could hold only one unnamed row."""
     table = json.loads(payload, object_pairs_hook=_Members)
     return [(name, [column for column, _ in row], [_plain(cell) for _, cell in row]) for name, row in table]
 
@@ -107,7 +107,7 @@ def _plain(cell: Any) -> Any:
 
 
 def _cell(value: object) -> Any:
-    """A cell in JSON's types; what JSON does not know (a date, a Decimal) is shown as text."""
+    """A cell in JSON's types; values of other types (a date, a Decimal) as text."""
     try:
         return jsonable(value, "a cell")
     except MLOpsException:
@@ -115,5 +115,5 @@ def _cell(value: object) -> Any:
 
 
 def _object(members: Iterable[tuple[str, str]]) -> str:
-    """A JSON object whose members may share the name "": that of rows without one."""
+    """A JSON object that may have several members with the name "", for unnamed rows."""
     return "{" + ", ".join(f"{json_text(key)}:{value}" for key, value in members) + "}"

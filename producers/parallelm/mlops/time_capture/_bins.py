@@ -1,4 +1,4 @@
-"""Bins of histograms over time: shortened for the eye, and brought onto common edges."""
+"""Bins of histograms over time: shortens their names, and brings them onto common edges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def edges_of(bins: Sequence[Any]) -> list[tuple[float, float]] | None:
 
 
 def shortened(key: Any) -> str:
-    """``key`` with its edges rounded to 4 digits; a category as it is."""
+    """``key`` with its edges rounded to 4 digits; a category unchanged."""
     edges = edges_of([key])
     return str(key) if edges is None else _RANGE.join(map(_short, edges[0]))
 
@@ -35,8 +35,8 @@ def _short(edge: float) -> str:
 def aligned(rows: Sequence[tuple[list[Any], list[Any]]]) -> list[tuple[list[Any], list[Any]]]:
     """(bins, heights) of each row over the same bins.
 
-    Categories: all of them, 0 where a row lacks one. Ranges: all edges; a bin that is cut gives each piece its share by
-    length, and bins that reach to infinity are left out, unless all rows have the same bins already.
+    Categories: all of them, 0 where a row lacks one. Ranges: all edges; the height of a split bin is divided in proportion
+    to length, and bins that reach to infinity are left out, unless all rows have the same bins already.
     """
     if all(bins == rows[0][0] for bins, _ in rows):
         return [(list(bins), list(heights)) for bins, heights in rows]

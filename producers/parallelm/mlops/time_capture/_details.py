@@ -1,4 +1,4 @@
-"""What a capture says of the MLApp itself: its id, its model policy and its nodes."""
+"""The MLApp of a capture: its id, model policy and nodes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Details(NamedTuple):
 def read_details(folder: Path) -> Details:
     """Details from ``ion-details.txt``, where a node is its pipeline's id, or ``MLApp-details.txt`` (JSON).
 
-    The JSON stands in captures of the original platform's last versions; there a node is ``[pipeline instance id, type,
-    pipeline name]``. Raises ``MLOpsException`` when neither can be read.
+    Captures of the original platform's last versions have the JSON; there a node is ``[pipeline instance id, type,
+    pipeline name]``. Raises ``MLOpsException`` if neither can be read.
     """
     for name, parse in ((_PLAIN, _of_text), (_JSON, _of_json)):
         file = folder / name
@@ -44,7 +44,7 @@ def _of_text(text: str) -> Details:
     found = {name: re.search(rf"\b{name}:{_WORD}", text) for name in ("WorkflowID", "modelPolicy")}
     for name, match in found.items():
         if match is None:
-            raise ValueError(f"it does not tell {name}")
+            raise ValueError(f"it does not contain {name}")
     mlapp_id, policy = (match[1] for match in found.values() if match)
     return Details(mlapp_id, policy, re.findall(rf"\bPipelineID:{_WORD}", text))
 

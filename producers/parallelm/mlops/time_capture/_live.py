@@ -1,4 +1,4 @@
-"""Calls of ``mlops`` that a timeline capture does not answer, since no live system stands behind it."""
+"""Calls of ``mlops`` that a timeline capture does not support, since they need a live system."""
 
 from __future__ import annotations
 

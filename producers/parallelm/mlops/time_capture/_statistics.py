@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ["Name", "time", "datetime", "keys", "values", "FileName"]
 PARTS: Final = ("bargraph", "multilinegraph", "heatmap", "multigraph", "matrix", "KPI")
-"""What ``save_to_output`` writes of each file of statistics."""
+"""Graph types that ``save_to_output`` writes for each file of statistics."""
 _PART_OF = {
     StatGraphType.BARGRAPH: "bargraph",
     StatGraphType.HISTOGRAM: "bargraph",
@@ -70,7 +70,7 @@ def _of_row(row: dict[str, str], file_name: str) -> list[dict[str, Any]]:
 
 
 def _graphs(part: str, name: str, text: str) -> list[tuple[str, list[Any], list[Any]]]:
-    """Name, keys and values of what one row holds: one graph, or several histograms under their own names."""
+    """Name, keys and values of each graph in one row: one graph, or several histograms with their own names."""
     if part == "opaque":
         return [(name, [name], [_opaque(text)])]
     value = json.loads(text)

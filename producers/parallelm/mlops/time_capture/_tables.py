@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LONGEST_FIELD = 2**31 - 1
-"""The csv module takes fields of 128 KiB at most by default; graphs and histograms can be larger."""
+"""By default the csv module accepts fields up to 128 KiB; graphs and histograms can be larger."""
 _MISSING = {"", "NULL"}
 
 STATISTICS = ("pipelineInstanceId", "time", "agentName", "graphType", "name", "value")
@@ -27,7 +27,7 @@ _NUMBERS = {
 
 
 def read_rows(file: Path, needed: tuple[str, ...] = ("time",)) -> list[dict[str, str]]:
-    """Rows of a CSV file with a header. Raises ``MLOpsException`` with the line of what is broken."""
+    """Rows of a CSV file with a header. Raises ``MLOpsException`` with the number of a broken line."""
     longest = csv.field_size_limit(_LONGEST_FIELD)
     try:
         with file.open(encoding="utf-8", newline="") as lines:

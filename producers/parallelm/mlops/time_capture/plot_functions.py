@@ -1,4 +1,4 @@
-"""Pictures of a timeline capture, with matplotlib."""
+"""Plots of a timeline capture, with matplotlib."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PlotFunctions:
         figures = []
         for (file_name, series), frame in self._found(name).groupby(["FileName", "Name"], sort=False):
             figure, axes = _figure(f"{series}\n{file_name}")
-            # A key that reports do not share breaks its own line only.
+            # A key that some reports lack interrupts only its own line.
             points: dict[str, tuple[list[Any], list[Any]]] = {}
             for moment, keys, values in zip(frame["datetime"], frame["keys"], frame["values"], strict=True):
                 for key, value in zip(keys, values, strict=True):
@@ -93,7 +93,7 @@ class PlotFunctions:
         return figures
 
     def annotate_events(self, fig: Figure) -> Figure:
-        """Mark alerts and models on the time axes of a figure, as far as they lie in its range; returns it."""
+        """Mark the alerts and models within the time range of a figure on its axes; returns the figure."""
         from matplotlib.dates import date2num
 
         try:
@@ -126,7 +126,7 @@ class PlotFunctions:
         return fig
 
     def hist_bin_adapt(self, df: pd.DataFrame) -> tuple[list[str], list[str]]:
-        """Bins of a frame of ``get_stats``, edges rounded to 4 digits: on one line, and on three for an axis."""
+        """Bins of a frame of ``get_stats`` with edges rounded to 4 digits, each as one line and as three lines for an axis."""
         if df.empty:
             raise MLOpsException(
                 "the frame has no histograms: hist_bin_adapt needs a frame of get_stats with rows"
@@ -137,8 +137,8 @@ class PlotFunctions:
     def align_bins(self, df: pd.DataFrame) -> pd.DataFrame:
         """A frame of ``get_stats`` whose histograms all have the same bins.
 
-        Categories: all of them. Ranges: all edges, bins that are cut shared out by length, and bins that reach to
-        infinity left out; frames whose bins are the same already stay as they are.
+        Categories: all of them. Ranges: all edges; split bins are divided in proportion to length, and bins that reach to
+        infinity are left out. A frame that already has common bins is returned unchanged.
         """
         if df.empty:
             return df.copy()
@@ -169,7 +169,7 @@ def _number(value: Any, name: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise MLOpsException(
-            f"{name!r} does not hold numbers but {type(value).__name__}: it cannot be drawn so"
+            f"{name!r} holds {type(value).__name__} instead of numbers and cannot be drawn as a line or bar"
         ) from None
 
 

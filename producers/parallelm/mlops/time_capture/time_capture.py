@@ -1,4 +1,4 @@
-"""``TimeCapture``: asks a capture what ``mlops`` asks the platform."""
+"""``TimeCapture``: answers the queries of ``mlops`` from a timeline capture."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class TimeCapture:
 
     Needs pandas, but no platform and no ``init()``. Times in frames are nanoseconds since 1970 (``time``) and UTC
     without a zone (``datetime``). Raises ``MLOpsException`` for what is not a capture. Calls of ``mlops`` that need a live
-    system raise ``MLOpsException``, too.
+    system also raise ``MLOpsException``.
     """
 
     @refusing_call
     def __init__(self, input_timeline_capture: str | Path) -> None:
         try:
-            import pandas as pd  # noqa: F401 - asked for first, so that nothing is unpacked in vain
+            import pandas as pd  # noqa: F401 - checked before anything is unpacked
         except ImportError as error:
             raise MLOpsException(
                 f"a timeline capture needs pandas: pip install 'mcenter-stream[metrics]' ({error})"
@@ -88,7 +88,7 @@ class TimeCapture:
     def get_nodes(self) -> list[Any]:
         """Ids of the pipelines.
 
-        ``[pipeline instance id, type, name]`` each in captures that tell the MLApp in ``MLApp-details.txt``.
+        In captures with ``MLApp-details.txt`` each is ``[pipeline instance id, type, name]``.
         """
         return list(self._details.nodes)
 
@@ -110,7 +110,7 @@ class TimeCapture:
         heights, names of rows and the rows as dicts, keys of a graph's JSON and what they hold. Of several histograms
         reported together each is a row with its own ``Name``; both names find it. ``mlapp_node`` (id of a pipeline
         instance), ``agent`` and the times, as of ``mlops.get_stats``, narrow the answer; with ``no_of_lines``
-        the last so many rows. An unknown statistic gives an empty frame. With ``api_test_mode`` the arguments are
+        only that many of the last rows. An unknown statistic gives an empty frame. With ``api_test_mode`` the arguments are
         checked and nothing is read: None.
         """
         found = self._reports(name, start_time, end_time)
@@ -142,8 +142,8 @@ class TimeCapture:
     ) -> pd.DataFrame | None:
         """Events, all columns of their file and ``datetime``, in its order; an empty frame when there are none.
 
-        Of one type, of one agent (host), in a range of times. As in the original library alerts and others come unless
-        ``is_alert`` says which. A capture does not know an event's node, so ``mlapp_node`` raises ``MLOpsException``.
+        ``type``, ``agent`` (host) and a range of times filter them. As in the original library, alerts and other events are
+        returned unless ``is_alert`` is given. A capture has no node for events, so ``mlapp_node`` raises ``MLOpsException``.
         With ``api_test_mode`` the arguments are checked and nothing is read: None.
         """
         import pandas as pd
@@ -152,7 +152,7 @@ class TimeCapture:
 
         if mlapp_node is not None:
             raise MLOpsException(
-                "get_events by mlapp_node is not available: a timeline capture does not tell an event's node"
+                "get_events by mlapp_node is not available: a timeline capture does not contain the nodes of events"
             )
         if not self._events:
             raise MLOpsException("the capture has no file mlopsdb-events-….csv")
@@ -202,7 +202,7 @@ class TimeCapture:
         from parallelm.mlops.time_capture._statistics import PARTS
 
         if not self._remove.alive:
-            raise MLOpsException("the files of the capture are removed: done() was called; load it again")
+            raise MLOpsException("the files of the capture were removed by done(): load it again")
         parts = {part: self._by_file(part) for part in PARTS}
         target = Path(output_dir)
         try:
@@ -216,7 +216,7 @@ class TimeCapture:
             raise MLOpsException(f"the capture cannot be written to {str(output_dir)!r}: {error}") from error
 
     def done(self) -> None:
-        """Remove the unpacked files; frames stay. The end of the interpreter does it, too."""
+        """Remove the unpacked files; frames stay valid. The interpreter also does this at exit."""
         self._remove()
 
     # ---- within -------------------------------------------------------------------------------------------------

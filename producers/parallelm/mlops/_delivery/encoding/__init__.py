@@ -1,1 +1,1 @@
-"""From reports to encoded records, each with its topic and key."""
+"""Encodes reports to records, each with its topic and key."""

@@ -1,4 +1,4 @@
-"""Samples as they were queued to encoded ``StatisticsBatch`` records below the broker's size limit."""
+"""Encodes queued samples to ``StatisticsBatch`` records below the broker's size limit."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _WHOLE = 1.5 * 2.0**52
 """A double this large has no room for a fraction: adding and subtracting it rounds to whole numbers, in two operations."""
 
 _FLOOR = 0.5 - 0.0005
-"""Taken off before rounding to whole milliseconds, it floors them. The clock's seconds are floats and may lie a fraction
-of a microsecond below the millisecond that they mean, so half a microsecond is left."""
+"""Subtracted before rounding to milliseconds, so that rounding floors. The clock's seconds are floats that may lie a
+fraction of a microsecond below the intended millisecond, so the offset is half a microsecond less than half a ms."""
 
 
 class EncodedBatch(NamedTuple):
@@ -39,11 +39,11 @@ class EncodedBatch(NamedTuple):
     value: bytes
     samples: int
     series: Sequence[tuple[str | SeriesKey, int]]
-    """How many of which series."""
+    """Number of samples by series."""
 
 
 def drain(queue: SampleQueue, limit: int) -> list[Sample]:
-    """Take the oldest samples off the queue: ``limit`` of those that are there, one drain's worth at most."""
+    """Take the oldest samples off the queue: at most ``limit``, and at most one drain's worth."""
     take = queue.popleft
     return [take() for _ in range(min(len(queue), limit, SAMPLES_A_DRAIN))]
 
@@ -101,14 +101,14 @@ def _by_series(samples: list[Sample]) -> dict[str | SeriesKey, list[Sample]]:
     for sample in samples:
         groups[sample[0]].append(sample)
     if len({_rolled_up_as(series) for series in groups}) < len(groups):
-        # Of reports of one instant the last one holds, however each was drawn: so its series comes last.
+        # Of several reports with one event time the last one counts, whatever its graph type: so its series comes last.
         latest_first = dict.fromkeys(sample[0] for sample in reversed(samples))
         return {series: groups[series] for series in reversed(latest_first)}
     return groups
 
 
 def _rolled_up_as(series: str | SeriesKey) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """What tells series from each other in the warehouse: category and graph type do not."""
+    """What distinguishes series in the warehouse: category and graph type do not."""
     return (series, "", ()) if isinstance(series, str) else (series[0], series[1], series[4])
 
 
@@ -125,7 +125,7 @@ def _text(text: str) -> str:
 
 
 def kpi_batch(points: list[records.KpiPoint]) -> Callable[[records.Origin, str, int], records.KpiBatch]:
-    """What makes one record of ``points`` once its origin, producer id and number are known."""
+    """Factory of one record of ``points``; called when origin, producer id and number are known."""
     return lambda origin, producer_id, seq: records.KpiBatch(
         origin=origin, producer_id=producer_id, seq=seq, source="set_kpi", points=points
     )

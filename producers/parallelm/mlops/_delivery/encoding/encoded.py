@@ -1,4 +1,4 @@
-"""An encoded record on its way from the sender thread to librdkafka, maybe by way of the spool."""
+"""An encoded record on its way from the sender thread to librdkafka, possibly through the spool."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class EncodedRecord(NamedTuple):
-    """A record that a broker does not have yet."""
+    """A record that no broker has confirmed yet."""
 
     topic: str
     key: bytes
     value: bytes
     reports: int
-    """How many samples, points or records of a caller it holds."""
+    """Number of samples, points or records that it holds."""
     delivered: Callable[[], None] | None = None
-    """Called in the sender thread when a broker has the record. What has one is kept elsewhere meanwhile: a model."""
+    """Called in the sender thread when a broker has the record. Only records that are stored elsewhere (models) have one."""
     settled: Callable[[int | None, int], None] | None = None
-    """Of a record in the spool: called in the sender thread with partition and offset, or None when it never will go."""
+    """For a record in the spool: called in the sender thread with partition and offset, or None if it can never be sent."""
     what: str = ""
     """What it is, as the log shows it; empty for samples and for records of the spool."""
     series: Sequence[tuple[str | SeriesKey, int]] = ()
-    """Of samples: how many of which series."""
+    """For samples: their number by series."""
 
     @property
     def is_safe(self) -> bool:

@@ -1,4 +1,4 @@
-"""From what callers have queued to encoded records. The sender thread's first half; the second is ``delivery``."""
+"""Encodes what callers have queued: the first half of the sender thread; the second is ``delivery``."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _POINTS_A_RECORD = 1_000
 
 
 class Inbox(NamedTuple):
-    """What callers append to and the sender thread takes from."""
+    """The queues that callers append to and the sender thread reads."""
 
     samples: SampleQueue
     records: WaitingRecords
 
 
 class Speaker(NamedTuple):
-    """Who reports: it stands in every record."""
+    """Origin and producer id of this process, part of every record."""
 
     origin: records.Origin
     producer_id: str
@@ -49,7 +49,7 @@ class Speaker(NamedTuple):
 class Encoder:
     """Takes reports off the inbox, numbers and encodes them, and hands them to ``keep``. For the sender thread only.
 
-    A report is in the inbox or was given to ``keep``, never in between as others see it: ``close`` waits for that.
+    To other threads a report is either in the inbox or was passed to ``keep``: ``close`` waits for a report in between.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Encoder:
         self._closed = False
 
     def encode_samples(self, limit: int) -> int:
-        """Encode the oldest samples, ``limit`` at most; how many. Raises ``SchemaError`` with nothing taken."""
+        """Encode the oldest samples, at most ``limit``; returns how many. On ``SchemaError`` the queue is unchanged."""
         batches = self._schemas.batches()
         with self._taking:
             if self._closed:  # what is in the queue now may belong to the next init()
@@ -90,9 +90,9 @@ class Encoder:
         return len(samples)
 
     def encode_first(self) -> int:
-        """Encode the record that waits longest; how many. Points of KPIs that stand together become one record.
+        """Encode the oldest record; returns how many entries were taken. Adjacent KPI points become one record.
 
-        Raises ``SchemaError`` with nothing taken.
+        On ``SchemaError`` the queue is unchanged.
         """
         waiting = self._inbox.records
         if not waiting:
@@ -109,12 +109,12 @@ class Encoder:
         return self._encode(RecordInWaiting(topics.KPIS, kpi_batch(points), what=what), len(points))
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Stop taking reports."""
         with self._taking:
             self._closed = True
 
     def left(self) -> Counter[str]:
-        """What is still in the inbox, but for models, which are in the outbox."""
+        """What is still in the inbox, except models, which are in the outbox."""
         left = Counter(samples_by_name([(sample[0], 1) for sample in list(self._inbox.samples)]))
         for record in list(self._inbox.records):
             if isinstance(record, records.KpiPoint) or record.delivered is None:
@@ -155,7 +155,7 @@ class Encoder:
 
 
 class _Schemas:
-    """Codecs with the ids of a registry, which may be away: each is made when it is needed first."""
+    """Codecs with schema ids from a registry that may be unavailable: each is created at its first use."""
 
     def __init__(
         self, settings: Settings, speaker: Speaker, dropped: DropCounter, obstacles: Obstacles
@@ -193,7 +193,7 @@ class _Schemas:
         return cast("Codec", self._codec).encode(record)
 
     def _asking(self) -> Registry:
-        """The registry, which is going to be asked and may not answer."""
+        """The registry client; until a request succeeds, its failure is noted as the obstacle."""
         if url := without_credentials(self._settings.schema_registry.url):
             reason = f"the schema registry at {url} has not answered; check MCENTER_SCHEMA_REGISTRY_URL"
             self._obstacles.found(Stage.ENCODING, reason, log=False)

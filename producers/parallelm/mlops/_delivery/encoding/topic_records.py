@@ -1,4 +1,4 @@
-"""Reports to the records of the topics. What makes a record is given its origin, producer id and number when it is sent."""
+"""Factories for the records of each topic, called with origin, producer id and number when a record is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MakeRecord(Protocol):
     """Makes a record."""
 
     def __call__(self, origin: records.Origin, producer_id: str, seq: int, /) -> Any:
-        """The record of this sender and number."""
+        """The record with this sender's origin and producer id, and this number."""
 
 
 def series_of(report: NumericReport, model_id: str) -> Iterator[tuple[SeriesKey, float]]:
@@ -89,7 +89,7 @@ def kpi_point(point: KpiReport) -> records.KpiPoint:
 
 
 def model_announcement(manifest: Mapping[str, Any], url: str) -> MakeRecord:
-    """The announcement of a model in the outbox. Its origin is that of the publisher, who may not be the one that sends it."""
+    """The announcement of a model in the outbox. Its origin is that of the publishing process, not of the one that sends it."""
 
     def make(_sender: records.Origin, producer_id: str, seq: int) -> records.ModelAnnouncement:
         return records.ModelAnnouncement(

@@ -1,1 +1,1 @@
-"""How the host process forks and ends, and what the library does then."""
+"""Handling of forks of the host process and of its end."""

@@ -1,9 +1,9 @@
 """Forks wait while a thread of the library imports modules or connects for the first time.
 
-A child forked in the middle of an import would find a half-imported module indefinitely: the thread that would finish it
-is not there. And a child forked while librdkafka looks up a broker's address inherits a lock of glibc's ``getaddrinfo``
-(that of ``__check_pf``) that nobody releases: its own client could never connect. Later look-ups, after a connection
-was lost or to further brokers of a cluster, take some 0.1 ms each and are not guarded.
+A child forked in the middle of an import is left with a half-imported module, since the thread that would finish it does
+not exist there. A child forked while librdkafka looks up a broker's address inherits a held lock of glibc's
+``getaddrinfo`` (that of ``__check_pf``), so its own client could never connect. Later look-ups, after a lost connection
+or for further brokers of a cluster, take about 0.1 ms each and are not guarded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _NoFork:
         self._connecting_until = 0.0
 
     def connecting(self, connecting: Callable[[], bool]) -> None:
-        """A client starts to connect: forks wait while ``connecting`` says so, 0.5 s at most."""
+        """A client starts to connect: forks wait while ``connecting()`` is true, 0.5 s at most."""
         self._connecting = connecting
         self._connecting_until = time.monotonic() + _CONNECT_LIMIT_S
 
@@ -43,22 +43,22 @@ class _NoFork:
         self._lock.release()
 
     def before_fork(self) -> None:
-        """Wait, but not indefinitely: the fork may stand inside an import that the thread waits for."""
+        """Wait with a time limit: the forking thread may itself be inside an import that the library's thread waits for."""
         while True:
             self._held_by_fork = self._lock.acquire(timeout=_LIMIT_S)
             if not self._connecting() or time.monotonic() > self._connecting_until:
                 return
-            self.after_fork_in_parent()  # what connects may have to import something first
+            self.after_fork_in_parent()  # connecting may need an import first
             time.sleep(_POLL_S)
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Let imports continue."""
         if self._held_by_fork:
             self._held_by_fork = False
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """No thread of the library is here yet. Called by outputs too, since hooks run in no order to rely on."""
+        """Reset: the child has no thread of the library yet. Outputs call it as well, since hooks have no order."""
         if os.getpid() == self._process:
             return
         self._process = os.getpid()

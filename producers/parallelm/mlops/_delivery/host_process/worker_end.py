@@ -1,4 +1,4 @@
-"""The end of a worker that multiprocessing started: its reports go out before it.
+"""Sends the reports of a multiprocessing worker before it ends.
 
 Such processes run no ``atexit`` hooks. They run the finalizers of ``multiprocessing.util`` when their function returns,
 and end by SIGTERM when their pool is terminated, which is how ``with Pool(…)`` ends. Workers of gunicorn and the like
@@ -34,9 +34,9 @@ def close_before_worker_ends(close: Callable[[], object], limit_s: float) -> Non
 
 
 def close_before_forked_worker_ends(owner: object, close: Callable[[], object], limit_s: float) -> None:
-    """The same in a child that was just forked, and that multiprocessing may be about to make a worker.
+    """The same for a child that was just forked and that may become a multiprocessing worker.
 
-    It clears the finalizers first. ``owner`` lives as long as ``close`` matters.
+    multiprocessing clears all finalizers first. ``close`` is called only while ``owner`` exists.
     """
     process = os.getpid()
 
@@ -66,10 +66,10 @@ def _close_at_sigterm(close: Callable[[], object], limit_s: float) -> None:
 
 
 class _SigtermWatch(threading.Thread):
-    """At SIGTERM: ``close``, then the end that SIGTERM brings without a handler.
+    """At SIGTERM: call ``close``, then end as a process without a handler does.
 
     The main thread may be busy in C code for minutes, where no Python handler runs. So the signal also wakes this
-    thread, over the descriptor that the interpreter's own handler writes to; whichever comes first does it.
+    thread, through the descriptor that the interpreter's own handler writes to; whichever runs first calls ``close``.
     """
 
     def __init__(self, close: Callable[[], object], limit_s: float) -> None:
@@ -82,7 +82,7 @@ class _SigtermWatch(threading.Thread):
         os.set_blocking(self._writer, False)
 
     def install(self) -> None:
-        """Take over SIGTERM, and the wake-up descriptor unless an event loop has it."""
+        """Take over SIGTERM, and the wake-up descriptor unless an event loop uses it."""
         before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         if before == -1:
             self.start()
@@ -135,7 +135,7 @@ def _end_by_sigterm() -> None:
 
 
 def after_fork_in_child() -> None:
-    """Leave the parent's handler to the parent. Called by outputs too, since hooks run in no order to rely on."""
+    """Forget the parent's handler. Outputs call it as well, since hooks have no order."""
     global _watch  # noqa: PLW0603 - as above
     if _watch is not None and not _watch.is_of_this_process:
         _watch.leave_to_parent()

@@ -1,1 +1,1 @@
-"""Records on disk, so that they outlive an absent broker and a killed process."""
+"""Records on disk, so that they survive an unavailable broker and a killed process."""

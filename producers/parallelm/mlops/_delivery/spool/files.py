@@ -1,4 +1,4 @@
-"""Files of the spool: segments of frames, and the state beside them. ``spool`` says what they are for."""
+"""Files of the spool: segments of frames, and the state beside them. ``spool`` states their purpose."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class DamagedError(Exception):
 
 
 class TopicEnd(NamedTuple):
-    """Where the records of one producer may begin in one topic."""
+    """The offsets from which one topic may hold records of one producer."""
 
     partitions: int
-    """How many the topic had."""
+    """Number of partitions that the topic had."""
     offsets: dict[int, int]
-    """First offset of each partition that they may be in, unless the topic has got more partitions since."""
+    """First possible offset by partition; only these partitions, unless the topic has more partitions now."""
 
 
 class State(NamedTuple):
-    """What is remembered beside the segments."""
+    """The contents of ``state.json``."""
 
     topic_prefix: str
     cluster_id: str
@@ -74,7 +74,7 @@ class State(NamedTuple):
 
 
 def encode_frame(record: EncodedRecord) -> bytes:
-    """A record as it stands in a segment."""
+    """A record as stored in a segment."""
     topic = record.topic.encode()
     lengths = _LENGTHS.pack(len(record.value), len(topic), len(record.key), record.reports)
     body = b"".join((lengths, topic, record.key, record.value))
@@ -104,7 +104,7 @@ def segments(folder: Path) -> list[Path]:
 
 
 def read_records(folder: Path, dropped: DropCounter) -> Iterator[EncodedRecord]:
-    """Records of a folder, in order. Of a damaged segment those before the damage; it counts as one drop."""
+    """Records of a folder, in order; of a damaged segment those before the damage, which counts as one drop."""
     for path in segments(folder):
         try:
             with path.open("rb") as file:
@@ -115,7 +115,7 @@ def read_records(folder: Path, dropped: DropCounter) -> Iterator[EncodedRecord]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names of a folder durable."""
+    """Fsync a folder, so that its entries are durable."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,6 +1,6 @@
-"""The thread beside the spool: it asks where partitions end, and brings what processes that have ended left behind.
+"""The thread beside the spool: it asks for the end offsets of partitions, and replays what ended processes left behind.
 
-``spool`` says why each record arrives once. What this thread finds it hands to the sender thread, record by record.
+``spool`` explains why each record arrives once. This thread passes what it finds to the sender thread, record by record.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REQUEST_TIMEOUT_S = 5.0
 _SCAN_TIMEOUT_S = 30.0
 _MAX_READY = 50
 _SETTLE_S = 1.0
-"""What a dead process's last request may take from the network into the log."""
+"""How long the last request of a dead process may take to reach the broker's log."""
 
 
 class LeftBehind:
@@ -52,12 +52,12 @@ class LeftBehind:
         """Counted by the sender thread."""
 
     def settle(self, _partition: int | None, _offset: int) -> None:
-        """One of its records has arrived, or never will go."""
+        """One of its records has arrived, or can never be sent."""
         self.settled += 1
 
 
 class Replay(threading.Thread):
-    """Looks for folders of dead processes now and every ten seconds; one after the other."""
+    """Looks for folders of dead processes at the start and every ten seconds; replays one at a time."""
 
     def __init__(
         self,
@@ -91,12 +91,15 @@ class Replay(threading.Thread):
         return self._ready.popleft() if self._ready else None
 
     def stop(self) -> None:
-        """Hand over no more."""
+        """Stop passing records on."""
         self._stopping.set()
         self._ready.clear()
 
     def release(self) -> None:
-        """Release the locks so that another process can replay the rest. Only after the producer was shut: nothing of it may be on its way any more."""
+        """Release the locks so that another process can replay the rest.
+
+        Only after the producer was closed, when no request of it can be in flight.
+        """
         if self.is_alive():
             self.join(2 * _REQUEST_TIMEOUT_S)
         for lock in list(self._taken.values()):
@@ -177,7 +180,7 @@ class Replay(threading.Thread):
         self._taken.pop(folder.name).release(remove=remove)
 
     def _send_missing(self, left: LeftBehind, there: set[bytes]) -> None:
-        """Send what has not arrived; the folder goes when all has, and until the producer is shut its lock stays."""
+        """Send what has not arrived. The folder is removed when all has; its lock is held until the producer is closed."""
         for record in read_records(left.folder, self._dropped):
             if _digest(record.value) in there:
                 continue
@@ -195,7 +198,7 @@ class Replay(threading.Thread):
         _log.info("%d records of an earlier process were sent from the spool", left.handed)
 
     def _already_there(self, left: LeftBehind, now: State) -> set[bytes] | None:
-        """Digests of its records that the topics hold; None when they were meant for another cluster."""
+        """Digests of its records that the topics already hold; None when they belong to another cluster."""
         if left.state.ends is None:
             now.save(left.folder)
             return set()
@@ -220,7 +223,7 @@ class Replay(threading.Thread):
         found: set[bytes] = set()
         ends = {partition: offsets[-1] + 1 for partition, offsets in ranges.items()}
         for message in read_to_end(consumer, ends, _SCAN_TIMEOUT_S, self._check_stopping):
-            value = message.value() or b""  # a tombstone of somebody else has none
+            value = message.value() or b""  # another producer's tombstone has none
             if producer_id in value:
                 found.add(_digest(value))
             self._progress()
@@ -266,12 +269,12 @@ def _ranges(
             if partition not in before.offsets and before.partitions == end.partitions:
                 continue
             first = before.offsets.get(partition, 0)
-            if first > last:  # the topic was made anew
+            if first > last:  # the topic was recreated
                 first = 0
             if first < last:
                 yield (topic, partition), range(first, last)
 
 
 def _digest(value: bytes) -> bytes:
-    """Producer id and number are in a record: no two are equal."""
+    """Digest of a record. Each contains its producer id and number, so no two are equal."""
     return hashlib.blake2b(value, digest_size=16).digest()

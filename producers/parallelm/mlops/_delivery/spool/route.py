@@ -1,4 +1,4 @@
-"""The way through the spool: what this process writes there, and what dead processes have left."""
+"""The route through the spool: what this process writes there, and what dead processes have left."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ class SpoolRoute:
         self._others = Replay(settings.kafka, folder, names, self.own.begin, progress, dropped)
 
     def start(self) -> None:
-        """Look for what dead processes have left."""
+        """Start looking for what dead processes have left."""
         self._others.start()
 
     def append(self, record: EncodedRecord) -> bool:
-        """Keep a record; False when the disk does not take it."""
+        """Store a record; False when the disk refuses it."""
         return self.own.append(record)
 
     def has_room(self) -> bool:
-        """Whether the disk is likely to take another record."""
+        """Whether the disk is likely to accept another record."""
         return self.own.has_room()
 
     def take(self) -> EncodedRecord | None:
-        """The next record that may be handed over."""
+        """The next record that may be sent."""
         return self.own.take() or self._others.take()
 
     def tend(self) -> None:
-        """What has to be done about once a second."""
+        """Periodic work, due about once a second."""
         self.own.tend()
 
     @property
     def is_busy(self) -> bool:
-        """Whether something has not arrived yet, or may still be found."""
+        """Whether something has not arrived yet, or the replay may still find something."""
         return self.own.unsettled > 0 or self._others.busy
 
     def stop(self) -> None:
-        """Hand over nothing more; with nothing left the folder of this process goes."""
+        """Send nothing more; when nothing is left, remove this process's folder."""
         self._others.stop()
         if not self.own.unsettled:
             self.own.close()
 
     def close(self) -> None:
-        """Leave the rest to the next process. Only when the producer is gone: nothing may be on its way any more."""
+        """Leave the rest to the next process. Only after the producer was closed, when no request can be in flight."""
         self.own.close()
         self._others.release()
 

@@ -1,21 +1,21 @@
-"""The spool: a folder on disk that every record passes before it goes to Kafka. Optional; ``spool_folder`` turns it on.
+"""The spool: an optional folder on disk (``spool_folder``) where every record is stored before it goes to Kafka.
 
 Layout: ``<spool_folder>/<producer_id>/`` holds segment files and ``state.json``; the living process holds a lock on
-``<producer_id>.lock`` beside it. A segment is a row of frames, each with its length and CRC-32.
+``<producer_id>.lock`` beside it. A segment is a sequence of frames, each with its length and CRC-32.
 
-Each record arrives once, whatever dies when, by this order of things:
+Each record arrives once, whenever a process dies, by this protocol:
 
 1. A record is written to a segment before librdkafka gets it. A segment is deleted when all its records have arrived.
-2. Before the first record is handed over, ``state.json`` says where each partition ended then. It moves on with the
-   oldest segment: no record of the segments that are there can stand before these offsets.
-3. Who finds the folder of a dead process takes its lock, and reads the partitions from those offsets to their end.
-   Records of that producer that are there are skipped, the others sent with the same bytes. It may die in the middle:
-   the next one does the same from the same offsets. Within one process librdkafka's idempotence sees to it.
+2. Before the first record goes to librdkafka, ``state.json`` stores the end offset of each partition. These offsets
+   advance with the oldest segment: no record of the remaining segments can lie before them.
+3. A process that finds the folder of a dead process takes its lock, and reads the partitions from those offsets to
+   their end. It skips the records that have arrived, and sends the others with the same bytes. If it dies too, the
+   next process starts from the same offsets. Within one process librdkafka's idempotence prevents duplicates.
 
 The files are fsynced once a second and when a segment ends: ``kill -9`` loses nothing that was written, a power cut at
-most the last second. What cannot be written (disk full, bound reached, no permission) goes the way without a spool.
+most the last second. What cannot be written (disk full, bound reached, no permission) is sent without the spool.
 
-Where this ends: a request of the dead process that a broker takes after the reading began (a second after a broker
+Limits: a request of the dead process that a broker accepts after the reading began (a second after a broker
 answered), and records that retention deleted before they could be read, may arrive twice.
 """
 
@@ -72,7 +72,7 @@ class _Segment:
         self.unsettled = 0
 
     def append(self, frame: bytes) -> None:
-        """Write one frame wholly or not at all."""
+        """Write one frame completely or not at all."""
         written = 0
         try:
             written = os.write(self.descriptor, frame)
@@ -87,9 +87,9 @@ class _Segment:
 
 
 class Spool:
-    """The part of the spool that this process writes. For the sender thread only, but for ``begin``.
+    """The part of the spool that this process writes. For the sender thread only, except ``begin``.
 
-    Nothing here raises because of the disk.
+    No method raises because of the disk.
     """
 
     def __init__(
@@ -117,20 +117,20 @@ class Spool:
         self._ends: dict[str, TopicEnd] | None = None
 
     def begin(self, state: State) -> None:
-        """Note where partitions end now; from then on records may be handed over. From any thread."""
+        """Store the current end offsets of partitions; records may be sent from then on. From any thread."""
         self._given = state
 
     @property
     def unsettled(self) -> int:
-        """How many records are here that have not arrived."""
+        """Number of records that have not arrived."""
         return sum(segment.unsettled for segment in list(self._segments))
 
     def has_room(self) -> bool:
-        """Whether the last write went well, or is long enough ago to try again."""
+        """Whether the last write succeeded, or failed long enough ago to try again."""
         return time.monotonic() >= self._retry_at
 
     def append(self, record: EncodedRecord) -> bool:
-        """Keep a record; False when it cannot be kept."""
+        """Store a record; False when it cannot be stored."""
         if not self.has_room():
             return False
         frame = encode_frame(record)
@@ -140,13 +140,15 @@ class Spool:
         except OSError as error:
             self._retry_at = time.monotonic() + RETRY_S
             if self._log_limit.allows():
-                _log.warning("the spool %s takes no more now, reports wait in memory: %s", self._root, error)
+                _log.warning(
+                    "the spool %s cannot be written now, reports wait in memory: %s", self._root, error
+                )
             return False
         self._used_bytes += len(frame)
         return True
 
     def take(self) -> EncodedRecord | None:
-        """The oldest record that was not taken yet; None when there is none that may be handed over."""
+        """The oldest record that was not taken yet; None when there is none that may be sent."""
         if not self._segments or not self._may_send():
             return None
         while True:
@@ -166,7 +168,7 @@ class Spool:
             self._close_reader()
 
     def tend(self) -> None:
-        """Once a second: fsync. Once a minute: forget a segment whose records have all arrived."""
+        """Once a second: fsync. Once a minute: delete segments whose records have all arrived."""
         now, segment = time.monotonic(), self._writing
         if segment is None or now - self._synced < _SYNC_INTERVAL_S:
             return
@@ -180,7 +182,7 @@ class Spool:
             _log.debug("the spool %s: %s", self._root, error)
 
     def close(self) -> None:
-        """Leave what has not arrived to the next process, or nothing."""
+        """Close the files; what has not arrived stays for the next process, and an empty folder is removed."""
         self._close_reader()
         try:
             if self._writing is not None:
@@ -202,7 +204,7 @@ class Spool:
     # ---- within -------------------------------------------------------------------------------------------------
 
     def _make_room(self, size_bytes: int) -> None:
-        """Raises ``OSError`` when all processes together would pass the bound."""
+        """Raise ``OSError`` when all processes together would exceed the bound."""
         now = time.monotonic()
         if now - self._measured_at >= _MEASURE_INTERVAL_S:
             self._measure(now)
@@ -261,7 +263,7 @@ class Spool:
             self._save(ends)
 
     def _may_send(self) -> bool:
-        """Nothing is handed over before it is on disk where to look for it."""
+        """Write the end offsets to disk, before which nothing may be sent."""
         if self._ends is None and (given := self._given) is not None:
             self._cluster_id = given.cluster_id
             try:
@@ -306,7 +308,7 @@ class Spool:
         ):  # a resent batch may not know its offset
             if (
                 keyed and len(end.offsets) == end.partitions
-            ):  # one key, one partition: the others do not matter
+            ):  # a key has one partition: the others do not matter
                 end.offsets.clear()
             end.offsets[partition] = offset + 1
         segment.unsettled -= 1

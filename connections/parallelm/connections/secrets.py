@@ -32,9 +32,11 @@ _SCHEME = re.compile(r"(?:Basic|Bearer|Digest|Negotiate|Token|ApiKey|AWS4-HMAC-S
 _LINE = re.compile(r"[^\n\r\"']*")
 _WHOLE_LINE = re.compile(r"[^\n\r]*")
 _START_OF_LINE = re.compile(r"(?:^|[\n\r])(?P<indent>[ \t]*)(?:-[ \t]+)?$")
+_INI_SIGN = re.compile(r"\s=\s*$")
 _BLOCK = re.compile(r"[|>]?[+\-\d]*[ \t]*")
 _BEARER = re.compile(r"\b(Bearer[ \t]+)[\w.~+/=\-]{8,}|\b(Basic[ \t]+)[A-Za-z0-9+/]{12,}={0,2}")
 _ELEMENT = re.compile(r"(<(?P<name>[\w.:\-]+)(?:\s[^<>]*)?>)[^<]+(?=</)")
+_TAG = re.compile(r"<(?P<name>[\w.:\-]+)(?:\s[^<>]*)?>")
 _PEM = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END|\Z)", re.DOTALL)
 _IN_URL = re.compile(
     r"""(?P<start>(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]*+://)(?:"""
@@ -52,7 +54,7 @@ def is_secret_name(name: object) -> bool:
 def mask_text(text: str) -> str:
     """The text with stars in place of secrets: values of names such as password, token and api_key; headers; URLs."""
     text = _PEM.sub(rf"\1{MASK}\2", text)
-    text = _mask_named(text)
+    text = _mask_elements(_mask_named(text))
     text = _ELEMENT.sub(lambda found: found[1] + MASK if is_secret_name(found["name"]) else found[0], text)
     text = _BEARER.sub(lambda found: (found[1] or found[2]) + MASK, text)
     return _IN_URL.sub(_masked_url, text)
@@ -134,6 +136,23 @@ def _mask_named(text: str) -> str:
     return "".join(parts) + text[done:]
 
 
+def _mask_elements(text: str) -> str:
+    """Mask the whole content of XML elements with secret names: nested elements and CDATA sections as well."""
+    parts, done = [], 0
+    unclosed: set[str] = set()
+    for tag in _TAG.finditer(text):
+        name = tag["name"]
+        if tag.start() < done or tag[0].endswith("/>") or name in unclosed or not is_secret_name(name):
+            continue
+        end = text.find(f"</{name}", tag.end())
+        if end > tag.end():
+            parts += [text[done : tag.end()], MASK]
+            done = end
+        elif end < 0:
+            unclosed.add(name)  # searched for once, so that many start tags take no quadratic time
+    return "".join(parts) + text[done:]
+
+
 def _opens_pair(text: str, start: int) -> bool:
     return text[:start].rstrip()[-1:] in {"(", "["}
 
@@ -155,10 +174,12 @@ def _end_of_value(text: str, at: int, key: re.Match[str]) -> int:
     pattern = _UNQUOTED
     if _SCHEME.match(text, at):
         pattern = _LINE
-    elif key["bare"] and ":" in key[0]:
+    elif key["bare"]:
         line = _START_OF_LINE.search(text[max(0, key.start() - 80) : key.start()])
-        if line is not None:
+        if line is not None and ":" in key[0]:
             return _end_of_yaml(text, at, len(line["indent"]))
+        if line is not None and _INI_SIGN.search(key[0]):
+            return _end_of_line(text, at)
     found = pattern.match(text, at)
     end = at if found is None else found.end()
     while end > at and text[end - 1] in ")]}" and text[end - 1] not in _opened_in(text[at:end]):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _ESCAPED_ENDS: Final = {ord(end): json.dumps(end)[1:-1] for end in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
-"""Where ``str.splitlines`` ends a line: names and titles may hold one, and each report is one line."""
+"""Line breaks of ``str.splitlines``: names and titles may contain them, but each report is one line."""
 
 
 _NOT_WRITTEN: Final = "not_written"
@@ -74,7 +74,7 @@ class StandAloneOutput(Output):
 
     def event(self, event: EventReport) -> None:
         """``<type number>, <title>, <is alert>, <JSON>``."""
-        said = {
+        shown = {
             "agent": self._agent_id,
             "timestamp_ms": event.time_ns // 1_000_000,
             "alert_type": event.type_number,
@@ -82,14 +82,14 @@ class StandAloneOutput(Output):
             "description": event.description,
             "data": _readable(event),
         }
-        self._write(f"{event.type_number}, {event.title}, {event.is_alert}, {json.dumps(said)}")
+        self._write(f"{event.type_number}, {event.title}, {event.is_alert}, {json.dumps(shown)}")
 
     def kpi(self, point: KpiReport) -> None:
         """As a scalar."""
         self._line(point.time_ns, point.name, "LINEGRAPH", "TIME_SERIES", repr({point.name: point.value}))
 
     def publish(self, model: ModelToPublish) -> None:
-        """Keep a copy until ``done()``, in a temporary directory; nothing is printed."""
+        """Store a copy until ``done()``, in a temporary directory; nothing is printed."""
         import tempfile
         from pathlib import Path
 
@@ -100,7 +100,9 @@ class StandAloneOutput(Output):
                 try:
                     self._folder = Path(tempfile.mkdtemp(prefix="mlops-models-"))
                 except OSError as error:
-                    raise MLOpsException(f"there is no room for a copy of the model: {error}") from error
+                    raise MLOpsException(
+                        f"the model cannot be copied to a temporary directory: {error}"
+                    ) from error
             self._published[model.model_id] = Outbox(self._folder, "stand-alone").put(model, {})
 
     def published(self) -> Mapping[str, OutboxEntry]:
@@ -108,11 +110,12 @@ class StandAloneOutput(Output):
         return self._published
 
     def dropped(self) -> dict[str, int]:
-        """Lines that could not be written."""
+        """Number of lines that could not be written."""
         return self._dropped.total()
 
     def close(self) -> None:
-        """Close the file and remove the copies of models."""
+        """Close the file, remove the copies of models, and log what was dropped since the last log line."""
+        self._dropped.log()
         with self._lock:
             self._closed = True
             for entry in self._published.values():
@@ -124,13 +127,13 @@ class StandAloneOutput(Output):
                 shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
             if self._file is not None:
-                with suppress(OSError):  # a network file system may report here what it could not write
+                with suppress(OSError):  # a network file system may report a failed write here
                     self._file.close()
 
     def interpreter_ends(self) -> None:
-        """Keep Python quiet about lines in the buffer of a stdout that nobody reads any more (``program | head -1``).
+        """Discard the buffer of a stdout whose reader is gone (``program | head -1``).
 
-        It would end the program with a message and exit status 120 for lines that the program did not print.
+        Otherwise Python would end the program with a message and exit status 120.
         """
         out = sys.__stdout__
         if self._file is not None or out is None or out is not sys.stdout:
@@ -140,11 +143,11 @@ class StandAloneOutput(Output):
         except BrokenPipeError:
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - pathlib is not imported for this
                 os.dup2(nowhere.fileno(), out.fileno())
-        except (OSError, ValueError):  # a full disk, a closed file: Python's to report
+        except (OSError, ValueError):  # a full disk, a closed file: left to Python to report
             return
 
     def after_fork_in_child(self) -> None:
-        """The models that the parent published stay the parent's to remove."""
+        """Forget the parent's copies of models, which the parent removes."""
         self._lock = threading.RLock()  # a signal handler may report in the middle of a report
 
     def _line(self, time_ns: int, name: str, graph_type: str, mode: str, data: str) -> None:
@@ -155,26 +158,26 @@ class StandAloneOutput(Output):
         with self._lock:
             try:
                 if self._closed:
-                    raise ValueError("the library is closed")  # noqa: TRY301 - as a closed file says it
+                    raise ValueError("the library is closed")  # noqa: TRY301 - handled like a closed file
                 if self._file is None:
                     _print(line)
                 else:
                     self._append(self._file, line.encode("utf-8", "backslashreplace"))
-            except Exception as error:  # noqa: BLE001 - whatever stream the host has put in stdout's place may raise
+            except Exception as error:  # noqa: BLE001 - a stream that replaces stdout may raise anything
                 self._dropped.add(_NOT_WRITTEN, {"line": 1}, f"{type(error).__name__}: {error}")
 
     def _append(self, file: BinaryIO, line: bytes) -> None:
-        """Write a line, on a line of its own where a full disk has cut the one before."""
-        whole = b"\n" + line if self._cut else line
-        written = file.write(whole) or 0
-        if written < len(whole):
+        """Write a line, after a newline if a full disk has cut the line before."""
+        complete = b"\n" + line if self._cut else line
+        written = file.write(complete) or 0
+        if written < len(complete):
             self._cut = written > 1 if self._cut and written else self._cut or written > 0
-            raise OSError(f"only {written} of {len(whole)} bytes were written")
+            raise OSError(f"only {written} of {len(complete)} bytes were written")
         self._cut = False
 
 
 def _open(file: str) -> BinaryIO:
-    """The file that PM_MLOPS_FILE names, at its end; unbuffered."""
+    """Open the file that PM_MLOPS_FILE names, for appending, unbuffered."""
     try:
         return open(file, "ab", buffering=0)  # noqa: PTH123 - pathlib is not imported for this
     except (OSError, ValueError) as error:
@@ -182,14 +185,14 @@ def _open(file: str) -> BinaryIO:
 
 
 def _ends_within_a_line(file: str) -> bool:
-    """True after a program that was killed, or whose disk was full."""
+    """Whether the last line is incomplete: its program was killed, or the disk was full."""
     try:
         if not os.path.isfile(file) or os.path.getsize(file) == 0:  # noqa: PTH113, PTH202 - pathlib is not imported for this
             return False
         with open(file, "rb") as written:  # noqa: PTH123 - as above
             written.seek(-1, os.SEEK_END)
             return written.read(1) != b"\n"
-    except OSError:  # it may be written, but not read
+    except OSError:  # writable, but not readable
         return False
 
 

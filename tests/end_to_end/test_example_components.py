@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.producers.conftest import ComponentOnPlatform, platform
-from tests.producers.said import Said, arrived, by_series, printed
+from tests.producers.reported import Reported, arrived, by_series, printed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
 
 def both_modes(
     platform: ComponentOnPlatform, jobs: Mapping[str, tuple[list[str], list[str]]]
-) -> dict[str, list[Said]]:
+) -> dict[str, list[Reported]]:
     """Run each job's stand-alone and connected command; what stand-alone printed, by node."""
     # One thread: sums in another order end in other digits.
     connected = platform.environment(PM_WORKFLOW_INSTANCE_ID="examples", OMP_NUM_THREADS="1")
@@ -65,7 +65,7 @@ def both_modes(
         return {node: printed(job.result()) for node, job in lines.items()}
 
 
-def in_order(said: list[Said], started_ms: int) -> dict[tuple[str, str], list[Any]]:
+def in_order(said: list[Reported], started_ms: int) -> dict[tuple[str, str], list[Any]]:
     """What was said of each name and line; with its time where that is another day's, and not the run's own."""
     return {
         series: [(one.content, one.time_ms if one.time_ms < started_ms else None) for one in of_it]

@@ -1,4 +1,4 @@
-"""Reports and environments that are odd, but cost nobody else a report."""
+"""Odd reports and environments, which must not cost other reports."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_ids_of_the_environment_that_are_no_utf8_travel_as_escapes(component: Co
 
 
 def test_points_of_kpis_with_long_labels_share_no_record_that_is_too_large(component: Component) -> None:
-    said = component.run("""
+    output = component.run("""
 from parallelm.mlops import mlops
 mlops.init()
 for number in range(1000):
@@ -62,7 +62,7 @@ for number in range(1000):
 mlops.done()
 print(mlops.dropped())
 """)
-    assert said.strip() == "{}"
+    assert output.strip() == "{}"
     batches = component.records("kpis", at_least(1000))
     assert sorted(point.value for batch in batches for point in batch.points) == list(range(1000))
 
@@ -97,7 +97,7 @@ mlops.done()
 
 
 def test_large_reports_that_wait_for_an_absent_broker_take_bounded_memory(component: Component) -> None:
-    said = component.run(
+    output = component.run(
         """
 from pathlib import Path
 from parallelm.mlops import mlops
@@ -115,6 +115,6 @@ print(sum(mlops.dropped().values()), mlops.dropped()["queue_full"])
         MCENTER_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
         MCENTER_COMPONENT_CLOSE_TIMEOUT_S="2",
     )
-    megabytes, dropped, full = map(int, said.split())
+    megabytes, dropped, full = map(int, output.split())
     assert megabytes < 600
     assert (dropped, full > 1_000) == (3_000, True)

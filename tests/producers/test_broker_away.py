@@ -16,7 +16,7 @@ from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.schemas.topic_admin import create_topics
 from tests.producers.conftest import DEADLINE_S, Component, ends
-from tests.producers.nobody import address_of, port_of_nobody
+from tests.producers.unused_port import address_of, unused_port
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,9 +30,9 @@ MACHINE_S = 1.9
 
 
 @pytest.fixture
-def nobody(component: Component) -> Iterator[Component]:
+def no_broker(component: Component) -> Iterator[Component]:
     """The component, with a broker that does not exist."""
-    with port_of_nobody() as port:
+    with unused_port() as port:
         kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(port))
         promised = dataclasses.replace(component.settings.component, close_timeout_s=PROMISED_S)
         settings = dataclasses.replace(component.settings, kafka=kafka, component=promised)
@@ -66,9 +66,9 @@ def say(process: subprocess.Popen[str], line: str) -> str:
     return process.stdout.readline().strip()
 
 
-def test_without_a_broker_nothing_is_raised_held_up_or_unbounded(nobody: Component) -> None:
-    said = json.loads(
-        nobody.run(
+def test_without_a_broker_nothing_is_raised_held_up_or_unbounded(no_broker: Component) -> None:
+    output = json.loads(
+        no_broker.run(
             """
 import json, time
 from parallelm.mlops import mlops
@@ -95,7 +95,7 @@ print(json.dumps([init_s, longest_s, longest_queue, time.monotonic() - started, 
             MCENTER_COMPONENT_QUEUE_MAX_KBYTES="256",
         )
     )
-    init_s, longest_s, longest_queue, done_s, dropped = said
+    init_s, longest_s, longest_queue, done_s, dropped = output
     assert init_s < 5
     assert longest_s < 2
     assert longest_queue <= 5000
@@ -104,8 +104,8 @@ print(json.dumps([init_s, longest_s, longest_queue, time.monotonic() - started, 
     assert sum(dropped.values()) == 100_300
 
 
-def test_without_a_broker_an_exit_takes_two_seconds_at_most(nobody: Component) -> None:
-    said = nobody.run("""
+def test_without_a_broker_an_exit_takes_two_seconds_at_most(no_broker: Component) -> None:
+    output = no_broker.run("""
 import atexit, time
 ended = []
 atexit.register(lambda: print(time.monotonic() - ended[0]))
@@ -115,13 +115,13 @@ mlops.set_stat("x", 1.0)
 time.sleep(0.5)
 ended.append(time.monotonic())
 """)
-    assert float(said) < PROMISED_S + MACHINE_S
+    assert float(output) < PROMISED_S + MACHINE_S
 
 
 def test_a_model_published_without_a_broker_is_sent_by_the_next_init(
-    nobody: Component, component: Component
+    no_broker: Component, component: Component
 ) -> None:
-    said = nobody.run("""
+    output = no_broker.run("""
 import time
 from parallelm.mlops import mlops
 from parallelm.mlops.models.model import ModelFormat
@@ -134,7 +134,7 @@ started = time.monotonic()
 mlops.done()
 print(time.monotonic() - started)
 """)
-    model_id, done_s = said.split()
+    model_id, done_s = output.split()
     assert float(done_s) < PROMISED_S + MACHINE_S
     outbox = Path(component.settings.component.outbox_folder)
     assert (outbox / model_id / "artifact").read_text() == "weights"
@@ -284,7 +284,7 @@ print(time.monotonic() - started)
 
 
 def test_settings_that_are_wrong_are_named_by_init(component: Component) -> None:
-    said = component.run(
+    output = component.run(
         """
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -296,7 +296,7 @@ assert not mlops.init_called
 """,
         MCENTER_COMPONENT_FLUSH_INTERVAL_MS="soon",
     )
-    assert "MCENTER_COMPONENT_FLUSH_INTERVAL_MS" in said
+    assert "MCENTER_COMPONENT_FLUSH_INTERVAL_MS" in output
     assert load_settings({}, file=component.folder / "component.toml") == component.settings
 
 
@@ -304,7 +304,7 @@ def test_an_outbox_that_cannot_be_read_stops_no_program(component: Component) ->
     outbox = Path(component.settings.component.outbox_folder)
     outbox.parent.mkdir(parents=True, exist_ok=True)
     outbox.write_text("a file where a folder should be")
-    said = component.run("""
+    output = component.run("""
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.models.model import ModelFormat
@@ -319,5 +319,5 @@ except MLOpsException as error:
 mlops.set_stat("x", 1.0)
 mlops.done()
 """)
-    assert str(outbox) in said
+    assert str(outbox) in output
     assert len(component.samples("x", 1)) == 1

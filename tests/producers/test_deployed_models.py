@@ -161,7 +161,7 @@ def test_bytes_that_are_not_those_published_are_refused(mlapp: MLApp) -> None:
     (announced,) = mlapp.records("models", bool)
     store, where = filesystem(mlapp.settings.artifacts, announced.artifact_url)
     store.pipe_file(where, b"welghts")
-    said = mlapp.run(
+    output = mlapp.run(
         TAKE.replace(
             'model.download("taken.txt")',
             """
@@ -176,7 +176,7 @@ raise SystemExit
         ),
         PM_WORKFLOW_NODE_ID="predict",
     )
-    assert announced.sha256 in said
+    assert announced.sha256 in output
     assert not (mlapp.folder / "taken.txt").exists()
     assert not list(mlapp.folder.glob(".taken*"))
 
@@ -184,7 +184,7 @@ raise SystemExit
 def test_the_model_that_the_agent_set_is_current_at_once(mlapp: MLApp) -> None:
     model_id = mlapp.run(TRAIN).strip()
     mlapp.rows(f"SELECT 1 FROM models WHERE model_id = '{model_id}'")
-    said = mlapp.run(
+    output = mlapp.run(
         """
 from parallelm.mlops import mlops
 mlops.init()
@@ -193,14 +193,14 @@ mlops.done()
 """,
         PM_MLOPS_MODEL_ID=model_id,
     )
-    assert said.strip() == model_id
+    assert output.strip() == model_id
 
 
 @pytest.mark.parametrize("suppress", [True, False])
 def test_asking_a_database_that_is_away_ends_in_time(component: Component, suppress: bool) -> None:
     nowhere = dataclasses.replace(component.settings.clickhouse, host="127.0.0.1", port=1)
     settings = dataclasses.replace(component.settings, clickhouse=nowhere)
-    said = dataclasses.replace(component, settings=settings).run(f"""
+    output = dataclasses.replace(component, settings=settings).run(f"""
 import time, json
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsConnectionException
@@ -214,7 +214,7 @@ except MLOpsConnectionException as error:
 print(json.dumps([time.monotonic() - started, answer]))
 mlops.done()
 """)
-    took_s, answer = json.loads(said)
+    took_s, answer = json.loads(output)
     assert took_s < component.settings.component.query_timeout_s + 4
     assert answer == "None" if suppress else "127.0.0.1:1" in answer
 

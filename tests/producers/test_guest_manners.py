@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.producers.conftest import DEADLINE_S
-from tests.producers.nobody import address_of, port_of_nobody
+from tests.producers.unused_port import address_of, unused_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,7 +195,7 @@ os._exit(7)
 
 
 def test_init_twice_and_init_after_done(component: Component) -> None:
-    said = component.run("""
+    output = component.run("""
 import logging, sys
 logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
 from parallelm.mlops import mlops
@@ -218,7 +218,7 @@ handle.set(2.0)
 mlops.set_stat("handle", 3)
 mlops.done()
 """)
-    assert said.count("WARNING init() was called again") == 1
+    assert output.count("WARNING init() was called again") == 1
     assert sorted(value for _, value in component.samples("handle", 3)) == [1.0, 2.0, 3.0]
 
 
@@ -248,9 +248,9 @@ mlops.done()
 
 
 def test_init_waits_for_no_network_and_imports_only_the_client(component: Component) -> None:
-    with port_of_nobody() as nobody:
-        nobody.listen()  # takes connections and answers nothing
-        said = component.run(
+    with unused_port() as no_broker:
+        no_broker.listen()  # takes connections and answers nothing
+        output = component.run(
             """
 import json, sys, time
 from parallelm.mlops import mlops
@@ -261,17 +261,17 @@ print(json.dumps([took_s, [name for name in ("fastavro", "fsspec", "numpy", "pan
     "structlog") if name in sys.modules]]))
 mlops.done()
 """,
-            MCENTER_KAFKA_BOOTSTRAP_SERVERS=address_of(nobody),
-            MCENTER_SCHEMA_REGISTRY_URL=f"http://{address_of(nobody)}",
+            MCENTER_KAFKA_BOOTSTRAP_SERVERS=address_of(no_broker),
+            MCENTER_SCHEMA_REGISTRY_URL=f"http://{address_of(no_broker)}",
             MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.5",
         )
-    took_s, imported = json.loads(said)
+    took_s, imported = json.loads(output)
     assert took_s < PATIENCE_OF_A_SOCKET_S
     assert imported == []
 
 
 def test_a_caller_that_never_rests_makes_no_tiny_records(component: Component) -> None:
-    said = component.run("""
+    output = component.run("""
 import json, time
 from parallelm.mlops import mlops
 mlops.init()
@@ -282,7 +282,7 @@ while time.monotonic() - started < 1.5:
 mlops.done()
 print(json.dumps([count - sum(mlops.dropped().values()), time.monotonic() - started]))
 """)
-    count, took_s = json.loads(said)
+    count, took_s = json.loads(output)
     batches = component.records(
         "statistics",
         lambda found: (
@@ -294,7 +294,7 @@ print(json.dumps([count - sum(mlops.dropped().values()), time.monotonic() - star
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timer")
 def test_a_signal_handler_may_report(component: Component) -> None:
-    said = component.run("""
+    output = component.run("""
 import signal, time
 from parallelm.mlops import mlops
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
@@ -317,6 +317,6 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 mlops.done()
 print(handled, mlops.dropped())
 """)
-    handled, dropped = said.strip().split(maxsplit=1)
+    handled, dropped = output.strip().split(maxsplit=1)
     assert dropped == "{}"
     assert len(component.samples("handled", int(handled))) == int(handled)

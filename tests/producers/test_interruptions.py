@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.producers.conftest import DEADLINE_S
-from tests.producers.nobody import address_of, port_of_nobody
+from tests.producers.unused_port import address_of, unused_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +45,9 @@ mlops.done()
 @pytest.fixture
 def silent() -> Iterator[str]:
     """Address of a port that takes connections and answers nothing."""
-    with port_of_nobody() as nobody:
-        nobody.listen()
-        yield address_of(nobody)
+    with unused_port() as no_broker:
+        no_broker.listen()
+        yield address_of(no_broker)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
@@ -61,7 +61,7 @@ def test_what_an_interrupted_done_leaves_is_sent_at_exit(component: Component, n
     assert [one.title for one in component.records("events", bool)] == ["last words"]
 
 
-def _said(process: subprocess.Popen[str], line: str) -> None:
+def _expect_line(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdout is not None
     assert process.stdout.readline().strip() == line
 
@@ -83,9 +83,9 @@ finally:
 def test_what_a_second_ctrl_c_leaves_is_counted_and_named(component: Component, silent: str) -> None:
     settings = {"MCENTER_KAFKA_BOOTSTRAP_SERVERS": silent, "MCENTER_COMPONENT_CLOSE_TIMEOUT_S": "60"}
     with component.start(IMPATIENT, **settings) as process:
-        _said(process, "done")
+        _expect_line(process, "done")
         process.send_signal(signal.SIGINT)
-        _said(process, "exit")
+        _expect_line(process, "exit")
         while process.poll() is None:  # as an impatient user does
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -124,7 +124,7 @@ assert mlops.dropped() == {}
 
 def test_a_signal_at_any_moment_of_init_leaves_the_library_open_or_closed(component: Component) -> None:
     """Ctrl-C after each line that ``init()`` runs, in turn: afterwards ``init()`` works, and what is reported arrives."""
-    said = component.run("""
+    output = component.run("""
 import sys
 from parallelm.mlops import mlops
 from parallelm.mlops.mlops_exception import MLOpsException
@@ -166,7 +166,7 @@ while True:
     lines += 17
 print(reported)
 """)
-    reported = int(said)
+    reported = int(output)
     assert reported > 5
     assert sorted(value for _, value in component.samples("rows", reported)) == [
         float(one) for one in range(reported)

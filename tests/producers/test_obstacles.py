@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.producers.conftest import DEADLINE_S
-from tests.producers.nobody import address_of, port_of_nobody
+from tests.producers.unused_port import address_of, unused_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,16 +74,16 @@ fsspec.register_implementation("slow", Slow)
 @pytest.fixture
 def refusing() -> Iterator[str]:
     """Address of a port that refuses connections."""
-    with port_of_nobody() as nobody:
-        yield address_of(nobody)
+    with unused_port() as no_broker:
+        yield address_of(no_broker)
 
 
 @pytest.fixture
 def silent() -> Iterator[str]:
     """Address of a port that takes connections and answers nothing."""
-    with port_of_nobody() as nobody:
-        nobody.listen()
-        yield address_of(nobody)
+    with unused_port() as no_broker:
+        no_broker.listen()
+        yield address_of(no_broker)
 
 
 def run(component: Component, program: str, **environment: str) -> tuple[float, dict[str, int], str]:
@@ -120,7 +120,10 @@ CAUSES = {
     ),
     "prefix that is not allowed": (
         {"MCENTER_KAFKA_TOPIC_PREFIX": "our topics."},
-        ["topic 'our topics.statistics'", "is not a name that Kafka takes; check MCENTER_KAFKA_TOPIC_PREFIX"],
+        [
+            "topic 'our topics.statistics'",
+            "is not a name that Kafka accepts; check MCENTER_KAFKA_TOPIC_PREFIX",
+        ],
     ),
     "registry away": (
         {"MCENTER_SCHEMA_REGISTRY_URL": "http://{refusing}"},
@@ -165,7 +168,7 @@ CAUSES = {
 def test_done_ends_in_time_and_names_the_cause_and_what_was_lost(
     component: Component, refusing: str, silent: str, cause: str
 ) -> None:
-    environment, said = CAUSES[cause]
+    environment, output = CAUSES[cause]
     addresses = {"refusing": refusing, "silent": silent}
     took_s, dropped, log = run(
         component, REPORT, **{name: value.format(**addresses) for name, value in environment.items()}
@@ -175,7 +178,7 @@ def test_done_ends_in_time_and_names_the_cause_and_what_was_lost(
     line = "; ".join(line for line in log.splitlines() if line.startswith("reports dropped"))
     assert "3 x statistic 'rows'" in line
     assert "event 'late shipment'" in line
-    for words in said:
+    for words in output:
         assert words.format(**addresses) in line
     assert ("does not answer" in line) == cause.startswith("broker ")
 
@@ -198,7 +201,7 @@ STORES = {
 def test_a_model_that_the_store_does_not_take_waits_in_the_outbox_and_is_not_dropped(
     component: Component, cause: str
 ) -> None:
-    environment, said = STORES[cause]
+    environment, output = STORES[cause]
     took_s, dropped, log = run(component, HANGING_STORE + PUBLISH, **environment)
     assert took_s < PROMISED_S + MACHINE_S
     assert dropped == {}
@@ -206,7 +209,7 @@ def test_a_model_that_the_store_does_not_take_waits_in_the_outbox_and_is_not_dro
     (line,) = (line for line in log.splitlines() if line.startswith("models wait in the outbox"))
     assert component.settings.component.outbox_folder in line
     assert "model 'm' of 1,000 bytes" in line
-    for words in said:
+    for words in output:
         assert words in line
     assert len(component.samples("rows", 1)) == 1
 

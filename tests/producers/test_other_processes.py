@@ -150,7 +150,7 @@ def test_functions_that_take_the_library_along_report_from_worker_processes(
 
 
 def test_nothing_is_opened_by_a_program_that_loads_what_refers_to_the_library(component: Component) -> None:
-    said = component.run("""
+    output = component.run("""
 import pickle, subprocess, sys
 from parallelm.mlops import mlops
 mlops.init()
@@ -160,7 +160,7 @@ loader = "import pickle; set_stat = pickle.load(open('handed.pickle', 'rb')); pr
 print(subprocess.run([sys.executable, "-c", loader], capture_output=True, text=True, check=True).stdout, end="")
 mlops.done()
 """)
-    assert said == "False\n"
+    assert output == "False\n"
 
 
 def test_workers_of_a_captured_component_print_and_send_nothing(component: Component) -> None:

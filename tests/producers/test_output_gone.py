@@ -1,4 +1,4 @@
-"""A stdout that nobody reads, a disk that is full, an interpreter that ends: the host program does not notice."""
+"""A stdout without a reader, a full disk, an interpreter at its end: the host program does not notice."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_model_that_finds_no_room_is_refused_in_a_sentence(
 
 @pytest.mark.skipif(os.name != "posix", reason="this system has no limit of the size of files")
 def test_a_line_that_a_full_disk_cut_does_not_swallow_the_next(tmp_path: Path) -> None:
-    said = subprocess.run(
+    output = subprocess.run(
         [
             sys.executable,
             "-c",
@@ -170,7 +170,7 @@ print(json.dumps(mlops.dropped()))
         text=True,
         check=True,
     )
-    assert json.loads(said.stdout) == {"not_written": 2}
+    assert json.loads(output.stdout) == {"not_written": 2}
     whole, cut, after = (tmp_path / "lines").read_text().splitlines()
     assert whole.endswith("{'whole': 1} ")
     assert len(cut) == 75 - len(whole) - 1

@@ -49,10 +49,10 @@ def stored(component: Component, announced: Any) -> bytes:
 
 def test_the_same_model_is_not_published_again_after_done_and_init(component: Component) -> None:
     again = "mlops.init()\nopen('m.txt', 'w').write('second')\n"
-    said = component.run(
+    output = component.run(
         PUBLISH + AND_DONE + again + REFUSED + "mlops.done()\n" + again + REFUSED, CONTENT="first"
     )
-    model_id, *refusals = said.splitlines()
+    model_id, *refusals = output.splitlines()
     assert len(refusals) == 2
     assert all("published already" in refusal and model_id in refusal for refusal in refusals)
     (announced,) = component.records("models", bool)
@@ -62,8 +62,8 @@ def test_the_same_model_is_not_published_again_after_done_and_init(component: Co
 
 def test_another_process_of_the_host_does_not_publish_it_again(component: Component) -> None:
     model_id = component.run(PUBLISH + AND_DONE, CONTENT="first").strip()
-    said = component.run(PUBLISH + REFUSED + "mlops.done()", CONTENT="second", MODEL_ID=model_id)
-    assert "published already" in said
+    output = component.run(PUBLISH + REFUSED + "mlops.done()", CONTENT="second", MODEL_ID=model_id)
+    assert "published already" in output
     (announced,) = component.records("models", bool)
     assert stored(component, announced) == b"first"
 

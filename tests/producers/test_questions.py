@@ -1,4 +1,4 @@
-"""What components ask the platform, on the real one; and what they are told where there is none."""
+"""Queries of components: against the real platform, and in modes without one."""
 
 from __future__ import annotations
 
@@ -109,63 +109,65 @@ def test_every_question_is_answered_from_what_was_reported(platform: ComponentOn
     platform.rows("SELECT 1 FROM histograms")
     platform.rows("SELECT 1 FROM kpis")
     platform.rows("SELECT 1 FROM mlapps")
-    said = json.loads(platform.run(ASK))
+    output = json.loads(platform.run(ASK))
 
     place = {"node": "Training", "agent": "host-1"}
     day = "2013-01-01T00:00:00.000Z"
-    assert said["line"] == [
+    assert output["line"] == [
         {"time": day, "value": 1.5} | place,
         {"time": "2013-01-02T00:00:00.000Z", "value": 2.5} | place,
     ]
-    assert said["line on the first day"] == said["line"][:1]
-    assert said["of another agent"] == said["unknown"] == []
-    assert said["lines"] == [{"time": day, "b": 1.0, "a": 2.0} | place]
-    assert said["table"] == [
+    assert output["line on the first day"] == output["line"][:1]
+    assert output["of another agent"] == output["unknown"] == []
+    assert output["lines"] == [{"time": day, "b": 1.0, "a": 2.0} | place]
+    assert output["table"] == [
         {"time": day, "row_name": name, "values": values, "columns": ["x", "y"]} | place
         for name, values in (("r1", [1, 2]), ("r2", [3, 4]))
     ]
     bars = {"time": day, "hist_values": [5, 6]} | place
-    assert said["bars"] == [bars | {"hist_type": "categorical", "bin_edges": ["p", "q"], "stat_name": "bars"}]
-    assert said["ranges"] == [
+    assert output["bars"] == [
+        bars | {"hist_type": "categorical", "bin_edges": ["p", "q"], "stat_name": "bars"}
+    ]
+    assert output["ranges"] == [
         bars | {"hist_type": "continuous", "bin_edges": [0.0, 1.0, 2.0], "stat_name": "ranges"}
     ]
-    assert said["opaque"] == [{"time": day, "data": {"k": [1]}} | place] or said["opaque"][0]["data"] == {
+    assert output["opaque"] == [{"time": day, "data": {"k": [1]}} | place] or output["opaque"][0]["data"] == {
         "opaque": {"k": [1]}
     }
-    assert said["graph"][0]["x_series"] == [1, 2]
-    assert said["graph"][0]["y_series"] == [{"label": "y", "data": [3, 4]}]
-    assert [(one["value"], one["labels"]) for one in said["kpi"]] == [(0.7, {"carrier": "UA"})]
-    assert [(one["title"], one["type"], one["data"], one["node"]) for one in said["alerts"]] == [
+    assert output["graph"][0]["x_series"] == [1, 2]
+    assert output["graph"][0]["y_series"] == [{"label": "y", "data": [3, 4]}]
+    assert [(one["value"], one["labels"]) for one in output["kpi"]] == [(0.7, {"carrier": "UA"})]
+    assert [(one["title"], one["type"], one["data"], one["node"]) for one in output["alerts"]] == [
         ("alert", "GenericDataAlert", {"n": 1}, "Training")
     ]
-    assert [(one["created"], one["eventType"], one["raiseAlert"], one["host"]) for one in said["alerts"]] == [
-        (1_356_998_400_000, "GenericDataAlert", True, "host-1")
-    ]
-    assert [(one["name"], one["ionName"], one["msgType"]) for one in said["alerts"]] == [
+    assert [
+        (one["created"], one["eventType"], one["raiseAlert"], one["host"]) for one in output["alerts"]
+    ] == [(1_356_998_400_000, "GenericDataAlert", True, "host-1")]
+    assert [(one["name"], one["ionName"], one["msgType"]) for one in output["alerts"]] == [
         ("alert", "Flights", "UNKNOWN")
     ]
-    assert said["events"] == 2
-    assert said["no events"]
-    (model,) = said["models"]
+    assert output["events"] == 2
+    assert output["no events"]
+    (model,) = output["models"]
     assert (model["id"], model["name"], model["format"], model["description"]) == (
         model_id,
         "trees",
         "Text",
         "good",
     )
-    assert said["model"] == ["weights"]
-    assert said["of another pipeline"] == 0
-    assert sorted(one["stat_name"] for one in said["distribution"]) == ["c0", "c1", "c2"]
-    assert {(one["modelId"], one["timestamp"]) for one in said["distribution"]} == {(model_id, day)}
-    assert said["app"][:2] == ["app", "Flights"]
-    assert said["app"][2].startswith("Policy:\nhealthThreshold: 0.2\ncanaryThreshold: 0.5\n")
-    assert said["nodes"] == [
+    assert output["model"] == ["weights"]
+    assert output["of another pipeline"] == 0
+    assert sorted(one["stat_name"] for one in output["distribution"]) == ["c0", "c1", "c2"]
+    assert {(one["modelId"], one["timestamp"]) for one in output["distribution"]} == {(model_id, day)}
+    assert output["app"][:2] == ["app", "Flights"]
+    assert output["app"][2].startswith("Policy:\nhealthThreshold: 0.2\ncanaryThreshold: 0.5\n")
+    assert output["nodes"] == [
         ["Training", "train", "train.py", {"host-1": "pipeline-1"}],
         ["Prediction", "predict", "predict.py", {}],
     ]
-    assert said["current"] == "Training"
-    assert said["agents"] == ["host-1"]
-    assert said["agent"] == ["host-1", None]
+    assert output["current"] == "Training"
+    assert output["agents"] == ["host-1"]
+    assert output["agent"] == ["host-1", None]
 
 
 @pytest.fixture

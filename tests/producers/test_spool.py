@@ -23,7 +23,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from parallelm.connections.kafka import client_config
 from parallelm.mlops._delivery.spool.files import State
 from tests.producers.conftest import DEADLINE_S, Component
-from tests.producers.nobody import address_of, port_of_nobody
+from tests.producers.unused_port import address_of, unused_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,13 +148,13 @@ def with_spool(component: Component, **more: float) -> Component:
 
 
 @pytest.fixture
-def nobody() -> Iterator[socket.socket]:
-    with port_of_nobody() as port:
+def no_broker() -> Iterator[socket.socket]:
+    with unused_port() as port:
         yield port
 
 
-def without_broker(component: Component, nobody: socket.socket) -> Component:
-    kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(nobody))
+def without_broker(component: Component, no_broker: socket.socket) -> Component:
+    kafka = dataclasses.replace(component.settings.kafka, bootstrap_servers=address_of(no_broker))
     own = dataclasses.replace(component.settings.component, close_timeout_s=2.0)
     return dataclasses.replace(
         component, settings=dataclasses.replace(component.settings, kafka=kafka, component=own)
@@ -180,11 +180,11 @@ def everything(component: Component, topic: str) -> list[Any]:
     return component.records(topic, lambda found: len(found) >= count)
 
 
-def kill_after(component: Component, said: int, pause_s: float) -> int:
+def kill_after(component: Component, output: int, pause_s: float) -> int:
     """Let a component report and kill it; the last number that it is sure to have written."""
     with component.start(REPORT_FOR_EVER) as process:
         assert process.stdout is not None
-        numbers = [int(process.stdout.readline()) for _ in range(said)]
+        numbers = [int(process.stdout.readline()) for _ in range(output)]
         time.sleep(pause_s)
         process.kill()
         numbers += [int(line) for line in process.stdout.read().splitlines()[:-1]]
@@ -193,9 +193,9 @@ def kill_after(component: Component, said: int, pause_s: float) -> int:
 
 
 def test_what_was_reported_without_a_broker_is_sent_once_with_its_event_times(
-    spooling: Component, nobody: socket.socket
+    spooling: Component, no_broker: socket.socket
 ) -> None:
-    assert without_broker(spooling, nobody).run(REPORT_ALL_KINDS).strip() == "{}"
+    assert without_broker(spooling, no_broker).run(REPORT_ALL_KINDS).strip() == "{}"
     assert list(spool_of(spooling).iterdir())
     assert spooling.run(COLLECT, PM_WORKFLOW_NODE_ID="another").strip() == "{}"
     assert list(spool_of(spooling).iterdir()) == []
@@ -237,16 +237,16 @@ def test_every_written_sample_arrives_once_over_kills_at_any_moment(spooling: Co
 
 
 def test_what_waits_on_disk_is_sent_by_the_same_process_when_the_broker_comes(
-    component: Component, nobody: socket.socket
+    component: Component, no_broker: socket.socket
 ) -> None:
     """Memory holds a fraction of it. The way to the broker opens after all was reported."""
     spooling = with_spool(component, queue_max_kbytes=1024)
-    absent = without_broker(spooling, nobody)
+    absent = without_broker(spooling, no_broker)
     broker = address(component.settings.kafka.bootstrap_servers)
     with absent.start(REPORT_LATE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "reported\n"
-        with a_way_to(broker, at=nobody):
+        with a_way_to(broker, at=no_broker):
             out, error = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out) == (0, "{}\n"), error
     assert_each_once(component, [300_000])
@@ -300,9 +300,9 @@ def test_processes_share_a_folder_and_take_only_from_the_dead(spooling: Componen
 
 
 def test_a_forked_child_has_a_spool_of_its_own_and_holds_no_lock_of_its_parent(
-    spooling: Component, nobody: socket.socket
+    spooling: Component, no_broker: socket.socket
 ) -> None:
-    with without_broker(spooling, nobody).start(FORK) as parent:
+    with without_broker(spooling, no_broker).start(FORK) as parent:
         assert parent.stdout is not None
         assert parent.stdin is not None
         assert sorted(parent.stdout.readline() for _ in range(2)) == ["child\n", "parent\n"]
@@ -315,10 +315,10 @@ def test_a_forked_child_has_a_spool_of_its_own_and_holds_no_lock_of_its_parent(
     assert_each_once(spooling, [100, 100])
 
 
-def test_all_files_together_stay_within_the_bound(component: Component, nobody: socket.socket) -> None:
+def test_all_files_together_stay_within_the_bound(component: Component, no_broker: socket.socket) -> None:
     spooling = with_spool(component, spool_max_mbytes=1, queue_max_samples=5000, queue_max_kbytes=256)
     dropped = json.loads(
-        without_broker(spooling, nobody).run(REPORT_TOO_MUCH, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.5")
+        without_broker(spooling, no_broker).run(REPORT_TOO_MUCH, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.5")
     )
     files = [file.stat().st_size for file in spool_of(spooling).rglob("*") if file.is_file()]
     assert 800_000 < sum(files) <= 1 << 20
@@ -331,10 +331,10 @@ def test_all_files_together_stay_within_the_bound(component: Component, nobody: 
 
 
 def test_a_segment_that_is_cut_or_damaged_is_read_up_to_there_and_counted(
-    spooling: Component, nobody: socket.socket
+    spooling: Component, no_broker: socket.socket
 ) -> None:
     for _ in range(2):
-        without_broker(spooling, nobody).run(REPORT_TWICE, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.3")
+        without_broker(spooling, no_broker).run(REPORT_TWICE, MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.3")
     cut, damaged = sorted(spool_of(spooling).rglob("*.segment"))
     os.truncate(cut, cut.stat().st_size - 5)
     content = bytearray(damaged.read_bytes())
@@ -349,8 +349,10 @@ def test_a_segment_that_is_cut_or_damaged_is_read_up_to_there_and_counted(
     assert [one for one in arrived if one[0] != "mcenter.dropped"] == 2 * [("x", [1.0])]
 
 
-def test_a_tombstone_among_the_records_holds_nothing_up(spooling: Component, nobody: socket.socket) -> None:
-    without_broker(spooling, nobody).run(REPORT_ALL_KINDS)
+def test_a_tombstone_among_the_records_holds_nothing_up(
+    spooling: Component, no_broker: socket.socket
+) -> None:
+    without_broker(spooling, no_broker).run(REPORT_ALL_KINDS)
     producer = Producer(client_config(spooling.settings.kafka))
     name = f"{spooling.settings.kafka.topic_prefix}events"
     producer.produce(name, None, "somebody else")

@@ -120,20 +120,20 @@ def test_workers_of_other_pools_lose_nothing(component: Component, library: str)
 
 @pytest.mark.parametrize("busy", ["in Python", "in C code"])
 def test_a_terminated_worker_reports_and_ends_as_without_the_library(component: Component, busy: str) -> None:
-    said = run(component, TERMINATED, busy)
-    assert int(said) == -signal.SIGTERM
+    output = run(component, TERMINATED, busy)
+    assert int(output) == -signal.SIGTERM
     assert len(component.samples("worked", 1)) == 1
 
 
 def test_a_terminated_worker_ends_when_nothing_can_be_delivered(component: Component) -> None:
-    said = run(
+    output = run(
         component,
         TERMINATED,
         "in Python",
         MCENTER_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
         MCENTER_COMPONENT_CLOSE_TIMEOUT_S="0.5",
     )
-    assert int(said) == -signal.SIGTERM
+    assert int(output) == -signal.SIGTERM
 
 
 OWN_HANDLER = """
@@ -161,8 +161,8 @@ if __name__ == "__main__":
 
 
 def test_a_worker_that_handles_sigterm_itself_goes_on_doing_so(component: Component) -> None:
-    said = run(component, OWN_HANDLER)
-    assert int(said) == 5
+    output = run(component, OWN_HANDLER)
+    assert int(output) == 5
     assert len(component.samples("worked", 1)) == 1
 
 

@@ -70,13 +70,13 @@ def _tested() -> tuple[str, ...]:
         columns.format(200.0, 20.0, '"-"', '"-"'),
         columns.format(260.0, 26.0, TEST.improvement, TEST.chance_to_beat),
     )
-    said = "train beats Training: 26 % against 20 % conversions, at 95 % confidence"
+    description = "train beats Training: 26 % against 20 % conversions, at 95 % confidence"
     return (
         graph_text("AB", [100 * rate for rate in rates], ("A", a), ("B", b), titles=axes),
         "ConversionRate, MULTILINEGRAPH, TIME_SERIES, {'A': 20.0, 'B': 26.0}",
         f'AB Stats, MATRIX, INSTANT, {{"Training":{{{rows[0]}}}, "train":{{{rows[1]}}}}}',
         scalar("Success", 1),
-        event(52, "AB Test", said, "null"),
+        event(52, "AB Test", description, "null"),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 THE_SAME: Final = object()
 FIRST_MOMENT_S: Final = 1_356_998_400
-"""2013-01-01: every line has a minute of its own from then on, which tells its rows from those of the others."""
+"""2013-01-01: from then on every line has its own minute, which identifies its rows."""
 MINUTE_S: Final = 60
 FIRST, LAST = datetime(2013, 1, 1), datetime(2013, 1, 3)  # noqa: DTZ001 - components pass naive ones
 """The walk lies between them."""

@@ -50,11 +50,11 @@ def frame(name: str, **wanted: Any) -> Any:
 
 
 def asked(call: Callable[[], Any], answer: Any) -> Line:
-    """A question that nobody answers stand-alone."""
+    """A query that has no answer stand-alone."""
     return Line(call, answers=REFUSED, connected=answer, asks=True)
 
 
-def told(call: Callable[[], Any], stand_alone: Any, connected: Any) -> Line:
+def answered(call: Callable[[], Any], stand_alone: Any, connected: Any) -> Line:
     """A question with an answer in both modes."""
     return Line(call, answers=stand_alone, connected=connected, asks=True)
 
@@ -85,24 +85,24 @@ def titles(found: Any) -> Any:
 
 
 QUESTIONS: Final = {
-    "MLOps.get_mlapp_id": told(mlops.get_mlapp_id, "1", "app"),
-    "MLOps.mlapp_id": told(lambda: mlops.mlapp_id, "1", "app"),
-    "MLOps.get_mlapp_name": told(mlops.get_mlapp_name, "ION_1", "Flights"),
-    "MLOps.mlapp_name": told(lambda: mlops.mlapp_name, "ION_1", "Flights"),
-    "MLOps.get_mlapp_policy": told(
+    "MLOps.get_mlapp_id": answered(mlops.get_mlapp_id, "1", "app"),
+    "MLOps.mlapp_id": answered(lambda: mlops.mlapp_id, "1", "app"),
+    "MLOps.get_mlapp_name": answered(mlops.get_mlapp_name, "ION_1", "Flights"),
+    "MLOps.mlapp_name": answered(lambda: mlops.mlapp_name, "ION_1", "Flights"),
+    "MLOps.get_mlapp_policy": answered(
         lambda: str(mlops.get_mlapp_policy()).splitlines()[:3],
         ["None"],
         POLICY,
     ),
-    "MLOps.mlapp_policy": told(
+    "MLOps.mlapp_policy": answered(
         lambda: mlops.mlapp_policy and mlops.mlapp_policy.model_policy, None, "MANUAL"
     ),
-    "MLOps.get_nodes": told(
+    "MLOps.get_nodes": answered(
         lambda: [node.name for node in mlops.get_nodes()], [], ["Training", "Prediction"]
     ),
-    "MLOps.nodes": told(lambda: [node.id for node in mlops.nodes], [], ["train", "predict"]),
-    "MLOps.get_node": told(lambda: (node := mlops.get_node("Training")) and node.id, None, "train"),
-    "MLOps.get_node of no such name": told(lambda: mlops.get_node("Nobody"), None, None),
+    "MLOps.nodes": answered(lambda: [node.id for node in mlops.nodes], [], ["train", "predict"]),
+    "MLOps.get_node": answered(lambda: (node := mlops.get_node("Training")) and node.id, None, "train"),
+    "MLOps.get_node of no such name": answered(lambda: mlops.get_node("Nobody"), None, None),
     "MLOps.get_current_node": asked(lambda: mlops.get_current_node().name, "Training"),
     "MLOps.get_agents": asked(
         lambda: [[agent.id, agent.hostname] for agent in mlops.get_agents("Training")], [["host-1", "host-1"]]
@@ -110,7 +110,7 @@ QUESTIONS: Final = {
     "MLOps.get_agents of no such node": asked(lambda: mlops.get_agents("Nobody"), REFUSED),
     "MLOps.get_agent": asked(lambda: mlops.get_agent("Training", "host-1").id, "host-1"),  # type: ignore[union-attr]
     "MLOps.get_agent of no such id": asked(lambda: mlops.get_agent("Training", "host-9"), None),
-    "ion.ion.MLAppNode": told(
+    "ion.ion.MLAppNode": answered(
         lambda: fields(mlops.get_node("Training") or MLAppNode()),
         ["", "", "", {}, "", ""],
         ["Training", "train", "train.py", {"host-1": "pipeline-1"}, "", "pipeline-1"],
@@ -187,7 +187,7 @@ QUESTIONS: Final = {
         ),
         [["e", "GenericHealthAlert"], ["t", "GenericHealthAlert"]],
     ),
-    "MLOps.get_models_by_time": told(models_found, PUBLISHED, PUBLISHED),
+    "MLOps.get_models_by_time": answered(models_found, PUBLISHED, PUBLISHED),
     "MLOps.get_models_by_time of a pipeline": asked(
         lambda: models_found(pipeline_name="train.py"), PUBLISHED
     ),
@@ -197,7 +197,7 @@ QUESTIONS: Final = {
     "MLOps.get_models_by_time of no pipeline": asked(
         lambda: models_found(pipeline_name="nothing.py"), REFUSED
     ),
-    "MLOps.get_model_by_id": told(
+    "MLOps.get_model_by_id": answered(
         lambda: mlops.get_model_by_id(made(), download=True)[["name", "size", "annotations", "data"]],  # type: ignore[index]
         OF_THE_WALK,
         OF_THE_WALK,

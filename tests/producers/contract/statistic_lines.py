@@ -28,7 +28,7 @@ def number(value: Any, shown: Any) -> Line:
 
 
 def refused(value: Any) -> Line:
-    """What is no number."""
+    """Values that are not numbers."""
     return Line(lambda: mlops.set_stat("x", value), answers=REFUSED)
 
 

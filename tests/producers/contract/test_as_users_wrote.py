@@ -133,14 +133,14 @@ def test_an_event_without_a_description_has_an_empty_one_in_both_modes(
 
 
 def test_what_is_set_on_an_event_before_it_is_reported_counts(library: Printing) -> None:
-    """``events.event.Event(label, …)``: of classes that make events their own, too."""
+    """``events.event.Event(label, …)``: also of subclasses."""
     made = Event("e")
     made.type, made.data, made.is_alert = EventType.System, {"a": 1}, True
     made.timestamp = datetime(2026, 1, 1)  # noqa: DTZ001 - users pass naive ones
     library.event(made)
-    number, title, alert, said = library.last().split(", ", 3)
-    assert (number, title, alert, json.loads(said)["data"]) == ("54", "e", "True", {"a": 1})
-    assert json.loads(said)["timestamp_ms"] == 1_767_225_600_000
+    number, title, alert, data = library.last().split(", ", 3)
+    assert (number, title, alert, json.loads(data)["data"]) == ("54", "e", "True", {"a": 1})
+    assert json.loads(data)["timestamp_ms"] == 1_767_225_600_000
     assert (HealthAlert("h").type, HealthAlert("h", "d", [1]).data) == (EventType.Health, [1])
     made.type = "Rain"
     with pytest.raises(MLOpsException, match="Rain"):
@@ -148,7 +148,7 @@ def test_what_is_set_on_an_event_before_it_is_reported_counts(library: Printing)
 
 
 def test_lines_of_reports_within_one_millisecond_are_rows_of_their_own() -> None:
-    """MULTILINEGRAPH ``time, <label>…``; a line that is not a number is one, too."""
+    """MULTILINEGRAPH ``time, <label>…``; a line that is not a number is also one."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     found = samples_frame(
         pd.DataFrame(

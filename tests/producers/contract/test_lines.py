@@ -37,7 +37,7 @@ from tests.producers.contract.line import FIRST_MOMENT_S, MINUTE_S, THE_SAME, as
 from tests.producers.contract.lines import LINES
 from tests.producers.contract.model_lines import DEPLOYED_ID
 from tests.producers.definitions import definition, transition
-from tests.producers.said import Said, arrived, by_series, printed
+from tests.producers.reported import Reported, arrived, by_series, printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ Walked = dict[str, tuple[str, str]]
 def walking(folder: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A component that walks the lines; where it has reported all of them it waits for a line from us."""
     with subprocess.Popen(
-        killed_with_us(sys.executable, "-m", "tests.producers.contract.walk", str(folder / "said.json")),
+        killed_with_us(sys.executable, "-m", "tests.producers.contract.walk", str(folder / "walked.json")),
         env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         cwd=folder,
         stdin=subprocess.PIPE,
@@ -76,10 +76,10 @@ def walking(folder: Path, environment: Mapping[str, str]) -> Iterator[subprocess
 
 
 def of_walk(folder: Path) -> Walked:
-    """What the component told of its walk."""
+    """The component's output for each line."""
     return {
         name: (text, answer)
-        for name, (text, answer) in json.loads((folder / "said.json").read_text()).items()
+        for name, (text, answer) in json.loads((folder / "walked.json").read_text()).items()
     }
 
 
@@ -102,7 +102,7 @@ class Connected(NamedTuple):
     """A walk on the platform."""
 
     walked: Walked
-    rows: dict[str, list[Said]]
+    rows: dict[str, list[Reported]]
     """Of each line."""
     bins: list[Any]
     """Typed histograms: time in ms, statistic, feature, edges, categories, weights."""
@@ -129,13 +129,13 @@ def connected(stack: Settings, stand_alone: Walked, tmp_path_factory: pytest.Tem
             )
             platform.rows("SELECT 1 FROM deployments")
             platform.rows("SELECT 1 FROM mlapps")
-        rows = arrived(platform, "train", [one for said in expected.values() for one in said])
+        rows = arrived(platform, "train", [one for reports in expected.values() for one in reports])
         bins = platform.rows(
             """SELECT toUnixTimestamp64Milli(event_time), name, feature, edges, categories, weights FROM histograms
                ORDER BY ALL""",
             lambda found: len(found) >= len(printed_bins(stand_alone)),
         )
-    of_line: dict[str, list[Said]] = {name: [] for name in LINES}
+    of_line: dict[str, list[Reported]] = {name: [] for name in LINES}
     names = list(LINES)
     for row in rows:
         of_line[names[(row.time_ms // 1000 - FIRST_MOMENT_S) // MINUTE_S]].append(row)
@@ -160,7 +160,7 @@ def shown(line: str, moment_ms: int) -> str:
     return f"{distance_s:+g} s {text}" if distance_s else text
 
 
-def becomes(name: str, stand_alone: Walked) -> list[Said]:
+def becomes(name: str, stand_alone: Walked) -> list[Reported]:
     """What a line's rows must say: what stand-alone printed, and what the platform adds."""
     at_ns = first_moment_ms(name) * 1_000_000
     added = [

@@ -195,8 +195,8 @@ class Printed:
         self.others: list[str] = []
         for line in text.splitlines():
             if found := STATISTIC.fullmatch(line):
-                said = (found["graph"], found["mode"], found["data"], int(found["time"]))
-                self.lines.setdefault(found["name"], []).append(said)
+                report = (found["graph"], found["mode"], found["data"], int(found["time"]))
+                self.lines.setdefault(found["name"], []).append(report)
             else:
                 self.others.append(line)
 

@@ -121,9 +121,9 @@ def test_a_canary_alert_says_how_the_predictions_compare(
 ) -> None:
     library.canary_alert("canary", healthy, 0.25, 0.1)
     (line,) = lines()
-    number, title, is_alert, said = line.split(", ", 3)
+    number, title, is_alert, text = line.split(", ", 3)
     assert (number, title, is_alert) == ("151", "canary", "True")
-    record = json.loads(said)
+    record = json.loads(text)
     assert (record["agent"], record["alert_type"], record["title"]) == ("localhost", 151, "canary")
     assert record["data"] == {
         "type": "canaryPredictionComparison",

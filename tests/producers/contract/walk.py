@@ -35,17 +35,17 @@ def walked(index: int, line: Line) -> tuple[str, str]:
 
 def main() -> None:
     """Walk."""
-    said = {}
+    walked_lines = {}
     mlops.init()
     for asks in (False, True):
         for index, (name, line) in enumerate(LINES.items()):
             if line.asks is asks:
-                said[name] = walked(index, line)
+                walked_lines[name] = walked(index, line)
         if not asks:
             print("reported", flush=True)  # noqa: T201 - the tests wait for it
             sys.stdin.readline()
     mlops.done()
-    Path(sys.argv[1]).write_text(json.dumps(said))
+    Path(sys.argv[1]).write_text(json.dumps(walked_lines))
 
 
 if __name__ == "__main__":

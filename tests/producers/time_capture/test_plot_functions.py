@@ -135,12 +135,12 @@ def test_aligned_ranges_keep_each_rows_weight(rows: list[list[int]]) -> None:
         assert sum(heights) == pytest.approx(sum(before))
 
 
-def test_what_cannot_be_drawn_is_told(plots: PlotFunctions) -> None:
+def test_what_cannot_be_drawn_is_refused(plots: PlotFunctions) -> None:
     with pytest.raises(MLOpsException, match="has no statistic 'nothing'; it has: distance"):
         plots.line_plot("nothing")
-    with pytest.raises(MLOpsException, match="'confusion' does not hold numbers but dict"):
+    with pytest.raises(MLOpsException, match="'confusion' holds dict instead of numbers"):
         plots.line_plot("confusion")
-    with pytest.raises(MLOpsException, match="'lift' does not hold numbers"):
+    with pytest.raises(MLOpsException, match="'lift' holds str instead of numbers"):
         plots.bar_plot("lift")
 
 

@@ -226,7 +226,7 @@ def test_done_removes_the_files_and_keeps_the_frames(tmp_path: Path, monkeypatch
     capture.done()
     assert not list(unpacked.iterdir())
     assert not stats(capture, "distance").empty
-    with pytest.raises(MLOpsException, match=r"done\(\) was called"):
+    with pytest.raises(MLOpsException, match=r"removed by done"):
         capture.save_to_output(tmp_path / "out")
 
 

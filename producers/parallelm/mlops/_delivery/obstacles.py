@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from parallelm.connections.settings import KafkaSettings
 
 _log = logging.getLogger("parallelm.mlops")
+
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._\-]{1,249}")
+"""Kafka's legal names. For others the client may answer that the topic is unknown, before the broker refuses the name."""
 
 
 class Stage(enum.IntEnum):
@@ -75,10 +79,10 @@ def topic_reason(kafka: KafkaSettings, topic: str, error: Any) -> str:
     from confluent_kafka import KafkaError
 
     where = f"topic {topic!r} of Kafka at {kafka.bootstrap_servers!r}"
+    if error.code() == KafkaError.TOPIC_EXCEPTION or not _TOPIC_NAME.fullmatch(topic):
+        return f"{where} is not a name that Kafka accepts; check MCENTER_KAFKA_TOPIC_PREFIX"
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001 - confluent's name
         return f"{where} does not exist; check MCENTER_KAFKA_TOPIC_PREFIX, or run `mcenter topics create`"
     if error.code() in {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}:
         return f"{where} is not open to this user: {error.str()}; it needs the right to describe and write it"
-    if error.code() == KafkaError.TOPIC_EXCEPTION:
-        return f"{where} is not a name that Kafka takes; check MCENTER_KAFKA_TOPIC_PREFIX"
     return f"{where}: {error.str()}"

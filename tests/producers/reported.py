@@ -1,4 +1,4 @@
-"""What a component reported, as stand-alone printed it and as it stands in ClickHouse, in one comparable form."""
+"""Reports of a component, from stand-alone lines and from ClickHouse, in one comparable form."""
 
 from __future__ import annotations
 
@@ -18,59 +18,59 @@ NUMERIC = {"LINEGRAPH", "MULTILINEGRAPH"}
 _TIME_MS = "toUnixTimestamp64Milli(event_time)"
 
 
-class Said(NamedTuple):
+class Reported(NamedTuple):
     """One number, structured statistic, point of a KPI or event."""
 
     name: str
     line: str
-    """Of a multi-line graph; every line of it is one."""
+    """Name of a multi-line graph's line; each line is one report."""
     kind: tuple[Any, ...]
     """Graph type and mode; type number and whether it is an alert."""
     time_ms: int
     data: Any
-    """A number as Python shows its float64, so that NaN equals itself; anything else as JSON has it."""
+    """A number as the repr of its float64, so that NaN equals itself; anything else as decoded JSON."""
     model_id: str = ""
-    """Stand-alone does not tell."""
+    """Empty stand-alone."""
 
     @property
     def content(self) -> tuple[Any, ...]:
-        """What must be equal in both modes, the time apart."""
+        """The fields, besides the time, that must be equal in both modes."""
         return (self.kind, self.data)
 
 
-def by_series(said: Iterable[Said]) -> dict[tuple[str, str], list[Said]]:
+def by_series(reports: Iterable[Reported]) -> dict[tuple[str, str], list[Reported]]:
     """Each name's and line's reports, in order."""
     series = defaultdict(list)
-    for one in said:
+    for one in reports:
         series[one.name, one.line].append(one)
     return series
 
 
-def printed(lines: str) -> list[Said]:
+def printed(lines: str) -> list[Reported]:
     """Reports of stand-alone lines."""
     return [one for line in lines.splitlines() for one in _of_line(line)]
 
 
-def _of_line(line: str) -> list[Said]:
+def _of_line(line: str) -> list[Reported]:
     if not line.endswith(" "):
         number, title, is_alert, text = line.split(", ", 3)
-        said = json.loads(text)
-        data = (said["agent"], said["description"] or "", said["data"])
-        return [Said(title, "", (int(number), is_alert == "True"), said["timestamp_ms"], data)]
+        event = json.loads(text)
+        data = (event["agent"], event["description"] or "", event["data"])
+        return [Reported(title, "", (int(number), is_alert == "True"), event["timestamp_ms"], data)]
     time_ns, name, graph_type, mode, text = line[:-1].split(", ", 4)
     kind, time_ms = (graph_type, mode), int(time_ns) // 1_000_000
     if graph_type == "MATRIX":
-        return [Said(name, "", kind, time_ms, json.loads(text, object_pairs_hook=list))]
+        return [Reported(name, "", kind, time_ms, json.loads(text, object_pairs_hook=list))]
     names = {"nan": math.nan, "inf": math.inf}
     data = eval(text.removeprefix("OrderedDict"), names)  # noqa: S307 - our own lines
     if graph_type in NUMERIC:
         is_lines = graph_type == "MULTILINEGRAPH"
         return [
-            Said(name, label if is_lines else "", kind, time_ms, repr(float(value)))
+            Reported(name, label if is_lines else "", kind, time_ms, repr(float(value)))
             for label, value in data.items()
         ]
     kept = data[name] if graph_type in {"OPAQUE", "HTML"} else dict(data)
-    return [Said(name, "", kind, time_ms, _as_json_has_it(kept))]
+    return [Reported(name, "", kind, time_ms, _as_json_has_it(kept))]
 
 
 def _as_json_has_it(data: Any) -> Any:
@@ -82,7 +82,7 @@ def _as_json_has_it(data: Any) -> Any:
     return [_as_json_has_it(value) for value in data] if isinstance(data, list) else data
 
 
-def arrived(platform: ComponentOnPlatform, node: str, expected: Iterable[Said]) -> list[Said]:
+def arrived(platform: ComponentOnPlatform, node: str, expected: Iterable[Reported]) -> list[Reported]:
     """What a node's rows say, once there are as many as expected of each sort."""
     wanted = Counter(_table(one) for one in expected)
     where = f"WHERE node_id = '{node}' ORDER BY _partition, _offset"
@@ -107,15 +107,15 @@ def arrived(platform: ComponentOnPlatform, node: str, expected: Iterable[Said]) 
     )
     return [
         *(
-            Said(name, line, (graph_type, mode), at_ms, repr(value), model_id)
+            Reported(name, line, (graph_type, mode), at_ms, repr(value), model_id)
             for name, line, graph_type, mode, at_ms, value, model_id in numbers
         ),
         *(
-            Said(name, "", (graph_type, mode), at_ms, _payload(graph_type, content_type, data), model_id)
+            Reported(name, "", (graph_type, mode), at_ms, _payload(graph_type, content_type, data), model_id)
             for name, graph_type, mode, at_ms, content_type, data, model_id in structured
         ),
         *(
-            Said(
+            Reported(
                 title,
                 "",
                 (type_number(kind), is_alert),
@@ -128,10 +128,10 @@ def arrived(platform: ComponentOnPlatform, node: str, expected: Iterable[Said]) 
     ]
 
 
-def _table(said: Said) -> str:
-    if isinstance(said.kind[0], int):
+def _table(report: Reported) -> str:
+    if isinstance(report.kind[0], int):
         return "events"
-    return "statistics" if said.kind[0] in NUMERIC else "structured_statistics"
+    return "statistics" if report.kind[0] in NUMERIC else "structured_statistics"
 
 
 def _payload(graph_type: str, content_type: str, data: str | bytes) -> Any:

@@ -1,4 +1,4 @@
-"""An address at which nobody answers."""
+"""An address at which no server answers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def port_of_nobody() -> Iterator[socket.socket]:
-    """A socket that holds a port of 127.0.0.1 without listening: who connects is refused, and no other can have it."""
+def unused_port() -> Iterator[socket.socket]:
+    """A socket bound to a port of 127.0.0.1 without listening: connections are refused, and no other process gets the port."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder

@@ -14,6 +14,7 @@ from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec, parse
 from parallelm.schemas.records import Origin, Series, StatisticsBatch
 from parallelm.schemas.registry import PackagedRegistry
+from parallelm.schemas.series_key import SeriesKey
 from parallelm.schemas.slicing import StatisticsDecoder
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header
 
@@ -55,7 +56,9 @@ def encoders(record: StatisticsBatch) -> dict[str, Callable[[], bytes]]:
     schema, codec = parse(packaged.current("StatisticsBatch").text), Codec(registry)
     encoder = StatisticsEncoder(registry, record.origin, record.producer_id)
     headers = [
-        series_header(one.name, one.model_id, one.category, one.graph_type, one.labels)
+        series_header(
+            SeriesKey(one.name, one.model_id, one.category, one.graph_type, tuple(one.labels.items()))
+        )
         for one in record.series
     ]
     columns = [(array("d", one.timestamps_ms), array("d", one.values)) for one in record.series]

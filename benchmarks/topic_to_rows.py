@@ -32,6 +32,7 @@ from parallelm.schemas import packaged, topics
 from parallelm.schemas.codec import parse
 from parallelm.schemas.records import Origin
 from parallelm.schemas.registry import PackagedRegistry
+from parallelm.schemas.series_key import SeriesKey
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.wire import HEADER
@@ -91,7 +92,7 @@ def _fill(settings: Settings) -> None:
     )
     encoder = StatisticsEncoder(PackagedRegistry(), origin, uuid.uuid4().hex)
     headers = [
-        series_header(f"stat.{number}", "model-1", "TIME_SERIES", "LINEGRAPH", {"carrier": "UA"})
+        series_header(SeriesKey(f"stat.{number}", "model-1", labels=(("carrier", "UA"),)))
         for number in range(SERIES_A_RECORD)
     ]
     topic = topics.STATISTICS.full_name(settings.kafka.topic_prefix)

@@ -21,9 +21,8 @@ from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.settings import ENVIRONMENT_PREFIX, setting_names
 from parallelm.definitions import parse_definition
 from parallelm.definitions.mlapp import MLAppForm, NodeForm
-from parallelm.definitions.policies import PolicyForm
-from parallelm.definitions.rules.health import HealthRuleForm
-from parallelm.definitions.rules.threshold import ThresholdRuleForm
+from parallelm.definitions.policies import POLICY_FORMS
+from parallelm.definitions.rules import RULE_FORMS
 from parallelm.mcenter.cli import cli
 from parallelm.warehouse import migrate
 from tests.producers.time_capture.captures import whole_capture, write_tar
@@ -171,7 +170,7 @@ def test_every_key_of_a_definition_is_listed() -> None:
     tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
     known = {
         field.alias or name
-        for entry in (MLAppForm, NodeForm, PolicyForm, ThresholdRuleForm, HealthRuleForm)
+        for entry in (MLAppForm, NodeForm, *POLICY_FORMS.values(), *RULE_FORMS.values())
         for name, field in entry.model_fields.items()
     }
     assert tables == known

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from array import array
-from typing import Any
+from typing import Any, get_type_hints
 
 import fastavro
 import pytest
@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec, parse
 from parallelm.schemas.errors import DecodeError, EncodeError, UnknownSchemaError
-from parallelm.schemas.records import Origin, StatisticsBatch
+from parallelm.schemas.records import Origin, Series, StatisticsBatch
 from parallelm.schemas.registry import PackagedRegistry
-from parallelm.schemas.slicing import SlicedBatch, StatisticsDecoder
+from parallelm.schemas.series_key import SeriesKey
+from parallelm.schemas.slicing import SlicedBatch, SlicedSeries, StatisticsDecoder
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header
 from parallelm.schemas.wire import encode_long, encode_string
 
@@ -30,10 +31,10 @@ DECODER = StatisticsDecoder(REGISTRY)
 
 TEXTS = st.text(max_size=12) | st.text("aé→", min_size=60, max_size=80) | st.just("x" * 2_000)
 DOUBLES = st.floats(width=64)
+SERIES_TEXTS = tuple(name for name, kind in get_type_hints(Series).items() if kind is str)
 SERIES = st.fixed_dictionaries(
-    {
-        "name": TEXTS,
-        "model_id": TEXTS,
+    dict.fromkeys(SERIES_TEXTS, TEXTS)
+    | {
         "category": st.sampled_from(["TIME_SERIES", "CONFIG"]),
         "graph_type": st.sampled_from(["LINEGRAPH", "MULTILINEGRAPH"]),
         "labels": st.dictionaries(TEXTS, TEXTS, max_size=3),
@@ -41,12 +42,14 @@ SERIES = st.fixed_dictionaries(
         "values": st.lists(DOUBLES, max_size=9),
     }
 )
-ORIGIN_IDS = ("mlapp_id", "node_id", "pipeline_instance_id", "agent_id")
+ORIGIN_IDS = tuple(get_type_hints(Origin))
+BATCH_TEXTS = tuple(name for name, kind in get_type_hints(StatisticsBatch).items() if kind is str)
 ORIGINS = st.fixed_dictionaries(dict.fromkeys(ORIGIN_IDS, TEXTS))
+BEFORE_SEQ = len(ORIGIN_IDS) + len(BATCH_TEXTS)
 BATCHES = st.fixed_dictionaries(
-    {
+    dict.fromkeys(BATCH_TEXTS, TEXTS)
+    | {
         "origin": ORIGINS,
-        "producer_id": TEXTS,
         "seq": st.integers(-(2**63), 2**63 - 1),
         "series": st.lists(SERIES, max_size=4),
     }
@@ -66,14 +69,11 @@ def as_slices(batch: dict[str, Any]) -> SlicedBatch:
     """What the slicing decoder must make of a batch."""
     return SlicedBatch(
         *(batch["origin"][name].encode() for name in ORIGIN_IDS),
-        batch["producer_id"].encode(),
+        *(batch[name].encode() for name in BATCH_TEXTS),
         batch["seq"],
         [
             (
-                series["name"].encode(),
-                series["model_id"].encode(),
-                series["category"].encode(),
-                series["graph_type"].encode(),
+                *(series[name].encode() for name in SERIES_TEXTS),
                 {key.encode(): value.encode() for key, value in series["labels"].items()},
                 array("d", series["timestamps_ms"]).tobytes(),
                 array("d", series["values"]).tobytes(),
@@ -107,15 +107,23 @@ def blocked_batches(draw: Any) -> tuple[dict[str, Any], bytes]:
     """A batch and its bytes in some blocking."""
     batch = draw(BATCHES)
     series = [
-        b"".join(encode_string(one[name]) for name in ("name", "model_id", "category", "graph_type"))
+        b"".join(encode_string(one[name]) for name in SERIES_TEXTS)
         + blocks(draw, [encode_string(key) + encode_string(value) for key, value in one["labels"].items()])
         + blocks(draw, doubles(one["timestamps_ms"]))
         + blocks(draw, doubles(one["values"]))
         for one in batch["series"]
     ]
     origin = [batch["origin"][name] for name in ORIGIN_IDS]
-    texts = b"".join(map(encode_string, [*origin, batch["producer_id"]]))
+    texts = b"".join(map(encode_string, [*origin, *(batch[name] for name in BATCH_TEXTS)]))
     return batch, HEADER + texts + encode_long(batch["seq"]) + blocks(draw, series)
+
+
+def test_slices_have_the_fields_of_the_records_in_their_order():
+    origin, *own = get_type_hints(StatisticsBatch)
+    assert origin == "origin"
+    assert SlicedBatch._fields == (*ORIGIN_IDS, *own)
+    assert SlicedSeries._fields == tuple(get_type_hints(Series))
+    assert (*SeriesKey._fields, "timestamps_ms", "values") == SlicedSeries._fields
 
 
 @given(blocked_batches())
@@ -185,13 +193,16 @@ def test_a_number_of_more_than_64_bits_is_a_decode_error(body: bytes):
         DECODER.decode(HEADER + b"\0" * 5 + body + b"\0")
 
 
-@pytest.mark.parametrize("place", range(11))
+@pytest.mark.parametrize("place", range(BEFORE_SEQ + len(SERIES_TEXTS) + 2))
 def test_a_text_that_is_no_utf8_is_a_decode_error(place: int):
-    texts = [b"a"] * 11
+    before_label = BEFORE_SEQ + len(SERIES_TEXTS)
+    texts = [b"a"] * (before_label + 2)
     texts[place] = b"\xff\xfe"
     strings = [encode_long(len(text)) + text for text in texts]
-    label = encode_long(1) + b"".join(strings[9:]) + b"\0"
-    data = HEADER + b"".join([*strings[:5], b"\0\2", *strings[5:9], label, b"\0\0\0"])
+    label = encode_long(1) + b"".join(strings[before_label:]) + b"\0"
+    data = HEADER + b"".join(
+        [*strings[:BEFORE_SEQ], b"\0\2", *strings[BEFORE_SEQ:before_label], label, b"\0\0\0"]
+    )
     with pytest.raises(DecodeError, match="not UTF-8"):
         DECODER.decode(data)
 
@@ -211,7 +222,7 @@ class NewerRegistry(PackagedRegistry):
 
     def __init__(self) -> None:
         self.newer = json.loads(packaged.current("StatisticsBatch").text)
-        self.newer["fields"].insert(3, {"name": "unit", "type": "string", "default": ""})
+        self.newer["fields"].insert(3, {"name": "later", "type": "string", "default": ""})
 
     def schema(self, schema_id: int) -> str:
         return json.dumps(self.newer) if schema_id == 77 else super().schema(schema_id)
@@ -221,7 +232,7 @@ class NewerRegistry(PackagedRegistry):
 def test_a_batch_of_another_version_gives_the_same_slices(batch: dict[str, Any]):
     registry = NewerRegistry()
     body = io.BytesIO()
-    fastavro.schemaless_writer(body, parse(registry.schema(77)), batch | {"unit": "ms"})
+    fastavro.schemaless_writer(body, parse(registry.schema(77)), batch | {"later": "ms"})
     data = b"\0" + (77).to_bytes(4, "big") + body.getvalue()
     assert StatisticsDecoder(registry).decode(data) == as_slices(batch)
 
@@ -232,9 +243,8 @@ def test_fastavro_reads_what_the_encoder_writes(batch: dict[str, Any], as_bytes:
     for series in batch["series"]:
         count = min(len(series["timestamps_ms"]), len(series["values"]))
         series["timestamps_ms"], series["values"] = series["timestamps_ms"][:count], series["values"][:count]
-        header = series_header(
-            series["name"], series["model_id"], series["category"], series["graph_type"], series["labels"]
-        )
+        texts = {name: series[name] for name in SERIES_TEXTS}
+        header = series_header(SeriesKey(**texts, labels=tuple(series["labels"].items())))
         samples = [array("d", series["timestamps_ms"]), array("d", series["values"])]
         encoder.add(header, *(samples if not as_bytes else [column.tobytes() for column in samples]))
     size_bytes = encoder.size_bytes
@@ -248,7 +258,7 @@ def test_the_encoder_is_empty_after_a_record():
     encoder = StatisticsEncoder(
         REGISTRY, Origin(mlapp_id="a", node_id="n", pipeline_instance_id="", agent_id="h"), "p"
     )
-    encoder.add(series_header("s", "", "TIME_SERIES", "LINEGRAPH", {}), array("d", [1.0]), array("d", [2.0]))
+    encoder.add(series_header(SeriesKey("s")), array("d", [1.0]), array("d", [2.0]))
     assert len(DECODER.decode(encoder.take(0)).series) == 1
     assert DECODER.decode(encoder.take(1)) == (b"a", b"n", b"", b"h", b"p", 1, [])
 
@@ -264,7 +274,7 @@ def test_unequal_numbers_of_timestamps_and_values_are_an_encode_error_and_add_no
 
 def test_what_is_no_text_or_no_float64_is_an_encode_error():
     with pytest.raises(EncodeError, match="not valid Unicode"):
-        series_header("\ud800", "", "TIME_SERIES", "LINEGRAPH", {})
+        series_header(SeriesKey("\ud800"))
     encoder = StatisticsEncoder(
         REGISTRY, Origin(mlapp_id="a", node_id="n", pipeline_instance_id="", agent_id="h"), "p"
     )

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from parallelm.mlops._models.outbox import ModelToPublish
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SeriesKey
     from parallelm.mlops._session.environment import ComponentEnvironment
     from parallelm.mlops._session.opened import Opening
+    from parallelm.schemas.series_key import SeriesKey
 
 _PRODUCER_ID = "captured"
 
@@ -107,16 +107,15 @@ class _CaptureOutput(Output):
         self._seq = 0
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
-        name, model_id, category, graph_type, labels = series
         self._captured.samples.append(
             Sample(
-                name=name,
+                name=series.name,
                 value=float(value),
                 time_ms=time_ns // 1_000_000,
-                labels=dict(labels),
-                model_id=model_id,
-                category=category,
-                graph_type=graph_type,
+                labels=dict(series.labels),
+                model_id=series.model_id,
+                category=series.category,
+                graph_type=series.graph_type,
             )
         )
 

@@ -8,6 +8,7 @@ the schema wrote, which go through the codec. ``statistics_encoder`` is the othe
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parallelm.schemas import packaged
@@ -17,16 +18,17 @@ from parallelm.schemas.statistics_encoder import float64_bytes
 from parallelm.schemas.wire import HEADER, decode_long, schema_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from parallelm.schemas.records import Series
     from parallelm.schemas.registry import Registry
 
 _ONE_BYTE = 0x80
 _REMEMBERED_HEADERS = 20_000
 _REMEMBERED_HEADER_BYTES = 1_024
 
-HeaderFields = tuple[bytes, bytes, bytes, bytes, dict[bytes, bytes]]
-"""Name, model id, category, graph type and labels of a series."""
+HeaderFields = tuple[list[bytes], dict[bytes, bytes]]
+"""Texts and labels of a series."""
 
 HeaderMemory = dict[bytes, tuple[bytes, HeaderFields]]
 """Bytes of a series' header to the header that followed it, as bytes and as fields."""
@@ -57,6 +59,11 @@ class SlicedBatch(NamedTuple):
     producer_id: bytes
     seq: int
     series: list[SlicedSeries]
+
+
+_BATCH_TEXTS = SlicedBatch._fields.index("seq")
+_SERIES_TEXTS = SlicedSeries._fields.index("labels")
+"""How many texts stand in front, in the order of the schema."""
 
 
 class StatisticsDecoder:
@@ -107,12 +114,7 @@ def slice_statistics(data: bytes, memory: HeaderMemory) -> SlicedBatch:
 
 def _batch(data: bytes, position: int, memory: HeaderMemory) -> tuple[SlicedBatch, int]:
     start = position
-    mlapp_id, position = _text(data, position)
-    node_id, position = _text(data, position)
-    pipeline_instance_id, position = _text(data, position)
-    agent_id, position = _text(data, position)
-    producer_id, position = _text(data, position)
-    texts = (mlapp_id, node_id, pipeline_instance_id, agent_id, producer_id)
+    texts, position = _texts(data, position, _BATCH_TEXTS)
     _check_utf8(data[start:position], texts)
     seq, position = decode_long(data, position)
     series: list[SlicedSeries] = []
@@ -120,12 +122,12 @@ def _batch(data: bytes, position: int, memory: HeaderMemory) -> tuple[SlicedBatc
     count, position = _block_count(data, position)
     while count:
         for _ in range(count):
-            header, fields, position = _remembered_header(data, position, header, memory)
+            header, (names, labels), position = _remembered_header(data, position, header, memory)
             timestamps_ms, position = _doubles(data, position)
             values, position = _doubles(data, position)
-            series.append(SlicedSeries(*fields, timestamps_ms, values))
+            series.append(SlicedSeries._make((*names, labels, timestamps_ms, values)))
         count, position = _block_count(data, position)
-    return SlicedBatch(*texts, seq, series), position
+    return SlicedBatch._make((*texts, seq, series)), position
 
 
 def _remembered_header(
@@ -151,10 +153,7 @@ def _remembered_header(
 
 def _header(data: bytes, position: int) -> tuple[HeaderFields, int]:
     start = position
-    name, position = _text(data, position)
-    model_id, position = _text(data, position)
-    category, position = _text(data, position)
-    graph_type, position = _text(data, position)
+    texts, position = _texts(data, position, _SERIES_TEXTS)
     labels: dict[bytes, bytes] = {}
     count, position = _block_count(data, position)
     while count:
@@ -162,8 +161,16 @@ def _header(data: bytes, position: int) -> tuple[HeaderFields, int]:
             key, position = _text(data, position)
             labels[key], position = _text(data, position)
         count, position = _block_count(data, position)
-    _check_utf8(data[start:position], (name, model_id, category, graph_type, *labels, *labels.values()))
-    return (name, model_id, category, graph_type, labels), position
+    _check_utf8(data[start:position], (*texts, *labels, *labels.values()))
+    return (texts, labels), position
+
+
+def _texts(data: bytes, position: int, count: int) -> tuple[list[bytes], int]:
+    texts = []
+    for _ in range(count):
+        text, position = _text(data, position)
+        texts.append(text)
+    return texts, position
 
 
 def _text(data: bytes, position: int) -> tuple[bytes, int]:
@@ -208,7 +215,7 @@ def _doubles(data: bytes, position: int) -> tuple[bytes, int]:
     return b"".join(blocks), position
 
 
-def _check_utf8(region: bytes, texts: tuple[bytes, ...]) -> None:
+def _check_utf8(region: bytes, texts: Iterable[bytes]) -> None:
     """Raise unless the texts are UTF-8. ``region`` holds them all: when it is ASCII, one check is enough."""
     if not region.isascii():
         for text in texts:
@@ -232,24 +239,15 @@ def _shape_of(schema: Any) -> Any:
 
 
 def _sliced(batch: StatisticsBatch) -> SlicedBatch:
-    origin = batch.origin
-    return SlicedBatch(
-        origin.mlapp_id.encode(),
-        origin.node_id.encode(),
-        origin.pipeline_instance_id.encode(),
-        origin.agent_id.encode(),
-        batch.producer_id.encode(),
-        batch.seq,
-        [
-            SlicedSeries(
-                series.name.encode(),
-                series.model_id.encode(),
-                series.category.encode(),
-                series.graph_type.encode(),
-                {key.encode(): value.encode() for key, value in series.labels.items()},
-                float64_bytes(series.timestamps_ms),
-                float64_bytes(series.values),
-            )
-            for series in batch.series
-        ],
+    ids = astuple(batch.origin)
+    own = [getattr(batch, name) for name in SlicedBatch._fields[len(ids) : _BATCH_TEXTS]]
+    series = [_sliced_series(each) for each in batch.series]
+    return SlicedBatch._make((*(text.encode() for text in (*ids, *own)), batch.seq, series))
+
+
+def _sliced_series(series: Series) -> SlicedSeries:
+    texts = [getattr(series, name).encode() for name in SlicedSeries._fields[:_SERIES_TEXTS]]
+    labels = {key.encode(): value.encode() for key, value in series.labels.items()}
+    return SlicedSeries._make(
+        (*texts, labels, float64_bytes(series.timestamps_ms), float64_bytes(series.values))
     )

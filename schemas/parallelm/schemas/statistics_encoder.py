@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.errors import EncodeError
@@ -16,10 +17,11 @@ from parallelm.schemas.records import StatisticsBatch
 from parallelm.schemas.wire import HEADER, MAGIC, encode_long, encode_string
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from parallelm.schemas.records import Origin
     from parallelm.schemas.registry import Registry
+    from parallelm.schemas.series_key import SeriesKey
 
 _SAMPLE_BYTES = 16
 _COUNT_BYTES = 10
@@ -34,10 +36,7 @@ class StatisticsEncoder:
 
     def __init__(self, registry: Registry, origin: Origin, producer_id: str) -> None:
         self._prefix = HEADER.pack(MAGIC, registry.schema_id(StatisticsBatch)) + b"".join(
-            map(
-                encode_string,
-                (origin.mlapp_id, origin.node_id, origin.pipeline_instance_id, origin.agent_id, producer_id),
-            )
+            map(encode_string, (*astuple(origin), producer_id))
         )
         self._parts: list[Any] = []
         self._count = 0
@@ -84,17 +83,16 @@ class StatisticsEncoder:
         return record
 
 
-def series_header(
-    name: str, model_id: str, category: str, graph_type: str, labels: Mapping[str, str]
-) -> bytes:
+def series_header(series: SeriesKey) -> bytes:
     """Encoded fields that precede a series' samples. Make them once for each series and reuse them.
 
     Raises ``EncodeError`` for a text that UTF-8 cannot encode.
     """
-    texts = b"".join(map(encode_string, (name, model_id, category, graph_type)))
+    labels = series.labels
+    texts = b"".join(map(encode_string, series[:-1]))
     if not labels:
         return texts + _END
-    pairs = b"".join(encode_string(key) + encode_string(value) for key, value in labels.items())
+    pairs = b"".join(encode_string(key) + encode_string(value) for key, value in labels)
     return texts + encode_long(len(labels)) + pairs + _END
 
 

@@ -26,6 +26,7 @@ from parallelm.mlops._delivery.encoding.encoder import Encoder, Inbox, Speaker
 from parallelm.mlops._delivery.obstacles import Obstacles, Stage
 from parallelm.schemas import records
 from parallelm.schemas.errors import SchemaError
+from parallelm.schemas.series_key import SeriesKey
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -172,10 +173,8 @@ class Sender(threading.Thread):
             return
         self._last_drop_report = now
         for reason, count in self._dropped.take_unreported().items():
-            labels = (("reason", reason),)
-            self._inbox.samples.append(
-                ((drops.METRIC, "", "TIME_SERIES", "LINEGRAPH", labels), float(count), time.time())
-            )
+            series = SeriesKey(drops.METRIC, labels=(("reason", reason),))
+            self._inbox.samples.append((series, float(count), time.time()))
 
 
 def _spool_route(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parallelm.mlops._models.outbox import ModelToPublish
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SeriesKey
+    from parallelm.schemas.series_key import SeriesKey
 
 
 class AccumulatorOutput(Output):
@@ -31,7 +31,7 @@ class AccumulatorOutput(Output):
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:  # noqa: ARG002 - the newest counts
         """Store the number."""
-        self._store(series[0], value)
+        self._store(series.name, value)
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - as sample
         """Store the number, or the lines."""

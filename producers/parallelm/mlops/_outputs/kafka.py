@@ -31,8 +31,9 @@ from parallelm.mlops._delivery.waiting import RecordInWaiting, WaitingRecords, c
 from parallelm.mlops._models.outbox import Outbox
 from parallelm.mlops._models.uploads import Uploads
 from parallelm.mlops._outputs.output import Output
-from parallelm.mlops._reporting.samples import plain_series, queued_time_s
+from parallelm.mlops._reporting.samples import queued_time_s
 from parallelm.schemas import topics
+from parallelm.schemas.series_key import SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from parallelm.mlops._models.outbox import ModelToPublish
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SampleQueue, SeriesKey
+    from parallelm.mlops._reporting.samples import SampleQueue
     from parallelm.mlops._session.environment import ComponentEnvironment
     from parallelm.schemas import records
 
@@ -177,8 +178,8 @@ class KafkaOutput(Output):
 
     def _append(self, series: SeriesKey, value: float, time_s: float) -> None:
         """Queue a sample. A plain series is queued under its bare name, as ``set_stat`` does, so that the two stay in order."""
-        name = series[0]
-        queued = name if series == plain_series(name) else series
+        name = series.name
+        queued = name if series == SeriesKey(name) else series
         if self._ensure_sender() and len(self._queue) < self._queue.room:
             self._queue.append((queued, value, time_s))
         else:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from parallelm.mlops._models.outbox import ModelToPublish, OutboxEntry
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SeriesKey
+    from parallelm.schemas.series_key import SeriesKey
 
 
 class EventReport(NamedTuple):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from parallelm.mlops._models.outbox import ModelToPublish, OutboxEntry
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SeriesKey
+    from parallelm.schemas.series_key import SeriesKey
 
 
 _ESCAPED_ENDS: Final = {ord(end): json.dumps(end)[1:-1] for end in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
@@ -54,9 +54,8 @@ class StandAloneOutput(Output):
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
         """``{'name': value}``."""
-        name, _, category, graph_type, _ = series
-        mode = "TIME_SERIES" if category == "TIME_SERIES" else "INSTANT"
-        self._line(time_ns, name, graph_type, mode, repr({name: value}))
+        mode = "TIME_SERIES" if series.category == "TIME_SERIES" else "INSTANT"
+        self._line(time_ns, series.name, series.graph_type, mode, repr({series.name: value}))
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:  # noqa: ARG002 - not printed
         """The report's own text."""

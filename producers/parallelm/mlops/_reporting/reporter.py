@@ -17,11 +17,12 @@ from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsExcep
 from parallelm.mlops.stats._callers_values import distinct, quoted, refusing, type_name
 from parallelm.mlops.stats._values import number, shown, string
 from parallelm.mlops.stats_category import StatCategory
+from parallelm.schemas.series_key import SeriesKey
 
 if TYPE_CHECKING:
     from parallelm.mlops._outputs.output import Output
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SampleQueue, SeriesKey
+    from parallelm.mlops._reporting.samples import SampleQueue
     from parallelm.mlops._session.session import Session
 
 _METRICS = (ClassificationMetrics, RegressionMetrics, ClusteringMetrics)
@@ -58,7 +59,7 @@ class Reporter(Part):
             if category is not StatCategory.TIME_SERIES and category is not StatCategory.CONFIG:
                 raise MLOpsException(f"category must be TIME_SERIES or CONFIG, not {quoted(category)}")
             value = number(data, f"the value of {quoted(name)}")
-            output.sample((_name(name), model_id, category.name, "LINEGRAPH", ()), value, time_ns)
+            output.sample(SeriesKey(_name(name), model_id, category.name), value, time_ns)
             return
         from parallelm.mlops.stats.kpi_value import KpiValue
 
@@ -92,7 +93,7 @@ class Reporter(Part):
     def series(self, name: str, model_id: str, labels: Mapping[str, str]) -> Series:
         """Handle of one series of numbers."""
         pairs = tuple(sorted(checked_labels(labels).items()))
-        key = (_name(name), string(model_id, "a model's id"), "TIME_SERIES", "LINEGRAPH", pairs)
+        key = SeriesKey(_name(name), string(model_id, "a model's id"), labels=pairs)
         return self.series_of(key)
 
     def series_of(self, key: SeriesKey) -> Series:

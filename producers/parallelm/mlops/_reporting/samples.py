@@ -10,13 +10,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
+from parallelm.schemas.series_key import SeriesKey
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SeriesKey = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
-"""(name, model id, category, graph type, labels) of a series."""
-
-Sample = tuple["str | SeriesKey", float, float]
+Sample = tuple[str | SeriesKey, float, float]
 """(series, value, event time in epoch seconds). A bare name is a time series without labels, drawn as a line.
 
 The sender floors times to the millisecond. Given times, unlike those of the clock, pass through ``queued_time_s``.
@@ -40,11 +39,6 @@ class SampleQueue(deque[Sample]):
     def take_times_from(cls, clock: Callable[[], float]) -> None:
         """Replace the clock: called by the first ``event_time`` block, so that programs without one do not pay."""
         cls.clock = staticmethod(clock)
-
-
-def plain_series(name: str) -> SeriesKey:
-    """Key of a series that was queued under its bare name."""
-    return (name, "", "TIME_SERIES", "LINEGRAPH", ())
 
 
 def queued_time_s(moment_ns: int) -> float:

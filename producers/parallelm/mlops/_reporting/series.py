@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parallelm.mlops._reporting.samples import plain_series
 from parallelm.mlops.stats._values import number
+from parallelm.schemas.series_key import SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parallelm.mlops._reporting.reporter import Reporter
-    from parallelm.mlops._reporting.samples import SampleQueue, SeriesKey
+    from parallelm.mlops._reporting.samples import SampleQueue
 
 
 class Series:
@@ -23,14 +23,14 @@ class Series:
     __slots__ = ("_reporter", "key", "set")
 
     key: SeriesKey
-    """(name, model id, category, graph type, labels)."""
+    """What it is, with its labels."""
     set: Callable[[float], None]
     """Report one number; raises ``MLOpsException`` for anything else and while the library is not open."""
 
     def __init__(self, key: SeriesKey, reporter: Reporter, queue: SampleQueue) -> None:
         self.key = key
         self._reporter = reporter
-        queued = key[0] if key == plain_series(key[0]) else key
+        queued = key.name if key == SeriesKey(key.name) else key
         append = queue.append
         report_now = reporter.sample
 
@@ -38,7 +38,7 @@ class Series:
             if type(value) is float and len(queue) < queue.room:
                 append((queued, value, queue.clock()))
             else:
-                report_now(key, number(value, f"the value of {key[0]!r}"))
+                report_now(key, number(value, f"the value of {key.name!r}"))
 
         self.set = report
 

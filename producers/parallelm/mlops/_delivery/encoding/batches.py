@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.mlops._delivery import drops
 from parallelm.mlops._delivery.encoding.encoded import samples_by_name
-from parallelm.mlops._reporting.samples import plain_series
 from parallelm.schemas import records
+from parallelm.schemas.series_key import SeriesKey
 from parallelm.schemas.statistics_encoder import StatisticsEncoder, series_header, series_size_bytes
 from parallelm.schemas.wire import MAX_RECORD_BYTES
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from parallelm.mlops._delivery.drops import DropCounter
-    from parallelm.mlops._reporting.samples import Sample, SampleQueue, SeriesKey
+    from parallelm.mlops._reporting.samples import Sample, SampleQueue
     from parallelm.schemas.registry import Registry
 
 SAMPLES_A_DRAIN = 25_000
@@ -109,14 +109,13 @@ def _by_series(samples: list[Sample]) -> dict[str | SeriesKey, list[Sample]]:
 
 def _rolled_up_as(series: str | SeriesKey) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     """What distinguishes series in the warehouse: category and graph type do not."""
-    return (series, "", ()) if isinstance(series, str) else (series[0], series[1], series[4])
+    return (series, "", ()) if isinstance(series, str) else (series.name, series.model_id, series.labels)
 
 
 def _encoded_header(series: str | SeriesKey) -> bytes:
-    name, model_id, category, graph_type, labels = plain_series(series) if isinstance(series, str) else series
-    return series_header(
-        _text(name), model_id, category, graph_type, {_text(key): _text(value) for key, value in labels}
-    )
+    key = SeriesKey(series) if isinstance(series, str) else series
+    labels = tuple((_text(name), _text(value)) for name, value in key.labels)
+    return series_header(key._replace(name=_text(key.name), labels=labels))
 
 
 def _text(text: str) -> str:

@@ -9,7 +9,7 @@ from parallelm.mlops._delivery.drops import named
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from parallelm.mlops._reporting.samples import SeriesKey
+    from parallelm.schemas.series_key import SeriesKey
 
 
 class EncodedRecord(NamedTuple):
@@ -45,6 +45,6 @@ def samples_by_name(series: Sequence[tuple[str | SeriesKey, int]]) -> dict[str, 
     """How many samples of which statistic, as the log shows it."""
     counts: dict[str, int] = {}
     for key, count in series:
-        what = named("statistic", key if isinstance(key, str) else key[0])
+        what = named("statistic", key if isinstance(key, str) else key.name)
         counts[what] = counts.get(what, 0) + count
     return counts

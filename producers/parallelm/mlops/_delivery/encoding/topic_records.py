@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelm.schemas import records
+from parallelm.schemas.series_key import SeriesKey
 from parallelm.schemas.well_known import LINE_LABEL
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
     from parallelm.mlops._outputs.output import EventReport, KpiReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
-    from parallelm.mlops._reporting.samples import SeriesKey
 
 
 class MakeRecord(Protocol):
@@ -27,7 +27,7 @@ def series_of(report: NumericReport, model_id: str) -> Iterator[tuple[SeriesKey,
     named = report.line_label != LINE_LABEL
     for line, value in report.samples:
         labels = ((report.line_label, line),) if line or named else ()
-        yield (report.name, model_id, report.category, report.graph_type, labels), float(value)
+        yield SeriesKey(report.name, model_id, report.category, report.graph_type, labels), float(value)
 
 
 def structured_statistic(

@@ -57,7 +57,7 @@ def encoders(record: StatisticsBatch) -> dict[str, Callable[[], bytes]]:
     encoder = StatisticsEncoder(registry, record.origin, record.producer_id)
     headers = [
         series_header(
-            SeriesKey(one.name, one.model_id, one.category, one.graph_type, tuple(one.labels.items()))
+            SeriesKey(one.name, one.model_id, one.category, one.graph_type, labels=tuple(one.labels.items()))
         )
         for one in record.series
     ]

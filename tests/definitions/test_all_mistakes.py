@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.definitions import DefinitionError, parse_definition
+from parallelm.definitions.policies import POLICY_FORMS
+from parallelm.definitions.rules import RULE_FORMS
 
 
 def mistakes(text: str) -> list[str]:
@@ -46,7 +48,7 @@ alerts:
         "8:10: id 'a' is already used in nodes",
         "8:19: nodes[4].type is 'sensor'; there are: model_producer, model_consumer, model_producer_consumer, pipeline_comparator, auxiliary",
         "9:5: nodes[5] must be a mapping of keys and values",
-        "10:24: policy.model_policy is 'sometimes'; there are: always_update",
+        f"10:24: policy.model_policy is 'sometimes'; there are: {', '.join(sorted(POLICY_FORMS))}",
         "10:53: policy.health_threshold is 7: should be less than or equal to 1",
         "12:53: alerts[0].above must be a number",
         "12:65: unknown node 'e'; there are: a, b, c, d, a",
@@ -55,8 +57,8 @@ alerts:
         "13:71: alerts[1].for is not valid: 3 is not a duration; write a number with its unit, as in 30s, 15m, 1h30m, 3d or 2w",
         "14:46: feature 'temp' is listed twice",
         "14:65: alerts[2].labels.a must be text; put it in quotes if it looks like a number, true, false or null",
-        "15:21: alerts[3].type is 'nonsense'; there are: health, threshold",
-        "16:5: alerts[4] has no type; there are: health, threshold",
+        f"15:21: alerts[3].type is 'nonsense'; there are: {', '.join(sorted(RULE_FORMS))}",
+        f"16:5: alerts[4] has no type; there are: {', '.join(sorted(RULE_FORMS))}",
     ]
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallelm.definitions import DefinitionError, next_version, parse_definition, to_record
+from parallelm.definitions import DefinitionError, next_version, parse_definition, reading, to_record
 from parallelm.definitions.durations import MAX_MS, format_duration, parse_duration
+from parallelm.definitions.policies import POLICY_FORMS
+from parallelm.definitions.rules import RULE_FORMS
 
 VALID = """\
 mlapp: flight-delays
@@ -85,13 +87,11 @@ def test_a_valid_file_becomes_the_record_that_the_processors_read():
         ("above: 0.5", "above: .nan", "21:12: alerts[1].above must be a finite number"),
         ("above: 0.5", "above: 1\n    below: 0", "17:5: a threshold rule needs exactly one of 'above' and 'below'"),
         ("    above: 0.5\n", "", "17:5: a threshold rule needs exactly one of 'above' and 'below'"),
-        ("type: health", "type: no_data", "13:11: alerts[0].type 'no_data' is not implemented yet; there are: health, threshold"),
         ("type: health", "type: helth", "13:11: alerts[0].type is 'helth'; did you mean 'health'?"),
         ("features: [temp, visib]", "features: some", "14:15: alerts[0].features is 'some'; there are: all"),
         ("features: [temp, visib]", "features: [7]", "14:16: alerts[0].features[0] must be text"),
         ("name: late", "name: drift", "17:11: name 'drift' is already used in alerts"),
         ("name: late", "name: late\n    name: later", "18:5: 'name' is given twice; the first one is in line 17"),
-        ("health_threshold: 0.4", "model_policy: manual", "9:17: policy.model_policy 'manual' is not implemented yet; there are: always_update"),
         ("health_threshold: 0.4", "health_threshold: 4", "9:21: policy.health_threshold is 4: should be less than or equal to 1"),
         ("mlapp: flight-delays", "mlapp: 7", "1:8: mlapp must be text; put it in quotes"),
         ("mlapp: flight-delays", "mlapp: a/b", "1:8: mlapp may contain letters"),
@@ -106,6 +106,18 @@ def test_a_mistake_is_reported_with_its_place_and_what_is_allowed(old: str, new:
     assert VALID.count(old) >= 1
     found = mistakes(VALID.replace(old, new, 1))
     assert any(line.startswith(f"f.yaml:{expected}") for line in found), found
+
+
+def test_types_and_kinds_that_are_planned_are_called_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "_PLANNED_RULES", ("imagined",))
+    monkeypatch.setattr(reading, "_PLANNED_POLICIES", ("imagined",))
+    rule, policy = (
+        mistakes(VALID.replace("type: health", "type: imagined", 1)),
+        mistakes(VALID.replace("health_threshold: 0.4", "model_policy: imagined", 1)),
+    )
+    types, kinds = ", ".join(sorted(RULE_FORMS)), ", ".join(sorted(POLICY_FORMS))
+    assert f"f.yaml:13:11: alerts[0].type 'imagined' is not implemented yet; there are: {types}" in rule
+    assert f"f.yaml:9:17: policy.model_policy 'imagined' is not implemented yet; there are: {kinds}" in policy
 
 
 def test_all_mistakes_are_reported_at_once_in_the_files_order():

@@ -37,14 +37,16 @@ def rule(rules: str) -> Rule:
 
 def series(model_id: str, days: list[float], values: list[float]) -> SlicedSeries:
     times = [day * DAY for day in days]
+    empty = dict.fromkeys(SlicedSeries._fields, b"")
     return SlicedSeries(
-        b"share",
-        model_id.encode(),
-        b"TIME_SERIES",
-        b"LINEGRAPH",
-        {},
-        float64_bytes(times),
-        float64_bytes(values),
+        **empty
+        | {
+            "name": b"share",
+            "model_id": model_id.encode(),
+            "labels": {},
+            "timestamps_ms": float64_bytes(times),
+            "values": float64_bytes(values),
+        }
     )
 
 

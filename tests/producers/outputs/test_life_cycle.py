@@ -60,13 +60,14 @@ assert mlops.dropped() == {}
 LATE_THREAD = """
 import threading
 from parallelm.mlops import mlops
+from parallelm.schemas.series_key import SeriesKey
 mlops.init()
 go, ended = threading.Event(), threading.Event()
 output = mlops._session.opened().output
 def late():
     go.wait()
     for _ in range(3):
-        output.sample(("late", "", "TIME_SERIES", "LINEGRAPH", ()), 1.0, 0)  # as a call that done() overtook
+        output.sample(SeriesKey("late"), 1.0, 0)  # as a call that done() overtook
     ended.set()
 threading.Thread(target=late, daemon=True).start()
 mlops.done()

@@ -56,6 +56,7 @@ PRODUCER: Final = {
     "compression_type": "lz4",
     "partitioner": "murmur2_random",  # as Faust and the Java client hash keys
     "message_timeout_ms": 0,  # nothing expires while the queue holds
+    "topic_metadata_propagation_max_ms": 30_000,  # so long may a topic be missing
     "reconnect_backoff_max_ms": 2_000,
 }
 """Settings of librdkafka that never change; the bounds come from ``ComponentSettings``."""

@@ -27,7 +27,10 @@ def series_of(report: NumericReport, model_id: str) -> Iterator[tuple[SeriesKey,
     named = report.line_label != LINE_LABEL
     for line, value in report.samples:
         labels = ((report.line_label, line),) if line or named else ()
-        yield SeriesKey(report.name, model_id, report.category, report.graph_type, labels), float(value)
+        yield (
+            SeriesKey(report.name, model_id, report.category, report.graph_type, labels=labels),
+            float(value),
+        )
 
 
 def structured_statistic(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec, parse
+from parallelm.schemas.conversion import to_avro
 from parallelm.schemas.errors import DecodeError, EncodeError, UnknownSchemaError
 from parallelm.schemas.records import AlertState, AlertTransition, DeadLetter, Event, Tick
 from parallelm.schemas.registry import PackagedRegistry
@@ -229,3 +230,12 @@ def test_a_field_of_a_newer_writer_is_left_out(examples: dict[str, Any]):
 def test_a_schema_that_is_no_version_of_ours_is_poison(schema: Any):
     with pytest.raises(DecodeError):
         Codec(OneSchemaRegistry(schema)).decode(b"\0" + (77).to_bytes(4, "big") + b"\0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OneField:
+    text: str
+
+
+def test_a_record_may_have_one_field():
+    assert to_avro(_OneField)(_OneField(text="a")) == {"text": "a"}

@@ -54,7 +54,8 @@ def test_series_that_share_an_alert_are_judged_in_the_order_of_time():
     """Two models report in turn: the second one's samples must not be late because the first one's stand before them."""
     ones = series("m-1", [1, 3, 5, math.nan], [0.1, 0.1, 0.1, 0.1])
     twos = series("m-2", [2, 4, 6], [0.9, 0.9, 0.1])
-    batch = SlicedBatch(b"app", b"n1", b"", b"host", b"p", 0, [ones, twos])
+    texts = dict.fromkeys(SlicedBatch._fields, b"") | {"mlapp_id": b"app", "node_id": b"n1"}
+    batch = SlicedBatch(**texts | {"seq": 0, "series": [ones, twos]})
     (aggregate,) = aggregates_of(batch, RuleIndex((rule(LATE),)), CAUSE)
     _, sent = on_aggregate(new_alert(rule(LATE), aggregate), rule(LATE), aggregate, 0)
     assert [(each.state.value, each.event_time_ms // DAY) for each in sent] == [

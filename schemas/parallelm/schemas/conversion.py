@@ -21,7 +21,9 @@ Convert = Callable[[Any], Any]
 def to_avro(kind: type) -> Convert:
     """Function from a record of class ``kind`` to the dict that fastavro writes."""
     names = [field.name for field in fields(kind)]
-    read = attrgetter(*names)
+    first, *others = names
+    # Of one name alone attrgetter returns the value, of several a tuple.
+    read = attrgetter(*names) if others else lambda record: (getattr(record, first),)
     inner = _field_converters(kind, _value_to_avro)
 
     def convert(record: Any) -> dict[str, Any]:

@@ -52,7 +52,7 @@ foreign = {name for name in set(sys.modules) - before if name.partition(".")[0] 
 foreign = {name for name in foreign if name.partition(".")[0] != "parallelm"}
 assert not foreign, foreign
 rooms = {name for name in sys.modules if name.startswith(("parallelm.schemas", "parallelm.connections"))}
-assert rooms <= {"parallelm.schemas", "parallelm.schemas.well_known", "parallelm.schemas.times"}, rooms
+assert rooms <= {f"parallelm.schemas{name}" for name in ("", ".series_key", ".times", ".well_known")}, rooms
 """,
         ],
         cwd=tmp_path,

@@ -7,10 +7,10 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from parallelm.connections.rate_limit import RateLimit
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from parallelm.connections.rate_limit import RateLimit
 
 _log = logging.getLogger("parallelm.mlops")
 
@@ -67,7 +67,7 @@ class DropCounter:
         self._total: Counter[str] = Counter()
         self._unreported: Counter[str] = Counter()
         self._unlogged: dict[str, _Unlogged] = {}
-        self._log_limit = RateLimit()
+        self._log_limit: RateLimit | None = None
 
     def add(self, reason: str, reports: Mapping[str, int], detail: str = "") -> None:
         """Count dropped reports: ``reports`` maps what they were (``named``) to how many; ``detail`` gives the cause."""
@@ -78,6 +78,11 @@ class DropCounter:
             self._total[reason] += count
             self._unreported[reason] += count
             self._unlogged.setdefault(reason, _Unlogged()).add(reports, count, detail)
+            if self._log_limit is None:
+                # Not at the top: programs that drop nothing, stand-alone ones above all, import less.
+                from parallelm.connections.rate_limit import RateLimit
+
+                self._log_limit = RateLimit()
             if self._log_limit.allows():
                 self.log()
 

@@ -149,7 +149,7 @@ def histograms(
 
 
 def training_histograms(settings: Settings, model_id: str, label: str, value: str) -> list[dict[str, Any]]:
-    """Histograms of the newest report about a model whose ``label`` has this ``value``, one a feature.
+    """Histograms of the newest report about a model whose ``label`` has this ``value``: one a feature, as reported.
 
     Keys: ``feature, kind, edges, categories, weights, row_count, missing_count, model_id, event_time``. Needs no pandas.
     """
@@ -157,10 +157,14 @@ def training_histograms(settings: Settings, model_id: str, label: str, value: st
         settings,
         """
         SELECT feature, kind, edges, categories, weights, row_count, missing_count, model_id, event_time
-        FROM histograms
-        WHERE model_id = %(model_id)s AND labels[%(label)s] = %(value)s
-        ORDER BY event_time DESC, ingested_at DESC, _offset DESC, _index DESC
-        LIMIT 1 BY feature
+        FROM (
+            SELECT *
+            FROM histograms
+            WHERE model_id = %(model_id)s AND labels[%(label)s] = %(value)s
+            ORDER BY event_time DESC, ingested_at DESC, _offset DESC, _index DESC
+            LIMIT 1 BY feature
+        )
+        ORDER BY event_time DESC, ingested_at DESC, _offset DESC, _index
         """,
         {"model_id": model_id, "label": label, "value": value},
     )

@@ -44,9 +44,8 @@ class MLOps:
     (``MCENTER_COMPONENT_QUEUE_MAX_SAMPLES``), works from all threads and tasks, and in forked children.
     ``done()`` or the end of the interpreter sends what is waiting, and takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s)
     at most when nothing can be delivered. Workers of pools do the same when they end. A program that ends in another way
-    (``os._exit``, SIGTERM without a handler, SIGKILL) loses the reports of its last tenth of a second (of the first 0.2 s
-    after ``init()`` all), or everything in the queue if nothing could be delivered. Published models are sent by the next
-    ``init()``.
+    (``os._exit``, SIGTERM without a handler, SIGKILL) loses its reports of the last tenth of a second (all of the first
+    0.2 s after ``init()``), or the whole queue if nothing could be delivered; the next ``init()`` sends published models.
 
     ``mlops`` copies as itself, and unpickles as the ``mlops`` of the other process, open in a worker if it is open here.
     """
@@ -121,7 +120,7 @@ class MLOps:
     def event_time(self, ts: Time | float, units: str | None = None) -> AbstractContextManager[None]:
         """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
 
-        Applies to this thread or task only. ``ts`` takes what ``timestamp`` of ``set_stat`` takes; a number needs ``units``.
+        Applies to this thread or task only. ``ts`` is as ``timestamp`` of ``set_stat``; a number needs ``units``.
         """
         return self._session.event_time(ts, units)
 
@@ -239,12 +238,11 @@ class MLOps:
     ) -> pd.DataFrame | None:
         """Reports of a statistic in a range of times: datetimes, dates or texts in ISO 8601 (UTC unless they name a zone).
 
-        The start is floored to the millisecond, the end is rounded up and excluded; an equal start and end select that one
-        millisecond. An unknown statistic gives an empty frame.
-        ``mlapp_node`` (a name) and ``agent`` (an id or ``Agent``) restrict the rows, None means all; ``no_of_lines`` limits
-        them to the first ones. Columns are ``node, agent`` and, depending on the graph type: a line ``time, value``, several lines ``time, <line>…``, bars
-        ``time, hist_type, hist_values, bin_edges, stat_name`` or ``time, <column>…``, a table ``time, row_name, values,
-        columns``, opaque data ``time, data``, a graph ``time, <key>…``.
+        The start is floored to the millisecond, the end rounded up and excluded; if equal, they select one millisecond.
+        ``mlapp_node`` (a name) and ``agent`` (an id or ``Agent``) restrict the rows; ``no_of_lines`` limits them to the
+        first ones. An unknown statistic gives an empty frame. Columns are ``node, agent`` and, by graph type: a line
+        ``time, value``, several lines ``time, <line>…``, bars ``time, hist_type, hist_values, bin_edges, stat_name`` or
+        ``time, <column>…``, tables ``time, row_name, values, columns``, opaque data ``time, data``, graphs ``time, <key>…``.
         """
         return self._questions.stats(name, mlapp_node, agent, start_time, end_time, no_of_lines)
 

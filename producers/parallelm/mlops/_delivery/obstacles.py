@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("parallelm.mlops")
 
 _TOPIC_NAME = re.compile(r"[A-Za-z0-9._\-]{1,249}")
-"""Kafka's legal names. For others the client may answer that the topic is unknown, before the broker refuses the name."""
+"""Legal names. For others the client may answer that the topic is unknown, before the broker refuses the name."""
 
 
 class Stage(enum.IntEnum):

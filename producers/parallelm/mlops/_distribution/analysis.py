@@ -36,7 +36,7 @@ _NAN: Final = float("nan")
 
 
 def continuous_row(column: Column, numbers: Numbers) -> list[object]:
-    """One row under ``CONTINUOUS_COLUMNS``. Count includes rows with missing values; the deviation is the sample's, as in pandas."""
+    """One row under ``CONTINUOUS_COLUMNS``. Count includes missing values; the deviation is the sample's, as in pandas."""
     import numpy as np
 
     values = numbers.values

@@ -28,7 +28,7 @@ def newer(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Platform:
 
 def test_a_migration_waits_for_a_half_done_insert(newer: Platform):
     leave_intent(newer, topics.EVENTS, events(newer, 3))
-    with pytest.raises(MigrationError, match=r"events \[0\].*start one of the version that wrote"):
+    with pytest.raises(MigrationError, match=r"events \[0\].*start a sink of the version that wrote"):
         migrate_at_rest(newer.settings)
     with newer.sink():
         newer.wait("SELECT count() FROM events", 3)

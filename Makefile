@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations mcenter
 
-.PHONY: demo test fuzz check bench up clean lock docs format
+.PHONY: demo test fuzz faults check bench up clean lock docs format
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/mcenter demo $(DEMO_ARGS)
@@ -16,6 +16,13 @@ test: $(VENV)/.installed-dev
 MINUTES ?= 20
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TESTS)
+
+# Signals, crashes and hostile clients with chance, more often than in the suite; the seed is an argument.
+ROUNDS ?= 40
+faults: $(VENV)/.installed-dev
+	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --timeout 3600 \
+		tests/mcenter/test_signals.py tests/mcenter/engine/test_crash.py \
+		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from parallelm.supervision.state import SupervisorState
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "6"))
+"""Starts of each service; `make faults` asks for more."""
 
 
 def ended_at_many_moments(service: ServiceProcess, seed: int = 7) -> list[int]:

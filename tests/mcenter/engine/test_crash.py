@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ ROUNDS = 6
 ROWS = 200
 STEADY_BLOCKS = 3
 """Acknowledged in each round before its kill is timed."""
-SEED = random.SystemRandom().randrange(2**32)
+SEED = int(os.environ.get("FAULT_SEED", "20130101"))
 WINDOW = "SETTINGS non_replicated_deduplication_window = 10000"
 SUM = "SimpleAggregateFunction(sum, UInt64)"
 DDL = (

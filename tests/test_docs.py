@@ -215,7 +215,7 @@ def test_every_metric_is_listed() -> None:
 import prometheus_client
 from prometheus_client.registry import CollectorRegistry
 from parallelm.sinks import SinkMetrics
-import parallelm.mcenter.engine.metrics, parallelm.stream_processors.metrics
+import parallelm.mcenter.engine.metrics, parallelm.stream_processors.runtime.metrics
 SinkMetrics()
 for family in prometheus_client.REGISTRY.collect():
     print(family.name + "_total" * (family.type == "counter"))

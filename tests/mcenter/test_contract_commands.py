@@ -194,7 +194,7 @@ def test_tail_starts_and_filters_as_asked(run: Callable[..., Result], options: l
         (["events", "--from", "1704067200"], "but 2024-01-01 00:00:00 in seconds; write epoch milliseconds"),
         (["events", "--where", "title"], "'title' is not a filter; write field=value"),
         (["events", "--where", "colour=red"], "Event has no field 'colour'; it has: origin, producer_id"),
-        (["ticks", "--mlapp", "x"], "Tick has no mlapp_id"),
+        (["heartbeats", "--mlapp", "x"], "Heartbeat has no mlapp_id"),
         (["events", "--limit", "0"], "0 is not in the range"),
     ],
     ids=str,
@@ -240,7 +240,7 @@ def test_schemas_are_served_until_sigterm(run: Callable[..., Result], settings: 
         url = process.stdout.readline().split()[-1]
         wait_for(lambda: ready.exists() or process.poll() is not None, "the registry is ready")
         with urllib.request.urlopen(f"{url}/subjects", timeout=WAIT_S) as response:  # noqa: S310 - loopback
-            assert f"{settings.kafka.topic_prefix}ticks-value" in json.load(response)
+            assert f"{settings.kafka.topic_prefix}heartbeats-value" in json.load(response)
         taken = run("schemas", "serve", "--port", url.rsplit(":", 1)[1])
         assert taken.exit_code == 1
         assert "Address already in use; choose another with --port" in taken.output

@@ -18,7 +18,7 @@ from parallelm.schemas import packaged
 from parallelm.schemas.codec import Codec, parse
 from parallelm.schemas.conversion import to_avro
 from parallelm.schemas.errors import DecodeError, EncodeError, UnknownSchemaError
-from parallelm.schemas.records import AlertState, AlertTransition, DeadLetter, Event, Tick
+from parallelm.schemas.records import AlertState, AlertTransition, DeadLetter, Event, Heartbeat
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topics import CATALOGUE
 
@@ -135,8 +135,8 @@ def test_an_unknown_schema_id_is_no_poison_and_tells_what_to_do(codec: Codec):
 
 
 def test_another_record_than_expected_is_poison(codec: Codec):
-    with pytest.raises(DecodeError, match="is a Tick, not the expected Event"):
-        codec.decode(codec.encode(Tick(now_ms=1, partition=2)), Event)
+    with pytest.raises(DecodeError, match="is a Heartbeat, not the expected Event"):
+        codec.decode(codec.encode(Heartbeat(event_time_ms=1, agent_id="a", hostname="h", seq=2)), Event)
 
 
 @pytest.mark.parametrize(
@@ -209,19 +209,19 @@ def test_an_enum_symbol_of_a_newer_writer_is_read_as_the_default(examples: dict[
 
 
 def test_a_field_of_a_newer_writer_is_left_out(examples: dict[str, Any]):
-    newer = json.loads(packaged.current("Tick").text)
+    newer = json.loads(packaged.current("Heartbeat").text)
     newer["fields"].insert(1, {"name": "mood", "type": "string", "default": ""})
-    data = written_by(newer, plain_datum(examples["Tick"]) | {"mood": "fine"})
-    assert Codec(OneSchemaRegistry(newer)).decode(data) == examples["Tick"]
+    data = written_by(newer, plain_datum(examples["Heartbeat"]) | {"mood": "fine"})
+    assert Codec(OneSchemaRegistry(newer)).decode(data) == examples["Heartbeat"]
 
 
 @pytest.mark.parametrize(
     "schema",
     [
         {"type": "record", "name": "Elsewhere", "fields": []},
-        {"type": "record", "name": "Tick", "fields": [{"name": "now_ms", "type": "nonsense"}]},
-        {"type": "record", "name": "Tick", "fields": []},
-        {"type": "enum", "name": "Tick", "symbols": ["a"]},
+        {"type": "record", "name": "Heartbeat", "fields": [{"name": "now_ms", "type": "nonsense"}]},
+        {"type": "record", "name": "Heartbeat", "fields": []},
+        {"type": "enum", "name": "Heartbeat", "symbols": ["a"]},
         "string",
         ["null", "string"],
     ],

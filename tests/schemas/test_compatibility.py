@@ -162,14 +162,14 @@ def test_our_schemas_are_compatible_with_all_their_earlier_versions(topic: Any):
 
 def test_earlier_versions_are_found_in_the_history(tmp_path: Any, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "history").mkdir()
-    (tmp_path / "Tick.avsc").write_text('"third"')
-    (tmp_path / "history" / "Tick.1.avsc").write_text('"first"')
-    (tmp_path / "history" / "Tick.2.avsc").write_text('"second"')
+    (tmp_path / "Heartbeat.avsc").write_text('"third"')
+    (tmp_path / "history" / "Heartbeat.1.avsc").write_text('"first"')
+    (tmp_path / "history" / "Heartbeat.2.avsc").write_text('"second"')
     monkeypatch.setattr(packaged, "_FOLDER", tmp_path)
-    versions = packaged.versions.__wrapped__("Tick")
+    versions = packaged.versions.__wrapped__("Heartbeat")
     assert [(schema.version, schema.text) for schema in versions] == [
         (1, '"first"'),
         (2, '"second"'),
         (3, '"third"'),
     ]
-    assert [schema.schema_id for schema in versions] == [2_000_013_001, 2_000_013_002, 2_000_013_003]
+    assert [schema.schema_id for schema in versions] == [2_000_010_001, 2_000_010_002, 2_000_010_003]

@@ -24,7 +24,7 @@ from parallelm.schemas.errors import (
     UnregisteredSchemaError,
 )
 from parallelm.schemas.http_registry import HttpRegistry, RegistryRefusedError
-from parallelm.schemas.records import Event, StatisticsBatch, Tick
+from parallelm.schemas.records import Event, Heartbeat, StatisticsBatch
 from parallelm.schemas.registry import PackagedRegistry, make_registry
 from parallelm.schemas.registry_server import RegistryServer
 from parallelm.schemas.topics import CATALOGUE
@@ -111,22 +111,24 @@ def test_a_url_that_is_no_http_is_a_configuration_error(url: str):
 
 
 def test_ids_and_schemas_are_asked_for_once_with_the_credentials():
-    answer = json.dumps({"id": 7, "schema": packaged.current("Tick").text}).encode()
+    answer = json.dumps({"id": 7, "schema": packaged.current("Heartbeat").text}).encode()
     server = ScriptedRegistry(200, answer)
     with running(server) as url:
         registry = client(url, user="u", password="s3cret")  # noqa: S106 - of the scripted registry
         codec = Codec(registry)
         for now_ms in range(3):
-            data = codec.encode(Tick(now_ms=now_ms, partition=0))
+            data = codec.encode(Heartbeat(event_time_ms=now_ms, agent_id="a", hostname="h", seq=0))
             assert data[:5] == b"\0\0\0\0\7"
-            assert codec.decode(data) == Tick(now_ms=now_ms, partition=0)
+            assert codec.decode(data) == Heartbeat(event_time_ms=now_ms, agent_id="a", hostname="h", seq=0)
     basic = "Basic dTpzM2NyZXQ="
-    assert server.asked == [("POST", "/subjects/p.ticks-value", basic), ("GET", "/schemas/ids/7", basic)]
+    assert server.asked == [("POST", "/subjects/p.heartbeats-value", basic), ("GET", "/schemas/ids/7", basic)]
 
 
 def test_packaged_ids_are_read_without_asking_a_registry():
-    data = Codec(PackagedRegistry()).encode(Tick(now_ms=1, partition=2))
-    assert Codec(client("http://127.0.0.1:9")).decode(data) == Tick(now_ms=1, partition=2)
+    data = Codec(PackagedRegistry()).encode(Heartbeat(event_time_ms=1, agent_id="a", hostname="h", seq=2))
+    assert Codec(client("http://127.0.0.1:9")).decode(data) == Heartbeat(
+        event_time_ms=1, agent_id="a", hostname="h", seq=2
+    )
 
 
 def test_an_unknown_id_and_a_missing_schema_are_told_apart_from_a_registry_that_is_away():
@@ -165,19 +167,19 @@ def test_a_registry_that_is_away_is_worth_another_try_and_names_its_address():
 
 def test_the_served_registry_lists_subjects_versions_and_schemas(served: str):
     assert get(f"{served}/subjects") == sorted(f"p.{topic.name}-value" for topic in CATALOGUE)
-    assert get(f"{served}/subjects/p.ticks-value/versions") == [1]
-    latest = get(f"{served}/subjects/p.ticks-value/versions/latest")
-    assert latest == get(f"{served}/subjects/p.ticks-value/versions/1")
-    assert (latest["id"], latest["version"]) == (packaged.current("Tick").schema_id, 1)
-    assert get(f"{served}/schemas/ids/{latest['id']}") == {"schema": packaged.current("Tick").text}
-    assert get(f"{served}/schemas/ids/{latest['id']}/schema")["name"] == "Tick"
+    assert get(f"{served}/subjects/p.heartbeats-value/versions") == [1]
+    latest = get(f"{served}/subjects/p.heartbeats-value/versions/latest")
+    assert latest == get(f"{served}/subjects/p.heartbeats-value/versions/1")
+    assert (latest["id"], latest["version"]) == (packaged.current("Heartbeat").schema_id, 1)
+    assert get(f"{served}/schemas/ids/{latest['id']}") == {"schema": packaged.current("Heartbeat").text}
+    assert get(f"{served}/schemas/ids/{latest['id']}/schema")["name"] == "Heartbeat"
     assert get(f"{served}/schemas/ids/{latest['id']}/versions") == [
-        {"subject": "p.ticks-value", "version": 1}
+        {"subject": "p.heartbeats-value", "version": 1}
     ]
-    assert get(f"{served}/subjects/p.ticks-value/versions/1/schema")["name"] == "Tick"
+    assert get(f"{served}/subjects/p.heartbeats-value/versions/1/schema")["name"] == "Heartbeat"
     assert (
         get(f"{served}/config")
-        == get(f"{served}/config/p.ticks-value")
+        == get(f"{served}/config/p.heartbeats-value")
         == {"compatibilityLevel": "FULL_TRANSITIVE"}
     )
     assert get(f"{served}/mode") == {"mode": "READONLY"}
@@ -186,16 +188,16 @@ def test_the_served_registry_lists_subjects_versions_and_schemas(served: str):
 
 def test_the_served_registry_refuses_in_confluents_form(served: str):
     assert refusal(f"{served}/subjects/nope/versions") == (404, 40401)
-    assert refusal(f"{served}/subjects/p.ticks-value/versions/9") == (404, 40402)
+    assert refusal(f"{served}/subjects/p.heartbeats-value/versions/9") == (404, 40402)
     assert refusal(f"{served}/schemas/ids/1") == (404, 40403)
     assert refusal(f"{served}/nothing/here") == (404, 404)
-    assert refusal(f"{served}/subjects/p.ticks-value", "POST", {"schema": '"string"'}) == (404, 40403)
-    assert refusal(f"{served}/subjects/p.ticks-value", "POST", {"schema": "{"}) == (422, 42201)
-    assert refusal(f"{served}/subjects/p.ticks-value/versions", "POST", {"schema": '"string"'}) == (
+    assert refusal(f"{served}/subjects/p.heartbeats-value", "POST", {"schema": '"string"'}) == (404, 40403)
+    assert refusal(f"{served}/subjects/p.heartbeats-value", "POST", {"schema": "{"}) == (422, 42201)
+    assert refusal(f"{served}/subjects/p.heartbeats-value/versions", "POST", {"schema": '"string"'}) == (
         422,
         42205,
     )
-    assert refusal(f"{served}/subjects/p.ticks-value", "DELETE") == (422, 42205)
+    assert refusal(f"{served}/subjects/p.heartbeats-value", "DELETE") == (422, 42205)
     assert refusal(f"{served}/config", "PUT", {"compatibility": "NONE"}) == (422, 42205)
 
 

@@ -213,8 +213,8 @@ def test_an_unknown_schema_id_is_no_poison():
 
 
 def test_another_record_than_a_batch_is_poison(codec: Codec, examples: dict[str, Any]):
-    with pytest.raises(DecodeError, match="is a Tick, not the expected StatisticsBatch"):
-        DECODER.decode(codec.encode(examples["Tick"]))
+    with pytest.raises(DecodeError, match="is a Heartbeat, not the expected StatisticsBatch"):
+        DECODER.decode(codec.encode(examples["Heartbeat"]))
 
 
 class NewerRegistry(PackagedRegistry):

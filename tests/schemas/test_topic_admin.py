@@ -21,7 +21,8 @@ from parallelm.connections.kafka import client_config
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topic_admin import check_topics, create_topics, list_topics
 from parallelm.schemas.topic_reader import RawRecord, StartPoint, read_topic
-from parallelm.schemas.topics import ACTIONS, CATALOGUE, STATISTICS, TICKS
+from parallelm.schemas.topics import ACTIONS, CATALOGUE, HEARTBEATS, STATISTICS
+from tests.waiting import wait_for
 
 WAIT_S = 120
 
@@ -52,7 +53,7 @@ def produce(settings: Settings, name: str, values: list[bytes], partition: int =
 
 
 def read(settings: Settings, start: StartPoint) -> list[RawRecord]:
-    name = TICKS.full_name(settings.kafka.topic_prefix)
+    name = HEARTBEATS.full_name(settings.kafka.topic_prefix)
     return list(read_topic(settings, name, start, follow=False, timeout_s=WAIT_S))
 
 
@@ -69,34 +70,39 @@ def test_topics_are_created_as_the_catalogue_wants_them_and_only_once(settings: 
 
 def test_differences_to_the_catalogue_are_told(settings: Settings, admin: AdminClient):
     prefix = settings.kafka.topic_prefix
-    statistics, actions, ticks = (topic.full_name(prefix) for topic in (STATISTICS, ACTIONS, TICKS))
+    statistics, actions, heartbeats = (topic.full_name(prefix) for topic in (STATISTICS, ACTIONS, HEARTBEATS))
     create(admin, NewTopic(statistics, 3, 1, config=STATISTICS.config))
     create_topics(settings)
     for future in admin.create_partitions([NewPartitions(actions, 9)]).values():
         future.result(WAIT_S)
-    resource = ConfigResource(ResourceType.TOPIC, ticks)
+    resource = ConfigResource(ResourceType.TOPIC, heartbeats)
     for setting, value in (("retention.ms", "5"), ("message.timestamp.type", "CreateTime")):
         resource.add_incremental_config(
             ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
         )
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(WAIT_S)
-    reported = {(found.topic, found.what, found.expected, found.found) for found in check_topics(settings)}
-    assert reported == {
+    expected = {
         (statistics, "partitions", "at least 12", "3"),
         (actions, "partitions", "exactly 8, as all control topics", "9"),
-        (ticks, "retention.ms", "3600000", "5"),
-        (ticks, "message.timestamp.type", "LogAppendTime", "CreateTime"),
+        (heartbeats, "retention.ms", "21600000", "5"),
+        (heartbeats, "message.timestamp.type", "LogAppendTime", "CreateTime"),
     }
+
+    def reported() -> set[tuple[str, str, str, str]]:
+        return {(found.topic, found.what, found.expected, found.found) for found in check_topics(settings)}
+
+    # A change of settings is acknowledged a moment before it shows.
+    wait_for(lambda: reported() == expected, lambda: sorted(reported() ^ expected))
 
 
 def test_the_list_counts_partitions_and_records(settings: Settings):
     assert {(live.partitions, live.records) for live in list_topics(settings)} == {(0, 0)}
     create_topics(settings)
-    ticks = TICKS.full_name(settings.kafka.topic_prefix)
-    produce(settings, ticks, [b"1", b"2", b"3"])
+    heartbeats = HEARTBEATS.full_name(settings.kafka.topic_prefix)
+    produce(settings, heartbeats, [b"1", b"2", b"3"])
     listed = {live.name: (live.partitions, live.records) for live in list_topics(settings)}
-    assert listed.pop(ticks) == (8, 3)
+    assert listed.pop(heartbeats) == (8, 3)
     assert {records for _, records in listed.values()} == {0}
 
 
@@ -105,17 +111,17 @@ def test_a_broker_that_is_away_is_told_with_its_address(nowhere: Settings):
         with pytest.raises(ClusterUnavailableError, match=r"127\.0\.0\.1:9.* within 1 s.*mcenter up"):
             ask(nowhere, timeout_s=1.0)
     with pytest.raises(ClusterUnavailableError):
-        list(read_topic(nowhere, "ticks", StartPoint("end"), follow=False, timeout_s=1.0))
+        list(read_topic(nowhere, "heartbeats", StartPoint("end"), follow=False, timeout_s=1.0))
 
 
 def test_a_topic_is_read_from_any_point(settings: Settings):
-    ticks = TICKS.full_name(settings.kafka.topic_prefix)
+    heartbeats = HEARTBEATS.full_name(settings.kafka.topic_prefix)
     with pytest.raises(TopicsError, match="not on the cluster"):
         read(settings, StartPoint("beginning"))
     create_topics(settings)
     assert read(settings, StartPoint("beginning")) == []
-    produce(settings, ticks, [b"a", b"b", b"c"], partition=1)
-    produce(settings, ticks, [b"d", b"e"], partition=5)
+    produce(settings, heartbeats, [b"a", b"b", b"c"], partition=1)
+    produce(settings, heartbeats, [b"d", b"e"], partition=5)
     records = read(settings, StartPoint("beginning"))
     assert sorted((record.partition, record.offset, record.value) for record in records) == [
         (1, 0, b"a"),
@@ -132,12 +138,28 @@ def test_a_topic_is_read_from_any_point(settings: Settings):
     assert read(settings, StartPoint("time", second_half + 3_600_000)) == []
 
 
+def test_the_latest_records_are_found_among_markers_of_transactions(settings: Settings):
+    create_topics(settings)
+    name = HEARTBEATS.full_name(settings.kafka.topic_prefix)
+    producer = Producer(client_config(settings.kafka, transactional_id=name))
+    producer.init_transactions(WAIT_S)
+    for number in range(6):
+        producer.begin_transaction()
+        producer.produce(name, b"%d" % number, partition=2)
+        if number == 4:
+            producer.abort_transaction(WAIT_S)
+        else:
+            producer.commit_transaction(WAIT_S)
+    latest = read_topic(settings, name, StartPoint("latest", 4), follow=False, timeout_s=WAIT_S)
+    assert [record.value for record in latest] == [b"1", b"2", b"3", b"5"]
+
+
 def test_following_goes_on_with_records_that_come_later(settings: Settings):
     create_topics(settings)
-    ticks = TICKS.full_name(settings.kafka.topic_prefix)
-    produce(settings, ticks, [b"old"])
-    records = read_topic(settings, ticks, StartPoint("beginning"), follow=True, timeout_s=WAIT_S)
+    heartbeats = HEARTBEATS.full_name(settings.kafka.topic_prefix)
+    produce(settings, heartbeats, [b"old"])
+    records = read_topic(settings, heartbeats, StartPoint("beginning"), follow=True, timeout_s=WAIT_S)
     assert next(records).value == b"old"
-    produce(settings, ticks, [b"new"], partition=3)
+    produce(settings, heartbeats, [b"new"], partition=3)
     assert next(records).value == b"new"
     records.close()

@@ -226,7 +226,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["query", "  "], 2, "no SQL"),
     (["query", "SELECT 1", "--output", "/nowhere/at/all"], 1, "cannot write"),
     (["sink", "--topics", "speed"], 2, "unknown topic 'speed'"),
-    (["sink", "--topics", "ticks"], 2, "is not stored"),
+    (["sink", "--topics", "heartbeats"], 2, "is not stored"),
     (["dead-letters", "list", "--topic", "speed"], 2, "unknown topic 'speed'"),
     (["correlate", "rate", "--label", "carrier"], 2, "is not key=value"),
     (["correlate", "rate", "--from", "tomorrow"], 2, "such as 2026-03-01"),

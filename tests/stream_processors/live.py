@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from parallelm.connections.kafka import client_config
@@ -14,7 +14,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import Event, ModelAnnouncement, Origin, Series, StatisticsBatch
 from parallelm.schemas.registry import make_registry
-from parallelm.schemas.topic_admin import log_offsets
+from parallelm.schemas.topic_reader import reader_config
 from parallelm.schemas.topics import EVENTS, MODELS, STATISTICS, Topic, origin_key
 from tests.service_process import ServiceProcess
 from tests.waiting import DEADLINE_S, Deadline
@@ -58,6 +58,8 @@ class Cluster:
     producer: Producer = field(init=False)
     _seq: int = 0
     _read: dict[str, tuple[Consumer, list[Any]]] = field(default_factory=dict)
+    _reached: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Ends up to which topics were read."""
 
     def __post_init__(self) -> None:
         kafka = self.settings.kafka
@@ -138,24 +140,32 @@ class Cluster:
         """Records of a topic that are of this MLApp, each partition in its order; poison is left out."""
         name = self.name(topic)
         if name not in self._read:
-            consumer = Consumer(
-                client_config(
-                    self.settings.kafka, group_id="test", enable_auto_commit=False, fetch_wait_max_ms=20
-                )
-            )
+            consumer = Consumer(reader_config(self.settings.kafka, "test"))
             partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
             consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in partitions])
             self._read[name] = (consumer, [])
         consumer, messages = self._read[name]
         places = [(name, each.partition) for each in consumer.assignment()]
-        count = sum(log_offsets(self.admin, places, OffsetSpec.latest(), DEADLINE_S).values())
-        deadline = Deadline()
-        while len(messages) < count:
-            deadline.check(lambda: f"{len(messages)} of {count} records of {name}")
-            for message in consumer.consume(count - len(messages), timeout=0.2):
-                assert message.error() is None
-                messages.append(message)
+        ends = self._ends(places)
+        self._follow(consumer, ends, messages)
         return [record for message in messages if (record := self._mine(topic, message)) is not None]
+
+    def _ends(self, places: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Where what transactions have committed ends."""
+        asked = {TopicPartition(*place): OffsetSpec.latest() for place in places}
+        futures = self.admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+        return {(at.topic, at.partition): future.result(DEADLINE_S).offset for at, future in futures.items()}
+
+    def _follow(self, consumer: Consumer, ends: Mapping[tuple[str, int], int], messages: list[Any]) -> None:
+        """Read on to ``ends``. Behind the last record of a partition there may be markers of transactions."""
+        deadline = Deadline()
+        while any(self._reached.get(place, 0) < end for place, end in ends.items()):
+            deadline.check()
+            for message in consumer.consume(500, timeout=0.2):
+                place, at_end = (message.topic(), message.partition()), message.error() is not None
+                self._reached[place] = message.offset() + (0 if at_end else 1)
+                if not at_end:
+                    messages.append(message)
 
     def _mine(self, topic: Topic, message: Any) -> Any:
         try:

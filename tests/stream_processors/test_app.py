@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 from faust.types import TP
 
-from parallelm.stream_processors.app import App, WantedPartitions
+from parallelm.stream_processors.runtime.app import App, WantedPartitions, with_positions
 
 
 def test_records_that_come_before_faust_resumes_for_the_second_time_are_handled():
@@ -36,3 +37,31 @@ def test_the_fetcher_takes_nothing_of_paused_partitions_also_when_all_are_paused
     assert stream in wanted
     consumer.flow_active = False
     assert stream not in wanted
+
+
+def consumer_at(positions: dict[TP, int | None], fetched: dict[TP, Any]) -> Any:
+    """What of aiokafka's consumer is looked at; a position of None is not known yet."""
+    states = {
+        tp: SimpleNamespace(has_valid_position=position is not None, position=position, highwater=20)
+        for tp, position in positions.items()
+    }
+    assignment = SimpleNamespace(tps=set(positions), state_value=states.__getitem__)
+    return SimpleNamespace(
+        _coordinator=SimpleNamespace(generation=7),
+        _subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment)),
+        _fetcher=SimpleNamespace(_records=fetched),
+    )
+
+
+def test_reading_goes_on_behind_markers_of_transactions():
+    tp, record = TP("models", 0), SimpleNamespace(offset=10)
+    consumer = consumer_at({tp: 12}, {})
+    assert with_positions(consumer, {tp: [record]}, {tp}) == {tp: (7, 12, 20, [record])}
+    assert with_positions(consumer, {}, {tp}) == {tp: (7, 12, 20, ())}, "only markers were there"
+
+
+def test_a_position_is_not_told_before_the_records_up_to_it():
+    tp = TP("models", 0)
+    assert with_positions(consumer_at({tp: 12}, {tp: "fetched, not handed on"}), {}, {tp}) == {}
+    assert with_positions(consumer_at({tp: None}, {}), {}, {tp}) == {}
+    assert with_positions(consumer_at({tp: 12}, {}), {}, set()) == {}, "all are paused"

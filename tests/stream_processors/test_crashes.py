@@ -1,13 +1,15 @@
-"""Crashes at any point of any batch, played without Kafka: every transition is sent, and none is decided twice."""
+"""Crashes, lost answers and zombies at any point of any batch, played without Kafka: every transition exactly once."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,72 +21,110 @@ from parallelm.schemas.records import (
     Event,
     ModelAnnouncement,
     Origin,
+    ProcessorState,
     RecordPosition,
     RuleAggregate,
-    Tick,
 )
 from parallelm.schemas.registry import make_registry
 from parallelm.stream_processors.alerts.rule_alerts import FORGET_MS
 from parallelm.stream_processors.alerts.rules import rules_of
-from parallelm.stream_processors.dead_letters import DeadLetters
-from parallelm.stream_processors.handlers import ControlHandler
-from parallelm.stream_processors.partitioning import control_partition
+from parallelm.stream_processors.mlapp_stage import RULE_ALERT, MLAppHandler
+from parallelm.stream_processors.runtime import shard as shard_module
+from parallelm.stream_processors.runtime.chunks import Chunk, Incoming
+from parallelm.stream_processors.runtime.dead_letters import DeadLetters
+from parallelm.stream_processors.runtime.partitioning import control_partition
+from parallelm.stream_processors.runtime.shard import Shard, Surroundings
+from parallelm.stream_processors.runtime.transactions import FencedError, TransactionError
+from tests.waiting import Deadline
 
 from .live import DAY, DEFINITION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from parallelm.stream_processors.state import Output
+    from parallelm.stream_processors.current_rules import CurrentRules
+    from parallelm.stream_processors.runtime.transactions import Output, Transactions
 
 CODEC = Codec(make_registry(RegistrySettings(), ""))
 RECORD = to_record(parse_definition(DEFINITION, "f"), DEFINITION, version=1, applied_by="me", event_time_ms=0)
 ORIGIN = Origin(mlapp_id="app", node_id="predict", pipeline_instance_id="", agent_id="host")
+PARTITION = control_partition("app")
+CONSUMED = ("mlapps", "models", "events", "rule-aggregates", "deployments")
+CHANGELOG = "mlapp-state"
+FAULTS = ("crash before", "crash after", "error before", "error after")
+"""What happens to a commit: the process or the connection is gone, before or after the broker has taken it."""
 
 
-class CrashError(BaseException):
+class CrashError(Exception):
     """The process is gone."""
 
 
-@dataclass
-class Message:
-    topic: str
-    offset: int
-    value: bytes
-    key: bytes = b"app"
-    partition: int = 0
-    timestamp: float = 1.0
+def message(topic: str, offset: int, record: Any) -> Incoming:
+    return Incoming(topic, PARTITION, offset, 1, b"app", CODEC.encode(record))
 
 
 @dataclass
 class World:
-    """What outlives a process: topics, the changelog's table, committed offsets. ``fuse`` writes until the crash."""
+    """What outlives a process: topics, the changelog, committed offsets. ``faults`` says what happens to each commit."""
 
-    topics: dict[str, list[Message]]
-    data: dict[bytes, bytes] = field(default_factory=dict)
-    committed: dict[str, int] = field(default_factory=dict)
-    fuse: int | None = None
+    topics: dict[str, list[Incoming]]
+    changelog: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    offsets: dict[str, int] = field(default_factory=dict)
+    epoch: int = 0
+    faults: Iterator[str] = field(default_factory=lambda: iter(()))
+    now_ms: int = 1
 
-    def burn(self) -> None:
-        if self.fuse is not None:
-            self.fuse -= 1
-            if self.fuse < 0:
-                self.fuse = None
-                raise CrashError
+    def end(self, topic: str) -> int:
+        return len(self.topics.get(topic, ()))
 
-    async def write(self, values: Mapping[bytes, tuple[bytes | None, int]]) -> None:
-        for key, (value, _) in values.items():
-            self.burn()
-            if value is None:
-                self.data.pop(key, None)
-            else:
-                self.data[key] = value
+    def is_done(self) -> bool:
+        return all(self.offsets.get(topic, 0) == self.end(topic) for topic in CONSUMED)
 
-    async def send(self, outputs: Sequence[Output]) -> None:
+    def state(self) -> dict[bytes, bytes]:
+        """What compaction leaves of the changelog."""
+        return {key: value for key, value in dict(self.changelog).items() if value is not None}
+
+
+class InMemoryTransactions:
+    """Stands in for ``Transactions``: all or nothing, and only the newest owner's."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._epoch = -1
+
+    async def open(self) -> None:
+        self._world.epoch += 1
+        self._epoch = self._world.epoch
+
+    async def commit(self, outputs: Sequence[Output], offsets: Mapping[tuple[str, int], int]) -> int:
+        await asyncio.sleep(0)
+        fault = next(self._world.faults, "none")
+        if self._epoch != self._world.epoch:
+            raise FencedError
+        _fail(fault, "before")
         for output in outputs:
-            self.burn()
-            log = self.topics.setdefault(output.topic, [])
-            log.append(Message(output.topic, len(log), output.value))
+            if output.topic == CHANGELOG:
+                self._world.changelog.append((output.key, output.value))
+            else:
+                log = self._world.topics.setdefault(output.topic, [])
+                log.append(Incoming(output.topic, PARTITION, len(log), 1, output.key, output.value))
+        for (topic, partition), offset in offsets.items():
+            assert partition == PARTITION
+            assert offset >= self._world.offsets.get(topic, 0)
+            self._world.offsets[topic] = offset
+        await asyncio.sleep(0)
+        _fail(fault, "after")
+        return self._world.now_ms
+
+    async def close(self) -> None:
+        pass
+
+
+def _fail(fault: str, when: str) -> None:
+    if fault == f"crash {when}":
+        raise CrashError
+    if fault == f"error {when}":
+        raise TransactionError("the connection is gone")
 
 
 class Rules:
@@ -93,12 +133,54 @@ class Rules:
     async def refresh(self) -> None:
         pass
 
-    def by_mlapp(self) -> dict[str, Any]:
-        return {"app": {rule.name: rule for rule in rules_of(RECORD)}}
+    def by_name(self, mlapp_id: str) -> dict[str, Any]:
+        assert mlapp_id == "app"
+        return {rule.name: rule for rule in rules_of(RECORD)}
 
 
-def history(models: int) -> dict[str, list[Message]]:
-    topics: dict[str, list[Message]] = {"mlapps": [Message("mlapps", 0, CODEC.encode(RECORD))]}
+def open_shard(world: World) -> Shard:
+    """The shard of one process that has just got the partition."""
+    letters = DeadLetters(CODEC, "", "group", {})
+    handler = MLAppHandler(CODEC, "", cast("CurrentRules", Rules()), letters)
+
+    async def read() -> list[tuple[bytes, ProcessorState | None]]:
+        return [
+            (key, None if value is None else CODEC.decode(value, ProcessorState))
+            for key, value in world.changelog
+        ]
+
+    async def ends() -> dict[str, int]:
+        return {topic: world.end(topic) for topic in CONSUMED}
+
+    async def yes() -> bool:
+        return True
+
+    around = Surroundings(
+        topic_ids=dict.fromkeys(CONSUMED, "id"),
+        changelog=CHANGELOG,
+        open_transactions=lambda: cast("Transactions", InMemoryTransactions(world)),
+        read_changelog=read,
+        ends=ends,
+        dead_letter=letters.of,
+        encode_state=lambda state: None if state is None else CODEC.encode(state),
+        is_member=yes,
+        is_mine=lambda generation: generation == 0,
+        assignment_known=yes,
+    )
+    return Shard("mlapp", PARTITION, handler, around)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _hurried() -> Iterator[None]:
+    """Commits and clocks wait for nothing here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_module, "COMMIT_INTERVAL_S", 0.0)
+        patch.setattr(shard_module, "CLOCK_INTERVAL_S", 0.0)
+        yield
+
+
+def history(models: int) -> dict[str, list[Incoming]]:
+    topics: dict[str, list[Incoming]] = {"mlapps": [message("mlapps", 0, RECORD)]}
     for number in range(models):
         model, start = f"m{number}", number * 10 * DAY
         announcement = ModelAnnouncement(
@@ -119,44 +201,66 @@ def history(models: int) -> dict[str, list[Message]]:
                 origin=ORIGIN, rule="drift", statistic="overlapResult", model_id=model, labels={"feature": "temp"},
                 timestamps_ms=[start + day * DAY], values=[0.1], cause=cause,
             )  # fmt: skip
-            topics.setdefault("rule-aggregates", []).append(
-                Message("rule-aggregates", offset, CODEC.encode(aggregate))
-            )
+            topics.setdefault("rule-aggregates", []).append(message("rule-aggregates", offset, aggregate))
         for topic, record in records:
             log = topics.setdefault(topic, [])
-            log.append(Message(topic, len(log), CODEC.encode(record)))
+            log.append(message(topic, len(log), record))
     return topics
 
 
-def work(world: World, data: st.DataObject) -> None:
-    """One process: recovers, handles batches until everything is read, or crashes."""
-    letters = DeadLetters(CODEC, "", "group", {})
-    handler = ControlHandler(CODEC, "", Rules(), letters, world, world)  # type: ignore[arg-type]
-    # Recovery reads the changelog: equal bytes, other objects.
-    world.data = {key: bytes(bytearray(value)) for key, value in world.data.items()}
-    position = dict(world.committed)
-    consumed = ("mlapps", "models", "events", "rule-aggregates", "deployments")
-    with asyncio.Runner() as runner:
-        while ready := [one for one in consumed if position.get(one, 0) < len(world.topics.get(one, ()))]:
-            batch: list[Message] = []
-            for topic in data.draw(st.lists(st.sampled_from(ready), min_size=1, max_size=6)):
-                at = position.get(topic, 0)
-                if at < len(world.topics[topic]):
-                    batch.append(world.topics[topic][at])
-                    position[topic] = at + 1
-            runner.run(handler.handle(batch))
-            world.burn()
-            world.committed = dict(position)
+async def work(
+    world: World, choose: Callable[[int], int], *, until: Callable[[], bool]
+) -> asyncio.Task[None]:
+    """One process: opens its shard and hands it chunks ``until``; raises what ends it. The shard goes on until cancelled.
+
+    ``choose(n)`` is a number below n: which chunk comes next, how long it is, and how long the shard works alone.
+    """
+    shard = open_shard(world)
+    task = asyncio.create_task(shard.run())
+    await shard.is_open.wait()
+    # The group's offsets may be lost: then everything comes again.
+    position = {} if choose(4) == 0 else dict(world.offsets)
+    deadline = Deadline()
+    while not until():
+        deadline.check()
+        if task.done():
+            await task
+        ready = [topic for topic in CONSUMED if position.get(topic, 0) < world.end(topic)]
+        if ready:
+            topic = ready[choose(len(ready))]
+            first = position.get(topic, 0)
+            last = min(world.end(topic), first + 1 + choose(6))
+            records = world.topics[topic][first:last]
+            await shard.put(Chunk(topic, PARTITION, 0, last, world.end(topic), records))
+            position[topic] = last
+        for _ in range(choose(8)):
+            await asyncio.sleep(0)
+    return task
+
+
+async def finish(world: World, choose: Callable[[int], int]) -> None:
+    """Work until everything is handled, starting again after each crash."""
+    while not world.is_done():
+        with suppress(CrashError):
+            task = await work(world, choose, until=world.is_done)
+            await gone(task)
+
+
+async def gone(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def transitions(world: World) -> dict[str, Any]:
-    """Every transition by id; the same id must be the same record, to the last byte."""
-    found: dict[str, bytes] = {}
-    for topic in ("alerts", "deployments"):
-        for message in world.topics.get(topic, ()):
-            record = CODEC.decode(message.value)
-            assert found.setdefault(record.transition_id, message.value) == message.value
-    return {transition_id: CODEC.decode(value) for transition_id, value in found.items()}
+    """Every transition by id, in the order in which they were sent: each id exactly once."""
+    sent = [
+        CODEC.decode(message.value or b"")
+        for topic in ("alerts", "deployments")
+        for message in world.topics.get(topic, ())
+    ]
+    found = {each.transition_id: each for each in sent}
+    assert len(found) == len(sent), "sent twice"
+    return found
 
 
 def holding(world: World) -> set[tuple[Any, ...]]:
@@ -170,51 +274,91 @@ def holding(world: World) -> set[tuple[Any, ...]]:
     }
 
 
+def calm(models: int) -> World:
+    """The world after one process that nothing has happened to."""
+    world = World(history(models))
+    asyncio.run(finish(world, lambda number: number - 1))
+    assert "dead-letters" not in world.topics
+    return world
+
+
 # Shrinking a storm takes minutes and tells little: the seed is printed.
 @settings(
     max_examples=60, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
-@given(st.integers(1, 4), st.lists(st.integers(0, 25), max_size=6), st.data())
-def test_crashes_anywhere_neither_lose_nor_double_a_transition(
-    models: int, fuses: list[int], data: st.DataObject
-):
-    calm = World(history(models))
-    work(calm, data)
-    assert "dead-letters" not in calm.topics
-    stormy = World(history(models))
-    for fuse in fuses:
-        stormy.fuse = fuse
-        try:
-            work(stormy, data)
-        except CrashError:
-            continue
-    stormy.fuse = None
-    work(stormy, data)
-    assert holding(stormy) == holding(calm)
+@given(
+    models=st.integers(1, 4),
+    faults=st.lists(st.sampled_from(("none", *FAULTS)), max_size=25),
+    seed=st.integers(0, 2**32),
+)
+def test_crashes_anywhere_neither_lose_nor_double_a_transition(models: int, faults: list[str], seed: int):
+    stormy = World(history(models), faults=iter(faults))
+    asyncio.run(finish(stormy, random.Random(seed).randrange))
+    assert holding(stormy) == holding(calm(models))
     assert "dead-letters" not in stormy.topics
 
 
+@settings(
+    max_examples=30, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
+@given(models=st.integers(1, 3), owners=st.integers(1, 5), seed=st.integers(0, 2**32))
+def test_owners_that_go_on_after_they_have_lost_the_partition_write_nothing_more(
+    models: int, owners: int, seed: int
+):
+    world, chance = World(history(models)), random.Random(seed)
+
+    async def hand_over() -> None:
+        zombies = []
+        for _ in range(owners):
+            steps = iter(range(chance.randrange(30)))
+            zombies.append(
+                await work(world, chance.randrange, until=lambda steps=steps: next(steps, None) is None)
+            )  # type: ignore[misc]
+            # Whoever comes next has opened the shard before this one notices.
+        last = await work(world, chance.randrange, until=world.is_done)
+        for zombie in zombies:
+            if zombie.done():  # one that has nothing left to do waits for its group to tell it
+                assert isinstance(zombie.exception(), FencedError)
+            await gone(zombie)
+        await gone(last)
+
+    asyncio.run(hand_over())
+    assert holding(world) == holding(calm(models))
+
+
+def test_records_of_another_generation_are_left_to_their_owner():
+    world = World(history(1))
+
+    async def stale() -> None:
+        shard = open_shard(world)
+        task = asyncio.create_task(shard.run())
+        await shard.is_open.wait()
+        await shard.put(Chunk("models", PARTITION, 99, 1, 1, world.topics["models"]))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await gone(task)
+
+    asyncio.run(stale())
+    assert "deployments" not in world.topics
+    assert world.offsets.get("models", 0) == 0
+
+
 def test_the_alert_of_a_model_that_ended_is_forgotten_when_no_sample_of_it_can_still_come():
-    world = World(history(2))
-    letters = DeadLetters(CODEC, "", "group", {})
-    handler = ControlHandler(CODEC, "", Rules(), letters, world, world)  # type: ignore[arg-type]
+    world = calm(2)
+    alerts = [key for key in world.state() if RULE_ALERT.encode() in key]
+    assert len(alerts) == 2
 
-    def handle(*messages: Message) -> int:
-        asyncio.run(handler.handle(messages))
-        return len(world.data)
+    def after(wait_ms: int) -> list[bytes]:
+        world.now_ms = time.time_ns() // 1_000_000 + wait_ms
+        before = len(world.changelog)
 
-    handle(
-        *(
-            message
-            for topic in ("mlapps", "models", "events", "rule-aggregates")
-            for message in world.topics[topic]
-        )
-    )
-    kept = handle(*world.topics["deployments"])
-    partition = control_partition("app")
-    soon, late = (
-        Tick(now_ms=time.time_ns() // 1_000_000 + wait_ms, partition=partition) for wait_ms in (0, FORGET_MS)
-    )
-    assert handle(Message("ticks", 0, CODEC.encode(soon))) == kept
-    late = dataclasses.replace(late, now_ms=late.now_ms + 60_000)
-    assert handle(Message("ticks", 1, CODEC.encode(late))) == kept - 1
+        async def wait() -> None:
+            # Time is asked for, told, and then acted on.
+            task = await work(world, lambda _: 1, until=lambda: len(world.changelog) > before + 5)
+            await gone(task)
+
+        asyncio.run(wait())
+        return [key for key in world.state() if RULE_ALERT.encode() in key]
+
+    assert after(0) == alerts
+    assert len(after(FORGET_MS + 60_000)) == 1

@@ -1,15 +1,27 @@
-"""What is kept on the changelog comes back as it was, and a record that comes again is answered as before."""
+"""What is remembered comes back from the changelog as it was; what cannot be read or written is refused."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallelm.schemas.records import AlertState, DeploymentState, Origin, RecordPosition, RuleAggregate
+from parallelm.schemas.records import (
+    AlertState,
+    DeploymentState,
+    Origin,
+    ProcessorState,
+    RecordPosition,
+    RuleAggregate,
+)
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
 from parallelm.stream_processors.alerts.rule_alerts import new_alert, on_aggregate, on_superseded
 from parallelm.stream_processors.alerts.rules import Rule
+from parallelm.stream_processors.mlapp_stage import COMPONENT_ALERT, DEPLOYMENTS_OF, RULE_ALERT, MLAppHandler
 from parallelm.stream_processors.model_policy.state import (
     Accepted,
     Announced,
@@ -17,19 +29,18 @@ from parallelm.stream_processors.model_policy.state import (
     Deployment,
     MLAppDeployments,
 )
-from parallelm.stream_processors.state import (
-    COMPONENT_ALERT,
-    DEPLOYMENTS,
-    MAX_OUTPUT_BYTES,
-    RULE_ALERT,
-    Body,
-    Changes,
+from parallelm.stream_processors.runtime.shard import POSITIONS, POSITIONS_KEY, Positions
+from parallelm.stream_processors.runtime.stored_state import (
+    MAX_VALUE_BYTES,
+    BodyKind,
     Key,
-    Output,
-    OutputTooLargeError,
     StateError,
-    StoredState,
+    StateStore,
+    StateTooLargeError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
 READINGS = st.lists(st.tuples(st.integers(0, 99), st.floats(allow_nan=False)), max_size=20)
@@ -39,13 +50,39 @@ RULE = Rule(
     threshold=0.4, features=frozenset({"temp", "wind"}), for_ms=3, keep_firing_for_ms=2, grace_ms=10,
     severity="info", labels={"team": "x"}, annotations={"reason": "y"},
 )  # fmt: skip
+KINDS = {**MLAppHandler.kinds, POSITIONS: BodyKind(Positions)}
 
 
-def come_back(kind: str, body: Body) -> StoredState:
-    output = Output("alerts", b"app", b"\x00\xff")
-    kept = StoredState(body, {"models/1": 2**40}, (output, output))
-    assert StoredState.from_bytes(kind, kept.to_bytes()) == kept
-    return kept
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A body as simple as can be."""
+
+    text: str = ""
+    due_ms: float | None = None
+
+
+NOTES = {"note": BodyKind(Note), "other": BodyKind(Note)}
+A, B, C = Key("note", "app", "a"), Key("note", "app", "b"), Key("other", "app", "c")
+
+
+def store_of(**notes: Note) -> StateStore:
+    """A store that has committed these notes of MLApp ``app``."""
+    store = StateStore(NOTES)
+    for name, note in notes.items():
+        store.put(Key("note", "app", name), note)
+    store.commit()
+    return store
+
+
+def come_back(kind: str, body: Any) -> None:
+    """Through the changelog into another worker's store."""
+    key = Key(kind, "app", "name")
+    store, next_owner = StateStore(KINDS), StateStore(KINDS)
+    store.put(key, body)
+    for changed, record in store.changes().items():
+        next_owner.load(changed.to_bytes(), record)
+    assert next_owner.get(key) == body
+    assert len(next_owner) == 1
 
 
 @given(READINGS, TEXT, st.booleans())
@@ -73,7 +110,7 @@ def test_a_components_alert_comes_back_from_the_changelog_as_it_was(text: str, s
 def test_deployments_come_back_from_the_changelog_as_they_were():
     announced = Announced("m", "train", 1, 2, CAUSE, reported=True)
     come_back(
-        DEPLOYMENTS,
+        DEPLOYMENTS_OF,
         MLAppDeployments(
             "app",
             version=3,
@@ -87,49 +124,164 @@ def test_deployments_come_back_from_the_changelog_as_they_were():
     )
 
 
+def test_positions_come_back_with_the_ids_of_their_topics():
+    come_back(POSITIONS, Positions({"models": ("topic-id", 2**40)}))
+
+
 @given(st.builds(Key, st.just(RULE_ALERT), TEXT, TEXT))
 def test_keys_come_back_as_they_were(key: Key):
     assert Key.from_bytes(key.to_bytes()) == key
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"absorbed": {}, "outputs": [], "body": {}}'])
-def test_state_that_cannot_be_read_is_told(data: bytes):
-    with pytest.raises(StateError):
-        StoredState.from_bytes(RULE_ALERT, data)
+def stored(body: str, *, kind: str = "note", version: int = 1) -> ProcessorState:
+    return ProcessorState(kind=kind, mlapp_id="app", name="a", version=version, body=body)
 
 
-def test_a_record_that_no_broker_takes_is_refused_before_it_is_sent():
-    with pytest.raises(OutputTooLargeError):
-        Output("t", b"", bytes(MAX_OUTPUT_BYTES + 1))
+@pytest.mark.parametrize("body", ["", "{", "[]", '{"text": 3}', "null"])
+def test_state_that_cannot_be_read_stops_the_worker_and_names_its_key(body: str):
+    with pytest.raises(StateError, match=r"kind='note'.*name='a'.*cannot be read"):
+        StateStore(NOTES).load(A.to_bytes(), stored(body))
 
 
-def test_outputs_of_a_batch_are_kept_together_and_an_absorbed_record_sends_them_again():
-    key, first, second = Key(DEPLOYMENTS, "app"), Output("t", b"k", b"1"), Output("t", b"k", b"2")
-    places = [RecordPosition(topic="models", partition=0, offset=offset) for offset in range(3)]
-    changes = Changes({}, {}, {})
-    changes.put(key, places[0], MLAppDeployments("app"), (first,))
-    changes.put(key, places[1], MLAppDeployments("app", version=1), (second,))
-    assert changes.outputs() == [first, second]
-    stored = {key.to_bytes(): changes.changed[key].to_bytes()}
-    again = Changes(stored, {}, {})
-    kept = again.get(key)
-    assert [kept.has_absorbed(place) for place in places] == [True, True, False]
-    again.send_again(kept)
-    assert again.outputs() == [first, second]
-    assert again.changed == {}
+def test_state_of_a_newer_version_is_refused():
+    with pytest.raises(StateError, match=r"newer version \(2\).*run that version"):
+        StateStore(NOTES).load(A.to_bytes(), stored("{}", version=2))
+    with pytest.raises(StateError, match="'canary' is unknown; another version wrote it"):
+        StateStore(NOTES).load(Key("canary", "app").to_bytes(), stored("{}", kind="canary"))
 
 
-def test_outputs_that_may_not_have_been_sent_go_out_with_the_next_change():
-    key, first, second = Key(DEPLOYMENTS, "app"), Output("t", b"k", b"1"), Output("t", b"k", b"2")
-    places = [RecordPosition(topic="models", partition=0, offset=offset) for offset in range(2)]
-    changes = Changes({}, {}, {})
-    changes.put(key, places[0], MLAppDeployments("app"), (first,))
-    name, data = key.to_bytes(), changes.changed[key].to_bytes()
-    recovered = Changes({name: data}, {}, {})
-    recovered.delete(key)
-    assert recovered.changed == {}
-    recovered.put(key, places[1], MLAppDeployments("app"), (second,))
-    assert recovered.outputs() == [first, second]
-    known = Changes({name: data}, {}, {name: data})
-    known.put(key, places[1], MLAppDeployments("app"), (second,))
-    assert known.outputs() == [second]
+@pytest.mark.parametrize("key", [b"", b"\xff", b"{}", b'["a"]', b"1"])
+def test_a_key_that_cannot_be_read_is_refused(key: bytes):
+    with pytest.raises(StateError, match="cannot be read"):
+        StateStore(NOTES).load(key, stored("{}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The third form of a body that was called ``n``, then ``number``."""
+
+    count: int
+    unit: str = field(default="")
+
+    @property
+    def due_ms(self) -> float | None:
+        return None
+
+
+def test_state_of_earlier_versions_is_upgraded_step_by_step_and_written_in_the_new_form():
+    upgrades = {
+        1: lambda body: {"number": body["n"]},
+        2: lambda body: {"count": body["number"], "unit": "records"},
+    }
+    kinds = {"note": BodyKind(Count, version=3, upgrades=upgrades)}
+    for version, body in ((1, '{"n": 7}'), (2, '{"number": 7}'), (3, '{"count": 7, "unit": "records"}')):
+        store = StateStore(kinds)
+        store.load(A.to_bytes(), stored(body, version=version))
+        assert store.get(A) == Count(7, "records")
+    store.put(A, Count(8, "records"))
+    (written,) = store.changes().values()
+    assert written is not None
+    assert (written.version, json.loads(written.body)) == (3, {"count": 8, "unit": "records"})
+    with pytest.raises(StateError, match="cannot be read"):
+        StateStore(kinds).load(A.to_bytes(), stored('{"other": 7}', version=1))
+
+
+def test_a_tombstone_forgets_the_key():
+    store = store_of(a=Note("x"), b=Note("y"))
+    store.load(A.to_bytes(), None)
+    assert [key for key, _ in store.keys_of("app")] == [B]
+    store.put(B, None)
+    assert store.changes() == {B: None}
+    store.commit()
+    assert len(store) == 0
+    assert list(store.keys_of("app")) == []
+
+
+def test_state_that_does_not_fit_a_record_is_refused_with_its_size():
+    store = StateStore(NOTES)
+    store.put(A, Note("x" * MAX_VALUE_BYTES))
+    with pytest.raises(StateTooLargeError, match=r"9000\d\d bytes.*note 'a' of MLApp 'app'.*900000 fit"):
+        store.changes()
+
+
+def test_what_a_failed_record_changed_is_undone_and_no_more():
+    store = store_of(a=Note("committed"))
+    store.begin_record()
+    store.put(A, Note("of the batch"))
+    store.begin_record()
+    store.put(A, Note("failed"))
+    store.put(A, Note("failed again"))
+    store.put(B, Note("failed"))
+    assert store.changed_in_record() == [A, B]
+    store.undo_record()
+    assert (store.get(A), store.get(B)) == (Note("of the batch"), None)
+    assert list(store.changes()) == [A]
+
+
+def test_a_batch_that_is_given_up_leaves_nothing():
+    store = store_of(a=Note("committed"))
+    store.put(A, None)
+    store.put(B, Note())
+    store.discard()
+    assert store.changes() == {}
+    assert [(key, note.text) for key, note in store.keys_of("app")] == [(A, "committed")]
+
+
+def test_what_is_put_as_it_was_is_not_written_again():
+    note = Note("same")
+    store = store_of(a=note)
+    store.put(A, note)
+    assert store.changes() == {}
+
+
+def test_keys_of_an_mlapp_are_listed_with_the_changes_of_the_batch():
+    store = store_of(b=Note("b"), a=Note("a"))
+    store.put(C, Note("c"))
+    store.put(B, None)
+    store.put(Key("note", "another", "a"), Note())
+    assert [key for key, _ in store.keys_of("app")] == [A, C]
+    assert [key for key, _ in store.keys_of("app", "other")] == [C]
+
+
+def names(found: Sequence[tuple[Key, Any]]) -> list[str]:
+    return [key.name for key, _ in found]
+
+
+def test_what_is_due_comes_the_earliest_first_and_until_it_is_no_longer_due():
+    store = store_of(a=Note("a", 20), b=Note("b", 10), c=Note("c", 30), d=Note("d"))
+    assert store.due(9) == []
+    assert names(store.due(20)) == ["b", "a"]
+    assert names(store.due(20)) == ["b", "a"], "nothing has changed them"
+    store.put(B, Note("b", 40))
+    assert names(store.due(20)) == ["a"], "as the batch leaves it"
+    store.commit()
+    store.put(A, None)
+    store.commit()
+    assert names(store.due(30)) == ["c"]
+    assert names(store.due(40)) == ["c", "b"]
+
+
+def test_what_a_batch_that_was_given_up_made_due_is_not_due():
+    store = store_of(a=Note("a", 10))
+    store.put(A, Note("a", 50))
+    store.put(B, Note("b", 5))
+    assert names(store.due(10)) == ["b"]
+    store.discard()
+    assert names(store.due(10)) == ["a"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.none() | st.integers(0, 9)), max_size=30), st.data())
+def test_due_finds_exactly_what_is_due(changes: list[tuple[str, int | None]], data: st.DataObject):
+    store, model = StateStore(NOTES), dict[str, int | None]()
+    for name, due_ms in changes:
+        store.put(Key("note", "app", name), Note(name, due_ms))
+        model[name] = due_ms
+        if data.draw(st.booleans()):
+            store.commit()
+        now_ms = data.draw(st.integers(0, 9))
+        expected = sorted((at, name) for name, at in model.items() if at is not None and at <= now_ms)
+        assert names(store.due(now_ms)) == [name for _, name in expected]
+
+
+def test_the_key_of_positions_belongs_to_no_mlapp():
+    assert POSITIONS_KEY.mlapp_id == ""

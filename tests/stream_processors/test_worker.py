@@ -15,7 +15,6 @@ from parallelm.schemas.topics import (
     MODELS,
     RULE_AGGREGATES,
     STATISTICS,
-    TICKS,
 )
 from tests.waiting import wait_for
 
@@ -24,11 +23,11 @@ from .live import DAY, DEFINITION, START, Worker
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parallelm.schemas.records import AlertTransition, DeploymentTransition
+    from parallelm.schemas.records import AlertTransition
 
     from .live import Cluster
 
-    Transition = AlertTransition | DeploymentTransition
+LIFE = ["requested", "accepted", "active", "superseded"]
 
 
 def alerts(cluster: Cluster) -> list[tuple[str, str, float]]:
@@ -39,8 +38,8 @@ def alerts(cluster: Cluster) -> list[tuple[str, str, float]]:
 
 
 def deployments(cluster: Cluster) -> list[tuple[str, str]]:
-    """Model and state of each transition; one that a restarted worker sent again is there once."""
-    return [(found.model_id, found.state.value) for found in once(cluster.read(DEPLOYMENTS))]
+    """Model and state of each transition."""
+    return [(found.model_id, found.state.value) for found in cluster.read(DEPLOYMENTS)]
 
 
 def holding(found: list[AlertTransition]) -> list[tuple[str, str]]:
@@ -49,13 +48,20 @@ def holding(found: list[AlertTransition]) -> list[tuple[str, str]]:
     return sorted((each.rule, each.state.value) for each in found if each.transition_id not in corrected)
 
 
-def once(found: list[Transition]) -> list[Transition]:
-    """Each transition once; the same id must mean the same record, to the last field."""
-    by_id: dict[str, Transition] = {}
-    for transition in found:
-        first = by_id.setdefault(transition.transition_id, transition)
-        assert repr(first) == repr(transition), "one id, two records"
-    return list(by_id.values())
+def assert_exact(cluster: Cluster) -> None:
+    """Every transition was written once, and those of one alert or deployment in the order of its life."""
+    alerts, deployments = cluster.read(ALERTS), cluster.read(DEPLOYMENTS)
+    ids = [transition.transition_id for transition in (*alerts, *deployments)]
+    assert len(ids) == len(set(ids)), "a transition was written twice"
+    lives: dict[str, list[str]] = {}
+    for transition in deployments:
+        lives.setdefault(transition.model_id, []).append(transition.state.value)
+    assert all(life == LIFE[: len(life)] for life in lives.values())
+    states: dict[str, str] = {}
+    for transition in alerts:
+        if not transition.supersedes:  # else it corrects an earlier one, and goes on from before that
+            assert transition.previous_state == states.get(transition.alert_id, transition.previous_state)
+        states[transition.alert_id] = transition.state
 
 
 def test_drift_becomes_an_alert_and_a_new_model_is_deployed_and_settles_it(cluster: Cluster, worker: Worker):
@@ -124,7 +130,7 @@ def test_poison_on_every_topic_goes_to_the_dead_letters_and_the_next_record_is_h
     cluster: Cluster, worker: Worker
 ):
     cluster.apply(DEFINITION)
-    topics = (MLAPPS, MODELS, EVENTS, RULE_AGGREGATES, DEPLOYMENTS, TICKS, STATISTICS)
+    topics = (MLAPPS, MODELS, EVENTS, RULE_AGGREGATES, DEPLOYMENTS, STATISTICS)
     other = cluster.codec.encode(cluster.read(MLAPPS)[0])
     poison = [b"", b"no avro", other[:5] + b"\xff" * 9, other[:-3], other]
     for topic in topics:
@@ -154,7 +160,7 @@ def test_a_record_that_breaks_the_handler_goes_to_the_dead_letters_whole(cluster
     cluster.flush()
     wait_for(lambda: alerts(cluster) == [("GenericDataAlert", "firing", 2)], "the next alert fires")
     (letter,) = wait_for(lambda: cluster.read(DEAD_LETTERS), "the large one is a dead letter")
-    assert (letter.stage, letter.error_type) == ("control", "OutputTooLargeError")
+    assert (letter.stage, letter.error_type) == ("mlapp", "OutputTooLargeError")
     assert worker.process.poll() is None
 
 
@@ -207,8 +213,8 @@ def test_a_worker_that_is_killed_again_and_again_neither_misses_nor_doubles_a_tr
     drift = [("drift", state) for state in ("pending", "firing") for _ in range(models)]
     over = [("drift", "resolved")] * (models - 1)
     wanted = sorted(firing + resolved + drift + over)
-    wait_for(lambda: holding(once(cluster.read(ALERTS))) == wanted, "all alerts")
-    assert len(once(cluster.read(DEPLOYMENTS))) == len(expected_deployments)
+    wait_for(lambda: holding(cluster.read(ALERTS)) == wanted, "all alerts")
+    assert_exact(cluster)
     assert cluster.read(DEAD_LETTERS) == []
 
 
@@ -246,7 +252,7 @@ def test_two_workers_share_the_work_and_one_takes_over_when_the_other_is_gone(
         changes = {("late", "firing" if day % 2 else "resolved") for day in range(1, days + 1)}
         for name in apps:
             cluster.mlapp = name
-            if set(deployments(cluster)) != expected or set(holding(once(cluster.read(ALERTS)))) != changes:
+            if set(deployments(cluster)) != expected or set(holding(cluster.read(ALERTS))) != changes:
                 return False
         return True
 
@@ -262,5 +268,8 @@ def test_two_workers_share_the_work_and_one_takes_over_when_the_other_is_gone(
         wait_for(lambda: handled(3), "the first worker takes over")
     happens(4)
     wait_for(lambda: handled(4), "the first worker goes on")
+    for name in apps:
+        cluster.mlapp = name
+        assert_exact(cluster)
     assert worker.process.poll() is None
     assert not [letter for letter in cluster.read(DEAD_LETTERS) if letter.stage != "decode"]

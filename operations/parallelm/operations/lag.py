@@ -1,4 +1,8 @@
-"""How far consumer groups are behind, and how many dead letters their topic holds."""
+"""How far consumer groups are behind, and how many dead letters their topic holds.
+
+Processors write in transactions, whose markers take offsets of their own: a group that has read everything has
+committed the offset after them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.errors import ClusterUnavailableError
 from parallelm.schemas.topic_admin import connect, log_bounds
+from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -16,8 +21,8 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 TIMEOUT_S = 5.0
-_CHANGELOG_SUFFIX = "-changelog"
-"""Faust reads the changelog of a table when it starts and commits nothing for it: that does not count as lag."""
+_COUNTED_OFFSETS = 20_000
+"""More dead letters than this are not counted one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +36,8 @@ class GroupLag:
     """The same by topic; topics that it has read to their end are not in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Records still to be handled, and records that could not be."""
-
-    groups: list[GroupLag]
-    dead_letters: int
-
-
-def backlog(settings: Settings) -> Backlog:
-    """Lag of every consumer group, and dead letters.
+def group_lags(settings: Settings) -> list[GroupLag]:
+    """Lag of every consumer group.
 
     A coordinator that has just started or moved is asked again, for ``TIMEOUT_S``. Raises ``ClusterUnavailableError``
     when the brokers do not answer, ``TopicsError`` when they refuse.
@@ -56,7 +53,7 @@ def backlog(settings: Settings) -> Backlog:
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
-            return _backlog(admin, DEAD_LETTERS.full_name(settings.kafka.topic_prefix))
+            return _group_lags(admin)
         except KafkaException as error:
             reason = error.args[0]
             if reason.code() not in transient or time.monotonic() > deadline:
@@ -66,7 +63,24 @@ def backlog(settings: Settings) -> Backlog:
         time.sleep(0.2)
 
 
-def _backlog(admin: Any, dead_letters: str) -> Backlog:
+def dead_letter_count(settings: Settings) -> int:
+    """Records on the topic of dead letters; of very many the number of offsets, which counts markers of transactions.
+
+    Raises as ``group_lags`` does.
+    """
+    name = DEAD_LETTERS.full_name(settings.kafka.topic_prefix)
+    admin, metadata = connect(settings, TIMEOUT_S)
+    if name not in metadata.topics:
+        return 0
+    bounds = log_bounds(admin, [(name, number) for number in metadata.topics[name].partitions], TIMEOUT_S)
+    offsets = sum(end - first for first, end in bounds.values())
+    if not 0 < offsets <= _COUNTED_OFFSETS:
+        return offsets
+    beginning = StartPoint("beginning")
+    return sum(1 for _ in read_topic(settings, name, beginning, follow=False, timeout_s=TIMEOUT_S))
+
+
+def _group_lags(admin: Any) -> list[GroupLag]:
     from confluent_kafka import ConsumerGroupTopicPartitions
 
     topics = admin.list_topics(timeout=TIMEOUT_S).topics
@@ -85,18 +99,10 @@ def _backlog(admin: Any, dead_letters: str) -> Backlog:
         for name, future in (admin.describe_consumer_groups(names).items() if names else ())
     }
     read = {name: _assigned(described[name]) | set(committed[name]) for name in names}
-    dead_letter_partitions = [
-        (dead_letters, number)
-        for number in (topics[dead_letters].partitions if dead_letters in topics else ())
-    ]
-    wanted = {
-        *dead_letter_partitions,
-        *(pair for pairs in read.values() for pair in pairs if pair[0] in topics),
-    }
+    wanted = {pair for pairs in read.values() for pair in pairs if pair[0] in topics}
     bounds = log_bounds(admin, sorted(wanted), TIMEOUT_S)
     lags = {name: _lag(read[name], committed[name], bounds) for name in names}
-    groups = [GroupLag(name, len(described[name]), sum(lags[name].values()), lags[name]) for name in names]
-    return Backlog(groups, sum(end - first for first, end in map(bounds.__getitem__, dead_letter_partitions)))
+    return [GroupLag(name, len(described[name]), sum(lags[name].values()), lags[name]) for name in names]
 
 
 def _assigned(members: Iterable[Any]) -> set[tuple[str, int]]:
@@ -105,7 +111,6 @@ def _assigned(members: Iterable[Any]) -> set[tuple[str, int]]:
         for member in members
         if member.assignment
         for partition in member.assignment.topic_partitions
-        if not partition.topic.endswith(_CHANGELOG_SUFFIX)
     }
 
 

@@ -33,7 +33,8 @@ def check_schemas(settings: Settings) -> list[str]:
 def register_schemas(settings: Settings) -> dict[str, int]:
     """Register every schema and return the ids by subject; registered ones stay. Raises ``RegistryUnavailableError``."""
     registry = _registry(settings)
-    return {registry.subject(topic.record): registry.register(topic.record) for topic in CATALOGUE}
+    ids = {record: registry.register(record) for record in dict.fromkeys(topic.record for topic in CATALOGUE)}
+    return {f"{settings.kafka.topic_prefix}{topic.subject}": ids[topic.record] for topic in CATALOGUE}
 
 
 def _registry(settings: Settings) -> HttpRegistry:

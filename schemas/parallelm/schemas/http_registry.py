@@ -55,6 +55,7 @@ class HttpRegistry:
         if registry.user:
             pair = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
             self._headers["Authorization"] = f"Basic {pair}"
+        self._prefix = topic_prefix
         self._subjects = {topic.record: f"{topic_prefix}{topic.subject}" for topic in CATALOGUE}
         self._schemas: dict[int, str] = {}
         self._ids: dict[type, int] = {}
@@ -122,10 +123,12 @@ class HttpRegistry:
         Existing versions stay unchanged. The subject's compatibility is set to FULL_TRANSITIVE. Raises
         ``RegistryRefusedError`` when the registry finds a version incompatible or denies access.
         """
-        subject = quote(self.subject(record), safe="")
-        for schema in packaged.versions(record.__name__):
-            answer = self.request("POST", f"/subjects/{subject}/versions", _body(schema.text))
-        self.request("PUT", f"/config/{subject}", {"compatibility": "FULL_TRANSITIVE"})
+        for topic in CATALOGUE:
+            if topic.record is record:
+                subject = quote(f"{self._prefix}{topic.subject}", safe="")
+                for schema in packaged.versions(record.__name__):
+                    answer = self.request("POST", f"/subjects/{subject}/versions", _body(schema.text))
+                self.request("PUT", f"/config/{subject}", {"compatibility": "FULL_TRANSITIVE"})
         return int(self._member(answer, "id"))
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -383,8 +383,11 @@ class RuleAggregate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """Internal: time as a record, so that state machines see it in order with everything else."""
+class ProcessorState:
+    """Internal: what stream processors remember for one key, so that another worker can go on from it."""
 
-    now_ms: int
-    partition: int
+    kind: str
+    mlapp_id: str
+    name: str
+    version: int
+    body: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +55,19 @@ def read_topic(
     if name not in metadata.topics:
         raise TopicsError(f"topic {name!r} is not on the cluster; create it with `mcenter topics create`")
     partitions = list(metadata.topics[name].partitions)
-    begin, end = _bounds(admin, name, partitions, start, timeout_s)
+    first, begin, end = _bounds(admin, name, partitions, start, timeout_s)
     consumer = Consumer(reader_config(settings.kafka, "mcenter-tail"))
-    try:
+
+    def until_now(begin: Mapping[int, int]) -> Iterator[RawRecord]:
         consumer.assign([TopicPartition(name, number, offset) for number, offset in begin.items()])
         pending = {(name, number): end[number] for number in partitions if begin[number] < end[number]}
-        until_now = map(_record, read_to_end(consumer, pending, timeout_s))
-        yield from _newest(until_now, start.number) if start.kind == "latest" else until_now
+        return map(_record, read_to_end(consumer, pending, timeout_s))
+
+    try:
+        if start.kind == "latest":
+            yield from _newest(until_now, first, end, start.number)
+        else:
+            yield from until_now(begin)
         if follow:
             yield from _from_now(consumer)
     finally:
@@ -69,8 +76,8 @@ def read_topic(
 
 def _bounds(
     admin: Any, name: str, partitions: list[int], start: StartPoint, timeout_s: float
-) -> tuple[dict[int, int], dict[int, int]]:
-    """Offset at which to start in each partition, and the one after its newest record."""
+) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
+    """Of each partition the first offset of the log, the one at which to start, and the one after its newest record."""
     from confluent_kafka.admin import OffsetSpec
 
     places = [(name, number) for number in partitions]
@@ -78,16 +85,17 @@ def _bounds(
     def asked(spec: Any) -> dict[int, int]:
         return {number: offset for (_, number), offset in log_offsets(admin, places, spec, timeout_s).items()}
 
-    end = asked(OffsetSpec.latest())
+    first, end = asked(OffsetSpec.earliest()), asked(OffsetSpec.latest())
     if start.kind == "end":
-        return end, end
+        return first, end, end
     if start.kind == "time":
         found = asked(OffsetSpec.for_timestamp(start.number))
-        return {number: offset if offset >= 0 else end[number] for number, offset in found.items()}, end
-    begin = asked(OffsetSpec.earliest())
-    if start.kind == "latest":
-        begin = {number: max(low, end[number] - start.number) for number, low in begin.items()}
-    return begin, end
+        return (
+            first,
+            {number: offset if offset >= 0 else end[number] for number, offset in found.items()},
+            end,
+        )
+    return first, first, end
 
 
 def reader_config(kafka: KafkaSettings, name: str, **options: Any) -> dict[str, Any]:
@@ -161,7 +169,20 @@ def _record(message: Any) -> RawRecord:
     )
 
 
-def _newest(records: Iterable[RawRecord], count: int) -> list[RawRecord]:
-    return sorted(records, key=lambda record: (record.ingested_at_ms, record.partition, record.offset))[
-        -count:
-    ]
+def _newest(
+    read_from: Callable[[Mapping[int, int]], Iterable[RawRecord]],
+    first: Mapping[int, int],
+    end: Mapping[int, int],
+    count: int,
+) -> list[RawRecord]:
+    """The newest ``count`` records; read from further back while markers of transactions are among the last offsets."""
+    back = count
+    while True:
+        begin = {number: max(low, end[number] - back) for number, low in first.items()}
+        found = list(read_from(begin))
+        # Each partition could hold all of them: until that many records of it are known, read on.
+        per_partition = Counter(record.partition for record in found)
+        if all(begin[number] == first[number] or per_partition[number] >= count for number in begin):
+            break
+        back *= 4
+    return sorted(found, key=lambda record: (record.ingested_at_ms, record.partition, record.offset))[-count:]

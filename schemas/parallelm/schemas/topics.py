@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,10 @@ ORIGIN = KeyedBy("origin", lambda record: origin_key(record.origin))
 MLAPP = KeyedBy("mlapp_id", _mlapp_key)
 AGENT = KeyedBy("agent_id", lambda record: record.agent_id.encode())
 SOURCE_TOPIC = KeyedBy("source topic", lambda letter: letter.source_topic.encode())
-PARTITION = KeyedBy("nothing: its sender names the partition", lambda _: b"")
+STATE = KeyedBy(
+    "kind, mlapp_id and name, as JSON",
+    lambda state: json.dumps([state.kind, state.mlapp_id, state.name]).encode(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,11 @@ def _control(
     retention_ms: int = 90 * _DAY_MS,
     compacted: bool = False,
     internal: bool = False,
-    keyed_by: KeyedBy = MLAPP,
 ) -> Topic:
     return Topic(
         name,
         record,
-        keyed_by,
+        MLAPP,
         CONTROL_PARTITIONS,
         retention_ms,
         compacted=compacted,
@@ -124,7 +127,23 @@ AGENTS = Topic("agents", records.AgentState, AGENT, CONTROL_PARTITIONS, -1, comp
 HEARTBEATS = Topic("heartbeats", records.Heartbeat, AGENT, CONTROL_PARTITIONS, 6 * _HOUR_MS, internal=True)
 DEAD_LETTERS = Topic("dead-letters", records.DeadLetter, SOURCE_TOPIC, CONTROL_PARTITIONS, 30 * _DAY_MS)
 RULE_AGGREGATES = _control("rule-aggregates", records.RuleAggregate, retention_ms=_DAY_MS, internal=True)
-TICKS = _control("ticks", records.Tick, retention_ms=_HOUR_MS, internal=True, keyed_by=PARTITION)
+
+
+def _changelog(name: str, partitions: int) -> Topic:
+    """Changelog of processors: only the newest value of a key counts, and a restart reads all that is there."""
+    settings = {
+        "min.compaction.lag.ms": "0",
+        "min.cleanable.dirty.ratio": "0.2",
+        "segment.bytes": str(16 << 20),
+        "segment.ms": str(_HOUR_MS),
+        "delete.retention.ms": str(_HOUR_MS),
+    }
+    record = records.ProcessorState
+    return Topic(name, record, STATE, partitions, -1, compacted=True, internal=True, extra=settings)
+
+
+SERIES_STATE = _changelog("series-state", DATA_PARTITIONS)
+MLAPP_STATE = _changelog("mlapp-state", CONTROL_PARTITIONS)
 
 CATALOGUE: tuple[Topic, ...] = tuple(found for found in list(globals().values()) if isinstance(found, Topic))
 """Every topic of the platform, in the order above. Append only: a record's schema ids depend on its position."""

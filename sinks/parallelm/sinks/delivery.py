@@ -16,7 +16,7 @@ from parallelm.sinks.errors import InsertStateUnknownError
 from parallelm.sinks.intent import ROW_FORMAT, done_metadata, intent_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from confluent_kafka import Consumer
 
@@ -58,6 +58,22 @@ class Delivery:
                 written.append((work, block))
         finally:
             self._commit_ends(written)
+
+    def commit_empty_ends(self, works: Iterable[PartitionWork]) -> None:
+        """Move the group past offsets without records, such as transaction markers, at the end of partitions.
+
+        Else the group would seem to be behind for as long as no record follows. Raises ``RetryLaterError``.
+        """
+        at_end = [(work, offset) for work in works if (offset := work.offset_to_commit) is not None]
+        commit(
+            self._consumer,
+            [
+                (work.source.topic, work.source.partition, offset, done_metadata(work.source.topic_id))
+                for work, offset in at_end
+            ],
+        )
+        for work, offset in at_end:
+            work.committed = offset
 
     def _commit_intents(self, under_way: Sequence[tuple[PartitionWork, Block]]) -> None:
         new = [(work, block) for work, block in under_way if not block.intent_committed]

@@ -66,7 +66,9 @@ class PartitionWork:
     end_offset: int | None = None
     """End of the partition, when the consumer reached it last."""
     position: int | None = None
-    """Offset after the last record read; None before the first."""
+    """Offset where reading goes on; None before the first record."""
+    committed: int = 0
+    """Offset that was committed last."""
     block: Block | None = None
 
     def add(self, record: ConsumedRecord) -> None:
@@ -91,8 +93,23 @@ class PartitionWork:
                 self.block = self._make_block(length)
         return self.block
 
+    def reached_end(self, offset: int) -> None:
+        """All below ``offset`` was read; behind the last record there may be markers of transactions."""
+        self.end_offset = offset
+        self.position = max(offset, self.position or 0)
+
+    @property
+    def offset_to_commit(self) -> int | None:
+        """End of the partition when all before it is in ClickHouse and it lies behind what was committed; else None."""
+        at_end = self.position is not None and self.position == self.end_offset
+        if not at_end or self.pending or self.block is not None or self.replay is not None:
+            return None
+        return self.end_offset if self.end_offset != self.committed else None
+
     def finish(self) -> None:
         """The block under way is in ClickHouse."""
+        if self.block is not None:
+            self.committed = self.block.intent.last + 1
         self.block = None
         self.replay = None
 

@@ -147,7 +147,7 @@ class Sink:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's names for its own codes
             if work is not None:
-                work.end_offset = message.offset()
+                work.reached_end(message.offset())
         elif code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - as above
             raise SinkError(
                 f"{message.topic()} [{message.partition()}]: the next record was deleted while it waited to be read "
@@ -185,7 +185,11 @@ class Sink:
             if start.lost is not None:
                 self._record_loss(source, known or 0, *start.lost)
             self._work[topic, partition] = PartitionWork(
-                source, self._row_makers[topic], Backoff(self._options.retry_limit_s), start.intent
+                source,
+                self._row_makers[topic],
+                Backoff(self._options.retry_limit_s),
+                start.intent,
+                committed=offset or 0,
             )
             starts.append(TopicPartition(topic, partition, start.offset))
         consumer.assign(starts)
@@ -245,6 +249,11 @@ class Sink:
                 self._retry_later(self._backoff, error)
                 return
             self._backoff.succeeded()
+        if self._lease_is_fresh() and not self._backoff.waits(time.monotonic()):
+            try:
+                self._delivery.commit_empty_ends(self._work.values())
+            except RetryLaterError as error:
+                self._retry_later(self._backoff, error)
         self._report_lag()
 
     def _lease_is_fresh(self) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from parallelm.stream_processors.alerts.aggregates import RuleIndex
 from parallelm.stream_processors.alerts.rules import Rule, rules_of
-from parallelm.stream_processors.sending import with_patience
+from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
+from parallelm.stream_processors.runtime.patience import with_patience
 
 if TYPE_CHECKING:
     from parallelm.definitions import DefinitionTopic
@@ -37,7 +38,7 @@ class CurrentRules:
         """Catch up with every definition that the broker had acknowledged before this call."""
         async with self._lock:
             definitions = await with_patience(
-                lambda: asyncio.to_thread(self._topic.catch_up), "reading definitions"
+                lambda: in_a_daemon_thread(self._topic.catch_up), "reading definitions"
             )
             for mlapp_id in self._rules.keys() - definitions.keys():
                 del self._rules[mlapp_id]
@@ -46,9 +47,10 @@ class CurrentRules:
                 if known is None or known.definition is not definition:
                     self._rules[mlapp_id] = _rules(definition)
 
-    def by_mlapp(self) -> dict[str, dict[str, Rule]]:
-        """Rules by name, by MLApp."""
-        return {mlapp_id: rules.by_name for mlapp_id, rules in self._rules.items()}
+    def by_name(self, mlapp_id: str) -> dict[str, Rule]:
+        """Rules of an MLApp by name."""
+        known = self._rules.get(mlapp_id)
+        return known.by_name if known is not None else {}
 
     def index(self, mlapp_id: str) -> RuleIndex | None:
         """Rules of an MLApp by the statistic they watch; None when it has none."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.schemas.topic_admin import check_topics
+from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, MODELS
 from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, stopped_at_the_end
+from tests.stream_processors.live import DEFINITION, Cluster
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(t
         with clickhouse_client(stack.admin_settings.clickhouse) as client:
             tables = {name for (name,) in client.execute("SHOW TABLES")}
         differences = check_topics(stack.settings)
+        decide(stack)
+        # Behind the last decision there is the marker of its transaction: it counts as read, too.
+        wait_for(lambda: not any(behind(stack).values()), lambda: f"lag: {behind(stack)}")
+        dead_letters = stack.status()["dead_letters"]
 
         for process in first["processes"]:
             kill(process["pid"])
@@ -36,8 +42,26 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(t
     assert {"mlops.sink", "mlops.processors"} <= {lag["group"] for lag in first["consumer_groups"]}
     assert {"statistics", "kpis", "deployments", "dead_letters"} <= tables
     assert differences == []
+    assert dead_letters == 2, "the processors' and the sink's"
     assert stopped.returncode == 0
     assert all_gone(pids)
+
+
+def decide(stack: CommandLine) -> None:
+    """A deployment, an alert and poison."""
+    cluster = Cluster(stack.settings)
+    cluster.apply(DEFINITION)
+    cluster.model(1, "m1")
+    cluster.statistic(1, "share", 0.9)
+    cluster.send_bytes(MODELS, b"app", b"poison")
+    cluster.flush()
+    for topic in (ALERTS, DEPLOYMENTS):
+        wait_for(lambda topic=topic: cluster.read(topic), topic.name)
+    cluster.close()
+
+
+def behind(stack: CommandLine) -> dict[str, int]:
+    return {lag["group"]: lag["records"] for lag in stack.status()["consumer_groups"]}
 
 
 def dead_are_replaced(stack: CommandLine, before: dict) -> bool:

@@ -27,7 +27,7 @@ def processors(session_timeout_s: float) -> None:
     side share the partitions; their state is on a changelog topic.
     """
     from parallelm.schemas.errors import SchemaError
-    from parallelm.stream_processors.worker import WorkerError, run_worker
+    from parallelm.stream_processors.processors import WorkerError, run_worker
 
     settings = load_settings()
     log_to_terminal()

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.demo.errors import DemoError
-from parallelm.operations.lag import backlog
-from parallelm.schemas.topics import HEARTBEATS, TICKS
+from parallelm.operations.lag import group_lags
+from parallelm.schemas.topics import HEARTBEATS
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -20,14 +20,14 @@ SETTLED_POLLS = 3
 
 def wait_until_drained(settings: Settings) -> None:
     """Return when no consumer group has records left to read; raises ``DemoError`` at the deadline."""
-    clocks = {topic.full_name(settings.kafka.topic_prefix) for topic in (TICKS, HEARTBEATS)}
+    heartbeats = HEARTBEATS.full_name(settings.kafka.topic_prefix)
     deadline, quiet = time.monotonic() + DEADLINE_S, 0
     while quiet < SETTLED_POLLS:
         left = {
             f"{group.group}: {topic}": records
-            for group in backlog(settings).groups
+            for group in group_lags(settings)
             for topic, records in group.by_topic.items()
-            if topic not in clocks
+            if topic != heartbeats
         }
         quiet = 0 if left else quiet + 1
         if time.monotonic() > deadline:

@@ -12,7 +12,7 @@ from parallelm.connections import ConfigurationError, load_settings
 from parallelm.mcenter.local_stack.folder import FolderLock
 from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.state import load_state
-from parallelm.operations.lag import GroupLag, backlog
+from parallelm.operations.lag import GroupLag, dead_letter_count, group_lags
 from parallelm.schemas.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def _memory(pid: int) -> int | None:
 
 def _add_backlog(status: StackStatus, folder: Path) -> None:
     try:
-        found = backlog(load_settings({}, file=settings_path(folder)))
+        settings = load_settings({}, file=settings_path(folder))
+        status.consumer_groups = group_lags(settings)
+        status.dead_letters = dead_letter_count(settings)
     except (SchemaError, ConfigurationError) as error:
         status.problems.append(f"lag and dead letters are unknown: {error}")
-        return
-    status.consumer_groups, status.dead_letters = found.groups, found.dead_letters

@@ -46,6 +46,11 @@ class ComponentAlert:
     """Broker's clock at the last repetition: silence is measured on it."""
 
     @property
+    def due_ms(self) -> float | None:
+        """When its silence ends it."""
+        return self.arrived_ms + SILENCE_MS if self.state is AlertState.FIRING else None
+
+    @property
     def of_model(self) -> str:
         """Model whose end is the alert's end; empty when it outlives models."""
         return self.model_id if self.type in MODEL_HEALTH_ALERTS else ""

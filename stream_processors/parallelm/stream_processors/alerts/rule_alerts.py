@@ -39,6 +39,11 @@ class RuleAlert:
     """Worker's clock from which on no sample of an ended series can still arrive; 0 while it goes on."""
 
     @property
+    def due_ms(self) -> float | None:
+        """When it may be forgotten."""
+        return self.forget_after_ms or None
+
+    @property
     def fingerprint(self) -> str:
         """Id over all episodes."""
         return self.series.fingerprint

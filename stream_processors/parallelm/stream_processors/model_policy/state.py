@@ -87,6 +87,19 @@ class MLAppDeployments:
     latest: tuple[Announced, ...] = ()
     """Newest announcement of each producer, for nodes that the definition adds later."""
 
+    @property
+    def due_ms(self) -> float | None:
+        """When a request times out, or a model has waited too long for a definition."""
+        times: list[float] = []
+        if self.accept_timeout_ms:
+            times += [
+                each.arrived_ms + self.accept_timeout_ms
+                for each in self.deployments
+                if each.state is DeploymentState.REQUESTED
+            ]
+        times += [each.arrived_ms + DEFINITION_WAIT_MS for each in self.waiting if not each.reported]
+        return min(times, default=None)
+
     def find(self, node_id: str, model_id: str) -> Deployment | None:
         """Deployment of a model on a node."""
         for deployment in self.deployments:

@@ -1,10 +1,11 @@
-"""Our settings in the form that Faust takes, which is aiokafka's and not librdkafka's."""
+"""Our settings in the forms that Faust and aiokafka take, which are not librdkafka's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from faust import SASLCredentials, SSLCredentials
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from yarl import URL
 
 from parallelm.connections import ConfigurationError
@@ -45,6 +46,16 @@ def broker_credentials(kafka: KafkaSettings) -> Any:
         mechanism=mechanism,
         ssl_context=_ssl_context(kafka) if protocol == "SASL_SSL" else None,
     )
+
+
+def aiokafka_options(kafka: KafkaSettings) -> dict[str, Any]:
+    """Where a client of aiokafka connects, and how; raises ``ConfigurationError``."""
+    servers = [server.strip() for server in kafka.bootstrap_servers.split(",")]
+    credentials = broker_credentials(kafka)
+    return {
+        "bootstrap_servers": servers,
+        **(credentials_to_aiokafka_auth(credentials) if credentials else {}),
+    }
 
 
 def _ssl_context(kafka: KafkaSettings) -> ssl.SSLContext:

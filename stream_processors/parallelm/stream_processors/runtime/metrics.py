@@ -11,7 +11,11 @@ DEAD_LETTERS = Counter(
 )
 RETRIES = Counter("mcenter_processors_retries", "Attempts that failed for now, by error.", ("error",))
 BATCH_SECONDS = Histogram(
-    "mcenter_processors_batch_seconds", "Time of one batch, all writes included.", ("agent",)
+    "mcenter_processors_batch_seconds", "Time of one batch, all writes included.", ("stage",)
 )
 LAG = Gauge("mcenter_processors_lag_records", "Records not handled yet.", ("topic", "partition"))
-KEYS = Gauge("mcenter_processors_state_keys", "Alerts and MLApps that state is kept for.")
+KEYS = Gauge("mcenter_processors_state_keys", "Keys that state is kept for.", ("stage", "partition"))
+PROGRESS_AGE = Gauge(
+    "mcenter_processors_progress_age_seconds",
+    "Time since the shard that is furthest behind finished a batch.",
+)

@@ -1,0 +1,76 @@
+"""The stream processors: which stages there are, and how a worker with them runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from parallelm.definitions import DefinitionTopic
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topics import (
+    DEPLOYMENTS,
+    EVENTS,
+    MLAPP_STATE,
+    MLAPPS,
+    MODELS,
+    RULE_AGGREGATES,
+    SERIES_STATE,
+    STATISTICS,
+)
+from parallelm.stream_processors.current_rules import CurrentRules
+from parallelm.stream_processors.mlapp_stage import MLAppHandler
+from parallelm.stream_processors.runtime.worker import Stage, Worker, WorkerError
+from parallelm.stream_processors.series_stage import SeriesHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.connections import Settings
+
+__all__ = ["WorkerError", "run_worker"]
+
+
+class Stop(Protocol):
+    """Says when the worker is to end."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable from then on."""
+
+
+MLAPP_TOPICS = (MLAPPS, MODELS, EVENTS, RULE_AGGREGATES, DEPLOYMENTS)
+
+
+def run_worker(
+    settings: Settings, stop: Stop, on_ready: Callable[[], None], *, session_timeout_s: float = 10.0
+) -> None:
+    """Run one worker in this process until ``stop`` is set; raises ``WorkerError`` and errors of the cluster."""
+    prefix = settings.kafka.topic_prefix
+    codec = Codec(make_registry(settings.schema_registry, prefix))
+    with DefinitionTopic(settings) as definitions:
+        rules = CurrentRules(definitions)
+        stages = (
+            Stage(
+                "series",
+                (STATISTICS,),
+                SERIES_STATE,
+                lambda letters: SeriesHandler(codec, prefix, rules, letters),
+            ),
+            Stage(
+                "mlapp",
+                MLAPP_TOPICS,
+                MLAPP_STATE,
+                lambda letters: MLAppHandler(codec, prefix, rules, letters),
+            ),
+        )
+        asyncio.run(
+            _run(Worker(settings, stages, on_ready=on_ready, session_timeout_s=session_timeout_s), stop)
+        )
+
+
+async def _run(worker: Worker, stop: Stop) -> None:
+    asyncio.get_running_loop().add_reader(stop.fileno(), worker.stop)
+    try:
+        await worker.run()
+    finally:
+        worker.ended()

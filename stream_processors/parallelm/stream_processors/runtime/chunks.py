@@ -1,0 +1,41 @@
+"""What travels from Kafka's fetcher to a shard: the records of one partition that were fetched together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One record of a topic."""
+
+    topic: str
+    """Name with prefix."""
+    partition: int
+    offset: int
+    arrived_ms: int
+    """The broker's clock (LogAppendTime), epoch milliseconds."""
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Records of one partition in the order of their offsets; there may be none.
+
+    ``next_offset`` is where reading goes on. It lies beyond the last record where transaction markers or records taken
+    by compaction follow it: a chunk without records says that only such were there.
+    """
+
+    topic: str
+    partition: int
+    generation: int
+    """Of the consumer group when it was fetched: after a rebalance the partition may be another worker's."""
+    next_offset: int
+    end: int
+    """Offset after the newest record of the partition, as the fetch reported it."""
+    records: Sequence[Incoming]

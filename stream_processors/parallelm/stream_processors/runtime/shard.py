@@ -1,0 +1,370 @@
+"""One partition's worth of work: its state, its transactions, and the loop that handles what comes in.
+
+A shard belongs to one partition number of a stage's topics. Records, the state that they change, the records that follow
+from them and the offsets up to which all this holds are one transaction: handled once in effect, whoever handles them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from parallelm.stream_processors.runtime import metrics
+from parallelm.stream_processors.runtime.dead_letters import stage_of
+from parallelm.stream_processors.runtime.patience import FATAL, TRANSIENT, with_patience
+from parallelm.stream_processors.runtime.stored_state import BodyKind, Key, StateStore, StateTooLargeError
+from parallelm.stream_processors.runtime.transactions import (
+    MAX_OUTPUT_BYTES,
+    Output,
+    OutputTooLargeError,
+    TransactionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from parallelm.schemas.records import ProcessorState
+    from parallelm.stream_processors.runtime.chunks import Chunk, Incoming
+    from parallelm.stream_processors.runtime.transactions import Transactions
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORDS = 4_000
+"""Records of one batch."""
+COMMIT_INTERVAL_S = 0.25
+"""Offsets of records that change nothing are committed this often."""
+CLOCK_INTERVAL_S = 2.0
+"""How often time alone may change something."""
+POSITIONS = "positions"
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Where each topic's reading goes on, with the id of the topic that the offset is of."""
+
+    next_offsets: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    @property
+    def due_ms(self) -> float | None:
+        """Time changes nothing here."""
+        return None
+
+
+POSITIONS_KEY = Key(POSITIONS, "")
+
+
+class Handler(Protocol):
+    """What a stage does with a shard's records. Pure but for ``prepare``."""
+
+    kinds: Mapping[str, BodyKind]
+
+    async def prepare(self, records: Sequence[Incoming]) -> None:
+        """Get what the batch needs from outside; tried again while it raises what passes."""
+
+    def handle(self, store: StateStore, record: Incoming) -> Iterator[Output]:
+        """Apply one record: changes go to ``store``, records to send are returned. What it raises makes a dead letter."""
+
+    def on_time(self, store: StateStore, now_ms: int) -> Iterator[Output]:
+        """Apply the passing of time, by the broker's clock: every record that had arrived by then is handled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a shard needs of its worker."""
+
+    topic_ids: Mapping[str, str]
+    changelog: str
+    open_transactions: Callable[[], Transactions]
+    read_changelog: Callable[[], Awaitable[Sequence[tuple[bytes, ProcessorState | None]]]]
+    ends: Callable[[], Awaitable[Mapping[str, int]]]
+    """Ends of the shard's partitions by topic."""
+    dead_letter: Callable[[Incoming, str, Exception], Output]
+    encode_state: Callable[[ProcessorState | None], bytes | None]
+    is_member: Callable[[], Awaitable[bool]]
+    """Asks the broker whether this worker is still in the group: one that was paused for long hears of its exclusion late."""
+    is_mine: Callable[[int], bool]
+    """Whether a generation of the consumer group is the current one."""
+    assignment_known: Callable[[], Awaitable[object]]
+    """Waits while a rebalance goes on: no batch starts between the revocation and the new assignment."""
+
+
+class Shard:
+    """Handles the chunks of one partition number, in order."""
+
+    def __init__(self, stage: str, partition: int, handler: Handler, around: Surroundings) -> None:
+        self.stage = stage
+        self.partition = partition
+        self.is_open = asyncio.Event()
+        self.progress = time.monotonic()
+        """When the last batch was finished, or when there was none to work on."""
+        self._handler = handler
+        self._around = around
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._arrived: asyncio.Queue[Chunk] = asyncio.Queue(64)
+        self._transactions: Transactions | None = None
+        self._store = self._new_store()
+        self._next: dict[str, int] = {}
+        self._uncommitted: dict[str, int] = {}
+        self._committed: dict[str, int] = {}
+        self._last_commit = 0.0
+        self._clock = _Clock()
+        self._lagging: set[str] = set()
+        """Topics whose lag is shown."""
+
+    async def put(self, chunk: Chunk) -> None:
+        """Hand over a chunk; waits while too many are ahead of it."""
+        await self._arrived.put(chunk)
+
+    async def run(self) -> None:
+        """Work until cancelled; raises ``FencedError`` and errors that no record is at fault for."""
+        try:
+            await self._open()
+            while True:
+                chunks = await self._take()
+                try:
+                    await self._handle(chunks)
+                finally:
+                    self._settled.set()
+                self.progress = time.monotonic()
+        finally:
+            for topic in self._lagging:
+                metrics.LAG.remove(topic, self.partition)
+            if self._transactions is not None:
+                await self._transactions.close()
+
+    async def settled(self) -> None:
+        """Wait until no batch is under way, and no opening that would fence others.
+
+        Once a rebalance has begun, none begins before its end.
+        """
+        await self._settled.wait()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be handled."""
+        return self._arrived.empty()
+
+    # ---- opening ------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Fence the earlier owner, then read what it has left."""
+        self.is_open.clear()
+        await with_patience(self._try_to_open, f"opening {self.stage} shard {self.partition}")
+        self.is_open.set()
+
+    async def _open_again(self) -> None:
+        """After a failed transaction. A worker that has lost the partition meanwhile must not fence its new owner."""
+        await with_patience(self._check_membership, f"opening {self.stage} shard {self.partition} again")
+        await self._open()
+
+    async def _check_membership(self) -> None:
+        if not await self._around.is_member():
+            raise ConnectionError("the consumer group does not know this worker")
+
+    async def _try_to_open(self) -> None:
+        await self._around.assignment_known()
+        self._settled.clear()
+        try:
+            if self._transactions is not None:
+                await self._transactions.close()
+            self._transactions = self._around.open_transactions()
+            await self._transactions.open()
+        finally:
+            self._settled.set()
+        store = self._new_store()
+        for key, value in await self._around.read_changelog():
+            store.load(key, value)
+        self._store, self._committed = store, {}
+        known: Positions = store.get(POSITIONS_KEY) or Positions()
+        self._next = {
+            topic: offset
+            for topic, (topic_id, offset) in known.next_offsets.items()
+            if self._around.topic_ids.get(topic) == topic_id
+        }
+
+    def _new_store(self) -> StateStore:
+        return StateStore({**self._handler.kinds, POSITIONS: BodyKind(Positions)})
+
+    # ---- working ------------------------------------------------------------------------------------------------
+
+    async def _take(self) -> list[Chunk]:
+        """What has arrived; empty when nothing has for a while."""
+        try:
+            async with asyncio.timeout(COMMIT_INTERVAL_S):
+                chunks = [await self._arrived.get()]
+        except TimeoutError:
+            return []
+        records = len(chunks[0].records)
+        while records < MAX_RECORDS and not self._arrived.empty():
+            chunk = self._arrived.get_nowait()
+            records += len(chunk.records)
+            chunks.append(chunk)
+        return chunks
+
+    async def _handle(self, chunks: Sequence[Chunk]) -> None:
+        started = time.perf_counter()
+        while True:
+            await self._around.assignment_known()
+            self._settled.clear()
+            mine = [chunk for chunk in chunks if self._around.is_mine(chunk.generation)]
+            records = [
+                record
+                for chunk in mine
+                for record in chunk.records
+                if record.offset >= self._next.get(record.topic, 0)
+            ]
+            await with_patience(lambda found=records: self._handler.prepare(found), self.stage)  # type: ignore[misc]
+            outputs = self._apply(records)
+            offsets = self._offsets(mine)
+            outputs += await self._tick(offsets)
+            try:
+                await self._commit(outputs, offsets)
+            except TransactionError as error:
+                metrics.RETRIES.labels("TransactionError").inc()
+                logger.warning("%s shard %d: %s; opening it again", self.stage, self.partition, error)
+                self._settled.set()
+                await self._open_again()
+                continue
+            break
+        for chunk in mine:
+            self._lagging.add(chunk.topic)
+            metrics.LAG.labels(chunk.topic, self.partition).set(chunk.end - chunk.next_offset)
+        for record in records:
+            metrics.RECORDS.labels(record.topic).inc()
+        if records:
+            metrics.BATCH_SECONDS.labels(self.stage).observe(time.perf_counter() - started)
+
+    def _apply(self, records: Sequence[Incoming]) -> list[Output]:
+        """Outputs of a batch; every record is applied whole or not at all."""
+        try:
+            outputs = self._apply_each(records, measure=False)
+            self._store.changes()
+        except StateTooLargeError:
+            self._store.discard()
+            outputs = self._apply_each(records, measure=True)
+        return outputs
+
+    def _apply_each(self, records: Sequence[Incoming], *, measure: bool) -> list[Output]:
+        store, outputs = self._store, []
+        for record in records:
+            store.begin_record()
+            try:
+                new = [_checked(output) for output in self._handler.handle(store, record)]
+                if measure:
+                    for key in store.changed_in_record():
+                        store.encode(key)
+            except FATAL:
+                raise
+            except Exception as error:  # noqa: BLE001 - the next record is handled whatever this one raises
+                store.undo_record()
+                stage = stage_of(error, self.stage)
+                place = f"{record.topic}/{record.partition}@{record.offset}"
+                logger.warning(
+                    "%s goes to the dead letters (%s): %s: %s", place, stage, type(error).__name__, error
+                )
+                new = [self._around.dead_letter(record, stage, error)]
+            outputs += new
+        return outputs
+
+    def _offsets(self, chunks: Sequence[Chunk]) -> dict[str, int]:
+        offsets = dict(self._uncommitted)
+        for chunk in chunks:
+            offsets[chunk.topic] = max(chunk.next_offset, offsets.get(chunk.topic, 0))
+        # Where the group's offsets were lost, what comes again is behind what is known.
+        return {topic: max(offset, self._next.get(topic, 0)) for topic, offset in offsets.items()}
+
+    async def _tick(self, offsets: Mapping[str, int]) -> list[Output]:
+        """Let time pass once every record that had arrived by then is handled."""
+        now = time.monotonic()
+        if self._clock.wants_ends(now) and self.idle:
+            try:
+                self._clock.set_ends(await self._around.ends(), now)
+            except TRANSIENT:
+                return []
+        at_ms = self._clock.time_handled({**self._next, **offsets})
+        if at_ms is None:
+            return []
+        return list(self._handler.on_time(self._store, at_ms))
+
+    async def _commit(self, outputs: list[Output], offsets: dict[str, int]) -> None:
+        """One transaction for all of it; nothing is sent while there is nothing to say."""
+        assert self._transactions is not None  # noqa: S101 - opened before
+        changes = self._store.changes()
+        now = time.monotonic()
+        fresh = {topic: offset for topic, offset in offsets.items() if offset != self._committed.get(topic)}
+        asks_time = self._clock.wants_time(now)
+        quiet = not changes and not outputs
+        if quiet and not asks_time and (not fresh or now - self._last_commit < COMMIT_INTERVAL_S):
+            self._uncommitted = offsets
+            self._advance(offsets)
+            return
+        self._advance(offsets)
+        self._store.put(POSITIONS_KEY, self._positions())
+        changes[POSITIONS_KEY] = self._store.encode(POSITIONS_KEY)
+        records = [
+            Output(self._around.changelog, key.to_bytes(), self._around.encode_state(record), self.partition)
+            for key, record in changes.items()
+        ]
+        places = {(topic, self.partition): offset for topic, offset in offsets.items()}
+        arrived_ms = await self._transactions.commit([*records, *outputs], places)
+        self._store.commit()
+        self._committed |= offsets
+        self._uncommitted = {}
+        self._last_commit = time.monotonic()
+        self._clock.set_time(arrived_ms, now)
+        for output in outputs:
+            metrics.OUTPUTS.labels(output.topic).inc()
+        metrics.KEYS.labels(self.stage, self.partition).set(len(self._store))
+
+    def _advance(self, offsets: Mapping[str, int]) -> None:
+        for topic, offset in offsets.items():
+            self._next[topic] = max(offset, self._next.get(topic, 0))
+
+    def _positions(self) -> Positions:
+        return Positions(
+            {topic: (self._around.topic_ids.get(topic, ""), offset) for topic, offset in self._next.items()}
+        )
+
+
+def _checked(output: Output) -> Output:
+    if len(output.value or b"") > MAX_OUTPUT_BYTES:
+        raise OutputTooLargeError(
+            f"a record of {len(output.value or b'')} bytes for {output.topic}; brokers take {MAX_OUTPUT_BYTES}"
+        )
+    return output
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Time as the broker tells it: what the acknowledgement of a transaction says, once all of before is handled."""
+
+    time_ms: int | None = None
+    ends: Mapping[str, int] | None = None
+    last_asked: float = 0.0
+
+    def wants_time(self, now: float) -> bool:
+        """Whether a transaction is due, so that its acknowledgement says what time it is."""
+        return self.time_ms is None and now - self.last_asked >= CLOCK_INTERVAL_S
+
+    def set_time(self, arrived_ms: int, now: float) -> None:
+        if self.time_ms is None and now - self.last_asked >= CLOCK_INTERVAL_S:
+            self.time_ms, self.last_asked = arrived_ms, now
+
+    def wants_ends(self, now: float) -> bool:  # noqa: ARG002 - as the others
+        return self.time_ms is not None and self.ends is None
+
+    def set_ends(self, ends: Mapping[str, int], now: float) -> None:  # noqa: ARG002 - as the others
+        self.ends = ends
+
+    def time_handled(self, handled: Mapping[str, int]) -> int | None:
+        """The time, once: when the shard's topics are handled up to where they ended after it."""
+        if self.time_ms is None or self.ends is None:
+            return None
+        if any(handled.get(topic, 0) < end for topic, end in self.ends.items()):
+            return None
+        at_ms, self.time_ms, self.ends = self.time_ms, None, None
+        return at_ms

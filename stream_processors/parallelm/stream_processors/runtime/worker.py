@@ -1,0 +1,337 @@
+"""The worker: one Faust app whose agents hand chunks to shards, and what keeps the shards where their partitions are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
+from parallelm.schemas.records import ProcessorState
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_admin import connect, topic_ids
+from parallelm.schemas.topics import DEAD_LETTERS
+from parallelm.stream_processors.runtime import metrics
+from parallelm.stream_processors.runtime.app import App, Tables
+from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
+from parallelm.stream_processors.runtime.dead_letters import DeadLetters
+from parallelm.stream_processors.runtime.faust_settings import (
+    aiokafka_options,
+    broker_credentials,
+    broker_urls,
+)
+from parallelm.stream_processors.runtime.recovery import read_changelog
+from parallelm.stream_processors.runtime.shard import Shard, Surroundings
+from parallelm.stream_processors.runtime.transactions import Transactions
+from parallelm.stream_processors.runtime.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import faust
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.topics import Topic
+    from parallelm.stream_processors.runtime.chunks import Chunk
+    from parallelm.stream_processors.runtime.shard import Handler
+
+logger = logging.getLogger(__name__)
+
+_START_TIMEOUT_S = 10.0
+_TOPIC_CHECK_S = 5.0
+_STUCK_S = 600.0
+"""A shard that has had work for so long and finished none is stuck: even an unknown schema is given up earlier."""
+_FAUST_STOP_S = 4.0
+
+
+class WorkerError(Exception):
+    """The worker ended and must not go on as it is; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Topics with one partition count, whose equal partition numbers one shard handles."""
+
+    name: str
+    topics: tuple[Topic, ...]
+    changelog: Topic
+    make_handler: Callable[[DeadLetters], Handler]
+
+
+def describe_topics(settings: Settings, topics: Iterable[Topic]) -> dict[str, str]:
+    """Ids of topics by full name; raises ``TopicsError`` when one is missing, ``ClusterUnavailableError`` without a broker."""
+    admin, _ = connect(settings, _START_TIMEOUT_S)
+    return topic_ids(
+        admin, (topic.full_name(settings.kafka.topic_prefix) for topic in topics), _START_TIMEOUT_S
+    )
+
+
+class Worker:
+    """Builds the Faust app and runs it until it is asked to stop, or until an error that it cannot work through."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stages: Sequence[Stage],
+        *,
+        on_ready: Callable[[], None],
+        session_timeout_s: float,
+    ) -> None:
+        self._settings = settings
+        self._prefix = settings.kafka.topic_prefix
+        self._group = f"{self._prefix}processors"
+        self._stages = stages
+        self._on_ready = on_ready
+        self._session_timeout_s = session_timeout_s
+        self._stop = asyncio.Event()
+        self._failed: BaseException | None = None
+        self._shards: dict[tuple[str, int], tuple[Shard, asyncio.Task[None]]] = {}
+        self._topic_ids: dict[str, str] = {}
+        self._assignment_known = asyncio.Event()
+        self._generation = -1
+        self._app: Any = None
+        self._codec = Codec(make_registry(settings.schema_registry, self._prefix))
+        self._watchdog = Watchdog(self._what_is_stuck)
+
+    def stop(self) -> None:
+        """Ask it to end, at any time."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until it is asked to stop; raises ``WorkerError`` when a shard gives up."""
+        topics = [topic for stage in self._stages for topic in (*stage.topics, stage.changelog)]
+        self._all_topics = (*topics, DEAD_LETTERS)
+        described = in_a_daemon_thread(lambda: describe_topics(self._settings, self._all_topics))
+        stop = asyncio.ensure_future(self._stop.wait())
+        waited_for: set[asyncio.Future[Any]] = {described, stop}
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if self._stop.is_set():
+            described.cancel()
+            return
+        self._topic_ids = described.result()
+        self._watchdog.start()
+        with tempfile.TemporaryDirectory() as folder:
+            self._app = self._make_app(folder)
+            beating = asyncio.create_task(self._beat())
+            checking = asyncio.create_task(self._check_topics())
+            try:
+                await self._until_stopped()
+            finally:
+                self._watchdog.stopping()
+                for task in (beating, checking):
+                    task.cancel()
+        error = self._failed or self._app.crash_reason
+        if error is not None:
+            raise WorkerError(f"the processors stopped: {type(error).__name__}: {error}") from error
+
+    def ended(self) -> None:
+        """The process goes on to its end by itself."""
+        self._watchdog.ended()
+
+    async def _until_stopped(self) -> None:
+        app = self._app
+        starting = asyncio.ensure_future(app.start())
+        stopped = asyncio.ensure_future(app.wait_until_stopped())
+        stop = asyncio.ensure_future(self._stop.wait())
+        tasks = (starting, stopped, stop)
+        try:
+            await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stop.is_set() and starting.exception() is None:
+                await asyncio.wait({stopped, stop}, return_when=asyncio.FIRST_COMPLETED)
+            self._watchdog.stopping()
+            await self._close_shards(list(self._shards))
+            # Faust waits for agents that it has started again meanwhile: it is not waited for indefinitely.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FAUST_STOP_S):
+                    await app.stop()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if starting.done() and not starting.cancelled() and self._failed is None:
+            starting.result()
+
+    # ---- Faust --------------------------------------------------------------------------------------------------
+
+    def _make_app(self, folder: str) -> faust.App:
+        kafka = self._settings.kafka
+        app = App(
+            self._group,
+            broker=broker_urls(kafka),
+            broker_credentials=broker_credentials(kafka),
+            broker_session_timeout=self._session_timeout_s,
+            broker_heartbeat_interval=self._session_timeout_s / 5,
+            broker_max_poll_records=2_000,
+            consumer_max_fetch_size=4 << 20,
+            consumer_auto_offset_reset="earliest",
+            producer_acks=-1,
+            store="memory://",
+            TableManager=Tables,
+            topic_disable_leader=True,
+            reply_create_topic=False,
+            web_enabled=False,
+            autodiscover=False,
+            datadir=folder,
+            key_serializer="raw",
+            value_serializer="raw",
+        )
+        for stage in self._stages:
+            names = [topic.full_name(self._prefix) for topic in stage.topics]
+            # acks=False: offsets are committed with the transactions of the shards.
+            channel = app.topic(*names, key_type=bytes, value_type=bytes, acks=False, allow_empty=True)
+            app.agent(channel, name=stage.name)(self._agent(stage))
+        app.on_partitions_assigned.connect(self._assigned, weak=False)  # type: ignore[arg-type]
+        app.on_partitions_revoked.connect(self._partitions_revoked, weak=False)
+        return app
+
+    def _agent(self, stage: Stage) -> Callable[[Any], Any]:
+        async def hand_on(stream: Any) -> None:
+            async for event in stream.noack().events():
+                chunk: Chunk = event.message.value
+                await self._assignment_known.wait()
+                found = self._shards.get((stage.name, chunk.partition))
+                if found is not None and self._is_mine(chunk.generation):
+                    await found[0].put(chunk)
+
+        return hand_on
+
+    async def _partitions_revoked(self, *_: Any, **__: Any) -> None:
+        """Start no batch until it is known which partitions stay; those under way end before others may begin theirs."""
+        self._assignment_known.clear()
+        settled = [shard.settled() for shard, _ in self._shards.values()]
+        with contextlib.suppress(TimeoutError):  # the next owner fences what goes on
+            async with asyncio.timeout(self._session_timeout_s / 2):
+                await asyncio.gather(*settled)
+
+    async def _assigned(self, _app: Any, *arguments: Any, **_more: Any) -> None:
+        """Keep the shards whose partitions stay, close the others, open those that are new."""
+        (assigned,) = arguments
+        by_name = {topic.full_name(self._prefix): stage for stage in self._stages for topic in stage.topics}
+        stages = {stage.name: stage for stage in self._stages}
+        wanted = {(by_name[tp.topic].name, tp.partition) for tp in assigned if tp.topic in by_name}
+        await self._close_shards([place for place in self._shards if place not in wanted])
+        for name, partition in sorted(wanted - self._shards.keys()):
+            self._open_shard(stages[name], partition)
+        self._generation = self._app.consumer_generation_id
+        self._assignment_known.set()
+        self._tell_when_ready()
+
+    async def _is_member(self) -> bool:
+        return bool(await self._app.consumer.is_member())
+
+    def _is_mine(self, generation: int) -> bool:
+        return generation == self._generation
+
+    # ---- shards -------------------------------------------------------------------------------------------------
+
+    def _open_shard(self, stage: Stage, partition: int) -> None:
+        letters = DeadLetters(self._codec, self._prefix, self._group, self._topic_ids)
+        around = self._surroundings(stage, partition, letters)
+        shard = Shard(stage.name, partition, stage.make_handler(letters), around)
+        task = asyncio.create_task(shard.run(), name=f"{stage.name} shard {partition}")
+        task.add_done_callback(self._shard_ended)
+        self._shards[stage.name, partition] = (shard, task)
+
+    def _surroundings(self, stage: Stage, partition: int, letters: DeadLetters) -> Surroundings:
+        changelog = stage.changelog.full_name(self._prefix)
+        kafka = self._settings.kafka
+
+        def open_transactions() -> Transactions:
+            return Transactions(
+                f"{self._group}-{stage.name}-{partition}", self._group, aiokafka_options(kafka)
+            )
+
+        def read() -> list[tuple[bytes, ProcessorState | None]]:
+            return [
+                (key, None if value is None else self._codec.decode(value, ProcessorState))
+                for key, value in read_changelog(self._settings, changelog, partition)
+            ]
+
+        async def ends() -> Mapping[str, int]:
+            assigned = {tp for tp in self._app.consumer.assignment() if tp.partition == partition}
+            wanted = [
+                tp for tp in assigned if tp.topic in {topic.full_name(self._prefix) for topic in stage.topics}
+            ]
+            found = await self._app.consumer.highwaters(*wanted) if wanted else {}
+            return {tp.topic: end for tp, end in found.items()}
+
+        return Surroundings(
+            topic_ids=self._topic_ids,
+            changelog=changelog,
+            open_transactions=open_transactions,
+            read_changelog=lambda: in_a_daemon_thread(read),
+            ends=ends,
+            dead_letter=letters.of,
+            encode_state=lambda state: None if state is None else self._codec.encode(state),
+            is_member=self._is_member,
+            is_mine=self._is_mine,
+            assignment_known=self._assignment_known.wait,
+        )
+
+    async def _close_shards(self, places: Sequence[tuple[str, int]]) -> None:
+        closing = [self._shards.pop(place)[1] for place in places]
+        for task in closing:
+            task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    def _shard_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and self._failed is None:
+            logger.error("%s gives up", task.get_name(), exc_info=error)
+            self._failed = error
+        self._stop.set()
+
+    def _tell_when_ready(self) -> None:
+        async def tell() -> None:
+            await asyncio.gather(*(shard.is_open.wait() for shard, _ in self._shards.values()))
+            logger.info("handling records of %d shards", len(self._shards))
+            self._on_ready()
+
+        self._ready = asyncio.create_task(tell())
+
+    # ---- watching -----------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        while True:
+            self._watchdog.beat()
+            metrics.PROGRESS_AGE.set(self._longest_without_progress())
+            await asyncio.sleep(0.5)
+
+    def _longest_without_progress(self) -> float:
+        now = time.monotonic()
+        return max((now - shard.progress for shard, _ in self._shards.values()), default=0.0)
+
+    def _what_is_stuck(self) -> str:
+        for (stage, partition), (shard, _) in list(self._shards.items()):
+            age_s = time.monotonic() - shard.progress
+            if age_s > _STUCK_S and shard.is_open.is_set():
+                return f"{stage} shard {partition} has made no progress for {age_s:.0f} s"
+        return ""
+
+    async def _check_topics(self) -> None:
+        """End when a topic was made again: its offsets mean other records now, and a fresh start knows that."""
+        while True:
+            await asyncio.sleep(_TOPIC_CHECK_S)
+            try:
+                now = await in_a_daemon_thread(lambda: describe_topics(self._settings, self._all_topics))
+            except ClusterUnavailableError:
+                continue
+            except TopicsError as error:
+                self._failed = error
+                self._stop.set()
+                return
+            changed = sorted(name for name, topic_id in now.items() if topic_id != self._topic_ids[name])
+            if changed:
+                self._failed = TopicsError(
+                    f"topic {changed[0]!r} was deleted and made again; start the processors again"
+                )
+                self._stop.set()
+                return

@@ -126,7 +126,7 @@ class Worker:
                 self._watchdog.stopping()
                 for task in (beating, checking):
                     task.cancel()
-        error = self._failed or self._app.crash_reason
+        error = self._failed or (None if self._stop.is_set() else self._app.crash_reason)
         if error is not None:
             raise WorkerError(f"the processors stopped: {type(error).__name__}: {error}") from error
 

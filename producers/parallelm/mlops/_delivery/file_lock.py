@@ -1,14 +1,24 @@
-"""A lock on a file that the system releases when its process dies."""
+"""A lock on a file that the system releases when its process dies.
+
+A forked child inherits the descriptor, and with it the lock, also when another thread had just taken it: the child would
+hold it for as long as it lives. So every lock that is held is known here, and a child closes its copies at once.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_guard = threading.Lock()
+"""Held while a lock is taken: a fork waits for it."""
+_held: set[FileLock] = set()
 
 
 class FileLock:
@@ -20,19 +30,22 @@ class FileLock:
 
     def acquire(self) -> bool:
         """Take the lock; False when another process or thread holds it."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(descriptor)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
+        with _guard:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _lock(descriptor)
+            except OSError:
+                os.close(descriptor)
+                return False
+            self._descriptor = descriptor
+            _held.add(self)
         return True
 
     def release(self, *, remove: bool = False) -> None:
         """Release it; with ``remove`` the file is deleted."""
         if self._descriptor is None:
             return
+        _held.discard(self)
         if remove:
             self._path.unlink(missing_ok=True)
         _unlock(self._descriptor)
@@ -41,10 +54,34 @@ class FileLock:
 
     def forget(self) -> None:
         """In a forked child: close the copy; the lock stays with the parent."""
+        _held.discard(self)
         if self._descriptor is not None:
             with contextlib.suppress(OSError):  # the parent was just closing it
                 os.close(self._descriptor)
             self._descriptor = None
+
+
+def _after_fork_in_child() -> None:
+    global _guard  # noqa: PLW0603 - one process, one guard
+    _guard = threading.Lock()
+    for lock in list(_held):
+        lock.forget()
+
+
+def _before_fork() -> None:
+    _guard.acquire()  # the guard of the moment: a child has one of its own
+
+
+def _after_fork_in_parent() -> None:
+    _guard.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 if sys.platform == "win32":

@@ -25,6 +25,7 @@ from parallelm.stream_processors.runtime.faust_settings import (
     broker_credentials,
     broker_urls,
 )
+from parallelm.stream_processors.runtime.log_ends import LogEnds
 from parallelm.stream_processors.runtime.recovery import read_changelog
 from parallelm.stream_processors.runtime.shard import Shard, Surroundings
 from parallelm.stream_processors.runtime.transactions import Transactions
@@ -96,6 +97,7 @@ class Worker:
         self._generation = -1
         self._app: Any = None
         self._codec = Codec(make_registry(settings.schema_registry, self._prefix))
+        self._ends = LogEnds(settings.kafka)
         self._watchdog = Watchdog(self._what_is_stuck)
 
     def stop(self) -> None:
@@ -254,12 +256,8 @@ class Worker:
             ]
 
         async def ends() -> Mapping[str, int]:
-            assigned = {tp for tp in self._app.consumer.assignment() if tp.partition == partition}
-            wanted = [
-                tp for tp in assigned if tp.topic in {topic.full_name(self._prefix) for topic in stage.topics}
-            ]
-            found = await self._app.consumer.highwaters(*wanted) if wanted else {}
-            return {tp.topic: end for tp, end in found.items()}
+            places = [(topic.full_name(self._prefix), partition) for topic in stage.topics]
+            return {topic: end for (topic, _), end in (await self._ends.of(places)).items()}
 
         return Surroundings(
             topic_ids=self._topic_ids,

@@ -138,14 +138,19 @@ class TimestampReader:
 
 
 def _check_form(form: str) -> None:
-    reason = "" if any(part in form for part in _YEAR_DIRECTIVES) else "it has no year"
+    reason = _fault_of_form(form)
+    if reason:
+        raise KpiFileError(f"--date-format {form!r}: {reason}; write for example %d.%m.%Y or %m/%d/%Y %H:%M")
+
+
+def _fault_of_form(form: str) -> str:
+    if not any(part in form for part in _YEAR_DIRECTIVES):  # Python 3.13 warns of such a form when it is used
+        return "it has no year"
     try:
         datetime.strptime("", form)  # noqa: DTZ007 - only the form is looked at
     except ValueError as error:
-        if "does not match" not in str(error):
-            reason = str(error)
-    if reason:
-        raise KpiFileError(f"--date-format {form!r}: {reason}; write for example %d.%m.%Y or %m/%d/%Y %H:%M")
+        return "" if "does not match" in str(error) else str(error)
+    return ""
 
 
 def _check_unit(text: str, number: Decimal, unit: str) -> None:

@@ -279,10 +279,9 @@ class Shard:
 
     async def _tick(self, offsets: Mapping[str, int]) -> list[Output]:
         """Let time pass once every record that had arrived by then is handled."""
-        now = time.monotonic()
-        if self._clock.wants_ends(now) and self.idle:
+        if self._clock.wants_ends() and self.idle:
             try:
-                self._clock.set_ends(await self._around.ends(), now)
+                self._clock.ends = await self._around.ends()
             except TRANSIENT:
                 return []
         at_ms = self._clock.time_handled({**self._next, **offsets})
@@ -351,14 +350,12 @@ class _Clock:
         return self.time_ms is None and now - self.last_asked >= CLOCK_INTERVAL_S
 
     def set_time(self, arrived_ms: int, now: float) -> None:
-        if self.time_ms is None and now - self.last_asked >= CLOCK_INTERVAL_S:
+        if self.wants_time(now):
             self.time_ms, self.last_asked = arrived_ms, now
 
-    def wants_ends(self, now: float) -> bool:  # noqa: ARG002 - as the others
+    def wants_ends(self) -> bool:
+        """Whether the ends that make the time usable are to be asked for."""
         return self.time_ms is not None and self.ends is None
-
-    def set_ends(self, ends: Mapping[str, int], now: float) -> None:  # noqa: ARG002 - as the others
-        self.ends = ends
 
     def time_handled(self, handled: Mapping[str, int]) -> int | None:
         """The time, once: when the shard's topics are handled up to where they ended after it."""

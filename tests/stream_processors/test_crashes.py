@@ -17,6 +17,7 @@ from parallelm.connections import RegistrySettings
 from parallelm.definitions import parse_definition, to_record
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import (
+    AggregateKind,
     AlertTransition,
     Event,
     ModelAnnouncement,
@@ -198,6 +199,8 @@ def history(models: int) -> dict[str, list[Incoming]]:
             offset = len(topics.get("rule-aggregates", ()))
             cause = RecordPosition(topic="statistics", partition=0, offset=offset)
             aggregate = RuleAggregate(
+        kind=AggregateKind.SAMPLES,
+        event_time_ms=0,
                 origin=ORIGIN, rule="drift", statistic="overlapResult", model_id=model, labels={"feature": "temp"},
                 timestamps_ms=[start + day * DAY], values=[0.1], cause=cause,
             )  # fmt: skip

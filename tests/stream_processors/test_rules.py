@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.definitions import parse_definition, to_record
-from parallelm.schemas.records import AlertState, MLAppDefinition, Origin, RecordPosition, RuleAggregate
+from parallelm.schemas.records import (
+    AggregateKind,
+    AlertState,
+    MLAppDefinition,
+    Origin,
+    RecordPosition,
+    RuleAggregate,
+)
 from parallelm.schemas.slicing import SlicedBatch, SlicedSeries
 from parallelm.schemas.statistics_encoder import float64_bytes
 from parallelm.stream_processors.alerts.aggregates import RuleIndex, aggregates_of
@@ -144,6 +151,8 @@ def seen(
     found: list[tuple[int, float]], labels: dict[str, str] | None = None, statistic: str = "share"
 ) -> RuleAggregate:
     return RuleAggregate(
+        kind=AggregateKind.SAMPLES,
+        event_time_ms=0,
         origin=Origin(mlapp_id="app", node_id="n1", pipeline_instance_id="", agent_id="host"),
         rule="late",
         statistic=statistic,

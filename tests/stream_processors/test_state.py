@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.schemas.records import (
+    AggregateKind,
     AlertState,
     DeploymentState,
     Origin,
@@ -91,6 +92,8 @@ def test_an_alert_comes_back_from_the_changelog_as_it_was(
 ):
     origin = Origin(mlapp_id="app", node_id=label, pipeline_instance_id="", agent_id="host")
     aggregate = RuleAggregate(
+        kind=AggregateKind.SAMPLES,
+        event_time_ms=0,
         origin=origin, rule="drift", statistic="x", model_id="m", labels={label: label},
         timestamps_ms=[float(at_ms) for at_ms, _ in readings], values=[value for _, value in readings], cause=CAUSE,
     )  # fmt: skip

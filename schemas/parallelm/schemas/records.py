@@ -6,6 +6,7 @@ Times are epoch milliseconds UTC (``…_ms``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence  # noqa: TC003 - the codec reads the annotations at run time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -368,17 +369,38 @@ class DeadLetter:
     value: bytes | None
 
 
+class AggregateKind(StrEnum):
+    """What a RuleAggregate says."""
+
+    UNKNOWN = "unknown"
+    STEP = "step"
+    SEEN = "seen"
+    PARTIAL = "partial"
+    SAMPLES = "samples"
+    DISTRIBUTION = "distribution"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleAggregate:
-    """Internal: samples that statistics rules watch, for the alert lifecycle of the MLApp."""
+    """Internal: what the MLApp's alerts and policy must know of statistics that somebody watches."""
 
     origin: Origin
+    kind: AggregateKind
     rule: str
+    rule_form: str = ""
     statistic: str
     model_id: str
     labels: Mapping[str, str]
-    timestamps_ms: Sequence[float]
-    values: Sequence[float]
+    event_time_ms: int
+    state: AlertState = AlertState.UNKNOWN
+    previous_state: AlertState = AlertState.UNKNOWN
+    started_at_ms: int = 0
+    value: float = math.nan
+    threshold: float = math.nan
+    reason: str = ""
+    timestamps_ms: Sequence[float] = ()
+    values: Sequence[float] = ()
+    data: str = ""
     cause: RecordPosition
 
 

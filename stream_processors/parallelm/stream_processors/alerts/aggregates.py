@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from parallelm.schemas.records import Origin, RecordPosition, RuleAggregate
+from parallelm.schemas.records import AggregateKind, Origin, RecordPosition, RuleAggregate
 from parallelm.stream_processors.alerts.rule_alerts import fingerprint_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def _aggregate(
             f"and {len(series.values) // 8} values"
         )
     return RuleAggregate(
+        kind=AggregateKind.SAMPLES,
+        event_time_ms=0,
         origin=Origin(
             mlapp_id=batch.mlapp_id.decode(),
             node_id=node_id,
@@ -95,6 +97,8 @@ def _joined(first: RuleAggregate, second: RuleAggregate) -> RuleAggregate:
         key=lambda sample: math.inf if math.isnan(sample[0]) else sample[0],
     )
     return RuleAggregate(
+        kind=AggregateKind.SAMPLES,
+        event_time_ms=0,
         origin=first.origin,
         rule=first.rule,
         statistic=first.statistic,
@@ -122,6 +126,8 @@ def _thinned(aggregate: RuleAggregate, rule: Rule) -> RuleAggregate:
         or breached[at] != breached[at + 1]
     ]
     return RuleAggregate(
+        kind=AggregateKind.SAMPLES,
+        event_time_ms=0,
         origin=aggregate.origin,
         rule=aggregate.rule,
         statistic=aggregate.statistic,

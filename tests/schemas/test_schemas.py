@@ -17,7 +17,9 @@ from parallelm.schemas.topics import (
     CATALOGUE,
     CONTROL_PARTITIONS,
     MLAPP,
+    NOTIFICATION,
     ORIGIN,
+    SILENCE,
     SOURCE_TOPIC,
     STATE,
     by_name,
@@ -120,6 +122,8 @@ def test_every_topic_says_the_key_of_its_records(examples: dict[str, Any]):
         MLAPP: "mlapp_id →",
         AGENT: "agent_id →",
         SOURCE_TOPIC: "source_topic →",
+        SILENCE: "silence_id →",
+        NOTIFICATION: "notification_id →",
         STATE: json.dumps(["kind →", "mlapp_id →", "name →"]),
     }
     assert keys == {topic.name: expected[topic.keyed_by] for topic in CATALOGUE}

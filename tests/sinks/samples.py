@@ -261,6 +261,28 @@ def agent(**changes: Any) -> records.AgentState:
     return records.AgentState(**(fields | changes))
 
 
+def notification() -> records.Notification:
+    return records.Notification(
+        event_time_ms=T0_MS + 60_000,
+        notification_id="n-1",
+        state=records.NotificationState.SENT,
+        receiver="team",
+        target="team/email/0",
+        route="{}",
+        group_labels={"alertname": "drift"},
+        status="firing",
+        firing=2,
+        resolved=0,
+        mlapp_ids=["app"],
+        transition_ids=["t-1", "t-2"],
+        title="[FIRING:2] drift",
+        body="two",
+        created_at_ms=T0_MS,
+        attempts=1,
+        error="",
+    )
+
+
 def dead_letter() -> records.DeadLetter:
     return dead_letter_of("mlops.events", b"\xff", None)
 

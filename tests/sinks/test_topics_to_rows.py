@@ -146,6 +146,19 @@ SINGLE_ROWS: dict[str, tuple[Any, str, dict[str, Any]]] = {
             "labels": {"gpu": "no"},
         },
     ),
+    "notifications": (
+        samples.notification(),
+        "notifications",
+        {
+            "notification_id": "n-1",
+            "state": "sent",
+            "target": "team/email/0",
+            "group_labels": {"alertname": "drift"},
+            "mlapp_ids": ["app"],
+            "transition_ids": ["t-1", "t-2"],
+            "created_at": T0,
+        },
+    ),
     "dead-letters": (
         samples.dead_letter(),
         "dead_letters",

@@ -413,3 +413,57 @@ class ProcessorState:
     name: str
     version: int
     body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelMatcher:
+    """A condition on one label."""
+
+    label: str
+    operator: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Notifications of alerts with certain labels are muted for a time; the newest record of a key is the current one."""
+
+    silence_id: str
+    matchers: Sequence[LabelMatcher]
+    starts_at_ms: int
+    ends_at_ms: int
+    who: str
+    comment: str
+    created_at_ms: int
+
+
+class NotificationState(StrEnum):
+    """State of a notification."""
+
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A message to one receiver about one group of alerts or deployments: decided on, sent or given up."""
+
+    event_time_ms: int
+    notification_id: str
+    state: NotificationState
+    receiver: str
+    target: str
+    route: str
+    group_labels: Mapping[str, str]
+    status: str
+    firing: int
+    resolved: int
+    mlapp_ids: Sequence[str]
+    transition_ids: Sequence[str]
+    title: str
+    body: str
+    created_at_ms: int
+    attempts: int
+    error: str

@@ -44,6 +44,8 @@ ORIGIN = KeyedBy("origin", lambda record: origin_key(record.origin))
 MLAPP = KeyedBy("mlapp_id", _mlapp_key)
 AGENT = KeyedBy("agent_id", lambda record: record.agent_id.encode())
 SOURCE_TOPIC = KeyedBy("source topic", lambda letter: letter.source_topic.encode())
+SILENCE = KeyedBy("silence_id", lambda silence: silence.silence_id.encode())
+NOTIFICATION = KeyedBy("notification_id", lambda notification: notification.notification_id.encode())
 STATE = KeyedBy(
     "kind, mlapp_id and name, as JSON",
     lambda state: json.dumps([state.kind, state.mlapp_id, state.name]).encode(),
@@ -144,6 +146,9 @@ def _changelog(name: str, partitions: int) -> Topic:
 
 SERIES_STATE = _changelog("series-state", DATA_PARTITIONS)
 MLAPP_STATE = _changelog("mlapp-state", CONTROL_PARTITIONS)
+SILENCES = Topic("silences", records.Silence, SILENCE, 1, -1, compacted=True, internal=True)
+NOTIFICATIONS = Topic("notifications", records.Notification, NOTIFICATION, CONTROL_PARTITIONS, 90 * _DAY_MS)
+NOTIFIER_STATE = _changelog("notifier-state", 1)
 
 CATALOGUE: tuple[Topic, ...] = tuple(found for found in list(globals().values()) if isinstance(found, Topic))
 """Every topic of the platform, in the order above. Append only: a record's schema ids depend on its position."""

@@ -34,7 +34,8 @@ def _example(hint: Any, name: str) -> Any:
     if origin is Sequence:
         return [_example(arguments[0], name), _example(arguments[0], f"{name} 2")]
     if origin is Mapping:
-        return {f"{name} key": f"{name} värde", "empty": ""}
+        texts = {f"{name} key": f"{name} värde", "empty": ""}
+        return texts if arguments[1] is str else {f"{name} key": _example(arguments[1], name)}
     if arguments:
         return _example(arguments[0], name)
     if issubclass(hint, StrEnum):

@@ -43,7 +43,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if origin is Sequence:
         return st.lists(values(arguments[0]), max_size=3)
     if origin is Mapping:
-        return st.dictionaries(PLAIN[str], PLAIN[str], max_size=3)
+        return st.dictionaries(PLAIN[str], values(arguments[1]), max_size=3)
     if arguments:
         return st.none() | values(arguments[0])
     if issubclass(hint, StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -328,3 +328,56 @@ def test_sql_may_hold_percent_signs_and_times_inside_other_types(settings: Setti
         " map('since', toDateTime64('2013-02-01', 3, 'UTC')) AS times",
     )
     assert found.iloc[0].tolist() == [1, 3, "2013 %", {"since": datetime(2013, 2, 1, tzinfo=UTC)}]
+
+
+def test_a_model_that_is_accepted_after_its_time_out_is_live_from_then(client: Client):
+    hour = 3_600_000
+    insert(
+        client,
+        "deployments_log",
+        [
+            deployment("late", "requested", T0_MS, mlapp_id="late", attempt=1),
+            deployment("late", "failed", T0_MS + hour, mlapp_id="late", attempt=1),
+            deployment("late", "accepted", T0_MS + hour + 5, mlapp_id="late", attempt=1),
+            deployment("late", "active", T0_MS + hour + 5, mlapp_id="late", attempt=1),
+        ],
+    )
+    live = client.execute(
+        "SELECT model_id, state, live_to FROM live_models(at = %(at)s) WHERE mlapp_id = 'late'",
+        {"at": datetime.fromtimestamp((T0_MS + 2 * hour) / 1000, UTC)},
+    )
+    assert live == [("late", "active", None)]
+
+
+def test_of_deployments_that_overlap_the_later_attempt_is_live_and_answers_change_nothing(
+    client: Client, settings: Settings
+):
+    """A roll-back to an earlier model is a new deployment of it; event times of agents may disagree."""
+
+    def step(model_id: str, attempt: int, state: str, at_s: int, **more: Any) -> dict[str, Any]:
+        name = f"{model_id}/{attempt}"
+        return deployment(
+            model_id, state, T0_MS + at_s * 1000, mlapp_id="again", attempt=attempt, deployment_id=name,
+            transition_id=f"{name}/{state}", **more,
+        )  # fmt: skip
+
+    rows = [
+        step("m-1", 1, "requested", 0), step("m-1", 1, "active", 10),
+        step("m-2", 2, "requested", 20), step("m-2", 2, "active", 30), step("m-1", 1, "superseded", 30),
+        step("m-2", 2, "rolled_back", 40, who="anna"), step("m-1", 3, "requested", 40, who="anna"),
+        step("m-1", 0, "pinned", 45), step("m-2", 0, "refused", 46), step("m-1", 3, "active", 50),
+    ]  # fmt: skip
+    insert(client, "deployments_log", rows)
+
+    def live(at_s: int) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = client.execute(
+            "SELECT model_id, attempt FROM live_models(at = %(at)s) WHERE mlapp_id = 'again'",
+            {"at": datetime.fromtimestamp(T0_MS / 1000 + at_s, UTC)},
+        )
+        return found
+
+    assert [live(at_s) for at_s in (15, 35, 45, 55)] == [[("m-1", 1)], [("m-2", 2)], [], [("m-1", 3)]]
+    found = queries.deployments(settings, mlapp_id="again")
+    assert list(found["attempt"]) == [1, 2, 3]
+    assert list(found["state"]) == ["superseded", "rolled_back", "active"]
+    assert list(found["ended_by"]) == ["", "anna", ""]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence  # noqa: TC003 - the codec reads the annotations at run time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -178,6 +178,7 @@ class Policy:
     health_threshold: float
     canary_threshold: float
     accept_timeout_ms: int
+    parameters_json: str = "{}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +210,7 @@ class MLAppDefinition:
     applied_by: str
     nodes: Sequence[Node]
     policy: Policy
+    node_policies: Mapping[str, Policy] = field(default_factory=dict)
     rules: Sequence[AlertRule]
     source_yaml: str
 
@@ -267,7 +269,9 @@ class DeploymentState(StrEnum):
     """State of a deployment."""
 
     UNKNOWN = "unknown"
+    HELD = "held"
     AWAITING_APPROVAL = "awaiting_approval"
+    CANARY = "canary"
     REQUESTED = "requested"
     ACCEPTED = "accepted"
     ACTIVE = "active"
@@ -275,7 +279,11 @@ class DeploymentState(StrEnum):
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
     REJECTED = "rejected"
+    REMOVED = "removed"
     SKIPPED = "skipped"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +297,7 @@ class DeploymentTransition:
     node_id: str
     model_id: str
     deployment_id: str
+    attempt: int = 0
     state: DeploymentState
     previous_state: DeploymentState
     policy: ModelPolicy
@@ -296,6 +305,7 @@ class DeploymentTransition:
     who: str
     related_model_id: str
     agent_id: str
+    evidence_json: str = "{}"
     cause: RecordPosition
 
 

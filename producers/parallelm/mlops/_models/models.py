@@ -87,7 +87,9 @@ class Models(Part):
         from parallelm.warehouse.queries import last_deployed_model
 
         environment, in_use = opened.environment, opened.models
-        deployed = platform.ask(last_deployed_model, environment.mlapp_id, environment.node_id)
+        deployed = platform.ask(
+            last_deployed_model, environment.mlapp_id, environment.node_id, environment.agent_id
+        )
         if deployed is None:
             return None
         model = model_of_row(self, dataclasses.asdict(deployed))

@@ -7,7 +7,14 @@ from parallelm.sinks.columns import columns_of
 from parallelm.sinks.record_rows import TableSpec
 from parallelm.sinks.versions import IS_DELETED, Version, version_of
 
-_NOT_STORED = ("rules.match_labels", "rules.keep_firing_for_ms", "rules.labels", "rules.annotations")
+_NOT_STORED = (
+    "parameters_json",
+    "node_policies",
+    "rules.match_labels",
+    "rules.keep_firing_for_ms",
+    "rules.labels",
+    "rules.annotations",
+)
 """They are in ``source_yaml``."""
 
 

@@ -8,14 +8,16 @@ CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
     transition_id String COMMENT 'Deterministic: the same decision always has the same id.',
     node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
     model_id String COMMENT 'Model.',
-    deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
-    state LowCardinality(String) COMMENT 'State after the transition: awaiting_approval, requested, accepted, active, superseded, failed, rolled_back, rejected, skipped.',
+    deployment_id String COMMENT 'One deployment: MLApp, node, model and attempt.',
+    attempt Int32 COMMENT 'Which deployment of this node it is, from 1: a roll-back to an earlier model is a new one. 0: decided not to deploy, or the answer to a person.',
+    state LowCardinality(String) COMMENT 'State after the transition: held, awaiting_approval, canary, requested, accepted, active, superseded, failed, rolled_back, rejected, removed, skipped; pinned, unpinned and refused answer a person and change no deployment.',
     previous_state LowCardinality(String) COMMENT 'State before it; unknown when it is the first.',
     policy LowCardinality(String) COMMENT 'Model policy that decided: always_update, manual or canary.',
     reason String COMMENT 'Why, in a sentence.',
     who LowCardinality(String) COMMENT 'Person who decided; empty when the policy did.',
     related_model_id String COMMENT 'Model that it supersedes, or is superseded by; may be empty.',
     agent_id LowCardinality(String) COMMENT 'Agent that acknowledged; may be empty.',
+    evidence_json String COMMENT 'JSON object with the numbers behind the decision: gates, comparisons of a canary and their scores; {} when there are none.',
     cause_topic LowCardinality(String) COMMENT 'Topic of the record that caused the decision; empty when none did.',
     cause_partition Int64 COMMENT 'Partition of that record; -1 when none.',
     cause_offset Int64 COMMENT 'Offset of that record; -1 when none.',
@@ -41,14 +43,16 @@ CREATE VIEW IF NOT EXISTS deployments ${on_cluster}
     transition_id String COMMENT 'Deterministic: the same decision always has the same id.',
     node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
     model_id String COMMENT 'Model.',
-    deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
-    state LowCardinality(String) COMMENT 'State after the transition: awaiting_approval, requested, accepted, active, superseded, failed, rolled_back, rejected, skipped.',
+    deployment_id String COMMENT 'One deployment: MLApp, node, model and attempt.',
+    attempt Int32 COMMENT 'Which deployment of this node it is, from 1: a roll-back to an earlier model is a new one. 0: decided not to deploy, or the answer to a person.',
+    state LowCardinality(String) COMMENT 'State after the transition: held, awaiting_approval, canary, requested, accepted, active, superseded, failed, rolled_back, rejected, removed, skipped; pinned, unpinned and refused answer a person and change no deployment.',
     previous_state LowCardinality(String) COMMENT 'State before it; unknown when it is the first.',
     policy LowCardinality(String) COMMENT 'Model policy that decided: always_update, manual or canary.',
     reason String COMMENT 'Why, in a sentence.',
     who LowCardinality(String) COMMENT 'Person who decided; empty when the policy did.',
     related_model_id String COMMENT 'Model that it supersedes, or is superseded by; may be empty.',
     agent_id LowCardinality(String) COMMENT 'Agent that acknowledged; may be empty.',
+    evidence_json String COMMENT 'JSON object with the numbers behind the decision: gates, comparisons of a canary and their scores; {} when there are none.',
     cause_topic LowCardinality(String) COMMENT 'Topic of the record that caused the decision; empty when none did.',
     cause_partition Int64 COMMENT 'Partition of that record; -1 when none.',
     cause_offset Int64 COMMENT 'Offset of that record; -1 when none.',
@@ -66,6 +70,7 @@ AS SELECT
     node_id,
     model_id,
     deployment_id,
+    attempt,
     state,
     previous_state,
     policy,
@@ -73,6 +78,7 @@ AS SELECT
     who,
     related_model_id,
     agent_id,
+    evidence_json,
     cause_topic,
     cause_partition,
     cause_offset,
@@ -89,7 +95,8 @@ CREATE VIEW IF NOT EXISTS deployments_current ${on_cluster}
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
     model_id String COMMENT 'Model.',
-    deployment_id String COMMENT 'One deployment: MLApp, node, model and decision.',
+    deployment_id String COMMENT 'One deployment: MLApp, node, model and attempt.',
+    attempt Int32 COMMENT 'Which deployment of this node it is, from 1; 0 for a decision not to deploy.',
     state LowCardinality(String) COMMENT 'State now.',
     policy LowCardinality(String) COMMENT 'Model policy that decided.',
     decided_at DateTime64(3, 'UTC') COMMENT 'Event time of its first transition.',
@@ -100,31 +107,43 @@ CREATE VIEW IF NOT EXISTS deployments_current ${on_cluster}
     decided_reason String COMMENT 'Why it was decided, in a sentence.',
     decided_by LowCardinality(String) COMMENT 'Person who decided; empty when the policy did.',
     ended_reason String COMMENT 'Why it ended, in a sentence; empty until then.',
-    related_model_id String COMMENT 'Model of the last transition that named another one; may be empty.'
+    ended_by LowCardinality(String) COMMENT 'Person who ended it; empty when none did.',
+    related_model_id String COMMENT 'Model of the last transition that named another one; may be empty.',
+    agents Array(String) COMMENT 'Agents that have accepted it.',
+    evidence_json String COMMENT 'Numbers behind its last decision that has any, as JSON; {} when none has.'
 )
 AS SELECT
     transition.mlapp_id AS mlapp_id,
     transition.node_id AS node_id,
     transition.model_id AS model_id,
     transition.deployment_id AS deployment_id,
+    any(transition.attempt) AS attempt,
     argMax(transition.state, transition.place) AS state,
-    any(transition.policy) AS policy,
+    argMin(transition.policy, transition.place) AS policy,
     min(transition.event_time) AS decided_at,
     minOrNullIf(transition.event_time, transition.state = 'requested') AS requested_at,
     minOrNullIf(transition.event_time, transition.state = 'accepted') AS accepted_at,
     minOrNullIf(transition.event_time, transition.state = 'active') AS live_from,
     if(
         isNull(live_from), NULL,
-        minOrNullIf(transition.event_time, transition.state IN ('superseded', 'failed', 'rolled_back'))
+        minOrNullIf(transition.event_time, transition.state IN ('superseded', 'rolled_back', 'removed'))
     ) AS live_to,
     argMin(transition.reason, transition.place) AS decided_reason,
     argMin(transition.who, transition.place) AS decided_by,
-    argMaxIf(
-        transition.reason, transition.place,
-        transition.state IN ('superseded', 'failed', 'rolled_back', 'rejected', 'skipped')
-    ) AS ended_reason,
-    argMaxIf(transition.related_model_id, transition.place, transition.related_model_id != '') AS related_model_id
-FROM (SELECT *, (ingested_at, _partition, _offset) AS place FROM deployments) AS transition
+    if(state IN ('superseded', 'failed', 'rolled_back', 'rejected', 'removed', 'skipped'), argMax(transition.reason, transition.place), '') AS ended_reason,
+    if(ended_reason = '', '', argMax(transition.who, transition.place)) AS ended_by,
+    argMaxIf(transition.related_model_id, transition.place, transition.related_model_id != '') AS related_model_id,
+    arraySort(groupUniqArrayIf(toString(transition.agent_id), transition.agent_id != '')) AS agents,
+    argMax(
+        if(transition.evidence_json = '', '{}', transition.evidence_json),
+        (transition.evidence_json NOT IN ('', '{}'), transition.place)
+    ) AS evidence_json
+FROM
+(
+    SELECT *, (ingested_at, _partition, _offset) AS place
+    FROM deployments
+    WHERE state NOT IN ('pinned', 'unpinned', 'refused')
+) AS transition
 GROUP BY mlapp_id, node_id, model_id, deployment_id
 COMMENT 'Deployments: one row a deployment, with its state now and from when to when its model was live.';
 
@@ -132,4 +151,6 @@ CREATE VIEW IF NOT EXISTS live_models ${on_cluster} AS
 SELECT *
 FROM deployments_current
 WHERE live_from <= {at:DateTime64(3, 'UTC')} AND (live_to IS NULL OR live_to > {at:DateTime64(3, 'UTC')})
-COMMENT 'Models that were live at a moment, by MLApp and node: SELECT * FROM live_models(at = \'2013-06-01 12:00:00\').';
+ORDER BY mlapp_id, node_id, attempt DESC, live_from DESC
+LIMIT 1 BY mlapp_id, node_id
+COMMENT 'The model that was live on each node at a moment: SELECT * FROM live_models(at = \'2013-06-01 12:00:00\').';

@@ -37,40 +37,49 @@ class DeployedModel:
     created_ms: int
     """Event time of its announcement, epoch milliseconds."""
     deployment_id: str
+    attempt: int
+    """Which deployment of the node it is, from 1."""
     deployment_state: str
-    """requested, accepted or active."""
+    """canary, requested, accepted or active."""
 
 
-def last_deployed_model(settings: Settings, mlapp_id: str, node_id: str) -> DeployedModel | None:
-    """Model of the latest deployment of a node that is requested, accepted or active; None when there is none.
+def last_deployed_model(
+    settings: Settings, mlapp_id: str, node_id: str, agent_id: str = ""
+) -> DeployedModel | None:
+    """Model that a node was given last and still is to run; None when there is none.
 
-    Of deployments decided at the same time, the one recorded last.
+    The one whose request was recorded last, of the deployments that are requested, accepted or active, and of the
+    canaries that run on ``agent_id``: the order in which the processors decided.
     """
     found = records(
         settings,
         """
         SELECT model_id, name, format, description, artifact_url, file_name, is_directory, size_bytes, sha256,
                annotations, owner, train_version, model_version, toUnixTimestamp64Milli(event_time) AS created_ms,
-               deployment_id, deployment_state
+               deployment_id, attempt, deployment_state
         FROM
         (
-            SELECT mlapp_id, model_id, deployment_id, state AS deployment_state
-            FROM deployments_current
-            INNER JOIN
+            SELECT transition.mlapp_id AS mlapp_id, transition.model_id AS model_id, deployment_id,
+                   any(transition.attempt) AS attempt, argMax(transition.state, transition.place) AS deployment_state
+            FROM
             (
-                SELECT deployment_id, min((ingested_at, _partition, _offset)) AS place
+                SELECT *, (ingested_at, _partition, _offset) AS place
                 FROM deployments
                 WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s
-                GROUP BY deployment_id
-            ) AS recorded USING (deployment_id)
-            WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s AND state IN ('requested', 'accepted', 'active')
-            ORDER BY decided_at DESC, requested_at DESC, place DESC
+                      AND state NOT IN ('pinned', 'unpinned', 'refused')
+            ) AS transition
+            GROUP BY mlapp_id, model_id, deployment_id
+            HAVING deployment_state IN ('requested', 'accepted', 'active')
+                   OR deployment_state = 'canary' AND has(
+                       JSONExtract(argMax(transition.evidence_json, transition.place), 'agents', 'Array(String)'),
+                       %(agent_id)s)
+            ORDER BY max((transition.state IN ('requested', 'canary'), transition.place)) DESC
             LIMIT 1
         ) AS deployment
         INNER JOIN models USING (mlapp_id, model_id)
         LIMIT 1
         """,
-        {"mlapp_id": mlapp_id, "node_id": node_id},
+        {"mlapp_id": mlapp_id, "node_id": node_id, "agent_id": agent_id},
     )
     return DeployedModel(**found[0]) if found else None
 
@@ -134,16 +143,17 @@ def deployments(
 
     Columns: ``mlapp_id, node_id, model_id, state, policy, decided_at,
     requested_at, accepted_at, live_from, live_to, decided_reason, decided_by, ended_reason, related_model_id,
-    deployment_id``. ``live_from`` is missing for a model that was never live, ``live_to`` for one that is live now.
+    deployment_id, attempt, ended_by, agents, evidence_json``. ``live_from`` is missing for a model that was never live, ``live_to`` for one that is live now.
     """
     where = Conditions().equal(mlapp_id=mlapp_id, node_id=node_id, model_id=model_id, state=state)
     return frame(
         settings,
         f"""
         SELECT mlapp_id, node_id, model_id, state, policy, decided_at, requested_at, accepted_at, live_from, live_to,
-               decided_reason, decided_by, ended_reason, related_model_id, deployment_id
+               decided_reason, decided_by, ended_reason, related_model_id, deployment_id, attempt, ended_by, agents,
+               evidence_json
         FROM deployments_current {where}
-        ORDER BY decided_at, node_id, deployment_id
+        ORDER BY decided_at, node_id, attempt, deployment_id
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
     )

@@ -11,18 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.schemas.records import (
-    AggregateKind,
     AlertState,
     DeploymentState,
-    Origin,
     ProcessorState,
     RecordPosition,
-    RuleAggregate,
 )
+from parallelm.stream_processors.alert_routes import COMPONENT_ALERT, OPEN_ALERT
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
-from parallelm.stream_processors.alerts.rule_alerts import new_alert, on_aggregate, on_superseded
-from parallelm.stream_processors.alerts.rules import Rule
-from parallelm.stream_processors.mlapp_stage import COMPONENT_ALERT, DEPLOYMENTS_OF, RULE_ALERT, MLAppHandler
+from parallelm.stream_processors.mlapp_stage import DEPLOYMENTS_OF, MLAppHandler
 from parallelm.stream_processors.model_policy.state import (
     Accepted,
     Announced,
@@ -44,13 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
-READINGS = st.lists(st.tuples(st.integers(0, 99), st.floats(allow_nan=False)), max_size=20)
 CAUSE = RecordPosition(topic="statistics", partition=3, offset=7)
-RULE = Rule(
-    mlapp_id="app", name="drift", type="health", statistic="", node_id="", match_labels={"a": "b"}, side="below",
-    threshold=0.4, features=frozenset({"temp", "wind"}), for_ms=3, keep_firing_for_ms=2, grace_ms=10,
-    severity="info", labels={"team": "x"}, annotations={"reason": "y"},
-)  # fmt: skip
 KINDS = {**MLAppHandler.kinds, POSITIONS: BodyKind(Positions)}
 
 
@@ -86,27 +76,11 @@ def come_back(kind: str, body: Any) -> None:
     assert len(next_owner) == 1
 
 
-@given(READINGS, TEXT, st.booleans())
-def test_an_alert_comes_back_from_the_changelog_as_it_was(
-    readings: list[tuple[int, float]], label: str, ended: bool
-):
-    origin = Origin(mlapp_id="app", node_id=label, pipeline_instance_id="", agent_id="host")
-    aggregate = RuleAggregate(
-        kind=AggregateKind.SAMPLES,
-        event_time_ms=0,
-        origin=origin, rule="drift", statistic="x", model_id="m", labels={label: label},
-        timestamps_ms=[float(at_ms) for at_ms, _ in readings], values=[value for _, value in readings], cause=CAUSE,
-    )  # fmt: skip
-    alert, _ = on_aggregate(new_alert(RULE, aggregate), RULE, aggregate, 0)
-    if ended:
-        alert, _ = on_superseded(alert, 50, "m2", CAUSE, 0)
-    come_back(RULE_ALERT, alert)
-
-
 @given(TEXT, st.sampled_from(AlertState))
 def test_a_components_alert_comes_back_from_the_changelog_as_it_was(text: str, state: AlertState):
     come_back(
-        COMPONENT_ALERT, ComponentAlert(text, "app", text, text, "", "", "m", {text: text}, state, -1, 2, 3)
+        COMPONENT_ALERT,
+        ComponentAlert(text, "app", text, text, "", "", "host", "m", {text: text}, state, -1, 2, 3),
     )
 
 
@@ -131,7 +105,7 @@ def test_positions_come_back_with_the_ids_of_their_topics():
     come_back(POSITIONS, Positions({"models": ("topic-id", 2**40)}))
 
 
-@given(st.builds(Key, st.just(RULE_ALERT), TEXT, TEXT))
+@given(st.builds(Key, st.just(OPEN_ALERT), TEXT, TEXT))
 def test_keys_come_back_as_they_were(key: Key):
     assert Key.from_bytes(key.to_bytes()) == key
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.schemas.topics import (
+    ACTIONS,
     ALERTS,
     DEAD_LETTERS,
     DEPLOYMENTS,
     EVENTS,
+    KPIS,
     MLAPPS,
     MODELS,
     RULE_AGGREGATES,
@@ -130,7 +132,7 @@ def test_poison_on_every_topic_goes_to_the_dead_letters_and_the_next_record_is_h
     cluster: Cluster, worker: Worker
 ):
     cluster.apply(DEFINITION)
-    topics = (MLAPPS, MODELS, EVENTS, RULE_AGGREGATES, DEPLOYMENTS, STATISTICS)
+    topics = (MLAPPS, MODELS, EVENTS, KPIS, ACTIONS, RULE_AGGREGATES, STATISTICS)
     other = cluster.codec.encode(cluster.read(MLAPPS)[0])
     poison = [b"", b"no avro", other[:5] + b"\xff" * 9, other[:-3], other]
     for topic in topics:

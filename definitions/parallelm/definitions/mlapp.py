@@ -36,6 +36,7 @@ class MLAppForm(Form):
     description: str = ""
     nodes: list[Any]
     policy: dict[str, Any] = Field(default_factory=dict)
+    alert_defaults: dict[str, Any] = Field(default_factory=dict)
     alerts: list[Any] = Field(default_factory=list)
 
 

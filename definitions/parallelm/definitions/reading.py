@@ -12,6 +12,7 @@ from parallelm.definitions.marked_yaml import read_marked
 from parallelm.definitions.mistakes import field_mistakes, one_of, shown
 from parallelm.definitions.mlapp import MLApp, MLAppForm, NodeForm
 from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS, PolicyForm
+from parallelm.definitions.rule_defaults import RuleDefaultsForm, with_defaults
 from parallelm.definitions.rules import RULE_FORMS, RuleForm
 from parallelm.definitions.semantic_errors import semantic_errors
 
@@ -53,7 +54,8 @@ class _Reading:
         raw = raw if isinstance(raw, dict) else {}
         nodes = [self._form(NodeForm, node, ("nodes", at)) for at, node in enumerate(_list(raw, "nodes"))]
         policy = self._policy(raw.get("policy", {}))
-        rules = [self._rule(rule, ("alerts", at)) for at, rule in enumerate(_list(raw, "alerts"))]
+        defaults = self._rule_defaults(raw.get("alert_defaults", {}))
+        rules = [self._rule(rule, ("alerts", at), defaults) for at, rule in enumerate(_list(raw, "alerts"))]
         if raw.get("nodes") == []:
             self._add(("nodes",), "nodes must not be empty")
         for path, message in semantic_errors(raw):
@@ -82,7 +84,13 @@ class _Reading:
         found = self._form(form or POLICY_FORMS[DEFAULT_KIND], raw, ("policy",))
         return found if form else None
 
-    def _rule(self, raw: Any, where: Path) -> RuleForm | None:
+    def _rule_defaults(self, raw: Any) -> Mapping[str, Any]:
+        """What the rules of the file share; empty when it is wrong, which is reported once."""
+        if not isinstance(raw, dict):
+            return {}  # the top level's form has reported it
+        return raw if self._form(RuleDefaultsForm, raw, ("alert_defaults",)) else {}
+
+    def _rule(self, raw: Any, where: Path, defaults: Mapping[str, Any]) -> RuleForm | None:
         if not isinstance(raw, dict):
             self._add(where, f"{shown(where)} must be a mapping of keys and values")
             return None
@@ -90,7 +98,7 @@ class _Reading:
             self._add(where, f"{shown(where)} has no type; there are: {', '.join(sorted(RULE_FORMS))}")
             return None
         form = self._variant(raw["type"], RULE_FORMS, _PLANNED_RULES, (*where, "type"))
-        return self._form(form, raw, where) if form else None
+        return self._form(form, with_defaults(form, raw, defaults), where) if form else None
 
     def _variant(
         self, given: Any, forms: Mapping[str, type[AnyForm]], planned: tuple[str, ...], where: Path

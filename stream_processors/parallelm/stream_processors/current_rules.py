@@ -1,29 +1,68 @@
-"""The alert rules of every MLApp, as of now."""
+"""The alert rules of every MLApp, as of now, in the form in which each stage asks for them."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from parallelm.stream_processors.alerts.aggregates import RuleIndex
-from parallelm.stream_processors.alerts.rules import Rule, rules_of
+from parallelm.stream_processors.alerts.rules import MLAppRule, RuleCore, SeriesRule, cores_of
 from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
 from parallelm.stream_processors.runtime.patience import with_patience
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from parallelm.definitions import DefinitionTopic
     from parallelm.schemas.records import MLAppDefinition
 
-logger = logging.getLogger(__name__)
 
+@dataclass(slots=True)
+class MLAppRules:
+    """Rules of one MLApp."""
 
-@dataclass(frozen=True, slots=True)
-class _MLAppRules:
     definition: MLAppDefinition
-    by_name: dict[str, Rule]
-    index: RuleIndex
+    by_name: dict[str, RuleCore]
+    by_form: dict[str, RuleCore] = field(init=False)
+    of_series: tuple[SeriesRule, ...] = field(init=False)
+    waiting: tuple[MLAppRule, ...] = field(init=False)
+    """Rules that wait for signs of life."""
+    metrics: Mapping[str, Sequence[str]] = field(init=False)
+    """Metrics of the model policy by the statistic that they are reported as."""
+    _watching: dict[str, tuple[SeriesRule, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.by_form = {core.settings.form: core for core in self.by_name.values()}
+        self.of_series = tuple(core for core in self.by_name.values() if isinstance(core, SeriesRule))
+        self.waiting = tuple(
+            core for core in self.by_name.values() if isinstance(core, MLAppRule) and core.waits_for_life
+        )
+        self.metrics = {}
+
+    @property
+    def watches_series(self) -> bool:
+        """Whether statistics of the MLApp matter to anybody."""
+        return bool(self.of_series or self.waiting or self.metrics)
+
+    def watching(self, statistic: str) -> tuple[SeriesRule, ...]:
+        """Rules that are about a statistic, going by its name; the answer is remembered."""
+        found = self._watching.get(statistic)
+        if found is None:
+            found = tuple(rule for rule in self.of_series if rule.watches(statistic))
+            if len(self._watching) < _REMEMBERED_NAMES:
+                self._watching[statistic] = found
+        return found
+
+    def about(self, record: object) -> list[MLAppRule]:
+        """Rules that look at records of this class."""
+        return [
+            core
+            for core in self.by_name.values()
+            if isinstance(core, MLAppRule) and isinstance(record, core.records)
+        ]
+
+
+_REMEMBERED_NAMES = 10_000
 
 
 class CurrentRules:
@@ -32,36 +71,32 @@ class CurrentRules:
     def __init__(self, topic: DefinitionTopic) -> None:
         self._topic = topic
         self._lock = asyncio.Lock()
-        self._rules: dict[str, _MLAppRules] = {}
+        self._rules: dict[str, MLAppRules] = {}
+        self._wanted = self._caught_up = 0
+        self.generation = 0
+        """Counts the changes: what was looked up under another generation may be different now."""
 
     async def refresh(self) -> None:
         """Catch up with every definition that the broker had acknowledged before this call."""
+        self._wanted += 1
+        mine = self._wanted
         async with self._lock:
+            if self._caught_up >= mine:  # another caller's reading began after this call
+                return
+            begun = self._wanted
             definitions = await with_patience(
                 lambda: in_a_daemon_thread(self._topic.catch_up), "reading definitions"
             )
             for mlapp_id in self._rules.keys() - definitions.keys():
                 del self._rules[mlapp_id]
+                self.generation += 1
             for mlapp_id, definition in definitions.items():
                 known = self._rules.get(mlapp_id)
                 if known is None or known.definition is not definition:
-                    self._rules[mlapp_id] = _rules(definition)
+                    self._rules[mlapp_id] = MLAppRules(definition, cores_of(definition))
+                    self.generation += 1
+            self._caught_up = begun
 
-    def by_name(self, mlapp_id: str) -> dict[str, Rule]:
-        """Rules of an MLApp by name."""
-        known = self._rules.get(mlapp_id)
-        return known.by_name if known is not None else {}
-
-    def index(self, mlapp_id: str) -> RuleIndex | None:
-        """Rules of an MLApp by the statistic they watch; None when it has none."""
-        rules = self._rules.get(mlapp_id)
-        return rules.index if rules is not None and rules.by_name else None
-
-
-def _rules(definition: MLAppDefinition) -> _MLAppRules:
-    try:
-        by_name = {rule.name: rule for rule in rules_of(definition)}
-    except (ValueError, KeyError, TypeError) as error:  # written by another version, or by hand
-        logger.warning("rules of MLApp %r cannot be read, none is judged: %r", definition.mlapp_id, error)
-        by_name = {}
-    return _MLAppRules(definition, by_name, RuleIndex(tuple(by_name.values())))
+    def of(self, mlapp_id: str) -> MLAppRules | None:
+        """Rules of an MLApp; None while it has no definition."""
+        return self._rules.get(mlapp_id)

@@ -9,8 +9,9 @@ from parallelm.definitions import DefinitionTopic
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topics import (
-    DEPLOYMENTS,
+    ACTIONS,
     EVENTS,
+    KPIS,
     MLAPP_STATE,
     MLAPPS,
     MODELS,
@@ -21,7 +22,7 @@ from parallelm.schemas.topics import (
 from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.mlapp_stage import MLAppHandler
 from parallelm.stream_processors.runtime.worker import Stage, Worker, WorkerError
-from parallelm.stream_processors.series_stage import SeriesHandler
+from parallelm.stream_processors.series_stage.handler import SeriesHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ class Stop(Protocol):
         """A descriptor that is readable from then on."""
 
 
-MLAPP_TOPICS = (MLAPPS, MODELS, EVENTS, RULE_AGGREGATES, DEPLOYMENTS)
+MLAPP_TOPICS = (MLAPPS, MODELS, EVENTS, KPIS, ACTIONS, RULE_AGGREGATES)
 
 
 def run_worker(

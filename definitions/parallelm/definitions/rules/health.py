@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from parallelm.definitions.form import Name, Score
-from parallelm.definitions.rules import RuleForm
+from parallelm.definitions.rules import SeriesRuleForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ Features = Annotated[
 ]
 
 
-class HealthRuleForm(RuleForm, type_name="health"):
+class HealthRuleForm(SeriesRuleForm, type_name="health"):
     """Similarity of the inference data with the training data; one alert a feature."""
 
     features: Features = "all"
@@ -40,4 +40,4 @@ class HealthRuleForm(RuleForm, type_name="health"):
     def parameters(self, policy: PolicyForm) -> dict[str, object]:
         """Threshold and features; the policy's health threshold where the rule has none."""
         threshold = policy.health_threshold if self.threshold is None else self.threshold
-        return {"side": "below", "threshold": threshold, "features": self.features}
+        return super().parameters(policy) | {"threshold": threshold, "features": self.features}

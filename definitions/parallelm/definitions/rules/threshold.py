@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from parallelm.definitions.form import Name, Number
-from parallelm.definitions.rules import RuleForm
+from parallelm.definitions.form import Number
+from parallelm.definitions.rules import SampleRuleForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,11 +14,9 @@ if TYPE_CHECKING:
     from parallelm.definitions.policies import PolicyForm
 
 
-class ThresholdRuleForm(RuleForm, type_name="threshold"):
+class ThresholdRuleForm(SampleRuleForm, type_name="threshold"):
     """A statistic that must not go above, or below, a number."""
 
-    statistic: Name
-    match: dict[str, str] = Field(default_factory=dict)
     above: Number | None = None
     below: Number | None = None
 
@@ -31,18 +27,9 @@ class ThresholdRuleForm(RuleForm, type_name="threshold"):
         if (raw.get("above") is None) == (raw.get("below") is None):
             yield (), "a threshold rule needs exactly one of 'above' and 'below'"
 
-    @property
-    def watched_statistic(self) -> str:
-        """As the file names it."""
-        return self.statistic
-
-    @property
-    def matched_labels(self) -> Mapping[str, str]:
-        """As the file names them."""
-        return self.match
-
-    def parameters(self, policy: PolicyForm) -> dict[str, object]:  # noqa: ARG002 - of all types
+    def parameters(self, policy: PolicyForm) -> dict[str, object]:
         """Side and number."""
+        shared = super().parameters(policy)
         if self.above is not None:
-            return {"side": "above", "threshold": self.above}
-        return {"side": "below", "threshold": self.below}
+            return shared | {"side": "above", "threshold": self.above}
+        return shared | {"side": "below", "threshold": self.below}

@@ -20,11 +20,17 @@ from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Step
 
 if TYPE_CHECKING:
-    from parallelm.schemas.records import Event
+    from parallelm.schemas.records import Event, UserAction
+
+MAX_AHEAD_MS = 300_000
+"""As for samples: a wrong clock must not deafen an alert."""
 
 SILENCE_MS = 24 * 3_600_000
 """How long after its last repetition an alert that a component raised counts as over."""
-RULE_TYPE = "event"
+FORGET_MS = 7 * SILENCE_MS
+"""How long an alert that is over is remembered, so that what is older than its end does not raise it again."""
+RULE_TYPE = "component"
+SEVERITY = "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class ComponentAlert:
     title: str
     description: str
     node_id: str
+    agent_id: str
     model_id: str
     labels: Mapping[str, str]
     state: AlertState = AlertState.INACTIVE
@@ -44,11 +51,17 @@ class ComponentAlert:
     last_ms: int = 0
     arrived_ms: int = 0
     """Broker's clock at the last repetition: silence is measured on it."""
+    acknowledged_by: str = ""
 
     @property
     def due_ms(self) -> float | None:
-        """When its silence ends it."""
-        return self.arrived_ms + SILENCE_MS if self.state is AlertState.FIRING else None
+        """When its silence ends it, or when it may be forgotten."""
+        return self.arrived_ms + (SILENCE_MS if self.state is AlertState.FIRING else FORGET_MS)
+
+    @property
+    def alert_id(self) -> str:
+        """Id of the episode."""
+        return ids.alert_id(self.fingerprint, self.started_ms)
 
     @property
     def of_model(self) -> str:
@@ -58,7 +71,11 @@ class ComponentAlert:
 
 def alert_labels(event: Event) -> dict[str, str]:
     """Labels that distinguish this alert from others of its type."""
-    who = {"node": event.origin.node_id, "agent": event.origin.agent_id}
+    who = {
+        "node": event.origin.node_id,
+        "agent": event.origin.agent_id,
+        "pipeline": event.origin.pipeline_instance_id,
+    }
     return dict(event.labels) | who | {"title": event.title}
 
 
@@ -76,6 +93,7 @@ def new_alert(event: Event) -> ComponentAlert:
         title=event.title,
         description=event.description,
         node_id=event.origin.node_id,
+        agent_id=event.origin.agent_id,
         model_id=event.model_id,
         labels=alert_labels(event),
     )
@@ -85,7 +103,7 @@ def on_event(
     alert: ComponentAlert, event: Event, arrived_ms: int, cause: RecordPosition, now_ms: int
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
     """Alert after an event; one older than what is known already changes nothing."""
-    at_ms = event.event_time_ms
+    at_ms = min(event.event_time_ms, arrived_ms + MAX_AHEAD_MS)
     sent: list[AlertTransition] = []
     if alert.state is AlertState.FIRING and at_ms > alert.last_ms + SILENCE_MS:
         alert, sent = _resolved(alert, alert.last_ms + SILENCE_MS, _silence(), cause, now_ms)
@@ -105,17 +123,49 @@ def on_event(
     )
     if alert.state is AlertState.FIRING:
         return alert, sent
-    before, alert = alert.state, replace(alert, state=AlertState.FIRING, started_ms=at_ms)
+    before = alert.state
+    alert = replace(alert, state=AlertState.FIRING, started_ms=at_ms, acknowledged_by="")
     return alert, [*sent, _transition(alert, before, at_ms, "the component raised it", cause, now_ms)]
 
 
 def on_tick(
-    alert: ComponentAlert, cause: RecordPosition, now_ms: int
-) -> tuple[ComponentAlert, list[AlertTransition]]:
-    """Alert after time has passed; it ends in event time, ``SILENCE_MS`` after its last repetition."""
-    if alert.state is not AlertState.FIRING or now_ms - alert.arrived_ms < SILENCE_MS:
+    alert: ComponentAlert, cause: RecordPosition, now_ms: int, broker_ms: int
+) -> tuple[ComponentAlert | None, list[AlertTransition]]:
+    """Alert after the broker's clock has reached ``broker_ms``; None: forgotten.
+
+    It ends in event time, ``SILENCE_MS`` after its last repetition.
+    """
+    if alert.due_ms is None or broker_ms < alert.due_ms:
         return alert, []
+    if alert.state is not AlertState.FIRING:
+        return None, []
     return _resolved(alert, alert.last_ms + SILENCE_MS, _silence(), cause, now_ms)
+
+
+def on_action(
+    alert: ComponentAlert, action: UserAction, cause: RecordPosition, now_ms: int
+) -> tuple[ComponentAlert, list[AlertTransition]]:
+    """Alert after a person has acknowledged or closed it; one that is over stays as it is."""
+    if alert.state is not AlertState.FIRING:
+        return alert, []
+    if action.action == "acknowledge":
+        step = Step(AlertState.ACKNOWLEDGED, alert.state, action.event_time_ms, alert.started_ms)
+        taken = replace(alert, acknowledged_by=action.who)
+        return taken, [_record(alert, step, action.comment, cause, now_ms, action.who)]
+    reason = f"closed by {action.who}" + (f": {action.comment}" if action.comment else "")
+    at_ms = max(action.event_time_ms, alert.last_ms)
+    before, after = alert.state, replace(alert, state=AlertState.RESOLVED, last_ms=at_ms)
+    step = Step(AlertState.RESOLVED, before, at_ms, alert.started_ms)
+    return after, [_record(after, step, reason, cause, now_ms, action.who)]
+
+
+def ended(
+    alert: ComponentAlert, at_ms: int, reason: str, cause: RecordPosition, now_ms: int
+) -> list[AlertTransition]:
+    """Transitions of an alert whose node or MLApp is gone."""
+    if alert.state is not AlertState.FIRING:
+        return []
+    return _resolved(alert, max(at_ms, alert.last_ms), reason, cause, now_ms)[1]
 
 
 def on_superseded(
@@ -152,29 +202,35 @@ def _resolved(
 def _transition(
     alert: ComponentAlert, before: AlertState, at_ms: int, reason: str, cause: RecordPosition, now_ms: int
 ) -> AlertTransition:
-    step = Step(alert.state, before, at_ms, alert.started_ms, math.nan)
+    return _record(alert, Step(alert.state, before, at_ms, alert.started_ms), reason, cause, now_ms)
+
+
+def _record(
+    alert: ComponentAlert, step: Step, reason: str, cause: RecordPosition, now_ms: int, who: str = ""
+) -> AlertTransition:
+    own = {"alertname": alert.type, "mlapp": alert.mlapp_id, "severity": SEVERITY}
     return AlertTransition(
-        event_time_ms=at_ms,
+        event_time_ms=int(step.at_ms),
         decided_at_ms=now_ms,
-        transition_id=ids.transition_id(alert.fingerprint, step, 0),
+        transition_id=ids.transition_id(alert.fingerprint, step, cause, who),
         mlapp_id=alert.mlapp_id,
-        alert_id=ids.alert_id(alert.fingerprint, alert.started_ms),
+        alert_id=alert.alert_id,
         fingerprint=alert.fingerprint,
         rule=alert.type,
         rule_type=RULE_TYPE,
-        state=alert.state,
-        previous_state=before,
-        severity="warning",
+        state=step.state,
+        previous_state=step.previous_state,
+        severity=SEVERITY,
         started_at_ms=alert.started_ms,
         value=math.nan,
         threshold=math.nan,
         statistic=alert.type,
         node_id=alert.node_id,
         model_id=alert.model_id,
-        labels=dict(alert.labels),
+        labels=dict(alert.labels) | own,
         annotations={"title": alert.title, "description": alert.description},
         reason=reason,
-        who="",
+        who=who,
         supersedes="",
         cause=cause,
     )

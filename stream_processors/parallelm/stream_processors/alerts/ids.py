@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from parallelm.schemas.records import RecordPosition
     from parallelm.stream_processors.alerts.lifecycle import Step
 
 _HEX_DIGITS = 24
@@ -30,14 +31,16 @@ def alert_id(of_fingerprint: str, started_ms: float) -> str:
     return f"{of_fingerprint}-{int(started_ms)}"
 
 
-def transition_id(of_fingerprint: str, step: Step, revision: int, takes_back: str = "") -> str:
-    """Id of one change of state; a correction has a new ``revision`` and so another id."""
+def transition_id(of_fingerprint: str, step: Step, cause: RecordPosition, who: str = "") -> str:
+    """Id of one change of state; equal for the same change with the same cause only."""
     return digest(
         of_fingerprint,
         step.state.value,
         step.previous_state.value,
         step.at_ms,
         step.started_ms,
-        revision,
-        takes_back,
+        cause.topic,
+        cause.partition,
+        cause.offset,
+        who,
     )

@@ -1,119 +1,158 @@
-"""One alert's way through inactive, pending, firing and resolved, one sample at a time.
+"""One alert's way through pending, firing and resolved, one judged sample at a time.
 
-As Prometheus does it with ``for`` and ``keep_firing_for``, but on event time: a sample is an evaluation.
+As Prometheus does it with ``for`` and ``keep_firing_for``, but on event time: a sample is an evaluation. A breach counts
+as held only while samples come, and an alert that flaps stays firing until it is calm.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from parallelm.definitions.durations import format_duration
 from parallelm.schemas.records import AlertState
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+FLAP_LIMIT = 6
+"""An alert that begins more often than this within ``FLAP_WINDOW_MS`` flaps."""
+FLAP_WINDOW_MS = 3_600_000
+FLAP_CALM_MS = 600_000
+"""How long a flapping alert must be without a breach to end."""
+MIN_DISTANCES = 4
+"""Distances of five samples: fewer say nothing about how often a series reports."""
+_MAX_DISTANCES = 9
+_GAP_FACTOR = 5
 
 
-class Verdict(StrEnum):
-    """What a sample says about the rule's condition."""
+class Timing(NamedTuple):
+    """What of a rule the life cycle depends on, in milliseconds of event time."""
 
-    OK = "ok"
-    BREACHED = "breached"
-    ENDED = "ended"
-    """No sample: what the series is about is over (its model was superseded)."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Sample:
-    """One judged sample; the order is that in which samples of a series are evaluated."""
-
-    at_ms: float
-    value: float
-    verdict: Verdict
-    note: str = ""
-    """Why it ended."""
-
-    @classmethod
-    def end(cls, at_ms: float, note: str) -> Sample:
-        """Marks that nothing counts from ``at_ms`` on; it sorts behind the samples of its time."""
-        return cls(at_ms, math.inf, Verdict.ENDED, note)
+    for_ms: float = 0
+    keep_firing_for_ms: float = 0
+    max_gap_ms: float | None = None
+    """A longer silence interrupts a breach; None: by ``for`` and by how often the series reports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """What of a rule the life cycle depends on."""
-
-    for_ms: int
-    keep_firing_for_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Where one alert stands; times are event time."""
+class Life(NamedTuple):
+    """Where one alert stands; times are event time, epoch milliseconds."""
 
     state: AlertState = AlertState.INACTIVE
     started_ms: float = 0.0
     last_breach_ms: float = 0.0
-    ended: bool = False
+    begins: tuple[float, ...] = ()
+    """When its last episodes began, newest last; those older than ``FLAP_WINDOW_MS`` are forgotten at the next one."""
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Pending or firing."""
-        return self.state in {AlertState.PENDING, AlertState.FIRING}
+        return self.state is not AlertState.INACTIVE
+
+    @property
+    def flaps(self) -> bool:
+        """Whether it has begun too often to end and begin again at each sample."""
+        return len(self.begins) > FLAP_LIMIT
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change of state, and the sample that caused it."""
+CALM = Life()
+
+
+class Step(NamedTuple):
+    """One change of state."""
 
     state: AlertState
     previous_state: AlertState
     at_ms: float
     started_ms: float
-    value: float
-    note: str = ""
+    value: float = math.nan
+    threshold: float = math.nan
+    reason: str = ""
+    """Empty: the rule explains it by the value."""
 
 
-def advance(alert: Alert, sample: Sample, timing: Timing) -> tuple[Alert, Step | None]:
-    """Alert after one sample, and the change of state it caused, if any; at most one."""
-    if sample.verdict is Verdict.BREACHED and not alert.ended:
-        return _breached(alert, sample, timing)
-    if sample.verdict is Verdict.ENDED:
-        return _closed(replace(alert, ended=True), sample)
-    held = sample.at_ms - alert.last_breach_ms < timing.keep_firing_for_ms
-    if alert.state is AlertState.FIRING and held:
-        return alert, None
-    return _closed(alert, sample)
+def max_gap_ms(timing: Timing, distances: tuple[float, ...]) -> float:
+    """The longest silence between two samples over which a breach counts as held.
+
+    ``distances`` are those between earlier samples, without the one in question.
+    """
+    if timing.max_gap_ms is not None:
+        return timing.max_gap_ms
+    usual = median(distances)
+    return max(timing.for_ms / 2, _GAP_FACTOR * usual if usual is not None else 0)
 
 
-def run(alert: Alert, samples: Iterable[Sample], timing: Timing) -> tuple[Alert, list[Step]]:
-    """Alert after many samples, and all its changes of state."""
-    steps = []
-    for sample in samples:
-        alert, step = advance(alert, sample, timing)
-        if step is not None:
-            steps.append(step)
-    return alert, steps
-
-
-def _breached(alert: Alert, sample: Sample, timing: Timing) -> tuple[Alert, Step | None]:
-    started_ms = alert.started_ms if alert.open else sample.at_ms
-    due = sample.at_ms - started_ms >= timing.for_ms
-    state = AlertState.FIRING if due or alert.state is AlertState.FIRING else AlertState.PENDING
-    after = replace(alert, state=state, started_ms=started_ms, last_breach_ms=sample.at_ms)
-    return after, _step(alert, after, sample)
-
-
-def _closed(alert: Alert, sample: Sample) -> tuple[Alert, Step | None]:
-    """A pending alert was none after all; a firing one is resolved."""
-    closed = {AlertState.PENDING: AlertState.INACTIVE, AlertState.FIRING: AlertState.RESOLVED}
-    after = replace(alert, state=closed.get(alert.state, alert.state))
-    return after, _step(alert, after, sample)
-
-
-def _step(before: Alert, after: Alert, sample: Sample) -> Step | None:
-    if before.state is after.state:
+def median(distances: tuple[float, ...]) -> float | None:
+    """Median distance of the samples; None when there are too few."""
+    if len(distances) < MIN_DISTANCES:
         return None
-    return Step(after.state, before.state, sample.at_ms, after.started_ms, sample.value, sample.note)
+    ordered = sorted(distances)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def with_distance(distances: tuple[float, ...], distance_ms: float) -> tuple[float, ...]:
+    """The last distances, with one more."""
+    return (*distances[1 - _MAX_DISTANCES :], distance_ms)
+
+
+def advance(
+    life: Life, at_ms: float, value: float, timing: Timing, *, breached: bool, interrupted: bool
+) -> tuple[Life, tuple[Step, ...]]:
+    """Life after one judged sample, and its changes of state.
+
+    ``interrupted``: since the sample before it, the series was silent for longer than a breach counts as held.
+    """
+    if not breached:
+        return _calm(life, at_ms, value, timing)
+    if life.state is AlertState.FIRING:
+        return life._replace(last_breach_ms=at_ms), ()
+    if life.state is AlertState.INACTIVE:
+        return _begin(life, at_ms, value, timing, ())
+    if interrupted:
+        reason = f"no samples from {format_duration(at_ms - life.last_breach_ms)} before this one: it may have been over"
+        life, steps = end(life, at_ms, reason)
+        return _begin(life, at_ms, value, timing, steps)
+    if at_ms - life.started_ms < timing.for_ms:
+        return life._replace(last_breach_ms=at_ms), ()
+    previous = AlertState.INACTIVE if life.flaps else AlertState.PENDING
+    fired = life._replace(state=AlertState.FIRING, last_breach_ms=at_ms)
+    return fired, (Step(AlertState.FIRING, previous, at_ms, life.started_ms, value),)
+
+
+def end(life: Life, at_ms: float, reason: str) -> tuple[Life, tuple[Step, ...]]:
+    """Life after what the alert is about has ended, for a reason that is no sample."""
+    return _close(life, at_ms, math.nan, reason)
+
+
+def _begin(
+    life: Life, at_ms: float, value: float, timing: Timing, before: tuple[Step, ...]
+) -> tuple[Life, tuple[Step, ...]]:
+    begins = (*(begin for begin in life.begins if begin > at_ms - FLAP_WINDOW_MS), at_ms)
+    state = AlertState.PENDING if timing.for_ms > 0 else AlertState.FIRING
+    life = Life(state, at_ms, at_ms, begins[-FLAP_LIMIT - 1 :])
+    if life.flaps and state is AlertState.PENDING:
+        return (
+            life,
+            before,
+        )  # reported when it fires: a condition that flaps below ``for`` would be most of the topic
+    return life, (*before, Step(state, AlertState.INACTIVE, at_ms, at_ms, value))
+
+
+def _calm(life: Life, at_ms: float, value: float, timing: Timing) -> tuple[Life, tuple[Step, ...]]:
+    if life.state is AlertState.INACTIVE:
+        return life, ()
+    if life.state is AlertState.FIRING:
+        keep_ms = max(timing.keep_firing_for_ms, FLAP_CALM_MS) if life.flaps else timing.keep_firing_for_ms
+        if at_ms - life.last_breach_ms < keep_ms:
+            return life, ()
+    return _close(life, at_ms, value, "")
+
+
+def _close(life: Life, at_ms: float, value: float, reason: str) -> tuple[Life, tuple[Step, ...]]:
+    """A pending alert was none after all; a firing one is resolved."""
+    closed = Life(begins=life.begins)
+    if life.state is AlertState.INACTIVE:
+        return closed, ()
+    if life.state is AlertState.PENDING:
+        if life.flaps:
+            return closed, ()
+        return closed, (Step(AlertState.INACTIVE, life.state, at_ms, life.started_ms, value, reason=reason),)
+    return closed, (Step(AlertState.RESOLVED, life.state, at_ms, life.started_ms, value, reason=reason),)

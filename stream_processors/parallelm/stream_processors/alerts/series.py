@@ -1,155 +1,260 @@
-"""The alert of one rule and one series, over samples that may come late.
-
-Samples younger than the grace period stay in a window. A late one goes to its place in it and the window is run again
-from the alert's state before it; changes of state that come out differently are corrected by revisions, each naming the
-transition it supersedes. What comes later than the grace period is counted and changes nothing.
-"""
+"""What is remembered of one series for one rule, and how its samples change it."""
 
 from __future__ import annotations
 
-from bisect import insort
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+import math
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallelm.stream_processors.alerts.ids import transition_id
-from parallelm.stream_processors.alerts.lifecycle import Alert, Sample, Step, Timing, Verdict, advance, run
+from parallelm.definitions.durations import format_duration
+from parallelm.schemas.records import AlertState
+from parallelm.schemas.well_known import MAX_TIME_MS, MIN_TIME_MS
+from parallelm.stream_processors.alerts.lifecycle import (
+    CALM,
+    Life,
+    Step,
+    advance,
+    end,
+    max_gap_ms,
+    median,
+    with_distance,
+)
+from parallelm.stream_processors.alerts.rules import SampleRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-MAX_WINDOW = 256
-"""Samples kept for corrections; a window that grows beyond is shortened from its start."""
+    from parallelm.stream_processors.alerts.rule import RuleSettings
+    from parallelm.stream_processors.alerts.rules import SeriesRule
 
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A change of state that was sent, with the id of its transition."""
-
-    transition_id: str
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A change of state to send. ``supersedes`` names the transition that it corrects; empty for none."""
-
-    transition_id: str
-    step: Step
-    supersedes: str = ""
-    taken_back: bool = False
-    """The superseded transition has no successor: it should never have been."""
-    late_ms: float | None = None
-    """Event time of the late sample that made the correction necessary."""
+MAX_AHEAD_MS = 300_000
+"""An event time further ahead of the broker's clock is judged at the broker's: a wrong clock must not deafen a series."""
+DEFAULT_STALE_MS = 86_400_000
+FORGET_MS = 30 * 86_400_000
+"""How long a calm series that reports no more is remembered when its rule does not say when it has stopped."""
+MAX_HELD = 1_000
+"""Samples that wait for late ones at most; beyond, the oldest are judged."""
+_STALE_FACTOR = 5
 
 
-@dataclass(frozen=True, slots=True)
-class AlertSeries:
-    """Everything that is remembered of one series: state before the window, the window, what was sent for it."""
+class Held(NamedTuple):
+    """A sample that waits for its rule's ``grace``."""
 
-    fingerprint: str
-    before: Alert = field(default_factory=Alert)
-    window: tuple[Sample, ...] = ()
-    issued: tuple[Issued, ...] = ()
-    alert: Alert = field(default_factory=Alert)
-    cut_ms: float = float("-inf")
-    """Event time up to which nothing can change any more."""
-    revision: int = 0
-    too_late: int = 0
-    """Samples that came after their grace period."""
+    at_ms: float
+    value: float
+    offset: int
+
+
+class Memory(NamedTuple):
+    """Everything that is remembered of one series for one rule. Small, and plain JSON values."""
+
+    newest_ms: float = -math.inf
+    """Newest event time that was judged."""
+    arrived_ms: int = 0
+    """Broker's clock at the last sample."""
+    distances: tuple[float, ...] = ()
+    """Between the last samples, in event time."""
+    life: Life = CALM
+    detector: Any = None
+    """What the rule's type remembers."""
+    held: tuple[Held, ...] = ()
+
+    @classmethod
+    def from_json(cls, stored: Sequence[Any]) -> Memory:
+        """Inverse of JSON, which knows neither tuples nor states."""
+        newest_ms, arrived_ms, distances, life, detector, held = stored
+        state, started_ms, last_breach_ms, begins = life
+        return cls(
+            newest_ms,
+            arrived_ms,
+            tuple(distances),
+            Life(AlertState(state), started_ms, last_breach_ms, tuple(begins)),
+            detector,
+            tuple(Held(*each) for each in held),
+        )
+
+
+class Judged(NamedTuple):
+    """A sample that something else has judged already: a report of many features at once."""
+
+    at_ms: float
+    value: float
+    breached: bool
+    threshold: float
+    reason: str
+
+
+Changes = list[tuple[Step, int]]
+"""Changes of state, each with the offset of the record that caused it."""
 
 
 def absorb(
-    series: AlertSeries, samples: Iterable[Sample], timing: Timing, grace_ms: float
-) -> tuple[AlertSeries, list[Decision]]:
-    """Series after some samples, in the order in which they arrived, and what is to be sent."""
-    decisions: list[Decision] = []
-    for sample in samples:
-        newest = series.window[-1] if series.window else None
-        if sample.at_ms > series.cut_ms and (newest is None or sample > newest):
-            series = _append(series, sample, timing, decisions)
-        elif sample.at_ms > series.cut_ms:
-            series = _insert(series, sample, timing, decisions)
-        elif sample.verdict is Verdict.ENDED:
-            # An end always counts: where its own time is settled already, it comes with the newest sample.
-            newest_ms = newest.at_ms if newest else series.cut_ms
-            series = _append(series, replace(sample, at_ms=newest_ms), timing, decisions)
-        else:
-            series = replace(series, too_late=series.too_late + 1)
-        series = _trim(series, timing, grace_ms)
-    return series, decisions
-
-
-def settled(series: AlertSeries) -> AlertSeries:
-    """Series whose past is final: what was judged by a rule as it was is not judged again by the rule as it is now."""
-    if not series.window:
-        return series
-    return replace(
-        series, before=series.alert, window=(), issued=(), cut_ms=max(series.cut_ms, series.window[-1].at_ms)
-    )
-
-
-def _append(series: AlertSeries, sample: Sample, timing: Timing, decisions: list[Decision]) -> AlertSeries:
-    alert, step = advance(series.alert, sample, timing)
-    series = replace(series, alert=alert, window=(*series.window, sample))
-    if step is None:
-        return series
-    issued = Issued(transition_id(series.fingerprint, step, series.revision), step)
-    decisions.append(Decision(issued.transition_id, step))
-    return replace(series, issued=(*series.issued, issued))
-
-
-def _insert(series: AlertSeries, sample: Sample, timing: Timing, decisions: list[Decision]) -> AlertSeries:
-    """Put a late sample in its place; the same sample again changes nothing."""
-    if sample in series.window:
-        return series
-    window = list(series.window)
-    insort(window, sample)
-    alert, steps = run(series.before, window, timing)
-    series = replace(series, window=tuple(window), alert=alert)
-    if steps == [issued.step for issued in series.issued]:
-        return series
-    return _correct(replace(series, revision=series.revision + 1), steps, sample, decisions)
-
-
-def _correct(series: AlertSeries, steps: list[Step], late: Sample, decisions: list[Decision]) -> AlertSeries:
-    """Keep what still holds, and replace the rest one by one; what has no successor is taken back."""
-    kept = 0
-    while kept < min(len(steps), len(series.issued)) and steps[kept] == series.issued[kept].step:
-        kept += 1
-    wrong = series.issued[kept:]
-    issued = list(series.issued[:kept])
-    for index, step in enumerate(steps[kept:]):
-        superseded = wrong[index].transition_id if index < len(wrong) else ""
-        new_id = transition_id(series.fingerprint, step, series.revision)
-        decision = Decision(new_id, step, superseded, late_ms=late.at_ms)
-        decisions.append(decision)
-        issued.append(Issued(decision.transition_id, step))
-    for taken_back in wrong[len(steps) - kept :]:
-        step = _undo(taken_back.step, steps, series.before)
-        decision_id = transition_id(series.fingerprint, step, series.revision, taken_back.transition_id)
-        decisions.append(
-            Decision(decision_id, step, taken_back.transition_id, taken_back=True, late_ms=late.at_ms)
+    memory: Memory,
+    rule: SampleRule,
+    samples: Iterable[tuple[float, float]],
+    arrived_ms: int,
+    offset: int,
+    changes: Changes,
+    statistic: str,
+) -> Memory:
+    """Memory after the samples of one record, in their order; changes of state are added to ``changes``."""
+    limit = arrived_ms + MAX_AHEAD_MS
+    usable = [
+        (min(at_ms, limit), value)
+        for at_ms, value in samples
+        # NaN is neither: it says nothing about a threshold, or about when.
+        if value == value and MIN_TIME_MS <= at_ms <= MAX_TIME_MS  # noqa: PLR0124
+    ]
+    if not usable:
+        return memory
+    # A window has waited for its late samples already.
+    grace_ms = 0 if rule.settings.aggregation is not None else rule.settings.grace_ms
+    if grace_ms:
+        memory = _hold(memory, usable, arrived_ms, offset)
+        if not memory.held:
+            return memory
+        return _release(memory, rule, memory.held[-1].at_ms - grace_ms, changes, statistic)
+    newest_ms, _, distances, life, detector, held = memory
+    last = len(usable) - 1
+    for at, (at_ms, value) in enumerate(usable):
+        if at_ms < newest_ms or (at < last and usable[at + 1][0] == at_ms):
+            continue  # late, or not the last report of its time
+        newest_ms, distances, life, detector = _judge(
+            rule, newest_ms, distances, life, detector, at_ms, value, offset, changes, statistic
         )
-    return replace(series, issued=tuple(issued))
+    return Memory(newest_ms, arrived_ms, distances, life, detector, held)
 
 
-def _undo(wrong: Step, steps: list[Step], before: Alert) -> Step:
-    """The step that says that ``wrong`` never happened: back to the state that holds at its time."""
-    earlier = [step for step in steps if step.at_ms <= wrong.at_ms]
-    state = earlier[-1].state if earlier else before.state
-    return Step(state, wrong.state, wrong.at_ms, wrong.started_ms, wrong.value)
-
-
-def _trim(series: AlertSeries, timing: Timing, grace_ms: float) -> AlertSeries:
-    """Drop samples older than the grace period; their changes of state are final."""
-    # An end moves no watermark: its model's samples travel on another topic and may be behind it.
-    newest_ms = max((s.at_ms for s in series.window if s.verdict is not Verdict.ENDED), default=series.cut_ms)
-    cut = sum(1 for sample in series.window if sample.at_ms < newest_ms - grace_ms)
-    cut = max(cut, len(series.window) - MAX_WINDOW)
-    if cut <= 0:
-        return series
-    gone, kept = series.window[:cut], series.window[cut:]
-    before, steps = run(series.before, gone, timing)
-    return replace(
-        series, before=before, window=kept, issued=series.issued[len(steps) :], cut_ms=gone[-1].at_ms
+def absorb_judged(
+    memory: Memory, settings: RuleSettings, judged: Judged, arrived_ms: int, offset: int, changes: Changes
+) -> Memory:
+    """Memory after a sample that comes with its judgement."""
+    at_ms = min(judged.at_ms, arrived_ms + MAX_AHEAD_MS)
+    if at_ms < memory.newest_ms:
+        return memory
+    distance = at_ms - memory.newest_ms
+    interrupted = distance > max_gap_ms(settings.timing, memory.distances)
+    life, steps = advance(
+        memory.life, at_ms, judged.value, settings.timing, breached=judged.breached, interrupted=interrupted
     )
+    changes.extend(
+        (step._replace(threshold=judged.threshold, reason=step.reason or judged.reason), offset)
+        for step in steps
+    )
+    distances = memory.distances
+    if 0 < distance < math.inf:
+        distances = with_distance(distances, distance)
+    return Memory(at_ms, arrived_ms, distances, life, memory.detector, memory.held)
+
+
+def stale_after_ms(memory: Memory, settings: RuleSettings) -> float:
+    """How long after its last sample, by the broker's clock, a series has stopped."""
+    if settings.stale_after_ms is not None:
+        return settings.stale_after_ms
+    return max(DEFAULT_STALE_MS, _STALE_FACTOR * (median(memory.distances) or 0))
+
+
+def due_ms(memory: Memory, settings: RuleSettings) -> float:
+    """When time alone changes something: samples are held no longer, the series has stopped, or may be forgotten."""
+    if memory.held:
+        return memory.arrived_ms + settings.grace_ms
+    stale_ms = stale_after_ms(memory, settings)
+    waits = memory.life.is_open and settings.no_data != "keep"
+    if waits or settings.stale_after_ms is not None or settings.no_data == "alerting":
+        return memory.arrived_ms + stale_ms
+    return memory.arrived_ms + max(FORGET_MS, stale_ms)
+
+
+def on_time(
+    memory: Memory, rule: SeriesRule, now_ms: float, changes: Changes, statistic: str
+) -> Memory | None:
+    """Memory after its time has come; None: forgotten."""
+    settings = rule.settings
+    if now_ms < due_ms(memory, settings):
+        return memory
+    if memory.held and isinstance(rule, SampleRule):
+        memory = _release(memory, rule, math.inf, changes, statistic)
+        if now_ms < due_ms(memory, settings):
+            return memory
+    return on_silence(memory, settings, changes)
+
+
+def on_silence(memory: Memory, settings: RuleSettings, changes: Changes) -> Memory | None:
+    """Memory of a series that has stopped, as ``no_data`` says; None: forgotten."""
+    stale_ms = stale_after_ms(memory, settings)
+    at_ms = memory.newest_ms + stale_ms
+    reason = f"no sample for {format_duration(stale_ms)}"
+    life = memory.life
+    if settings.no_data == "alerting":
+        if life.state is not AlertState.FIRING:
+            previous = life.state
+            started_ms = life.started_ms if life.is_open else at_ms
+            changes.append((Step(AlertState.FIRING, previous, at_ms, started_ms, reason=reason), -1))
+            life = Life(AlertState.FIRING, started_ms, at_ms, life.begins)
+        return Memory(
+            memory.newest_ms, memory.arrived_ms + FORGET_MS, memory.distances, life, memory.detector
+        )
+    if settings.no_data == "keep" and life.is_open:
+        return memory._replace(arrived_ms=memory.arrived_ms + FORGET_MS)
+    _, steps = end(life, at_ms, reason)
+    changes.extend((step, -1) for step in steps)
+    return None
+
+
+def _judge(
+    rule: SampleRule,
+    newest_ms: float,
+    distances: tuple[float, ...],
+    life: Life,
+    detector: Any,
+    at_ms: float,
+    value: float,
+    offset: int,
+    changes: Changes,
+    statistic: str,
+) -> tuple[float, tuple[float, ...], Life, Any]:
+    after, breached = rule.judge(detector, at_ms, value)
+    distance = at_ms - newest_ms
+    if breached is not None and (breached or life.state is not AlertState.INACTIVE):
+        timing = rule.settings.timing
+        interrupted = distance > max_gap_ms(timing, distances)
+        life, steps = advance(life, at_ms, value, timing, breached=breached, interrupted=interrupted)
+        for step in steps:
+            changes.append((explained(rule, detector, step, statistic), offset))
+    if 0 < distance < math.inf:
+        distances = with_distance(distances, distance)
+    return at_ms, distances, life, after
+
+
+def explained(rule: SampleRule, detector: Any, step: Step, statistic: str) -> Step:
+    """A step with the number that was compared, its threshold and a sentence."""
+    if math.isnan(step.value):
+        return step
+    found = rule.explain(detector, step, statistic)
+    return step._replace(value=found.value, threshold=found.threshold, reason=step.reason or found.reason)
+
+
+def _hold(memory: Memory, samples: Iterable[tuple[float, float]], arrived_ms: int, offset: int) -> Memory:
+    held = list(memory.held)
+    for at_ms, value in samples:
+        if at_ms >= memory.newest_ms:
+            place = bisect_right(held, at_ms, key=lambda each: each.at_ms)
+            held.insert(place, Held(at_ms, value, offset))
+    if not held:
+        return memory
+    return memory._replace(held=tuple(held), arrived_ms=arrived_ms)
+
+
+def _release(memory: Memory, rule: SampleRule, until_ms: float, changes: Changes, statistic: str) -> Memory:
+    """Judge the held samples up to a time: those that come late from now on are too late."""
+    held = memory.held
+    count = bisect_right(held, until_ms, key=lambda each: each.at_ms)
+    count = max(count, len(held) - MAX_HELD)
+    newest_ms, arrived_ms, distances, life, detector, _ = memory
+    for at, (at_ms, value, offset) in enumerate(held[:count]):
+        if at + 1 < len(held) and held[at + 1].at_ms == at_ms:
+            continue
+        newest_ms, distances, life, detector = _judge(
+            rule, newest_ms, distances, life, detector, at_ms, value, offset, changes, statistic
+        )
+    return Memory(newest_ms, arrived_ms, distances, life, detector, held[count:])

@@ -61,6 +61,9 @@ class Handler(Protocol):
 
     kinds: Mapping[str, BodyKind]
 
+    def opened(self, store: StateStore) -> None:
+        """The state was loaded, at first or again: whatever the handler remembers beside it is not valid."""
+
     async def prepare(self, records: Sequence[Incoming]) -> None:
         """Get what the batch needs from outside; tried again while it raises what passes."""
 
@@ -69,6 +72,9 @@ class Handler(Protocol):
 
     def on_time(self, store: StateStore, now_ms: int) -> Iterator[Output]:
         """Apply the passing of time, by the broker's clock: every record that had arrived by then is handled."""
+
+    def finish(self, store: StateStore) -> Iterator[Output]:
+        """The end of a batch: put into ``store`` what the handler has changed in its own memory, and send the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,7 @@ class Shard:
         for key, value in await self._around.read_changelog():
             store.load(key, value)
         self._store, self._committed = store, {}
+        self._handler.opened(store)
         known: Positions = store.get(POSITIONS_KEY) or Positions()
         self._next = {
             topic: offset
@@ -221,6 +228,7 @@ class Shard:
             outputs = self._apply(records)
             offsets = self._offsets(mine)
             outputs += await self._tick(offsets)
+            outputs += self._handler.finish(self._store)
             try:
                 await self._commit(outputs, offsets)
             except TransactionError as error:

@@ -140,6 +140,11 @@ class StateStore:
                 if body is not None:
                     yield key, body
 
+    def all_of(self, kind: str) -> list[tuple[Key, Any]]:
+        """Every key of a kind with its body."""
+        found = self._bodies | self._changed
+        return [(key, body) for key, body in sorted(found.items()) if key.kind == kind and body is not None]
+
     def due(self, now_ms: float) -> list[tuple[Key, Any]]:
         """Keys whose bodies time has reached, the earliest first."""
         reached: dict[Key, float] = {}

@@ -1,0 +1,39 @@
+"""``alert_defaults``: what the alert rules of a file share, unless one of them says otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from parallelm.definitions.form import DurationMs, Form, Identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RuleDefaultsForm(Form):
+    """The keys of rules that may be shared. A type of rule that has no such key is not affected."""
+
+    node: Identifier | None = None
+    for_ms: DurationMs = Field(default=0, alias="for")
+    keep_firing_for: DurationMs = 0
+    severity: Literal["info", "warning", "critical"] = "warning"
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    runbook_url: str = ""
+    max_gap: DurationMs = 0
+    stale_after: DurationMs = 0
+    no_data: Literal["ok", "alerting", "keep"] = "ok"
+    grace: DurationMs = 0
+
+
+def with_defaults(form: type[Form], raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule as written, with the defaults that its type knows; labels and annotations of both."""
+    known = {field.alias or name for name, field in form.model_fields.items()}
+    merged = {key: value for key, value in defaults.items() if key in known} | dict(raw)
+    for key in ("labels", "annotations"):
+        own, shared = raw.get(key), defaults.get(key)
+        if isinstance(own, dict) and isinstance(shared, dict):
+            merged[key] = shared | own
+    return merged

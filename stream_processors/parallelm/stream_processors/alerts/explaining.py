@@ -1,0 +1,27 @@
+"""Sentences that say why an alert changed its state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.definitions.durations import format_duration
+from parallelm.schemas.records import AlertState
+
+if TYPE_CHECKING:
+    from parallelm.stream_processors.alerts.lifecycle import Step
+
+_CLEAR = frozenset({AlertState.RESOLVED, AlertState.INACTIVE})
+
+
+def condition(
+    what: str, side: str, threshold: float, step: Step, for_ms: float, value: float | None = None
+) -> str:
+    """``what`` beside its limit: where it is, and for how long, or that it is there no longer."""
+    number = step.value if value is None else value
+    limit = f"{side} {threshold:g}"
+    if step.state in _CLEAR:
+        return f"{what} is {number:.4g}, no longer {limit}"
+    if step.state is AlertState.PENDING:
+        return f"{what} is {number:.4g}, {limit}; fires when this lasts {format_duration(for_ms)}"
+    lasted = step.at_ms - step.started_ms
+    return f"{what} is {number:.4g}, {limit}" + (f" since {format_duration(lasted)}" if lasted else "")

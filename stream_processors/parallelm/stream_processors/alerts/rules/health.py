@@ -1,0 +1,59 @@
+"""``health``: the distribution of a feature must stay similar to that of the training data; one alert a feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX, OVERLAP_SUFFIX
+from parallelm.stream_processors.alerts.rules import ReportRule, without_line
+from parallelm.stream_processors.alerts.series import Judged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from parallelm.stream_processors.alerts.rule import RuleSettings
+
+
+class HealthRule(ReportRule, type_name="health"):
+    """Judges the features of a report together."""
+
+    about_model = True
+
+    def __init__(self, settings: RuleSettings, parameters: Mapping[str, Any]) -> None:
+        super().__init__(settings, parameters)
+        features = parameters.get("features", "all")
+        self._features = None if features == "all" else frozenset(features)
+        self._threshold = float(parameters["threshold"])
+
+    def watches(self, statistic: str) -> bool:
+        """Similarity scores."""
+        return statistic.endswith(OVERLAP_SUFFIX)
+
+    def series_labels(self, statistic: str, labels: Mapping[str, str]) -> Mapping[str, str] | None:
+        """Labels with the feature in place of the line."""
+        feature = _feature(labels)
+        if not feature or (self._features is not None and feature not in self._features):
+            return None
+        if super().series_labels(statistic, labels) is None:
+            return None
+        return without_line(labels) | {FEATURE_LABEL: feature}
+
+    def series_name(self, labels: Mapping[str, str]) -> str:
+        """The feature."""
+        return labels[FEATURE_LABEL]
+
+    def decide(self, report: Mapping[str, Mapping[str, float]], at_ms: float) -> Iterator[tuple[str, Judged]]:
+        """Each feature by its score."""
+        for feature, values in report.items():
+            for value in values.values():
+                breached = value < self._threshold
+                word = "below" if breached else "no longer below"
+                reason = f"similarity of {feature} is {value:.4g}, {word} {self._threshold:g}"
+                yield feature, Judged(at_ms, value, breached, self._threshold, reason)
+
+
+def _feature(labels: Mapping[str, str]) -> str:
+    line = labels.get(LINE_LABEL, "")
+    if line.startswith(OVERLAP_LABEL_PREFIX):
+        return line.removeprefix(OVERLAP_LABEL_PREFIX)
+    return labels.get(FEATURE_LABEL, "")

@@ -1,0 +1,232 @@
+"""Judges statistics where they arrive, and sends on what their MLApp must know."""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from parallelm.schemas.errors import DecodeError
+from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.stream_processors.alerts import series as judging
+from parallelm.stream_processors.alerts.rules import SampleRule
+from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
+from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
+from parallelm.stream_processors.series_stage.lookup import slot_of, watchers_of
+from parallelm.stream_processors.series_stage.pages import PAGE, Origin, Page, PageBody
+from parallelm.stream_processors.series_stage.reports import Reports
+from parallelm.stream_processors.series_stage.travelling import Travelling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from parallelm.schemas.codec import Codec
+    from parallelm.schemas.slicing import SlicedBatch, SlicedSeries
+    from parallelm.stream_processors.alerts.series import Changes, Memory
+    from parallelm.stream_processors.current_rules import CurrentRules, MLAppRules
+    from parallelm.stream_processors.runtime.chunks import Incoming
+    from parallelm.stream_processors.runtime.dead_letters import DeadLetters
+    from parallelm.stream_processors.runtime.stored_state import StateStore
+    from parallelm.stream_processors.runtime.transactions import Output
+    from parallelm.stream_processors.series_stage.pages import OriginIds, Slot
+
+REFRESH_INTERVAL_S = 5.0
+"""How often rules are asked for while no statistics come."""
+
+MAX_ORIGINS_LOOKED_UP = 50_000
+"""Origins found by their bytes at most, those without watched series among them."""
+
+OriginKey = tuple[bytes, bytes, bytes, bytes]
+
+
+class SeriesHandler:
+    """One shard's series: looked up by origin, judged in memory, written to the store as pages at the end of a batch."""
+
+    kinds: Mapping[str, BodyKind] = {PAGE: BodyKind(PageBody)}
+
+    def __init__(self, codec: Codec, prefix: str, rules: CurrentRules, letters: DeadLetters) -> None:
+        self._decoder = StatisticsDecoder(codec.registry)
+        self._rules = rules
+        self._letters = letters
+        self._travelling = Travelling(codec, prefix)
+        self._origins: dict[OriginIds, Origin] = {}
+        self._by_bytes: dict[OriginKey, Origin] = {}
+        self._dirty: dict[Page, None] = {}
+        self._store: StateStore | None = None
+        self._generation = -1
+        self._refreshed_at = 0.0
+
+    def opened(self, store: StateStore) -> None:
+        """The state was loaded: what was remembered before is not valid."""
+        self._store = store
+        self._generation = -1
+        self._refreshed_at = 0.0
+        self._origins.clear()
+        self._by_bytes.clear()
+        self._dirty.clear()
+        self._travelling.discard()
+
+    async def prepare(self, records: Sequence[Incoming]) -> None:
+        """Know every definition that was applied before."""
+        now = time.monotonic()
+        if not records and now - self._refreshed_at < REFRESH_INTERVAL_S:
+            return
+        await self._rules.refresh()
+        self._refreshed_at = now
+        if self._generation == -1:
+            self._load()
+        if self._generation != self._rules.generation:
+            self._generation = self._rules.generation
+            self._forget_rules_gone()
+
+    def handle(self, store: StateStore, record: Incoming) -> Iterator[Output]:  # noqa: ARG002 - pages go to it at the end
+        """Judge one record; what travels on is sent at the end of the batch, but for changes of state."""
+        if record.value is None:
+            raise DecodeError(f"a tombstone has no meaning on topic {record.topic}")
+        batch = self._decoder.decode(record.value)
+        rules = self._rules.of(batch.mlapp_id.decode())
+        if rules is not None and rules.watches_series:
+            yield from self._judge(batch, rules, record)
+        self._letters.handled()
+
+    def on_time(self, store: StateStore, now_ms: int) -> Iterator[Output]:
+        """Series that have stopped, and samples that have waited long enough."""
+        for key, body in store.due(now_ms):
+            origin = self._origins.get(_ids(body.origin))
+            page = next((page for page in origin.pages if page.name == key.name), None) if origin else None
+            if origin is None or page is None:
+                continue
+            self._dirty[page] = None
+            for slot_key, slot in list(page.slots.items()):
+                changes: Changes = []
+                after = judging.on_time(slot.memory, slot.rule, now_ms, changes, slot.statistic)
+                yield from self._travelling.steps(slot, changes, None)
+                if after is None:
+                    origin.remove(slot_key)
+                else:
+                    slot.memory = after
+
+    def finish(self, store: StateStore) -> Iterator[Output]:
+        """Put what has changed into the store, and send what was gathered over the batch."""
+        for page in self._dirty:
+            store.put(Key(PAGE, page.origin.ids[0], page.name), page.body())
+        for ids in {page.origin.ids for page in self._dirty if not page.slots}:
+            if not self._origins[ids].slots:
+                del self._origins[ids]
+                self._by_bytes = {key: found for key, found in self._by_bytes.items() if found.ids != ids}
+        self._dirty.clear()
+        if len(self._by_bytes) > MAX_ORIGINS_LOOKED_UP:
+            self._by_bytes.clear()
+            self._origins = {ids: origin for ids, origin in self._origins.items() if origin.slots}
+        yield from self._travelling.gathered()
+
+    # ---- judging ------------------------------------------------------------------------------------------------
+
+    def _judge(self, batch: SlicedBatch, rules: MLAppRules, record: Incoming) -> Iterator[Output]:
+        for series in batch.series:
+            if len(series.timestamps_ms) != len(series.values):
+                raise InvalidRecordError(
+                    f"series {series.name.decode()!r} has {len(series.timestamps_ms) // 8} timestamps "
+                    f"and {len(series.values) // 8} values"
+                )
+        origin = self._origin(batch)
+        undo: list[tuple[Slot, Memory]] = []
+        outputs: list[Output] = []
+        reports = Reports()
+        try:
+            for series in batch.series:
+                watchers = watchers_of(origin, rules, series)
+                if not watchers:
+                    continue
+                samples = _samples(series)
+                for slot in watchers.slots:
+                    undo.append((slot, slot.memory))
+                    outputs += self._absorb(slot, samples, record)
+                for report in watchers.reports:
+                    reports.add(report, series.name.decode(), series.model_id.decode(), samples)
+                self._travelling.gather(origin, watchers, series, samples, record)
+            outputs += self._judge_reports(origin, reports, record, undo)
+        except Exception:
+            for slot, memory in reversed(undo):
+                slot.memory = memory
+            raise
+        return iter(outputs)
+
+    def _absorb(
+        self, slot: Slot, samples: Sequence[tuple[float, float]], record: Incoming
+    ) -> Sequence[Output]:
+        changes: Changes = []
+        before = slot.memory
+        rule = slot.rule
+        assert isinstance(rule, SampleRule)  # noqa: S101 - only such rules have slots of single series
+        slot.memory = judging.absorb(
+            before, rule, samples, record.arrived_ms, record.offset, changes, slot.statistic
+        )
+        if slot.memory is not before:
+            self._dirty[slot.page] = None
+        return list(self._travelling.steps(slot, changes, record)) if changes else ()
+
+    def _judge_reports(
+        self, origin: Origin, reports: Reports, record: Incoming, undo: list[tuple[Slot, Memory]]
+    ) -> Iterator[Output]:
+        for found in reports.judged():
+            slot = slot_of(origin, found.rule, found.model_id, found.labels, found.statistic)
+            undo.append((slot, slot.memory))
+            changes: Changes = []
+            slot.memory = judging.absorb_judged(
+                slot.memory, found.rule.settings, found.judged, record.arrived_ms, record.offset, changes
+            )
+            self._dirty[slot.page] = None
+            yield from self._travelling.steps(slot, changes, record)
+
+    def _origin(self, batch: SlicedBatch) -> Origin:
+        key = batch[:4]
+        origin = self._by_bytes.get(key)
+        if origin is None:
+            mlapp_id, node_id, pipeline, agent_id = (text.decode() for text in key)
+            ids = (mlapp_id, node_id, pipeline, agent_id)
+            origin = self._by_bytes[key] = self._origins.setdefault(ids, Origin(ids))
+        if origin.generation != self._generation:
+            origin.found.clear()
+            origin.generation = self._generation
+        return origin
+
+    # ---- rules --------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        """Take the stored pages, now that the rules are known."""
+        assert self._store is not None  # noqa: S101 - opened before
+        for key, body in self._store.all_of(PAGE):
+            ids = _ids(body.origin)
+            origin = self._origins.setdefault(ids, Origin(ids))
+            rules = self._rules.of(key.mlapp_id)
+            by_form = {rule.settings.form: rule for rule in rules.of_series} if rules is not None else {}
+            page = origin.load(key.name, body, by_form)
+            if len(page.slots) < len(body.slots):
+                self._dirty[page] = None
+
+    def _forget_rules_gone(self) -> None:
+        for ids, origin in self._origins.items():
+            rules = self._rules.of(ids[0])
+            for slot_key in origin.of_rules_gone(rules.by_form if rules is not None else ()):
+                page = origin.remove(slot_key)
+                if page is not None:
+                    self._dirty[page] = None
+
+
+def _samples(series: SlicedSeries) -> Sequence[tuple[float, float]]:
+    count = len(series.values) // 8
+    if count == 1:
+        return ((_ONE.unpack(series.timestamps_ms)[0], _ONE.unpack(series.values)[0]),)
+    form = f"<{count}d"
+    return tuple(
+        zip(struct.unpack(form, series.timestamps_ms), struct.unpack(form, series.values), strict=True)
+    )
+
+
+_ONE = struct.Struct("<d")
+
+
+def _ids(stored: Sequence[str]) -> OriginIds:
+    mlapp_id, node_id, pipeline, agent_id = stored
+    return mlapp_id, node_id, pipeline, agent_id

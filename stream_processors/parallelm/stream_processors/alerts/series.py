@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from parallelm.stream_processors.alerts.rule import RuleSettings
-    from parallelm.stream_processors.alerts.rules import SeriesRule
+    from parallelm.stream_processors.alerts.rules import Judged, SeriesRule
 
 MAX_AHEAD_MS = 300_000
 """An event time further ahead of the broker's clock is judged at the broker's: a wrong clock must not deafen a series."""
@@ -72,16 +72,6 @@ class Memory(NamedTuple):
             detector,
             tuple(Held(*each) for each in held),
         )
-
-
-class Judged(NamedTuple):
-    """A sample that something else has judged already: a report of many features at once."""
-
-    at_ms: float
-    value: float
-    breached: bool
-    threshold: float
-    reason: str
 
 
 Changes = list[tuple[Step, int]]

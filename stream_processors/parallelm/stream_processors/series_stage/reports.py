@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from parallelm.stream_processors.alerts.rules import ReportRule
-    from parallelm.stream_processors.alerts.series import Judged
+    from parallelm.stream_processors.alerts.rules import Judged, ReportRule
     from parallelm.stream_processors.series_stage.lookup import ReportPart
 
 

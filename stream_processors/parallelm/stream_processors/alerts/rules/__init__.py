@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import AlertRule, MLAppDefinition
     from parallelm.stream_processors.alerts.lifecycle import Step
     from parallelm.stream_processors.alerts.rule import RuleSettings
-    from parallelm.stream_processors.alerts.series import Judged
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +28,16 @@ class Explanation(NamedTuple):
     """The number that was compared, what it was compared with, and a sentence."""
 
     value: float
+    threshold: float
+    reason: str
+
+
+class Judged(NamedTuple):
+    """A sample that something else has judged already: a report of many features at once."""
+
+    at_ms: float
+    value: float
+    breached: bool
     threshold: float
     reason: str
 

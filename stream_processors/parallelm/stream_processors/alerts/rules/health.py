@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX, OVERLAP_SUFFIX
-from parallelm.stream_processors.alerts.rules import ReportRule, without_line
-from parallelm.stream_processors.alerts.series import Judged
+from parallelm.stream_processors.alerts.rules import Judged, ReportRule, without_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

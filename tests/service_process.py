@@ -32,6 +32,7 @@ class ServiceProcess:
         working_folder: Path | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self._log = folder / "log"
         self._ready = folder / "ready"
         self._command = killed_with_us(sys.executable, "-m", module, *arguments)

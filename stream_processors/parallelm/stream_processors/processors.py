@@ -43,9 +43,17 @@ MLAPP_TOPICS = (MLAPPS, MODELS, EVENTS, KPIS, ACTIONS, RULE_AGGREGATES)
 
 
 def run_worker(
-    settings: Settings, stop: Stop, on_ready: Callable[[], None], *, session_timeout_s: float = 10.0
+    settings: Settings,
+    stop: Stop,
+    on_ready: Callable[[], None],
+    *,
+    session_timeout_s: float = 10.0,
+    instance_id: str = "",
 ) -> None:
-    """Run one worker in this process until ``stop`` is set; raises ``WorkerError`` and errors of the cluster."""
+    """Run one worker in this process until ``stop`` is set; raises ``WorkerError`` and errors of the cluster.
+
+    With ``instance_id`` it is a static member of its group: a successor with the same id gets its partitions at once.
+    """
     prefix = settings.kafka.topic_prefix
     codec = Codec(make_registry(settings.schema_registry, prefix))
     with DefinitionTopic(settings) as definitions:
@@ -64,9 +72,14 @@ def run_worker(
                 lambda letters: MLAppHandler(codec, prefix, rules, letters),
             ),
         )
-        asyncio.run(
-            _run(Worker(settings, stages, on_ready=on_ready, session_timeout_s=session_timeout_s), stop)
+        worker = Worker(
+            settings,
+            stages,
+            on_ready=on_ready,
+            session_timeout_s=session_timeout_s,
+            instance_id=instance_id,
         )
+        asyncio.run(_run(worker, stop))
 
 
 async def _run(worker: Worker, stop: Stop) -> None:

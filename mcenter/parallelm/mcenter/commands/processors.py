@@ -20,7 +20,14 @@ from parallelm.supervision.service_frame import announce_ready, serving
     show_default=True,
     help="Seconds without a heartbeat after which others take over.",
 )
-def processors(session_timeout_s: float) -> None:
+@click.option(
+    "--instance-id",
+    default="",
+    metavar="NAME",
+    help="Name of this worker that stays the same over restarts, unique among those that run: after an end of any kind "
+    "it gets its partitions back at once when it is started again with it.",
+)
+def processors(session_timeout_s: float, instance_id: str) -> None:
     """Run the stream processors: alert rules and model policy.
 
     They read statistics, events, models and definitions, and write mlops.alerts and mlops.deployments. Several side by
@@ -35,6 +42,12 @@ def processors(session_timeout_s: float) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         with serving() as stop:
-            run_worker(settings, stop, announce_ready, session_timeout_s=session_timeout_s)
+            run_worker(
+                settings,
+                stop,
+                announce_ready,
+                session_timeout_s=session_timeout_s,
+                instance_id=instance_id,
+            )
     except (SchemaError, WorkerError) as error:
         raise click.ClickException(str(error)) from error

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors")
 """Every service, in the order in which they start and in the reverse of which they stop."""
 
+_ARGUMENTS = {"processors": ("--instance-id", "local-stack", "--session-timeout-s", "3")}
+"""The supervisor starts a worker again once its predecessor has ended: it gets the same partitions back at once."""
+
 PREPARE = "prepare"
 """The step between: creates the topics and migrates the warehouse, then ends."""
 
@@ -106,7 +109,7 @@ def _worker(folder: Path, name: str, metrics_port: int) -> Service:
     return _python(
         folder,
         name,
-        *("parallelm.mcenter", name),
+        *("parallelm.mcenter", name, *_ARGUMENTS.get(name, ())),
         environ={METRICS_PORT: str(metrics_port)},
         needs=(PREPARE,),
         metrics_port=metrics_port,

@@ -7,6 +7,7 @@ message that passes; a chunk of records passes as one.
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def is_member(self) -> bool:
         """Whether the group's coordinator still knows this consumer; raises aiokafka's errors."""
-
-        async def heartbeat() -> bool:
-            return await self._heartbeat()
-
-        return bool(await self.call_thread(heartbeat))
+        # Not with ``call_thread``: its calls wait for one another, and for fetches.
+        asked: Any = asyncio.run_coroutine_threadsafe(self._heartbeat(), self.thread_loop)
+        return bool(await asyncio.wrap_future(asked))
 
     async def _heartbeat(self) -> bool:
         coordinator: Any = self._ensure_consumer()._coordinator  # noqa: SLF001 - the version is pinned

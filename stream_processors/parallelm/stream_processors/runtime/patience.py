@@ -38,18 +38,19 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _LOG_INTERVAL_S = 20.0
 
 
-async def with_patience(attempt: Callable[[], Awaitable[T]], what: str) -> T:
+async def with_patience(
+    attempt: Callable[[], Awaitable[T]], what: str, *, unknown_schema_limit_s: float = UNKNOWN_SCHEMA_LIMIT_S
+) -> T:
     """Result of ``attempt``, tried again while something outside is away.
 
-    A schema that nobody knows is given ``UNKNOWN_SCHEMA_LIMIT_S``: a newer producer may be ahead of this worker. Then
-    its error is raised.
+    A schema that nobody knows is given some time: a newer producer may be ahead of this worker. Then its error is raised.
     """
     pause_s, since, logged = _FIRST_PAUSE_S, time.monotonic(), float("-inf")
     while True:
         try:
             return await attempt()
         except UnknownSchemaError as error:
-            if time.monotonic() - since > UNKNOWN_SCHEMA_LIMIT_S:
+            if time.monotonic() - since >= unknown_schema_limit_s:
                 raise
             reason: Exception = error
         except TRANSIENT as error:

@@ -18,6 +18,7 @@ from parallelm.stream_processors.runtime.patience import FATAL, TRANSIENT, with_
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key, StateStore, StateTooLargeError
 from parallelm.stream_processors.runtime.transactions import (
     MAX_OUTPUT_BYTES,
+    FencedError,
     Output,
     OutputTooLargeError,
     TransactionError,
@@ -38,6 +39,8 @@ COMMIT_INTERVAL_S = 0.25
 """Offsets of records that change nothing are committed this often."""
 CLOCK_INTERVAL_S = 2.0
 """How often time alone may change something."""
+MAX_FENCED, FENCED_WINDOW_S = 3, 60.0
+"""A shard that is fenced more often within that time, and still this worker's, has two owners: it gives up."""
 POSITIONS = "positions"
 
 
@@ -85,6 +88,8 @@ class Surroundings:
     changelog: str
     open_transactions: Callable[[], Transactions]
     read_changelog: Callable[[], Awaitable[Sequence[tuple[bytes, ProcessorState | None]]]]
+    know_schemas: Callable[[Sequence[Incoming]], Awaitable[None]]
+    """Waits until the schemas of records are there."""
     ends: Callable[[], Awaitable[Mapping[str, int]]]
     """Ends of the shard's partitions by topic."""
     dead_letter: Callable[[Incoming, str, Exception], Output]
@@ -118,6 +123,7 @@ class Shard:
         self._committed: dict[str, int] = {}
         self._last_commit = 0.0
         self._clock = _Clock()
+        self._fenced_at: list[float] = []
         self._lagging: set[str] = set()
         """Topics whose lag is shown."""
 
@@ -126,7 +132,7 @@ class Shard:
         await self._arrived.put(chunk)
 
     async def run(self) -> None:
-        """Work until cancelled; raises ``FencedError`` and errors that no record is at fault for."""
+        """Work until cancelled; raises ``FencedError`` when it has two owners, and errors that no record is at fault for."""
         try:
             await self._open()
             while True:
@@ -162,15 +168,6 @@ class Shard:
         await with_patience(self._try_to_open, f"opening {self.stage} shard {self.partition}")
         self.is_open.set()
 
-    async def _open_again(self) -> None:
-        """After a failed transaction. A worker that has lost the partition meanwhile must not fence its new owner."""
-        await with_patience(self._check_membership, f"opening {self.stage} shard {self.partition} again")
-        await self._open()
-
-    async def _check_membership(self) -> None:
-        if not await self._around.is_member():
-            raise ConnectionError("the consumer group does not know this worker")
-
     async def _try_to_open(self) -> None:
         await self._around.assignment_known()
         self._settled.clear()
@@ -178,6 +175,9 @@ class Shard:
             if self._transactions is not None:
                 await self._transactions.close()
             self._transactions = self._around.open_transactions()
+            # One that was paused and has lost the partition meanwhile must not fence its new owner.
+            if not await self._around.is_member():
+                raise ConnectionError("the consumer group does not know this worker any more")
             await self._transactions.open()
         finally:
             self._settled.set()
@@ -224,6 +224,7 @@ class Shard:
                 for record in chunk.records
                 if record.offset >= self._next.get(record.topic, 0)
             ]
+            await self._around.know_schemas(records)
             await with_patience(lambda found=records: self._handler.prepare(found), self.stage)  # type: ignore[misc]
             outputs = self._apply(records)
             offsets = self._offsets(mine)
@@ -231,11 +232,13 @@ class Shard:
             outputs += self._handler.finish(self._store)
             try:
                 await self._commit(outputs, offsets)
-            except TransactionError as error:
-                metrics.RETRIES.labels("TransactionError").inc()
+            except (TransactionError, FencedError) as error:
+                if isinstance(error, FencedError):
+                    self._fenced(error)
+                metrics.RETRIES.labels(type(error).__name__).inc()
                 logger.warning("%s shard %d: %s; opening it again", self.stage, self.partition, error)
                 self._settled.set()
-                await self._open_again()
+                await self._open()
                 continue
             break
         for chunk in mine:
@@ -245,6 +248,19 @@ class Shard:
             metrics.RECORDS.labels(record.topic).inc()
         if records:
             metrics.BATCH_SECONDS.labels(self.stage).observe(time.perf_counter() - started)
+
+    def _fenced(self, error: FencedError) -> None:
+        """Another one has opened the shard: its new owner, or one that was paused while it still was the owner.
+
+        Which of them it belongs to the group knows. Raises the error when that does not settle it.
+        """
+        now = time.monotonic()
+        self._fenced_at = [at for at in self._fenced_at if now - at < FENCED_WINDOW_S] + [now]
+        if len(self._fenced_at) > MAX_FENCED:
+            raise FencedError(
+                f"{self.stage} shard {self.partition} was opened by another worker {MAX_FENCED + 1} times within "
+                f"{FENCED_WINDOW_S:.0f} s while it is this worker's; do two workers have one --instance-id? ({error})"
+            ) from error
 
     def _apply(self, records: Sequence[Incoming]) -> list[Output]:
         """Outputs of a batch; every record is applied whole or not at all."""

@@ -25,6 +25,7 @@ from parallelm.stream_processors.runtime.faust_settings import (
     broker_credentials,
     broker_urls,
 )
+from parallelm.stream_processors.runtime.known_schemas import KnownSchemas
 from parallelm.stream_processors.runtime.log_ends import LogEnds
 from parallelm.stream_processors.runtime.recovery import read_changelog
 from parallelm.stream_processors.runtime.shard import Shard, Surroundings
@@ -82,6 +83,7 @@ class Worker:
         *,
         on_ready: Callable[[], None],
         session_timeout_s: float,
+        instance_id: str = "",
     ) -> None:
         self._settings = settings
         self._prefix = settings.kafka.topic_prefix
@@ -89,6 +91,7 @@ class Worker:
         self._stages = stages
         self._on_ready = on_ready
         self._session_timeout_s = session_timeout_s
+        self._instance_id = instance_id
         self._stop = asyncio.Event()
         self._failed: BaseException | None = None
         self._shards: dict[tuple[str, int], tuple[Shard, asyncio.Task[None]]] = {}
@@ -97,6 +100,7 @@ class Worker:
         self._generation = -1
         self._app: Any = None
         self._codec = Codec(make_registry(settings.schema_registry, self._prefix))
+        self._schemas = KnownSchemas(self._codec.registry)
         self._ends = LogEnds(settings.kafka)
         self._watchdog = Watchdog(self._what_is_stuck)
 
@@ -170,6 +174,7 @@ class Worker:
             broker_session_timeout=self._session_timeout_s,
             broker_heartbeat_interval=self._session_timeout_s / 5,
             broker_max_poll_records=2_000,
+            consumer_group_instance_id=self._instance_id or None,
             consumer_max_fetch_size=4 << 20,
             consumer_auto_offset_reset="earliest",
             producer_acks=-1,
@@ -264,6 +269,7 @@ class Worker:
             changelog=changelog,
             open_transactions=open_transactions,
             read_changelog=lambda: in_a_daemon_thread(read),
+            know_schemas=self._schemas.of,
             ends=ends,
             dead_letter=letters.of,
             encode_state=lambda state: None if state is None else self._codec.encode(state),

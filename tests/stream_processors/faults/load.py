@@ -1,0 +1,152 @@
+"""The load of a fault test, what it must lead to, and what the topics say that it has led to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from parallelm.schemas.records import AlertTransition
+from parallelm.schemas.topic_reader import reader_config
+from parallelm.schemas.topics import (
+    ALERTS,
+    DEAD_LETTERS,
+    DEPLOYMENTS,
+    EVENTS,
+    MLAPPS,
+    MODELS,
+    RULE_AGGREGATES,
+    STATISTICS,
+)
+
+from .scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from tests.stream_processors.live import Cluster
+
+    from .scenarios import Life, Scenario
+
+INPUT_TOPICS = (STATISTICS, MODELS, EVENTS, MLAPPS, RULE_AGGREGATES, DEPLOYMENTS)
+
+
+@dataclass
+class Load:
+    """Drives all scenarios, each in MLApps of its own, and counts the steps."""
+
+    cluster: Cluster
+    copies: int = 2
+    steps: int = 0
+    poison: int = 0
+
+    def __post_init__(self) -> None:
+        self.mlapps: dict[str, Scenario] = {
+            f"{scenario.name}-{copy}": scenario for scenario in SCENARIOS for copy in range(self.copies)
+        }
+
+    def define(self) -> None:
+        """Apply the definitions."""
+        for mlapp, scenario in self.mlapps.items():
+            self.cluster.mlapp = mlapp
+            self.cluster.apply(scenario.definition)
+
+    def step(self) -> None:
+        """One step of every scenario; returns once the broker has it."""
+        for mlapp, scenario in self.mlapps.items():
+            self.cluster.mlapp = mlapp
+            scenario.send(self.cluster, self.steps)
+        self.cluster.flush()
+        self.steps += 1
+
+    def send_poison(self) -> None:
+        """A record that nobody can decode on each topic."""
+        for topic in INPUT_TOPICS:
+            self.cluster.send_bytes(topic, next(iter(self.mlapps)).encode(), b"poison")
+        self.cluster.flush()
+        self.poison += len(INPUT_TOPICS)
+
+    def expected(self) -> dict[tuple[str, str], Life]:
+        """Lives by MLApp and alert or deployment."""
+        return {
+            (mlapp, subject): life
+            for mlapp, scenario in self.mlapps.items()
+            for subject, life in scenario.expected(self.steps).items()
+        }
+
+
+@dataclass
+class Observed:
+    """What a ``read_committed`` reader has seen on the topics of transitions and of dead letters so far."""
+
+    cluster: Cluster
+    lives: dict[tuple[str, str], Life] = field(default_factory=lambda: defaultdict(list))
+    ids: list[str] = field(default_factory=list)
+    dead_letters: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._topics = {self.cluster.name(topic): topic for topic in (ALERTS, DEPLOYMENTS, DEAD_LETTERS)}
+        self._consumer = Consumer(reader_config(self.cluster.settings.kafka, "fault-test"))
+        known = self._consumer.list_topics(timeout=30).topics
+        self._consumer.assign(
+            [
+                TopicPartition(name, partition, OFFSET_BEGINNING)
+                for name in self._topics
+                for partition in known[name].partitions
+            ]
+        )
+
+    def poll(self) -> None:
+        """Take what has come."""
+        while messages := self._consumer.consume(2_000, timeout=0.02):
+            for message in messages:
+                if message.error() is None:
+                    self._absorb(message)
+
+    def _absorb(self, message: Any) -> None:
+        topic = self._topics[message.topic()]
+        if message.value() == b"poison":  # what the test itself has put there
+            return
+        record: Any = self.cluster.codec.decode(message.value(), topic.record)
+        if topic is DEAD_LETTERS:
+            self.dead_letters.append(record)
+            return
+        subject = record.rule if isinstance(record, AlertTransition) else record.model_id
+        self.ids.append(record.transition_id)
+        self.lives[record.mlapp_id, subject].append((record.state.value, record.event_time_ms))
+
+    def has(self, expected: dict[tuple[str, str], Life]) -> bool:
+        """Whether at least as much has come as is expected."""
+        self.poll()
+        return all(len(self.lives.get(subject, ())) >= len(life) for subject, life in expected.items())
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def differences(expected: dict[tuple[str, str], Life], observed: Observed) -> list[str]:
+    """Subjects whose lives are not those expected, in words; empty when all is right."""
+    found = []
+    for subject in sorted(expected.keys() | observed.lives.keys()):
+        wanted, life = expected.get(subject, []), observed.lives.get(subject, [])
+        if any(at == -1 for _, at in wanted):
+            life = [(state, -1) for state, _ in life]
+        if life != wanted:
+            at = next((n for n, pair in enumerate(zip(wanted, life, strict=False)) if pair[0] != pair[1]), -1)
+            at = min(len(wanted), len(life)) if at < 0 else at
+            found.append(
+                f"{'/'.join(subject)}: {len(life)} of {len(wanted)} transitions, "
+                f"from {at} on expected {wanted[at : at + 4]}, found {life[at : at + 4]}"
+            )
+    return found
+
+
+def assert_exact(load: Load, observed: Observed) -> None:
+    """Nothing is missed, nothing doubled, each life in its order, and one dead letter for each poison record."""
+    observed.poll()
+    assert differences(load.expected(), observed) == []
+    assert len(observed.ids) == len(set(observed.ids)), "an id was written twice"
+    places = [
+        (each.source_topic, each.source_partition, each.source_offset) for each in observed.dead_letters
+    ]
+    assert len(places) == len(set(places)) == load.poison, observed.dead_letters[:3]

@@ -17,12 +17,16 @@ MINUTES ?= 20
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TESTS)
 
-# Signals, crashes and hostile clients with chance, more often than in the suite; the seed is an argument.
+# Signals, crashes and hostile clients with chance, more often than in the suite; the seed is an argument. The last run is
+# the processors' (`make faults PROCESSOR_ROUNDS=300 SEED=7`): it reports how soon work went on after each kind of fault.
 ROUNDS ?= 40
+PROCESSOR_ROUNDS ?= 100
+FAULTS = FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --timeout 3600
 faults: $(VENV)/.installed-dev
-	FAULT_ROUNDS=$(ROUNDS) FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --timeout 3600 \
+	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) \
 		tests/mcenter/test_signals.py tests/mcenter/engine/test_crash.py \
 		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py
+	FAULT_ROUNDS=$(PROCESSOR_ROUNDS) $(FAULTS) -s tests/stream_processors/faults
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

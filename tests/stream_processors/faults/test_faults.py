@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ROUNDS = int(os.environ.get("PROCESSOR_FAULT_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "6"))
 SEED = int(os.environ.get("FAULT_SEED", "7"))
 HANDLED_S = 60.0
 """Until everything is handled after a fault: far more than it takes, for machines with other things to do."""

@@ -161,6 +161,7 @@ class _Bench:
 
     def latency(self) -> None:
         """From ``produce`` of a sample that breaches to its alert on Kafka, at a steady rate."""
+        self._caught_up()
         alerts, sent, took = self.alerts(), {}, []
         begun = time.perf_counter()
         records = LATENCY_RATE * LATENCY_S // SERIES

@@ -37,6 +37,8 @@ MAX_RECORDS = 4_000
 """Records of one batch."""
 COMMIT_INTERVAL_S = 0.25
 """Offsets of records that change nothing are committed this often."""
+TRANSACTION_SPACING_S = 0.1
+"""Between two transactions of a shard at least."""
 CLOCK_INTERVAL_S = 2.0
 """How often time alone may change something."""
 MAX_FENCED, FENCED_WINDOW_S = 3, 60.0
@@ -136,6 +138,7 @@ class Shard:
         try:
             await self._open()
             while True:
+                await self._pace()
                 chunks = await self._take()
                 try:
                     await self._handle(chunks)
@@ -197,6 +200,12 @@ class Shard:
         return StateStore({**self._handler.kinds, POSITIONS: BodyKind(Positions)})
 
     # ---- working ------------------------------------------------------------------------------------------------
+
+    async def _pace(self) -> None:
+        """Leave time between transactions, so that under load a batch is large and the broker is not kept busy by them."""
+        early_s = self._last_commit + TRANSACTION_SPACING_S - time.monotonic()
+        if early_s > 0:
+            await asyncio.sleep(early_s)
 
     async def _take(self) -> list[Chunk]:
         """What has arrived; empty when nothing has for a while."""

@@ -136,25 +136,25 @@ class AlwaysUpdate:
 SCENARIOS: tuple[Scenario, ...] = (
     SeriesRule(
         "threshold",
-        "{name: rule, type: threshold, statistic: share, above: 0.5, grace: 0s}",
+        "{name: rule, type: threshold, statistic: share, above: 0.5}",
         values=(0.9, 0.1),
         changes=((0, "firing"), (1, "resolved")),
     ),
     SeriesRule(
         "threshold-for",
-        "{name: rule, type: threshold, statistic: share, above: 0.5, for: 2h, grace: 0s}",
+        "{name: rule, type: threshold, statistic: share, above: 0.5, for: 2h}",
         values=(0.9, 0.8, 0.9, 0.1),
         changes=((0, "pending"), (2, "firing"), (3, "resolved")),
     ),
     SeriesRule(
         "threshold-keep-firing",
-        "{name: rule, type: threshold, statistic: share, below: 0.5, keep_firing_for: 2h, grace: 0s}",
+        "{name: rule, type: threshold, statistic: share, below: 0.5, keep_firing_for: 2h}",
         values=(0.1, 0.9, 0.9, 0.9),
         changes=((0, "firing"), (2, "resolved")),
     ),
     SeriesRule(
         "health",
-        "{name: rule, type: health, threshold: 0.4, grace: 0s}",
+        "{name: rule, type: health, threshold: 0.4}",
         values=(0.2, 0.9),
         changes=((0, "firing"), (1, "resolved")),
         statistic="continuousDataHistogram.overlapResult",

@@ -28,17 +28,28 @@ _NUMBERS = re.compile(r"\d+")
 class OncePerInterval(logging.Filter):
     """Logs the same line at most once in 20 s; lines that differ in numbers and addresses only are the same.
 
-    A client whose broker is away logs each of its attempts, many times a second.
+    A client whose broker is away logs each of its attempts, many times a second. ``names`` are the loggers that it is
+    about, with those below them; without any it is about all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
         super().__init__()
+        self._names = tuple(names)
         self._limits: dict[str, RateLimit] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is logged."""
+        if self._names and not any(f"{record.name}.".startswith(f"{name}.") for name in self._names):
+            return True
         line = _NUMBERS.sub("", record.getMessage())
         return self._limits.setdefault(line, RateLimit()).allows()
+
+
+def limit_repeated_lines(*names: str) -> None:
+    """Let these loggers, which log for a client, log the same line at most once in 20 s; after logging was set up."""
+    once = OncePerInterval(*names)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(once)
 
 
 _LOGGER = logging.getLogger("parallelm.kafka")

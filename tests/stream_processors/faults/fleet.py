@@ -23,8 +23,8 @@ class FleetWorker(ServiceProcess):
         static = ("--instance-id", instance_id) if instance_id else ()
         timeout = ("--session-timeout-s", str(SESSION_TIMEOUT_S))
         super().__init__(folder, "processors", *timeout, *static, settings=settings)
-        self.unexpected_ends: list[int] = []
-        """Exit codes of ends that nobody asked for."""
+        self.unexpected_ends: list[str] = []
+        """The last lines of processes that ended without being asked to."""
 
     @property
     def child(self) -> subprocess.Popen[bytes]:
@@ -46,7 +46,7 @@ class FleetWorker(ServiceProcess):
         """Start it again when it has ended by itself, as its supervisor does."""
         code = self.child.poll()
         if code is not None:
-            self.unexpected_ends.append(code)
+            self.unexpected_ends.append(f"{code}: {self.log().rstrip().splitlines()[-1]}")
             self.start(wait=False)
 
 
@@ -83,8 +83,8 @@ class Fleet:
         for worker in self.wanted:
             worker.supervise()
 
-    def unexpected_ends(self) -> list[int]:
-        return [code for worker in (*self.static, self.guest) for code in worker.unexpected_ends]
+    def unexpected_ends(self) -> list[str]:
+        return [end for worker in (*self.static, self.guest) for end in worker.unexpected_ends]
 
     def logs(self) -> str:
         """The ends of their logs."""

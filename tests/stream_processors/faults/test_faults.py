@@ -12,7 +12,7 @@ import random
 import statistics
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -188,7 +188,7 @@ def report(run: Run) -> None:
     """What ``make faults`` shows."""
     lines = [
         f"seed {SEED}: {ROUNDS} rounds, {run.load.steps} steps, {len(run.observed.ids)} transitions",
-        f"workers that ended by themselves: {dict(Counter(run.fleet.unexpected_ends()))}",
+        *(f"a worker ended by itself, {end}" for end in run.fleet.unexpected_ends()),
     ]
     for kind, seconds in sorted(run.seconds.items()):
         ordered = sorted(seconds)

@@ -7,6 +7,7 @@ import logging
 import click
 
 from parallelm.connections import load_settings
+from parallelm.connections.kafka import limit_repeated_lines
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
 from parallelm.mcenter.terminal import log_to_terminal
 from parallelm.supervision.service_frame import announce_ready, serving
@@ -38,8 +39,10 @@ def processors(session_timeout_s: float, instance_id: str) -> None:
 
     settings = load_settings()
     log_to_terminal()
-    for noisy in ("faust", "mode", "aiokafka"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    clients = ("faust", "mode", "aiokafka")
+    for name in clients:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    limit_repeated_lines(*clients, "parallelm.stream_processors.runtime.patience")
     try:
         with serving() as stop:
             run_worker(

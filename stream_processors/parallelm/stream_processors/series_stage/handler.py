@@ -55,6 +55,8 @@ class SeriesHandler:
         self._store: StateStore | None = None
         self._generation = -1
         self._refreshed_at = 0.0
+        self._place: tuple[str, int] | None = None
+        """Topic and partition of the statistics: all of a shard are of one."""
 
     def opened(self, store: StateStore) -> None:
         """The state was loaded: what was remembered before is not valid."""
@@ -83,6 +85,7 @@ class SeriesHandler:
         """Judge one record; what travels on is sent at the end of the batch, but for changes of state."""
         if record.value is None:
             raise DecodeError(f"a tombstone has no meaning on topic {record.topic}")
+        self._place = record.topic, record.partition
         batch = self._decoder.decode(record.value)
         rules = self._rules.of(batch.mlapp_id.decode())
         if rules is not None and rules.watches_series:
@@ -100,7 +103,7 @@ class SeriesHandler:
             for slot_key, slot in list(page.slots.items()):
                 changes: Changes = []
                 after = judging.on_time(slot.memory, slot.rule, now_ms, changes, slot.statistic)
-                yield from self._travelling.steps(slot, changes, None)
+                yield from self._travelling.steps(slot, changes, self._place)
                 if after is None:
                     origin.remove(slot_key)
                 else:
@@ -164,7 +167,7 @@ class SeriesHandler:
         )
         if slot.memory is not before:
             self._dirty[slot.page] = None
-        return list(self._travelling.steps(slot, changes, record)) if changes else ()
+        return list(self._travelling.steps(slot, changes, self._place)) if changes else ()
 
     def _judge_reports(
         self, origin: Origin, reports: Reports, record: Incoming, undo: list[tuple[Slot, Memory]]
@@ -177,7 +180,7 @@ class SeriesHandler:
                 slot.memory, found.rule.settings, found.judged, record.arrived_ms, record.offset, changes
             )
             self._dirty[slot.page] = None
-            yield from self._travelling.steps(slot, changes, record)
+            yield from self._travelling.steps(slot, changes, self._place)
 
     def _origin(self, batch: SlicedBatch) -> Origin:
         key = batch[:4]

@@ -80,17 +80,15 @@ class Travelling:
         self._pulses.clear()
         self._pulsed.clear()
 
-    def steps(self, slot: Slot, changes: Changes, record: Incoming | None) -> Iterator[Output]:
-        """Changes of state of one series' alert."""
+    def steps(self, slot: Slot, changes: Changes, place: tuple[str, int] | None) -> Iterator[Output]:
+        """Changes of state of one series' alert; ``place`` is the topic and partition of its records, where it is known."""
         settings = slot.rule.settings
         ids = slot.page.origin.ids
         for step, offset in changes:
-            known = record is not None and offset >= 0
-            cause = (
-                RecordPosition(topic=record.topic, partition=record.partition, offset=offset)
-                if record is not None and known
-                else NO_RECORD
-            )
+            cause = NO_RECORD
+            if place is not None and offset >= 0:
+                topic, partition = place
+                cause = RecordPosition(topic=topic, partition=partition, offset=offset)
             yield self._output(
                 RuleAggregate(
                     origin=_origin(ids),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+RULES_PAGE = DOCS / "alert-rules.md"
 FENCED = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEXT_BLOCK = "\x1e"
 """Printed between the outputs of two blocks."""
@@ -159,14 +160,26 @@ def test_the_site_shows_every_page() -> None:
     assert {page.name for page in PAGES} == set(re.findall(r"[\w-]+\.md", navigation.partition("\nnav:")[2]))
 
 
-def test_definitions_are_valid() -> None:
-    page = DOCS / "mlapps-and-alert-rules.md"
+@pytest.mark.parametrize("name", ["mlapps-and-alert-rules", "alert-rules"])
+def test_definitions_are_valid(name: str) -> None:
+    page = DOCS / f"{name}.md"
     for block in of_language(page, "yaml"):
         parse_definition(block.text, f"{page}:{block.line}")
 
 
+def test_every_type_of_rule_has_its_section_with_an_example() -> None:
+    sections = dict(
+        re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RULES_PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    )
+    assert set(sections) == set(RULE_FORMS)
+    listed = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \|", RULES_PAGE.read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted((name, name) for name in RULE_FORMS)
+    for name, text in sections.items():
+        assert f"type: {name}\n" in text, f"no example of {name}"
+
+
 def test_every_key_of_a_definition_is_listed() -> None:
-    text = (DOCS / "mlapps-and-alert-rules.md").read_text()
+    text = (DOCS / "mlapps-and-alert-rules.md").read_text() + RULES_PAGE.read_text()
     tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
     known = {
         field.alias or name

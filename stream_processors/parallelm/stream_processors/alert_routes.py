@@ -15,6 +15,7 @@ from parallelm.schemas.records import (
 from parallelm.stream_processors.alerts import book, component_alerts, ids, windowed
 from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
+from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.lifecycle import Step
 from parallelm.stream_processors.alerts.rules import MLAppRule, Progress, SampleRule
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
@@ -143,7 +144,7 @@ class AlertRoutes:
     ) -> Iterator[AlertTransition]:
         """End what rules and nodes that are gone have raised, and begin to wait for what the new ones expect."""
         rules = self._rules.of(mlapp_id)
-        if rules is not None and (definition is None or rules.definition.version != definition.version):
+        if rules is not None and (definition is None or not _is_same(rules.definition, definition)):
             return  # a newer one is known, and its record comes
         forms: Mapping[str, RuleCore] = rules.by_form if rules is not None else {}
         version = (
@@ -154,14 +155,14 @@ class AlertRoutes:
         for key, alert in list(store.keys_of(mlapp_id, OPEN_ALERT)):
             reason = _why_gone(alert, rules, forms, gone, version)
             if reason:
-                store.put(key, None)
-                yield from book.ended(alert, at_ms, reason, at.cause(at.position))[1]
+                yield from self._end(store, key, alert, at_ms, reason, at.cause(at.position))
         for key, group in list(store.keys_of(mlapp_id, GROUP)):
             if group.form not in forms:
                 store.put(key, None)
         for key, alert in list(store.keys_of(mlapp_id, COMPONENT_ALERT)):
             if definition is None or alert.node_id in gone:
-                reason = f"node {alert.node_id!r} is gone since {version}"
+                what = "the MLApp" if definition is None else f"node {alert.node_id!r}"
+                reason = f"{what} is gone since {version}"
                 store.put(key, None)
                 yield from component_alerts.ended(alert, at_ms, reason, at.position, at.now_ms)
         if rules is not None and definition is not None:
@@ -180,9 +181,8 @@ class AlertRoutes:
         """An agent has another model: the health alerts of those that it had before end there."""
         for key, alert in list(store.keys_of(mlapp_id, OPEN_ALERT)):
             if _is_of_former_model(alert, node_id, agent_id, model_id):
-                store.put(key, None)
                 reason = f"model {alert.of_model} was superseded by {model_id}"
-                yield from book.ended(alert, at_ms, reason, at.cause(at.position))[1]
+                yield from self._end(store, key, alert, at_ms, reason, at.cause(at.position))
         for key, alert in list(store.keys_of(mlapp_id, COMPONENT_ALERT)):
             if _is_of_former_model(alert, node_id, agent_id, model_id):
                 after, sent = component_alerts.on_superseded(alert, at_ms, model_id, at.position, at.now_ms)
@@ -202,7 +202,8 @@ class AlertRoutes:
             if key.kind == OPEN_ALERT:
                 yield from self._act(store, key, alert, action, at)
             else:
-                after, sent = component_alerts.on_action(alert, action, at.position, at.now_ms)
+                at_ms = int(judged_at(action.event_time_ms, at.arrived_ms))
+                after, sent = component_alerts.on_action(alert, action, at_ms, at.position, at.now_ms)
                 store.put(key, after)
                 yield from sent
 
@@ -210,14 +211,14 @@ class AlertRoutes:
         self, store: StateStore, key: Key, alert: OpenAlert, action: UserAction, at: Arrival
     ) -> Iterator[AlertTransition]:
         cause = at.cause(at.position)
+        at_ms = judged_at(action.event_time_ms, at.arrived_ms)
         if action.action == ACKNOWLEDGE and alert.state is AlertState.FIRING:
-            after, sent = book.acknowledged(alert, action.event_time_ms, action.who, action.comment, cause)
+            after, sent = book.acknowledged(alert, at_ms, action.who, action.comment, cause)
             store.put(key, after)
             yield from sent
         elif action.action == CLOSE:
             reason = f"closed by {action.who}" + (f": {action.comment}" if action.comment else "")
-            store.put(key, None)
-            yield from book.ended(alert, action.event_time_ms, reason, cause, action.who)[1]
+            yield from self._end(store, key, alert, at_ms, reason, cause, action.who)
 
     # ---- time ---------------------------------------------------------------------------------------------------
 
@@ -284,8 +285,34 @@ class AlertRoutes:
             if self._has_ended(store, mlapp_id, node_id, agent_id, subject.model_id):
                 return
         key = Key(OPEN_ALERT, mlapp_id, book.fingerprint_of(rule, subject))
-        alert, sent = book.on_step(store.get(key), rule, subject, step, cause)
+        alert: OpenAlert | None = store.get(key)
+        if alert is not None and alert.form != rule.settings.form:
+            yield from self._end(store, key, alert, step.at_ms, self._changed(mlapp_id), cause)
+            alert = None
+        alert, sent = book.on_step(alert, rule, subject, step, cause)
         store.put(key, alert)
+        yield from sent
+
+    def _changed(self, mlapp_id: str) -> str:
+        rules = self._rules.of(mlapp_id)
+        version = rules.definition.version if rules is not None else 0
+        return f"the rule was changed by version {version} of the definition"
+
+    def _end(
+        self,
+        store: StateStore,
+        key: Key,
+        alert: OpenAlert,
+        at_ms: float,
+        reason: str,
+        cause: Cause,
+        who: str = "",
+    ) -> Iterator[AlertTransition]:
+        """End an alert for a reason that its rule does not know. One that is over already is only forgotten with its rule."""
+        rules = self._rules.of(key.mlapp_id)
+        is_judged = rules is not None and alert.form in rules.by_form
+        after, sent = (alert, []) if alert.is_over else book.ended(alert, at_ms, reason, cause, who)
+        store.put(key, after if is_judged else None)
         yield from sent
 
     def _expect(
@@ -308,6 +335,11 @@ class AlertRoutes:
         now = [node.node_id for node in definition.nodes] if definition is not None else []
         store.put(key, KnownNodes(now) if definition is not None else None)
         return frozenset(known.nodes if known else ()) - frozenset(now)
+
+
+def _is_same(one: MLAppDefinition, other: MLAppDefinition) -> bool:
+    """Versions begin anew when an MLApp was removed and is applied again."""
+    return (one.version, one.event_time_ms) == (other.version, other.event_time_ms)
 
 
 def _is_of_former_model(

@@ -61,14 +61,17 @@ class MLAppHandler:
         self._rules = rules
         self._alerts = AlertRoutes(rules, _has_ended)
         self._letters = letters
+        self._knows_rules = False
 
-    def opened(self, store: StateStore) -> None:
-        """Everything is in the store."""
+    def opened(self, store: StateStore) -> None:  # noqa: ARG002 - everything is in the store
+        """Rules may have been changed since the state was written."""
+        self._knows_rules = False
 
     async def prepare(self, records: Sequence[Incoming]) -> None:
-        """Know every definition that was applied before these records."""
-        if records:
+        """Know every definition that was applied before these records. Time alone needs rules, too."""
+        if records or not self._knows_rules:
             await self._rules.refresh()
+            self._knows_rules = True
 
     def handle(self, store: StateStore, record: Incoming) -> Iterator[Output]:
         """Transitions that follow from a record."""

@@ -47,6 +47,8 @@ class OpenAlert:
     value: float
     threshold: float
     acknowledged_by: str = ""
+    is_over: bool = False
+    """Something else has ended this episode while it was pending: it must not fire when its rule finds that it lasts."""
 
     @property
     def due_ms(self) -> float | None:
@@ -92,10 +94,12 @@ def on_step(
     if step.state in _ENDS:
         if alert is None or alert.started_ms != started_ms:
             return alert, sent
-        return None, [transition(alert, step, cause)]
-    if alert is not None and (alert.started_ms != started_ms or alert.form != rule.settings.form):
-        alert, sent = ended(alert, int(step.at_ms), "another episode has begun", cause)
-    if alert is not None and alert.state is step.state:
+        return None, [] if alert.is_over else [transition(alert, step, cause)]
+    same = alert is not None and (alert.started_ms, alert.form) == (started_ms, rule.settings.form)
+    if alert is not None and not same:
+        sent = [] if alert.is_over else ended(alert, step.at_ms, "another episode has begun", cause)[1]
+        alert = None
+    if alert is not None and (alert.is_over or alert.state is step.state):
         return alert, sent
     previous = alert.state if alert is not None else AlertState.INACTIVE
     alert = _opened(alert, rule, subject, step)
@@ -104,11 +108,12 @@ def on_step(
 
 def ended(
     alert: OpenAlert, at_ms: float, reason: str, cause: Cause, who: str = ""
-) -> tuple[None, list[AlertTransition]]:
-    """An alert that something else than its rule ends: its rule or model is gone, or a person has closed it."""
+) -> tuple[OpenAlert | None, list[AlertTransition]]:
+    """An alert that something else than its rule ends: its rule, node or model is gone, or a person has closed it."""
     state = AlertState.RESOLVED if alert.state is AlertState.FIRING else AlertState.INACTIVE
     step = Step(state, alert.state, max(at_ms, alert.started_ms), alert.started_ms, reason=reason)
-    return None, [transition(alert, step, cause, who)]
+    after = replace(alert, is_over=True) if alert.state is AlertState.PENDING else None
+    return after, [transition(alert, step, cause, who)]
 
 
 def acknowledged(
@@ -123,7 +128,6 @@ def acknowledged(
 
 def transition(alert: OpenAlert, step: Step, cause: Cause, who: str = "") -> AlertTransition:
     """Record of a change of an alert's state."""
-    measured = math.isfinite(step.value)
     return AlertTransition(
         event_time_ms=int(step.at_ms),
         decided_at_ms=cause.now_ms,
@@ -137,7 +141,7 @@ def transition(alert: OpenAlert, step: Step, cause: Cause, who: str = "") -> Ale
         previous_state=step.previous_state,
         severity=alert.severity,
         started_at_ms=alert.started_ms,
-        value=step.value if measured or not step.reason else math.nan,
+        value=step.value,
         threshold=alert.threshold if math.isnan(step.threshold) else step.threshold,
         statistic=alert.statistic,
         node_id=alert.node_id,
@@ -182,7 +186,8 @@ def _labels(rule: RuleCore, subject: Subject) -> dict[str, str]:
     settings = rule.settings
     own = {"alertname": settings.name, "mlapp": settings.mlapp_id, "severity": settings.severity}
     model = {"model": subject.model_id} if rule.about_model else {}
-    return dict(subject.labels) | model | own | dict(settings.labels)
+    place = {"node": settings.matching.node_id, "agent": "", "pipeline": ""}
+    return place | dict(subject.labels) | model | own | dict(settings.labels)
 
 
 def _annotations(alert: OpenAlert, templates: Mapping[str, str], step: Step) -> dict[str, str]:

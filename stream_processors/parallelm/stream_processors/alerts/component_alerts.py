@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING
 from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
 from parallelm.schemas.well_known import CANARY_HEALTH, IS_HEALTHY, MODEL_HEALTH_ALERTS
 from parallelm.stream_processors.alerts import ids
+from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.lifecycle import Step
 
 if TYPE_CHECKING:
     from parallelm.schemas.records import Event, UserAction
-
-MAX_AHEAD_MS = 300_000
-"""As for samples: a wrong clock must not deafen an alert."""
 
 SILENCE_MS = 24 * 3_600_000
 """How long after its last repetition an alert that a component raised counts as over."""
@@ -103,7 +101,7 @@ def on_event(
     alert: ComponentAlert, event: Event, arrived_ms: int, cause: RecordPosition, now_ms: int
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
     """Alert after an event; one older than what is known already changes nothing."""
-    at_ms = min(event.event_time_ms, arrived_ms + MAX_AHEAD_MS)
+    at_ms = int(judged_at(event.event_time_ms, arrived_ms))
     sent: list[AlertTransition] = []
     if alert.state is AlertState.FIRING and at_ms > alert.last_ms + SILENCE_MS:
         alert, sent = _resolved(alert, alert.last_ms + SILENCE_MS, _silence(), cause, now_ms)
@@ -124,8 +122,10 @@ def on_event(
     if alert.state is AlertState.FIRING:
         return alert, sent
     before = alert.state
-    alert = replace(alert, state=AlertState.FIRING, started_ms=at_ms, acknowledged_by="")
-    return alert, [*sent, _transition(alert, before, at_ms, "the component raised it", cause, now_ms)]
+    # An episode's start is its identity: one that follows in the same millisecond begins in the next.
+    started_ms = at_ms if before is AlertState.INACTIVE else max(at_ms, alert.started_ms + 1)
+    alert = replace(alert, state=AlertState.FIRING, started_ms=started_ms, acknowledged_by="")
+    return alert, [*sent, _transition(alert, before, started_ms, "the component raised it", cause, now_ms)]
 
 
 def on_tick(
@@ -143,19 +143,18 @@ def on_tick(
 
 
 def on_action(
-    alert: ComponentAlert, action: UserAction, cause: RecordPosition, now_ms: int
+    alert: ComponentAlert, action: UserAction, at_ms: int, cause: RecordPosition, now_ms: int
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
     """Alert after a person has acknowledged or closed it; one that is over stays as it is."""
     if alert.state is not AlertState.FIRING:
         return alert, []
     if action.action == "acknowledge":
-        step = Step(AlertState.ACKNOWLEDGED, alert.state, action.event_time_ms, alert.started_ms)
+        step = Step(AlertState.ACKNOWLEDGED, alert.state, at_ms, alert.started_ms)
         taken = replace(alert, acknowledged_by=action.who)
         return taken, [_record(alert, step, action.comment, cause, now_ms, action.who)]
     reason = f"closed by {action.who}" + (f": {action.comment}" if action.comment else "")
-    at_ms = max(action.event_time_ms, alert.last_ms)
-    before, after = alert.state, replace(alert, state=AlertState.RESOLVED, last_ms=at_ms)
-    step = Step(AlertState.RESOLVED, before, at_ms, alert.started_ms)
+    before, after = alert.state, replace(alert, state=AlertState.RESOLVED)
+    step = Step(AlertState.RESOLVED, before, max(at_ms, alert.last_ms), alert.started_ms)
     return after, [_record(after, step, reason, cause, now_ms, action.who)]
 
 
@@ -196,7 +195,7 @@ def _resolved(
     alert: ComponentAlert, at_ms: int, reason: str, cause: RecordPosition, now_ms: int
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
     before, alert = alert.state, replace(alert, state=AlertState.RESOLVED)
-    return alert, [_transition(alert, before, at_ms, reason, cause, now_ms)]
+    return alert, [_transition(alert, before, max(at_ms, alert.started_ms), reason, cause, now_ms)]
 
 
 def _transition(

@@ -117,6 +117,17 @@ def advance(
     return fired, (Step(AlertState.FIRING, previous, at_ms, life.started_ms, value),)
 
 
+def fire_on_silence(life: Life, at_ms: float, newest_ms: float, reason: str) -> tuple[Life, tuple[Step, ...]]:
+    """Life after silence that is an alert itself. The first sample that is no breach ends it: silence began at ``newest_ms``."""
+    if life.state is AlertState.FIRING:
+        return life._replace(last_breach_ms=newest_ms), ()
+    previous = life.state if life.is_open and not life.flaps else AlertState.INACTIVE
+    begun = life if life.is_open else _new_episode(life, at_ms, AlertState.FIRING)
+    at_ms = max(at_ms, begun.started_ms)
+    fired = begun._replace(state=AlertState.FIRING, last_breach_ms=newest_ms)
+    return fired, (Step(AlertState.FIRING, previous, at_ms, fired.started_ms, reason=reason),)
+
+
 def end(life: Life, at_ms: float, reason: str) -> tuple[Life, tuple[Step, ...]]:
     """Life after what the alert is about has ended, for a reason that is no sample."""
     return _close(life, at_ms, math.nan, reason)
@@ -125,15 +136,21 @@ def end(life: Life, at_ms: float, reason: str) -> tuple[Life, tuple[Step, ...]]:
 def _begin(
     life: Life, at_ms: float, value: float, timing: Timing, before: tuple[Step, ...]
 ) -> tuple[Life, tuple[Step, ...]]:
-    begins = (*(begin for begin in life.begins if begin > at_ms - FLAP_WINDOW_MS), at_ms)
     state = AlertState.PENDING if timing.for_ms > 0 else AlertState.FIRING
-    life = Life(state, at_ms, at_ms, begins[-FLAP_LIMIT - 1 :])
+    life = _new_episode(life, at_ms, state)
     if life.flaps and state is AlertState.PENDING:
-        return (
-            life,
-            before,
-        )  # reported when it fires: a condition that flaps below ``for`` would be most of the topic
-    return life, (*before, Step(state, AlertState.INACTIVE, at_ms, at_ms, value))
+        # Reported when it fires: a condition that flaps below ``for`` would be most of the topic.
+        return life, before
+    return life, (*before, Step(state, AlertState.INACTIVE, life.started_ms, life.started_ms, value))
+
+
+def _new_episode(life: Life, at_ms: float, state: AlertState) -> Life:
+    """An episode that begins at ``at_ms``; a millisecond later if one has begun there before: its start is its identity."""
+    started_ms = at_ms
+    while started_ms in life.begins:
+        started_ms += 1
+    begins = (*(begin for begin in life.begins if begin > at_ms - FLAP_WINDOW_MS), started_ms)
+    return Life(state, started_ms, at_ms, begins[-FLAP_LIMIT - 1 :])
 
 
 def _calm(life: Life, at_ms: float, value: float, timing: Timing) -> tuple[Life, tuple[Step, ...]]:
@@ -149,6 +166,7 @@ def _calm(life: Life, at_ms: float, value: float, timing: Timing) -> tuple[Life,
 def _close(life: Life, at_ms: float, value: float, reason: str) -> tuple[Life, tuple[Step, ...]]:
     """A pending alert was none after all; a firing one is resolved."""
     closed = Life(begins=life.begins)
+    at_ms = max(at_ms, life.started_ms)
     if life.state is AlertState.INACTIVE:
         return closed, ()
     if life.state is AlertState.PENDING:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parallelm.definitions.durations import format_duration
 from parallelm.schemas.records import AlertState
 from parallelm.schemas.well_known import MAX_TIME_MS, MIN_TIME_MS
+from parallelm.stream_processors.alerts.event_time import MAX_AHEAD_MS, judged_at
 from parallelm.stream_processors.alerts.lifecycle import (
     CALM,
+    FLAP_WINDOW_MS,
     Life,
     Step,
     advance,
     end,
+    fire_on_silence,
     max_gap_ms,
     median,
     with_distance,
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.alerts.rule import RuleSettings
     from parallelm.stream_processors.alerts.rules import Judged, SeriesRule
 
-MAX_AHEAD_MS = 300_000
-"""An event time further ahead of the broker's clock is judged at the broker's: a wrong clock must not deafen a series."""
 DEFAULT_STALE_MS = 86_400_000
 FORGET_MS = 30 * 86_400_000
 """How long a calm series that reports no more is remembered when its rule does not say when it has stopped."""
@@ -88,9 +89,9 @@ def absorb(
     statistic: str,
 ) -> Memory:
     """Memory after the samples of one record, in their order; changes of state are added to ``changes``."""
-    limit = arrived_ms + MAX_AHEAD_MS
+    limit, now_ms = arrived_ms + MAX_AHEAD_MS, float(arrived_ms)
     usable = [
-        (min(at_ms, limit), value)
+        (at_ms // 1 if at_ms <= limit else now_ms, value)  # as ``judged_at``
         for at_ms, value in samples
         # NaN is neither: it says nothing about a threshold, or about when.
         if value == value and MIN_TIME_MS <= at_ms <= MAX_TIME_MS  # noqa: PLR0124
@@ -119,7 +120,7 @@ def absorb_judged(
     memory: Memory, settings: RuleSettings, judged: Judged, arrived_ms: int, offset: int, changes: Changes
 ) -> Memory:
     """Memory after a sample that comes with its judgement."""
-    at_ms = min(judged.at_ms, arrived_ms + MAX_AHEAD_MS)
+    at_ms = judged_at(judged.at_ms, arrived_ms)
     if at_ms < memory.newest_ms:
         return memory
     distance = at_ms - memory.newest_ms
@@ -149,10 +150,11 @@ def due_ms(memory: Memory, settings: RuleSettings) -> float:
     if memory.held:
         return memory.arrived_ms + settings.grace_ms
     stale_ms = stale_after_ms(memory, settings)
-    waits = memory.life.is_open and settings.no_data != "keep"
-    if waits or settings.stale_after_ms is not None or settings.no_data == "alerting":
+    if settings.no_data == "alerting" or (memory.life.is_open and settings.no_data != "keep"):
         return memory.arrived_ms + stale_ms
-    return memory.arrived_ms + max(FORGET_MS, stale_ms)
+    # How often an alert has begun outlives it: a series that comes and goes flaps, too.
+    forget_ms = FORGET_MS if settings.stale_after_ms is None else FLAP_WINDOW_MS
+    return memory.arrived_ms + max(forget_ms, stale_ms)
 
 
 def on_time(
@@ -171,24 +173,23 @@ def on_time(
 
 def on_silence(memory: Memory, settings: RuleSettings, changes: Changes) -> Memory | None:
     """Memory of a series that has stopped, as ``no_data`` says; None: forgotten."""
+    if memory.newest_ms == -math.inf:
+        return None
     stale_ms = stale_after_ms(memory, settings)
     at_ms = memory.newest_ms + stale_ms
     reason = f"no sample for {format_duration(stale_ms)}"
     life = memory.life
     if settings.no_data == "alerting":
-        if life.state is not AlertState.FIRING:
-            previous = life.state
-            started_ms = life.started_ms if life.is_open else at_ms
-            changes.append((Step(AlertState.FIRING, previous, at_ms, started_ms, reason=reason), -1))
-            life = Life(AlertState.FIRING, started_ms, at_ms, life.begins)
-        return Memory(
-            memory.newest_ms, memory.arrived_ms + FORGET_MS, memory.distances, life, memory.detector
-        )
-    if settings.no_data == "keep" and life.is_open:
+        life, steps = fire_on_silence(life, at_ms, memory.newest_ms, reason)
+        changes.extend((step, -1) for step in steps)
+        return memory._replace(arrived_ms=memory.arrived_ms + FORGET_MS, life=life, held=())
+    if not life.is_open:
+        return None
+    if settings.no_data == "keep":
         return memory._replace(arrived_ms=memory.arrived_ms + FORGET_MS)
-    _, steps = end(life, at_ms, reason)
+    life, steps = end(life, at_ms, reason)
     changes.extend((step, -1) for step in steps)
-    return None
+    return memory._replace(life=life, held=())
 
 
 def _judge(

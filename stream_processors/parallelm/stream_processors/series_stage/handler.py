@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.slicing import StatisticsDecoder
 from parallelm.stream_processors.alerts import series as judging
+from parallelm.stream_processors.alerts.lifecycle import end
 from parallelm.stream_processors.alerts.rules import SampleRule
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
@@ -28,13 +29,17 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.runtime.dead_letters import DeadLetters
     from parallelm.stream_processors.runtime.stored_state import StateStore
     from parallelm.stream_processors.runtime.transactions import Output
-    from parallelm.stream_processors.series_stage.pages import OriginIds, Slot
+    from parallelm.stream_processors.series_stage.lookup import Watchers
+    from parallelm.stream_processors.series_stage.pages import OriginIds, Seen, Slot
 
 REFRESH_INTERVAL_S = 5.0
 """How often rules are asked for while no statistics come."""
 
 MAX_ORIGINS_LOOKED_UP = 50_000
 """Origins found by their bytes at most, those without watched series among them."""
+
+MAX_ORIGIN_BYTES = 10_000
+"""Texts of an origin: they are in the key of what is remembered, too."""
 
 OriginKey = tuple[bytes, bytes, bytes, bytes]
 
@@ -52,6 +57,7 @@ class SeriesHandler:
         self._origins: dict[OriginIds, Origin] = {}
         self._by_bytes: dict[OriginKey, Origin] = {}
         self._dirty: dict[Page, None] = {}
+        self._ends: list[Output] = []
         self._store: StateStore | None = None
         self._generation = -1
         self._refreshed_at = 0.0
@@ -66,6 +72,7 @@ class SeriesHandler:
         self._origins.clear()
         self._by_bytes.clear()
         self._dirty.clear()
+        self._ends.clear()
         self._travelling.discard()
 
     async def prepare(self, records: Sequence[Incoming]) -> None:
@@ -113,11 +120,10 @@ class SeriesHandler:
         """Put what has changed into the store, and send what was gathered over the batch."""
         for page in self._dirty:
             store.put(Key(PAGE, page.origin.ids[0], page.name), page.body())
-        for ids in {page.origin.ids for page in self._dirty if not page.slots}:
-            if not self._origins[ids].slots:
-                del self._origins[ids]
-                self._by_bytes = {key: found for key, found in self._by_bytes.items() if found.ids != ids}
+        self._forget_empty_origins()
         self._dirty.clear()
+        yield from self._ends
+        self._ends.clear()
         if len(self._by_bytes) > MAX_ORIGINS_LOOKED_UP:
             self._by_bytes.clear()
             self._origins = {ids: origin for ids, origin in self._origins.items() if origin.slots}
@@ -127,11 +133,8 @@ class SeriesHandler:
 
     def _judge(self, batch: SlicedBatch, rules: MLAppRules, record: Incoming) -> Iterator[Output]:
         for series in batch.series:
-            if len(series.timestamps_ms) != len(series.values):
-                raise InvalidRecordError(
-                    f"series {series.name.decode()!r} has {len(series.timestamps_ms) // 8} timestamps "
-                    f"and {len(series.values) // 8} values"
-                )
+            _check_lengths(series)
+        found: list[tuple[Watchers, SlicedSeries, Sequence[tuple[float, float]]]] = []
         origin = self._origin(batch)
         undo: list[tuple[Slot, Memory]] = []
         outputs: list[Output] = []
@@ -146,13 +149,21 @@ class SeriesHandler:
                     undo.append((slot, slot.memory))
                     outputs += self._absorb(slot, samples, record)
                 for report in watchers.reports:
-                    reports.add(report, series.name.decode(), series.model_id.decode(), samples)
-                self._travelling.gather(origin, watchers, series, samples, record)
+                    name, model_id = series.name.decode(), series.model_id.decode()
+                    reports.add(report, name, model_id, samples, record.arrived_ms)
+                if watchers.travels:
+                    found.append((watchers, series, samples))
             outputs += self._judge_reports(origin, reports, record, undo)
         except Exception:
             for slot, memory in reversed(undo):
                 slot.memory = memory
             raise
+        for (
+            watchers,
+            series,
+            samples,
+        ) in found:  # after all that may raise: a record is judged whole or not at all
+            self._travelling.gather(origin, watchers, series, samples, record)
         return iter(outputs)
 
     def _absorb(
@@ -186,6 +197,10 @@ class SeriesHandler:
         key = batch[:4]
         origin = self._by_bytes.get(key)
         if origin is None:
+            if sum(map(len, key)) > MAX_ORIGIN_BYTES:
+                raise InvalidRecordError(
+                    f"the ids of its origin have {sum(map(len, key))} bytes; at most {MAX_ORIGIN_BYTES} are judged"
+                )
             mlapp_id, node_id, pipeline, agent_id = (text.decode() for text in key)
             ids = (mlapp_id, node_id, pipeline, agent_id)
             origin = self._by_bytes[key] = self._origins.setdefault(ids, Origin(ids))
@@ -204,17 +219,44 @@ class SeriesHandler:
             origin = self._origins.setdefault(ids, Origin(ids))
             rules = self._rules.of(key.mlapp_id)
             by_form = {rule.settings.form: rule for rule in rules.of_series} if rules is not None else {}
-            page = origin.load(key.name, body, by_form)
-            if len(page.slots) < len(body.slots):
+            page, left = origin.load(key.name, body, by_form)
+            for seen, memory in left:
                 self._dirty[page] = None
+                self._end(seen, memory)
 
     def _forget_rules_gone(self) -> None:
         for ids, origin in self._origins.items():
             rules = self._rules.of(ids[0])
             for slot_key in origin.of_rules_gone(rules.by_form if rules is not None else ()):
-                page = origin.remove(slot_key)
-                if page is not None:
-                    self._dirty[page] = None
+                slot = origin.slots[slot_key]
+                self._end(slot.seen(), slot.memory)
+                origin.remove(slot_key)
+                self._dirty[slot.page] = None
+
+    def _end(self, seen: Seen, memory: Memory) -> None:
+        """End the alert of a series that is forgotten with its rule.
+
+        Where the rule came back as it was before the MLApp's stage saw it gone, nobody else would.
+        """
+        reason = "the rule was taken out of the definition for a time"
+        for step in end(memory.life, memory.newest_ms, reason)[1]:
+            self._ends.append(self._travelling.step(seen, "", step))
+
+    def _forget_empty_origins(self) -> None:
+        emptied = {page.origin.ids for page in self._dirty if not page.slots}
+        gone = {ids for ids in emptied if not self._origins[ids].slots}
+        for ids in gone:
+            del self._origins[ids]
+        if gone:
+            self._by_bytes = {key: found for key, found in self._by_bytes.items() if found.ids not in gone}
+
+
+def _check_lengths(series: SlicedSeries) -> None:
+    if len(series.timestamps_ms) != len(series.values):
+        raise InvalidRecordError(
+            f"series {series.name.decode()!r} has {len(series.timestamps_ms) // 8} timestamps "
+            f"and {len(series.values) // 8} values"
+        )
 
 
 def _samples(series: SlicedSeries) -> Sequence[tuple[float, float]]:

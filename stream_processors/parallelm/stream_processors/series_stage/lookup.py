@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.stream_processors.alerts.rules import MLAppRule, ReportRule, SampleRule
+from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.series_stage.pages import Slot, slot_key
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.series_stage.pages import Origin
 
 _REMEMBERED = 20_000
+_REMEMBERED_BYTES = 900
+"""Longer headers are decoded anew each time: an answer remembered for one would never be found again."""
+MAX_TEXT_BYTES = 100_000
+MAX_MODEL_BYTES = 1_000
+"""Texts of a watched series, and its model's id: what travels on, and what is remembered of it, must fit a record."""
 
 
 class WindowPart(NamedTuple):
@@ -51,7 +57,12 @@ class Watchers(NamedTuple):
     """The labels as decoded: they are what the answer is remembered by, and so must not go away."""
 
     def __bool__(self) -> bool:
-        return bool(self.slots or self.windows or self.reports or self.pulses or self.metrics)
+        return bool(self.slots or self.reports or self.travels)
+
+    @property
+    def travels(self) -> bool:
+        """Whether samples themselves are of use to the MLApp."""
+        return bool(self.windows or self.pulses or self.metrics)
 
 
 def watchers_of(origin: Origin, rules: MLAppRules, series: SlicedSeries) -> Watchers:
@@ -60,10 +71,23 @@ def watchers_of(origin: Origin, rules: MLAppRules, series: SlicedSeries) -> Watc
     found: Watchers | None = origin.found.get(key)
     if found is None:
         found = _look_up(origin, rules, series)
-        if len(origin.found) >= _REMEMBERED:
-            origin.found.clear()
-        origin.found[key] = found
+        size_bytes = _text_bytes(series)
+        if found and (size_bytes > MAX_TEXT_BYTES or len(series.model_id) > MAX_MODEL_BYTES):
+            raise InvalidRecordError(
+                f"a series of {series.name[:100].decode(errors='replace')!r} that rules watch has {size_bytes} bytes of "
+                f"texts, {len(series.model_id)} of them its model's id; at most {MAX_TEXT_BYTES} and {MAX_MODEL_BYTES} "
+                "are judged: shorten its labels or the id"
+            )
+        if size_bytes <= _REMEMBERED_BYTES:
+            if len(origin.found) >= _REMEMBERED:
+                origin.found.clear()
+            origin.found[key] = found
     return found
+
+
+def _text_bytes(series: SlicedSeries) -> int:
+    labels = sum(len(key) + len(value) for key, value in series.labels.items())
+    return labels + len(series.name) + len(series.model_id) + len(series.category) + len(series.graph_type)
 
 
 def _look_up(origin: Origin, rules: MLAppRules, series: SlicedSeries) -> Watchers:
@@ -120,4 +144,6 @@ def _alert_labels(
     own = rule.series_labels(statistic, labels)
     if own is None:
         return None
+    if rule.settings.matching.statistic_pattern is not None:  # several statistics have the same labels
+        own = {**own, "statistic": statistic}
     return dict(own) | {"node": node_id, "agent": agent_id, "pipeline": pipeline}

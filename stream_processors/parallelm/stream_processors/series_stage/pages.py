@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parallelm.stream_processors.alerts.series import MAX_HELD, Memory, due_ms
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
@@ -29,6 +29,16 @@ PAGE = "series"
 
 OriginIds = tuple[str, str, str, str]
 """MLApp, node, pipeline instance and agent."""
+
+
+class Seen(NamedTuple):
+    """A series as a rule of a certain form sees it."""
+
+    origin: OriginIds
+    form: str
+    labels: Mapping[str, str]
+    statistic: str
+    model_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,11 @@ class Slot:
         self.model_id = ""
         self.page = page
         self.memory = memory
+
+    def seen(self) -> Seen:
+        """What travels on says this of it."""
+        ids, form = self.page.origin.ids, self.rule.settings.form
+        return Seen(ids, form, self.labels, self.statistic, self.model_id)
 
 
 SlotKey = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -95,14 +110,15 @@ class Page:
         self.room += needed_bytes(slot.rule, slot.labels, slot.statistic)
 
     def body(self) -> PageBody | None:
-        """The page as it is stored; None when nothing is on it."""
-        if not self.slots:
+        """The page as it is stored; None when nothing is on it. Of a series without a usable sample there is nothing."""
+        known = [slot for slot in self.slots.values() if slot.memory.arrived_ms]
+        if not known:
             return None
         slots = [
             [slot.rule.settings.form, dict(slot.labels), slot.statistic, slot.model_id, slot.memory]
-            for slot in self.slots.values()
+            for slot in known
         ]
-        due = min(due_ms(slot.memory, slot.rule.settings) for slot in self.slots.values())
+        due = min(due_ms(slot.memory, slot.rule.settings) for slot in known)
         return PageBody(list(self.origin.ids), slots, due if due < math.inf else None)
 
 
@@ -152,20 +168,24 @@ class Origin:
         """Name of a page in the changelog."""
         return "/".join((*self.ids[1:], str(number)))
 
-    def load(self, name: str, body: PageBody, rules: Mapping[str, SeriesRule]) -> Page:
-        """Take a stored page; series of rules that are gone are left out, and the page is written without them later."""
+    def load(
+        self, name: str, body: PageBody, rules: Mapping[str, SeriesRule]
+    ) -> tuple[Page, list[tuple[Seen, Memory]]]:
+        """Take a stored page; series of rules that are gone are left out and returned."""
         page = Page(self, name)
         self.pages.append(page)
+        left = []
         for form, labels, statistic, model_id, memory in body.slots:
             rule = rules.get(form)
             if rule is None:
+                left.append((Seen(self.ids, form, labels, statistic, model_id), Memory.from_json(memory)))
                 continue
             slot = Slot(rule, labels, statistic, page, Memory.from_json(memory))
             slot.model_id = model_id
             key = slot_key(rule, model_id, labels)
             self.slots[key] = slot
             page.put(key, slot)
-        return page
+        return page, left
 
     def of_rules_gone(self, forms: Iterable[str]) -> list[SlotKey]:
         """Series whose rules are none of ``forms``."""

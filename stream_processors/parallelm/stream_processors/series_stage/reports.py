@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from parallelm.schemas.times import is_time
+from parallelm.stream_processors.alerts.event_time import judged_at
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -29,14 +32,19 @@ class Reports:
         self._parts: dict[tuple[ReportRule, str, str], tuple[Mapping[str, str], str]] = {}
 
     def add(
-        self, part: ReportPart, statistic: str, model_id: str, samples: Sequence[tuple[float, float]]
+        self,
+        part: ReportPart,
+        statistic: str,
+        model_id: str,
+        samples: Sequence[tuple[float, float]],
+        arrived_ms: int,
     ) -> None:
         """Take the samples of one series."""
         name = part.rule.series_name(part.labels)
         self._parts.setdefault((part.rule, model_id, name), (part.labels, statistic))
         for at_ms, value in samples:
-            if value == value and at_ms == at_ms:  # noqa: PLR0124 - not NaN
-                report = self._values.setdefault((part.rule, model_id, at_ms), {})
+            if value == value and is_time(at_ms):  # noqa: PLR0124 - not NaN
+                report = self._values.setdefault((part.rule, model_id, judged_at(at_ms, arrived_ms)), {})
                 report.setdefault(name, {})[statistic] = value
 
     def judged(self) -> Iterator[JudgedSeries]:

@@ -10,7 +10,7 @@ from parallelm.schemas import records
 from parallelm.schemas.records import AggregateKind, RecordPosition, RuleAggregate
 from parallelm.schemas.times import is_time
 from parallelm.schemas.topics import RULE_AGGREGATES
-from parallelm.stream_processors.alerts.series import MAX_AHEAD_MS
+from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.windows import WindowSums
 from parallelm.stream_processors.runtime.transactions import Output
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from parallelm.schemas.codec import Codec
     from parallelm.schemas.slicing import SlicedSeries
+    from parallelm.stream_processors.alerts.lifecycle import Step
     from parallelm.stream_processors.alerts.rules import RuleCore
     from parallelm.stream_processors.alerts.series import Changes
     from parallelm.stream_processors.runtime.chunks import Incoming
     from parallelm.stream_processors.series_stage.lookup import Watchers
-    from parallelm.stream_processors.series_stage.pages import Origin, OriginIds, Slot
+    from parallelm.stream_processors.series_stage.pages import Origin, OriginIds, Seen, Slot
 
 NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
 PULSE_INTERVAL_S = 2.0
@@ -31,6 +32,11 @@ PULSE_INTERVAL_S = 2.0
 MAX_SAMPLES = 2_000
 """Samples of a metric that travel on from one batch; of more, every n-th."""
 _REMEMBERED_PULSES = 100_000
+_PART_BYTES = 400_000
+"""What the windows of one record may need: those of a long backlog are split over several."""
+
+_WINDOW_BYTES = 50
+_BUCKET_BYTES = 25
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -83,31 +89,35 @@ class Travelling:
     def steps(self, slot: Slot, changes: Changes, place: tuple[str, int] | None) -> Iterator[Output]:
         """Changes of state of one series' alert; ``place`` is the topic and partition of its records, where it is known."""
         settings = slot.rule.settings
-        ids = slot.page.origin.ids
+        seen = slot.seen()
         for step, offset in changes:
             cause = NO_RECORD
             if place is not None and offset >= 0:
                 topic, partition = place
                 cause = RecordPosition(topic=topic, partition=partition, offset=offset)
-            yield self._output(
-                RuleAggregate(
-                    origin=_origin(ids),
-                    kind=AggregateKind.STEP,
-                    rule=settings.name,
-                    rule_form=settings.form,
-                    statistic=slot.statistic,
-                    model_id=slot.model_id,
-                    labels=slot.labels,
-                    event_time_ms=int(step.at_ms),
-                    state=step.state,
-                    previous_state=step.previous_state,
-                    started_at_ms=int(step.started_ms),
-                    value=step.value,
-                    threshold=step.threshold,
-                    reason=step.reason,
-                    cause=cause,
-                )
+            yield self.step(seen, settings.name, step, cause)
+
+    def step(self, seen: Seen, rule: str, step: Step, cause: RecordPosition = NO_RECORD) -> Output:
+        """One change of state."""
+        return self._output(
+            RuleAggregate(
+                origin=_origin(seen.origin),
+                kind=AggregateKind.STEP,
+                rule=rule,
+                rule_form=seen.form,
+                statistic=seen.statistic,
+                model_id=seen.model_id,
+                labels=seen.labels,
+                event_time_ms=int(step.at_ms),
+                state=step.state,
+                previous_state=step.previous_state,
+                started_at_ms=int(step.started_ms),
+                value=step.value,
+                threshold=step.threshold,
+                reason=step.reason,
+                cause=cause,
             )
+        )
 
     def gather(
         self,
@@ -119,9 +129,8 @@ class Travelling:
     ) -> None:
         """Add what windows, signs of life and metrics need of a series."""
         if watchers.windows or watchers.metrics:
-            limit = record.arrived_ms + MAX_AHEAD_MS
             samples = [
-                (min(at_ms, limit), value)
+                (judged_at(at_ms, record.arrived_ms), value)
                 for at_ms, value in samples
                 if value == value and is_time(at_ms)  # noqa: PLR0124 - not NaN
             ]
@@ -142,7 +151,7 @@ class Travelling:
     def gathered(self) -> Iterator[Output]:
         """Records of everything that was gathered; the next batch begins anew."""
         for (rule, _), found in self._windows.items():
-            yield self._window_output(rule, found)
+            yield from self._window_outputs(rule, found)
         for found in self._metrics.values():
             yield self._metric_output(found)
         now = time.monotonic()
@@ -206,8 +215,20 @@ class Travelling:
         found.samples += samples
         found.newest_ms = max([found.newest_ms, *(int(at_ms) for at_ms, _ in samples)])
 
-    def _window_output(self, rule: RuleCore, found: _Gathered) -> Output:
-        starts = sorted(found.windows)
+    def _window_outputs(self, rule: RuleCore, found: _Gathered) -> Iterator[Output]:
+        starts: list[float] = []
+        size_bytes = 0
+        for start in sorted(found.windows):
+            needed = _WINDOW_BYTES + _BUCKET_BYTES * len(found.windows[start].sketch)
+            if starts and size_bytes + needed > _PART_BYTES:
+                yield self._window_output(rule, found, starts)
+                starts, size_bytes = [], 0
+            starts.append(start)
+            size_bytes += needed
+        if starts:
+            yield self._window_output(rule, found, starts)
+
+    def _window_output(self, rule: RuleCore, found: _Gathered, starts: Sequence[float]) -> Output:
         sums = [found.windows[start] for start in starts]
         return self._output(
             _record(

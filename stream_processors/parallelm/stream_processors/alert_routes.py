@@ -180,11 +180,11 @@ class AlertRoutes:
     ) -> Iterator[AlertTransition]:
         """An agent has another model: the health alerts of those that it had before end there."""
         for key, alert in list(store.keys_of(mlapp_id, OPEN_ALERT)):
-            if _is_of_former_model(alert, node_id, agent_id, model_id):
+            if self._is_of_former_model(store, alert, node_id, agent_id, model_id):
                 reason = f"model {alert.of_model} was superseded by {model_id}"
                 yield from self._end(store, key, alert, at_ms, reason, at.cause(at.position))
         for key, alert in list(store.keys_of(mlapp_id, COMPONENT_ALERT)):
-            if _is_of_former_model(alert, node_id, agent_id, model_id):
+            if self._is_of_former_model(store, alert, node_id, agent_id, model_id):
                 after, sent = component_alerts.on_superseded(alert, at_ms, model_id, at.position, at.now_ms)
                 store.put(key, after)
                 yield from sent
@@ -298,6 +298,21 @@ class AlertRoutes:
         version = rules.definition.version if rules is not None else 0
         return f"the rule was changed by version {version} of the definition"
 
+    def _is_of_former_model(
+        self,
+        store: StateStore,
+        alert: OpenAlert | ComponentAlert,
+        node_id: str,
+        agent_id: str,
+        model_id: str,
+    ) -> bool:
+        """Whether its model has ended for the agent: what is said of the next model may come before its acceptance."""
+        if not alert.of_model or alert.of_model == model_id:
+            return False
+        return (alert.node_id, alert.agent_id) == (node_id, agent_id) and self._has_ended(
+            store, alert.mlapp_id, node_id, agent_id, alert.of_model
+        )
+
     def _end(
         self,
         store: StateStore,
@@ -340,20 +355,6 @@ class AlertRoutes:
 def _is_same(one: MLAppDefinition, other: MLAppDefinition) -> bool:
     """Versions begin anew when an MLApp was removed and is applied again."""
     return (one.version, one.event_time_ms) == (other.version, other.event_time_ms)
-
-
-def _is_of_former_model(
-    alert: OpenAlert | ComponentAlert, node_id: str, agent_id: str, model_id: str
-) -> bool:
-    return (
-        bool(alert.of_model)
-        and alert.of_model != model_id
-        and (alert.node_id, alert.agent_id)
-        == (
-            node_id,
-            agent_id,
-        )
-    )
 
 
 def _why_gone(

@@ -125,7 +125,8 @@ def on_event(
     # An episode's start is its identity: one that follows in the same millisecond begins in the next.
     started_ms = at_ms if before is AlertState.INACTIVE else max(at_ms, alert.started_ms + 1)
     alert = replace(alert, state=AlertState.FIRING, started_ms=started_ms, acknowledged_by="")
-    return alert, [*sent, _transition(alert, before, started_ms, "the component raised it", cause, now_ms)]
+    raised = _transition(alert, AlertState.INACTIVE, started_ms, "the component raised it", cause, now_ms)
+    return alert, [*sent, raised]
 
 
 def on_tick(

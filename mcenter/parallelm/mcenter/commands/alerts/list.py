@@ -1,4 +1,4 @@
-"""``mcenter alerts``: list alerts."""
+"""``mcenter alerts list``: list alerts."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ _SHORT = [
 ]
 
 
-@click.group()
-def alerts() -> None:
-    """List alerts."""
-
-
-@alerts.command(name="list")
+@click.command(name="list")
 @click.option("--mlapp", "mlapp_id", help="Only alerts of this MLApp.")
 @click.option("--rule", help="Only alerts of this rule.")
 @click.option("--open", "only_open", is_flag=True, help="Only alerts that have not resolved.")

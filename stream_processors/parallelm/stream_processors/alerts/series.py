@@ -12,6 +12,7 @@ from parallelm.schemas.well_known import MAX_TIME_MS, MIN_TIME_MS
 from parallelm.stream_processors.alerts.event_time import MAX_AHEAD_MS, judged_at
 from parallelm.stream_processors.alerts.lifecycle import (
     CALM,
+    FLAP_CALM_MS,
     FLAP_WINDOW_MS,
     Life,
     Step,
@@ -141,7 +142,7 @@ def absorb_judged(
 def stale_after_ms(memory: Memory, settings: RuleSettings) -> float:
     """How long after its last sample, by the broker's clock, a series has stopped."""
     if settings.stale_after_ms is not None:
-        return settings.stale_after_ms
+        return max(settings.stale_after_ms, FLAP_CALM_MS if memory.life.flaps else 0)
     return max(DEFAULT_STALE_MS, _STALE_FACTOR * (median(memory.distances) or 0))
 
 

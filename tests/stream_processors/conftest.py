@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.stream_processors.series_stage import handler
 from tests.waiting import DEADLINE_S
 
 from .live import Cluster, Worker
+from .stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,3 +40,10 @@ def cluster(shared_cluster: Cluster) -> Cluster:
 def worker(shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     with Worker(shared_cluster.settings, tmp_path_factory.mktemp("worker")) as running:
         yield running
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
+    """Both stages without Kafka; rules that have changed are known at once."""
+    monkeypatch.setattr(handler, "REFRESH_INTERVAL_S", -1.0)
+    return Stages()

@@ -68,7 +68,7 @@ def test_a_valid_file_becomes_the_record_that_the_processors_read():
     assert drift.for_ms == 3 * 86_400_000
     assert drift.annotations == {"reason": "The weather has left the training window."}
     parameters = json.loads(drift.parameters_json)
-    assert (parameters["threshold"], parameters["features"]) == (0.4, ["temp", "visib"])
+    assert (parameters["measure"], parameters["features"]) == ("p_value", ["temp", "visib"])
     assert json.loads(late.parameters_json)["side"] == "above"
     assert (late.match_labels, late.severity) == ({"carrier": "UA"}, "critical")
     assert definition.source_yaml == VALID
@@ -90,6 +90,14 @@ def test_a_valid_file_becomes_the_record_that_the_processors_read():
         ("type: health", "type: helth", "13:11: alerts[0].type is 'helth'; did you mean 'health'?"),
         ("features: [temp, visib]", "features: some", "14:15: alerts[0].features is 'some'; there are: all"),
         ("features: [temp, visib]", "features: [7]", "14:16: alerts[0].features[0] must be text"),
+        ("for: 3d", "threshold: 0.4", "15:16: threshold 0.4 of measure p_value is a false-discovery rate"),
+        ("for: 3d", "threshold: 0", "15:16: threshold 0 of measure p_value is a false-discovery rate"),
+        ("for: 3d", "threshold: -1", "15:16: alerts[0].threshold is -1: should be greater than or equal to 0"),
+        ("for: 3d", "measure: emd", "15:14: alerts[0].measure is 'emd'; there are: p_value, psi, js, ks, score"),
+        ("for: 3d", "measure: score\n    threshold: 1.1", "16:16: threshold 1.1 of measure score is not from 0 to 1"),
+        ("for: 3d", "measure: psi\n    min_effect: 0.1", "16:17: min_effect is of measure p_value"),
+        ("for: 3d", "false_discovery_rate: 0.1", "15:27: false_discovery_rate is of the measures psi, js, ks"),
+        ("for: 3d", "min_rows: 0", "15:15: alerts[0].min_rows is 0: should be greater than or equal to 1"),
         ("name: late", "name: drift", "17:11: name 'drift' is already used in alerts"),
         ("name: late", "name: late\n    name: later", "18:5: 'name' is given twice; the first one is in line 17"),
         ("health_threshold: 0.4", "health_threshold: 4", "9:21: policy.health_threshold is 4: should be less than or equal to 1"),
@@ -106,6 +114,29 @@ def test_a_mistake_is_reported_with_its_place_and_what_is_allowed(old: str, new:
     assert VALID.count(old) >= 1
     found = mistakes(VALID.replace(old, new, 1))
     assert any(line.startswith(f"f.yaml:{expected}") for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("", {"measure": "p_value", "threshold": 0.001, "min_effect": 0.01, "min_rows": 30}),
+        ("threshold: 0.05, min_rows: 5", {"measure": "p_value", "threshold": 0.05, "min_effect": 0.01, "min_rows": 5}),
+        ("measure: score", {"measure": "score", "threshold": 0.4, "min_rows": 30}),
+        (
+            "measure: psi",
+            {"measure": "psi", "threshold": 0.25, "false_discovery_rate": 0.001, "min_rows": 30},
+        ),
+        (
+            "measure: ks, threshold: 0.1, false_discovery_rate: 1",
+            {"measure": "ks", "threshold": 0.1, "false_discovery_rate": 1, "min_rows": 30},
+        ),
+    ],
+)  # fmt: skip
+def test_a_health_rule_has_the_defaults_of_its_measure(lines: str, expected: dict[str, object]):
+    features = "    features: [temp, visib]\n"
+    more = "".join(f"    {line}\n" for line in lines.split(", ") if line)
+    rule, _ = record(VALID.replace(features, more)).rules
+    assert json.loads(rule.parameters_json) == expected | {"features": "all"}
 
 
 def test_types_and_kinds_that_are_planned_are_called_so(monkeypatch: pytest.MonkeyPatch):

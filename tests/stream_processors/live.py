@@ -35,7 +35,7 @@ nodes:
   - {id: train, type: model_producer}
   - {id: predict, type: model_consumer, consumes: [train]}
 alerts:
-  - {name: drift, type: health, threshold: 0.4, for: 3d, features: [temp], reason: The weather changed.}
+  - {name: drift, type: health, measure: score, threshold: 0.4, for: 3d, features: [temp], reason: The weather changed.}
   - {name: late, type: threshold, statistic: share, above: 0.5}
 """
 

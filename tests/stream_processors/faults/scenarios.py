@@ -154,7 +154,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     SeriesRule(
         "health",
-        "{name: rule, type: health, threshold: 0.4}",
+        "{name: rule, type: health, measure: score, threshold: 0.4}",
         values=(0.2, 0.9),
         changes=((0, "firing"), (1, "resolved")),
         statistic="continuousDataHistogram.overlapResult",

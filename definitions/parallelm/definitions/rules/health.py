@@ -1,12 +1,12 @@
-"""``health``: the distribution of a feature must stay similar to that of the training data."""
+"""``health``: the distribution of a feature must stay that of the training data."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from parallelm.definitions.form import Name, Score
+from parallelm.definitions.form import Name, Number, Score
 from parallelm.definitions.rules import SeriesRuleForm
 
 if TYPE_CHECKING:
@@ -21,23 +21,76 @@ Features = Annotated[
 ]
 
 
+P_VALUE: Final = "p_value"
+SCORE: Final = "score"
+DISTANCES: Final[Mapping[str, float]] = {"psi": 0.25, "js": 0.05, "ks": 0.2}
+"""Measures that grow with the drift, and the threshold of each where a rule has none."""
+FALSE_DISCOVERY_RATE: Final = 0.001
+LARGEST_RATE: Final = 0.1
+"""A larger one is rather the threshold of another measure than a rate of false alarms."""
+MIN_EFFECT: Final = 0.01
+"""Jensen-Shannon divergence in bits: 2 % in a new category, or a mean moved by a quarter of a deviation."""
+MIN_ROWS: Final = 30
+
+
 class HealthRuleForm(SeriesRuleForm, type_name="health"):
-    """Similarity of the inference data with the training data; one alert a feature."""
+    """Drift of the inference data from the training data; one alert a feature."""
 
     features: Features = "all"
-    threshold: Score | None = None
+    measure: Literal["p_value", "psi", "js", "ks", "score"] = P_VALUE
+    threshold: Annotated[Number, Field(ge=0)] | None = None
+    false_discovery_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    min_effect: Score | None = None
+    min_rows: Annotated[int, Field(ge=1, le=1_000_000_000)] = MIN_ROWS
 
     @classmethod
     def semantic_errors(cls, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-        """Each feature once."""
+        """Each feature once; a threshold that the measure can reach; what belongs to other measures is left out."""
         yield from super().semantic_errors(raw)
         features = raw.get("features")
         if isinstance(features, list):
             for at, feature in enumerate(features):
                 if feature in features[:at]:
                     yield ("features", at), f"feature {feature!r} is listed twice"
+        measure = raw.get("measure", P_VALUE)
+        yield from _threshold_mistakes(measure, raw.get("threshold"))
+        if raw.get("min_effect") is not None and measure != P_VALUE:
+            yield (
+                ("min_effect",),
+                f"min_effect is of measure p_value; for {measure!r} the threshold is the effect",
+            )
+        if raw.get("false_discovery_rate") is not None and measure not in DISTANCES:
+            yield (
+                ("false_discovery_rate",),
+                f"false_discovery_rate is of the measures {', '.join(DISTANCES)}; of p_value it is the threshold",
+            )
 
     def parameters(self, policy: PolicyForm) -> dict[str, object]:
-        """Threshold and features; the policy's health threshold where the rule has none."""
-        threshold = policy.health_threshold if self.threshold is None else self.threshold
-        return super().parameters(policy) | {"threshold": threshold, "features": self.features}
+        """What the processors judge by; the policy's health threshold where a rule about the score has none."""
+        defaults = {P_VALUE: FALSE_DISCOVERY_RATE, SCORE: policy.health_threshold, **DISTANCES}
+        found: dict[str, object] = {
+            "measure": self.measure,
+            "threshold": defaults[self.measure] if self.threshold is None else self.threshold,
+            "features": self.features,
+            "min_rows": self.min_rows,
+        }
+        if self.measure == P_VALUE:
+            found["min_effect"] = MIN_EFFECT if self.min_effect is None else self.min_effect
+        elif self.measure in DISTANCES:
+            found["false_discovery_rate"] = self.false_discovery_rate or FALSE_DISCOVERY_RATE
+        return super().parameters(policy) | found
+
+
+def _threshold_mistakes(measure: Any, threshold: Any) -> Iterator[tuple[Path, str]]:
+    if not isinstance(threshold, int | float) or isinstance(threshold, bool):
+        return
+    if measure == P_VALUE and not 0 < threshold <= LARGEST_RATE:
+        yield (
+            ("threshold",),
+            (
+                f"threshold {threshold:g} of measure p_value is a false-discovery rate, above 0 and at most "
+                f"{LARGEST_RATE:g}; for a similarity score add 'measure: score'"
+            ),
+        )
+    elif measure in {SCORE, "js", "ks"} and not 0 <= threshold <= 1:
+        yield ("threshold",), f"threshold {threshold:g} of measure {measure} is not from 0 to 1"

@@ -1,10 +1,14 @@
-"""``health``: the distribution of a feature must stay similar to that of the training data; one alert a feature."""
+"""``health``: the distribution of a feature must stay that of the training data; one alert a feature.
+
+What the numbers of a report mean is decided in ``drift_decision``.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX, OVERLAP_SUFFIX
+from parallelm.stream_processors.alerts.drift_decision import SCORE, STATISTICS, decide, settings_of
 from parallelm.stream_processors.alerts.rules import Judged, ReportRule, without_line
 
 if TYPE_CHECKING:
@@ -22,11 +26,12 @@ class HealthRule(ReportRule, type_name="health"):
         super().__init__(settings, parameters)
         features = parameters.get("features", "all")
         self._features = None if features == "all" else frozenset(features)
-        self._threshold = float(parameters["threshold"])
+        self._drift = settings_of(parameters)
+        self._by_score = self._drift.measure == SCORE
 
     def watches(self, statistic: str) -> bool:
-        """Similarity scores."""
-        return statistic.endswith(OVERLAP_SUFFIX)
+        """Similarity scores, or what is reported of the drift beside them."""
+        return statistic.endswith(OVERLAP_SUFFIX) if self._by_score else statistic in STATISTICS
 
     def series_labels(self, statistic: str, labels: Mapping[str, str]) -> Mapping[str, str] | None:
         """Labels with the feature in place of the line."""
@@ -42,13 +47,12 @@ class HealthRule(ReportRule, type_name="health"):
         return labels[FEATURE_LABEL]
 
     def decide(self, report: Mapping[str, Mapping[str, float]], at_ms: float) -> Iterator[tuple[str, Judged]]:
-        """Each feature by its score."""
-        for feature, values in report.items():
-            for value in values.values():
-                breached = value < self._threshold
-                word = "below" if breached else "no longer below"
-                reason = f"similarity of {feature} is {value:.4g}, {word} {self._threshold:g}"
-                yield feature, Judged(at_ms, value, breached, self._threshold, reason)
+        """Each feature of which the report says enough."""
+        measures = report
+        if self._by_score:
+            measures = {feature: {SCORE: min(values.values())} for feature, values in report.items()}
+        for feature, found in decide(measures, self._drift).items():
+            yield feature, Judged(at_ms, found.value, found.breached, found.threshold, found.reason)
 
 
 def _feature(labels: Mapping[str, str]) -> str:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from parallelm.mlops.models.model import Model
 
 MODEL_DEADLINE_S = 120.0
-POLL_S = 0.2
 QUALITY_DAYS = 7
 """Days of predictions for AUC and accuracy: the weather of a single day varies too little to rank flights."""
 DISTRIBUTION_DAYS = 3
@@ -58,10 +57,11 @@ class Predictor:
                 self._predict(today)
 
     def _take_model(self, today: date) -> None:
-        model = wait_for_model_of(today) if is_model_due(today) else mlops.get_last_approved_model()
+        # Without a time limit to wait for: the model of a roll-back, or one that a person has deployed.
+        model = wait_for_model_of(today) if is_model_due(today) else mlops.wait_for_model(0)
         if model is None and self._model is None:
             mlops.set_event("no model is deployed yet", type="GenericEvent", data={"day": today.isoformat()})
-        elif model is not None and model != self._model:
+        elif model is not None:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "model.joblib"
                 model.download(str(path))
@@ -103,23 +103,13 @@ def is_model_due(today: date) -> bool:
 def wait_for_model_of(today: date) -> Model:
     """The month's model, once the platform has deployed it to this node; raises ``TimeoutError`` at the deadline."""
     month = f"{today:%Y-%m}"
-    deadline = time.monotonic() + MODEL_DEADLINE_S
-    while time.monotonic() < deadline:
-        model = mlops.get_last_approved_model()
-        if model is not None and model.get_annotations().get("month") == month and has_histograms(model):
-            # Queried again, so that its histograms are loaded with it.
-            return mlops.get_last_approved_model()
-        time.sleep(POLL_S)
-    raise TimeoutError(
-        f"the platform has not asked this node to take a model of {month} within {MODEL_DEADLINE_S:.0f} s; "
-        "see `mcenter deployments list` and the log of the processors"
-    )
-
-
-def has_histograms(model: Model) -> bool:
-    """Whether its training histograms have arrived, which have their own topic."""
-    histograms = mlops.get_data_distribution_stats(model.get_id())
-    return histograms is not None and not histograms.empty
+    model = mlops.wait_for_model(MODEL_DEADLINE_S, annotations={"month": month}, histograms=True)
+    if model is None:
+        raise TimeoutError(
+            f"the platform has not asked this node to take a model of {month} within {MODEL_DEADLINE_S:.0f} s; "
+            "see `mcenter deployments list` and the log of the processors"
+        )
+    return model
 
 
 def main() -> None:

@@ -66,8 +66,24 @@ class MLApp(ComponentOnPlatform):
     def environment(self, **more: str) -> dict[str, str]:
         return super().environment(**({"PM_WORKFLOW_INSTANCE_ID": self.mlapp_id} | more))
 
-    def deploys(self, model_id: str, state: DeploymentState, *, node_id: str = "predict") -> None:
-        record = dataclasses.replace(transition(model_id, state, node_id=node_id), mlapp_id=self.mlapp_id)
+    def deploys(
+        self,
+        model_id: str,
+        state: DeploymentState,
+        *,
+        node_id: str = "predict",
+        attempt: int = 1,
+        deployment_id: str | None = None,
+    ) -> None:
+        step = transition(model_id, state, node_id=node_id)
+        deployment_id = deployment_id or step.deployment_id
+        record = dataclasses.replace(
+            step,
+            mlapp_id=self.mlapp_id,
+            attempt=attempt,
+            deployment_id=deployment_id,
+            transition_id=f"{deployment_id}-{state}",
+        )
         self.produce(topics.DEPLOYMENTS, record, self.mlapp_id)
 
 

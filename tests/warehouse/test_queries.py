@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from parallelm.schemas.records import DeploymentState
 from parallelm.warehouse import QueryError, queries
 from parallelm.warehouse.queries._frames import Conditions
 from parallelm.warehouse.queries.correlate import is_count
@@ -130,6 +131,39 @@ def test_the_last_deployed_model_is_the_one_requested_last(history: Client, sett
     insert(history, "deployments_log", [deployment("m-3", "failed", T0_MS + 10 * DAY_MS)])
     assert queries.last_deployed_model(settings, "app", "predict").model_id == "m-2"
     assert queries.last_deployed_model(settings, "app", "other") is None
+
+
+@pytest.mark.parametrize("state", [state.value for state in DeploymentState])
+def test_a_component_is_given_what_is_requested_of_it_or_live_and_nothing_else(
+    client: Client, settings: Settings, state: str
+):
+    insert(client, "models_log", [model("old", T0_MS), model("new", T0_MS + DAY_MS)])
+    insert(client, "deployments_log", [deployment("old", "active", T0_MS, attempt=1)])
+    insert(client, "deployments_log", [deployment("new", "requested", T0_MS - DAY_MS, attempt=2)])
+    evidence = '{"agents": ["ours"]}' if state == "canary" else "{}"
+    last = deployment("new", state, T0_MS + DAY_MS, attempt=2, transition_id="last", evidence_json=evidence)
+    insert(client, "deployments_log", [last])
+    found = queries.last_deployed_model(settings, "app", "predict", "ours")
+    other = queries.last_deployed_model(settings, "app", "predict", "another")
+    assert found is not None
+    assert other is not None
+    open_states = {"requested", "accepted", "active"}
+    overlays = {"pinned", "unpinned", "refused"}
+    assert found.model_id == ("new" if state in open_states | overlays | {"canary"} else "old")
+    assert other.model_id == ("new" if state in open_states | overlays else "old")
+    assert (found.policy, found.attempt) == ("always_update", 2 if found.model_id == "new" else 1)
+    only = queries.last_deployed_model(settings, "app", "predict", "ours", model_id="old")
+    assert only is not None
+    assert only.model_id == "old"
+
+
+def test_a_request_whose_model_is_not_announced_yet_leaves_the_live_one(client: Client, settings: Settings):
+    insert(client, "models_log", [model("old", T0_MS)])
+    insert(client, "deployments_log", [deployment("old", "active", T0_MS, attempt=1)])
+    insert(client, "deployments_log", [deployment("new", "requested", T0_MS + DAY_MS, attempt=2)])
+    found = queries.last_deployed_model(settings, "app", "predict")
+    assert found is not None
+    assert found.model_id == "old"
 
 
 def test_the_library_asks_for_its_model_without_pandas():

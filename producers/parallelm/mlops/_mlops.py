@@ -43,9 +43,7 @@ class MLOps:
     Reporting never blocks on the network, never raises because the platform is down, uses bounded memory
     (``MCENTER_COMPONENT_QUEUE_MAX_SAMPLES``), works from all threads and tasks, and in forked children.
     ``done()`` or the end of the interpreter sends what is waiting, and takes ``MCENTER_COMPONENT_CLOSE_TIMEOUT_S`` (2 s)
-    at most when nothing can be delivered. Workers of pools do the same when they end. A program that ends in another way
-    (``os._exit``, SIGTERM without a handler, SIGKILL) loses its reports of the last tenth of a second (all of the first
-    0.2 s after ``init()``), or the whole queue if nothing could be delivered; the next ``init()`` sends published models.
+    at most when nothing can be delivered. Workers of pools do the same when they end.
 
     ``mlops`` copies as itself, and unpickles as the ``mlops`` of the other process, open in a worker if it is open here.
     """
@@ -74,8 +72,8 @@ class MLOps:
     ) -> None:
         """Open the library in ``mlops_mode``, by default the mode in PM_MLOPS_MODE, else stand-alone.
 
-        Does not use the network, except to load the model that PM_MLOPS_MODEL_ID names, with a time limit. A second call
-        warns and returns. Raises ``MLOpsException`` for unsupported versions, unknown modes and unreadable settings.
+        Uses no network, except to load the model that PM_MLOPS_MODEL_ID names, with a time limit. A second call warns and
+        returns. Raises ``MLOpsException`` for unsupported versions, unknown modes and unreadable settings.
         """
         self._session.init(connect_mlops, version, mlops_mode)
 
@@ -89,8 +87,8 @@ class MLOps:
     ) -> None:
         """Act for an MLApp from anywhere, for example from a notebook, in mode ATTACH.
 
-        With a ``password``, user and password replace those of the settings for ClickHouse. Raises
-        ``MLOpsConnectionException`` when ClickHouse does not accept them, ``MLOpsException`` when the library is open.
+        A ``password`` and its user replace those of the settings for ClickHouse. Raises ``MLOpsConnectionException`` when
+        ClickHouse does not accept them, ``MLOpsException`` when the library is open.
         """
         self._session.attach(mlapp_id, user, password)
 
@@ -111,17 +109,14 @@ class MLOps:
     def dropped(self) -> dict[str, int]:
         """How many reports this process dropped since ``init()``, by reason; still known after ``done()``.
 
-        ``queue_full`` (the broker was away for too long), ``too_large`` (a record above 1 MB), ``not_delivered`` (the
-        broker refused it), ``not_encoded``, ``closed`` (``done()`` ran out of time), ``spool_damaged`` (a file of it was
-        cut or damaged), ``not_written`` (stand-alone: stdout is closed, or the disk full), ``interpreter_ends``.
+        ``queue_full`` (the broker was away for too long), ``too_large`` (a record above 1 MB), ``not_delivered`` (refused
+        by the broker), ``not_encoded``, ``closed`` (``done()`` ran out of time), ``spool_damaged``, ``not_written``
+        (stand-alone: stdout is closed, or the disk full), ``interpreter_ends``.
         """
         return self._session.dropped()
 
     def event_time(self, ts: Time | float, units: str | None = None) -> AbstractContextManager[None]:
-        """Give every report in the block the event time ``ts``, unless it is given a timestamp of its own.
-
-        Applies to this thread or task only. ``ts`` is as ``timestamp`` of ``set_stat``; a number needs ``units``.
-        """
+        """Give reports of this thread or task in the block the time ``ts``, as of ``set_stat``; a number needs ``units``."""
         return self._session.event_time(ts, units)
 
     def suppress_connection_errors(self, suppress: bool) -> None:
@@ -203,10 +198,7 @@ class MLOps:
         *,
         labels: Mapping[str, str] | None = None,
     ) -> Self:
-        """Report one point of a business KPI, usually with a timestamp in the past.
-
-        ``timestamp`` is as of ``set_stat``, ``units`` ``KpiValue.TIME_SEC`` etc. An equal point again is a revision.
-        """
+        """Report one point of a business KPI, at a time as of ``set_stat``; an equal point again is a revision."""
         self._reporter.kpi(name, data, timestamp, units, labels)
         return self
 
@@ -304,9 +296,9 @@ class MLOps:
         end_time: Time | None = None,
         is_alert: bool | None = True,
     ) -> pd.DataFrame | None:
-        """Events of the MLApp that pass every filter: alerts, with ``is_alert=False`` the others, with None both.
+        """Events that pass every filter: alerts, with ``is_alert=False`` the others, with None both; None if there are none.
 
-        None when there are none. Columns ``time, type, title, description, alert, data, node, agent, modelId, id``, and
+        Columns ``time, type, title, description, alert, data, node, agent, modelId, id``, and
         as on the original platform ``created`` (epoch ms), ``eventType, raiseAlert, host, name, ionName, msgType``.
         """
         return self._questions.events(type, mlapp_node, agent, start_time, end_time, is_alert)
@@ -333,15 +325,25 @@ class MLOps:
         return self._models.current()
 
     def get_last_approved_model(self) -> models.Model | None:
-        """The model of the latest deployment to this component's node; None when there is none, and stand-alone."""
+        """The model that this node is to run, with its ``deployment``; None when there is none, and stand-alone.
+
+        Never one that waits for a review, was rejected, failed or was rolled back; a canary only on its agents.
+        """
         return self._models.last_approved()
 
+    def wait_for_model(
+        self, timeout: float, newer_than: Any = "downloaded", *, histograms: bool = False, **properties: Any
+    ) -> models.Model | None:
+        """Wait up to ``timeout`` seconds for another model as of ``get_last_approved_model``; None if none comes.
+
+        Other than the one downloaded last, or the Model ``newer_than`` (None: any), unless that is deployed anew; with this
+        ``name`` and these ``annotations``; with ``histograms``, once those of its training, which drift needs, are there.
+        Ends at ``done()``. Raises ``MLOpsConnectionException`` if the platform is away in the end.
+        """
+        return self._models.wait_for(timeout, newer_than, histograms, properties)
+
     def get_models_by_time(
-        self,
-        start_time: Time,
-        end_time: Time,
-        download: bool = False,
-        pipeline_name: str | None = None,
+        self, start_time: Time, end_time: Time, download: bool = False, pipeline_name: str | None = None
     ) -> pd.DataFrame | None:
         """Models that the MLApp (or one node or pipeline) published in a range of times, as ``ModelMetadata.to_dict``."""
         return self._questions.models_by_time(start_time, end_time, download, pipeline_name)

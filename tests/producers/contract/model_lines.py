@@ -94,6 +94,14 @@ def name_of(model: Model | None) -> str | None:
     return model and model.metadata.name
 
 
+def deployment_of(model: Model | None) -> list[str] | None:
+    """What a component is told of the deployment of a model."""
+    if model is None or model.deployment is None:
+        return None
+    told = model.deployment
+    return [told.deployment_id, told.node_id, told.state, told.policy, told.reason, told.who]
+
+
 class _Fitted:
     feature_importances_ = (0.2, 0.9, 0.1)
 
@@ -181,6 +189,25 @@ MODELS: Final = {
     "MLOps.get_last_approved_model": Line(
         lambda: name_of(mlops.get_last_approved_model()), connected=DEPLOYED, asks=True
     ),
+    "MLOps.wait_for_model": Line(
+        lambda: name_of(mlops.wait_for_model(5, annotations={"trees": 7}, histograms=True)),
+        connected=DEPLOYED,
+        asks=True,
+    ),
+    "MLOps.wait_for_model in vain": Line(lambda: mlops.wait_for_model(0.2, name="another"), asks=True),
+    "MLOps.wait_for_model for less than no time": Line(lambda: mlops.wait_for_model(-1), answers=REFUSED),
+    "models.model.Model.deployment": Line(
+        lambda: deployment_of(mlops.get_last_approved_model()),
+        connected=[
+            f"{DEPLOYED_ID}-train",
+            "train",
+            "requested",
+            "always_update",
+            "newest model",
+            "policy",
+        ],
+        asks=True,
+    ),
     "models.model.Model.download": Line(
         taken,
         answers=REFUSED,
@@ -190,7 +217,8 @@ MODELS: Final = {
                 3,
                 "ModelAccepted",
                 "downloaded, 7 bytes, checksum holds",
-                f'{{"model_id": "{DEPLOYED_ID}", "sha256": "{sha256(WEIGHTS.encode()).hexdigest()}"}}',
+                f'{{"model_id": "{DEPLOYED_ID}", "sha256": "{sha256(WEIGHTS.encode()).hexdigest()}", '
+                f'"deployment_id": "{DEPLOYED_ID}-train"}}',
                 is_alert=False,
             ),
         ),

@@ -42,6 +42,7 @@ NEEDS_INIT: dict[str, Callable[[MLOps], Any]] = {
     "publish_model": lambda library: library.publish_model(None),  # type: ignore[arg-type]
     "current_model": lambda library: library.current_model(),
     "get_last_approved_model": lambda library: library.get_last_approved_model(),
+    "wait_for_model": lambda library: library.wait_for_model(0),
     "get_models_by_time": lambda library: library.get_models_by_time(THEN, NOW),
     "get_model_by_id": lambda library: library.get_model_by_id("m"),
     "get_stats": lambda library: library.get_stats("s", None, None, THEN, NOW),

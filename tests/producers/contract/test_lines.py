@@ -237,7 +237,7 @@ REPORTED = (
 """Classes whose members make a difference to what is reported; of other constants only the values count (``test_names``)."""
 WITH_ONE_UNDERSCORE = ["MLOps._set_test_mode", "MLOps._set_api_test_mode", "examples.utils._get_agent_id"]
 OF_THE_LIBRARY = """
-models.model.ModelReporter models.model.Model.new models.model.Artifact constants.Versions.check events.event_type.type_name events.event_type.type_number
+models.model.ModelReporter models.model.Model.new models.deployment.Deployment models.model.Artifact constants.Versions.check events.event_type.type_name events.event_type.type_number
 packer.pack_directory stats.table.table_rows examples.ab_testing_base.ConversionTest
 examples.utils.latest examples.utils.mode_of examples.utils.node_of examples.utils.option examples.utils.percent
 examples.utils.running

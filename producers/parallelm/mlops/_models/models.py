@@ -7,28 +7,33 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from parallelm.mlops._models import waiting
 from parallelm.mlops._models.download import fetch
 from parallelm.mlops._outputs.output import EventReport
 from parallelm.mlops._reporting.reporter import report_time_ns, send_report
 from parallelm.mlops._session.part import Part
 from parallelm.mlops.events.event_type import type_number
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
+from parallelm.mlops.models.deployment import Deployment
 from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
-from parallelm.mlops.stats._callers_values import refusing
+from parallelm.mlops.stats._callers_values import refusing, truth
 from parallelm.mlops.stats._values import json_text
 from parallelm.schemas.well_known import INFERENCE_PHASE, MODEL_ACCEPTED, PHASE_LABEL, TRAINING_PHASE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from threading import Event
 
     from parallelm.mlops._models.outbox import ModelToPublish
+    from parallelm.mlops._models.waiting import Wanted
     from parallelm.mlops._questions.platform import Platform
     from parallelm.mlops._reporting.reporter import Reporter
     from parallelm.mlops._session.opened import ModelsInUse, Opened
     from parallelm.mlops._session.session import Session
     from parallelm.mlops.models.model import ModelReporter
     from parallelm.mlops.stats_category import StatCategory
+    from parallelm.schemas.records import Histogram
 
 _log = logging.getLogger("parallelm.mlops")
 
@@ -72,27 +77,66 @@ class Models(Part):
         return self._session.opened().models.current
 
     def last_approved(self) -> Model | None:
-        """The model of the latest deployment to this component's node; None when there is none, and stand-alone."""
+        """The model that the node of this component is to run; None when there is none, and stand-alone."""
         model: Model | None = self._last_approved()
         return model
 
     @SuppressException([MLOpsConnectionException])
     def _last_approved(self) -> Model | None:
+        opened = self._session.opened()
+        if opened.platform is None or opened.validates_only:
+            return None
+        model = self._deployed(opened, opened.platform)
+        return None if model is None else self._taken(opened, opened.platform, model)
+
+    def wait_for(
+        self, timeout: float, newer_than: Any, histograms: bool, properties: Mapping[str, Any]
+    ) -> Model | None:
+        """``wait_for_model``."""
+        opened, closing = self._session.opened(), self._session.closing()
+        limit_s = waiting.timeout_of(timeout)
+        wanted = waiting.wanted(newer_than, opened.models.downloaded, **properties)
+        if opened.platform is None or opened.validates_only:
+            return None
+        model: Model | None = self._wait_for(
+            opened, closing, limit_s, wanted, truth(histograms, "histograms")
+        )
+        return model
+
+    @SuppressException([MLOpsConnectionException])
+    def _wait_for(
+        self, opened: Opened, closing: Event, limit_s: float, wanted: Wanted, histograms: bool
+    ) -> Model | None:
+        def ask(left_s: float) -> Model | None:
+            platform = opened.platform_within(left_s)
+            model = self._deployed(opened, platform)
+            if model is None or not wanted.accepts(model):
+                return None
+            if histograms and not _load_training_histograms(platform, opened.models, model.get_id()):
+                return None
+            return self._taken(opened, platform, model)
+
+        return waiting.wait(ask, limit_s, closing)
+
+    def _deployed(self, opened: Opened, platform: Platform, model_id: str | None = None) -> Model | None:
         import dataclasses
 
-        opened = self._session.opened()
-        platform = opened.platform
-        if platform is None:
-            return None
         from parallelm.warehouse.queries import last_deployed_model
 
-        environment, in_use = opened.environment, opened.models
+        known = opened.environment
         deployed = platform.ask(
-            last_deployed_model, environment.mlapp_id, environment.node_id, environment.agent_id
+            last_deployed_model, known.mlapp_id, known.node_id, known.agent_id, model_id=model_id
         )
         if deployed is None:
             return None
-        model = model_of_row(self, dataclasses.asdict(deployed))
+        row = dataclasses.asdict(deployed)
+        model = model_of_row(self, row)
+        model.deployment = Deployment.of_row(row)
+        return model
+
+    def _taken(self, opened: Opened, platform: Platform, model: Model) -> Model:
+        """The model, once this component knows what it needs to report about it."""
+        in_use = opened.models
         in_use.deployed_id = model.get_id()
         if in_use.current is None:
             in_use.current = model
@@ -151,8 +195,8 @@ class Models(Part):
             )
         fetch(model, model.artifact, filepath, opened.settings)
         model.set_model_path(filepath)
-        if model.get_id() == opened.models.deployed_id:
-            opened.models.current = model
+        if model.deployment is not None or model.get_id() == opened.models.deployed_id:
+            opened.models.current = opened.models.downloaded = model
             opened.output.event(_accepted(model, model.artifact))
 
     def read(self, model: Model) -> bytes | str:
@@ -176,8 +220,11 @@ class Models(Part):
         from parallelm.warehouse.queries import model_announcement
 
         try:
-            row = platform.ask(model_announcement, model_id)
-            in_use.current = None if row is None else model_of_row(self, row)
+            model = self._deployed(opened, platform, model_id)
+            if model is None:  # the agent was told by a person, for example
+                row = platform.ask(model_announcement, model_id)
+                model = None if row is None else model_of_row(self, row)
+            in_use.current = model
             _load_training_histograms(platform, in_use, model_id)
         except MLOpsConnectionException as error:
             _log.warning("model %s could not be loaded: %s", model_id, error)
@@ -192,6 +239,7 @@ def model_bytes(file: Path, model_format: ModelFormat) -> bytes | str:
 
 def _accepted(model: Model, artifact: Artifact) -> EventReport:
     """The event that confirms a deployment to the platform."""
+    answers = {"deployment_id": model.deployment.deployment_id} if model.deployment else {}
     return EventReport(
         type_name=MODEL_ACCEPTED,
         type_number=type_number(MODEL_ACCEPTED),
@@ -200,15 +248,15 @@ def _accepted(model: Model, artifact: Artifact) -> EventReport:
         is_alert=False,
         model_id=model.get_id(),
         content_type="application/json",
-        payload=json_text({"model_id": model.get_id(), "sha256": artifact.sha256}).encode(),
+        payload=json_text({"model_id": model.get_id(), "sha256": artifact.sha256} | answers).encode(),
         time_ns=report_time_ns(),
     )
 
 
-def _load_training_histograms(platform: Platform, in_use: ModelsInUse, model_id: str) -> None:
+def _load_training_histograms(platform: Platform, in_use: ModelsInUse, model_id: str) -> Sequence[Histogram]:
     """Remember the training histograms of this model and of the current one; forget others."""
-    if in_use.trained_on.get(model_id):
-        return
+    if known := in_use.trained_on.get(model_id):
+        return known
     from parallelm.schemas.records import Histogram, HistogramKind
     from parallelm.warehouse.queries import training_histograms
 
@@ -228,6 +276,7 @@ def _load_training_histograms(platform: Platform, in_use: ModelsInUse, model_id:
     current_id = None if in_use.current is None else in_use.current.get_id()
     current = {known: trained_on for known, trained_on in in_use.trained_on.items() if known == current_id}
     in_use.trained_on = current | {model_id: found}
+    return found
 
 
 def _to_publish(model: Model) -> ModelToPublish:

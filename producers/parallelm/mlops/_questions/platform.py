@@ -18,8 +18,10 @@ T = TypeVar("T")
 class Platform:
     """Queries to the warehouse. Each raises ``MLOpsConnectionException`` if no answer arrives in time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, within_s: float | None = None) -> None:
         limit_s = settings.component.query_timeout_s
+        if within_s is not None:
+            limit_s = min(limit_s, within_s)
         self.settings = dataclasses.replace(
             settings,
             clickhouse=dataclasses.replace(

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 class ModelsInUse:
     """The models that this component uses."""
 
-    __slots__ = ("current", "deployed_id", "trained_on")
+    __slots__ = ("current", "deployed_id", "downloaded", "trained_on")
 
     def __init__(self) -> None:
         self.current: Model | None = None
+        self.downloaded: Model | None = None
+        """The deployed model that it has downloaded last."""
         self.deployed_id = ""
         """Id of the model that the platform deployed to this component's node."""
         self.trained_on: dict[str, Sequence[Histogram]] = {}
@@ -56,6 +58,14 @@ class Opened(NamedTuple):
         from parallelm.mlops._questions.platform import Platform
 
         return Platform(self.settings)
+
+    def platform_within(self, left_s: float) -> Platform:
+        """The platform, with a time limit of at least a second, in modes that have one."""
+        from parallelm.mlops._questions.platform import Platform
+
+        if self.settings is None:
+            raise MLOpsException(f"mode {self.mode.value} has no platform to ask")
+        return Platform(self.settings, max(1.0, left_s))
 
     def platform_to_ask(self) -> Platform | None:
         """The platform; None if arguments are only validated. Raises ``MLOpsException`` in modes without a platform."""

@@ -56,6 +56,8 @@ class Session:
         """The state that ``done()`` has closed, until the next ``init()``."""
         self._after_exit: LateReports | None = None
         """Counts reports after the exit hook has run; None before."""
+        self._closing = threading.Event()
+        """Set when the library that is open is closed."""
         _sessions.add(self)
 
     def when_opened(self, call: Callable[[Opened], None]) -> None:
@@ -81,6 +83,10 @@ class Session:
             self._after_exit.add()
             return None
         return self.opened().output
+
+    def closing(self) -> threading.Event:
+        """Set when what is open now is closed, for calls that wait."""
+        return self._closing
 
     @property
     def init_called(self) -> bool:
@@ -178,6 +184,7 @@ class Session:
             opened = self._closed = self.opened()
             self._queue.room = 0
             self._opened = None
+            self._closing.set()
             opened.output.close()
 
     def validate_only(self) -> None:
@@ -221,7 +228,7 @@ class Session:
 
     def after_fork_in_child(self) -> None:
         """Replace the lock: another thread of the parent may have held it at the fork and does not exist here."""
-        self._lock = threading.RLock()
+        self._lock, self._closing = threading.RLock(), threading.Event()
         for one in (self._closed, self._opened):
             if one is not None:
                 one.output.after_fork_in_child()
@@ -236,6 +243,8 @@ class Session:
         if opened.event_time_ns is not None:
             self._queue.take_times_from(now_s)
         self._opened, self._after_exit = opened, None
+        self._closing.set()  # of what was open before
+        self._closing = threading.Event()
         for call in self._when_opened:
             call(opened)
 
@@ -248,6 +257,7 @@ class Session:
 
     def _at_exit(self) -> None:
         with self._lock:
+            self._closing.set()
             if self._opened is not None:
                 self._queue.room = 0
                 self._after_exit = LateReports()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from parallelm.mlops.models.deployment import Deployment
+
 
 class ModelFormat(str, Enum):  # noqa: UP042 - str() of a member is part of the public contract
     """Format of a model's bytes."""
@@ -162,6 +164,8 @@ class Model:
         self.metadata = metadata
         self.artifact = artifact
         """Location of the bytes; None for a model that this component made."""
+        self.deployment: Deployment | None = None
+        """The deployment through which this component got it; None for a model that came in another way."""
         self._path: str | None = None
 
     @classmethod

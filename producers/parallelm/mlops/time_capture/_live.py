@@ -45,5 +45,6 @@ LIVE_CALLS: Final = frozenset(
         "suppress_connection_errors",
         "system_alert",
         "test_mode",
+        "wait_for_model",
     }
 )

@@ -41,31 +41,46 @@ class DeployedModel:
     """Which deployment of the node it is, from 1."""
     deployment_state: str
     """canary, requested, accepted or active."""
+    node_id: str
+    policy: str
+    reason: str
+    """Why it was requested, in a sentence."""
+    who: str
+    requested_ms: int
+    """Event time of the request, epoch milliseconds."""
 
 
 def last_deployed_model(
-    settings: Settings, mlapp_id: str, node_id: str, agent_id: str = ""
+    settings: Settings, mlapp_id: str, node_id: str, agent_id: str = "", *, model_id: str | None = None
 ) -> DeployedModel | None:
     """Model that a node was given last and still is to run; None when there is none.
 
     The one whose request was recorded last, of the deployments that are requested, accepted or active, and of the
-    canaries that run on ``agent_id``: the order in which the processors decided.
+    canaries that run on ``agent_id``: the order in which the processors decided. Models whose announcement has not
+    arrived yet do not count. ``model_id`` asks for a deployment of that model only.
     """
     found = records(
         settings,
         """
         SELECT model_id, name, format, description, artifact_url, file_name, is_directory, size_bytes, sha256,
                annotations, owner, train_version, model_version, toUnixTimestamp64Milli(event_time) AS created_ms,
-               deployment_id, attempt, deployment_state
+               deployment_id, attempt, deployment_state, %(node_id)s AS node_id, policy, reason, who, requested_ms
         FROM
         (
             SELECT transition.mlapp_id AS mlapp_id, transition.model_id AS model_id, deployment_id,
-                   any(transition.attempt) AS attempt, argMax(transition.state, transition.place) AS deployment_state
+                   any(transition.attempt) AS attempt, argMax(transition.state, transition.place) AS deployment_state,
+                   any(transition.policy) AS policy,
+                   argMax(transition.reason, transition.request) AS reason,
+                   argMax(transition.who, transition.request) AS who,
+                   toUnixTimestamp64Milli(argMax(transition.event_time, transition.request)) AS requested_ms,
+                   max(transition.request) AS request
             FROM
             (
-                SELECT *, (ingested_at, _partition, _offset) AS place
+                SELECT *, (ingested_at, _partition, _offset) AS place,
+                       (state IN ('requested', 'canary'), place) AS request
                 FROM deployments
                 WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s
+                      AND (%(any_model)s OR model_id = %(model_id)s)
                       AND state NOT IN ('pinned', 'unpinned', 'refused')
             ) AS transition
             GROUP BY mlapp_id, model_id, deployment_id
@@ -73,13 +88,18 @@ def last_deployed_model(
                    OR deployment_state = 'canary' AND has(
                        JSONExtract(argMax(transition.evidence_json, transition.place), 'agents', 'Array(String)'),
                        %(agent_id)s)
-            ORDER BY max((transition.state IN ('requested', 'canary'), transition.place)) DESC
-            LIMIT 1
         ) AS deployment
         INNER JOIN models USING (mlapp_id, model_id)
+        ORDER BY request DESC
         LIMIT 1
         """,
-        {"mlapp_id": mlapp_id, "node_id": node_id, "agent_id": agent_id},
+        {
+            "mlapp_id": mlapp_id,
+            "node_id": node_id,
+            "agent_id": agent_id,
+            "any_model": model_id is None,
+            "model_id": model_id or "",
+        },
     )
     return DeployedModel(**found[0]) if found else None
 

@@ -210,7 +210,7 @@ def test_a_series_of_a_rule_that_came_back_is_not_left_open(stages: Stages):
 
 # ---- models ---------------------------------------------------------------------------------------------------------
 
-DRIFT = "name: drift, type: health, threshold: 0.4"
+DRIFT = "name: drift, type: health, measure: score, threshold: 0.4"
 
 
 def drift(stages: Stages, score: float, model: str, agent: str = "host") -> None:

@@ -90,8 +90,8 @@ def test_a_valid_file_becomes_the_record_that_the_processors_read():
         ("type: health", "type: helth", "13:11: alerts[0].type is 'helth'; did you mean 'health'?"),
         ("features: [temp, visib]", "features: some", "14:15: alerts[0].features is 'some'; there are: all"),
         ("features: [temp, visib]", "features: [7]", "14:16: alerts[0].features[0] must be text"),
-        ("for: 3d", "threshold: 0.4", "15:16: threshold 0.4 of measure p_value is a false-discovery rate"),
-        ("for: 3d", "threshold: 0", "15:16: threshold 0 of measure p_value is a false-discovery rate"),
+        ("for: 3d", "measure: p_value\n    threshold: 0.4", "16:16: threshold 0.4 of measure p_value is a false-discovery rate"),
+        ("for: 3d", "measure: p_value\n    threshold: 0", "16:16: threshold 0 of measure p_value is a false-discovery rate"),
         ("for: 3d", "threshold: -1", "15:16: alerts[0].threshold is -1: should be greater than or equal to 0"),
         ("for: 3d", "measure: emd", "15:14: alerts[0].measure is 'emd'; there are: p_value, psi, js, ks, score"),
         ("for: 3d", "measure: score\n    threshold: 1.1", "16:16: threshold 1.1 of measure score is not from 0 to 1"),
@@ -120,7 +120,11 @@ def test_a_mistake_is_reported_with_its_place_and_what_is_allowed(old: str, new:
     ("lines", "expected"),
     [
         ("", {"measure": "p_value", "threshold": 0.001, "min_effect": 0.01, "min_rows": 30}),
-        ("threshold: 0.05, min_rows: 5", {"measure": "p_value", "threshold": 0.05, "min_effect": 0.01, "min_rows": 5}),
+        ("threshold: 0.05, min_rows: 5", {"measure": "score", "threshold": 0.05, "min_rows": 5}),
+        (
+            "measure: p_value, threshold: 0.05, min_rows: 5",
+            {"measure": "p_value", "threshold": 0.05, "min_effect": 0.01, "min_rows": 5},
+        ),
         ("measure: score", {"measure": "score", "threshold": 0.4, "min_rows": 30}),
         (
             "measure: psi",

@@ -37,7 +37,8 @@ class HealthRuleForm(SeriesRuleForm, type_name="health"):
     """Drift of the inference data from the training data; one alert a feature."""
 
     features: Features = "all"
-    measure: Literal["p_value", "psi", "js", "ks", "score"] = P_VALUE
+    measure: Literal["p_value", "psi", "js", "ks", "score"] | None = None
+    """None: the score where the rule has a threshold, since that is what a bare threshold has always meant; else p_value."""
     threshold: Annotated[Number, Field(ge=0)] | None = None
     false_discovery_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     min_effect: Score | None = None
@@ -52,7 +53,7 @@ class HealthRuleForm(SeriesRuleForm, type_name="health"):
             for at, feature in enumerate(features):
                 if feature in features[:at]:
                     yield ("features", at), f"feature {feature!r} is listed twice"
-        measure = raw.get("measure", P_VALUE)
+        measure = raw.get("measure") or _implied_measure(raw.get("threshold"))
         yield from _threshold_mistakes(measure, raw.get("threshold"))
         if raw.get("min_effect") is not None and measure != P_VALUE:
             yield (
@@ -68,17 +69,22 @@ class HealthRuleForm(SeriesRuleForm, type_name="health"):
     def parameters(self, policy: PolicyForm) -> dict[str, object]:
         """What the processors judge by; the policy's health threshold where a rule about the score has none."""
         defaults = {P_VALUE: FALSE_DISCOVERY_RATE, SCORE: policy.health_threshold, **DISTANCES}
+        measure = self.measure or _implied_measure(self.threshold)
         found: dict[str, object] = {
-            "measure": self.measure,
-            "threshold": defaults[self.measure] if self.threshold is None else self.threshold,
+            "measure": measure,
+            "threshold": defaults[measure] if self.threshold is None else self.threshold,
             "features": self.features,
             "min_rows": self.min_rows,
         }
-        if self.measure == P_VALUE:
+        if measure == P_VALUE:
             found["min_effect"] = MIN_EFFECT if self.min_effect is None else self.min_effect
-        elif self.measure in DISTANCES:
+        elif measure in DISTANCES:
             found["false_discovery_rate"] = self.false_discovery_rate or FALSE_DISCOVERY_RATE
         return super().parameters(policy) | found
+
+
+def _implied_measure(threshold: Any) -> str:
+    return P_VALUE if threshold is None else SCORE
 
 
 def _threshold_mistakes(measure: Any, threshold: Any) -> Iterator[tuple[Path, str]]:

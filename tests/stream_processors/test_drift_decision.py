@@ -210,6 +210,16 @@ def test_a_feature_that_has_no_such_measure_is_left_out() -> None:
     assert decide(report(), DriftSettings(measure="ks", threshold=0.1)) == {}
 
 
+@pytest.mark.parametrize("missing", ["p_value", "row_count", "training_row_count"])
+@pytest.mark.parametrize("measure", ["p_value", "psi", "js"])
+def test_a_part_of_a_report_decides_nothing(missing: str, measure: str) -> None:
+    settings = DriftSettings(measure=measure, threshold=0.01)
+    values = report(missing_p_value=0.9)["x"]
+    assert decide({"x": values}, settings)["x"].breached
+    del values[f"drift.{missing}"]
+    assert decide({"x": values}, settings) == {}
+
+
 def test_an_unknown_measure_is_refused() -> None:
     with pytest.raises(ValueError, match="'wasserstein'; this version knows: p_value, psi, js, ks, score"):
         settings_of({"measure": "wasserstein", "threshold": 1})

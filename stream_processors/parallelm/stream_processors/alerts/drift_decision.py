@@ -35,6 +35,8 @@ DISTANCES: Final[Mapping[str, str]] = {
     "ks": names.DRIFT_KS,
 }
 """Statistic of each measure that grows with the drift."""
+STATISTIC_OF: Final[Mapping[str, str]] = {P_VALUE: names.DRIFT_P_VALUE, **DISTANCES}
+"""Statistic of each measure besides the score."""
 TESTS: Final = (
     names.DRIFT_P_VALUE,
     names.DRIFT_KS_P_VALUE,
@@ -139,9 +141,12 @@ def _tests(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _combined(values: Mapping[str, float]) -> float | None:
-    """One p-value of a feature's tests; None when it has none."""
+    """One p-value of a feature's tests; None without that of its whole table, which every feature has.
+
+    A report may lie in two records; then neither holds all of a feature, and what is missing must not resolve an alert.
+    """
     tests = _tests(values)
-    return min(1.0, len(tests) * min(tests.values())) if tests else None
+    return min(1.0, len(tests) * min(tests.values())) if names.DRIFT_P_VALUE in tests else None
 
 
 def _by_score(feature: str, score: float, settings: DriftSettings) -> Finding:
@@ -181,11 +186,11 @@ def _by_distance(
     feature: str, values: Mapping[str, float], adjusted: Mapping[str, float], settings: DriftSettings
 ) -> Finding | None:
     value = _number(values, DISTANCES[settings.measure])
-    if value is None:
-        return None
     rate = settings.false_discovery_rate
-    p_value = adjusted.get(feature)
-    significant = p_value is None or rate >= 1 or p_value < rate
+    p_value = 0.0 if rate >= 1 else adjusted.get(feature)
+    if value is None or p_value is None:
+        return None
+    significant = p_value < rate
     above = value > settings.threshold
     name = f"{settings.measure} of {feature} is {value:.4g}"
     if not above:

@@ -41,7 +41,8 @@ class Reports:
     ) -> None:
         """Take the samples of one series."""
         name = part.rule.series_name(part.labels)
-        self._parts.setdefault((part.rule, model_id, name), (part.labels, statistic))
+        judged = part.rule.judged_statistic(statistic)
+        self._parts.setdefault((part.rule, model_id, name), (part.labels, judged))
         for at_ms, value in samples:
             if value == value and is_time(at_ms):  # noqa: PLR0124 - not NaN
                 report = self._values.setdefault((part.rule, model_id, judged_at(at_ms, arrived_ms)), {})

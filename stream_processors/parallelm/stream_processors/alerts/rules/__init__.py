@@ -107,6 +107,10 @@ class ReportRule(SeriesRule, ABC):
     def series_name(self, labels: Mapping[str, str]) -> str:
         """What statistics of one series have in common."""
 
+    def judged_statistic(self, statistic: str) -> str:
+        """The statistic that alerts about a series name: the same one, whichever of its statistics comes first."""
+        return statistic
+
 
 class Progress(NamedTuple):
     """What a record or time leads to in one group of an MLApp's rule."""

@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX, OVERLAP_SUFFIX
-from parallelm.stream_processors.alerts.drift_decision import SCORE, STATISTICS, decide, settings_of
+from parallelm.stream_processors.alerts.drift_decision import (
+    SCORE,
+    STATISTIC_OF,
+    STATISTICS,
+    decide,
+    settings_of,
+)
 from parallelm.stream_processors.alerts.rules import Judged, ReportRule, without_line
 
 if TYPE_CHECKING:
@@ -45,6 +51,10 @@ class HealthRule(ReportRule, type_name="health"):
     def series_name(self, labels: Mapping[str, str]) -> str:
         """The feature."""
         return labels[FEATURE_LABEL]
+
+    def judged_statistic(self, statistic: str) -> str:
+        """That of the measure; scores of numbers and of categories have different ones."""
+        return statistic if self._by_score else STATISTIC_OF[self._drift.measure]
 
     def decide(self, report: Mapping[str, Mapping[str, float]], at_ms: float) -> Iterator[tuple[str, Judged]]:
         """Each feature of which the report says enough."""

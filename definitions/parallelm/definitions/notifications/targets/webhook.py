@@ -1,0 +1,37 @@
+"""``webhook``: JSON with the alerts, posted to a URL under an ``Idempotency-Key``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from parallelm.definitions.notifications.targets import TargetForm
+
+
+def _url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("it must be a URL that begins with http:// or https://")
+    return url
+
+
+def _header(text: str) -> str:
+    if not text.isprintable() or not text.isascii():
+        raise ValueError("a header must be printable ASCII text in one line")
+    return text
+
+
+Header = Annotated[str, AfterValidator(_header)]
+
+
+class WebhookForm(TargetForm, type_name="webhook"):
+    """Posts to ``url``; user and password may stand in it."""
+
+    url: Annotated[str, AfterValidator(_url)]
+    headers: dict[Header, Header] = Field(default_factory=dict)

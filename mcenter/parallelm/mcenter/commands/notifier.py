@@ -1,0 +1,114 @@
+"""``mcenter notifier``: send notifications of alerts and deployments."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
+from parallelm.mcenter.terminal import echo, log_to_terminal
+from parallelm.operations.errors import InvalidFileError
+from parallelm.supervision.service_frame import announce_ready, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from parallelm.definitions.notifications import NotificationRules
+
+DEFAULT_FILE = "notifications.yaml"
+_FILE = click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=DEFAULT_FILE,
+    show_default=True,
+    help="Routes and receivers.",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--file", type=click.Path(dir_okay=False, path_type=Path), default=DEFAULT_FILE, show_default=True,
+    help="Routes and receivers.",
+)  # fmt: skip
+@click.option(
+    "--session-timeout-s",
+    type=SESSION_TIMEOUT_S,
+    default=10.0,
+    show_default=True,
+    help="Seconds without a heartbeat after which another notifier takes over.",
+)
+@click.pass_context
+def notifier(context: click.Context, file: Path, session_timeout_s: float) -> None:
+    """Send notifications of alerts and deployments to people, by the routes of a file.
+
+    Without a sub-command it runs until it is stopped. Of several side by side one sends, and the others stand by.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from parallelm.schemas.errors import SchemaError
+    from parallelm.stream_processors.notifications.edge.service import run_notifier
+
+    rules = _rules(file, os.environ)
+    settings = load_settings()
+    log_to_terminal()
+    try:
+        with serving() as stop:
+            run_notifier(settings, rules, stop, announce_ready, session_timeout_s=session_timeout_s)
+    except SchemaError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@notifier.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--without-variables", is_flag=True, help="Do not look up ${NAME} in the environment.")
+def validate(file: Path, *, without_variables: bool) -> None:
+    """Check FILE without a cluster; ends with 1 and every mistake's line and column when it is not valid."""
+    from parallelm.stream_processors.notifications.desk import route_trees
+
+    rules = _rules(file, None if without_variables else os.environ)
+    routes = sum(1 for tree in route_trees(rules).values() for _ in tree.walk())
+    echo(f"{file} is valid: {routes} routes, {len(rules.receivers)} receivers")
+
+
+@notifier.command()
+@click.argument("route")
+@_FILE
+def test(route: str, file: Path) -> None:
+    """Send a test message to the receiver of ROUTE: its name in the file, or its place, such as alerts/0.
+
+    Needs no cluster. Ends with 1 when a target does not take it.
+    """
+    from parallelm.stream_processors.notifications.edge.trial import UnknownRouteError, try_route
+
+    rules = _rules(file, os.environ)
+    try:
+        results = try_route(rules, route)
+    except UnknownRouteError as error:
+        raise click.BadParameter(str(error), param_hint="ROUTE") from error
+    for target_id, failure in results.items():
+        echo(f"{target_id}: {failure or 'sent'}")
+    if not results:
+        echo(f"route {route!r} has no receiver with a target: nobody is notified by it")
+    if any(results.values()):
+        sys.exit(1)
+
+
+def _rules(file: Path, environ: Mapping[str, str] | None) -> NotificationRules:
+    from parallelm.definitions import DefinitionError
+    from parallelm.stream_processors.notifications.edge.targets import read_rules
+
+    try:
+        return read_rules(file, environ)
+    except OSError as error:
+        raise InvalidFileError(
+            f"{file} cannot be read: {error.strerror}; name the file with --file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidFileError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
+    except DefinitionError as error:
+        raise InvalidFileError(f"{file} is not a valid file of notifications:\n{error}") from error

@@ -1,0 +1,111 @@
+"""The notifier as a process: stands by, is elected, works, and goes on after the broker was away."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from parallelm.connections.rate_limit import RateLimit
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.errors import ClusterUnavailableError, RegistryUnavailableError
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_admin import connect, topic_ids
+from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, NOTIFICATIONS, NOTIFIER_STATE, SILENCES
+from parallelm.stream_processors.notifications.edge import metrics
+from parallelm.stream_processors.notifications.edge.dispatcher import Dispatcher
+from parallelm.stream_processors.notifications.edge.election import Election
+from parallelm.stream_processors.notifications.edge.errors import SessionLostError
+from parallelm.stream_processors.notifications.edge.session import Session
+from parallelm.stream_processors.notifications.edge.store import StateStore
+from parallelm.stream_processors.notifications.edge.targets import make_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parallelm.connections import Settings
+    from parallelm.definitions.notifications import NotificationRules
+
+logger = logging.getLogger(__name__)
+
+_TOPICS = (ALERTS, DEPLOYMENTS, SILENCES, NOTIFICATIONS, NOTIFIER_STATE)
+_POLL_S = 0.2
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
+_TIMEOUT_S = 10.0
+_AWAY = (SessionLostError, ClusterUnavailableError, RegistryUnavailableError)
+
+
+class Stop(Protocol):
+    """Says when the notifier is to end."""
+
+    def is_set(self) -> bool:
+        """Whether it is."""
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for it."""
+
+
+def run_notifier(
+    settings: Settings,
+    rules: NotificationRules,
+    stop: Stop,
+    on_ready: Callable[[], None],
+    *,
+    session_timeout_s: float = 10.0,
+) -> None:
+    """Run one notifier until ``stop`` is set. ``on_ready`` is called once it works, or stands by.
+
+    Raises ``TopicsError`` when a topic is missing and ``UnknownSchemaError`` for records of a newer version. A broker or
+    registry that is away is waited for.
+    """
+    # Their lines would show URLs.
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+    logging.getLogger("requests").setLevel(logging.CRITICAL)
+    prefix = settings.kafka.topic_prefix
+    admin, _ = connect(settings, _TIMEOUT_S)
+    topic_ids(admin, (topic.full_name(prefix) for topic in _TOPICS), _TIMEOUT_S)
+    codec = Codec(make_registry(settings.schema_registry, prefix))
+    dispatcher = Dispatcher(make_targets(rules))
+    limit, wait_s = RateLimit(), _FIRST_WAIT_S
+    ready = _Once(on_ready)
+    while not stop.is_set():
+        election = Election(settings, f"{prefix}notifier", session_timeout_s)
+        try:
+            while not stop.is_set() and not election.poll(_POLL_S):
+                if election.has_joined:
+                    ready()
+            if not stop.is_set():
+                session = Session(settings, codec, rules, election, dispatcher, session_timeout_s)
+                _work(session, StateStore(settings, codec, f"{prefix}notifier"), stop, ready)
+                wait_s = _FIRST_WAIT_S
+        except _AWAY as error:
+            if limit.allows():
+                logger.warning("%s; the notifier joins again", error)
+            stop.wait(wait_s)
+            wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
+        finally:
+            metrics.IS_ACTIVE.set(0)
+            election.close()
+
+
+def _work(session: Session, store: StateStore, stop: Stop, ready: Callable[[], None]) -> None:
+    try:
+        session.open(store)
+        metrics.IS_ACTIVE.set(1)
+        logger.info("this notifier sends")
+        session.run(stop.is_set, ready)
+    finally:
+        session.close()
+        store.close()
+
+
+class _Once:
+    """Calls a function the first time only."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._called = False
+
+    def __call__(self) -> None:
+        if not self._called:
+            self._called = True
+            self._function()

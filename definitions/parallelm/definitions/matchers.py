@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ MAX_VALUE = 500
 """Characters of a matcher's value; and of a label's value that a regular expression is tried on."""
 
 _FORM = re.compile(r"\s*([^\s=!~\"']+)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _REGEX = ("=~", "!~")
 
 
@@ -37,7 +37,8 @@ class Matcher:
         return holds != self.operator.startswith("!")
 
     def __str__(self) -> str:
-        return f"{self.label}{self.operator}{json.dumps(self.value, ensure_ascii=False)}"
+        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{self.label}{self.operator}"{escaped}"'
 
 
 def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
@@ -75,16 +76,10 @@ def _unquoted(value: str, text: str) -> str:
         return value[1:-1]
     if not value.startswith('"'):
         return value
-    try:
-        unquoted = json.loads(value.replace("\\", "\\\\") if _is_plain_regex(value) else value)
-    except ValueError:
-        raise ValueError(f"the quotes of {text!r} do not match") from None
-    return str(unquoted)
-
-
-def _is_plain_regex(value: str) -> bool:
-    r"""Whether a backslash stands for itself: ``"\d+"`` is no escape of JSON, and means what it looks like."""
-    return re.search(r"\\[^\"\\/bfnrtu]", value) is not None
+    if _QUOTED.fullmatch(value) is None:
+        raise ValueError(f"the quotes of {text!r} do not match")
+    # Only quotes and backslashes are escaped: "\d+" means what it looks like.
+    return re.sub(r'\\(["\\])', r"\1", value[1:-1])
 
 
 @lru_cache(maxsize=1024)

@@ -341,7 +341,10 @@ def _notice(
 ) -> Notice:
     def items(entries: list[Entry]) -> tuple[Item, ...]:
         return tuple(
-            sorted((entry.item for entry in entries), key=lambda item: (item.started_at_ms, item.item_id))
+            sorted(
+                (entry.item for entry in entries),
+                key=lambda item: (item.started_at_ms, sorted(item.labels.items()), item.item_id),
+            )
         )
 
     members = [

@@ -21,9 +21,18 @@ from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.settings import ENVIRONMENT_PREFIX, setting_names
 from parallelm.definitions import parse_definition
 from parallelm.definitions.mlapp import MLAppForm, NodeForm
+from parallelm.definitions.notifications import (
+    TARGET_FORMS,
+    InhibitForm,
+    NotificationsForm,
+    RateLimitForm,
+    ReceiverForm,
+    RouteForm,
+)
 from parallelm.definitions.policies import POLICY_FORMS
 from parallelm.definitions.rules import RULE_FORMS
 from parallelm.mcenter.cli import cli
+from parallelm.stream_processors.notifications.edge.targets import read_rules
 from parallelm.warehouse import migrate
 from tests.producers.time_capture.captures import whole_capture, write_tar
 from tests.warehouse.rows import DAY_MS, T0_MS, insert, kpi, statistic
@@ -178,6 +187,25 @@ def test_every_type_of_rule_has_its_section_with_an_example() -> None:
         assert f"type: {name}\n" in text, f"no example of {name}"
 
 
+def test_the_files_of_notifications_are_valid(tmp_path: Path) -> None:
+    """With the checks of templates and targets that the notifier makes."""
+    page = DOCS / "notifications.md"
+    for number, block in enumerate(of_language(page, "yaml")):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(block.text)
+        names = ("SMTP_PASSWORD", "HOOK_TOKEN")
+        environ = dict.fromkeys(names, "x" * 9) | {"SLACK_TOKENS": f"{'T' * 9}/{'B' * 9}/{'x' * 24}"}
+        rules = read_rules(file, environ)
+        assert set(rules.receivers) == {"team", "on-call", "nobody"}
+
+
+def test_every_key_of_a_file_of_notifications_is_listed() -> None:
+    text = (DOCS / "notifications.md").read_text()
+    tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
+    forms = (NotificationsForm, RouteForm, ReceiverForm, RateLimitForm, InhibitForm, *TARGET_FORMS.values())
+    assert tables == {field.alias or name for entry in forms for name, field in entry.model_fields.items()}
+
+
 def test_every_key_of_a_definition_is_listed() -> None:
     text = (DOCS / "mlapps-and-alert-rules.md").read_text() + RULES_PAGE.read_text()
     tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
@@ -229,6 +257,7 @@ import prometheus_client
 from prometheus_client.registry import CollectorRegistry
 from parallelm.sinks import SinkMetrics
 import parallelm.mcenter.engine.metrics, parallelm.stream_processors.runtime.metrics
+import parallelm.stream_processors.notifications.edge.metrics
 SinkMetrics()
 for family in prometheus_client.REGISTRY.collect():
     print(family.name + "_total" * (family.type == "counter"))

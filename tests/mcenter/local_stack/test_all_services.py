@@ -1,4 +1,4 @@
-"""Everything that ``mcenter up`` runs by default, together."""
+"""Everything that ``mcenter up`` runs, together: its default services and the notifier."""
 
 from __future__ import annotations
 
@@ -10,18 +10,27 @@ from parallelm.schemas.topic_admin import check_topics
 from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, MODELS
 from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, stopped_at_the_end
 from tests.stream_processors.live import DEFINITION, Cluster
+from tests.stream_processors.notifications.receivers import http_receiver
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = ["kafka", "clickhouse", "registry", "sink", "processors"]
+NAMES = ["kafka", "clickhouse", "registry", "sink", "processors", "notifier"]
+NOTIFICATIONS = """\
+receivers:
+  - name: team
+    targets: [{type: webhook, url: "http://127.0.0.1:PORT/"}]
+alerts: {receiver: team, group_wait: 0}
+"""
 
 
 def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(tmp_path: Path):
     stack = CommandLine(tmp_path / "data")
-    with stopped_at_the_end(stack.folder):
-        started = stack.run("up", "--detach")
+    file = tmp_path / "notifications.yaml"
+    with http_receiver() as receiver, stopped_at_the_end(stack.folder):
+        file.write_text(NOTIFICATIONS.replace("PORT", str(receiver.port)))
+        started = stack.run("up", "--detach", "--notifications", str(file))
         assert started.returncode == 0, started.stderr
         first = json.loads(stack.run("status", "--json").stdout)
         with clickhouse_client(stack.admin_settings.clickhouse) as client:
@@ -30,6 +39,7 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(t
         decide(stack)
         # Behind the last decision there is the marker of its transaction: it counts as read, too.
         wait_for(lambda: not any(behind(stack).values()), lambda: f"lag: {behind(stack)}")
+        wait_for(lambda: receiver.posts, "a notification")
         dead_letters = stack.status()["dead_letters"]
 
         for process in first["processes"]:
@@ -39,9 +49,12 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(t
         stopped = stack.run("down")
 
     assert [process["name"] for process in first["processes"] if process["name"] in NAMES] == NAMES
-    assert {"mlops.sink", "mlops.processors"} <= {lag["group"] for lag in first["consumer_groups"]}
+    assert {"mlops.sink", "mlops.processors", "mlops.notifier"} <= {
+        lag["group"] for lag in first["consumer_groups"]
+    }
     assert {"statistics", "kpis", "deployments", "dead_letters"} <= tables
     assert differences == []
+    assert [post.title for post in receiver.posts] == ["[FIRING:1] late app"]
     assert dead_letters == 2, "the processors' and the sink's"
     assert stopped.returncode == 0
     assert all_gone(pids)

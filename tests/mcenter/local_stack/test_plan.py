@@ -18,9 +18,10 @@ PORTS = {"kafka": 20_001, "clickhouse": 20_002, "clickhouse_http": 20_003}
 
 
 def test_a_plan_travels_on_a_command_line(tmp_path: Path):
-    plan = Plan(tmp_path, ("kafka", "clickhouse"), kafka_port=20_001)
+    for file in (None, tmp_path / "n.yaml"):
+        plan = Plan(tmp_path, ("kafka", "clickhouse"), kafka_port=20_001, notifications=file)
 
-    assert Plan.from_json(plan.to_json()) == plan
+        assert Plan.from_json(plan.to_json()) == plan
 
 
 def test_the_settings_file_says_where_everything_is(tmp_path: Path):

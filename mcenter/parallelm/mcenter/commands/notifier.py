@@ -5,20 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.notifications_file import read_notifications
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
 from parallelm.mcenter.terminal import echo, log_to_terminal
-from parallelm.operations.errors import InvalidFileError
 from parallelm.supervision.service_frame import announce_ready, serving
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from parallelm.definitions.notifications import NotificationRules
 
 DEFAULT_FILE = "notifications.yaml"
 _FILE = click.option(
@@ -42,8 +36,15 @@ _FILE = click.option(
     show_default=True,
     help="Seconds without a heartbeat after which another notifier takes over.",
 )
+@click.option(
+    "--instance-id",
+    default="",
+    metavar="NAME",
+    help="Name of this notifier that stays the same over restarts, unique among those that run: after an end of any kind "
+    "it goes on at once when it is started again with it.",
+)
 @click.pass_context
-def notifier(context: click.Context, file: Path, session_timeout_s: float) -> None:
+def notifier(context: click.Context, file: Path, session_timeout_s: float, instance_id: str) -> None:
     """Send notifications of alerts and deployments to people, by the routes of a file.
 
     Without a sub-command it runs until it is stopped. Of several side by side one sends, and the others stand by.
@@ -51,15 +52,23 @@ def notifier(context: click.Context, file: Path, session_timeout_s: float) -> No
     if context.invoked_subcommand is not None:
         return
     from parallelm.schemas.errors import SchemaError
+    from parallelm.stream_processors.notifications.edge.errors import NotifierError
     from parallelm.stream_processors.notifications.edge.service import run_notifier
 
-    rules = _rules(file, os.environ)
+    rules = read_notifications(file, os.environ)
     settings = load_settings()
     log_to_terminal()
     try:
         with serving() as stop:
-            run_notifier(settings, rules, stop, announce_ready, session_timeout_s=session_timeout_s)
-    except SchemaError as error:
+            run_notifier(
+                settings,
+                rules,
+                stop,
+                announce_ready,
+                session_timeout_s=session_timeout_s,
+                instance_id=instance_id,
+            )
+    except (SchemaError, NotifierError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -70,7 +79,7 @@ def validate(file: Path, *, without_variables: bool) -> None:
     """Check FILE without a cluster; ends with 1 and every mistake's line and column when it is not valid."""
     from parallelm.stream_processors.notifications.desk import route_trees
 
-    rules = _rules(file, None if without_variables else os.environ)
+    rules = read_notifications(file, None if without_variables else os.environ)
     routes = sum(1 for tree in route_trees(rules).values() for _ in tree.walk())
     echo(f"{file} is valid: {routes} routes, {len(rules.receivers)} receivers")
 
@@ -85,7 +94,7 @@ def test(route: str, file: Path) -> None:
     """
     from parallelm.stream_processors.notifications.edge.trial import UnknownRouteError, try_route
 
-    rules = _rules(file, os.environ)
+    rules = read_notifications(file, os.environ)
     try:
         results = try_route(rules, route)
     except UnknownRouteError as error:
@@ -96,19 +105,3 @@ def test(route: str, file: Path) -> None:
         echo(f"route {route!r} has no receiver with a target: nobody is notified by it")
     if any(results.values()):
         sys.exit(1)
-
-
-def _rules(file: Path, environ: Mapping[str, str] | None) -> NotificationRules:
-    from parallelm.definitions import DefinitionError
-    from parallelm.stream_processors.notifications.edge.targets import read_rules
-
-    try:
-        return read_rules(file, environ)
-    except OSError as error:
-        raise InvalidFileError(
-            f"{file} cannot be read: {error.strerror}; name the file with --file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InvalidFileError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
-    except DefinitionError as error:
-        raise InvalidFileError(f"{file} is not a valid file of notifications:\n{error}") from error

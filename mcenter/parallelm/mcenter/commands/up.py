@@ -15,6 +15,7 @@ from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
+from parallelm.mcenter.notifications_file import check_notifications
 from parallelm.mcenter.number_options import PORT
 from parallelm.mcenter.stack_options import data_option, default_folder, download_progress
 from parallelm.mcenter.terminal import echo, echo_styled
@@ -35,7 +36,19 @@ from parallelm.supervision.service_frame import announce_ready, interruptible, s
 @click.option("--clickhouse-port", type=PORT, help="Port of the native protocol.")
 @click.option("--clickhouse-http-port", type=PORT, help="Port of ClickHouse's HTTP interface.")
 @click.option("--registry-port", type=PORT, help="Port of the schema registry.")
-def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | None) -> None:
+@click.option(
+    "--notifications",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Also run the notifier, with this file of routes and receivers.",
+)
+def up(
+    folder: Path,
+    services: tuple[str, ...],
+    notifications: Path | None,
+    *,
+    detach: bool,
+    **ports: int | None,
+) -> None:
     """Start Kafka, ClickHouse, the schema registry, the sink and the processors on this machine.
 
     Real processes on loopback, without Docker, a Java installation or root. All data are in the data folder. The
@@ -45,7 +58,9 @@ def up(folder: Path, services: tuple[str, ...], *, detach: bool, **ports: int | 
     """
     if folder == default_folder() and folder.parent != Path.cwd():
         echo(f"This is the stack of {folder.parent}; `--data {LOCAL_STACK_FOLDER}` makes another one here.")
-    stack = LocalStack(folder, services or SERVICES, **ports)
+    if notifications is not None:
+        check_notifications(notifications)
+    stack = LocalStack(folder, services or SERVICES, notifications=notifications, **ports)
     if detach:
         with interruptible(), download_progress() as progress:
             stack.start(detached=True, progress=progress)

@@ -19,7 +19,7 @@ from parallelm.connections import (
 )
 from parallelm.connections.search import FILE_NAME, admin_file
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.services import SERVICES
+from parallelm.mcenter.local_stack.services import NOTIFIER, SERVICES
 from parallelm.supervision.ports import choose_ports
 
 READER, ADMIN = "reader", "admin"
@@ -31,6 +31,7 @@ PORTS_OF = {
     "registry": ("registry",),
     "sink": ("sink_metrics",),
     "processors": ("processors_metrics",),
+    NOTIFIER: ("notifier_metrics",),
 }
 
 
@@ -44,26 +45,39 @@ class Plan:
     clickhouse_port: int | None = None
     clickhouse_http_port: int | None = None
     registry_port: int | None = None
+    notifications: Path | None = None
+    """The notifier's file; None: no notifier."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.services) - set(SERVICES))
         if unknown:
             raise StackError(f"unknown service {unknown[0]!r}; there are: {', '.join(SERVICES)}")
         missing = {"kafka", "clickhouse"} - set(self.services)
-        if missing and {"sink", "processors"} & set(self.services):
+        if missing and ({"sink", "processors"} & set(self.services) or self.notifications):
             raise StackError(
-                f"sink and processors need kafka and clickhouse; missing: {', '.join(sorted(missing))}"
+                "sink, processors and notifier need kafka and clickhouse; missing: "
+                f"{', '.join(sorted(missing))}"
             )
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The services, and the notifier where there is a file for it."""
+        return (*self.services, NOTIFIER) if self.notifications else self.services
 
     def to_json(self) -> str:
         """As one argument of a command line."""
-        return json.dumps(dataclasses.asdict(self) | {"folder": str(self.folder)})
+        notifications = str(self.notifications) if self.notifications else None
+        return json.dumps(
+            dataclasses.asdict(self) | {"folder": str(self.folder), "notifications": notifications}
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """The inverse of ``to_json``."""
         table = json.loads(text)
         table |= {"folder": Path(table["folder"]), "services": tuple(table["services"])}
+        if table["notifications"]:
+            table["notifications"] = Path(table["notifications"])
         return cls(**table)
 
     def settle_ports(self) -> dict[str, int]:
@@ -75,7 +89,7 @@ class Plan:
             "clickhouse_http": self.clickhouse_http_port,
             "registry": self.registry_port,
         }
-        wanted = {port: named.get(port) for service in self.services for port in PORTS_OF[service]}
+        wanted = {port: named.get(port) for service in self.processes for port in PORTS_OF[service]}
         ports = choose_ports(wanted, earlier)
         (self.folder / "ports.json").write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
         return ports

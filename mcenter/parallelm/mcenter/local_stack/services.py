@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors")
 """Every service, in the order in which they start and in the reverse of which they stop."""
 
-_ARGUMENTS = {"processors": ("--instance-id", "local-stack", "--session-timeout-s", "3")}
+_SAME_INSTANCE = ("--instance-id", "local-stack", "--session-timeout-s", "3")
+_ARGUMENTS = {"processors": _SAME_INSTANCE, "notifier": _SAME_INSTANCE}
 """The supervisor starts a worker again once its predecessor has ended: it gets the same partitions back at once."""
+
+NOTIFIER = "notifier"
+"""The service that runs only with a file of notifications."""
 
 PREPARE = "prepare"
 """The step between: creates the topics and migrates the warehouse, then ends."""
@@ -37,8 +41,9 @@ def services(
     ports: Mapping[str, int],
     settings: StackSettings,
     jars: Path | None,
+    notifications: Path | None = None,
 ) -> list[Service]:
-    """The services of ``names`` in the order in which they start."""
+    """The services of ``names`` in the order in which they start, and the notifier where there is a file for it."""
     found: list[Service] = []
     if "kafka" in names and jars:
         found += _kafka(folder, ports, jars)
@@ -47,9 +52,12 @@ def services(
     if "registry" in names:
         found.append(_registry(folder, ports["registry"]))
     workers = [name for name in names if name in {"sink", "processors"}]
-    if workers:
+    if workers or notifications:
         found.append(_prepare(folder))
     found += [_worker(folder, name, ports[f"{name}_metrics"]) for name in workers]
+    if notifications:
+        file = ("--file", str(notifications))
+        found.append(_worker(folder, NOTIFIER, ports[f"{NOTIFIER}_metrics"], *file))
     if "kafka" in names and os.access(cache_folder(), os.W_OK) and not class_cache(cache_folder()).exists():
         found.append(_kafka_training(folder, tuple(service.name for service in found)))
     return found
@@ -105,11 +113,11 @@ def _prepare(folder: Path) -> Service:
     )
 
 
-def _worker(folder: Path, name: str, metrics_port: int) -> Service:
+def _worker(folder: Path, name: str, metrics_port: int, *arguments: str) -> Service:
     return _python(
         folder,
         name,
-        *("parallelm.mcenter", name, *_ARGUMENTS.get(name, ())),
+        *("parallelm.mcenter", name, *_ARGUMENTS.get(name, ()), *arguments),
         environ={METRICS_PORT: str(metrics_port)},
         needs=(PREPARE,),
         metrics_port=metrics_port,

@@ -47,7 +47,9 @@ def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], Non
     try:
         jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
         ports = plan.settle_ports()
-        found = services(plan.services, plan.folder, ports, plan.settle_settings(ports), jars)
+        found = services(
+            plan.services, plan.folder, ports, plan.settle_settings(ports), jars, plan.notifications
+        )
         files = Files(
             working_folder=plan.folder.parent, logs=plan.folder / "logs", state=state_path(plan.folder)
         )
@@ -75,9 +77,16 @@ class LocalStack:
         clickhouse_port: int | None = None,
         clickhouse_http_port: int | None = None,
         registry_port: int | None = None,
+        notifications: Path | None = None,
     ) -> None:
         self.plan = Plan(
-            folder.absolute(), services, kafka_port, clickhouse_port, clickhouse_http_port, registry_port
+            folder.absolute(),
+            services,
+            kafka_port,
+            clickhouse_port,
+            clickhouse_http_port,
+            registry_port,
+            notifications.absolute() if notifications else None,
         )
         self._supervisor: subprocess.Popen[bytes] | None = None
 

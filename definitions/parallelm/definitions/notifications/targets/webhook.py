@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
 from parallelm.definitions.notifications.targets import TargetForm
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _url(url: str) -> str:
@@ -27,6 +30,13 @@ def _header(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("a name of a header is one word, as in X-Token")
+    return text
+
+
+HeaderName = Annotated[str, AfterValidator(_name)]
 Header = Annotated[str, AfterValidator(_header)]
 
 
@@ -34,4 +44,4 @@ class WebhookForm(TargetForm, type_name="webhook"):
     """Posts to ``url``; user and password may stand in it."""
 
     url: Annotated[str, AfterValidator(_url)]
-    headers: dict[Header, Header] = Field(default_factory=dict)
+    headers: dict[HeaderName, Header] = Field(default_factory=dict)

@@ -1,11 +1,12 @@
-"""Which of several notifiers sends: the member of the consumer group that has the one partition of the state's topic."""
+"""Which of several notifiers sends: the member of the consumer group that has the first partition of the silences."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
-from parallelm.schemas.topics import NOTIFIER_STATE
+from parallelm.schemas.topics import SILENCES
+from parallelm.stream_processors.notifications.edge.errors import NotifierError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 class Election:
     """A member of the group; reads nothing. Not thread-safe."""
 
-    def __init__(self, settings: Settings, group: str, session_timeout_s: float) -> None:
+    def __init__(
+        self, settings: Settings, group: str, session_timeout_s: float, instance_id: str = ""
+    ) -> None:
         from confluent_kafka import Consumer
+
+        named = {"group_instance_id": instance_id} if instance_id else {}
+        self._instance_id = instance_id
 
         self.is_elected = False
         self.has_joined = False
@@ -35,16 +41,27 @@ class Election:
                 heartbeat_interval_ms=max(100, int(session_timeout_s * 200)),
                 # A member that joins takes nothing from the one that works.
                 partition_assignment_strategy="cooperative-sticky",
+                **named,
             )
         )
-        topic = NOTIFIER_STATE.full_name(settings.kafka.topic_prefix)
+        topic = SILENCES.full_name(settings.kafka.topic_prefix)
         self._consumer.subscribe(
             [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def poll(self, timeout_s: float) -> bool:
-        """Whether this member is the one; to be called at least once in a few seconds. Raises what ``before_release`` does."""
-        self._consumer.poll(timeout_s)
+        """Whether this member is the one; to be called at least once in a few seconds.
+
+        Raises what ``before_release`` does, and ``NotifierError`` when another process has joined under the same name.
+        """
+        from confluent_kafka import KafkaError
+
+        message = self._consumer.poll(timeout_s)
+        error = message.error() if message is not None else None
+        if error is not None and error.code() == KafkaError.FENCED_INSTANCE_ID:
+            raise NotifierError(
+                f"another notifier runs with --instance-id {self._instance_id}; give each its own"
+            )
         if self.is_elected and not self._is_paused:
             self._consumer.pause(self._consumer.assignment())
             self._is_paused = True
@@ -61,12 +78,16 @@ class Election:
 
     def _assigned(self, _consumer: Any, partitions: list[Any]) -> None:
         self.has_joined = True
-        self.is_elected = self.is_elected or bool(partitions)
+        self.is_elected = self.is_elected or _has_first(partitions)
 
     def _revoked(self, _consumer: Any, partitions: list[Any]) -> None:
-        if partitions and self.is_elected:
+        if _has_first(partitions) and self.is_elected:
             self.before_release()
             self.is_elected = self._is_paused = False
 
     def _lost(self, _consumer: Any, _partitions: list[Any]) -> None:
         self.is_elected = self._is_paused = False
+
+
+def _has_first(partitions: list[Any]) -> bool:
+    return any(each.partition == 0 for each in partitions)

@@ -40,7 +40,8 @@ class Arrived:
 @dataclass(slots=True)
 class _Partition:
     waiting: deque[Arrived]
-    has_been_at_end: bool = False
+    end: int = -1
+    """Offset at which it ended when it was read to its end the last time; there may be markers of transactions before it."""
     is_paused: bool = False
 
 
@@ -61,7 +62,11 @@ class Inputs:
     @property
     def is_caught_up(self) -> bool:
         """Whether every partition was read to its end once, and nothing waits."""
-        return all(each.has_been_at_end and not each.waiting for each in self._partitions.values())
+        return all(each.end >= 0 and not each.waiting for each in self._partitions.values())
+
+    def ends(self) -> dict[Place, int]:
+        """Where each partition ends of which nothing waits, as far as it was read."""
+        return {place: each.end for place, each in self._partitions.items() if not each.waiting}
 
     def read(self, timeout_s: float) -> Iterator[Arrived]:
         """What has come, in order. Raises ``TopicsError`` for what a retry does not mend."""
@@ -81,7 +86,7 @@ class Inputs:
         place = (message.topic(), message.partition())
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's public name for it
-                self._partitions[place].has_been_at_end = True
+                self._partitions[place].end = message.offset()
             elif error.code() not in transient_codes():
                 raise TopicsError(f"reading topic {message.topic()!r} failed: {error.str()}")
             return
@@ -95,7 +100,7 @@ class Inputs:
         while True:
             heads = [each.waiting[0] for each in self._partitions.values() if each.waiting]
             if not heads or any(
-                not each.waiting and not each.has_been_at_end for place, each in self._partitions.items()
+                not each.waiting and each.end < 0 for place, each in self._partitions.items()
             ):
                 return
             first = min(heads, key=lambda each: (each.arrived_at_ms, each.place, each.offset))

@@ -25,4 +25,3 @@ TEMPLATE_ERRORS = Counter(
     ("receiver",),
 )
 IS_ACTIVE = Gauge("mcenter_notifier_is_active", "1 in the one notifier that sends, 0 in those that stand by.")
-LAG = Gauge("mcenter_notifier_lag_records", "Records not read yet.", ("topic",))

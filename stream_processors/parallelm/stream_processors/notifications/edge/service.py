@@ -51,10 +51,12 @@ def run_notifier(
     on_ready: Callable[[], None],
     *,
     session_timeout_s: float = 10.0,
+    instance_id: str = "",
 ) -> None:
     """Run one notifier until ``stop`` is set. ``on_ready`` is called once it works, or stands by.
 
-    Raises ``TopicsError`` when a topic is missing and ``UnknownSchemaError`` for records of a newer version. A broker or
+    With an ``instance_id`` that stays the same, a notifier that is started again after a kill goes on at once. Raises
+    ``NotifierError`` when two have the same one, ``TopicsError`` when a topic is missing and ``UnknownSchemaError`` for records of a newer version. A broker or
     registry that is away is waited for.
     """
     # Their lines would show URLs.
@@ -68,7 +70,7 @@ def run_notifier(
     limit, wait_s = RateLimit(), _FIRST_WAIT_S
     ready = _Once(on_ready)
     while not stop.is_set():
-        election = Election(settings, f"{prefix}notifier", session_timeout_s)
+        election = Election(settings, f"{prefix}notifier", session_timeout_s, instance_id)
         try:
             while not stop.is_set() and not election.poll(_POLL_S):
                 if election.has_joined:

@@ -95,7 +95,8 @@ class Session:
             for partition in metadata.topics[name].partitions:
                 begin[name, partition] = offsets.get(str(partition), 0)
         silences = names[2]
-        self._next = {place: offset for place, offset in begin.items() if place[0] != silences}
+        begin |= {place: 0 for place in begin if place[0] == silences}  # a table: read whole each time
+        self._next = dict(begin)
         self._inputs = Inputs(self._settings, begin, {silences})
         self._now_ms = positions.get("at_ms", 0)
         self._desk.restore(stored, self._now_ms or clock_ms())
@@ -139,6 +140,7 @@ class Session:
             self._take(arrived)
             if self._unstored >= _COMMIT_RECORDS and not self._is_starting:
                 self._store_all([])
+        self._pass_markers()
         if self._inputs.is_caught_up:
             self._now_ms = max(self._now_ms, clock_ms())
             if self._is_starting:
@@ -150,13 +152,20 @@ class Session:
             self._deliver()
         self._show()
 
+    def _pass_markers(self) -> None:
+        assert self._inputs is not None  # noqa: S101 - opened before
+        for place, end in self._inputs.ends().items():
+            if end > self._next[place]:
+                self._next[place] = end
+                self._unstored += 1
+
     def _take(self, arrived: Arrived) -> None:
         topic = arrived.place[0].removeprefix(self._prefix)
+        self._next[arrived.place] = arrived.offset + 1
+        self._unstored += 1
         if topic == SILENCES.name:
             self._take_silence(arrived)
             return
-        self._next[arrived.place] = arrived.offset + 1
-        self._unstored += 1
         if not self._is_starting:
             self._now_ms = max(self._now_ms, arrived.arrived_at_ms)
             self._desk.flush(self._now_ms - 1, clock_ms(), live=False)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import apprise
+with warnings.catch_warnings():
+    # Before Python 3.13 it imports a deprecated module, for every kind of URL.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import apprise
+    import apprise.utils.pgp
 
 from parallelm.stream_processors.notifications.deliveries import Outcome
 

@@ -16,6 +16,8 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 NAMES = ["kafka", "clickhouse", "registry", "sink", "processors", "notifier"]
 NOTIFICATIONS = """\
 receivers:
@@ -25,7 +27,10 @@ alerts: {receiver: team, group_wait: 0}
 """
 
 
-def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(tmp_path: Path):
+def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # the tests' proxy is dead
     stack = CommandLine(tmp_path / "data")
     file = tmp_path / "notifications.yaml"
     with http_receiver() as receiver, stopped_at_the_end(stack.folder):

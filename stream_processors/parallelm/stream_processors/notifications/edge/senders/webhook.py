@@ -44,6 +44,8 @@ class WebhookSender:
             )
         except requests.Timeout:
             return Outcome.UNAVAILABLE, f"no answer within {TIMEOUT_S:g} s"
+        except requests.exceptions.ProxyError as error:
+            return Outcome.UNAVAILABLE, f"the proxy that the environment names: {_reason(error)}"
         except requests.RequestException as error:
             return Outcome.UNAVAILABLE, _reason(error)
         with answer:

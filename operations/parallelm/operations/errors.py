@@ -29,3 +29,19 @@ class InvalidFileError(OperationError):
 
 class QuestionError(OperationError):
     """A statement cannot be run as written."""
+
+
+class NoAnswerError(OperationError):
+    """No processor has answered an action in time. It is recorded, and is carried out when one runs."""
+
+
+class NoEffectError(OperationError):
+    """The processors have handled an action, and it changed nothing."""
+
+
+class UnknownAlertError(OperationError):
+    """There is no alert of this id, or more than one."""
+
+
+class AlertNotOpenError(OperationError):
+    """An alert cannot be answered in its state: it is over, has not fired yet, or somebody has answered it already."""

@@ -54,7 +54,9 @@ class TopicWriter:
         ``on_confirmed`` is called for each record that the broker confirms. Raises ``UndeliveredError`` with the
         records that were not confirmed; sending stops at the first record that is refused.
         """
-        round_ = _Round(on_confirmed)
+        return self._write(records, _Round(on_confirmed))
+
+    def _write(self, records: Iterable[OutgoingRecord], round_: _Round) -> int:
         for record in records:
             self._produce(record, round_)
             if round_.reason:
@@ -69,6 +71,12 @@ class TopicWriter:
                 missing,
             )
         return round_.sent
+
+    def write_one(self, record: OutgoingRecord) -> tuple[int, int]:
+        """Send one record, wait for it, and return its partition and offset; raises as ``write``."""
+        places: list[tuple[int, int]] = []
+        self._write([record], _Round(None, places))
+        return places[0]
 
     def _produce(self, record: OutgoingRecord, round_: _Round) -> None:
         from confluent_kafka import KafkaException
@@ -108,8 +116,12 @@ class TopicWriter:
 class _Round:
     """The records of one ``write`` that are not confirmed."""
 
-    def __init__(self, on_confirmed: Callable[[], None] | None) -> None:
+    def __init__(
+        self, on_confirmed: Callable[[], None] | None, places: list[tuple[int, int]] | None = None
+    ) -> None:
         self.sent = 0
+        self.places = places
+        """Partitions and offsets of what was confirmed, where they are wanted."""
         self.pending: dict[int, OutgoingRecord] = {}
         self.reason = ""
         self._on_confirmed = on_confirmed
@@ -120,11 +132,13 @@ class _Round:
         self.sent += 1
         self.pending[number] = record
 
-        def delivered(error: Any, _message: Any) -> None:
+        def delivered(error: Any, message: Any) -> None:
             if error is not None:
                 self.reason = self.reason or error.str()
                 return
             self.pending.pop(number, None)
+            if self.places is not None:
+                self.places.append((message.partition(), message.offset()))
             if self._on_confirmed is not None:
                 self._on_confirmed()
 

@@ -83,3 +83,11 @@ MIN_YEAR: Final = 1900
 MAX_YEAR: Final = 2299
 TIME_BOUNDS: Final = f"{MIN_YEAR} to {MAX_YEAR}"
 """The years of these bounds, for messages."""
+
+# Consumer groups, without the prefix that they share with topics.
+PROCESSORS_GROUP: Final = "processors"
+"""Stream processors."""
+
+# Actions of people on alerts: values of ``UserAction.action``.
+ACKNOWLEDGE: Final = "acknowledge"
+CLOSE: Final = "close"

@@ -12,6 +12,7 @@ from parallelm.schemas.records import (
     RecordPosition,
     RuleAggregate,
 )
+from parallelm.schemas.well_known import ACKNOWLEDGE, CLOSE
 from parallelm.stream_processors.alerts import book, component_alerts, ids, windowed
 from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
@@ -33,8 +34,6 @@ OPEN_ALERT = "alert"
 COMPONENT_ALERT = "component-alert"
 GROUP = "rule-group"
 NODES = "nodes"
-ACKNOWLEDGE = "acknowledge"
-CLOSE = "close"
 ALERT_ACTIONS = frozenset({ACKNOWLEDGE, CLOSE})
 """What people do to alerts: values of ``UserAction.action``."""
 NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)

@@ -16,6 +16,7 @@ from parallelm.schemas.records import ProcessorState
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import connect, topic_ids
 from parallelm.schemas.topics import DEAD_LETTERS
+from parallelm.schemas.well_known import PROCESSORS_GROUP
 from parallelm.stream_processors.runtime import metrics
 from parallelm.stream_processors.runtime.app import App, Tables
 from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
@@ -87,7 +88,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._prefix = settings.kafka.topic_prefix
-        self._group = f"{self._prefix}processors"
+        self._group = f"{self._prefix}{PROCESSORS_GROUP}"
         self._stages = stages
         self._on_ready = on_ready
         self._session_timeout_s = session_timeout_s

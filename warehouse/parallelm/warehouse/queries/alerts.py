@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.schemas.times import TimeError, range_ms
+from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries._frames import Conditions, frame, records
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+
+
+OPEN_STATES = ("pending", "firing", "acknowledged", "silenced")
+"""States of an alert that has not ended."""
 
 
 def alerts(
@@ -18,8 +26,13 @@ def alerts(
     *,
     mlapp_id: str | None = None,
     rule: str | None = None,
+    severity: str | None = None,
+    node_id: str | None = None,
     state: str | None = None,
+    labels: Mapping[str, str] | None = None,
     fired_only: bool = True,
+    open_only: bool = False,
+    at: Time | None = None,
     start: Time | None = None,
     end: Time | None = None,
 ) -> pd.DataFrame:
@@ -31,9 +44,15 @@ def alerts(
 
     ``settled_by_model_id`` is the last model that went live on the alert's node (on any, for an alert without one)
     after it had fired and not after it resolved; empty when it resolved without a new model, or is open.
-    ``fired_only`` leaves out those that resolved before they fired.
+    ``fired_only`` leaves out those that resolved before they fired, ``open_only`` those that have ended. With ``at``
+    each is as it was at that event time.
     """
-    where = Conditions().equal(mlapp_id=mlapp_id, rule=rule, state=state).between("started_at", start, end)
+    where = Conditions().equal(mlapp_id=mlapp_id, rule=rule, severity=severity, node_id=node_id, state=state)
+    where = where.labels(labels).between("started_at", start, end)
+    source, parameters = _as_of(at)
+    conditions = ["fired_at IS NOT NULL"] if fired_only else []
+    if open_only:
+        conditions.append(f"state IN {OPEN_STATES}")
     return frame(
         settings,
         f"""
@@ -48,7 +67,7 @@ def alerts(
                 ), 3
             ) AS settled_by_model_id,
             fired_reason, resolved_reason, acknowledged_at, acknowledged_by, alert_id
-        FROM (SELECT * FROM alerts_current {where}) AS alert
+        FROM (SELECT * FROM {source} {where}) AS alert
         LEFT JOIN
         (
             SELECT mlapp_id, arraySort(groupArray((assumeNotNull(live_from), toString(node_id), model_id))) AS went_live
@@ -56,8 +75,70 @@ def alerts(
             WHERE live_from IS NOT NULL
             GROUP BY mlapp_id
         ) AS deployment USING (mlapp_id)
-        {"WHERE fired_at IS NOT NULL" if fired_only else ""}
+        {"WHERE " + " AND ".join(conditions) if conditions else ""}
         ORDER BY started_at, rule, alert_id
         """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters | parameters,
+    )
+
+
+def alert_episodes(settings: Settings, prefix: str, *, limit: int = 1000) -> list[dict[str, Any]]:
+    """Episodes whose id begins with ``prefix``, the latest first: rows of ``alerts_current``. Needs no pandas."""
+    return records(
+        settings,
+        f"""
+        SELECT *
+        FROM alerts_current
+        WHERE startsWith(alert_id, %(prefix)s)
+        ORDER BY state IN {OPEN_STATES} DESC, started_at DESC, alert_id
+        LIMIT %(limit)s
+        """,  # noqa: S608 - of our own constant
+        {"prefix": prefix, "limit": limit},
+    )
+
+
+def alert_transitions(
+    settings: Settings, *, alert_id: str, mlapp_id: str | None = None
+) -> list[dict[str, Any]]:
+    """Transitions of one episode in the order in which they were recorded: rows of ``alert_transitions``. Needs no pandas."""
+    where = Conditions().equal(alert_id=alert_id, mlapp_id=mlapp_id)
+    return records(
+        settings,
+        f"SELECT * FROM alert_transitions {where} ORDER BY ingested_at, _partition, _offset",  # noqa: S608 - our own columns
         where.parameters,
+    )
+
+
+def _as_of(at: Time | None) -> tuple[str, dict[str, Any]]:
+    """Where alerts are read from: as they are now, or as they were at an event time."""
+    if at is None:
+        return "alerts_current", {}
+    try:
+        at_ms, _ = range_ms(at, None)
+    except TimeError as error:
+        raise QueryError(str(error)) from None
+    moment = "fromUnixTimestamp64Milli(toInt64(%(at_ms)s), 'UTC')"
+    return (
+        f"""
+        (
+            SELECT now.* REPLACE (
+                past.past_state AS state,
+                if(now.fired_at <= {moment}, now.fired_at, NULL) AS fired_at,
+                if(past.past_state = 'resolved', now.resolved_at, NULL) AS resolved_at,
+                if(now.acknowledged_at <= {moment}, now.acknowledged_at, NULL) AS acknowledged_at,
+                if(now.acknowledged_at <= {moment}, now.acknowledged_by, '') AS acknowledged_by,
+                if(past.past_state = 'resolved', now.resolved_reason, '') AS resolved_reason
+            )
+            FROM alerts_current AS now
+            INNER JOIN
+            (
+                SELECT mlapp_id, alert_id, argMax(state, (ingested_at, _partition, _offset)) AS past_state
+                FROM alert_transitions
+                WHERE event_time <= {moment}
+                    AND transition_id NOT IN (SELECT supersedes FROM alert_transitions WHERE supersedes != '')
+                GROUP BY mlapp_id, alert_id
+            ) AS past USING (mlapp_id, alert_id)
+        )
+        """,  # noqa: S608 - made of our own column names
+        {"at_ms": at_ms},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.records import (
@@ -36,6 +36,10 @@ GROUP = "rule-group"
 NODES = "nodes"
 ALERT_ACTIONS = frozenset({ACKNOWLEDGE, CLOSE})
 """What people do to alerts: values of ``UserAction.action``."""
+OUTAGE_MS = 30_000
+"""When the clock has not been told for so long, the broker or all workers were away."""
+SETTLE_MS = 10_000
+"""Time for components to connect again after an outage, before anything counts as quiet."""
 NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
 """Cause of what time alone has caused."""
 
@@ -82,6 +86,7 @@ class AlertRoutes:
         """``has_ended`` says of MLApp, node, agent and model whether the agent has gone on to another model."""
         self._rules = rules
         self._has_ended = has_ended
+        self._clock_ms = self._settled_ms = 0
 
     # ---- what rules see -----------------------------------------------------------------------------------------
 
@@ -156,7 +161,7 @@ class AlertRoutes:
             if reason:
                 yield from self._end(store, key, alert, at_ms, reason, at.cause(at.position))
         for key, group in list(store.keys_of(mlapp_id, GROUP)):
-            if group.form not in forms:
+            if group.form not in forms or group.labels.get("node") in gone:
                 store.put(key, None)
         for key, alert in list(store.keys_of(mlapp_id, COMPONENT_ALERT)):
             if definition is None or alert.node_id in gone:
@@ -221,6 +226,12 @@ class AlertRoutes:
 
     # ---- time ---------------------------------------------------------------------------------------------------
 
+    def on_clock(self, now_ms: int) -> None:
+        """The broker's clock, before it is applied to keys. After an outage components need some seconds to report."""
+        if now_ms - self._clock_ms > OUTAGE_MS:
+            self._settled_ms = now_ms + SETTLE_MS
+        self._clock_ms = now_ms
+
     def on_time(
         self, store: StateStore, key: Key, body: Any, now_ms: int, at: Arrival
     ) -> Iterator[AlertTransition]:
@@ -237,7 +248,7 @@ class AlertRoutes:
         elif isinstance(rule, SampleRule):
             progress = windowed.on_time(body.memory, rule, now_ms)
             yield from self._progress(store, key, rule, body, progress, at.cause(at.position))
-        elif isinstance(rule, MLAppRule):
+        elif isinstance(rule, MLAppRule) and not (rule.waits_for_life and now_ms < self._settled_ms):
             progress = rule.on_time(body.memory, now_ms)
             yield from self._progress(store, key, rule, body, progress, at.cause(at.position))
 
@@ -261,18 +272,9 @@ class AlertRoutes:
         if progress.memory is None:
             store.put(key, None)
             return
-        store.put(
-            key,
-            RuleGroup(
-                group.rule,
-                group.form,
-                group.labels,
-                group.statistic,
-                group.model_id,
-                progress.memory,
-                progress.due_ms,
-            ),
-        )
+        after = replace(group, memory=progress.memory, due_ms=progress.due_ms)
+        if after != store.get(key):  # what is as it was needs no record
+            store.put(key, after)
 
     def _step(
         self, store: StateStore, rule: RuleCore, subject: Subject, step: Step, cause: Cause

@@ -92,6 +92,7 @@ class MLAppHandler:
     def on_time(self, store: StateStore, now_ms: int) -> Iterator[Output]:
         """Transitions that time alone leads to."""
         at = Arrival(NO_RECORD, now_ms, time.time_ns() // 1_000_000)
+        self._alerts.on_clock(now_ms)
         for key, body in store.due(now_ms):
             if key.kind == DEPLOYMENTS_OF:
                 outcome = decisions.on_tick(body, NO_RECORD, now_ms)
@@ -136,6 +137,7 @@ class MLAppHandler:
                     _known(store, mlapp_id), _announced(record, at), at.now_ms
                 )
                 yield from self._decided(store, mlapp_id, outcome, at)
+                yield from self._alerts.observe(store, mlapp_id, record, at)
             case MLAppDefinition() | None:
                 outcome = decisions.on_definition(_known(store, mlapp_id), record, at.position, at.now_ms)
                 yield from self._decided(store, mlapp_id, outcome, at)

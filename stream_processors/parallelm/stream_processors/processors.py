@@ -70,6 +70,7 @@ def run_worker(
                 MLAPP_TOPICS,
                 MLAPP_STATE,
                 lambda letters: MLAppHandler(codec, prefix, rules, letters),
+                follows=(STATISTICS,),
             ),
         )
         worker = Worker(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from parallelm.definitions.durations import parse_duration
 from parallelm.definitions.form import DurationMs, Form, Identifier, Name, Number
 from parallelm.definitions.registered import import_modules_of
 from parallelm.definitions.templates import template_mistake
@@ -61,6 +62,25 @@ class RuleForm(Form):
                     yield ("annotations", key), f"{text!r} is not a text with values: {mistake}"
         if isinstance(raw.get("reason"), str) and (mistake := template_mistake(raw["reason"])):
             yield ("reason",), f"{raw['reason']!r} is not a text with values: {mistake}"
+        if "match_pattern" in cls.model_fields:
+            yield from pattern_mistakes(raw, "match_pattern")
+
+    @staticmethod
+    def listed_twice(raw: Mapping[str, Any], key: str) -> Iterator[tuple[Path, str]]:
+        """Each entry of a list once."""
+        names = raw.get(key)
+        listed = names if isinstance(names, list) else []
+        for at, name in enumerate(listed):
+            if name in listed[:at]:
+                yield (key, at), f"{name!r} is listed twice"
+
+    @staticmethod
+    def duration(raw: Mapping[str, Any], key: str) -> int | None:
+        """A duration as written; None when there is none, or a wrong one, which its type reports."""
+        try:
+            return parse_duration(raw[key])
+        except (KeyError, ValueError):
+            return None
 
     @property
     def watched_statistic(self) -> str:
@@ -103,14 +123,6 @@ class SeriesRuleForm(RuleForm):
     stale_after: DurationMs | None = None
     no_data: Literal["ok", "alerting", "keep"] = "ok"
 
-    @classmethod
-    def semantic_errors(cls, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-        """Patterns are regular expressions."""
-        yield from super().semantic_errors(raw)
-        patterns = raw.get("match_pattern")
-        for key, text in patterns.items() if isinstance(patterns, dict) else ():
-            yield from _pattern_mistakes(("match_pattern", key), text)
-
     @property
     def matched_labels(self) -> Mapping[str, str]:
         """As the file names them."""
@@ -145,7 +157,7 @@ class SampleRuleForm(SeriesRuleForm):
         if (raw.get("statistic") is None) == (raw.get("statistic_pattern") is None):
             yield (), f"a {cls.type_name} rule needs exactly one of 'statistic' and 'statistic_pattern'"
         if raw.get("statistic_pattern") is not None:
-            yield from _pattern_mistakes(("statistic_pattern",), raw["statistic_pattern"])
+            yield from pattern_mistakes(raw, "statistic_pattern")
         if raw.get("aggregate") is None:
             for key in ("window", "quantile", "by"):
                 if raw.get(key) is not None:
@@ -174,12 +186,18 @@ class SampleRuleForm(SeriesRuleForm):
         return found
 
 
-def _pattern_mistakes(path: Path, text: Any) -> Iterator[tuple[Path, str]]:
-    if isinstance(text, str):
-        try:
-            re.compile(text)
-        except re.error as error:
-            yield path, f"{text!r} is not a regular expression: {error}"
+def pattern_mistakes(raw: Mapping[str, Any], key: str) -> Iterator[tuple[Path, str]]:
+    """Patterns are regular expressions: the text at ``key``, or the texts of the mapping there."""
+    found = raw.get(key)
+    texts: Mapping[Path, Any] = (
+        {(key, name): text for name, text in found.items()} if isinstance(found, dict) else {(key,): found}
+    )
+    for path, text in texts.items():
+        if isinstance(text, str):
+            try:
+                re.compile(text)
+            except re.error as error:
+                yield path, f"{text!r} is not a regular expression: {error}"
 
 
 RULE_FORMS: dict[str, type[RuleForm]] = {}

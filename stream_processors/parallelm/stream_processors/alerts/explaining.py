@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.durations import format_duration
@@ -25,3 +26,8 @@ def condition(
         return f"{what} is {number:.4g}, {limit}; fires when this lasts {format_duration(for_ms)}"
     lasted = step.at_ms - step.started_ms
     return f"{what} is {number:.4g}, {limit}" + (f" since {format_duration(lasted)}" if lasted else "")
+
+
+def moment(at_ms: float) -> str:
+    """A time as text, to the second."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

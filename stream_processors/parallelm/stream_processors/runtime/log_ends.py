@@ -1,4 +1,4 @@
-"""Where partitions end, asked in one call for all shards that want to know at the same time.
+"""Where partitions end and how far they are handled, asked in one call for all shards that want to know at the same time.
 
 Not through Faust's consumer: its thread serves one call after another, each behind a fetch that waits up to a second.
 """
@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
+from parallelm.schemas.errors import ClusterUnavailableError
 from parallelm.schemas.topic_admin import log_offsets
 from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
 
@@ -32,7 +33,7 @@ class LogEnds:
         self._asking: asyncio.Task[None] | None = None
 
     async def of(self, places: Sequence[Place]) -> Mapping[Place, int]:
-        """Ends of (topic, partition) pairs, no older than this call; raises errors of the cluster."""
+        """Offsets of (topic, partition) pairs, no older than this call; raises errors of the cluster."""
         future: asyncio.Future[Mapping[Place, int]] = asyncio.get_running_loop().create_future()
         self._waiting.append((places, future))
         if self._asking is None:
@@ -55,11 +56,38 @@ class LogEnds:
             self._asking = None
 
     def _list(self, places: Sequence[Place]) -> dict[Place, int]:
-        from confluent_kafka.admin import AdminClient, OffsetSpec
+        from confluent_kafka.admin import OffsetSpec
+
+        return log_offsets(self._client(), places, OffsetSpec.latest(), _TIMEOUT_S)
+
+    def _client(self) -> Any:
+        from confluent_kafka.admin import AdminClient
 
         if self._admin is None:
             self._admin = AdminClient(client_config(self._kafka))
-        return log_offsets(self._admin, places, OffsetSpec.latest(), _TIMEOUT_S)
+        return self._admin
+
+
+class HandledOffsets(LogEnds):
+    """Where the consumer group goes on in each partition: 0 where it has not begun."""
+
+    def __init__(self, kafka: KafkaSettings, group: str) -> None:
+        super().__init__(kafka)
+        self._group = group
+
+    def _list(self, places: Sequence[Place]) -> dict[Place, int]:
+        from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+
+        wanted = ConsumerGroupTopicPartitions(self._group, [TopicPartition(*place) for place in places])
+        (asked,) = self._client().list_consumer_group_offsets([wanted], request_timeout=_TIMEOUT_S).values()
+        try:
+            found = asked.result(_TIMEOUT_S).topic_partitions
+        except KafkaException as error:
+            raise ClusterUnavailableError(
+                f"consumer group {self._group!r} cannot report its offsets: {error.args[0].str()}"
+            ) from error
+        begun = {(each.topic, each.partition): max(each.offset, 0) for each in found}
+        return dict.fromkeys(places, 0) | begun
 
 
 def _answer(

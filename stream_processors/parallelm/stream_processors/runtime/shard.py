@@ -92,8 +92,8 @@ class Surroundings:
     read_changelog: Callable[[], Awaitable[Sequence[tuple[bytes, ProcessorState | None]]]]
     know_schemas: Callable[[Sequence[Incoming]], Awaitable[None]]
     """Waits until the schemas of records are there."""
-    ends: Callable[[], Awaitable[Mapping[str, int]]]
-    """Ends of the shard's partitions by topic."""
+    ends: Callable[[], Awaitable[Mapping[str, int] | None]]
+    """Ends of the shard's partitions by topic; None until earlier stages have handled what had arrived at the first call."""
     dead_letter: Callable[[Incoming, str, Exception], Output]
     encode_state: Callable[[ProcessorState | None], bytes | None]
     is_member: Callable[[], Awaitable[bool]]

@@ -19,6 +19,7 @@ from parallelm.schemas.topics import DEAD_LETTERS
 from parallelm.schemas.well_known import PROCESSORS_GROUP
 from parallelm.stream_processors.runtime import metrics
 from parallelm.stream_processors.runtime.app import App, Tables
+from parallelm.stream_processors.runtime.caught_up import CaughtUp
 from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
 from parallelm.stream_processors.runtime.dead_letters import DeadLetters
 from parallelm.stream_processors.runtime.faust_settings import (
@@ -27,14 +28,14 @@ from parallelm.stream_processors.runtime.faust_settings import (
     broker_urls,
 )
 from parallelm.stream_processors.runtime.known_schemas import KnownSchemas
-from parallelm.stream_processors.runtime.log_ends import LogEnds
+from parallelm.stream_processors.runtime.log_ends import HandledOffsets, LogEnds
 from parallelm.stream_processors.runtime.recovery import read_changelog
 from parallelm.stream_processors.runtime.shard import Shard, Surroundings
 from parallelm.stream_processors.runtime.transactions import Transactions
 from parallelm.stream_processors.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import faust
 
@@ -64,6 +65,8 @@ class Stage:
     topics: tuple[Topic, ...]
     changelog: Topic
     make_handler: Callable[[DeadLetters], Handler]
+    follows: tuple[Topic, ...] = ()
+    """Topics of an earlier stage, whose records lead to some of this one's: time passes when those are handled as well."""
 
 
 def describe_topics(settings: Settings, topics: Iterable[Topic]) -> dict[str, str]:
@@ -103,6 +106,7 @@ class Worker:
         self._codec = Codec(make_registry(settings.schema_registry, self._prefix))
         self._schemas = KnownSchemas(self._codec.registry)
         self._ends = LogEnds(settings.kafka)
+        self._handled = HandledOffsets(settings.kafka, self._group)
         self._watchdog = Watchdog(self._what_is_stuck)
 
     def stop(self) -> None:
@@ -261,9 +265,16 @@ class Worker:
                 for key, value in read_changelog(self._settings, changelog, partition)
             ]
 
-        async def ends() -> Mapping[str, int]:
-            places = [(topic.full_name(self._prefix), partition) for topic in stage.topics]
-            return {topic: end for (topic, _), end in (await self._ends.of(places)).items()}
+        caught_up = CaughtUp(
+            self._ends,
+            self._handled,
+            earlier=[
+                (topic.full_name(self._prefix), number)
+                for topic in stage.follows
+                for number in range(topic.partitions)
+            ],
+            own=[(topic.full_name(self._prefix), partition) for topic in stage.topics],
+        )
 
         return Surroundings(
             topic_ids=self._topic_ids,
@@ -271,7 +282,7 @@ class Worker:
             open_transactions=open_transactions,
             read_changelog=lambda: in_a_daemon_thread(read),
             know_schemas=self._schemas.of,
-            ends=ends,
+            ends=caught_up.ends,
             dead_letter=letters.of,
             encode_state=lambda state: None if state is None else self._codec.encode(state),
             is_member=self._is_member,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 from parallelm.schemas import records
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.series_stage.pages import Origin, OriginIds, Seen, Slot
 
 NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
-PULSE_INTERVAL_S = 2.0
-"""A sign of life of one thing is sent at most this often."""
+PULSE_INTERVAL_MS = 2_000
+"""A sign of life of one thing is sent at most this often, by the broker's clock: in a backlog, too, none is older by more."""
 MAX_SAMPLES = 2_000
 """Samples of a metric that travel on from one batch; of more, every n-th."""
 _REMEMBERED_PULSES = 100_000
@@ -77,7 +76,7 @@ class Travelling:
         self._windows: dict[tuple[RuleCore, Labels], _Gathered] = {}
         self._metrics: dict[tuple[str, OriginIds, str, Labels], _Gathered] = {}
         self._pulses: dict[tuple[RuleCore, Labels], _Gathered] = {}
-        self._pulsed: dict[tuple[str, Labels], float] = {}
+        self._pulsed: dict[tuple[str, Labels], int] = {}
 
     def discard(self) -> None:
         """Forget what was gathered: its batch comes again."""
@@ -154,13 +153,12 @@ class Travelling:
             yield from self._window_outputs(rule, found)
         for found in self._metrics.values():
             yield self._metric_output(found)
-        now = time.monotonic()
         for (rule, labels), found in self._pulses.items():
             name = (rule.settings.form, labels)
-            if now - self._pulsed.get(name, -PULSE_INTERVAL_S) >= PULSE_INTERVAL_S:
+            if found.newest_ms - self._pulsed.get(name, -PULSE_INTERVAL_MS) >= PULSE_INTERVAL_MS:
                 if len(self._pulsed) >= _REMEMBERED_PULSES:
                     self._pulsed.clear()
-                self._pulsed[name] = now
+                self._pulsed[name] = found.newest_ms
                 yield self._output(
                     _record(found, AggregateKind.SEEN, found.newest_ms, rule_form=rule.settings.form)
                 )

@@ -25,7 +25,8 @@ FAULTS = FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --ti
 faults: $(VENV)/.installed-dev
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) \
 		tests/mcenter/test_signals.py tests/mcenter/engine/test_crash.py \
-		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py
+		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py \
+		tests/stream_processors/notifications/test_faults.py
 	FAULT_ROUNDS=$(PROCESSOR_ROUNDS) $(FAULTS) -s tests/stream_processors/faults
 
 check: $(VENV)/.installed-dev

@@ -69,6 +69,14 @@ def processors(folder: Path, settings: Callable[[], Settings]) -> ServiceProcess
     return ServiceProcess(folder, "processors", "--session-timeout-s", "3", settings=settings())
 
 
+def notifier(folder: Path, settings: Callable[[], Settings]) -> ServiceProcess:
+    folder.mkdir()
+    file = folder / "notifications.yaml"
+    file.write_text("receivers: [{name: nobody}]\nalerts: {receiver: nobody}\n")
+    arguments = ("notifier", "--file", str(file), "--session-timeout-s", "3")
+    return ServiceProcess(folder, *arguments, settings=settings())
+
+
 def supervisor(folder: Path, _: Callable[[], Settings]) -> ServiceProcess:
     return ServiceProcess(folder, "up", "--service", "registry", "--data", str(folder / "data"))
 
@@ -86,7 +94,7 @@ def prepared(request: pytest.FixtureRequest) -> Callable[[], Settings]:
     return make
 
 
-@pytest.mark.parametrize("service", [registry, engine, sink, processors, supervisor])
+@pytest.mark.parametrize("service", [registry, engine, sink, processors, notifier, supervisor])
 def test_a_signal_at_any_moment_ends_a_service_with_0(
     service: Callable[[Path, Callable[[], Settings]], ServiceProcess],
     prepared: Callable[[], Settings],
@@ -118,6 +126,8 @@ print("it was not ended")
     [
         (("parallelm.mcenter", "sink"), 0),
         (("parallelm.mcenter", "processors"), 0),
+        (("parallelm.mcenter", "notifier"), 0),
+        (("parallelm.mcenter", "notifier", "test", "alerts"), 128 + signal.SIGTERM),
         (("parallelm.mcenter", "schemas", "serve"), 0),
         (("parallelm.mcenter", "up"), 0),
         (("parallelm.mcenter.engine", "--data", "nowhere", "--port", "1"), 0),

@@ -51,7 +51,7 @@ class Platform:
         self.file.write_text(text)
 
     def notifier(self, name: str = "n1") -> ServiceProcess:
-        arguments = ("notifier", "--file", str(self.file), "--session-timeout-s", "6")
+        arguments = ("notifier", "--file", str(self.file), "--session-timeout-s", "3")
         environ = dict(os.environ) | {"HOOK_TOKEN": SECRET}
         return ServiceProcess(self.folder / name, *arguments, settings=self.settings, environ=environ)
 

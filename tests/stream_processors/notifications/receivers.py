@@ -25,6 +25,7 @@ class Post:
     path: str
     headers: dict[str, str]
     body: Any
+    status: int = 200
 
     @property
     def id(self) -> str:
@@ -49,6 +50,11 @@ class HttpReceiver:
     def at(self, path: str) -> list[Post]:
         return [post for post in list(self.posts) if post.path.startswith(path)]
 
+    @property
+    def refused(self) -> int:
+        """Posts that were not answered with success."""
+        return sum(post.status >= 300 for post in self.posts)
+
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
@@ -61,13 +67,14 @@ def http_receiver(port: int = 0) -> Iterator[HttpReceiver]:
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.title(): value for name, value in self.headers.items()}
-            post = Post(self.path, headers, json.loads(data))
+            path = self.path.partition("?")[0]
+            status = receiver.statuses.get(path, receiver.status)
+            post = Post(self.path, headers, json.loads(data), status)
             receiver.posts.append(post)
             if self.path.startswith("/held"):
                 receiver.hold.wait(60)
-            path = self.path.partition("?")[0]
             try:
-                self.send_response(receiver.statuses.get(path, receiver.status))
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
             except OSError:

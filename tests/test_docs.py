@@ -20,6 +20,7 @@ from parallelm.connections import Settings, load_settings, save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.settings import ENVIRONMENT_PREFIX, setting_names
 from parallelm.definitions import parse_definition
+from parallelm.definitions.gates import GateForm, GatesForm
 from parallelm.definitions.mlapp import MLAppForm, NodeForm
 from parallelm.definitions.notifications import (
     TARGET_FORMS,
@@ -30,6 +31,7 @@ from parallelm.definitions.notifications import (
     RouteForm,
 )
 from parallelm.definitions.policies import POLICY_FORMS
+from parallelm.definitions.policies.canary import CanaryMetricForm, CanaryOptionsForm
 from parallelm.definitions.rules import RULE_FORMS
 from parallelm.mcenter.cli import cli
 from parallelm.stream_processors.notifications.edge.targets import read_rules
@@ -208,10 +210,14 @@ def test_every_key_of_a_file_of_notifications_is_listed() -> None:
 
 def test_every_key_of_a_definition_is_listed() -> None:
     text = (DOCS / "mlapps-and-alert-rules.md").read_text() + RULES_PAGE.read_text()
+    text += (DOCS / "model-policy.md").read_text()
     tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
     known = {
         field.alias or name
-        for entry in (MLAppForm, NodeForm, *POLICY_FORMS.values(), *RULE_FORMS.values())
+        for entry in (
+            *(MLAppForm, NodeForm, *POLICY_FORMS.values(), *RULE_FORMS.values()),
+            *(GateForm, GatesForm, CanaryMetricForm, CanaryOptionsForm),
+        )
         for name, field in entry.model_fields.items()
     }
     assert tables == known

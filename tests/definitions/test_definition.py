@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from parallelm.definitions import DefinitionError, next_version, parse_definition, reading, to_record
 from parallelm.definitions.durations import MAX_MS, format_duration, parse_duration
-from parallelm.definitions.policies import POLICY_FORMS
 from parallelm.definitions.rules import RULE_FORMS
 
 VALID = """\
@@ -145,14 +144,9 @@ def test_a_health_rule_has_the_defaults_of_its_measure(lines: str, expected: dic
 
 def test_types_and_kinds_that_are_planned_are_called_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reading, "_PLANNED_RULES", ("imagined",))
-    monkeypatch.setattr(reading, "_PLANNED_POLICIES", ("imagined",))
-    rule, policy = (
-        mistakes(VALID.replace("type: health", "type: imagined", 1)),
-        mistakes(VALID.replace("health_threshold: 0.4", "model_policy: imagined", 1)),
-    )
-    types, kinds = ", ".join(sorted(RULE_FORMS)), ", ".join(sorted(POLICY_FORMS))
+    rule = mistakes(VALID.replace("type: health", "type: imagined", 1))
+    types = ", ".join(sorted(RULE_FORMS))
     assert f"f.yaml:13:11: alerts[0].type 'imagined' is not implemented yet; there are: {types}" in rule
-    assert f"f.yaml:9:17: policy.model_policy 'imagined' is not implemented yet; there are: {kinds}" in policy
 
 
 def test_all_mistakes_are_reported_at_once_in_the_files_order():

@@ -184,7 +184,7 @@ def test_lists_tell_the_reason(platform: Platform, command: Callable[..., Result
         platform.wait("SELECT count() FROM alert_transitions", 1)
     assert "because requested" in command("deployments", "list", "--mlapp", "app").output
     assert "because firing" in command("alerts", "list", "--open").output
-    assert "m-1" in command("models", "list").output
+    assert "m-1" in command("model", "list").output
     [alert] = json.loads(command("alerts", "list", "--mlapp", "app", "--format", "json").stdout)
     assert (alert["state"], alert["resolved_at"], alert["labels"]) == ("firing", None, {"feature": "temp"})
     assert "(no rows)" in command("alerts", "list", "--mlapp", "other").output

@@ -12,20 +12,13 @@ from hypothesis import strategies as st
 
 from parallelm.schemas.records import (
     AlertState,
-    DeploymentState,
     ProcessorState,
     RecordPosition,
 )
 from parallelm.stream_processors.alert_routes import COMPONENT_ALERT, OPEN_ALERT
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
-from parallelm.stream_processors.mlapp_stage import DEPLOYMENTS_OF, MLAppHandler
-from parallelm.stream_processors.model_policy.state import (
-    Accepted,
-    Announced,
-    Consumer,
-    Deployment,
-    MLAppDeployments,
-)
+from parallelm.stream_processors.deployment_routes import DEPLOYMENTS_OF, MEASUREMENTS_OF
+from parallelm.stream_processors.mlapp_stage import MLAppHandler
 from parallelm.stream_processors.runtime.shard import POSITIONS, POSITIONS_KEY, Positions
 from parallelm.stream_processors.runtime.stored_state import (
     MAX_VALUE_BYTES,
@@ -35,6 +28,9 @@ from parallelm.stream_processors.runtime.stored_state import (
     StateStore,
     StateTooLargeError,
 )
+
+from .model_policy.policies import POLICIES
+from .model_policy.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,21 +80,21 @@ def test_a_components_alert_comes_back_from_the_changelog_as_it_was(text: str, s
     )
 
 
-def test_deployments_come_back_from_the_changelog_as_they_were():
-    announced = Announced("m", "train", 1, 2, CAUSE, reported=True)
-    come_back(
-        DEPLOYMENTS_OF,
-        MLAppDeployments(
-            "app",
-            version=3,
-            accept_timeout_ms=4,
-            consumers=(Consumer("predict", ("train",)),),
-            waiting=(announced,),
-            early=(Accepted("m", "predict", "host", 5, CAUSE),),
-            deployments=(Deployment("predict", "m", DeploymentState.SUPERSEDED, 1, 2, "m2", 9),),
-            latest=(announced,),
-        ),
-    )
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "publish m1; accept m2",
+        "apply always; publish m1; accept m1; publish m2; rollback",
+        "apply canary; publish m1; accept m1; publish m2; accept m2 on predict-canary; report latency 3x2.5 of m1",
+        "apply gated; publish m1; accept m1; report accuracy 0.95 of m3; report accuracy 0.1 of m1",
+        "apply office; publish m1; pin m1; remove app",
+    ],
+)
+def test_deployments_come_back_from_the_changelog_as_they_were(steps: str):
+    scenario = Scenario(POLICIES)
+    scenario.play(steps)
+    come_back(DEPLOYMENTS_OF, scenario.known)
+    come_back(MEASUREMENTS_OF, scenario.known.measured)
 
 
 def test_positions_come_back_with_the_ids_of_their_topics():

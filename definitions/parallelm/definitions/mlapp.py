@@ -11,6 +11,8 @@ from parallelm.definitions.form import Form, Identifier, Name, Schedule
 from parallelm.definitions.node_types import NodeType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from parallelm.definitions.policies import PolicyForm
     from parallelm.definitions.rules import RuleForm
 
@@ -26,6 +28,7 @@ class NodeForm(Form):
     parents: list[Identifier] = Field(default_factory=list)
     pipeline: str = ""
     consumes: list[Identifier] = Field(default_factory=list)
+    policy: dict[str, Any] | None = None
 
 
 class MLAppForm(Form):
@@ -49,4 +52,6 @@ class MLApp:
     description: str
     nodes: tuple[NodeForm, ...]
     policy: PolicyForm
+    node_policies: Mapping[str, PolicyForm]
+    """By node, of nodes that have a policy of their own."""
     rules: tuple[RuleForm, ...]

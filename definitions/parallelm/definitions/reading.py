@@ -25,7 +25,6 @@ MAX_BYTES = 400_000
 """A definition is sent with its text as one record, and brokers accept records up to 1 MB."""
 
 _PLANNED_RULES = ("rate_of_change", "z_score", "change_point", "canary", "kpi", "event")
-_PLANNED_POLICIES = ("manual", "canary")
 
 AnyForm = TypeVar("AnyForm", bound=Form)
 
@@ -53,7 +52,12 @@ class _Reading:
         top = self._form(MLAppForm, raw, ())
         raw = raw if isinstance(raw, dict) else {}
         nodes = [self._form(NodeForm, node, ("nodes", at)) for at, node in enumerate(_list(raw, "nodes"))]
-        policy = self._policy(raw.get("policy", {}))
+        policy = self._policy(raw.get("policy", {}), ("policy",))
+        own_policies = {
+            node["id"]: self._policy(node["policy"], ("nodes", at, "policy"))
+            for at, node in enumerate(_list(raw, "nodes"))
+            if isinstance(node, dict) and isinstance(node.get("id"), str) and node.get("policy") is not None
+        }
         defaults = self._rule_defaults(raw.get("alert_defaults", {}))
         rules = [self._rule(rule, ("alerts", at), defaults) for at, rule in enumerate(_list(raw, "alerts"))]
         if raw.get("nodes") == []:
@@ -68,20 +72,18 @@ class _Reading:
             description=top.description,
             nodes=tuple(node for node in nodes if node),
             policy=policy,
+            node_policies={node_id: found for node_id, found in own_policies.items() if found},
             rules=tuple(rule for rule in rules if rule),
         )
 
-    def _policy(self, raw: Any) -> PolicyForm | None:
+    def _policy(self, raw: Any, where: Path) -> PolicyForm | None:
         if not isinstance(raw, dict):
-            return None  # the top level's form has reported it
+            return None  # the form of what it is in has reported it
         form = self._variant(
-            raw.get("model_policy", DEFAULT_KIND),
-            POLICY_FORMS,
-            _PLANNED_POLICIES,
-            ("policy", "model_policy"),
+            raw.get("model_policy", DEFAULT_KIND), POLICY_FORMS, (), (*where, "model_policy")
         )
         # The fields that every policy has are checked even when the kind does not exist.
-        found = self._form(form or POLICY_FORMS[DEFAULT_KIND], raw, ("policy",))
+        found = self._form(form or POLICY_FORMS[DEFAULT_KIND], raw, where)
         return found if form else None
 
     def _rule_defaults(self, raw: Any) -> Mapping[str, Any]:

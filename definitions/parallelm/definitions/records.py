@@ -36,6 +36,7 @@ def to_record(app: MLApp, text: str, *, version: int, applied_by: str, event_tim
         applied_by=applied_by,
         nodes=tuple(nodes),
         policy=app.policy.to_record(),
+        node_policies={node_id: policy.to_record() for node_id, policy in app.node_policies.items()},
         rules=tuple(rule.to_record(app.policy) for rule in app.rules),
         source_yaml=text,
     )

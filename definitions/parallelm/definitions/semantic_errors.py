@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from parallelm.definitions.node_types import CONSUMERS, NODE_TYPES, PRODUCERS
+from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS
 from parallelm.definitions.rules import RULE_FORMS
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def semantic_errors(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from _used_twice("alerts", "name", rules)
     yield from _links(nodes)
     yield from _cycles(nodes)
+    yield from _policies(document.get("policy"), nodes, rules)
     for index, raw in enumerate(rules if isinstance(rules, list) else ()):
         if isinstance(raw, dict):
             yield from _rule(index, raw, nodes)
@@ -167,3 +169,71 @@ def _rule(index: int, raw: Mapping[str, Any], nodes: Sequence[_Node]) -> Iterato
     if form is not None:
         for path, message in form.semantic_errors(raw):
             yield ("alerts", index, *path), message
+
+
+def _policies(of_mlapp: Any, nodes: Sequence[_Node], rules: Any) -> Iterator[tuple[Path, str]]:
+    """The MLApp's policy and those of nodes, each for itself and together."""
+    found: list[tuple[Path, str, Mapping[str, Any]]] = [
+        (("nodes", node.index, "policy"), node.id, node.raw["policy"])
+        for node in nodes
+        if isinstance(node.raw.get("policy"), dict)
+    ]
+    for place, node_id, _ in found:
+        kind = next(node.type for node in nodes if node.id == node_id)
+        if kind in NODE_TYPES - CONSUMERS:
+            yield place, f"node {node_id!r} is of type {kind}, which consumes no models and needs no policy"
+    if isinstance(of_mlapp, dict):
+        found.insert(0, (("policy",), "", of_mlapp))
+    types = {node.id: node.type for node in nodes if node.id}
+    names = (
+        [_text(rule.get("name")) for rule in rules or () if isinstance(rule, dict)]
+        if isinstance(rules, list)
+        else []
+    )
+    for place, node_id, raw in found:
+        form = POLICY_FORMS.get(_text(raw.get("model_policy", DEFAULT_KIND)))
+        for path, message in form.semantic_errors(raw, types, node_id) if form is not None else ():
+            yield (*place, *path), message
+        yield from _unknown_rules(place, raw, names)
+    yield from _shared_canaries(found, nodes)
+
+
+def _unknown_rules(
+    place: Path, policy: Mapping[str, Any], names: Sequence[str]
+) -> Iterator[tuple[Path, str]]:
+    alerts = policy.get("rollback_on")
+    for at, alert in enumerate(alerts if isinstance(alerts, list) else ()):
+        rule = alert.get("rule") if isinstance(alert, dict) else None
+        if isinstance(rule, str) and rule not in names:
+            near = difflib.get_close_matches(rule, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+            yield (*place, "rollback_on", at, "rule"), f"unknown alert rule {rule!r}; {hint}"
+
+
+def _shared_canaries(
+    policies: Sequence[tuple[Path, str, Mapping[str, Any]]], nodes: Sequence[_Node]
+) -> Iterator[tuple[Path, str]]:
+    """A canary node serves one node: for two it would have to run two models."""
+    own = {node_id for _, node_id, _ in policies if node_id}
+    canaries = {_canary_node(raw) for _, _, raw in policies} - {""}
+    taken: dict[str, str] = {}
+    for place, node_id, raw in policies:
+        canary = _canary_node(raw)
+        sharing = (
+            [node_id]
+            if node_id
+            else [node.id for node in nodes if node.type in CONSUMERS and node.id not in own | canaries]
+        )
+        for each in sharing if canary else ():
+            if canary in taken:
+                yield (
+                    (*place, "canary", "node"),
+                    f"node {canary!r} is the canary of node {taken[canary]!r} already; {each!r} needs one of its own",
+                )
+                break
+            taken[canary] = each
+
+
+def _canary_node(policy: Mapping[str, Any]) -> str:
+    options = policy.get("canary")
+    return _text(options.get("node")) if isinstance(options, dict) else ""

@@ -45,3 +45,11 @@ class UnknownAlertError(OperationError):
 
 class AlertNotOpenError(OperationError):
     """An alert cannot be answered in its state: it is over, has not fired yet, or somebody has answered it already."""
+
+
+class UnknownNodeError(OperationError):
+    """The MLApp has no such node, or it consumes no models."""
+
+
+class UnknownModelError(OperationError):
+    """The MLApp has no such model, or more than one."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parallelm.stream_processors.alerts.rules import MLAppRule, RuleCore, SeriesRule, cores_of
+from parallelm.stream_processors.model_policy.watched import watched_metrics
 from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
 from parallelm.stream_processors.runtime.patience import with_patience
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +41,7 @@ class MLAppRules:
         self.waiting = tuple(
             core for core in self.by_name.values() if isinstance(core, MLAppRule) and core.waits_for_life
         )
-        self.metrics = {}
+        self.metrics = _metrics(self.definition)
 
     @property
     def watches_series(self) -> bool:
@@ -63,6 +67,14 @@ class MLAppRules:
 
 
 _REMEMBERED_NAMES = 10_000
+
+
+def _metrics(definition: MLAppDefinition) -> Mapping[str, Sequence[str]]:
+    try:
+        return watched_metrics(definition).metrics
+    except ValueError as error:  # written by another version, or by hand
+        logger.warning("the policy of MLApp %r cannot be read: %r", definition.mlapp_id, error)
+        return {}
 
 
 class CurrentRules:

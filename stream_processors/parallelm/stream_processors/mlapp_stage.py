@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import (
+    AggregateKind,
     AlertTransition,
-    DeploymentState,
     DeploymentTransition,
     Event,
     KpiBatch,
@@ -21,14 +21,14 @@ from parallelm.schemas.records import (
 from parallelm.schemas.times import is_time
 from parallelm.schemas.topics import ALERTS, CATALOGUE, DEPLOYMENTS, MLAPPS
 from parallelm.schemas.well_known import MODEL_ACCEPTED, TIME_BOUNDS
-from parallelm.stream_processors import alert_routes
+from parallelm.stream_processors import alert_routes, deployment_routes
 from parallelm.stream_processors.alert_routes import ALERT_ACTIONS, NO_RECORD, AlertRoutes
 from parallelm.stream_processors.arrival import Arrival
-from parallelm.stream_processors.model_policy import decisions
-from parallelm.stream_processors.model_policy.state import Accepted, Announced, MLAppDeployments
+from parallelm.stream_processors.deployment_routes import DEPLOYMENTS_OF
+from parallelm.stream_processors.model_policy.actions import ACTIONS as MODEL_ACTIONS
+from parallelm.stream_processors.model_policy.agents import has_ended_for
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.runtime.partitioning import control_partition
-from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
 from parallelm.stream_processors.runtime.transactions import Output
 
 if TYPE_CHECKING:
@@ -38,17 +38,15 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.current_rules import CurrentRules
     from parallelm.stream_processors.runtime.chunks import Incoming
     from parallelm.stream_processors.runtime.dead_letters import DeadLetters
-    from parallelm.stream_processors.runtime.stored_state import StateStore
+    from parallelm.stream_processors.runtime.stored_state import BodyKind, StateStore
 
     Transition = AlertTransition | DeploymentTransition
-
-DEPLOYMENTS_OF = "deployments"
 
 
 class MLAppHandler:
     """Routes a record to the alerts and deployments that it concerns, and sends the transitions that follow."""
 
-    kinds: Mapping[str, BodyKind] = {**alert_routes.KINDS, DEPLOYMENTS_OF: BodyKind(MLAppDeployments)}
+    kinds: Mapping[str, BodyKind] = {**alert_routes.KINDS, **deployment_routes.KINDS}
 
     def __init__(self, codec: Codec, prefix: str, rules: CurrentRules, letters: DeadLetters) -> None:
         self._codec = codec
@@ -86,7 +84,7 @@ class MLAppHandler:
             record.arrived_ms,
             time.time_ns() // 1_000_000,
         )
-        yield from self._outputs(self._route(store, mlapp_id, decoded, at))
+        yield from self._outputs(self._followed(store, self._route(store, mlapp_id, decoded, at), at))
         self._letters.handled()
 
     def on_time(self, store: StateStore, now_ms: int) -> Iterator[Output]:
@@ -95,10 +93,10 @@ class MLAppHandler:
         self._alerts.on_clock(now_ms)
         for key, body in store.due(now_ms):
             if key.kind == DEPLOYMENTS_OF:
-                outcome = decisions.on_tick(body, NO_RECORD, now_ms)
-                yield from self._outputs(self._decided(store, key.mlapp_id, outcome, at))
+                sent: Iterator[Transition] = deployment_routes.on_time(store, key.mlapp_id, at)
             else:
-                yield from self._outputs(self._alerts.on_time(store, key, body, now_ms, at))
+                sent = self._alerts.on_time(store, key, body, now_ms, at)
+            yield from self._outputs(self._followed(store, sent, at))
 
     def finish(self, store: StateStore) -> Iterator[Output]:  # noqa: ARG002 - everything is in the store
         """Nothing is left over at the end of a batch."""
@@ -124,6 +122,8 @@ class MLAppHandler:
 
     def _route(self, store: StateStore, mlapp_id: str, record: Any, at: Arrival) -> Iterator[Transition]:
         match record:
+            case RuleAggregate() if record.kind in {AggregateKind.SAMPLES, AggregateKind.DISTRIBUTION}:
+                yield from deployment_routes.on_measurement(store, mlapp_id, record, at)
             case RuleAggregate():
                 yield from self._alerts.on_aggregate(store, record, at)
             case Event():
@@ -132,36 +132,35 @@ class MLAppHandler:
                 yield from self._alerts.observe(store, mlapp_id, record, at)
             case UserAction() if record.action in ALERT_ACTIONS:
                 yield from self._alerts.on_action(store, record, at)
+            case UserAction() if record.action in MODEL_ACTIONS:
+                yield from deployment_routes.on_action(store, mlapp_id, record, at)
             case ModelAnnouncement():
-                outcome = decisions.on_announcement(
-                    _known(store, mlapp_id), _announced(record, at), at.now_ms
-                )
-                yield from self._decided(store, mlapp_id, outcome, at)
+                yield from deployment_routes.on_announcement(store, mlapp_id, record, at)
                 yield from self._alerts.observe(store, mlapp_id, record, at)
             case MLAppDefinition() | None:
-                outcome = decisions.on_definition(_known(store, mlapp_id), record, at.position, at.now_ms)
-                yield from self._decided(store, mlapp_id, outcome, at)
+                yield from deployment_routes.on_definition(store, mlapp_id, record, at)
                 yield from self._alerts.on_definition(store, mlapp_id, record, at)
 
     def _on_event(self, store: StateStore, mlapp_id: str, event: Event, at: Arrival) -> Iterator[Transition]:
         if event.is_alert:
             yield from self._alerts.on_component_event(store, event, at)
         elif event.type == MODEL_ACCEPTED:
-            outcome = decisions.on_accepted(_known(store, mlapp_id), _accepted(event, at), at.now_ms)
-            yield from self._decided(store, mlapp_id, outcome, at)
+            yield from deployment_routes.on_accepted(store, mlapp_id, event, at)
         yield from self._alerts.observe(store, mlapp_id, event, at)
 
-    def _decided(
-        self, store: StateStore, mlapp_id: str, outcome: decisions.Outcome, at: Arrival
+    def _followed(
+        self, store: StateStore, transitions: Iterable[Transition], at: Arrival
     ) -> Iterator[Transition]:
-        known, sent = outcome
-        store.put(Key(DEPLOYMENTS_OF, mlapp_id), known)
-        for transition in sent:
+        """With what follows at once: an alert may roll a model back, a model that was taken ends alerts."""
+        for transition in transitions:
             yield transition
-            if transition.state is DeploymentState.ACTIVE:
+            if isinstance(transition, AlertTransition):
+                rolled_back = deployment_routes.on_alert(store, transition.mlapp_id, transition, at)
+                yield from self._followed(store, rolled_back, at)
+            elif transition.agent_id:
                 yield from self._alerts.on_model_taken(
                     store,
-                    mlapp_id,
+                    transition.mlapp_id,
                     transition.node_id,
                     transition.agent_id,
                     transition.model_id,
@@ -175,30 +174,6 @@ class MLAppHandler:
             yield Output(topic, transition.mlapp_id.encode(), self._codec.encode(transition))
 
 
-def _accepted(event: Event, at: Arrival) -> Accepted:
-    return Accepted(
-        model_id=event.model_id,
-        node_id=event.origin.node_id,
-        agent_id=event.origin.agent_id,
-        event_time_ms=event.event_time_ms,
-        cause=at.position,
-    )
-
-
-def _announced(model: ModelAnnouncement, at: Arrival) -> Announced:
-    return Announced(
-        model_id=model.model_id,
-        producer_node_id=model.origin.node_id,
-        event_time_ms=model.event_time_ms,
-        arrived_ms=at.arrived_ms,
-        cause=at.position,
-    )
-
-
-def _known(store: StateStore, mlapp_id: str) -> MLAppDeployments:
-    return store.get(Key(DEPLOYMENTS_OF, mlapp_id)) or MLAppDeployments(mlapp_id)
-
-
-def _has_ended(store: StateStore, mlapp_id: str, node_id: str, agent_id: str, model_id: str) -> bool:  # noqa: ARG001 - until agents are known
-    deployment = _known(store, mlapp_id).find(node_id, model_id) if model_id else None
-    return deployment is not None and deployment.superseded_by is not None
+def _has_ended(store: StateStore, mlapp_id: str, node_id: str, agent_id: str, model_id: str) -> bool:
+    known = deployment_routes.known_of(store, mlapp_id)
+    return bool(model_id) and has_ended_for(known, node_id, agent_id, model_id)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+import json
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from parallelm.definitions.form import DurationMs, Form, Score
+from parallelm.definitions.gates import (
+    AlertForm,
+    GatesForm,
+    WindowForm,
+)
 from parallelm.definitions.registered import import_modules_of
 from parallelm.schemas.records import ModelPolicy, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from parallelm.definitions.marked_yaml import Path
 
 DEFAULT_HEALTH_THRESHOLD = 0.2
 DEFAULT_KIND = ModelPolicy.ALWAYS_UPDATE.value
@@ -23,20 +34,51 @@ class PolicyForm(Form):
     model_policy: str = DEFAULT_KIND
     health_threshold: Score = DEFAULT_HEALTH_THRESHOLD
     canary_threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    accept: Literal["any", "all"] = "any"
     accept_timeout: DurationMs = 0
+    cool_down: DurationMs = 0
+    windows: Annotated[list[WindowForm], Field(max_length=20)] = Field(default_factory=list)
+    gates: GatesForm = Field(default_factory=GatesForm)
+    rollback_on: Annotated[list[AlertForm], Field(max_length=50)] = Field(default_factory=list)
 
     def __init_subclass__(cls, *, kind: ModelPolicy, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.kind = kind
         POLICY_FORMS[kind.value] = cls
 
+    @classmethod
+    def semantic_errors(
+        cls,
+        raw: Mapping[str, Any],  # noqa: ARG003 - of all kinds
+        consumers: Mapping[str, str],  # noqa: ARG003 - of all kinds
+        of_node: str,  # noqa: ARG003 - of all kinds
+    ) -> Iterator[tuple[Path, str]]:
+        """What is wrong with a policy beyond the types of its fields, as written: path within it and message.
+
+        ``consumers`` are the types of all nodes by id; ``of_node`` is the node whose policy it is, empty: the MLApp's.
+        """
+        yield from ()
+
+    def parameters(self) -> dict[str, object]:
+        """What only this kind has, as its core in the processors reads it."""
+        return {}
+
     def to_record(self) -> Policy:
         """The policy in the definition's record."""
+        shared: dict[str, object] = {
+            "accept": self.accept,
+            "cool_down_ms": self.cool_down,
+            "windows": [window.parameters() for window in self.windows],
+            "before": [gate.parameters() for gate in self.gates.before],
+            "after": [gate.parameters() for gate in self.gates.after],
+            "rollback_on": [alert.parameters() for alert in self.rollback_on],
+        }
         return Policy(
             model_policy=self.kind,
             health_threshold=self.health_threshold,
             canary_threshold=-1.0 if self.canary_threshold is None else self.canary_threshold,
             accept_timeout_ms=self.accept_timeout,
+            parameters_json=json.dumps(shared | self.parameters(), sort_keys=True),
         )
 
 

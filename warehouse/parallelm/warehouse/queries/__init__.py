@@ -16,9 +16,12 @@ from parallelm.warehouse.queries.kpis import kpi_revisions, kpis
 from parallelm.warehouse.queries.mlapps import check_connection, mlapp_agents, mlapp_definition
 from parallelm.warehouse.queries.models import (
     DeployedModel,
+    deployment_history,
     deployments,
     last_deployed_model,
+    live_models,
     model_announcement,
+    model_samples,
     models,
 )
 from parallelm.warehouse.queries.statistics import (
@@ -42,15 +45,18 @@ __all__ = [
     "correlate",
     "dead_letter_records",
     "dead_letters",
+    "deployment_history",
     "deployments",
     "events",
     "histograms",
     "kpi_revisions",
     "kpis",
     "last_deployed_model",
+    "live_models",
     "mlapp_agents",
     "mlapp_definition",
     "model_announcement",
+    "model_samples",
     "models",
     "query_frame",
     "statistic_counts",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from parallelm.schemas.times import range_ms
 from parallelm.warehouse.queries._frames import Conditions, frame, records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -176,4 +177,76 @@ def deployments(
         ORDER BY decided_at, node_id, attempt, deployment_id
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+    )
+
+
+def deployment_history(
+    settings: Settings,
+    *,
+    mlapp_id: str | None = None,
+    node_id: str | None = None,
+    model_id: str | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+) -> pd.DataFrame:
+    """Every decision on deployments, the answers to people among them, in the order in which they were made.
+
+    Columns: ``event_time, decided_at, mlapp_id, node_id, model_id, attempt, state, previous_state, policy, who, agent_id,
+    reason, related_model_id, evidence_json, cause_topic, cause_partition, cause_offset, deployment_id``.
+    """
+    where = (
+        Conditions()
+        .equal(mlapp_id=mlapp_id, node_id=node_id, model_id=model_id)
+        .between("event_time", start, end)
+    )
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, decided_at, mlapp_id, node_id, model_id, attempt, state, previous_state, policy, who, agent_id,
+               reason, related_model_id, evidence_json, cause_topic, cause_partition, cause_offset, deployment_id
+        FROM deployments {where}
+        ORDER BY mlapp_id, ingested_at, _partition, _offset
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+
+
+def live_models(settings: Settings, at: Time | None = None, *, mlapp_id: str | None = None) -> pd.DataFrame:
+    """The model that was live on each node at a moment, or is now.
+
+    Columns: ``mlapp_id, node_id, model_id, attempt, live_from, live_to, policy, decided_reason, decided_by, agents``.
+    """
+    at_ms, _ = range_ms(at, None)
+    where = Conditions().equal(mlapp_id=mlapp_id)
+    moment = "now64(3, 'UTC')" if at_ms is None else "fromUnixTimestamp64Milli(toInt64(%(at_ms)s), 'UTC')"
+    return frame(
+        settings,
+        f"""
+        SELECT mlapp_id, node_id, model_id, attempt, live_from, live_to, policy, decided_reason, decided_by, agents
+        FROM live_models(at = {moment}) {where}
+        ORDER BY mlapp_id, node_id
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters | ({} if at_ms is None else {"at_ms": at_ms}),
+    )
+
+
+def model_samples(
+    settings: Settings, mlapp_id: str, model_ids: Sequence[str], node_id: str | None = None
+) -> list[dict[str, Any]]:
+    """Samples that carry a model's id: of each model, statistic and labels the count, mean and the latest 500 values."""
+    where = Conditions().equal(mlapp_id=mlapp_id, node_id=node_id)
+    return records(
+        settings,
+        f"""
+        SELECT name, toString(labels) AS labels, model_id, count() AS n, avg(value) AS mean,
+               groupArray(500)(value) AS latest
+        FROM
+        (
+            SELECT name, labels, model_id, value FROM statistics
+            {where} AND model_id IN %(model_ids)s AND isFinite(value)
+            ORDER BY event_time DESC
+        )
+        GROUP BY name, labels, model_id
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters | {"model_ids": tuple(model_ids)},
     )

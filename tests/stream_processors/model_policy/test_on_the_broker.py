@@ -1,0 +1,171 @@
+"""Model policies on a real broker, with the worker as a process: reviews, canaries, alerts that roll back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.operations import models as operations
+from parallelm.operations.errors import UnknownMLAppError, UnknownNodeError
+from parallelm.schemas.records import DeploymentState as State
+from parallelm.schemas.records import Event, Series, StatisticsBatch
+from parallelm.schemas.topics import DEAD_LETTERS, DEPLOYMENTS, EVENTS, STATISTICS, origin_key
+from tests.stream_processors.live import DAY, START
+from tests.waiting import wait_for
+
+from .policies import POLICIES
+from .scenario import CANARY_NODE, HEAD, RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.stream_processors.live import Cluster
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+def apply(cluster: Cluster, policy: str) -> None:
+    nodes = HEAD + CANARY_NODE if "predict-canary" in POLICIES[policy] else HEAD
+    cluster.apply(nodes + POLICIES[policy] + RULES)
+
+
+def accept(cluster: Cluster, day: float, model: str, node: str = "predict") -> None:
+    event = Event(
+        origin=cluster.origin(node), producer_id="p", seq=0, event_time_ms=int(START + day * DAY), event_id="e",
+        type="ModelAccepted", title="", description="", is_alert=False, model_id=model, labels={}, content_type="",
+        data=b"",
+    )  # fmt: skip
+    cluster.send_bytes(EVENTS, cluster.mlapp.encode(), cluster.codec.encode(event))
+
+
+def report(
+    cluster: Cluster, day: float, name: str, values: Sequence[float], model: str, node: str = "predict"
+) -> None:
+    series = Series(
+        name=name, model_id=model, category="TIME_SERIES", graph_type="LINEGRAPH", labels={},
+        timestamps_ms=[START + day * DAY + n * 1_000 for n in range(len(values))], values=values,
+    )  # fmt: skip
+    origin = cluster.origin(node)
+    batch = StatisticsBatch(origin=origin, producer_id="p", seq=0, series=[series])
+    cluster.send_bytes(STATISTICS, origin_key(origin), cluster.codec.encode(batch))
+
+
+def steps(cluster: Cluster) -> list[str]:
+    return [
+        f"{each.model_id} {each.state.value}" + ("" if each.node_id == "predict" else f" on {each.node_id}")
+        for each in cluster.read(DEPLOYMENTS)
+    ]
+
+
+def leads_to(cluster: Cluster, *expected: str) -> None:
+    cluster.flush()
+    wait_for(
+        lambda: steps(cluster)[-len(expected) :] == list(expected),
+        lambda: f"{expected}, not {steps(cluster)}",
+    )
+
+
+def decide(cluster: Cluster, action: str, model: str = "", node: str = "") -> list[str]:
+    answers = operations.decide(
+        cluster.settings, action, cluster.mlapp, who="anna", comment="as agreed", node_id=node, model_id=model
+    )
+    assert all(answer.who == "anna" and answer.cause.topic.endswith("actions") for answer in answers)
+    return [f"{answer.model_id} {answer.state.value}" for answer in answers]
+
+
+def live_and_candidate(cluster: Cluster, policy: str) -> None:
+    """m1 is live, m2 was published."""
+    apply(cluster, policy)
+    cluster.model(1, "m1")
+    leads_to(cluster, "m1 requested")
+    accept(cluster, 2, "m1")
+    leads_to(cluster, *(["m1 active"] if policy != "canary" else ["m1 requested on predict-canary"]))
+    cluster.model(3, "m2")
+
+
+def test_a_person_approves_rejects_and_is_answered_when_it_is_too_late(cluster: Cluster):
+    apply(cluster, "manual")
+    cluster.model(1, "m1")
+    cluster.model(2, "m2")
+    leads_to(cluster, "m1 awaiting_approval", "m2 awaiting_approval")
+    assert decide(cluster, "reject", "m1") == ["m1 rejected"]
+    assert decide(cluster, "approve") == ["m2 requested"]
+    assert decide(cluster, "approve", "m2") == ["m2 refused"]
+    assert decide(cluster, "approve", "m1") == ["m1 refused"]
+    accept(cluster, 3, "m2")
+    leads_to(cluster, "m2 accepted", "m2 active")
+    assert decide(cluster, "pin") == ["m2 pinned"]
+    assert decide(cluster, "set_model", "m1") == ["m1 refused"]
+    assert decide(cluster, "unpin", node="predict") == ["m2 unpinned"]
+    assert decide(cluster, "set_model", "m1") == ["m1 requested"]
+    accept(cluster, 4, "m1")
+    leads_to(cluster, "m1 accepted", "m1 active", "m2 superseded")
+    assert decide(cluster, "roll_back") == ["m1 rolled_back", "m2 requested"]
+    assert cluster.read(DEAD_LETTERS) == []
+
+
+def test_a_canary_that_is_as_good_is_promoted_by_its_numbers(cluster: Cluster):
+    live_and_candidate(cluster, "canary")
+    leads_to(cluster, "m2 canary", "m2 requested on predict-canary")
+    accept(cluster, 4, "m2", "predict-canary")
+    # What was asked of the canary node before is over.
+    leads_to(cluster, "m2 active on predict-canary", "m1 superseded on predict-canary")
+    report(cluster, 5, "latency", [2 + n / 100 for n in range(40)], "m1")
+    report(cluster, 5, "latency", [2.005 + n / 100 for n in range(40)], "m2", "predict-canary")
+    leads_to(cluster, "m2 requested")
+    (promoted,) = [each for each in cluster.read(DEPLOYMENTS) if each.previous_state is State.CANARY]
+    assert "canary passed: score 100 of 100" in promoted.reason
+    assert '"p_value"' in promoted.evidence_json
+
+
+def test_a_canary_that_is_slower_is_rolled_back_and_its_node_gets_the_live_model(cluster: Cluster):
+    live_and_candidate(cluster, "canary")
+    leads_to(cluster, "m2 canary", "m2 requested on predict-canary")
+    accept(cluster, 4, "m2", "predict-canary")
+    leads_to(cluster, "m2 active on predict-canary", "m1 superseded on predict-canary")
+    report(cluster, 5, "latency", [2 + n / 100 for n in range(40)], "m1")
+    report(cluster, 5, "latency", [3 + n / 100 for n in range(40)], "m2", "predict-canary")
+    leads_to(
+        cluster,
+        "m2 rolled_back on predict-canary",
+        "m1 requested on predict-canary",
+        "m2 rolled_back",
+    )
+    assert cluster.read(DEPLOYMENTS)[-1].reason == "canary failed: score 0 of 100; worse: latency"
+
+
+def test_an_alert_that_the_policy_names_rolls_the_model_back(cluster: Cluster):
+    live_and_candidate(cluster, "guarded")
+    leads_to(cluster, "m2 requested")
+    accept(cluster, 4, "m2")
+    leads_to(cluster, "m2 accepted", "m2 active", "m1 superseded")
+    report(cluster, 5, "latency", [9.0], "m2")
+    report(cluster, 6, "drift", [0.9], "m2")
+    leads_to(cluster, "m2 rolled_back", "m1 requested")
+    rolled_back = cluster.read(DEPLOYMENTS)[-2]
+    assert "alert 'drift' (critical) fired" in rolled_back.reason
+    assert rolled_back.event_time_ms == START + 6 * DAY
+
+
+def test_a_gate_after_takes_a_bad_model_away(cluster: Cluster):
+    apply(cluster, "gated")
+    for day, model in ((1, "m1"), (3, "m2")):
+        report(cluster, day, "accuracy", [0.95], model, "train")
+        cluster.model(day, model)
+        leads_to(cluster, f"{model} requested")
+        accept(cluster, day + 1, model)
+        cluster.flush()
+        wait_for(lambda model=model: f"{model} active" in steps(cluster), "it is live")
+    report(cluster, 5, "errors", [0.05, 0.3], "m1")
+    report(cluster, 5, "errors", [0.3], "m2")
+    leads_to(cluster, "m2 rolled_back", "m1 requested")
+    assert "gate after: errors is 0.3, wanted <= 0.1" in cluster.read(DEPLOYMENTS)[-2].reason
+
+
+def test_an_action_that_cannot_be_is_refused_before_it_is_written(cluster: Cluster):
+    apply(cluster, "manual")
+    with pytest.raises(UnknownNodeError, match="no node 'train' that consumes models; there are: predict"):
+        operations.decide(cluster.settings, "approve", cluster.mlapp, who="anna", node_id="train")
+    with pytest.raises(UnknownMLAppError, match="there is no MLApp 'nothing'"):
+        operations.decide(cluster.settings, "approve", "nothing", who="anna")

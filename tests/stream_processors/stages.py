@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -34,6 +35,7 @@ from .legal import assert_legal
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
+    from parallelm.definitions.mlapp import MLApp
     from parallelm.stream_processors.current_rules import CurrentRules
     from parallelm.stream_processors.runtime.shard import Handler
     from parallelm.stream_processors.runtime.transactions import Output
@@ -42,6 +44,12 @@ CODEC = Codec(make_registry(RegistrySettings(), ""))
 NOW = 1_790_000_000_000
 """The broker's clock at first."""
 STATISTICS = "statistics"
+
+
+@functools.cache
+def parsed(text: str) -> MLApp:
+    """An MLApp as written."""
+    return parse_definition(text, "f")
 
 
 class InMemoryRules:
@@ -152,7 +160,7 @@ class Stages:
         """A definition, known to both stages at once; its record waits."""
         text = f"mlapp: {mlapp}\n{text}"
         version = self.versions[mlapp] = self.versions.get(mlapp, 0) + 1
-        record = to_record(parse_definition(text, "f"), text, version=version, applied_by="me", event_time_ms=self.now_ms)  # fmt: skip
+        record = to_record(parsed(text), text, version=version, applied_by="me", event_time_ms=self.now_ms)  # fmt: skip
         self.rules.put(mlapp, MLAppRules(record, cores_of(record)))
         self.write("mlapps", mlapp, record)
 
@@ -208,9 +216,13 @@ class Stages:
 
     # ---- what happens -------------------------------------------------------------------------------------------
 
-    def deliver(self, topic: str) -> None:
-        """The oldest record of a topic reaches the MLApp's stage."""
-        self._sent(self.mlapp.batch([self.waiting[topic].popleft()]))
+    def deliver(self, topic: str, mlapp: str | None = None) -> None:
+        """The oldest record of a topic, or of an MLApp on it, reaches the MLApp's stage; nothing when there is none."""
+        waiting = self.waiting[topic]
+        found = next((each for each in waiting if mlapp is None or each.key == mlapp.encode()), None)
+        if found is not None:
+            waiting.remove(found)
+            self._sent(self.mlapp.batch([found]))
 
     def settle(self) -> Stages:
         """Everything that waits is handled, definitions first."""

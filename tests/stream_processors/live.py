@@ -87,15 +87,17 @@ class Cluster:
             assert new is not None
             topic.apply(new)
 
-    def origin(self, node: str = "predict", mlapp: str = "") -> Origin:
-        return Origin(mlapp_id=mlapp or self.mlapp, node_id=node, pipeline_instance_id="", agent_id="host")
+    def origin(self, node: str = "predict", mlapp: str = "", pipeline: str = "") -> Origin:
+        return Origin(
+            mlapp_id=mlapp or self.mlapp, node_id=node, pipeline_instance_id=pipeline, agent_id="host"
+        )
 
     def statistic(
         self, day: float, name: str, value: float, *, model: str = "", labels: Mapping[str, str] | None = None,
-        mlapp: str = "",
+        mlapp: str = "", pipeline: str = "",
     ) -> None:  # fmt: skip
         """One sample; a similarity score has the label ``line``."""
-        origin = self.origin(mlapp=mlapp)
+        origin = self.origin(mlapp=mlapp, pipeline=pipeline)
         series = Series(
             name=name, model_id=model, category="TIME_SERIES", graph_type="LINEGRAPH", labels=labels or {},
             timestamps_ms=[START + day * DAY], values=[value],

@@ -169,6 +169,10 @@ class Stages:
         self.versions.pop(mlapp, None)
         self.write("mlapps", mlapp, None)
 
+    def notice(self) -> None:
+        """The series stage asks for definitions, as it does every few seconds."""
+        self._sent(self.series.batch([]))
+
     def statistics(self, series: Sequence[Series], *, fails: bool = False, **origin: str) -> None:
         """One record of statistics, judged at once."""
         batch = StatisticsBatch(origin=origin_of(**origin), producer_id="p", seq=0, series=series)

@@ -89,10 +89,12 @@ class Machine(RuleBasedStateMachine):
     def apply(self, mlapp: str, rules: list[str], nodes: tuple[str, ...]) -> None:
         alerts = "alerts:\n" + "".join(f"  - {{{each}}}\n" for each in rules) if rules else ""
         self.do(mlapp, lambda stages: stages.apply("nodes:\n" + "".join(nodes) + alerts, mlapp))
+        self.do(mlapp, Stages.notice)
 
     @rule(mlapp=mlapps)
     def remove(self, mlapp: str) -> None:
         self.do(mlapp, lambda stages: stages.remove(mlapp))
+        self.do(mlapp, Stages.notice)
 
     @rule(mlapp=mlapps, found=st.lists(st.tuples(values, times), min_size=1, max_size=6), place=places)
     def samples(self, mlapp: str, found: list[tuple[float, int]], place: dict[str, str]) -> None:

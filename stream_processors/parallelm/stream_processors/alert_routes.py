@@ -18,7 +18,7 @@ from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.lifecycle import Step
-from parallelm.stream_processors.alerts.rules import MLAppRule, Progress, SampleRule
+from parallelm.stream_processors.alerts.rules import RULE_CORES, MLAppRule, Progress, SampleRule
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
 
 if TYPE_CHECKING:
@@ -310,7 +310,9 @@ class AlertRoutes:
         """Whether its model has ended for the agent: what is said of the next model may come before its acceptance."""
         if not alert.of_model or alert.of_model == model_id:
             return False
-        return (alert.node_id, alert.agent_id) == (node_id, agent_id) and self._has_ended(
+        core = RULE_CORES.get(alert.rule_type) if isinstance(alert, OpenAlert) else None
+        from_elsewhere = core is not None and core.from_other_nodes
+        return (from_elsewhere or (alert.node_id, alert.agent_id) == (node_id, agent_id)) and self._has_ended(
             store, alert.mlapp_id, node_id, agent_id, alert.of_model
         )
 

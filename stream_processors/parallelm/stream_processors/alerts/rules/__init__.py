@@ -48,6 +48,8 @@ class RuleCore:
     type_name: ClassVar[str] = ""
     about_model: ClassVar[bool] = False
     """Whether its alerts are about one model, and end with it."""
+    from_other_nodes: ClassVar[bool] = False
+    """Whether other nodes than the model's own report what it judges."""
 
     def __init__(self, settings: RuleSettings, parameters: Mapping[str, Any]) -> None:
         self.settings = settings

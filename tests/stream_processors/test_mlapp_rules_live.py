@@ -1,0 +1,85 @@
+"""Rules about events, canaries and KPIs through a worker on a real broker."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from parallelm.schemas.records import Event, Origin
+from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
+from tests.waiting import wait_for
+
+from .live import DAY, START
+
+if TYPE_CHECKING:
+    from .live import Cluster, Worker
+
+RULES = """\
+mlapp: app
+nodes:
+  - {id: train, type: model_producer}
+  - {id: predict, type: model_consumer, consumes: [train]}
+  - {id: compare, type: pipeline_comparator}
+policy: {canary_threshold: 0.25}
+alerts:
+  - {name: crashes, type: event, event: Crash, window: 2d, above: 2}
+  - {name: canary, type: canary, node: compare}
+"""
+
+
+def states(cluster: Cluster, rule: str) -> list[tuple[str, float]]:
+    """State and day of each transition."""
+    return [
+        (found.state.value, (found.event_time_ms - START) / DAY)
+        for found in cluster.read(ALERTS)
+        if found.rule == rule
+    ]
+
+
+def compare(cluster: Cluster, day: float, score: float, model: str) -> None:
+    """A canary comparator's alert, as it sends it."""
+    data = {"isHealthy": score <= 0.25, "histogramComparison": {"scores": score, "threshold": 0.25}}
+    event = Event(
+        origin=Origin(mlapp_id=cluster.mlapp, node_id="compare", pipeline_instance_id="", agent_id="another"),
+        producer_id="c", seq=0, event_time_ms=int(START + day * DAY), event_id=f"c-{day}", type="CanaryHealth",
+        title="Canary Alert", description="d", is_alert=True, model_id=model, labels={},
+        content_type="application/json", data=json.dumps(data).encode(),
+    )  # fmt: skip
+    cluster.send_bytes(EVENTS, cluster.mlapp.encode(), cluster.codec.encode(event))
+
+
+def test_too_many_events_in_a_window_fire_and_fewer_resolve(cluster: Cluster, worker: Worker):
+    cluster.apply(RULES)
+    for day in (1, 2, 2.5, 9):
+        cluster.event(day, "Crash")
+        cluster.event(day, "Another")
+    cluster.flush()
+    wait_for(lambda: states(cluster, "crashes") == [("firing", 2.5), ("resolved", 9)], "events are counted")
+    fired = cluster.read(ALERTS)[0]
+    assert (fired.value, fired.threshold, fired.node_id, fired.statistic) == (3, 2, "predict", "Crash")
+    assert fired.cause.topic == cluster.name(EVENTS)
+    assert worker.process is not None
+    assert worker.process.poll() is None
+
+
+def test_a_canary_s_alert_ends_when_it_is_healthy_and_when_its_model_is_superseded(
+    cluster: Cluster, worker: Worker
+):
+    cluster.apply(RULES)
+    cluster.model(0, "m1")
+    cluster.accept(0.5, "m1")
+    for day, score in ((1, 0.2), (2, 0.5), (3, 0.1), (4, 0.7)):
+        compare(cluster, day, score, "m1")
+    cluster.flush()
+    expected = [("firing", 2), ("resolved", 3), ("firing", 4)]
+    wait_for(lambda: states(cluster, "canary") == expected, "the distance is judged")
+    cluster.model(5, "m2")
+    cluster.accept(5.5, "m2")
+    cluster.flush()
+    wait_for(lambda: states(cluster, "canary")[3:] == [("resolved", 5.5)], "it ends with its model")
+    last = next(found for found in reversed(cluster.read(ALERTS)) if found.rule == "canary")
+    assert last.reason == "model m1 was superseded by m2"
+    assert (last.labels["node"], last.model_id, last.threshold) == ("compare", "m1", 0.25)
+    assert cluster.read(DEAD_LETTERS) == []
+    assert worker.process is not None
+    assert worker.process.poll() is None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, NOTIFICATIONS, NOTIFIER_STATE, Topic
 from tests.service_process import ServiceProcess
 from tests.stream_processors.live import Cluster
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_S, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +51,8 @@ class Platform:
     def rules(self, text: str) -> None:
         self.file.write_text(text)
 
-    def notifier(self, name: str = "n1") -> ServiceProcess:
-        arguments = ("notifier", "--file", str(self.file), "--session-timeout-s", "3")
+    def notifier(self, name: str = "n1", *more: str) -> ServiceProcess:
+        arguments = ("notifier", "--file", str(self.file), "--session-timeout-s", "3", *more)
         environ = dict(os.environ) | {"HOOK_TOKEN": SECRET}
         return ServiceProcess(self.folder / name, *arguments, settings=self.settings, environ=environ)
 
@@ -60,6 +61,13 @@ class Platform:
             topic = DEPLOYMENTS if hasattr(transition, "deployment_id") else ALERTS
             self.cluster.send_bytes(topic, topic.key(transition), self.cluster.codec.encode(transition))
         self.cluster.flush()
+
+    def make_again(self, topic: Topic) -> None:
+        """Delete a topic and create it anew."""
+        name = topic.full_name(self.settings.kafka.topic_prefix)
+        self.cluster.admin.delete_topics([name])[name].result(DEADLINE_S)
+        wait_for(lambda: name not in self.cluster.admin.list_topics(timeout=DEADLINE_S).topics)
+        create_topics(self.settings, timeout_s=DEADLINE_S)
 
     def history(self) -> list[Notification]:
         return sorted(self._all(NOTIFICATIONS), key=lambda each: (each.event_time_ms, each.attempts))

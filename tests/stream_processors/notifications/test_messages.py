@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from parallelm.definitions.matchers import parse_matcher
 from parallelm.operations.silences import add_silence, end_silence, list_silences
 from parallelm.schemas.records import NotificationState
+from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, SILENCES
 from parallelm.supervision.ports import choose_ports
 from tests.stream_processors.notifications.platform import SECRET, rules
 from tests.stream_processors.notifications.receivers import mail_server
@@ -102,3 +103,43 @@ deployments:
     assert "requested: looks good" in mailbox.mails[1].get_content()
     ids = [each.notification_id for each in platform.history() if each.state is NotificationState.SENT]
     assert [mail["Message-ID"] for mail in mailbox.mails] == [f"<{each}@example.org>" for each in ids]
+
+
+def test_a_topic_that_is_made_again_holds_other_alerts(platform: Platform, receiver: HttpReceiver):
+    platform.rules(rules(receiver.port))
+    notifier = platform.notifier()
+    with notifier.gone_at_the_end():
+        notifier.start()
+        platform.send(*(alert("firing", f"old{number}") for number in range(5)))
+        platform.wait_until_sent(5)
+        assert notifier.terminate() == 0
+        platform.make_again(ALERTS)
+        platform.send(alert("firing", "new"))
+        notifier.start()
+        wait_for(lambda: titles(receiver, "new"), notifier.log)
+
+
+def test_records_that_cannot_be_read_stop_nothing(platform: Platform, receiver: HttpReceiver):
+    platform.rules(rules(receiver.port))
+    with platform.notifier() as notifier:
+        for poison in (b"", b"\x00\xff\xff\xff\xff\x00", b"not avro", None):
+            for topic in (ALERTS, DEPLOYMENTS, SILENCES):
+                platform.cluster.send_bytes(topic, b"app", poison)
+        platform.send(alert("firing"))
+        wait_for(lambda: len(receiver.posts) == 1, notifier.log)
+        assert notifier.terminate() == 0
+
+
+def test_of_two_notifiers_with_one_name_one_ends_and_says_why(platform: Platform, receiver: HttpReceiver):
+    platform.rules(rules(receiver.port))
+    same = ("--instance-id", "one")
+    with platform.notifier("n1", *same) as first, platform.notifier("n2", *same) as second:
+        processes = [notifier.process for notifier in (first, second)]
+        assert all(processes)
+        wait_for(
+            lambda: any(each and each.poll() is not None for each in processes),
+            lambda: first.log() + second.log(),
+        )
+        platform.send(alert("firing"))
+        wait_for(lambda: len(receiver.posts) == 1, lambda: first.log() + second.log())
+    assert "runs with --instance-id 'one' as well: give each notifier its own" in first.log() + second.log()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.topics import SILENCES
-from parallelm.stream_processors.notifications.edge.errors import NotifierError
+from parallelm.stream_processors.notifications.edge.errors import FencedInstanceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,16 +52,15 @@ class Election:
     def poll(self, timeout_s: float) -> bool:
         """Whether this member is the one; to be called at least once in a few seconds.
 
-        Raises what ``before_release`` does, and ``NotifierError`` when another process has joined under the same name.
+        Raises what ``before_release`` does, and ``FencedInstanceError`` when another one has joined under the same name.
         """
         from confluent_kafka import KafkaError
 
+        fenced = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL}  # noqa: SLF001 - the client's public name for it
         message = self._consumer.poll(timeout_s)
         error = message.error() if message is not None else None
-        if error is not None and error.code() == KafkaError.FENCED_INSTANCE_ID:
-            raise NotifierError(
-                f"another notifier runs with --instance-id {self._instance_id}; give each its own"
-            )
+        if error is not None and (error.fatal() or error.code() in fenced):
+            raise FencedInstanceError(f"another notifier runs with --instance-id {self._instance_id!r}")
         if self.is_elected and not self._is_paused:
             self._consumer.pause(self._consumer.assignment())
             self._is_paused = True

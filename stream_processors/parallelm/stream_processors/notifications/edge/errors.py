@@ -9,3 +9,7 @@ class NotifierError(Exception):
 
 class SessionLostError(Exception):
     """What this process knows may no longer be what is stored: it must join and read again."""
+
+
+class FencedInstanceError(SessionLostError):
+    """Another member has joined the group under the name of this one."""

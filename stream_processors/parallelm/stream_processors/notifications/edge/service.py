@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from parallelm.connections.rate_limit import RateLimit
@@ -14,7 +15,11 @@ from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, NOTIFICATIONS, NOTIFIE
 from parallelm.stream_processors.notifications.edge import metrics
 from parallelm.stream_processors.notifications.edge.dispatcher import Dispatcher
 from parallelm.stream_processors.notifications.edge.election import Election
-from parallelm.stream_processors.notifications.edge.errors import SessionLostError
+from parallelm.stream_processors.notifications.edge.errors import (
+    FencedInstanceError,
+    NotifierError,
+    SessionLostError,
+)
 from parallelm.stream_processors.notifications.edge.session import Session
 from parallelm.stream_processors.notifications.edge.store import StateStore
 from parallelm.stream_processors.notifications.edge.targets import make_targets
@@ -31,6 +36,7 @@ _TOPICS = (ALERTS, DEPLOYMENTS, SILENCES, NOTIFICATIONS, NOTIFIER_STATE)
 _POLL_S = 0.2
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
 _TIMEOUT_S = 10.0
+_FENCE_WINDOW_S = 60.0
 _AWAY = (SessionLostError, ClusterUnavailableError, RegistryUnavailableError)
 
 
@@ -68,7 +74,7 @@ def run_notifier(
     codec = Codec(make_registry(settings.schema_registry, prefix))
     dispatcher = Dispatcher(make_targets(rules))
     limit, wait_s = RateLimit(), _FIRST_WAIT_S
-    ready = _Once(on_ready)
+    ready, fences = _Once(on_ready), _Fences()
     while not stop.is_set():
         election = Election(settings, f"{prefix}notifier", session_timeout_s, instance_id)
         try:
@@ -80,6 +86,8 @@ def run_notifier(
                 _work(session, StateStore(settings, codec, f"{prefix}notifier"), stop, ready)
                 wait_s = _FIRST_WAIT_S
         except _AWAY as error:
+            if isinstance(error, FencedInstanceError):
+                fences.note(error)
             if limit.allows():
                 logger.warning("%s; the notifier joins again", error)
             stop.wait(wait_s)
@@ -111,3 +119,16 @@ class _Once:
         if not self._called:
             self._called = True
             self._function()
+
+
+class _Fences:
+    """A member that lost its broker may meet its own former self once; two that have one name fence each other for ever."""
+
+    def __init__(self) -> None:
+        self._at = float("-inf")
+
+    def note(self, error: FencedInstanceError) -> None:
+        """Note that it was fenced; raises ``NotifierError`` the second time in a minute."""
+        before, self._at = self._at, time.monotonic()
+        if self._at - before < _FENCE_WINDOW_S:
+            raise NotifierError(f"{error} as well: give each notifier its own") from error

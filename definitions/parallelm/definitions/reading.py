@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 400_000
 """A definition is sent with its text as one record, and brokers accept records up to 1 MB."""
 
-_PLANNED_RULES = ("rate_of_change", "z_score", "change_point", "kpi")
+_PLANNED_RULES = ("kpi",)
 
 AnyForm = TypeVar("AnyForm", bound=Form)
 

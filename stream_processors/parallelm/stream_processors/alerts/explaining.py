@@ -19,13 +19,17 @@ def condition(
 ) -> str:
     """``what`` beside its limit: where it is, and for how long, or that it is there no longer."""
     number = step.value if value is None else value
-    limit = f"{side} {threshold:g}"
+    return f"{what} is {number:.4g}, {beside(f'{side} {threshold:g}', step, for_ms)}"
+
+
+def beside(limit: str, step: Step, for_ms: float) -> str:
+    """What a step says of a limit: how long it has been breached, or that it is no longer."""
     if step.state in _CLEAR:
-        return f"{what} is {number:.4g}, no longer {limit}"
+        return f"no longer {limit}"
     if step.state is AlertState.PENDING:
-        return f"{what} is {number:.4g}, {limit}; fires when this lasts {format_duration(for_ms)}"
+        return f"{limit}; fires when this lasts {format_duration(for_ms)}"
     lasted = step.at_ms - step.started_ms
-    return f"{what} is {number:.4g}, {limit}" + (f" since {format_duration(lasted)}" if lasted else "")
+    return limit + (f" since {format_duration(lasted)}" if lasted else "")
 
 
 def moment(at_ms: float) -> str:

@@ -65,8 +65,8 @@ class RuleCore:
 class SeriesRule(RuleCore):
     """A rule about statistics: judged where their records arrive, series by series."""
 
-    memory_bytes: ClassVar[int] = 0
-    """What a type remembers of a series at most, as JSON; some hundred bytes need no mention."""
+    memory_bytes: int = 0
+    """What it remembers of a series at most, as JSON; some hundred bytes need no mention."""
 
     def watches(self, statistic: str) -> bool:
         """Whether it is about a statistic, going by its name alone."""

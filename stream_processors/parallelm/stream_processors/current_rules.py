@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parallelm.stream_processors.alerts.rules import MLAppRule, RuleCore, SeriesRule, cores_of
-from parallelm.stream_processors.model_policy.watched import watched_metrics
+from parallelm.stream_processors.model_policy.watched import Watched, watched_metrics
 from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
 from parallelm.stream_processors.runtime.patience import with_patience
 
@@ -33,6 +33,8 @@ class MLAppRules:
     """Rules that wait for signs of life."""
     metrics: Mapping[str, Sequence[str]] = field(init=False)
     """Metrics of the model policy by the statistic that they are reported as."""
+    distributions: frozenset[str] = field(init=False)
+    """Structured statistics that the model policy compares."""
     _watching: dict[str, tuple[SeriesRule, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,7 +43,8 @@ class MLAppRules:
         self.waiting = tuple(
             core for core in self.by_name.values() if isinstance(core, MLAppRule) and core.waits_for_life
         )
-        self.metrics = _metrics(self.definition)
+        watched = _watched(self.definition)
+        self.metrics, self.distributions = watched.metrics, watched.distributions
 
     @property
     def watches_series(self) -> bool:
@@ -69,12 +72,12 @@ class MLAppRules:
 _REMEMBERED_NAMES = 10_000
 
 
-def _metrics(definition: MLAppDefinition) -> Mapping[str, Sequence[str]]:
+def _watched(definition: MLAppDefinition) -> Watched:
     try:
-        return watched_metrics(definition).metrics
+        return watched_metrics(definition)
     except ValueError as error:  # written by another version, or by hand
         logger.warning("the policy of MLApp %r cannot be read: %r", definition.mlapp_id, error)
-        return {}
+        return Watched({}, frozenset())
 
 
 class CurrentRules:
@@ -85,6 +88,7 @@ class CurrentRules:
         self._lock = asyncio.Lock()
         self._rules: dict[str, MLAppRules] = {}
         self._wanted = self._caught_up = 0
+        self._wants_structured = False
         self.generation = 0
         """Counts the changes: what was looked up under another generation may be different now."""
 
@@ -107,7 +111,15 @@ class CurrentRules:
                 if known is None or known.definition is not definition:
                     self._rules[mlapp_id] = MLAppRules(definition, cores_of(definition))
                     self.generation += 1
+            self._wants_structured = any(
+                rules.waiting or rules.distributions for rules in self._rules.values()
+            )
             self._caught_up = begun
+
+    @property
+    def wants_structured(self) -> bool:
+        """Whether structured statistics matter to any MLApp."""
+        return self._wants_structured
 
     def of(self, mlapp_id: str) -> MLAppRules | None:
         """Rules of an MLApp; None while it has no definition."""

@@ -18,6 +18,7 @@ from parallelm.schemas.topics import (
     RULE_AGGREGATES,
     SERIES_STATE,
     STATISTICS,
+    STRUCTURED_STATISTICS,
 )
 from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.mlapp_stage import MLAppHandler
@@ -61,7 +62,7 @@ def run_worker(
         stages = (
             Stage(
                 "series",
-                (STATISTICS,),
+                (STATISTICS, STRUCTURED_STATISTICS),
                 SERIES_STATE,
                 lambda letters: SeriesHandler(codec, prefix, rules, letters),
             ),

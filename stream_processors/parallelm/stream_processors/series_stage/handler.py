@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.schemas.topics import STRUCTURED_STATISTICS
 from parallelm.stream_processors.alerts import series as judging
 from parallelm.stream_processors.alerts.lifecycle import end
 from parallelm.stream_processors.alerts.rules import SampleRule
@@ -16,6 +17,7 @@ from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
 from parallelm.stream_processors.series_stage.lookup import slot_of, watchers_of
 from parallelm.stream_processors.series_stage.pages import PAGE, Origin, Page, PageBody
 from parallelm.stream_processors.series_stage.reports import Reports
+from parallelm.stream_processors.series_stage.structured import StructuredStatistics
 from parallelm.stream_processors.series_stage.travelling import Travelling
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class SeriesHandler:
         self._rules = rules
         self._letters = letters
         self._travelling = Travelling(codec, prefix)
+        self._structured = StructuredStatistics(codec, rules, self._travelling)
+        self._structured_topic = STRUCTURED_STATISTICS.full_name(prefix)
         self._origins: dict[OriginIds, Origin] = {}
         self._by_bytes: dict[OriginKey, Origin] = {}
         self._dirty: dict[Page, None] = {}
@@ -92,6 +96,10 @@ class SeriesHandler:
         """Judge one record; what travels on is sent at the end of the batch, but for changes of state."""
         if record.value is None:
             raise DecodeError(f"a tombstone has no meaning on topic {record.topic}")
+        if record.topic == self._structured_topic:
+            yield from self._structured.handle(record)
+            self._letters.handled()
+            return
         self._place = record.topic, record.partition
         batch = self._decoder.decode(record.value)
         rules = self._rules.of(batch.mlapp_id.decode())

@@ -98,7 +98,7 @@ class Travelling:
 
     def step(self, seen: Seen, rule: str, step: Step, cause: RecordPosition = NO_RECORD) -> Output:
         """One change of state."""
-        return self._output(
+        return self.output(
             RuleAggregate(
                 origin=_origin(seen.origin),
                 kind=AggregateKind.STEP,
@@ -138,14 +138,18 @@ class Travelling:
             for metric in watchers.metrics:
                 self._add_metric(origin, metric, series, samples, record)
         for pulse in watchers.pulses:
-            key = (pulse.rule, _key(pulse.labels))
-            found = self._pulses.get(key)
-            if found is None:
-                found = self._pulses[key] = _Gathered(
-                    pulse.rule.settings.name, origin.ids, pulse.labels, series.name.decode()
-                )
-            found.position = _position(record)
-            found.newest_ms = record.arrived_ms
+            self.pulse(pulse.rule, pulse.labels, origin.ids, series.name.decode(), record)
+
+    def pulse(
+        self, rule: RuleCore, labels: Mapping[str, str], origin: OriginIds, statistic: str, record: Incoming
+    ) -> None:
+        """Note that what a rule waits for is alive."""
+        key = (rule, _key(labels))
+        found = self._pulses.get(key)
+        if found is None:
+            found = self._pulses[key] = _Gathered(rule.settings.name, origin, labels, statistic)
+        found.position = position_of(record)
+        found.newest_ms = record.arrived_ms
 
     def gathered(self) -> Iterator[Output]:
         """Records of everything that was gathered; the next batch begins anew."""
@@ -159,7 +163,7 @@ class Travelling:
                 if len(self._pulsed) >= _REMEMBERED_PULSES:
                     self._pulsed.clear()
                 self._pulsed[name] = found.newest_ms
-                yield self._output(
+                yield self.output(
                     _record(found, AggregateKind.SEEN, found.newest_ms, rule_form=rule.settings.form)
                 )
         self._windows.clear()
@@ -183,7 +187,7 @@ class Travelling:
             found = self._windows[key] = _Gathered(
                 rule.settings.name, origin.ids, labels, series.name.decode()
             )
-        found.position = _position(record)
+        found.position = position_of(record)
         found.model_id = series.model_id.decode()
         sketched = aggregation.function == "quantile"
         for at_ms, value in samples:
@@ -209,7 +213,7 @@ class Travelling:
         if found is None:
             found = self._metrics[key] = _Gathered(metric, origin.ids, labels, series.name.decode())
             found.model_id = model_id
-        found.position = _position(record)
+        found.position = position_of(record)
         found.samples += samples
         found.newest_ms = max([found.newest_ms, *(int(at_ms) for at_ms, _ in samples)])
 
@@ -228,7 +232,7 @@ class Travelling:
 
     def _window_output(self, rule: RuleCore, found: _Gathered, starts: Sequence[float]) -> Output:
         sums = [found.windows[start] for start in starts]
-        return self._output(
+        return self.output(
             _record(
                 found,
                 AggregateKind.PARTIAL,
@@ -245,7 +249,7 @@ class Travelling:
     def _metric_output(self, found: _Gathered) -> Output:
         step = -(-len(found.samples) // MAX_SAMPLES)
         samples = found.samples[:: max(step, 1)]
-        return self._output(
+        return self.output(
             _record(
                 found,
                 AggregateKind.SAMPLES,
@@ -255,7 +259,8 @@ class Travelling:
             )
         )
 
-    def _output(self, aggregate: RuleAggregate) -> Output:
+    def output(self, aggregate: RuleAggregate) -> Output:
+        """Record on its way to the MLApp's partition."""
         return Output(self._topic, RULE_AGGREGATES.key(aggregate), self._codec.encode(aggregate))
 
 
@@ -292,7 +297,8 @@ def _origin(ids: OriginIds) -> records.Origin:
     )
 
 
-def _position(record: Incoming) -> RecordPosition:
+def position_of(record: Incoming) -> RecordPosition:
+    """Where a record stands."""
     return RecordPosition(topic=record.topic, partition=record.partition, offset=record.offset)
 
 

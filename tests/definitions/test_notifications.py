@@ -59,7 +59,7 @@ alerts:
   group_interval: 0s
   routes:
     - {receiver: tem, matchers: ["a=~("], name: x}
-    - {name: x}
+    - {name: x, recever: team}
 deployments: {receiver: nobody}
 inhibit: [{source: []}]
 """
@@ -78,6 +78,7 @@ inhibit: [{source: []}]
         "f:12:3: alerts must not have matchers: it takes everything that its routes do not",
         "f:16:18: there is no receiver 'tem'; did you mean 'team'?",
         "f:17:14: the route 'x' is defined twice",
+        "f:17:17: unknown key 'recever'; did you mean 'receiver'?",
         "f:18:25: there is no receiver 'nobody'; there are: team",
         "f:19:11: inhibit[0].target is missing",
         "f:19:20: inhibit[0].source must not be empty",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,10 +37,26 @@ def field_mistakes(
     for detail in error.errors(include_url=False):
         path = (*where, *_path_in(raw, detail))
         if detail["type"] == "extra_forbidden":
-            known = [field.alias or name for name, field in form.model_fields.items()]
+            inner = _form_at(form, path[len(where) : -1])
+            known = [field.alias or name for name, field in inner.model_fields.items()]
             yield path, True, one_of(f"unknown key {path[-1]!r}", str(path[-1]), known)
         else:
             yield path, False, f"{shown(path)} {_sentence(detail)}"
+
+
+def _form_at(form: type[Form], path: Path) -> type[Form]:
+    """The form of the mapping at a path within a form: of a route in a list of routes, for example."""
+    for part in path:
+        field = next((each for name, each in form.model_fields.items() if part in {name, each.alias}), None)
+        form = next(_forms_in(field.annotation), form) if field is not None else form
+    return form
+
+
+def _forms_in(annotation: Any) -> Iterator[type[Form]]:
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _forms_in(inner)
 
 
 def one_of(what: str, given: str, allowed: Iterable[str]) -> str:

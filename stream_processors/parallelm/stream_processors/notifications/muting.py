@@ -55,9 +55,8 @@ class Muting:
     ) -> None:
         self._silences = silences
         self._clock_ms = clock_ms
-        self._inhibit = [
-            (rule, *_sources(rule, firing_items)) for firing_items in [list(firing)] for rule in inhibit
-        ]
+        sources = list(firing) if inhibit else []
+        self._inhibit = [(rule, *_sources(rule, sources)) for rule in inhibit]
 
     def mutes(self, item: Item, now_ms: int) -> bool:
         """Whether nobody is told of the item now."""

@@ -10,6 +10,7 @@ import pytest
 
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.stream_processors.series_stage import handler
+from tests.conftest import settings_of_a_test
 from tests.waiting import DEADLINE_S
 
 from .live import Cluster, Worker
@@ -17,6 +18,7 @@ from .stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from parallelm.connections import Settings
 
@@ -47,3 +49,13 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
     """Both stages without Kafka; rules that have changed are known at once."""
     monkeypatch.setattr(handler, "REFRESH_INTERVAL_S", -1.0)
     return Stages()
+
+
+@pytest.fixture
+def own(stack: Settings, tmp_path: Path) -> Iterator[Cluster]:
+    """Topics that a test may spoil."""
+    with settings_of_a_test(stack, tmp_path) as settings:
+        create_topics(settings, timeout_s=DEADLINE_S)
+        cluster = Cluster(settings)
+        yield cluster
+        cluster.close()

@@ -34,6 +34,7 @@ from parallelm.stream_processors.alerts.component_alerts import FORGET_MS, SILEN
 from parallelm.stream_processors.alerts.rules import cores_of
 from parallelm.stream_processors.current_rules import MLAppRules
 from parallelm.stream_processors.mlapp_stage import MLAppHandler
+from parallelm.stream_processors.runtime import clock
 from parallelm.stream_processors.runtime import shard as shard_module
 from parallelm.stream_processors.runtime.chunks import Chunk, Incoming
 from parallelm.stream_processors.runtime.dead_letters import DeadLetters
@@ -196,7 +197,7 @@ def _hurried() -> Iterator[None]:
     """Commits and clocks wait for nothing here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shard_module, "COMMIT_INTERVAL_S", 0.0)
-        patch.setattr(shard_module, "CLOCK_INTERVAL_S", 0.0)
+        patch.setattr(clock, "CLOCK_INTERVAL_S", 0.0)
         yield
 
 

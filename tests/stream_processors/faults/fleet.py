@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, Self
 
+from parallelm.supervision.service_frame import METRICS_PORT
 from tests.service_process import ServiceProcess
 
 if TYPE_CHECKING:
@@ -19,10 +21,13 @@ SESSION_TIMEOUT_S = 3.0
 class FleetWorker(ServiceProcess):
     """One ``mcenter processors``; static members have an instance id."""
 
-    def __init__(self, settings: Settings, folder: Path, *, instance_id: str = "") -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, *, instance_id: str = "", metrics_port: int | None = None
+    ) -> None:
         static = ("--instance-id", instance_id) if instance_id else ()
+        environ = os.environ | ({METRICS_PORT: str(metrics_port)} if metrics_port else {})
         timeout = ("--session-timeout-s", str(SESSION_TIMEOUT_S))
-        super().__init__(folder, "processors", *timeout, *static, settings=settings)
+        super().__init__(folder, "processors", *timeout, *static, settings=settings, environ=environ)
         self.unexpected_ends: list[str] = []
         """The last lines of processes that ended without being asked to."""
 

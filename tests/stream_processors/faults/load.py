@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from parallelm.schemas.topics import (
     RULE_AGGREGATES,
     STATISTICS,
 )
+from tests.waiting import wait_for
 
 from .scenarios import SCENARIOS
 
@@ -51,13 +53,14 @@ class Load:
             self.cluster.mlapp = mlapp
             self.cluster.apply(scenario.definition)
 
-    def step(self) -> None:
-        """One step of every scenario; returns once the broker has it."""
+    def step(self, pause_s: float = 0.0) -> None:
+        """One step of every scenario; returns once the broker has it, and after a pause: a load has a rate."""
         for mlapp, scenario in self.mlapps.items():
             self.cluster.mlapp = mlapp
             scenario.send(self.cluster, self.steps)
         self.cluster.flush()
         self.steps += 1
+        time.sleep(pause_s)
 
     def send_poison(self) -> None:
         """A record that nobody can decode on each topic."""
@@ -125,7 +128,7 @@ class Observed:
 
 
 def differences(expected: dict[tuple[str, str], Life], observed: Observed) -> list[str]:
-    """Subjects whose lives are not those expected, in words; empty when all is right."""
+    """The first subjects whose lives are not those expected, in words; empty when all is right."""
     found = []
     for subject in sorted(expected.keys() | observed.lives.keys()):
         wanted, life = expected.get(subject, []), observed.lives.get(subject, [])
@@ -138,15 +141,19 @@ def differences(expected: dict[tuple[str, str], Life], observed: Observed) -> li
                 f"{'/'.join(subject)}: {len(life)} of {len(wanted)} transitions, "
                 f"from {at} on expected {wanted[at : at + 4]}, found {life[at : at + 4]}"
             )
-    return found
+    return found[:5]
 
 
 def assert_exact(load: Load, observed: Observed) -> None:
     """Nothing is missed, nothing doubled, each life in its order, and one dead letter for each poison record."""
-    observed.poll()
+
+    def all_there() -> bool:
+        return observed.has(load.expected()) and len(observed.dead_letters) >= load.poison
+
+    wait_for(all_there, lambda: f"{len(observed.dead_letters)} dead letters of {load.poison}", 30)
     assert differences(load.expected(), observed) == []
     assert len(observed.ids) == len(set(observed.ids)), "an id was written twice"
     places = [
         (each.source_topic, each.source_partition, each.source_offset) for each in observed.dead_letters
     ]
-    assert len(places) == len(set(places)) == load.poison, observed.dead_letters[:3]
+    assert (len(places), len(set(places))) == (load.poison, load.poison)

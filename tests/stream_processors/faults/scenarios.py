@@ -108,7 +108,7 @@ class ComponentAlerts:
         life = [
             transition
             for step in range(steps)
-            for transition in (("resolved", _ms(25 * step - 1)), ("firing", _ms(25 * step)))
+            for transition in (("resolved", _ms(25 * (step - 1)) + DAY), ("firing", _ms(25 * step)))
         ]
         return {"GenericDataAlert": life[1:]} if life else {}
 

@@ -48,10 +48,9 @@ class Run:
         """The load goes on for a while."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            self.load.step()
+            self.load.step(pause_s=0.05)
             self.fleet.supervise()
             self.observed.poll()
-            time.sleep(0.05)  # a load has a rate
 
     def settle(self, kind: str, began: float) -> None:
         """Wait until all that was sent is handled."""

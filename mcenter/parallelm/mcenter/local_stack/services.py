@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from parallelm.mcenter.local_stack import kafka_broker
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, class_cache
 from parallelm.mcenter.local_stack.kafka_probe import kafka_answers
-from parallelm.supervision.probes import http_answers
+from parallelm.supervision.probes import http_answers, metric_is_at_most
 from parallelm.supervision.service import Service
 from parallelm.supervision.service_frame import METRICS_PORT, READY_FILE
 
@@ -30,6 +30,9 @@ _ARGUMENTS = {"processors": _SAME_INSTANCE, "notifier": _SAME_INSTANCE}
 
 NOTIFIER = "notifier"
 """The service that runs only with a file of notifications."""
+
+PROGRESS_LIMIT_S = 60.0
+"""Processors without progress for so long are unhealthy, and started again if that lasts."""
 
 PREPARE = "prepare"
 """The step between: creates the topics and migrates the warehouse, then ends."""
@@ -121,8 +124,15 @@ def _worker(folder: Path, name: str, metrics_port: int, *arguments: str) -> Serv
         environ={METRICS_PORT: str(metrics_port)},
         needs=(PREPARE,),
         metrics_port=metrics_port,
-        probe=lambda: http_answers(metrics_port, "/metrics"),
+        probe=lambda: _worker_answers(name, metrics_port),
     )
+
+
+def _worker_answers(name: str, metrics_port: int) -> bool:
+    """Whether it answers, and the processors also get on with their work."""
+    if name == "processors":
+        return metric_is_at_most(metrics_port, "mcenter_processors_progress_age_seconds", PROGRESS_LIMIT_S)
+    return http_answers(metrics_port, "/metrics")
 
 
 def _python(

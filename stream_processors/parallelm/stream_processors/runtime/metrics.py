@@ -17,5 +17,5 @@ LAG = Gauge("mcenter_processors_lag_records", "Records not handled yet.", ("topi
 KEYS = Gauge("mcenter_processors_state_keys", "Keys that state is kept for.", ("stage", "partition"))
 PROGRESS_AGE = Gauge(
     "mcenter_processors_progress_age_seconds",
-    "Time since the shard that is furthest behind finished a batch.",
+    "Time since the shard that is furthest behind finished a batch or had nothing to do; 0 while no broker answers.",
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from parallelm.stream_processors.runtime import metrics
+from parallelm.stream_processors.runtime.clock import Clock
 from parallelm.stream_processors.runtime.dead_letters import stage_of
 from parallelm.stream_processors.runtime.patience import FATAL, TRANSIENT, with_patience
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key, StateStore, StateTooLargeError
@@ -39,8 +40,6 @@ COMMIT_INTERVAL_S = 0.25
 """Offsets of records that change nothing are committed this often."""
 TRANSACTION_SPACING_S = 0.1
 """Between two transactions of a shard at least."""
-CLOCK_INTERVAL_S = 2.0
-"""How often time alone may change something."""
 MAX_FENCED, FENCED_WINDOW_S = 3, 60.0
 """A shard that is fenced more often within that time, and still this worker's, has two owners: it gives up."""
 POSITIONS = "positions"
@@ -112,7 +111,7 @@ class Shard:
         self.partition = partition
         self.is_open = asyncio.Event()
         self.progress = time.monotonic()
-        """When the last batch was finished, or when there was none to work on."""
+        """When the last batch was finished, or when it was seen that there is nothing to work on."""
         self._handler = handler
         self._around = around
         self._settled = asyncio.Event()
@@ -124,7 +123,7 @@ class Shard:
         self._uncommitted: dict[str, int] = {}
         self._committed: dict[str, int] = {}
         self._last_commit = 0.0
-        self._clock = _Clock()
+        self._clock = Clock()
         self._fenced_at: list[float] = []
         self._lagging: set[str] = set()
         """Topics whose lag is shown."""
@@ -144,7 +143,8 @@ class Shard:
                     await self._handle(chunks)
                 finally:
                     self._settled.set()
-                self.progress = time.monotonic()
+                if chunks:
+                    self.progress = time.monotonic()
         finally:
             for topic in self._lagging:
                 metrics.LAG.remove(topic, self.partition)
@@ -320,6 +320,7 @@ class Shard:
         at_ms = self._clock.time_handled({**self._next, **offsets})
         if at_ms is None:
             return []
+        self.progress = time.monotonic()
         return list(self._handler.on_time(self._store, at_ms))
 
     async def _commit(self, outputs: list[Output], offsets: dict[str, int]) -> None:
@@ -368,33 +369,3 @@ def _checked(output: Output) -> Output:
             f"a record of {len(output.value or b'')} bytes for {output.topic}; brokers take {MAX_OUTPUT_BYTES}"
         )
     return output
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Time as the broker tells it: what the acknowledgement of a transaction says, once all of before is handled."""
-
-    time_ms: int | None = None
-    ends: Mapping[str, int] | None = None
-    last_asked: float = 0.0
-
-    def wants_time(self, now: float) -> bool:
-        """Whether a transaction is due, so that its acknowledgement says what time it is."""
-        return self.time_ms is None and now - self.last_asked >= CLOCK_INTERVAL_S
-
-    def set_time(self, arrived_ms: int, now: float) -> None:
-        if self.wants_time(now):
-            self.time_ms, self.last_asked = arrived_ms, now
-
-    def wants_ends(self) -> bool:
-        """Whether the ends that make the time usable are to be asked for."""
-        return self.time_ms is not None and self.ends is None
-
-    def time_handled(self, handled: Mapping[str, int]) -> int | None:
-        """The time, once: when the shard's topics are handled up to where they ended after it."""
-        if self.time_ms is None or self.ends is None:
-            return None
-        if any(handled.get(topic, 0) < end for topic, end in self.ends.items()):
-            return None
-        at_ms, self.time_ms, self.ends = self.time_ms, None, None
-        return at_ms

@@ -11,7 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 if TYPE_CHECKING:
@@ -90,13 +90,29 @@ class Transactions:
                 )
             await producer.commit_transaction()
             return max(int(each.timestamp) for each in acknowledged)
-        except ProducerFenced as error:
-            raise FencedError(str(error)) from error
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise TransactionError(f"{type(error).__name__}: {error}") from error
+        # When its sender has failed, aiokafka says that there is no transaction, or fails its own assertions.
+        except (KafkaError, IllegalOperation, AssertionError, OSError, TimeoutError) as error:
+            reason = self._sender_error() or error
+            if isinstance(reason, ProducerFenced):
+                raise FencedError(str(reason)) from error
+            raise TransactionError(f"{type(reason).__name__}: {reason}") from error
+
+    def _sender_error(self) -> BaseException | None:
+        """Why aiokafka's own task has ended, if it has."""
+        task: Any = self._producer._sender.sender_task  # noqa: SLF001 - the version is pinned
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
     async def close(self) -> None:
         """Leave; an open transaction is aborted by the next owner's ``open`` or by the broker's time-out."""
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._producer.stop()
+
+
+def ignore_unheard_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Exception handler of an event loop: no traceback for each of aiokafka's futures that one error has failed.
+
+    ``commit`` raises that error; nobody asks the other futures.
+    """
+    if not isinstance(context.get("exception"), KafkaError):
+        loop.default_exception_handler(context)

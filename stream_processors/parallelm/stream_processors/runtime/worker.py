@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.errors import KafkaError
+
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.records import ProcessorState
@@ -29,9 +31,11 @@ from parallelm.stream_processors.runtime.faust_settings import (
 )
 from parallelm.stream_processors.runtime.known_schemas import KnownSchemas
 from parallelm.stream_processors.runtime.log_ends import HandledOffsets, LogEnds
+from parallelm.stream_processors.runtime.patience import UNKNOWN_SCHEMA_LIMIT_S
+from parallelm.stream_processors.runtime.progress import Progress
 from parallelm.stream_processors.runtime.recovery import read_changelog
 from parallelm.stream_processors.runtime.shard import Shard, Surroundings
-from parallelm.stream_processors.runtime.transactions import Transactions
+from parallelm.stream_processors.runtime.transactions import Transactions, ignore_unheard_errors
 from parallelm.stream_processors.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -48,8 +52,8 @@ logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 10.0
 _TOPIC_CHECK_S = 5.0
-_STUCK_S = 600.0
-"""A shard that has had work for so long and finished none is stuck: even an unknown schema is given up earlier."""
+STUCK_S = UNKNOWN_SCHEMA_LIMIT_S + 60
+"""A worker that has made no progress for so long is stuck: even an unknown schema is given up earlier."""
 _FAUST_STOP_S = 4.0
 
 
@@ -107,6 +111,8 @@ class Worker:
         self._schemas = KnownSchemas(self._codec.registry)
         self._ends = LogEnds(settings.kafka)
         self._handled = HandledOffsets(settings.kafka, self._group)
+        self._progress = Progress()
+        metrics.PROGRESS_AGE.set_function(self._progress_age_s)
         self._watchdog = Watchdog(self._what_is_stuck)
 
     def stop(self) -> None:
@@ -115,6 +121,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until it is asked to stop; raises ``WorkerError`` when a shard gives up."""
+        asyncio.get_running_loop().set_exception_handler(ignore_unheard_errors)
         topics = [topic for stage in self._stages for topic in (*stage.topics, stage.changelog)]
         self._all_topics = (*topics, DEAD_LETTERS)
         described = in_a_daemon_thread(lambda: describe_topics(self._settings, self._all_topics))
@@ -318,19 +325,27 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             self._watchdog.beat()
-            metrics.PROGRESS_AGE.set(self._longest_without_progress())
+            self._progress.beat()
             await asyncio.sleep(0.5)
 
-    def _longest_without_progress(self) -> float:
-        now = time.monotonic()
-        return max((now - shard.progress for shard, _ in self._shards.values()), default=0.0)
+    def _progress_age_s(self) -> float:
+        return self._progress.age_s([shard.progress for shard, _ in list(self._shards.values())])
 
     def _what_is_stuck(self) -> str:
-        for (stage, partition), (shard, _) in list(self._shards.items()):
-            age_s = time.monotonic() - shard.progress
-            if age_s > _STUCK_S and shard.is_open.is_set():
-                return f"{stage} shard {partition} has made no progress for {age_s:.0f} s"
-        return ""
+        # To join its group a worker may have to wait until the session of one before it is over.
+        if self._progress_age_s() < max(STUCK_S, 2 * self._session_timeout_s):
+            return ""
+        shards = sorted(self._shards.items(), key=lambda item: item[1][0].progress)
+        if not shards:
+            return "the worker has no place in its consumer group"
+        (stage, partition), (shard, _) = shards[0]
+        return f"{stage} shard {partition} has made no progress for {time.monotonic() - shard.progress:.0f} s"
+
+    async def _check_membership(self) -> None:
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(_TOPIC_CHECK_S):
+                if self._assignment_known.is_set() and await self._is_member():
+                    self._progress.is_member()
 
     async def _check_topics(self) -> None:
         """End when a topic was made again: its offsets mean other records now, and a fresh start knows that."""
@@ -339,11 +354,14 @@ class Worker:
             try:
                 now = await in_a_daemon_thread(lambda: describe_topics(self._settings, self._all_topics))
             except ClusterUnavailableError:
+                self._progress.broker_answers(answers=False)
                 continue
             except TopicsError as error:
                 self._failed = error
                 self._stop.set()
                 return
+            self._progress.broker_answers(answers=True)
+            await self._check_membership()
             changed = sorted(name for name, topic_id in now.items() if topic_id != self._topic_ids[name])
             if changed:
                 self._failed = TopicsError(

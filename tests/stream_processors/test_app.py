@@ -8,7 +8,7 @@ from typing import Any
 
 from faust.types import TP
 
-from parallelm.stream_processors.runtime.app import App, WantedPartitions, with_positions
+from parallelm.stream_processors.runtime.app import App, Assignments, WantedPartitions, with_positions
 
 
 def test_records_that_come_before_faust_resumes_for_the_second_time_are_handled():
@@ -47,7 +47,6 @@ def consumer_at(positions: dict[TP, int | None], fetched: dict[TP, Any]) -> Any:
     }
     assignment = SimpleNamespace(tps=set(positions), state_value=states.__getitem__)
     return SimpleNamespace(
-        _coordinator=SimpleNamespace(generation=7),
         _subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment)),
         _fetcher=SimpleNamespace(_records=fetched),
     )
@@ -55,13 +54,32 @@ def consumer_at(positions: dict[TP, int | None], fetched: dict[TP, Any]) -> Any:
 
 def test_reading_goes_on_behind_markers_of_transactions():
     tp, record = TP("models", 0), SimpleNamespace(offset=10)
-    consumer = consumer_at({tp: 12}, {})
-    assert with_positions(consumer, {tp: [record]}, {tp}) == {tp: (7, 12, 20, [record])}
-    assert with_positions(consumer, {}, {tp}) == {tp: (7, 12, 20, ())}, "only markers were there"
+    consumer, assignments = consumer_at({tp: 12}, {}), Assignments()
+    assert with_positions(consumer, {tp: [record]}, {tp}, assignments) == {tp: (1, None, 12, 20, [record])}
+    assert with_positions(consumer, {}, {tp}, assignments) == {}, "it has not come on"
+    state_of(consumer, tp).position = 14
+    assert with_positions(consumer, {}, {tp}, assignments) == {tp: (1, 12, 14, 20, ())}, (
+        "only markers were there"
+    )
+
+
+def test_chunks_tell_where_the_one_before_ended_and_a_new_assignment_begins_anew():
+    tp, record = TP("models", 0), SimpleNamespace(offset=10)
+    consumer, assignments = consumer_at({tp: 11}, {}), Assignments()
+    assert with_positions(consumer, {tp: [record]}, {tp}, assignments)[tp][:3] == (1, None, 11)
+    state_of(consumer, tp).position = 13
+    assert with_positions(consumer, {tp: [record]}, {tp}, assignments)[tp][:3] == (1, 11, 13)
+    again = consumer_at({tp: 11}, {})  # of the same generation
+    assert with_positions(again, {tp: [record]}, {tp}, assignments)[tp][:3] == (2, None, 11)
+
+
+def state_of(consumer: Any, tp: TP) -> Any:
+    return consumer._subscription.subscription.assignment.state_value(tp)
 
 
 def test_a_position_is_not_told_before_the_records_up_to_it():
     tp = TP("models", 0)
-    assert with_positions(consumer_at({tp: 12}, {tp: "fetched, not handed on"}), {}, {tp}) == {}
-    assert with_positions(consumer_at({tp: None}, {}), {}, {tp}) == {}
-    assert with_positions(consumer_at({tp: 12}, {}), {}, set()) == {}, "all are paused"
+    fetched = consumer_at({tp: 12}, {tp: "fetched, not handed on"})
+    assert with_positions(fetched, {}, {tp}, Assignments()) == {}
+    assert with_positions(consumer_at({tp: None}, {}), {}, {tp}, Assignments()) == {}
+    assert with_positions(consumer_at({tp: 12}, {}), {}, set(), Assignments()) == {}, "all are paused"

@@ -186,7 +186,7 @@ def open_shard(world: World, *, owner: int) -> Shard:
         encode_state=lambda state: None if state is None else CODEC.encode(state),
         is_member=is_member,
         know_schemas=cast("Any", yes),
-        is_mine=lambda generation: generation == 0,
+        is_mine=lambda assignment: assignment == 0,
         assignment_known=yes,
     )
     return Shard("stage", PARTITION, handler, around)
@@ -286,7 +286,7 @@ async def work(
             first = position.get(topic, 0)
             last = min(world.end(topic), first + 1 + choose(6))
             records = world.topics[topic][first:last]
-            await shard.put(Chunk(topic, PARTITION, 0, last, world.end(topic), records))
+            await shard.put(Chunk(topic, PARTITION, 0, None, last, world.end(topic), records))
             position[topic] = last
         for _ in range(choose(8)):
             await asyncio.sleep(0)
@@ -431,14 +431,14 @@ def test_a_shard_with_two_owners_gives_up():
         asyncio.run(fought_over())
 
 
-def test_records_of_another_generation_are_left_to_their_owner():
+def test_records_of_another_assignment_are_left_to_their_owner():
     world = World(history(1))
 
     async def stale() -> None:
         shard = open_shard(world, owner=0)
         task = asyncio.create_task(shard.run())
         await shard.is_open.wait()
-        await shard.put(Chunk("models", PARTITION, 99, 1, 1, world.topics["models"]))
+        await shard.put(Chunk("models", PARTITION, 99, None, 1, 1, world.topics["models"]))
         for _ in range(50):
             await asyncio.sleep(0)
         await gone(task)

@@ -151,7 +151,8 @@ def assert_exact(load: Load, observed: Observed) -> None:
         return observed.has(load.expected()) and len(observed.dead_letters) >= load.poison
 
     wait_for(all_there, lambda: f"{len(observed.dead_letters)} dead letters of {load.poison}", 30)
-    assert differences(load.expected(), observed) == []
+    found = differences(load.expected(), observed)
+    assert not found, found
     assert len(observed.ids) == len(set(observed.ids)), "an id was written twice"
     places = [
         (each.source_topic, each.source_partition, each.source_offset) for each in observed.dead_letters

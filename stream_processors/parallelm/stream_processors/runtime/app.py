@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import faust
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -64,6 +64,17 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)  # noqa: SLF001 - as above
         return consumer
 
+    @cached_property
+    def assignments(self) -> Assignments:
+        """For the consumer's thread."""
+        return Assignments()
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Know the number of the assignment before the worker hears of it."""
+        subscription: Any = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - the version is pinned
+        self.assignments.announced = self.assignments.number_of(subscription.assignment)
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def is_member(self) -> bool:
         """Whether the group's coordinator still knows this consumer; raises aiokafka's errors."""
         # Not with ``call_thread``: its calls wait for one another, and for fetches.
@@ -78,25 +89,63 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(self, consumer: Any, active_partitions: Any, *more: Any, **options: Any) -> Any:
         wanted: Any = WantedPartitions(self.consumer, active_partitions)
         records = await super()._fetch_records(consumer, wanted, *more, **options)
-        return with_positions(consumer, records, active_partitions)
+        return with_positions(consumer, records, active_partitions, self.assignments)
 
 
-def with_positions(consumer: Any, records: Any, active: Any) -> dict[TP, tuple[int, int, int, Sequence[Any]]]:
-    """Generation, the offset where reading goes on, the partition's end, and records, by partition.
+class Assignments:
+    """Numbers the assignments of a consumer: each time that it joins its group it gets a new one."""
 
-    Read here, in the consumer's own thread, in one go with the records: a moment later they may be of another generation.
+    def __init__(self) -> None:
+        self.announced = -1
+        """The one that the worker was told of last."""
+        self._newest: Any = None
+        self._positions: dict[TP, int] = {}
+        self._number = 0
+
+    def number_of(self, assignment: Any) -> int:
+        """Number of aiokafka's current assignment."""
+        if assignment is not self._newest:
+            self._newest, self._number = assignment, self._number + 1
+            self._positions.clear()
+        return self._number
+
+    def moved(self, tp: TP, position: int) -> int | None:
+        """Where reading stood before it came to ``position``; None when that is not known under this assignment."""
+        before = self._positions.get(tp)
+        self._positions[tp] = position
+        return before
+
+
+class Fetched(NamedTuple):
+    """What was fetched of one partition; the fields are those of ``Chunk``."""
+
+    assignment: int
+    first_offset: int | None
+    next_offset: int
+    end: int
+    records: Sequence[Any]
+
+
+def with_positions(consumer: Any, records: Any, active: Any, assignments: Assignments) -> dict[TP, Fetched]:
+    """What was fetched, by partition, with positions; those that reading has not come on in are left out.
+
+    Read here, in the consumer's own thread, in one go with the records: a moment later they may be of another assignment.
     """
-    generation = consumer._coordinator.generation  # noqa: SLF001 - the version is pinned
-    subscription: Any = consumer._subscription.subscription  # noqa: SLF001 - as above
+    subscription: Any = consumer._subscription.subscription  # noqa: SLF001 - the version is pinned
     assignment: Any = subscription.assignment if subscription is not None else None
-    found: dict[TP, tuple[int, int, int, Sequence[Any]]] = {}
+    found: dict[TP, Fetched] = {}
     for tp in assignment.tps if assignment is not None and active else ():
-        state = assignment.state_value(tp)
-        if tp in records:
-            position = state.position if state.has_valid_position else records[tp][-1].offset + 1
-            found[tp] = (generation, position, max(position, state.highwater or 0), records[tp])
+        state, number = assignment.state_value(tp), assignments.number_of(assignment)
+        fetched = records.get(tp, ())
+        if fetched:
+            position = state.position if state.has_valid_position else fetched[-1].offset + 1
         elif state.has_valid_position and not consumer._fetcher._records.get(tp):  # noqa: SLF001 - as above
-            found[tp] = (generation, state.position, max(state.position, state.highwater or 0), ())
+            position = state.position
+        else:
+            continue
+        before = assignments.moved(tp, position)
+        if fetched or position != before:
+            found[tp] = Fetched(number, before, position, max(position, state.highwater or 0), fetched)
     return found
 
 
@@ -112,27 +161,20 @@ class _Consumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Chunks by partition, each as one message whose value is the ``Chunk``."""
         found, _ = await self._wait_next_records(timeout)
-        for tp, (generation, next_offset, end, records) in (found or {}).items():
+        fetched: Fetched
+        for tp, fetched in cast("Any", found or {}).items():
             if self.should_stop or not self.flow_active:
                 break
-            handed_on = self._handed_on.get(tp)
-            if not records and handed_on == (generation, next_offset):
-                continue
-            self._handed_on[tp] = (generation, next_offset)
+            records = _incoming(tp, fetched.records)
+            chunk = Chunk(tp.topic, tp.partition, *fetched[:4], records)
             # Faust skips messages of another generation than the one it knows; whose a chunk is, the worker decides.
-            yield (
-                tp,
-                _message(
-                    tp,
-                    self.app.consumer_generation_id,
-                    Chunk(tp.topic, tp.partition, generation, next_offset, end, _incoming(tp, records)),
-                ),
-            )
+            yield tp, _message(tp, self.app.consumer_generation_id, chunk)
 
-    @cached_property
-    def _handed_on(self) -> dict[TP, tuple[int, int]]:
-        """Generation and next offset of the last chunk of each partition."""
-        return {}
+    @property
+    def assignment_number(self) -> int:
+        """Number of the assignment that the worker was told of last."""
+        thread: Any = self._thread
+        return int(thread.assignments.announced)
 
 
 def _incoming(tp: TP, records: Sequence[Any]) -> list[Incoming]:

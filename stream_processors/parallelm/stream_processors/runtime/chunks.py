@@ -33,8 +33,13 @@ class Chunk:
 
     topic: str
     partition: int
-    generation: int
-    """Of the consumer group when it was fetched: after a rebalance the partition may be another worker's."""
+    assignment: int
+    """Number of the assignment under which it was fetched: after a rebalance the partition may be another worker's.
+
+    Not the group's generation: a member that joins again may get the same one, and what was on its way then is lost.
+    """
+    first_offset: int | None
+    """Where the chunk before it under the same assignment ended; None when it is the first."""
     next_offset: int
     end: int
     """Offset after the newest record of the partition, as the fetch reported it."""

@@ -98,9 +98,13 @@ class Surroundings:
     is_member: Callable[[], Awaitable[bool]]
     """Asks the broker whether this worker is still in the group: one that was paused for long hears of its exclusion late."""
     is_mine: Callable[[int], bool]
-    """Whether a generation of the consumer group is the current one."""
+    """Whether an assignment of this consumer, by its number, is the current one."""
     assignment_known: Callable[[], Awaitable[object]]
     """Waits while a rebalance goes on: no batch starts between the revocation and the new assignment."""
+
+
+class LostRecordsError(Exception):
+    """Chunks of a partition do not follow each other: going on would pass over records for good."""
 
 
 class Shard:
@@ -124,6 +128,8 @@ class Shard:
         self._committed: dict[str, int] = {}
         self._last_commit = 0.0
         self._clock = Clock()
+        self._received: dict[str, tuple[int, int]] = {}
+        """Assignment and next offset of the last chunk of each topic."""
         self._fenced_at: list[float] = []
         self._lagging: set[str] = set()
         """Topics whose lag is shown."""
@@ -223,10 +229,11 @@ class Shard:
 
     async def _handle(self, chunks: Sequence[Chunk]) -> None:
         started = time.perf_counter()
+        self._check_that_none_is_missing(chunks)
         while True:
             await self._around.assignment_known()
             self._settled.clear()
-            mine = [chunk for chunk in chunks if self._around.is_mine(chunk.generation)]
+            mine = [chunk for chunk in chunks if self._around.is_mine(chunk.assignment)]
             records = [
                 record
                 for chunk in mine
@@ -257,6 +264,21 @@ class Shard:
             metrics.RECORDS.labels(record.topic).inc()
         if records:
             metrics.BATCH_SECONDS.labels(self.stage).observe(time.perf_counter() - started)
+
+    def _check_that_none_is_missing(self, chunks: Sequence[Chunk]) -> None:
+        """Chunks follow each other; raises ``LostRecordsError`` when one before them was lost on its way."""
+        for chunk in chunks:
+            if not self._around.is_mine(chunk.assignment):
+                continue
+            assignment, reached = self._received.get(chunk.topic, (-1, 0))
+            if assignment != chunk.assignment:
+                reached = self._next.get(chunk.topic, 0)
+            if chunk.first_offset is not None and chunk.first_offset > reached:
+                raise LostRecordsError(
+                    f"{chunk.topic}/{chunk.partition}: offsets {reached} to {chunk.first_offset - 1} were lost between the "
+                    "broker and the shard; a fresh start reads them again"
+                )
+            self._received[chunk.topic] = (chunk.assignment, chunk.next_offset)
 
     def _fenced(self, error: FencedError) -> None:
         """Another one has opened the shard: its new owner, or one that was paused while it still was the owner.

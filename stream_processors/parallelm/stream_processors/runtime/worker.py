@@ -105,7 +105,7 @@ class Worker:
         self._shards: dict[tuple[str, int], tuple[Shard, asyncio.Task[None]]] = {}
         self._topic_ids: dict[str, str] = {}
         self._assignment_known = asyncio.Event()
-        self._generation = -1
+        self._assignment = -1
         self._app: Any = None
         self._codec = Codec(make_registry(settings.schema_registry, self._prefix))
         self._schemas = KnownSchemas(self._codec.registry)
@@ -215,7 +215,7 @@ class Worker:
                 chunk: Chunk = event.message.value
                 await self._assignment_known.wait()
                 found = self._shards.get((stage.name, chunk.partition))
-                if found is not None and self._is_mine(chunk.generation):
+                if found is not None and self._is_mine(chunk.assignment):
                     await found[0].put(chunk)
 
         return hand_on
@@ -237,15 +237,15 @@ class Worker:
         await self._close_shards([place for place in self._shards if place not in wanted])
         for name, partition in sorted(wanted - self._shards.keys()):
             self._open_shard(stages[name], partition)
-        self._generation = self._app.consumer_generation_id
+        self._assignment = self._app.consumer.assignment_number
         self._assignment_known.set()
         self._tell_when_ready()
 
     async def _is_member(self) -> bool:
         return bool(await self._app.consumer.is_member())
 
-    def _is_mine(self, generation: int) -> bool:
-        return generation == self._generation
+    def _is_mine(self, assignment: int) -> bool:
+        return assignment == self._assignment
 
     # ---- shards -------------------------------------------------------------------------------------------------
 

@@ -385,7 +385,7 @@ def test_owners_that_go_on_after_they_have_lost_the_partition_write_nothing_more
 
 
 @settings(
-    max_examples=30, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+    max_examples=10, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
 @given(
     models=st.integers(1, 3),

@@ -11,16 +11,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from parallelm.schemas.records import AlertTransition
 from parallelm.schemas.topic_reader import reader_config
-from parallelm.schemas.topics import (
-    ALERTS,
-    DEAD_LETTERS,
-    DEPLOYMENTS,
-    EVENTS,
-    MLAPPS,
-    MODELS,
-    RULE_AGGREGATES,
-    STATISTICS,
-)
+from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, DEPLOYMENTS, STATISTICS
+from parallelm.stream_processors.processors import MLAPP_TOPICS
 from tests.waiting import wait_for
 
 from .scenarios import SCENARIOS
@@ -30,7 +22,7 @@ if TYPE_CHECKING:
 
     from .scenarios import Life, Scenario
 
-INPUT_TOPICS = (STATISTICS, MODELS, EVENTS, MLAPPS, RULE_AGGREGATES, DEPLOYMENTS)
+INPUT_TOPICS = (STATISTICS, *MLAPP_TOPICS)
 
 
 @dataclass

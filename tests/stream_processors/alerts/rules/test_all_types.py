@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallelm.definitions.rules import RULE_FORMS
-from parallelm.stream_processors.alerts import series
+from parallelm.schemas.records import AggregateKind, Origin, RecordPosition, RuleAggregate
+from parallelm.stream_processors.alerts import series, windowed
 from parallelm.stream_processors.alerts.rules import RULE_CORES, SampleRule
 from parallelm.stream_processors.alerts.series import Memory
+from parallelm.stream_processors.runtime.stored_state import BodyKind
+from parallelm.stream_processors.series_stage.pages import PageBody
 
 from .samples import MINUTE, rule_of
 
@@ -130,3 +133,46 @@ def test_every_step_has_its_numbers_and_a_sentence(name: str, keys: str, data: s
         assert not math.isnan(step.value) or "no samples from" in step.reason
         assert "the statistic" in step.reason or "no samples from" in step.reason
         assert "nan" not in step.reason
+
+
+@pytest.mark.parametrize(("name", "keys"), EACH)
+def test_a_page_of_the_changelog_gives_back_what_is_remembered(name: str, keys: str):
+    rule, memory, rng = rule_of(f"type: {name}, {keys}"), Memory(), random.Random(3)
+    for at in range(300):
+        memory = series.absorb(memory, rule, [(at * MINUTE, rng.gauss(0, 1))], at * MINUTE, at, [], "x")
+    kind = BodyKind(PageBody)
+    page = kind.from_json(1, kind.to_json(PageBody(["app", "n", "", "a"], [memory])).decode())
+    assert json.dumps(Memory.from_json(page.slots[0])) == json.dumps(memory)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "type: rate_of_change, over: 1h, above: 3",
+        "type: z_score, beyond: 8",
+        "type: change_point, check_every: 1, settle_samples: 3",
+    ],
+)
+def test_values_of_windows_over_several_series_are_judged_as_samples_are(keys: str):
+    rule, memory, rng = rule_of(f"{keys}, aggregate: avg, window: 10m"), None, random.Random(4)
+    states = []
+    for at in range(120):
+        level = rng.gauss(10 if at < 60 or at > 65 else 20, 0.1)
+        part = RuleAggregate(
+            origin=Origin(mlapp_id="app", node_id="n", pipeline_instance_id="", agent_id="a"),
+            kind=AggregateKind.PARTIAL,
+            rule="r",
+            rule_form=rule.settings.form,
+            statistic="x",
+            labels={},
+            model_id="",
+            event_time_ms=at * 10 * MINUTE,
+            timestamps_ms=[at * 10.0 * MINUTE],
+            values=[2.0, 2 * level, level, level],
+            cause=RecordPosition(topic="t", partition=0, offset=at),
+        )
+        progress = windowed.absorb_part(memory, rule, part, at * 10 * MINUTE)
+        memory = json.loads(json.dumps(progress.memory))
+        states += [step.state.value for step in progress.steps]
+    assert states[:2] == ["firing", "resolved"]
+    assert states[-1] == "resolved"

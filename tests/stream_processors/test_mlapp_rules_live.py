@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from parallelm.schemas.records import Event, Origin
-from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
+from parallelm.schemas.records import Event, KpiBatch, KpiPoint, Origin
+from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, KPIS
 from tests.waiting import wait_for
 
 from .live import DAY, START
@@ -24,6 +24,7 @@ policy: {canary_threshold: 0.25}
 alerts:
   - {name: crashes, type: event, event: Crash, window: 2d, above: 2}
   - {name: canary, type: canary, node: compare}
+  - {name: few sales, type: kpi, kpi: sales, match: {shop: a}, below: 10}
 """
 
 
@@ -80,6 +81,46 @@ def test_a_canary_s_alert_ends_when_it_is_healthy_and_when_its_model_is_supersed
     last = next(found for found in reversed(cluster.read(ALERTS)) if found.rule == "canary")
     assert last.reason == "model m1 was superseded by m2"
     assert (last.labels["node"], last.model_id, last.threshold) == ("compare", "m1", 0.25)
+    assert cluster.read(DEAD_LETTERS) == []
+    assert worker.process is not None
+    assert worker.process.poll() is None
+
+
+def sales(cluster: Cluster, *points: tuple[float, float], shop: str = "a") -> None:
+    """An upload of a KPI by day."""
+    batch = KpiBatch(
+        origin=Origin(mlapp_id=cluster.mlapp, node_id="", pipeline_instance_id="", agent_id=""), producer_id="k", seq=0,
+        source="sales.csv",
+        points=[
+            KpiPoint(name="sales", labels={"shop": shop}, timestamp_ms=int(START + day * DAY), value=value, model_id="")
+            for day, value in points
+        ],
+    )  # fmt: skip
+    cluster.send_bytes(KPIS, cluster.mlapp.encode(), cluster.codec.encode(batch))
+    cluster.flush()
+
+
+def test_a_revision_of_a_kpi_names_the_transition_that_it_corrects(cluster: Cluster, worker: Worker):
+    cluster.apply(RULES)
+    sales(cluster, (1, 12.0), (2, 7.0), (3, 13.0), (4, 5.0))
+    sales(cluster, (2, 1.0), shop="b")
+    expected = [("firing", 2), ("resolved", 3), ("firing", 4)]
+    wait_for(lambda: states(cluster, "few sales") == expected, "points are judged")
+    sales(cluster, (2, 11.0))
+    wait_for(lambda: states(cluster, "few sales")[3:] == [("resolved", 2)], "the revision is judged")
+    sales(cluster, (3, 8.0), (4, 5.0))
+    wait_for(lambda: len(states(cluster, "few sales")) == 6, "a revision that makes two episodes one")
+    firing, over, second, revised, later_over, earlier = cluster.read(ALERTS)
+    assert (revised.supersedes, revised.reason, revised.alert_id) == (
+        firing.transition_id,
+        "revised",
+        firing.alert_id,
+    )
+    assert (over.supersedes, second.supersedes, earlier.supersedes) == ("", "", "")
+    assert (later_over.state, later_over.supersedes) == ("resolved", second.transition_id)
+    assert (earlier.state, earlier.started_at_ms) == ("firing", START + 3 * DAY)
+    assert earlier.reason == "sales is 8, below 10"
+    assert len({each.transition_id for each in cluster.read(ALERTS)}) == 6
     assert cluster.read(DEAD_LETTERS) == []
     assert worker.process is not None
     assert worker.process.poll() is None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 400_000
 """A definition is sent with its text as one record, and brokers accept records up to 1 MB."""
 
-_PLANNED_RULES = ("kpi",)
+_PLANNED_RULES: tuple[str, ...] = ()
 
 AnyForm = TypeVar("AnyForm", bound=Form)
 

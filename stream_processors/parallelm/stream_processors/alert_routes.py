@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.records import (
@@ -17,6 +18,7 @@ from parallelm.stream_processors.alerts import book, component_alerts, ids, wind
 from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
 from parallelm.stream_processors.alerts.event_time import judged_at
+from parallelm.stream_processors.alerts.groups import MAX_SENT, RuleGroup, said
 from parallelm.stream_processors.alerts.lifecycle import Step
 from parallelm.stream_processors.alerts.rules import RULE_CORES, MLAppRule, Progress, SampleRule
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
@@ -42,19 +44,6 @@ SETTLE_MS = 10_000
 """Time for components to connect again after an outage, before anything counts as quiet."""
 NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
 """Cause of what time alone has caused."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleGroup:
-    """What a rule that is judged here remembers of one group."""
-
-    rule: str
-    form: str
-    labels: dict[str, str]
-    statistic: str
-    model_id: str
-    memory: Any
-    due_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,17 +256,29 @@ class AlertRoutes:
         self, store: StateStore, key: Key, rule: RuleCore, group: RuleGroup, progress: Progress, cause: Cause
     ) -> Iterator[AlertTransition]:
         subject = Subject(group.labels, group.statistic, group.model_id)
+        known: RuleGroup | None = store.get(key)
+        sent = dict(known.sent) if known is not None else {}
         for step in progress.steps:
-            yield from self._step(store, rule, subject, step, cause)
+            for transition in self._step(store, rule, subject, step, cause, sent):
+                if rule.revises:
+                    sent[said(step.state, step.at_ms, step.started_ms)] = transition.transition_id
+                yield transition
         if progress.memory is None:
             store.put(key, None)
             return
-        after = replace(group, memory=progress.memory, due_ms=progress.due_ms)
+        sent = dict(list(sent.items())[-MAX_SENT:])
+        after = replace(group, memory=progress.memory, due_ms=progress.due_ms, sent=sent)
         if after != store.get(key):  # what is as it was needs no record
             store.put(key, after)
 
     def _step(
-        self, store: StateStore, rule: RuleCore, subject: Subject, step: Step, cause: Cause
+        self,
+        store: StateStore,
+        rule: RuleCore,
+        subject: Subject,
+        step: Step,
+        cause: Cause,
+        sent_before: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[AlertTransition]:
         mlapp_id = rule.settings.mlapp_id
         begins = step.state in {AlertState.PENDING, AlertState.FIRING}
@@ -285,12 +286,14 @@ class AlertRoutes:
             node_id, agent_id = subject.labels.get("node", ""), subject.labels.get("agent", "")
             if self._has_ended(store, mlapp_id, node_id, agent_id, subject.model_id):
                 return
-        key = Key(OPEN_ALERT, mlapp_id, book.fingerprint_of(rule, subject))
+        name = book.fingerprint_of(rule, subject)
+        key = Key(OPEN_ALERT, mlapp_id, ids.alert_id(name, step.started_ms) if rule.revises else name)
         alert: OpenAlert | None = store.get(key)
         if alert is not None and alert.form != rule.settings.form:
             yield from self._end(store, key, alert, step.at_ms, self._changed(mlapp_id), cause)
             alert = None
-        alert, sent = book.on_step(alert, rule, subject, step, cause)
+        supersedes = sent_before.get(said(*step.revises), "") if step.revises is not None else ""
+        alert, sent = book.on_step(alert, rule, subject, step, cause, supersedes)
         store.put(key, alert)
         yield from sent
 

@@ -86,11 +86,16 @@ def fingerprint_of(rule: RuleCore, subject: Subject) -> str:
 
 
 def on_step(
-    alert: OpenAlert | None, rule: RuleCore, subject: Subject, step: Step, cause: Cause
+    alert: OpenAlert | None, rule: RuleCore, subject: Subject, step: Step, cause: Cause, supersedes: str = ""
 ) -> tuple[OpenAlert | None, list[AlertTransition]]:
-    """Alert after a rule's step. An end of an episode that is not known, or is closed already, changes nothing."""
+    """Alert after a rule's step. An end of an episode that is not known, or is closed already, changes nothing.
+
+    ``supersedes`` is the id of the transition that a revision corrects: that of an episode that is over, too.
+    """
     sent: list[AlertTransition] = []
     started_ms = int(step.started_ms)
+    if supersedes:
+        return _revised(alert, rule, subject, step, cause, supersedes)
     if step.state in _ENDS:
         if alert is None or alert.started_ms != started_ms:
             return alert, sent
@@ -104,6 +109,15 @@ def on_step(
     previous = alert.state if alert is not None else AlertState.INACTIVE
     alert = _opened(alert, rule, subject, step)
     return alert, [*sent, transition(alert, step._replace(previous_state=previous), cause)]
+
+
+def _revised(
+    alert: OpenAlert | None, rule: RuleCore, subject: Subject, step: Step, cause: Cause, supersedes: str
+) -> tuple[OpenAlert | None, list[AlertTransition]]:
+    previous = alert.state if alert is not None and not alert.is_over else AlertState.INACTIVE
+    about = _opened(alert, rule, subject, step)
+    sent = replace(transition(about, step._replace(previous_state=previous), cause), supersedes=supersedes)
+    return (None if step.state in _ENDS else about), [sent]
 
 
 def ended(

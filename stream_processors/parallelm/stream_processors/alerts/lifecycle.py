@@ -66,6 +66,8 @@ class Step(NamedTuple):
     threshold: float = math.nan
     reason: str = ""
     """Empty: the rule explains it by the value."""
+    revises: tuple[AlertState, float, float] | None = None
+    """State, time and start of the earlier step that this one corrects."""
 
 
 def max_gap_ms(timing: Timing, distances: tuple[float, ...]) -> float:

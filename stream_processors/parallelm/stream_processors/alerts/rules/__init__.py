@@ -50,6 +50,8 @@ class RuleCore:
     """Whether its alerts are about one model, and end with it."""
     from_other_nodes: ClassVar[bool] = False
     """Whether other nodes than the model's own report what it judges."""
+    revises: ClassVar[bool] = False
+    """Whether it corrects what it has sent: each of its episodes is an alert of its own then."""
 
     def __init__(self, settings: RuleSettings, parameters: Mapping[str, Any]) -> None:
         self.settings = settings

@@ -431,6 +431,34 @@ def test_a_shard_with_two_owners_gives_up():
         asyncio.run(fought_over())
 
 
+@pytest.mark.parametrize(
+    ("first_offset", "lost"), [(None, False), (0, False), (1, True)], ids=["first", "next", "gap"]
+)
+def test_a_shard_does_not_go_on_behind_records_that_never_reached_it(first_offset: int | None, lost: bool):
+    world = World(history(1))
+
+    async def take() -> None:
+        shard = open_shard(world, owner=0)
+        task = asyncio.create_task(shard.run())
+        await shard.is_open.wait()
+        await shard.put(Chunk("models", PARTITION, 0, first_offset, 2, 2, ()))
+        await shard.put(Chunk("models", PARTITION, 0, 2, 3, 3, ()))
+        deadline = Deadline()
+        while not task.done() and world.offsets.get("models") != 3:
+            deadline.check()
+            await asyncio.sleep(0)
+        if lost:
+            await task
+        await gone(task)
+
+    if lost:
+        with pytest.raises(shard_module.LostRecordsError, match="offsets 0 to 0 were lost"):
+            asyncio.run(take())
+    else:
+        asyncio.run(take())
+    assert world.offsets.get("models", 0) == (0 if lost else 3)
+
+
 def test_records_of_another_assignment_are_left_to_their_owner():
     world = World(history(1))
 

@@ -79,6 +79,7 @@ def test_what_policies_need_is_watched_and_nothing_else():
         ('">= 0.9"', '"0.9"', "16:52: policy.gates.before[0].success_condition is not valid: '0.9' is not a condition"),
         ("count: 3", "count: 0", "17:81: policy.gates.after[0].count is 0: should be greater than or equal to 1"),
         ("{rule: drift}", "{rule: drfit}", "18:24: unknown alert rule 'drfit'; did you mean 'drift'?"),
+        ("  accept_timeout: 1h\n", "", "11:11: accept: all needs an accept_timeout: an agent that is gone never answers"),
         ("{rule: drift}", "{}", "18:17: policy.rollback_on[0] is not valid: name a rule, a severity, or both"),
         ("review_timeout: 7d", "review_timeout: 7d, canary: {}", "6:92: unknown key 'canary'"),
         ("{id: train, type: model_producer}", "{id: train, type: model_producer, policy: {}}", "3:47: node 'train' is of type model_producer, which consumes no models and needs no policy"),

@@ -27,4 +27,11 @@ POLICIES = {
     "office": 'policy: {windows: [{cron: "0 8 * * *", duration: 9h}]}\n',
     "canary": _CANARY % "node: predict-canary",
     "share": _CANARY % "share: 0.5",
+    "promoting": _CANARY % "node: predict-canary\n    at_time_limit: promote",
+    "holding": _CANARY % "node: predict-canary\n    at_time_limit: hold",
+    "weighted": (_CANARY % "node: predict-canary").replace(
+        "}]", "}, {metric: errors, direction: increase, weight: 4}]"
+    ),
+    "predicting": "policy: {model_policy: canary, canary_threshold: 0.2, canary: {node: predict-canary}}\n",
+    "guarded_canary": _CANARY % "node: predict-canary" + "  rollback_on: [{rule: drift}]\n",
 }

@@ -20,6 +20,7 @@ from parallelm.stream_processors.model_policy.state import (
     MAX_EARLY,
     MAX_FINISHED,
     MAX_WAITING,
+    NOTHING_MEASURED,
     Accepted,
     Announced,
     MLAppDeployments,
@@ -331,3 +332,19 @@ def test_an_action_without_a_node_is_done_where_it_can_be():
     assert summary(sent) == "m2 requested"
     app.known, sent = app._act("approve", "m9", "")
     assert summary(sent) == "m9 refused, m9 refused on predict-canary"
+
+
+def test_numbers_are_forgotten_with_what_needed_them():
+    app = Scenario(POLICIES)
+    app.play(
+        "apply canary; publish m1; accept m1; publish m2; accept m2 on predict-canary; report latency 9x2.0 of m1"
+    )
+    assert app.known.measured.canaries
+    app.play("reject m2")
+    assert app.known.measured == NOTHING_MEASURED
+    app.play("apply gated; report accuracy 0.95 of m3")
+    assert app.known.measured.early
+    app.play("remove app")
+    assert app.known.measured == NOTHING_MEASURED
+    app.play("apply gated; report latency 0.95 of m3; report accuracy 0.95 of m4; publish m4")
+    assert app.known.measured == NOTHING_MEASURED

@@ -49,7 +49,7 @@ class PolicyForm(Form):
     @classmethod
     def semantic_errors(
         cls,
-        raw: Mapping[str, Any],  # noqa: ARG003 - of all kinds
+        raw: Mapping[str, Any],
         consumers: Mapping[str, str],  # noqa: ARG003 - of all kinds
         of_node: str,  # noqa: ARG003 - of all kinds
     ) -> Iterator[tuple[Path, str]]:
@@ -57,7 +57,11 @@ class PolicyForm(Form):
 
         ``consumers`` are the types of all nodes by id; ``of_node`` is the node whose policy it is, empty: the MLApp's.
         """
-        yield from ()
+        if raw.get("accept") == "all" and not raw.get("accept_timeout"):
+            yield (
+                ("accept",),
+                "accept: all needs an accept_timeout: an agent that is gone never answers",
+            )
 
     def parameters(self) -> dict[str, object]:
         """What only this kind has, as its core in the processors reads it."""

@@ -90,6 +90,7 @@ class CanaryForm(PolicyForm, kind=ModelPolicy.CANARY):
         cls, raw: Mapping[str, Any], consumers: Mapping[str, str], of_node: str
     ) -> Iterator[tuple[Path, str]]:
         """It runs somewhere, and something is compared."""
+        yield from super().semantic_errors(raw, consumers, of_node)
         options = raw.get("canary")
         if not isinstance(options, dict):
             return

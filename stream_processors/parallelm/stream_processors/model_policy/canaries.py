@@ -84,15 +84,8 @@ def data_of(work: Work, node_id: str, candidate: Deployment) -> CanaryData:
 
 
 def remember(work: Work, data: CanaryData) -> None:
-    """Keep what a canary has reported; what is of canaries that have ended goes."""
-    running = {
-        (node.node_id, each.attempt) for node in work.known.nodes for each in node.in_states(State.CANARY)
-    }
-    others = [
-        each
-        for each in work.known.measured.canaries
-        if (each.node_id, each.attempt) in running and each.node_id != data.node_id
-    ]
+    """Keep what a canary has reported."""
+    others = [each for each in work.known.measured.canaries if each.node_id != data.node_id]
     measured = replace(work.known.measured, canaries=(*others, data))
     work.known = replace(work.known, measured=measured)
 

@@ -60,11 +60,20 @@ def _fail(work: Work, node_id: str, deployment: Deployment) -> None:
     some = ", ".join(sorted(name for name, _ in deployment.agents))
     who = f"only agents {some} accepted" if some else "no component accepted"
     work.move(node_id, deployment, State.FAILED, f"{who} it within {within}")
+    if some:
+        _forget_silent_agents(work, node_id, deployment)
     for consumer in work.known.consumers:
         for candidate in work.node(consumer.node_id).in_states(State.CANARY):
             if candidate.canary_node == node_id and candidate.model_id == deployment.model_id:
                 reason = f"canary node {node_id!r} did not accept it within {within}"
                 work.move(consumer.node_id, candidate, State.FAILED, reason)
+
+
+def _forget_silent_agents(work: Work, node_id: str, deployment: Deployment) -> None:
+    """Agents that did not answer are taken to be gone: the next deployment does not wait for them."""
+    node = work.node(node_id)
+    answered = {name for name, _ in deployment.agents}
+    work.put(replace(node, agents=tuple(each for each in node.agents if each.agent_id in answered)))
 
 
 def _wait_for_next_gate(work: Work, node_id: str, before: Deployment) -> None:

@@ -34,7 +34,7 @@ def on_samples(known: MLAppDeployments, reported: RuleAggregate, at: At) -> Outc
                 deployment.state
             ]
             take(work, node_id, deployment, reported, samples)
-    if reported.model_id and not _is_decided(work, reported.model_id):
+    if reported.model_id and _is_asked(work, reported) and not _is_decided(work, reported.model_id):
         new = tuple(
             Reading(reported.model_id, reported.rule, dict(reported.labels), at_ms, value)
             for at_ms, value in samples
@@ -168,6 +168,15 @@ def _seen(data: CanaryData, at_ms: float, *, reports: int = 1) -> CanaryData:
         first_ms=data.first_ms or at_ms,
         last_ms=max(data.last_ms, at_ms),
         reports=data.reports + reports,
+    )
+
+
+def _is_asked(work: Work, reported: RuleAggregate) -> bool:
+    """Whether a gate before a deployment will ask for it."""
+    return any(
+        gate.takes(reported.rule, reported.labels)
+        for consumer in work.known.consumers
+        for gate in work.settings(consumer.node_id).before
     )
 
 

@@ -14,6 +14,7 @@ from parallelm.stream_processors.model_policy.state import (
     MAX_FINISHED,
     MAX_SKIPPED,
     Deployment,
+    Measurements,
     MLAppDeployments,
     NodeDeployments,
 )
@@ -49,7 +50,10 @@ class Work:
 
     @property
     def outcome(self) -> Outcome:
-        """What is known now, and what is to be sent."""
+        """What is known now, without numbers that nobody asks for any more, and what is to be sent."""
+        measured = self.known.measured
+        if measured.canaries or measured.early:
+            self.known = replace(self.known, measured=_still_needed(self.known))
         return self.known, self.sent
 
     def settings(self, node_id: str) -> PolicySettings:
@@ -190,6 +194,21 @@ class Work:
                 cause=self.at.cause,
             )
         )
+
+
+def _still_needed(known: MLAppDeployments) -> Measurements:
+    """Numbers of canaries that run, and about models that no node has been offered."""
+    running = {
+        (node.node_id, each.attempt)
+        for node in known.nodes
+        for each in node.in_states(DeploymentState.CANARY)
+    }
+    offered = {each.model_id for node in known.nodes for each in node.deployments}
+    gated = any(policy_settings(consumer.policy).before for consumer in known.consumers)
+    return Measurements(
+        tuple(each for each in known.measured.early if gated and each.model_id not in offered),
+        tuple(each for each in known.measured.canaries if (each.node_id, each.attempt) in running),
+    )
 
 
 def deployment_id_of(mlapp_id: str, node_id: str, model_id: str, attempt: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,15 @@ import pytest
 from parallelm.operations import models as operations
 from parallelm.operations.errors import UnknownMLAppError, UnknownNodeError
 from parallelm.schemas.records import DeploymentState as State
-from parallelm.schemas.records import Event, Series, StatisticsBatch
-from parallelm.schemas.topics import DEAD_LETTERS, DEPLOYMENTS, EVENTS, STATISTICS, origin_key
+from parallelm.schemas.records import Event, Series, StatisticsBatch, StructuredStatistic
+from parallelm.schemas.topics import (
+    DEAD_LETTERS,
+    DEPLOYMENTS,
+    EVENTS,
+    STATISTICS,
+    STRUCTURED_STATISTICS,
+    origin_key,
+)
 from tests.stream_processors.live import DAY, START
 from tests.waiting import wait_for
 
@@ -49,6 +57,17 @@ def report(
     origin = cluster.origin(node)
     batch = StatisticsBatch(origin=origin, producer_id="p", seq=0, series=[series])
     cluster.send_bytes(STATISTICS, origin_key(origin), cluster.codec.encode(batch))
+
+
+def predict(cluster: Cluster, day: float, weights: tuple[int, int], model: str, node: str) -> None:
+    """As a component reports its bar graph of predictions."""
+    bars = [{"0 to 0.5": weights[0]}, {"0.5 to 1": weights[1]}]
+    record = StructuredStatistic(
+        origin=cluster.origin(node), producer_id="p", seq=0, event_time_ms=int(START + day * DAY),
+        name="PredictionHistogram", model_id=model, graph_type="BARGRAPH", mode="INSTANT", labels={},
+        content_type="application/json", data=json.dumps({"PredictionHistogram": bars}).encode(), histograms=(),
+    )  # fmt: skip
+    cluster.send_bytes(STRUCTURED_STATISTICS, origin_key(record.origin), cluster.codec.encode(record))
 
 
 def steps(cluster: Cluster) -> list[str]:
@@ -133,6 +152,24 @@ def test_a_canary_that_is_slower_is_rolled_back_and_its_node_gets_the_live_model
         "m2 rolled_back",
     )
     assert cluster.read(DEPLOYMENTS)[-1].reason == "canary failed: score 0 of 100; worse: latency"
+
+
+@pytest.mark.parametrize(
+    ("weights", "leads"),
+    [
+        ((52, 48), ["m2 requested"]),
+        ((95, 5), ["m2 rolled_back on predict-canary", "m1 requested on predict-canary", "m2 rolled_back"]),
+    ],
+)
+def test_a_canary_is_judged_by_its_predictions(cluster: Cluster, weights: tuple[int, int], leads: list[str]):
+    live_and_candidate(cluster, "predicting")
+    leads_to(cluster, "m2 canary", "m2 requested on predict-canary")
+    accept(cluster, 4, "m2", "predict-canary")
+    leads_to(cluster, "m2 active on predict-canary", "m1 superseded on predict-canary")
+    predict(cluster, 5, (50, 50), "m1", "predict")
+    predict(cluster, 5, weights, "m2", "predict-canary")
+    leads_to(cluster, *leads)
+    assert '"rmse"' in cluster.read(DEPLOYMENTS)[-1].evidence_json
 
 
 def test_an_alert_that_the_policy_names_rolls_the_model_back(cluster: Cluster):

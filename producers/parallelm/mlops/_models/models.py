@@ -176,6 +176,7 @@ class Models(Part):
             return
         model = model if isinstance(model, Model) else None
         from parallelm.mlops._distribution import distribution_reports
+        from parallelm.mlops._reporting.payloads import NumericReport
 
         in_use = self._session.opened().models
         time_ns = report_time_ns(timestamp, units)
@@ -183,8 +184,12 @@ class Models(Part):
         model_id = about.get_id() if about else ""
         trained_on = in_use.trained_on.get(model_id, ()) if model is None else ()
         labels = {PHASE_LABEL: INFERENCE_PHASE if model is None else TRAINING_PHASE} if about else {}
-        for report in distribution_reports(data, trained_on or None):
-            send_report(output, report, model_id, time_ns, labels)
+        reports = distribution_reports(data, trained_on or None)
+        for report in reports:
+            if not isinstance(report, NumericReport):
+                send_report(output, report, model_id, time_ns, labels)
+        # Rules judge the measures of a report together: one record holds them.
+        output.numerics([each for each in reports if isinstance(each, NumericReport)], model_id, time_ns)
 
     def download_model(self, model: Model, filepath: str | Path) -> None:
         """``Model.download``."""

@@ -36,7 +36,7 @@ from parallelm.schemas import topics
 from parallelm.schemas.series_key import SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from parallelm.connections import Settings
     from parallelm.mlops._delivery.encoding.topic_records import MakeRecord
@@ -89,12 +89,25 @@ class KafkaOutput(Output):
 
     def sample(self, series: SeriesKey, value: float, time_ns: int) -> None:
         """Queue one number."""
-        self._append(series, float(value), queued_time_s(time_ns))
+        self._append(self._queued_as(series), float(value), queued_time_s(time_ns))
 
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
         """Queue numbers with one event time: one series for each line, distinguished by the label ``line``."""
-        for series, value in series_of(report, model_id):
-            self._append(series, value, queued_time_s(time_ns))
+        self.numerics([report], model_id, time_ns)
+
+    def numerics(self, reports: Sequence[NumericReport], model_id: str, time_ns: int) -> None:
+        """Queue reports that belong together at once, so that the sender takes all of them into one record."""
+        time_s = queued_time_s(time_ns)
+        samples = [
+            (self._queued_as(series), value, time_s)
+            for report in reports
+            for series, value in series_of(report, model_id)
+        ]
+        if self._ensure_sender() and len(self._queue) + len(samples) <= self._queue.room:
+            self._queue.extend(samples)  # of a list: no other thread runs in between
+        else:
+            for series, value, _ in samples:
+                self._append(series, value, time_s)
 
     def structured(
         self, report: StructuredReport, model_id: str, time_ns: int, labels: Mapping[str, str]
@@ -176,14 +189,16 @@ class KafkaOutput(Output):
                 reason,
             )
 
-    def _append(self, series: SeriesKey, value: float, time_s: float) -> None:
-        """Queue a sample. A plain series is queued under its bare name, as ``set_stat`` does, so that the two stay in order."""
-        name = series.name
-        queued = name if series == SeriesKey(name) else series
+    @staticmethod
+    def _queued_as(series: SeriesKey) -> SeriesKey | str:
+        """A plain series is queued under its bare name, as ``set_stat`` does, so that the two stay in order."""
+        return series.name if series == SeriesKey(series.name) else series
+
+    def _append(self, series: SeriesKey | str, value: float, time_s: float) -> None:
         if self._ensure_sender() and len(self._queue) < self._queue.room:
-            self._queue.append((queued, value, time_s))
+            self._queue.append((series, value, time_s))
         else:
-            self._drop({named("statistic", name): 1})
+            self._drop({named("statistic", series if isinstance(series, str) else series.name): 1})
 
     def _drop(self, reports: Mapping[str, int]) -> None:
         if self._closed:

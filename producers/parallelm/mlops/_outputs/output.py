@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from parallelm.mlops._models.outbox import ModelToPublish, OutboxEntry
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
@@ -47,6 +47,11 @@ class Output(ABC):
     @abstractmethod
     def numeric(self, report: NumericReport, model_id: str, time_ns: int) -> None:
         """Numbers with one event time."""
+
+    def numerics(self, reports: Sequence[NumericReport], model_id: str, time_ns: int) -> None:
+        """Reports that are judged together: where they become records, one record holds them if they fit."""
+        for report in reports:
+            self.numeric(report, model_id, time_ns)
 
     @abstractmethod
     def structured(

@@ -7,7 +7,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -269,3 +269,45 @@ mlops.publish_model(model)
     )
     (announced,) = component.records("models", bool)
     assert announced.name == "m"
+
+
+def test_a_report_of_drift_is_in_one_record_while_other_threads_report(mlapp: MLApp) -> None:
+    model_id = mlapp.run(TRAIN).strip()
+    mlapp.rows(f"SELECT 1 FROM histograms WHERE model_id = '{model_id}'")
+    mlapp.deploys(model_id, DeploymentState.REQUESTED)
+    mlapp.run(
+        """
+import tempfile, threading
+from pathlib import Path
+import numpy as np
+from parallelm.mlops import mlops
+mlops.init()
+mlops.wait_for_model(60, histograms=True).download(str(Path(tempfile.mkdtemp()) / "model"))
+stop = threading.Event()
+def report():
+    while not stop.is_set():
+        mlops.set_stat("noise", 1.0)
+        stop.wait(0.001)
+thread = threading.Thread(target=report)
+thread.start()
+random = np.random.default_rng(7)
+for day in range(1, 29):
+    with mlops.event_time(f"2013-02-{day:02}"):
+        mlops.set_data_distribution_stat(random.normal(size=(200, 2)))
+stop.set()
+thread.join()
+mlops.done()
+""",
+        PM_WORKFLOW_NODE_ID="predict",
+    )
+    records: dict[float, set[int]] = {}
+
+    def all_days(batches: list[Any]) -> bool:
+        for number, batch in enumerate(batches):
+            for series in batch.series:
+                for at_ms in series.timestamps_ms if series.name.startswith("drift.") else ():
+                    records.setdefault(at_ms, set()).add(number)
+        return len(records) == 28
+
+    mlapp.records("statistics", all_days)
+    assert {at_ms: len(numbers) for at_ms, numbers in records.items()} == dict.fromkeys(records, 1)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import getpass
 import logging
-import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - click's callback is called with it
 from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.cells import as_json as as_json_text
+from parallelm.mcenter.mlapp_file import FILE, read_definition
 from parallelm.mcenter.terminal import echo, write_data
 from parallelm.operations import definitions
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.records import MLAppDefinition
-
-_FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 
 
 @click.group()
@@ -31,10 +29,10 @@ def mlapp() -> None:
 
 
 @mlapp.command()
-@_FILE
+@FILE
 def validate(file: Path) -> None:
     """Check FILE without a cluster; ends with 1 and every mistake's line and column when it is not valid."""
-    definition = _definition(file)
+    definition = read_definition(file)
     echo(
         f"{file}: MLApp {definition.mlapp_id!r} is valid: "
         f"{len(definition.nodes)} nodes, {len(definition.rules)} alert rules"
@@ -42,14 +40,14 @@ def validate(file: Path) -> None:
 
 
 @mlapp.command()
-@_FILE
+@FILE
 @click.option("--as", "applied_by", default=None, help="Who applies it; default: the user of this shell.")
 def apply(file: Path, applied_by: str | None) -> None:
     """Make FILE the definition of its MLApp. Applying the same again changes nothing.
 
     A new version is written when anything but comments and layout differs from the current one.
     """
-    definition = _definition(file)
+    definition = read_definition(file)
     applied = definitions.apply_definition(_settings(), definition, applied_by or getpass.getuser())
     mlapp_id, version = applied.definition.mlapp_id, applied.definition.version
     state = "now" if applied.is_new else "unchanged"
@@ -86,13 +84,6 @@ def show(mlapp_id: str, as_json: bool) -> None:
     else:
         echo(f"# version {found.version}, applied by {found.applied_by}")
         write_data(found.source_yaml.rstrip("\n"))
-
-
-def _definition(file: Path) -> MLAppDefinition:
-    """Record of a valid file, without its version; a file that is not valid ends the command with 1."""
-    if str(file) == "-":
-        return definitions.validate_definition(sys.stdin.buffer.read(), "<stdin>")
-    return definitions.validate_definition(file.read_bytes(), str(file))
 
 
 def _settings() -> Settings:

@@ -16,7 +16,7 @@ from parallelm.stream_processors.alerts.series import Memory
 from parallelm.stream_processors.alerts.windows import FIELDS, WindowSums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from parallelm.schemas.records import RuleAggregate
     from parallelm.stream_processors.alerts.lifecycle import Step
@@ -73,18 +73,24 @@ class Group:
 
 def absorb_part(stored: Any, rule: SampleRule, part: RuleAggregate, arrived_ms: int) -> Progress:
     """Group after a part of some windows."""
+    return absorb_parts(stored, rule, (part,), arrived_ms)
+
+
+def absorb_parts(stored: Any, rule: SampleRule, parts: Iterable[RuleAggregate], arrived_ms: int) -> Progress:
+    """Group after parts that arrived together: none of them makes another one late."""
     group = Group.from_json(stored)
-    starts = list(part.timestamps_ms)
-    sketches = json.loads(part.data) if part.data else [{}] * len(starts)
-    for at, start in enumerate(starts):
-        if start >= group.closed_ms:
-            count, total, minimum, maximum = part.values[at * FIELDS : (at + 1) * FIELDS]
-            sums = WindowSums(count, total, minimum, maximum, sketches[at])
-            group.windows.setdefault(start, WindowSums()).merge(sums)
-    if starts:
-        source = str(part.cause.partition)
-        newest = max(starts[-1], group.newest.get(source, (-math.inf, 0))[0])
-        group.newest[source] = (newest, arrived_ms)
+    for part in parts:
+        starts = list(part.timestamps_ms)
+        sketches = json.loads(part.data) if part.data else [{}] * len(starts)
+        for at, start in enumerate(starts):
+            if start >= group.closed_ms:
+                count, total, minimum, maximum = part.values[at * FIELDS : (at + 1) * FIELDS]
+                sums = WindowSums(count, total, minimum, maximum, sketches[at])
+                group.windows.setdefault(start, WindowSums()).merge(sums)
+        if starts:
+            source = str(part.cause.partition)
+            newest = max(starts[-1], group.newest.get(source, (-math.inf, 0))[0])
+            group.newest[source] = (newest, arrived_ms)
     waiting = [start for start, heard_ms in group.newest.values() if group.arrived_ms - heard_ms < IDLE_MS]
     watermark = min(waiting, default=-math.inf) - _lateness_ms(rule)
     return _judged(group, rule, watermark, arrived_ms)
@@ -104,6 +110,12 @@ def on_time(stored: Any, rule: SampleRule, now_ms: int) -> Progress:
         return Progress(None, None, steps)
     group.series = memory or Memory()
     return Progress(group.to_json(), _due_ms(group, rule), steps)
+
+
+def close_all(stored: Any, rule: SampleRule) -> Progress:
+    """Group after all its windows are judged: nothing more comes for them."""
+    group = Group.from_json(stored)
+    return _judged(group, rule, math.inf, group.arrived_ms)
 
 
 def _judged(group: Group, rule: SampleRule, watermark_ms: float, arrived_ms: int) -> Progress:

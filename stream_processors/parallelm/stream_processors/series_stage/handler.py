@@ -11,12 +11,12 @@ from parallelm.schemas.slicing import StatisticsDecoder
 from parallelm.schemas.topics import STRUCTURED_STATISTICS
 from parallelm.stream_processors.alerts import series as judging
 from parallelm.stream_processors.alerts.lifecycle import end
+from parallelm.stream_processors.alerts.reports import Reports
 from parallelm.stream_processors.alerts.rules import SampleRule
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
 from parallelm.stream_processors.series_stage.lookup import slot_of, watchers_of
 from parallelm.stream_processors.series_stage.pages import PAGE, Origin, Page, PageBody
-from parallelm.stream_processors.series_stage.reports import Reports
 from parallelm.stream_processors.series_stage.structured import StructuredStatistics
 from parallelm.stream_processors.series_stage.travelling import Travelling
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from parallelm.stream_processors.alerts.reports import ReportPart
 from parallelm.stream_processors.alerts.rules import MLAppRule, ReportRule, SampleRule
+from parallelm.stream_processors.alerts.series_labels import alert_labels
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.series_stage.pages import Slot, slot_key
 
@@ -28,13 +30,6 @@ class WindowPart(NamedTuple):
     """A rule over several series, and the labels under which this one counts."""
 
     rule: SampleRule
-    labels: Mapping[str, str]
-
-
-class ReportPart(NamedTuple):
-    """A rule over the series of a record, and the labels of this one."""
-
-    rule: ReportRule
     labels: Mapping[str, str]
 
 
@@ -97,7 +92,7 @@ def _look_up(origin: Origin, rules: MLAppRules, series: SlicedSeries) -> Watcher
     windows: list[WindowPart] = []
     reports: list[ReportPart] = []
     for rule in rules.watching(statistic):
-        own = _alert_labels(rule, origin, statistic, labels)
+        own = alert_labels(rule, origin.ids, statistic, labels)
         if own is None:
             continue
         if isinstance(rule, ReportRule):
@@ -132,18 +127,3 @@ def slot_of(
         slot = origin.add(key, rule, labels, statistic)
     slot.model_id = model_id
     return slot
-
-
-def _alert_labels(
-    rule: SeriesRule, origin: Origin, statistic: str, labels: Mapping[str, str]
-) -> dict[str, str] | None:
-    """Labels that tell the alert from the rule's others: those of the series, and who reports it."""
-    _, node_id, pipeline, agent_id = origin.ids
-    if not rule.settings.matching.node_matches(node_id):
-        return None
-    own = rule.series_labels(statistic, labels)
-    if own is None:
-        return None
-    if rule.settings.matching.statistic_pattern is not None:  # several statistics have the same labels
-        own = {**own, "statistic": statistic}
-    return dict(own) | {"node": node_id, "agent": agent_id, "pipeline": pipeline}

@@ -12,6 +12,15 @@ from parallelm.warehouse.queries.alerts import OPEN_STATES, alert_episodes, aler
 from parallelm.warehouse.queries.correlate import correlate
 from parallelm.warehouse.queries.dead_letters import DeadLetterRecord, dead_letter_records, dead_letters
 from parallelm.warehouse.queries.events import events
+from parallelm.warehouse.queries.history import (
+    SampleRow,
+    past_events,
+    past_kpis,
+    past_samples,
+    past_series,
+    past_successions,
+    statistic_names,
+)
 from parallelm.warehouse.queries.kpis import kpi_revisions, kpis
 from parallelm.warehouse.queries.mlapps import check_connection, mlapp_agents, mlapp_definition
 from parallelm.warehouse.queries.models import (
@@ -38,6 +47,7 @@ __all__ = [
     "DeadLetterRecord",
     "DeployedModel",
     "QueryError",
+    "SampleRow",
     "alert_episodes",
     "alert_transitions",
     "alerts",
@@ -58,8 +68,14 @@ __all__ = [
     "model_announcement",
     "model_samples",
     "models",
+    "past_events",
+    "past_kpis",
+    "past_samples",
+    "past_series",
+    "past_successions",
     "query_frame",
     "statistic_counts",
+    "statistic_names",
     "statistics",
     "statistics_rollup",
     "structured_statistics",

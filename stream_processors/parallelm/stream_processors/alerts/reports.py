@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.stream_processors.alerts.rules import Judged, ReportRule
-    from parallelm.stream_processors.series_stage.lookup import ReportPart
+
+
+class ReportPart(NamedTuple):
+    """A rule over the series of a record, and the labels of this one."""
+
+    rule: ReportRule
+    labels: Mapping[str, str]
 
 
 class JudgedSeries(NamedTuple):

@@ -1,0 +1,23 @@
+"""The MLApp file that a command is given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from parallelm.operations import definitions
+
+if TYPE_CHECKING:
+    from parallelm.schemas.records import MLAppDefinition
+
+FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+
+
+def read_definition(file: Path) -> MLAppDefinition:
+    """Record of a valid file, without its version; a file that is not valid ends the command with 1."""
+    if str(file) == "-":
+        return definitions.validate_definition(sys.stdin.buffer.read(), "<stdin>")
+    return definitions.validate_definition(file.read_bytes(), str(file))

@@ -1,0 +1,259 @@
+"""``mcenter rules``: what rules say they do, and history through the same cores as the processors'."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.operations.definitions import validate_definition
+from parallelm.operations.rule_trials import try_rules
+from parallelm.schemas.records import Origin, Series, StatisticsBatch
+from parallelm.schemas.topics import ALERTS, STATISTICS, origin_key
+from tests.stream_processors.live import START
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parallelm.schemas.records import AlertTransition
+
+    from .conftest import Decisions
+
+MINUTE = 60_000
+DEFINITION = """\
+mlapp: app
+nodes:
+  - {id: train, type: model_producer}
+  - {id: predict, type: model_consumer, consumes: [train]}
+alerts:
+  - {name: at once, type: threshold, statistic: share, above: 0.8, severity: critical}
+  - {name: held, type: threshold, statistic: share, above: 0.5, for: 5m, keep_firing_for: 2m, reason: "{{ value:.2f}}"}
+  - {name: late ones, type: threshold, statistic: share, below: 0.3, grace: 1s, match: {region: eu}}
+  - {name: any, type: threshold, statistic_pattern: "share|rate", above: 0.9, for: 1m, max_gap: 30m}
+  - {name: together, type: threshold, statistic: share, above: 0.55, aggregate: avg, window: 10m, by: [region], grace: 5m, match: {tier: paid}}
+  - {name: drift, type: health, threshold: 0.4, for: 10m}
+"""
+
+
+def report(
+    decisions: Decisions, agent: str, minute: float, series: list[tuple[str, dict[str, str], list[float]]]
+) -> None:
+    """One record: series by name and labels, with values a second apart."""
+    origin = Origin(
+        mlapp_id=decisions.cluster.mlapp, node_id="predict", pipeline_instance_id="", agent_id=agent
+    )
+    batch = StatisticsBatch(
+        origin=origin,
+        producer_id=agent,
+        seq=0,
+        series=[
+            Series(
+                name=name, model_id="m1", category="TIME_SERIES", graph_type="LINEGRAPH", labels=labels,
+                timestamps_ms=[START + minute * MINUTE + 1000 * at for at in range(len(values))], values=values,
+            )
+            for name, labels, values in series
+        ],
+    )  # fmt: skip
+    decisions.cluster.send_bytes(STATISTICS, origin_key(origin), decisions.cluster.codec.encode(batch))
+
+
+def history(decisions: Decisions) -> int:
+    """Three hours of three agents, some of it late, repeated, missing or no number; how many samples there are."""
+    chance = random.Random(7)
+    samples = 0
+    for minute in range(180):
+        for agent in ("a", "b", "c"):
+            if chance.random() < 0.05:
+                continue
+            level = 0.75 if (minute // 30) % 2 else 0.35
+            values = [chance.gauss(level, 0.2) for _ in range(chance.choice((1, 1, 3)))]
+            if chance.random() < 0.05:
+                values[0] = float("nan")
+            late = chance.choice((0, 0, 0, -2))
+            score = 0.2 if 60 <= minute < 100 else 0.8
+            report(
+                decisions,
+                agent,
+                minute + late,
+                [
+                    ("share", {"region": "eu"}, values),
+                    ("share", {"region": "us"}, [value / 2 for value in values]),
+                    ("rate", {}, values),
+                    ("share", {"region": "eu", "tier": "paid" if agent == "a" else "free"}, values),
+                    ("continuousDataHistogram.overlapResult", {"line": "overlapScore_temp"}, [score]),
+                ],
+            )
+            samples += 4 * len(values) + 1
+    decisions.cluster.flush()
+    return samples
+
+
+def settled(decisions: Decisions, samples: int) -> list[AlertTransition]:
+    """What the processors decided, once they and the sink have handled everything."""
+    count = f"SELECT count() FROM statistics WHERE mlapp_id = '{decisions.cluster.mlapp}'"
+    decisions.platform.wait(count, samples)
+    last = samples
+    report(decisions, "end", 240, [("share", {}, [1.0])])
+    decisions.cluster.flush()
+    decisions.platform.wait(count, last + 1)
+    partitions = decisions.cluster.settings.kafka.topic_prefix
+
+    def lag() -> int:
+        from parallelm.operations.lag import group_lags
+
+        return sum(
+            each.records for each in group_lags(decisions.cluster.settings) if "processors" in each.group
+        )
+
+    wait_for(lambda: lag() == 0, f"the processors of {partitions} have handled everything")
+    return list(decisions.cluster.read(ALERTS))
+
+
+def test_a_trial_says_what_the_processors_decided(decisions: Decisions) -> None:
+    decisions.cluster.apply(DEFINITION)
+    live = settled(decisions, history(decisions))
+    definition = validate_definition(
+        DEFINITION.replace("mlapp: app", f"mlapp: {decisions.cluster.mlapp}").encode(), "f"
+    )
+    trial = try_rules(decisions.cluster.settings, definition, end="2013-01-02", with_transitions=True)
+
+    def exact(found: list[AlertTransition]) -> dict[str, tuple[object, ...]]:
+        return {
+            each.transition_id: (
+                each.rule, each.state, each.alert_id, each.value, each.threshold, each.reason, each.labels,
+                each.annotations, each.cause,
+            )
+            for each in found
+            if each.rule != "together"
+        }  # fmt: skip
+
+    def windows(found: list[AlertTransition]) -> list[tuple[object, ...]]:
+        return sorted(
+            (each.alert_id, each.state, each.event_time_ms, round(each.value, 9))
+            for each in found
+            if each.rule == "together"
+        )
+
+    assert {each.rule for each in trial.transitions} == {each.name for each in definition.rules}
+    assert exact(trial.transitions) == exact(live)
+    # The last windows are over when nothing has come for them for ten seconds.
+    wait_for(
+        lambda: windows(decisions.cluster.read(ALERTS)) == windows(trial.transitions),
+        lambda: f"windows: {windows(decisions.cluster.read(ALERTS))}, not {windows(trial.transitions)}",
+    )
+    live = list(decisions.cluster.read(ALERTS))
+    assert [each.rule for each in trial.outcomes] == [each.name for each in definition.rules]
+    for outcome in trial.outcomes:
+        fired = [each for each in live if (each.rule, each.state) == (outcome.rule, "firing")]
+        assert outcome.fired == len(fired)
+
+
+SMALL = """\
+mlapp: app
+nodes:
+  - {id: predict, type: model_consumer}
+alerts:
+  - {name: late, type: threshold, statistic: share, above: 0.5, for: 2d, severity: critical}
+  - {name: never, type: threshold, statistic: share, above: 5}
+"""
+
+
+def written(decisions: Decisions, folder: Path, text: str = SMALL) -> Path:
+    file = folder / "mlapp.yaml"
+    file.write_text(text.replace("mlapp: app", f"mlapp: {decisions.cluster.mlapp}"))
+    return file
+
+
+def test_a_threshold_is_tuned_on_history_before_it_is_applied(decisions: Decisions, tmp_path: Path) -> None:
+    file = written(decisions, tmp_path)
+    assert "reported nothing in this range" in decisions.run("rules", "test", file).output
+    for day, value in ((1, 0.4), (2, 0.7), (3, 0.8), (4, 0.9), (5, 0.3), (6, 0.7), (7, 0.2), (8, 0.6)):
+        decisions.cluster.statistic(day, "share", value)
+        decisions.cluster.statistic(day, "other", value)
+    decisions.cluster.flush()
+    count = f"SELECT count() FROM statistics WHERE mlapp_id = '{decisions.cluster.mlapp}'"
+    decisions.platform.wait(count, 16)
+
+    found = json.loads(decisions.run("rules", "test", file, "--to", "2013-01-10", "--json").output)
+    late, never = found["rules"]
+    assert (late["judged"], late["fired"], late["did_not_fire"], late["firing_at_the_end"]) == (8, 1, 2, 0)
+    assert late["firing_share"] == pytest.approx(1 / 7)
+    assert (never["judged"], never["fired"], never["firing_share"]) == (8, 0, 0)
+    first = found["episodes"][0]
+    assert [first[key] for key in ("started_at", "fired_at", "ended_at", "samples", "value")] == [
+        "2013-01-03 00:00:00", "2013-01-05 00:00:00", "2013-01-06 00:00:00", 4, 0.9,
+    ]  # fmt: skip
+    assert first["fired_reason"] == "share is 0.9, above 0.5 since 2d"
+    assert [each["state"] for each in found["episodes"]] == ["resolved", "inactive", "pending"]
+
+    lower = written(decisions, tmp_path, SMALL.replace("above: 0.5, for: 2d", "above: 0.35"))
+    tuned = decisions.run(
+        "rules", "test", lower, "--rule", "late", "--to", "2013-01-10", "--limit", "1"
+    ).output
+    assert "and 2 more; --limit shows them\n" in tuned
+    assert "reports from 2013-01-02 00:00:00 to 2013-01-09 00:00:00 UTC\n" in tuned
+    assert "never" not in tuned
+
+    ranged = json.loads(
+        decisions.run(
+            "rules", "test", file, "--from", "2013-01-06", "--to", "2013-01-08", "--rule", "late", "--json"
+        ).output
+    )
+    assert ranged["rules"][0]["judged"] == 2
+    still = json.loads(decisions.run("rules", "test", file, "--rule", "late", "--json").output)
+    assert still["episodes"][-1]["state"] == "firing", (
+        "the last report came a moment ago: the series has not stopped"
+    )
+
+
+def test_reports_of_another_mlapp_and_what_cannot_be_tested(decisions: Decisions, tmp_path: Path) -> None:
+    file = written(decisions, tmp_path)
+    decisions.cluster.statistic(1, "share", 9.0, mlapp=f"{decisions.cluster.mlapp}-b")
+    decisions.cluster.flush()
+    count = f"SELECT count() FROM statistics WHERE mlapp_id = '{decisions.cluster.mlapp}-b'"
+    decisions.platform.wait(count, 1)
+    other = decisions.run("rules", "test", file, "--mlapp", f"{decisions.cluster.mlapp}-b", "--json")
+    assert [each["rule"] for each in json.loads(other.output)["episodes"]] == ["late", "never"]
+    for arguments, code, message in (
+        (["--rule", "lat"], 1, "has no rule 'lat'; there are: late, never"),
+        (
+            ["--from", "2013-02-01", "--to", "2013-01-01"],
+            1,
+            "the start 2013-02-01 is after the end 2013-01-01",
+        ),
+        (["--from", "yesterday"], 2, "Invalid value for '--from'"),
+        (["--limit", "-1"], 2, "Invalid value for '--limit'"),
+    ):
+        found = decisions.run("rules", "test", file, *arguments)
+        assert (found.exit_code, message in found.output) == (code, True), found.output
+    bad = written(decisions, tmp_path, SMALL.replace("above: 5", "abov: 5"))
+    for command in ("test", "validate"):
+        found = decisions.run("rules", command, bad)
+        assert found.exit_code == 1
+        assert "is not a valid MLApp file" in found.output
+    assert decisions.run("rules", "test", tmp_path / "none.yaml").exit_code == 2
+
+
+def test_validate_says_what_each_rule_does(decisions: Decisions, tmp_path: Path) -> None:
+    text = SMALL + (
+        "  - {name: slow, type: threshold, statistic_pattern: 'latency.*', node: predict, above: 800, aggregate: quantile,\n"
+        "     quantile: 0.99, window: 5m, by: [region], grace: 30s, for: 15m, stale_after: 2h, no_data: alerting}\n"
+    )
+    found = decisions.run("rules", "validate", written(decisions, tmp_path, text))
+    assert found.exit_code == 0
+    for line in (
+        "late (threshold, critical)",
+        "  watches         statistic 'share' of every node, each series by itself",
+        "  condition       above 0.5",
+        "  fires           when the condition has held for 2d; a time without reports interrupts it that is longer than "
+        + "1d and than five times the usual distance of the series",
+        "  silence         a series without reports for 1d, or five times its usual distance if that is longer, ends the alert",
+        "  watches         statistics whose names match 'latency.*' of node 'predict'",
+        "  together        0.99 quantile over windows of 5m, apart by region",
+        "  silence         a series without reports for 2h fires",
+        "  late reports    are judged in their place if they come within 30s",
+    ):
+        assert line in found.output.splitlines()

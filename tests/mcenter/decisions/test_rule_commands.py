@@ -244,12 +244,15 @@ def test_validate_says_what_each_rule_does(decisions: Decisions, tmp_path: Path)
     )
     found = decisions.run("rules", "validate", written(decisions, tmp_path, text))
     assert found.exit_code == 0
+    held = (
+        "  fires           when the condition has held for 2d; a time without reports interrupts it that is longer than "
+        "1d and than five times the usual distance of the series"
+    )
     for line in (
         "late (threshold, critical)",
         "  watches         statistic 'share' of every node, each series by itself",
         "  condition       above 0.5",
-        "  fires           when the condition has held for 2d; a time without reports interrupts it that is longer than "
-        + "1d and than five times the usual distance of the series",
+        held,
         "  silence         a series without reports for 1d, or five times its usual distance if that is longer, ends the alert",
         "  watches         statistics whose names match 'latency.*' of node 'predict'",
         "  together        0.99 quantile over windows of 5m, apart by region",

@@ -15,6 +15,7 @@ from parallelm.schemas.times import is_time
 from parallelm.stream_processors.alerts import book, ids, series, windowed
 from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
 from parallelm.stream_processors.alerts.event_time import judged_at
+from parallelm.stream_processors.alerts.groups import MAX_SENT, said
 from parallelm.stream_processors.alerts.past_records import (
     NO_RECORD,
     PastRecord,
@@ -69,6 +70,8 @@ class _Group:
     pulsed_ms: float = -math.inf
     seen: int = 0
     """Samples, or other records, that were handed in."""
+    sent: dict[str, str] = field(default_factory=dict)
+    """What rules that revise have said, by what it was."""
 
 
 class _Watchers(NamedTuple):
@@ -341,19 +344,36 @@ class Replay:
     def _progress(self, group: _Group, progress: Progress, position: RecordPosition) -> None:
         group.memory, group.due_ms = progress.memory, progress.due_ms
         for step in progress.steps:
-            self._step(group.rule, group.subject, step, position, group.seen)
+            supersedes = group.sent.get(said(*step.revises), "") if step.revises is not None else ""
+            sent = self._step(group.rule, group.subject, step, position, group.seen, supersedes)
+            if group.rule.revises and sent:
+                group.sent[said(step.state, step.at_ms, step.started_ms)] = sent
+        group.sent = dict(list(group.sent.items())[-MAX_SENT:])
 
     # ---- alerts -------------------------------------------------------------------------------------------------
 
-    def _step(self, rule: RuleCore, subject: Subject, step: Step, cause: RecordPosition, seen: int) -> None:
+    def _step(
+        self,
+        rule: RuleCore,
+        subject: Subject,
+        step: Step,
+        cause: RecordPosition,
+        seen: int,
+        supersedes: str = "",
+    ) -> str:
+        """Take a step of a rule; id of the last transition that it led to, empty when it changed nothing."""
         place = (subject.labels.get("node", ""), subject.labels.get("agent", ""), subject.model_id)
         if rule.about_model and step.state in {AlertState.PENDING, AlertState.FIRING}:
             node_id, _, model_id = place
             if {place, (node_id, "", model_id)} & self._models_gone:
-                return
+                return ""
         name = book.fingerprint_of(rule, subject)
+        if rule.revises:  # each of its episodes is an alert of its own
+            name = ids.alert_id(name, step.started_ms)
         self._seen[name] = seen
-        self._settle(name, *book.on_step(self._alerts.get(name), rule, subject, step, Cause(cause, 0)))
+        alert, sent = book.on_step(self._alerts.get(name), rule, subject, step, Cause(cause, 0), supersedes)
+        self._settle(name, alert, sent)
+        return sent[-1].transition_id if sent else ""
 
     def _settle(self, name: str, alert: OpenAlert | None, sent: Iterable[AlertTransition]) -> None:
         if alert is None:

@@ -68,7 +68,10 @@ def test_chunks_tell_where_the_one_before_ended_and_a_new_assignment_begins_anew
     consumer, assignments = consumer_at({tp: 11}, {}), Assignments()
     assert with_positions(consumer, {tp: [record]}, {tp}, assignments)[tp][:3] == (1, None, 11)
     state_of(consumer, tp).position = 13
-    assert with_positions(consumer, {tp: [record]}, {tp}, assignments)[tp][:3] == (1, 11, 13)
+    later = SimpleNamespace(offset=12)
+    assert with_positions(consumer, {tp: [later]}, {tp}, assignments)[tp][:3] == (1, 11, 13)
+    state_of(consumer, tp).position = 11  # Faust has sent it back
+    assert with_positions(consumer, {tp: [record]}, {tp}, assignments)[tp][:3] == (1, None, 11)
     again = consumer_at({tp: 11}, {})  # of the same generation
     assert with_positions(again, {tp: [record]}, {tp}, assignments)[tp][:3] == (2, None, 11)
 

@@ -109,11 +109,14 @@ class Assignments:
             self._positions.clear()
         return self._number
 
-    def moved(self, tp: TP, position: int) -> int | None:
-        """Where reading stood before it came to ``position``; None when that is not known under this assignment."""
+    def moved(self, tp: TP, first: int, position: int) -> int | None:
+        """Where reading stood before it went on from ``first`` to ``position``; None when that is not known.
+
+        That is so at the beginning, and when it was sent back: Faust seeks once it has recovered.
+        """
         before = self._positions.get(tp)
         self._positions[tp] = position
-        return before
+        return before if before is not None and before <= min(first, position) else None
 
 
 class Fetched(NamedTuple):
@@ -143,7 +146,7 @@ def with_positions(consumer: Any, records: Any, active: Any, assignments: Assign
             position = state.position
         else:
             continue
-        before = assignments.moved(tp, position)
+        before = assignments.moved(tp, fetched[0].offset if fetched else position, position)
         if fetched or position != before:
             found[tp] = Fetched(number, before, position, max(position, state.highwater or 0), fetched)
     return found

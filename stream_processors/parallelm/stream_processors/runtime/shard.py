@@ -40,8 +40,8 @@ COMMIT_INTERVAL_S = 0.25
 """Offsets of records that change nothing are committed this often."""
 TRANSACTION_SPACING_S = 0.1
 """Between two transactions of a shard at least."""
-MAX_FENCED, FENCED_WINDOW_S = 3, 60.0
-"""A shard that is fenced more often within that time, and still this worker's, has two owners: it gives up."""
+MAX_FENCED, FENCED_WINDOW_S = 8, 60.0
+"""A shard that is fenced more often within that time has two owners: it gives up. Pauses are not as many."""
 POSITIONS = "positions"
 
 

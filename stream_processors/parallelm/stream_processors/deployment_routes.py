@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,8 @@ KINDS: Mapping[str, BodyKind] = {
 }
 MAX_AHEAD_MS = 5 * 60_000
 """An event time further ahead of the broker's clock is taken to be a wrong clock, and the broker's is used."""
-DEPLOYMENT_LABEL = "deployment_id"
-"""Label of an acceptance that names the deployment that it answers."""
+DEPLOYMENT_ID = "deployment_id"
+"""Key of an acceptance's data that names the deployment that it answers."""
 
 
 def known_of(store: StateStore, mlapp_id: str) -> MLAppDeployments:
@@ -93,7 +94,7 @@ def on_accepted(
         agent_id=record.origin.agent_id,
         event_time_ms=when.event_ms,
         cause=at.position,
-        deployment_id=record.labels.get(DEPLOYMENT_LABEL, ""),
+        deployment_id=_answered(record),
     )
     yield from _decided(store, acceptance.on_accepted(known_of(store, mlapp_id), accepted, when))
 
@@ -126,6 +127,15 @@ def on_measurement(
 def on_time(store: StateStore, mlapp_id: str, at: Arrival) -> Iterator[DeploymentTransition]:
     """Time passed, by the broker's clock."""
     yield from _decided(store, clock.on_tick(known_of(store, mlapp_id), at.arrived_ms, at.now_ms))
+
+
+def _answered(accepted: Event) -> str:
+    """Id of the deployment that an acceptance names; empty when it names none, as those of other clients."""
+    try:
+        named = json.loads(accepted.data).get(DEPLOYMENT_ID, "")
+    except (ValueError, AttributeError):
+        return ""
+    return named if isinstance(named, str) else ""
 
 
 def _at(at: Arrival, event_ms: int) -> At:

@@ -75,6 +75,7 @@ def test_a_pending_review_shows_the_models_metrics_beside_those_of_the_live_one(
     assert (pending["model_id"], pending["state"]) == (models.two, "awaiting_approval")
     shown = models.run("show", "two")
     assert "awaiting_approval" in shown
+    assert "\\n" not in shown
     assert f"{models.two} beside {models.one} (other)" in shown
     (line,) = [line for line in shown.splitlines() if line.startswith("accuracy")]
     assert " 20 " in line
@@ -116,7 +117,8 @@ def test_a_model_is_approved_rolled_back_and_pinned_and_each_answer_is_printed(d
         [("two", 2)],
         [("one", 3)],
     ]
-    assert "anna rolled back it" in live["2013-01-08"][0]["decided_reason"]
+    assert live["2013-01-05T12:00"][0]["decided_reason"] == "anna approved it: as agreed"
+    assert "anna rolled it back" in live["2013-01-08"][0]["decided_reason"]
     wait_for(
         lambda: len(models.rows("history")) == 17,
         lambda: f"{len(models.rows('history'))} decisions, 17 wanted",

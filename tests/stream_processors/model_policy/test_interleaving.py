@@ -25,7 +25,7 @@ from parallelm.stream_processors.model_policy.state import (
     Announced,
     MLAppDeployments,
 )
-from parallelm.stream_processors.model_policy.work import At
+from parallelm.stream_processors.model_policy.work import At, deployment_id_of
 
 from .policies import POLICIES
 from .scenario import HEAD, START_MS, Scenario, applied, summary
@@ -348,3 +348,19 @@ def test_numbers_are_forgotten_with_what_needed_them():
     assert app.known.measured == NOTHING_MEASURED
     app.play("apply gated; report latency 0.95 of m3; report accuracy 0.95 of m4; publish m4")
     assert app.known.measured == NOTHING_MEASURED
+
+
+def test_an_acceptance_of_an_earlier_deployment_does_not_confirm_a_later_one():
+    app = Scenario(POLICIES)
+    app.play("apply always; publish m1; accept m1")
+    at_ms = app.now_ms
+    app.play("publish m2; accept m2; rollback")
+    assert app.play(f"accept m1 at {at_ms}") == [], "it comes again, from a spool"
+    former = Accepted(
+        "m1", "predict", "b", app.now_ms, app.at().cause, deployment_id_of("app", "predict", "m1", 1)
+    )
+    app.known, sent = acceptance.on_accepted(app.known, former, app.at())
+    assert sent == []
+    named = dataclasses.replace(former, deployment_id=deployment_id_of("app", "predict", "m1", 3))
+    app.known, sent = acceptance.on_accepted(app.known, named, app.at())
+    assert summary(sent) == "m1 accepted, m1 active"

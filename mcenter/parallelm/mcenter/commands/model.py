@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 _SHORT = ["event_time", "model_id", "name", "format", "mlapp_id", "node_id", "size_bytes", "live_on"]
 _HISTORY = ["event_time", "node_id", "model_id", "attempt", "state", "who", "agent_id", "reason"]
 _LIVE = ["mlapp_id", "node_id", "model_id", "attempt", "live_from", "live_to", "decided_reason", "decided_by"]
+_ANNOUNCED = (
+    "model_id",
+    "name",
+    "format",
+    "description",
+    "event_time",
+    "node_id",
+    "size_bytes",
+    "artifact_url",
+)
+_DEPLOYMENTS = ["node_id", "attempt", "state", "live_from", "live_to", "decided_by", "agents"]
 _PENDING = ("held", "awaiting_approval", "canary")
 
 _APP = click.option("--mlapp", "mlapp_id", required=True, help="MLApp.")
@@ -79,15 +90,12 @@ def show(model_id: str, mlapp_id: str) -> None:
     with reported_in_one_line(settings):
         model_id = operations.resolve_model(settings, mlapp_id, model_id)
         (announced,) = models(settings, mlapp_id=mlapp_id, model_id=model_id).to_dict("records")
-        echo("\n".join(f"{name}: {announced[name]}" for name in ("model_id", "name", "format", "description", "event_time", "node_id", "size_bytes", "artifact_url")))  # fmt: skip
-        echo("\nDeployments")
+        for name in _ANNOUNCED:
+            echo(f"{name}: {announced[name]}")
+        _title("Deployments")
         found = deployments(settings, mlapp_id=mlapp_id, model_id=model_id)
-        write_result(
-            found[["node_id", "attempt", "state", "live_from", "live_to", "decided_by", "agents"]],
-            "table",
-            None,
-        )
-        echo("\nDecisions")
+        write_result(found[_DEPLOYMENTS], "table", None)
+        _title("Decisions")
         history = deployment_history(settings, mlapp_id=mlapp_id, model_id=model_id)
         write_result(history[_HISTORY], "table", None)
         live = live_models(settings, mlapp_id=mlapp_id)
@@ -253,5 +261,10 @@ def _write_comparison(
 ) -> None:
     from parallelm.operations import models as operations
 
-    echo(f"\n{model_id} beside {other_id} (other), shift with its 98 % interval")
+    _title(f"{model_id} beside {other_id} (other), shift with its 98 % interval")
     write_result(operations.compare(settings, mlapp_id, model_id, other_id, node_id), "table", None)
+
+
+def _title(text: str) -> None:
+    echo("")
+    echo(text)

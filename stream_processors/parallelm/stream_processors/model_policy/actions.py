@@ -57,7 +57,7 @@ def _approve(work: Work, node_id: str, action: UserAction) -> str:
         return f"{pin.who} has pinned the node to model {pin.model_id}; unpin it first"
     steps.unbar(work, node_id, candidate.model_id)
     cleared = work.change(node_id, candidate, cleared=True, who=action.who)
-    steps.advance(work, node_id, cleared, why=_because("approved", action))
+    steps.advance(work, node_id, cleared, why=_because("approved it", action))
     return ""
 
 
@@ -65,7 +65,7 @@ def _reject(work: Work, node_id: str, action: UserAction) -> str:
     candidate = _candidate(work, node_id, action, *PENDING)
     if candidate is None:
         return _nothing_pending(work, node_id, action)
-    steps.reject(work, node_id, candidate, _because("rejected", action))
+    steps.reject(work, node_id, candidate, _because("rejected it", action))
     return ""
 
 
@@ -78,7 +78,7 @@ def _set_model(work: Work, node_id: str, action: UserAction) -> str:
     target = node.target
     if target is not None and target.model_id == model_id:
         return f"model {model_id} is {target.state.value} on the node already"
-    _force(work, node_id, model_id, _because("deployed", action))
+    _force(work, node_id, model_id, _because("deployed it", action))
     return ""
 
 
@@ -105,7 +105,7 @@ def _roll_back(work: Work, node_id: str, action: UserAction) -> str:
             return f"model {action.model_id} was never live on the node; `set_model` deploys it"
     elif current.state is State.ACTIVE and node.previous(current) is None:
         return "there is no earlier model to go back to that was not rolled back itself"
-    steps.roll_back(work, node_id, current, _because("rolled back", action), to=to)
+    steps.roll_back(work, node_id, current, _because("rolled it back", action), to=to)
     return ""
 
 
@@ -118,7 +118,7 @@ def _pin(work: Work, node_id: str, action: UserAction) -> str:
     if node.pinned is not None and node.pinned.model_id == model_id:
         return f"{node.pinned.who} has pinned the node to model {model_id} already"
     work.put(replace(node, pinned=Pin(model_id, action.who, action.comment)))
-    reason = _because("pinned", action)
+    reason = _because("pinned it", action)
     for other in node.in_states(State.CANARY, State.REQUESTED, State.ACCEPTED):
         if other.model_id != model_id:
             _put_back(work, node_id, other, reason)
@@ -133,7 +133,7 @@ def _unpin(work: Work, node_id: str, action: UserAction) -> str:
     if node.pinned is None:
         return "the node is not pinned"
     work.put(replace(node, pinned=None))
-    work.answer(node_id, node.pinned.model_id, State.UNPINNED, _because("unpinned", action))
+    work.answer(node_id, node.pinned.model_id, State.UNPINNED, _because("unpinned it", action))
     work.at = replace(work.at, who="")
     for held in node.in_states(State.HELD)[-1:]:
         steps.advance(work, node_id, held)
@@ -200,7 +200,7 @@ def _nothing_pending(work: Work, node_id: str, action: UserAction) -> str:
 
 
 def _because(did: str, action: UserAction) -> str:
-    return f"{action.who} {did} it" + (f": {action.comment}" if action.comment else "")
+    return f"{action.who} {did}" + (f": {action.comment}" if action.comment else "")
 
 
 def _refuse(work: Work, node_id: str, action: UserAction, reason: str) -> None:

@@ -210,7 +210,7 @@ def _activate(work: Work, node_id: str, deployment: Deployment, agent_id: str, a
     settings, node = work.settings(node_id), work.node(node_id)
     previous = node.active
     related = previous.model_id if previous else ""
-    reason = f"in place of model {related}" if related else "the node's first live model"
+    reason = f"in place of model {related}" if related else "no other model is live on the node"
     waits = [gate.wait_ms for gate in settings.after if gate.wait_ms]
     work.move(
         node_id, deployment, State.ACTIVE, reason, at_ms=at_ms, agent_id=agent_id, related=related, was_active=True,

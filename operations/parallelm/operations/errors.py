@@ -53,3 +53,7 @@ class UnknownNodeError(OperationError):
 
 class UnknownModelError(OperationError):
     """The MLApp has no such model, or more than one."""
+
+
+class UnknownDecisionError(OperationError):
+    """There is no alert or deployment of this id, or more than one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
-from parallelm.schemas.topic_admin import connect, log_offsets, transient_codes
+from parallelm.schemas.topic_admin import connect, log_bounds, log_offsets, transient_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -70,6 +70,31 @@ def read_topic(
             yield from until_now(begin)
         if follow:
             yield from _from_now(consumer)
+    finally:
+        consumer.close()
+
+
+def read_one(
+    settings: Settings, name: str, partition: int, offset: int, timeout_s: float
+) -> RawRecord | None:
+    """Record at an offset of topic ``name`` (with prefix); None when the topic does not hold it any more.
+
+    Raises ``ClusterUnavailableError`` when no broker answers.
+    """
+    from confluent_kafka import Consumer, TopicPartition
+
+    admin, metadata = connect(settings, timeout_s)
+    if name not in metadata.topics or partition not in metadata.topics[name].partitions:
+        return None
+    place = (name, partition)
+    first, end = log_bounds(admin, [place], timeout_s)[place]
+    if not first <= offset < end:
+        return None
+    consumer = Consumer(reader_config(settings.kafka, "mcenter-record"))
+    try:
+        consumer.assign([TopicPartition(name, partition, offset)])
+        messages = read_to_end(consumer, {place: offset + 1}, timeout_s)
+        return next((_record(message) for message in messages if message.offset() == offset), None)
     finally:
         consumer.close()
 

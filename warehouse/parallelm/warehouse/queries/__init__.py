@@ -22,6 +22,14 @@ from parallelm.warehouse.queries.history import (
     statistic_names,
 )
 from parallelm.warehouse.queries.kpis import kpi_revisions, kpis
+from parallelm.warehouse.queries.lineage import (
+    actions_on,
+    definition_at,
+    deployment_transitions,
+    notifications_of,
+    rows_of_record,
+    samples_around,
+)
 from parallelm.warehouse.queries.mlapps import check_connection, mlapp_agents, mlapp_definition
 from parallelm.warehouse.queries.models import (
     DeployedModel,
@@ -48,6 +56,7 @@ __all__ = [
     "DeployedModel",
     "QueryError",
     "SampleRow",
+    "actions_on",
     "alert_episodes",
     "alert_transitions",
     "alerts",
@@ -55,7 +64,9 @@ __all__ = [
     "correlate",
     "dead_letter_records",
     "dead_letters",
+    "definition_at",
     "deployment_history",
+    "deployment_transitions",
     "deployments",
     "events",
     "histograms",
@@ -68,12 +79,15 @@ __all__ = [
     "model_announcement",
     "model_samples",
     "models",
+    "notifications_of",
     "past_events",
     "past_kpis",
     "past_samples",
     "past_series",
     "past_successions",
     "query_frame",
+    "rows_of_record",
+    "samples_around",
     "statistic_counts",
     "statistic_names",
     "statistics",

@@ -1,0 +1,36 @@
+"""Explanations of decisions: from an alert or a deployment back to the records and numbers that led to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.operations.alerts import find_alert
+from parallelm.operations.errors import UnknownAlertError, UnknownDecisionError
+from parallelm.operations.explaining.alert import explain_alert
+from parallelm.operations.explaining.deployment import deployment_rows, explain_deployment
+from parallelm.operations.explaining.part import Part
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+
+__all__ = ["Part", "explain"]
+
+
+def explain(settings: Settings, text: str) -> Part:
+    """Explanation of the alert or deployment that ``text`` names, by the beginning of its id; a model's for its last deployment.
+
+    Raises ``UnknownDecisionError`` when there is none, or more than one, and the driver's errors.
+    """
+    deployments = deployment_rows(settings, text) if text.strip() else []
+    try:
+        alert = find_alert(settings, text)
+    except UnknownAlertError as error:
+        if deployments:
+            return explain_deployment(settings, text, deployments)
+        raise UnknownDecisionError(f"nor is there a deployment {text!r}; {error}") from error
+    if deployments:
+        raise UnknownDecisionError(
+            f"{text!r} begins the id of alert {alert['alert_id']} and of deployment "
+            f"{deployments[-1]['deployment_id']}; write more of it"
+        )
+    return explain_alert(settings, alert)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, new_action
 from parallelm.operations.errors import AlertNotOpenError, NoEffectError, UnknownAlertError
 from parallelm.operations.json_values import scalar_text
+from parallelm.operations.silences import list_silences, silences_of
 from parallelm.schemas.topics import ALERTS
 from parallelm.schemas.well_known import ACKNOWLEDGE, CLOSE
 
@@ -65,6 +67,19 @@ def list_alerts(
         open_only=not (also_over or state),
         at=at,
     )
+
+
+def silenced_by(settings: Settings, found: pd.DataFrame) -> list[str]:
+    """Of each listed alert who mutes its notifications now; empty for those that are over. Raises as ``list_silences``."""
+    from parallelm.warehouse.queries import OPEN_STATES
+
+    is_open = [state in OPEN_STATES for state in found["state"]]
+    known = list_silences(settings) if any(is_open) else []
+    now_ms = time.time_ns() // 1_000_000
+    return [
+        ", ".join(dict.fromkeys(each.who for each in silences_of(known, labels, now_ms))) if still else ""
+        for still, labels in zip(is_open, found["labels"], strict=True)
+    ]
 
 
 def find_alert(settings: Settings, text: str) -> Mapping[str, Any]:

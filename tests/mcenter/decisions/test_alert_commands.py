@@ -55,6 +55,11 @@ def test_an_alert_is_listed_shown_acknowledged_and_closed(decisions: Decisions) 
     assert again.exit_code == 1
     assert f"alert {alert} is acknowledged already: by ann at " in again.output
 
+    silence = ["--for", "1h", "--who", "cleo", "--comment", "known"]
+    mlapp = decisions.cluster.mlapp
+    assert decisions.run("alerts", "silence", f"mlapp={mlapp}", "alertname=late", *silence).exit_code == 0
+    assert {row["rule"]: row["silenced_by"] for row in decisions.listed()} == {"late": "cleo", "soon": ""}
+
     closed = decisions.run("alerts", "close", alert, "--who", "bob", "--comment", "known outage")
     assert closed.output == f"alert {alert} (late) is resolved: closed by bob: known outage\n"
     decisions.wait_for_alert("late", "resolved")
@@ -81,7 +86,11 @@ def test_an_alert_is_listed_shown_acknowledged_and_closed(decisions: Decisions) 
     assert [each["state"] for each in as_json["transitions"]] == ["firing", "acknowledged", "resolved"]
 
     audit = [(each.who, each.action, each.comment) for each in decisions.cluster.read(ACTIONS)]
-    assert audit == [("ann", "acknowledge", "looking into it"), ("bob", "close", "known outage")]
+    assert audit == [
+        ("ann", "acknowledge", "looking into it"),
+        ("cleo", "silence", "known"),
+        ("bob", "close", "known outage"),
+    ]
 
 
 def test_filters_and_the_alerts_of_a_time(decisions: Decisions) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.alerts.lifecycle import Step
     from parallelm.stream_processors.alerts.rules import Progress, RuleCore
 
-GATHER_MS = 500
+GATHER_MS = 2_000
 """Parts of windows are taken together over so long, as a batch of the processors does."""
 PULSE_MS = 2_000
 """A sign of life of one thing counts at most this often."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
+from typing import TYPE_CHECKING
 
 import click
 
-from parallelm.connections import load_settings
+from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.results import result_options, write_result
+from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations.alerts import list_alerts
+from parallelm.operations.alerts import list_alerts, silenced_by
+from parallelm.schemas.errors import SchemaError
 from parallelm.schemas.records import AlertState
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHORT = [
     "alert",
@@ -28,6 +34,7 @@ _SHORT = [
     "fired_at",
     "resolved_at",
     "acknowledged_by",
+    "silenced_by",
     "reason",
 ]
 _ID_CHARACTERS = 12
@@ -66,6 +73,7 @@ def list_(
 ) -> None:
     """List open alerts, pending and acknowledged ones too, by the time their condition was met: one row an episode.
 
+    silenced_by is who mutes notifications of it now.
     settled_by_model_id is the model that went live between firing and resolving; empty when none did.
     """
     settings = load_settings()
@@ -81,6 +89,10 @@ def list_(
             also_over=also_over,
             at=at,
         )
+    if at is None:
+        found["silenced_by"] = _silenced_by(settings, found)
+    else:
+        found["silenced_by"] = ""
     if format_ == "table":
         over = found["state"].isin([AlertState.RESOLVED, AlertState.INACTIVE])
         found["alert"] = found["alert_id"].where(over, found["alert_id"].str[:_ID_CHARACTERS])
@@ -89,3 +101,12 @@ def list_(
         )
         found = found[_SHORT]
     write_result(found, format_, output)
+
+
+def _silenced_by(settings: Settings, found: pd.DataFrame) -> list[str]:
+    """Who has silenced each alert; alerts are listed without Kafka, too."""
+    try:
+        return silenced_by(settings, found)
+    except SchemaError as error:
+        echo(f"silences are not known: {error}", err=True)
+        return [""] * len(found)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from parallelm.schemas.records import Event, KpiBatch, KpiPoint, Origin
-from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, KPIS
+from parallelm.schemas.records import Event, KpiBatch, KpiPoint, Origin, Series, StatisticsBatch
+from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, KPIS, STATISTICS, origin_key
 from tests.waiting import wait_for
 
 from .live import DAY, START
@@ -24,6 +24,7 @@ policy: {canary_threshold: 0.25}
 alerts:
   - {name: crashes, type: event, event: Crash, window: 2d, above: 2}
   - {name: canary, type: canary, node: compare}
+  - {name: load, type: threshold, statistic: load, aggregate: sum, window: 1s, by: [node], above: 30}
   - {name: few sales, type: kpi, kpi: sales, match: {shop: a}, below: 10}
 """
 
@@ -122,5 +123,43 @@ def test_a_revision_of_a_kpi_names_the_transition_that_it_corrects(cluster: Clus
     assert earlier.reason == "sales is 8, below 10"
     assert len({each.transition_id for each in cluster.read(ALERTS)}) == 6
     assert cluster.read(DEAD_LETTERS) == []
+    assert worker.process is not None
+    assert worker.process.poll() is None
+
+
+def load(cluster: Cluster, at_s: float, value: float, *agents: str) -> None:
+    """A statistic of several agents at one time."""
+    for agent in agents:
+        origin = Origin(mlapp_id=cluster.mlapp, node_id="predict", pipeline_instance_id="", agent_id=agent)
+        series = Series(
+            name="load", model_id="", category="TIME_SERIES", graph_type="LINEGRAPH", labels={},
+            timestamps_ms=[START + at_s * 1_000], values=[value],
+        )  # fmt: skip
+        batch = StatisticsBatch(origin=origin, producer_id=agent, seq=int(at_s), series=[series])
+        cluster.send_bytes(STATISTICS, origin_key(origin), cluster.codec.encode(batch))
+    cluster.flush()
+
+
+def test_the_sum_over_agents_on_many_partitions_is_one_alert(cluster: Cluster, worker: Worker):
+    cluster.apply(RULES)
+    agents = [f"host-{number}" for number in range(8)]
+    for second, value in ((0, 1.0), (1, 4.0), (2, 5.0), (3, 3.0)):
+        load(cluster, second, value, *agents)
+
+    def found() -> list[tuple[str, float, float]]:
+        return [
+            (each.state.value, each.value, (each.event_time_ms - START) / 1_000)
+            for each in cluster.read(ALERTS)
+            if each.rule == "load"
+        ]
+
+    expected = [("firing", 32, 2), ("resolved", 24, 4)]
+    wait_for(lambda: found() == expected, "each window is the sum over all agents")
+    fired = cluster.read(ALERTS)[0]
+    assert (fired.labels["node"], fired.labels["agent"], fired.reason) == (
+        "predict",
+        "",
+        "sum of load is 32, above 30",
+    )
     assert worker.process is not None
     assert worker.process.poll() is None

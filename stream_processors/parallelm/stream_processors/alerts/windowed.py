@@ -1,6 +1,7 @@
 """Rules over windows of several series: parts of windows come from many partitions, a window is judged when it is over.
 
-A window is over when every partition that reports has gone beyond it, or when nothing has come for it for a while.
+A window is over when every partition that reports has gone beyond it. Which partitions report the clock says, once all that
+had arrived is handled: in a backlog one partition may be far ahead of another.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from parallelm.stream_processors.alerts.series import Memory
 from parallelm.stream_processors.alerts.windows import FIELDS, WindowSums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from parallelm.schemas.records import RuleAggregate
-    from parallelm.stream_processors.alerts.lifecycle import Step
     from parallelm.stream_processors.alerts.rules import SampleRule
 
 IDLE_MS = 10_000
@@ -27,6 +27,8 @@ IDLE_MS = 10_000
 MIN_LATENESS_MS = 1_000
 MAX_WINDOWS = 500
 """Open windows of a group; beyond, the oldest are judged."""
+MAX_BUCKETS = 20_000
+"""Buckets of the sketches of a group's open windows; beyond, the oldest are judged."""
 
 
 @dataclass(slots=True)
@@ -35,7 +37,9 @@ class Group:
 
     windows: dict[float, WindowSums] = field(default_factory=dict)
     newest: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Newest window and broker's clock of the last part, by partition of the statistics."""
+    """Newest event time and broker's clock of the last part, by partition of the statistics that is waited for."""
+    since_ms: int | None = None
+    """Broker's clock at the first part until every partition has had time to report; None from then on."""
     closed_ms: float = -math.inf
     """Windows that began before this are judged: what comes for them is too late."""
     series: Memory = field(default_factory=Memory)
@@ -45,10 +49,14 @@ class Group:
         """Inverse of ``to_json``; a new group for None."""
         if stored is None:
             return cls()
-        windows, newest, closed_ms, memory = stored
+        windows, newest, since_ms, closed_ms, memory = stored
         return cls(
-            {start: WindowSums(*sums) for start, sums in windows},
-            {source: (start, arrived_ms) for source, start, arrived_ms in newest},
+            {
+                start: WindowSums(count, total, minimum, maximum, dict(sketch))
+                for start, (count, total, minimum, maximum, sketch) in windows
+            },
+            {source: (at_ms, arrived_ms) for source, at_ms, arrived_ms in newest},
+            since_ms,
             closed_ms,
             Memory.from_json(memory),
         )
@@ -60,7 +68,8 @@ class Group:
                 [start, [sums.count, sums.total, sums.minimum, sums.maximum, dict(sums.sketch)]]
                 for start, sums in sorted(self.windows.items())
             ],
-            [[source, *newest] for source, newest in self.newest.items()],
+            [[source, *newest] for source, newest in sorted(self.newest.items())],
+            self.since_ms,
             self.closed_ms,
             self.series,
         ]
@@ -79,6 +88,8 @@ def absorb_part(stored: Any, rule: SampleRule, part: RuleAggregate, arrived_ms: 
 def absorb_parts(stored: Any, rule: SampleRule, parts: Iterable[RuleAggregate], arrived_ms: int) -> Progress:
     """Group after parts that arrived together: none of them makes another one late."""
     group = Group.from_json(stored)
+    if stored is None:
+        group.since_ms = arrived_ms
     for part in parts:
         starts = list(part.timestamps_ms)
         sketches = json.loads(part.data) if part.data else [{}] * len(starts)
@@ -89,20 +100,24 @@ def absorb_parts(stored: Any, rule: SampleRule, parts: Iterable[RuleAggregate], 
                 group.windows.setdefault(start, WindowSums()).merge(sums)
         if starts:
             source = str(part.cause.partition)
-            newest = max(starts[-1], group.newest.get(source, (-math.inf, 0))[0])
+            newest = max(float(part.event_time_ms), starts[-1], group.newest.get(source, (-math.inf, 0))[0])
             group.newest[source] = (newest, arrived_ms)
-    waiting = [start for start, heard_ms in group.newest.values() if group.arrived_ms - heard_ms < IDLE_MS]
-    watermark = min(waiting, default=-math.inf) - _lateness_ms(rule)
-    return _judged(group, rule, watermark, arrived_ms)
+    return _judged(group, rule, _watermark_ms(group, rule), arrived_ms)
 
 
 def on_time(stored: Any, rule: SampleRule, now_ms: int) -> Progress:
-    """Group after the broker's clock has reached its time."""
+    """Group after the broker's clock has reached its time: partitions that report no more are not waited for."""
     group = Group.from_json(stored)
-    steps: Sequence[Step] = ()
-    if group.windows and now_ms >= group.arrived_ms + _idle_ms(rule):
-        progress = _judged(group, rule, math.inf, now_ms)
-        group, steps = Group.from_json(progress.memory), progress.steps
+    idle_ms = _idle_ms(rule)
+    if group.since_ms is not None and now_ms >= group.since_ms + idle_ms:
+        group.since_ms = None
+    if group.windows:
+        group.newest = {
+            source: newest for source, newest in group.newest.items() if now_ms < newest[1] + idle_ms
+        }
+    watermark_ms = _watermark_ms(group, rule) if group.newest or not group.windows else math.inf
+    progress = _judged(group, rule, watermark_ms, max(now_ms, group.arrived_ms))
+    group, steps = Group.from_json(progress.memory), progress.steps
     changes: series.Changes = []
     memory = series.on_time(group.series, rule, now_ms, changes, _name(rule))
     steps = [*steps, *(step for step, _ in changes)]
@@ -118,12 +133,19 @@ def close_all(stored: Any, rule: SampleRule) -> Progress:
     return _judged(group, rule, math.inf, group.arrived_ms)
 
 
+def _watermark_ms(group: Group, rule: SampleRule) -> float:
+    """Event time beyond which every partition that reports has gone."""
+    if group.since_ms is not None or not group.newest:
+        return -math.inf
+    return min(at_ms for at_ms, _ in group.newest.values()) - _lateness_ms(rule)
+
+
 def _judged(group: Group, rule: SampleRule, watermark_ms: float, arrived_ms: int) -> Progress:
     """Judge the windows that end at or before the watermark, the oldest first."""
     aggregation = rule.settings.aggregation
     assert aggregation is not None  # noqa: S101 - a rule over windows has one
     over = sorted(start for start in group.windows if start + aggregation.window_ms <= watermark_ms)
-    over = sorted({*over, *sorted(group.windows)[: max(0, len(group.windows) - MAX_WINDOWS)]})
+    over = sorted({*over, *_too_many(group)})
     changes: series.Changes = []
     for start in over:
         sums = group.windows.pop(start)
@@ -133,13 +155,33 @@ def _judged(group: Group, rule: SampleRule, watermark_ms: float, arrived_ms: int
             group.series, rule, (sample,), max(arrived_ms, int(sample[0])), -1, changes, _name(rule)
         )
         group.closed_ms = max(group.closed_ms, start + aggregation.window_ms)
-    group.series = group.series._replace(arrived_ms=arrived_ms)
+    if over:
+        group.series = group.series._replace(arrived_ms=arrived_ms)
     return Progress(group.to_json(), _due_ms(group, rule), [step for step, _ in changes])
 
 
+def _too_many(group: Group) -> list[float]:
+    """The oldest windows, as far as there is no room for them."""
+    starts = sorted(group.windows)
+    buckets = sum(len(sums.sketch) for sums in group.windows.values())
+    found: list[float] = []
+    for start in starts[:-1]:
+        if len(starts) - len(found) <= MAX_WINDOWS and buckets <= MAX_BUCKETS:
+            break
+        buckets -= len(group.windows[start].sketch)
+        found.append(start)
+    return found
+
+
 def _due_ms(group: Group, rule: SampleRule) -> float:
-    silence = series.due_ms(group.series._replace(held=()), rule.settings)
-    return min(silence, group.arrived_ms + _idle_ms(rule)) if group.windows else silence
+    if not group.windows:
+        return series.due_ms(group.series._replace(held=()), rule.settings)
+    heard_ms = [arrived_ms for _, arrived_ms in group.newest.values()]
+    waits_ms = min([*heard_ms, *([group.since_ms] if group.since_ms is not None else [])], default=0)
+    idle_ms = waits_ms + _idle_ms(rule)
+    if group.series.newest_ms == -math.inf:
+        return idle_ms
+    return min(idle_ms, series.due_ms(group.series._replace(held=()), rule.settings))
 
 
 def _lateness_ms(rule: SampleRule) -> float:

@@ -9,6 +9,8 @@ _GAMMA = 1.02
 """Relative width of a sketch's buckets: quantiles are right to within one percent (Masson et al., DDSketch, 2019)."""
 _LOG_GAMMA = math.log(_GAMMA)
 _SMALLEST = 1e-9
+MAX_BUCKETS = 2_000
+"""Buckets of a sketch; beyond twice as many, the lowest are taken together, and low quantiles are less exact."""
 FIELDS = 4
 """Numbers of a window on the topic: count, sum, minimum and maximum."""
 
@@ -33,6 +35,7 @@ class WindowSums:
         if sketched:
             bucket = bucket_of(value)
             self.sketch[bucket] = self.sketch.get(bucket, 0.0) + 1
+            self._collapse()
 
     def merge(self, other: WindowSums) -> None:
         """Take another part of the same window in."""
@@ -42,6 +45,15 @@ class WindowSums:
         self.maximum = max(self.maximum, other.maximum)
         for bucket, count in other.sketch.items():
             self.sketch[bucket] = self.sketch.get(bucket, 0.0) + count
+        self._collapse()
+
+    def _collapse(self) -> None:
+        if len(self.sketch) > 2 * MAX_BUCKETS:
+            ordered = sorted(self.sketch, key=value_of)
+            low, rest = ordered[:-MAX_BUCKETS], ordered[-MAX_BUCKETS:]
+            counts = {bucket: self.sketch[bucket] for bucket in rest}
+            counts[rest[0]] += sum(self.sketch[bucket] for bucket in low)
+            self.sketch = counts
 
     def result(self, function: str, quantile: float) -> float:
         """The function over the window's samples."""

@@ -152,7 +152,29 @@ def with_positions(consumer: Any, records: Any, active: Any, assignments: Assign
     return found
 
 
+class NoReadOffsets(dict[Any, Any]):
+    """In place of Faust's record of what was read: it never says that a message was read before.
+
+    Faust writes the offset of a message there when the message has been taken, which may be after a rebalance has sent
+    reading back. Everything up to that offset was then dropped as read. A shard knows itself what it has handled.
+    """
+
+    def __getitem__(self, tp: Any) -> None:
+        """Nothing was read."""
+        return
+
+    def __setitem__(self, tp: Any, offset: Any) -> None:
+        """It is not remembered."""
+
+    def update(self, *_: Any, **__: Any) -> None:
+        """As for one of them."""
+
+
 class _Consumer(driver.Consumer):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._read_offset = NoReadOffsets()
+
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 

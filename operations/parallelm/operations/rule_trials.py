@@ -23,7 +23,7 @@ from parallelm.stream_processors.alerts.replay import Replay
 from parallelm.stream_processors.alerts.rules import MLAppRule, core_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from parallelm.connections import Settings
     from parallelm.schemas.records import AlertTransition, MLAppDefinition
@@ -52,6 +52,8 @@ class PastEpisode:
     ended_reason: str = ""
     samples: int = 1
     """Samples of the series from the start to the end, both included."""
+    fired_id: str = ""
+    """Transition by which it fired."""
     first_sample: int = 1
     """Number of the sample at the start, among those of its series."""
 
@@ -104,7 +106,7 @@ def try_rules(
     Raises ``QuestionError`` for a rule that is not there or that this version cannot judge, and the driver's errors.
     """
     cores = _cores(definition, rule, mlapp_id or definition.mlapp_id)
-    run = _Run(with_transitions=with_transitions)
+    run = _Run({core.settings.name for core in cores if core.revises}, with_transitions=with_transitions)
     replay = Replay(cores, run.on_transition)
     asked = {"mlapp_id": mlapp_id or definition.mlapp_id, "start": start, "end": end}
     arrived_ms = 0
@@ -137,7 +139,9 @@ def _cores(definition: MLAppDefinition, name: str | None, mlapp_id: str) -> list
 class _Run:
     """Gathers what a replay says."""
 
-    def __init__(self, *, with_transitions: bool) -> None:
+    def __init__(self, revising: Collection[str], *, with_transitions: bool) -> None:
+        """``revising`` are the rules that correct what they have said: nothing of theirs is final before the end."""
+        self._revising = revising
         self.begun = False
         self.first_ms: int | None = None
         self.last_ms: int | None = None
@@ -172,12 +176,17 @@ class _Run:
                 self._episodes.append(episode)
         episode.state = transition.state
         episode.samples = seen - episode.first_sample + 1
+        if transition.supersedes and transition.supersedes == episode.fired_id:
+            episode.fired_ms, episode.fired_reason = None, ""
         if transition.state is AlertState.FIRING:
-            episode.fired_ms = transition.event_time_ms
-            episode.fired_reason = transition.reason
+            if episode.fired_ms is None:
+                episode.fired_ms, episode.fired_reason = transition.event_time_ms, transition.reason
+                episode.fired_id = transition.transition_id
+            episode.ended_ms, episode.ended_reason = None, ""
         if transition.state in {AlertState.RESOLVED, AlertState.INACTIVE}:
             episode.ended_ms, episode.ended_reason = transition.event_time_ms, transition.reason
-            self._count(self._open.pop(transition.alert_id))
+            if transition.rule not in self._revising:
+                self._count(self._open.pop(transition.alert_id))
         else:
             episode.value, episode.threshold = transition.value, transition.threshold
 

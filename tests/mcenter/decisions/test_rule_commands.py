@@ -10,9 +10,9 @@ import pytest
 
 from parallelm.operations.definitions import validate_definition
 from parallelm.operations.rule_trials import try_rules
-from parallelm.schemas.records import Origin, Series, StatisticsBatch
-from parallelm.schemas.topics import ALERTS, STATISTICS, origin_key
-from tests.stream_processors.live import START
+from parallelm.schemas.records import KpiBatch, KpiPoint, Origin, Series, StatisticsBatch
+from parallelm.schemas.topics import ALERTS, KPIS, STATISTICS, origin_key
+from tests.stream_processors.live import DAY, START
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -260,3 +260,50 @@ def test_validate_says_what_each_rule_does(decisions: Decisions, tmp_path: Path)
         "  late reports    are judged in their place if they come within 30s",
     ):
         assert line in found.output.splitlines()
+
+
+MLAPP_RULES = """\
+mlapp: app
+nodes:
+  - {id: predict, type: model_consumer}
+alerts:
+  - {name: restarts, type: event, event: Restart, above: 3, window: 1h}
+  - {name: few sales, type: kpi, kpi: sales, below: 10}
+"""
+
+
+def test_events_and_kpis_with_revisions_are_judged_as_by_the_processors(decisions: Decisions) -> None:
+    cluster = decisions.cluster
+    cluster.apply(MLAPP_RULES)
+    for minute in (1, 2, 3, 4, 5, 200, 400, 401, 402, 403, 404, 700):
+        cluster.event(minute / 1440, "Restart")
+    for values in ({1: 20.0, 2: 5.0, 3: 30.0, 4: 4.0}, {2: 15.0}, {3: 8.0, 5: 40.0}):
+        origin = cluster.origin()
+        points = [
+            KpiPoint(name="sales", labels={}, timestamp_ms=START + day * DAY, value=value, model_id="")
+            for day, value in values.items()
+        ]
+        batch = KpiBatch(origin=origin, producer_id="p", seq=0, source="file", points=points)
+        cluster.send_bytes(KPIS, cluster.mlapp.encode(), cluster.codec.encode(batch))
+        cluster.flush()
+    for table, count in (("events", 12), ("kpis", 7)):
+        decisions.platform.wait(f"SELECT count() FROM {table} WHERE mlapp_id = '{cluster.mlapp}'", count)
+    definition = validate_definition(
+        MLAPP_RULES.replace("mlapp: app", f"mlapp: {cluster.mlapp}").encode(), "f"
+    )
+    trial = try_rules(cluster.settings, definition, end="2013-02-01", with_transitions=True)
+
+    def said(found: list[AlertTransition]) -> dict[str, tuple[object, ...]]:
+        return {each.transition_id: (each.rule, each.state, each.reason, each.supersedes) for each in found}
+
+    assert {each.rule for each in trial.transitions} == {"restarts", "few sales"}
+    assert any(each.supersedes for each in trial.transitions), "a revision corrects what was said"
+    wait_for(
+        lambda: said(cluster.read(ALERTS)) == said(trial.transitions),
+        lambda: f"{said(cluster.read(ALERTS))}, not {said(trial.transitions)}",
+        deadline_s=20,
+    )
+    fired = [row["rule"] for row in decisions.listed("--all") if row["fired_at"] is not None]
+    assert {each.rule: each.fired for each in trial.outcomes} == {
+        rule: fired.count(rule) for rule in ("restarts", "few sales")
+    }

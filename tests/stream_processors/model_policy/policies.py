@@ -23,6 +23,11 @@ POLICIES = {
     after: [{metric: errors, success_condition: "<= 0.1"}]
 """,
     "guarded": "policy: {rollback_on: [{rule: drift}]}\n",
+    "guarded_calm": "policy: {cool_down: 6h, rollback_on: [{rule: drift}]}\n",
+    "unsure": """policy:
+  gates:
+    after: [{metric: errors, success_condition: "<= 0.1", failure_condition: "> 0.5"}]
+""",
     "calm": "policy: {cool_down: 6h}\n",
     "office": 'policy: {windows: [{cron: "0 8 * * *", duration: 9h}]}\n',
     "canary": _CANARY % "node: predict-canary",

@@ -31,7 +31,9 @@ def on_accepted(known: MLAppDeployments, accepted: Accepted, at: At) -> Outcome:
     deployment = _answered(work, accepted)
     if deployment is not None:
         steps.accept(work, accepted.node_id, deployment, accepted.agent_id, accepted.event_time_ms)
-        _new_agent(work, accepted.node_id)
+        steps.take_up(
+            work, accepted.node_id
+        )  # a canary on a share of the agents may have waited for one more
     return work.outcome
 
 
@@ -68,10 +70,3 @@ def _answered(work: Work, accepted: Accepted) -> Deployment | None:
     active = node.active
     overtaken = latest.state is State.FAILED and active is not None and active.attempt > latest.attempt
     return None if overtaken else latest
-
-
-def _new_agent(work: Work, node_id: str) -> None:
-    """A canary on a share of the agents may have waited for one more."""
-    for held in work.node(node_id).in_states(State.HELD):
-        if held.hold.startswith("a canary on a share"):
-            steps.advance(work, node_id, held)

@@ -121,7 +121,7 @@ def _pin(work: Work, node_id: str, action: UserAction) -> str:
     reason = _because("pinned it", action)
     for other in node.in_states(State.CANARY, State.REQUESTED, State.ACCEPTED):
         if other.model_id != model_id:
-            _put_back(work, node_id, other, reason)
+            steps.put_back(work, node_id, other, reason)
     if live is None or live.model_id != model_id:
         _force(work, node_id, model_id, reason)
     work.answer(node_id, model_id, State.PINNED, reason)
@@ -166,15 +166,6 @@ def _force(work: Work, node_id: str, model_id: str, reason: str) -> None:
         published = known[-1] if known else (work.at.event_ms, model_id)
         chosen = work.add(node_id, model_id, published, cleared=True, forced=True, who=work.at.who)
     steps.request(work, node_id, chosen, reason)
-
-
-def _put_back(work: Work, node_id: str, deployment: Deployment, reason: str) -> None:
-    """What is under way is held instead: unpinned, it begins again."""
-    steps.end_canary(work, node_id, deployment, reason)
-    work.move(
-        node_id, work.current(node_id, deployment), State.HELD, reason, hold=reason, canary_node="", canary_agents=(),
-        agents=(),
-    )  # fmt: skip
 
 
 def _candidate(work: Work, node_id: str, action: UserAction, *states: State) -> Deployment | None:

@@ -62,6 +62,7 @@ def _fail(work: Work, node_id: str, deployment: Deployment) -> None:
     work.move(node_id, deployment, State.FAILED, f"{who} it within {within}")
     if some:
         _forget_silent_agents(work, node_id, deployment)
+    steps.take_up(work, node_id)
     for consumer in work.known.consumers:
         for candidate in work.node(consumer.node_id).in_states(State.CANARY):
             if candidate.canary_node == node_id and candidate.model_id == deployment.model_id:

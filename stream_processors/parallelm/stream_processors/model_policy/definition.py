@@ -129,6 +129,7 @@ def _forget(work: Work) -> None:
     present = {consumer.node_id for consumer in work.known.consumers}
     former = [node for node in work.known.nodes if node.node_id not in present]
     gone = {node.node_id for node in former[: max(0, len(former) - MAX_FORMER_NODES)]}
+    gone |= {node.node_id for node in former if not node.attempts}
     work.known = replace(
         work.known, nodes=tuple(node for node in work.known.nodes if node.node_id not in gone)
     )

@@ -119,6 +119,10 @@ def judge_after(work: Work, node_id: str, live: Deployment, before: tuple[GateRu
         if verdict is GateVerdict.FAILED:
             take_back(work, node_id, live, f"gate after: {gates.explained(gate, run)}", numbers)
             return
+    if GateVerdict.INCONCLUSIVE in verdicts and GateVerdict.INCONCLUSIVE not in earlier:
+        unsure = settings.after[verdicts.index(GateVerdict.INCONCLUSIVE)].metric
+        reason = f"gate after is inconclusive, a person decides: {unsure} is neither good nor bad"
+        work.move(node_id, live, State.ACTIVE, reason, evidence=numbers)
     if all(verdict is GateVerdict.PASSED for verdict in verdicts):
         work.move(node_id, live, State.ACTIVE, "its gates have passed", evidence=numbers, due_ms=0)
 

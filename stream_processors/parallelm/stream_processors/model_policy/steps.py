@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from parallelm.definitions.durations import format_duration
 from parallelm.schemas.records import DeploymentState as State
 from parallelm.schemas.records import ModelPolicy
-from parallelm.stream_processors.model_policy import gates
+from parallelm.stream_processors.model_policy import gates, holding
 from parallelm.stream_processors.model_policy.gates import GateRun, GateVerdict
 from parallelm.stream_processors.model_policy.policies import POLICIES
 from parallelm.stream_processors.model_policy.state import (
@@ -17,7 +16,6 @@ from parallelm.stream_processors.model_policy.state import (
     AgentModel,
     Deployment,
 )
-from parallelm.stream_processors.model_policy.windows import opens_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +48,7 @@ def offer(work: Work, node_id: str, announced: Announced) -> None:
     replaced += reviews[: max(0, len(reviews) + 1 - MAX_REVIEWS)]
     for older in replaced:
         supersede(work, node_id, older, model_id, f"model {model_id} was published")
-    candidate = work.add(node_id, model_id, published, runs=_early_runs(work, settings, model_id))
+    candidate = work.add(node_id, model_id, published, runs=holding.early_runs(work, settings, model_id))
     advance(work, node_id, candidate)
 
 
@@ -70,13 +68,18 @@ def advance(
             return
         state, reason = POLICIES[settings.kind].next_step(settings, node, candidate)
         evidence = (
-            gates.evidence(settings.before, _runs(settings, candidate)) if settings.before else evidence
+            gates.evidence(settings.before, holding.runs(settings, candidate))
+            if settings.before
+            else evidence
         )
+    if state is State.HELD:
+        hold(work, node_id, candidate, reason, 0, evidence)
+        return
     if state is State.AWAITING_APPROVAL:
         due_ms = _limit(work, settings.review_timeout_ms)
         work.move(node_id, candidate, state, reason, due_ms=due_ms, evidence=evidence)
         return
-    wait, until_ms = _waits(work, settings, node, candidate)
+    wait, until_ms = holding.waits(work, settings, node, candidate)
     if wait:
         hold(work, node_id, candidate, wait, until_ms, evidence)
     elif state is State.CANARY:
@@ -95,12 +98,20 @@ def request(
     *,
     related: str = "",
     evidence: Evidence = None,
+    keeps_newer: bool = False,
 ) -> None:
-    """Ask the node to run it; what waits and is older ends."""
-    settings, node = work.settings(node_id), work.node(node_id)
-    for other in node.pending:
-        reviewed_alone = other.state is State.AWAITING_APPROVAL and other.published > deployment.published
-        if other.attempt != deployment.attempt and not reviewed_alone:
+    """Ask the node to run it; what waits and is older ends.
+
+    What is newer ends as well, but for reviews; with ``keeps_newer``, a roll-back, it stays and is taken up again.
+    """
+    settings = work.settings(node_id)
+    for other in work.node(node_id).pending:
+        if other.attempt == deployment.attempt:
+            continue
+        newer = other.published > deployment.published
+        if newer and keeps_newer and other.state is State.CANARY:
+            put_back(work, node_id, other, f"model {deployment.model_id} is to be live first")
+        elif not newer or (other.state is not State.AWAITING_APPROVAL and not keeps_newer):
             supersede(work, node_id, other, deployment.model_id, f"model {deployment.model_id} was requested")
     due_ms = _limit(work, settings.accept_timeout_ms)
     asked = work.move(
@@ -188,7 +199,25 @@ def roll_back(
         again,
         f"roll back of model {deployment.model_id}: {reason}",
         related=deployment.model_id,
+        keeps_newer=True,
     )
+
+
+def put_back(work: Work, node_id: str, deployment: Deployment, reason: str) -> None:
+    """What is under way is held instead, and begins again when it is taken up."""
+    end_canary(work, node_id, deployment, reason)
+    work.move(
+        node_id, work.current(node_id, deployment), State.HELD, reason, hold=reason, canary_node="", canary_agents=(),
+        agents=(),
+    )  # fmt: skip
+
+
+def take_up(work: Work, node_id: str) -> None:
+    """What is held on a node may go on, since the node has changed."""
+    for held in work.node(node_id).in_states(State.HELD):
+        current = work.current(node_id, held)
+        if current.state is State.HELD:
+            advance(work, node_id, current)
 
 
 def unbar(work: Work, node_id: str, model_id: str) -> None:
@@ -223,6 +252,7 @@ def _activate(work: Work, node_id: str, deployment: Deployment, agent_id: str, a
             reason = f"model {deployment.model_id} is active on node {node_id!r}"
             supersede(work, node_id, old, deployment.model_id, reason, at_ms)
     _follow(work, node_id, deployment)
+    take_up(work, node_id)
 
 
 def _follow(work: Work, node_id: str, live: Deployment) -> None:
@@ -290,7 +320,7 @@ def hold(
 def _passes_gates(work: Work, settings: PolicySettings, node_id: str, candidate: Deployment) -> bool:
     """Whether all gates before the deployment have passed; if not, it is held or rejected."""
     waited_ms = work.at.broker_ms - candidate.decided_ms
-    runs = _runs(settings, candidate)
+    runs = holding.runs(settings, candidate)
     judged = [
         (gates.verdict_of(gate, run, waited_ms), gate, run)
         for gate, run in zip(settings.before, runs, strict=True)
@@ -318,43 +348,6 @@ def _passes_gates(work: Work, settings: PolicySettings, node_id: str, candidate:
             )
             return False
     return True
-
-
-def _waits(
-    work: Work, settings: PolicySettings, node: NodeDeployments, candidate: Deployment
-) -> tuple[str, int]:
-    """Why it is not the time to deploy, and until when; empty when it is."""
-    now_ms = work.at.broker_ms
-    if candidate.forced:
-        return "", 0
-    cool_ms = node.changed_ms + settings.cool_down_ms if node.changed_ms else 0
-    if cool_ms > now_ms:
-        return (
-            f"cool-down: the last deployment was less than {format_duration(settings.cool_down_ms)} ago",
-            cool_ms,
-        )
-    opens = opens_ms(settings.windows, now_ms)
-    return ("no deployment window is open", opens) if opens > now_ms else ("", 0)
-
-
-def _runs(settings: PolicySettings, candidate: Deployment) -> tuple[GateRun, ...]:
-    """Measurements of the gates before; after a change of policy they begin anew."""
-    if len(candidate.runs) == len(settings.before):
-        return candidate.runs
-    return tuple(GateRun() for _ in settings.before)
-
-
-def _early_runs(work: Work, settings: PolicySettings, model_id: str) -> tuple[GateRun, ...]:
-    """Measurements from what was reported about the model before it was announced."""
-    readings = [each for each in work.known.measured.early if each.model_id == model_id]
-    return tuple(
-        gates.measure(
-            gate,
-            GateRun(),
-            [(each.at_ms, each.value) for each in readings if gate.takes(each.metric, each.labels)],
-        )
-        for gate in settings.before
-    )
 
 
 def _limit(work: Work, duration_ms: int) -> int:

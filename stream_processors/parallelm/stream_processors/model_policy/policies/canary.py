@@ -23,6 +23,9 @@ class Canary(PolicyCore, kind=ModelPolicy.CANARY):
     ) -> NextStep:
         """A canary beside the live model."""
         live = node.active
+        if live is None and node.target is not None and any(each.was_active for each in node.deployments):
+            reason = f"a canary is compared with model {node.target.model_id} once that is live"
+            return NextStep(DeploymentState.HELD, reason)
         if live is None:
             return NextStep(
                 DeploymentState.REQUESTED, "policy canary: the node has no live model to compare with"

@@ -155,3 +155,24 @@ def test_what_is_not_there_is_named_with_what_is_near(decisions: Decisions) -> N
     assert found.exit_code == 1
     assert "nor is there a deployment 'nonsense'; there is no alert 'nonsense'" in found.output
     assert decisions.run("explain").exit_code == 2
+
+
+def test_alerts_about_features_and_of_components_are_explained_by_their_own_reports(
+    decisions: Decisions,
+) -> None:
+    cluster = decisions.cluster
+    cluster.apply(DEFINITION + "  - {name: drift, type: health, threshold: 0.4}\n")
+    for day, value in ((1, 0.9), (2, 0.2)):
+        cluster.score(day, value, model="m1", feature="temp")
+        cluster.score(day, 0.876, model="m1", feature="wind")
+    cluster.event(3, "GenericDataAlert", is_alert=True, title="no input")
+    cluster.flush()
+    drift = decisions.wait_for_alert("drift", "firing")["alert_id"]
+    found = decisions.run("explain", drift).output
+    assert "the last 1 samples of 'continuousDataHistogram.overlapResult' up to then" in found
+    assert "2013-01-03 00:00:00  0.2  " in found
+    assert "0.876" not in found
+    component = decisions.wait_for_alert("GenericDataAlert", "firing")["alert_id"]
+    found = decisions.run("explain", component).output
+    assert "raised by the component itself" in found
+    assert "on Kafka: Event of node 'predict' on 'host': GenericDataAlert" in found

@@ -28,7 +28,7 @@ from .scenario import CANARY_NODE, HEAD, RULES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.stream_processors.live import Cluster
+    from tests.stream_processors.live import Cluster, Worker
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -125,14 +125,20 @@ def test_a_person_approves_rejects_and_is_answered_when_it_is_too_late(cluster: 
     assert cluster.read(DEAD_LETTERS) == []
 
 
-def test_a_canary_that_is_as_good_is_promoted_by_its_numbers(cluster: Cluster):
+def test_a_canary_that_is_as_good_is_promoted_by_its_numbers_over_a_kill_of_the_worker(
+    cluster: Cluster, worker: Worker
+):
     live_and_candidate(cluster, "canary")
     leads_to(cluster, "m2 canary", "m2 requested on predict-canary")
     accept(cluster, 4, "m2", "predict-canary")
     # What was asked of the canary node before is over.
     leads_to(cluster, "m2 active on predict-canary", "m1 superseded on predict-canary")
     report(cluster, 5, "latency", [2 + n / 100 for n in range(40)], "m1")
-    report(cluster, 5, "latency", [2.005 + n / 100 for n in range(40)], "m2", "predict-canary")
+    report(cluster, 5, "latency", [2.006 + n / 100 for n in range(10)], "m2", "predict-canary")
+    cluster.flush()
+    worker.kill()
+    worker.start()
+    report(cluster, 5, "latency", [2.005 + n / 100 for n in range(10, 40)], "m2", "predict-canary")
     leads_to(cluster, "m2 requested")
     (promoted,) = [each for each in cluster.read(DEPLOYMENTS) if each.previous_state is State.CANARY]
     assert "canary passed: score 100 of 100" in promoted.reason

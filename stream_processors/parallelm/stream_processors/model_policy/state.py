@@ -130,7 +130,6 @@ class AgentModel:
 
     agent_id: str
     model_id: str
-    event_time_ms: int
     offset: int
     """Of the acceptance: agents' own order, since event times of several processes need not have one."""
 

@@ -230,7 +230,7 @@ def note_agent(work: Work, accepted: Accepted) -> None:
     """Remember what an agent runs now."""
     node = work.node(accepted.node_id)
     others = tuple(each for each in node.agents if each.agent_id != accepted.agent_id)
-    now = AgentModel(accepted.agent_id, accepted.model_id, accepted.event_time_ms, accepted.cause.offset)
+    now = AgentModel(accepted.agent_id, accepted.model_id, accepted.cause.offset)
     work.put(replace(node, agents=(*others, now)[-MAX_AGENTS:]))
 
 

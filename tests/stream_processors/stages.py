@@ -232,7 +232,9 @@ class Stages:
         """Everything that waits is handled, definitions first."""
         while topics := [
             topic
-            for topic, waiting in sorted(self.waiting.items(), key=lambda item: item[0] != "mlapps")
+            for topic, waiting in sorted(
+                self.waiting.items(), key=lambda item: (item[0] != "mlapps", item[0])
+            )
             if waiting
         ]:
             self.deliver(topics[0])

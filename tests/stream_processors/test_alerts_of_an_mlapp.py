@@ -343,3 +343,43 @@ def test_a_canary_that_reports_healthy_ends_its_alert(stages: Stages):
     stages.settle()
     assert stages.states()[:2] == ["firing", "resolved"]
     assert stages.open() == {}
+
+
+@pytest.mark.parametrize("seen_between", [True, False])
+@pytest.mark.parametrize("restart", [True, False])
+@pytest.mark.parametrize("removed", [True, False])
+@pytest.mark.parametrize("value", [300, 0])
+def test_a_rule_that_came_back_at_once_judges_what_comes(
+    stages: Stages, seen_between: bool, restart: bool, removed: bool, value: float
+):
+    stages.apply(definition(HIGH))
+    stages.sample(300)
+    stages.settle()
+    stages.now_ms += MINUTE
+    # The series stage asks for definitions too late to see the one between.
+    if removed:
+        stages.remove()
+    else:
+        stages.apply(definition())
+    if seen_between:
+        stages.settle()
+    stages.now_ms += 1
+    stages.apply(definition(HIGH))
+    if restart:
+        stages.restart()
+    stages.sample(value)
+    stages.settle()
+    assert stages.states()[:2] == ["firing", "resolved"]
+    assert len(stages.open()) == (value == 300)
+
+
+def test_a_rule_that_stays_as_it_is_goes_on_over_a_new_version(stages: Stages):
+    stages.apply(definition(HIGH))
+    stages.sample(300)
+    for version in range(3):
+        stages.apply(definition(HIGH, f"name: other, type: threshold, statistic: y, above: {version}"))
+        stages.notice()
+        stages.restart()
+        stages.now_ms += MINUTE
+        stages.sample(300)
+        assert stages.settle().states() == ["firing"]

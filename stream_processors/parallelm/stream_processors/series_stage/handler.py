@@ -10,13 +10,13 @@ from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.slicing import StatisticsDecoder
 from parallelm.schemas.topics import STRUCTURED_STATISTICS
 from parallelm.stream_processors.alerts import series as judging
-from parallelm.stream_processors.alerts.lifecycle import end
+from parallelm.stream_processors.alerts.lifecycle import Life, end
 from parallelm.stream_processors.alerts.reports import Reports
 from parallelm.stream_processors.alerts.rules import SampleRule
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
 from parallelm.stream_processors.series_stage.lookup import slot_of, watchers_of
-from parallelm.stream_processors.series_stage.pages import PAGE, Origin, Page, PageBody
+from parallelm.stream_processors.series_stage.pages import NOT_APPLIED, PAGE, Origin, Page, PageBody
 from parallelm.stream_processors.series_stage.structured import StructuredStatistics
 from parallelm.stream_processors.series_stage.travelling import Travelling
 
@@ -90,7 +90,7 @@ class SeriesHandler:
             self._load()
         if self._generation != self._rules.generation:
             self._generation = self._rules.generation
-            self._forget_rules_gone()
+            self._take_definitions()
 
     def handle(self, store: StateStore, record: Incoming) -> Iterator[Output]:  # noqa: ARG002 - pages go to it at the end
         """Judge one record; what travels on is sent at the end of the batch, but for changes of state."""
@@ -213,6 +213,8 @@ class SeriesHandler:
             ids = (mlapp_id, node_id, pipeline, agent_id)
             origin = self._by_bytes[key] = self._origins.setdefault(ids, Origin(ids))
         if origin.generation != self._generation:
+            if not origin.slots:
+                origin.applied = _applied(self._rules.of(origin.ids[0]))
             origin.found.clear()
             origin.generation = self._generation
         return origin
@@ -230,23 +232,38 @@ class SeriesHandler:
             page, left = origin.load(key.name, body, by_form)
             for seen, memory in left:
                 self._dirty[page] = None
-                self._end(seen, memory)
+                self._end(seen, memory, "the rule was taken out of the definition for a time")
 
-    def _forget_rules_gone(self) -> None:
+    def _take_definitions(self) -> None:
+        """Forget the series of rules that are gone."""
         for ids, origin in self._origins.items():
             rules = self._rules.of(ids[0])
             for slot_key in origin.of_rules_gone(rules.by_form if rules is not None else ()):
                 slot = origin.slots[slot_key]
-                self._end(slot.seen(), slot.memory)
+                self._end(slot.seen(), slot.memory, "the rule was taken out of the definition for a time")
                 origin.remove(slot_key)
                 self._dirty[slot.page] = None
+            applied = _applied(rules)
+            if origin.applied != applied:
+                self._take_definition(origin, applied)
 
-    def _end(self, seen: Seen, memory: Memory) -> None:
-        """End the alert of a series that is forgotten with its rule.
+    def _take_definition(self, origin: Origin, applied: tuple[int, int]) -> None:
+        """Series whose rules stay as they were go on, unless a definition between was missed: it may have ended their alerts."""
+        missed = origin.applied != NOT_APPLIED and applied[0] != origin.applied[0] + 1
+        origin.applied = applied
+        self._dirty |= dict.fromkeys(origin.pages)
+        for slot in origin.slots.values() if missed else ():
+            if slot.memory.life.is_open:
+                self._end(
+                    slot.seen(), slot.memory, "the definition was changed again before this was judged by it"
+                )
+                slot.memory = slot.memory._replace(life=Life(begins=slot.memory.life.begins))
+
+    def _end(self, seen: Seen, memory: Memory, reason: str) -> None:
+        """End the alert of a series that begins anew.
 
         Where the rule came back as it was before the MLApp's stage saw it gone, nobody else would.
         """
-        reason = "the rule was taken out of the definition for a time"
         for step in end(memory.life, memory.newest_ms, reason)[1]:
             self._ends.append(self._travelling.step(seen, "", step))
 
@@ -257,6 +274,10 @@ class SeriesHandler:
             del self._origins[ids]
         if gone:
             self._by_bytes = {key: found for key, found in self._by_bytes.items() if found.ids not in gone}
+
+
+def _applied(rules: MLAppRules | None) -> tuple[int, int]:
+    return NOT_APPLIED if rules is None else (rules.definition.version, rules.definition.event_time_ms)
 
 
 def _check_lengths(series: SlicedSeries) -> None:

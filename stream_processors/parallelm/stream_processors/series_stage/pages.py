@@ -27,6 +27,7 @@ _CHARACTER_BYTES = 12
 PAGE = "series"
 """Kind of the pages in the changelog."""
 
+NOT_APPLIED = (0, 0)
 OriginIds = tuple[str, str, str, str]
 """MLApp, node, pipeline instance and agent."""
 
@@ -49,6 +50,8 @@ class PageBody:
     slots: list[Any]
     """For each series: form of the rule, labels, statistic, model and memory."""
     due_ms: float | None = None
+    applied: tuple[int, int] = NOT_APPLIED
+    """Version and time of the definition that its series were judged by."""
 
 
 class Slot:
@@ -119,7 +122,8 @@ class Page:
             for slot in known
         ]
         due = min(due_ms(slot.memory, slot.rule.settings) for slot in known)
-        return PageBody(list(self.origin.ids), slots, due if due < math.inf else None)
+        due_at = due if due < math.inf else None
+        return PageBody(list(self.origin.ids), slots, due_at, self.origin.applied)
 
 
 @dataclass(slots=True)
@@ -133,6 +137,8 @@ class Origin:
     """Answers to look-ups of series by what identifies them in a record."""
     generation: int = -1
     """Of the rules under which the answers hold."""
+    applied: tuple[int, int] = NOT_APPLIED
+    """Version and time of the definition that its series are judged by."""
 
     def add(self, key: SlotKey, rule: SeriesRule, labels: Mapping[str, str], statistic: str) -> Slot:
         """A slot for a series that is new, on a page with room; raises ``InvalidRecordError``."""
@@ -174,6 +180,7 @@ class Origin:
         """Take a stored page; series of rules that are gone are left out and returned."""
         page = Page(self, name)
         self.pages.append(page)
+        self.applied = body.applied
         left = []
         for form, labels, statistic, model_id, memory in body.slots:
             rule = rules.get(form)

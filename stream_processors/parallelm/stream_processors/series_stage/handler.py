@@ -130,7 +130,7 @@ class SeriesHandler:
             store.put(Key(PAGE, page.origin.ids[0], page.name), page.body())
         self._forget_empty_origins()
         self._dirty.clear()
-        yield from self._ends
+        yield from sorted(self._ends)  # in one order, also after a restart
         self._ends.clear()
         if len(self._by_bytes) > MAX_ORIGINS_LOOKED_UP:
             self._by_bytes.clear()

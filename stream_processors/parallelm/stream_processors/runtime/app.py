@@ -86,6 +86,22 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         await coordinator.ensure_coordinator_known()
         return bool(await coordinator._do_heartbeat())  # noqa: SLF001 - as above
 
+    async def read_again(self, tp: TP, offset: int, assignment: int) -> None:
+        """Send reading back, unless the assignment is over by then."""
+        asked = asyncio.run_coroutine_threadsafe(self._send_back(tp, offset, assignment), self.thread_loop)
+        await asyncio.wrap_future(asked)
+
+    async def _send_back(self, tp: TP, offset: int, number: int) -> None:
+        consumer: Any = self._ensure_consumer()
+        subscription: Any = consumer._subscription.subscription  # noqa: SLF001 - the version is pinned
+        assignment: Any = subscription.assignment if subscription is not None else None
+        if (
+            assignment is not None
+            and tp in assignment.tps
+            and self.assignments.number_of(assignment) == number
+        ):
+            consumer.seek(tp, offset)
+
     async def _fetch_records(self, consumer: Any, active_partitions: Any, *more: Any, **options: Any) -> Any:
         wanted: Any = WantedPartitions(self.consumer, active_partitions)
         records = await super()._fetch_records(consumer, wanted, *more, **options)
@@ -182,6 +198,11 @@ class _Consumer(driver.Consumer):
         """Whether the group's coordinator still knows this consumer; raises aiokafka's errors."""
         thread: Any = self._thread
         return bool(await thread.is_member())
+
+    async def read_again(self, tp: TP, offset: int, assignment: int) -> None:
+        """Read a partition again from an offset on, if it is this consumer's under the assignment of this number."""
+        thread: Any = self._thread
+        await thread.read_again(tp, offset, assignment)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Chunks by partition, each as one message whose value is the ``Chunk``."""

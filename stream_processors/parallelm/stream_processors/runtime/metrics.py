@@ -10,6 +10,9 @@ DEAD_LETTERS = Counter(
     "mcenter_processors_dead_letters", "Records sent to the dead letters.", ("topic", "stage")
 )
 RETRIES = Counter("mcenter_processors_retries", "Attempts that failed for now, by error.", ("error",))
+READ_AGAIN = Counter(
+    "mcenter_processors_read_again", "Gaps between fetcher and shard that were read again.", ("topic",)
+)
 BATCH_SECONDS = Histogram(
     "mcenter_processors_batch_seconds", "Time of one batch, all writes included.", ("stage",)
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from parallelm.stream_processors.runtime import metrics
 from parallelm.stream_processors.runtime.clock import Clock
+from parallelm.stream_processors.runtime.continuity import Continuity
 from parallelm.stream_processors.runtime.dead_letters import stage_of
 from parallelm.stream_processors.runtime.patience import FATAL, TRANSIENT, with_patience
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key, StateStore, StateTooLargeError
@@ -99,12 +100,10 @@ class Surroundings:
     """Asks the broker whether this worker is still in the group: one that was paused for long hears of its exclusion late."""
     is_mine: Callable[[int], bool]
     """Whether an assignment of this consumer, by its number, is the current one."""
+    read_again: Callable[[str, int, int, int], Awaitable[object]]
+    """Sends reading back: topic, partition, offset, and the number of the assignment under which this is to hold."""
     assignment_known: Callable[[], Awaitable[object]]
     """Waits while a rebalance goes on: no batch starts between the revocation and the new assignment."""
-
-
-class LostRecordsError(Exception):
-    """Chunks of a partition do not follow each other: going on would pass over records for good."""
 
 
 class Shard:
@@ -128,8 +127,7 @@ class Shard:
         self._committed: dict[str, int] = {}
         self._last_commit = 0.0
         self._clock = Clock()
-        self._received: dict[str, tuple[int, int]] = {}
-        """Assignment and next offset of the last chunk of each topic."""
+        self._continuity = Continuity()
         self._fenced_at: list[float] = []
         self._lagging: set[str] = set()
         """Topics whose lag is shown."""
@@ -229,7 +227,7 @@ class Shard:
 
     async def _handle(self, chunks: Sequence[Chunk]) -> None:
         started = time.perf_counter()
-        self._check_that_none_is_missing(chunks)
+        chunks = await self._without_gaps(chunks)
         while True:
             await self._around.assignment_known()
             self._settled.clear()
@@ -265,20 +263,26 @@ class Shard:
         if records:
             metrics.BATCH_SECONDS.labels(self.stage).observe(time.perf_counter() - started)
 
-    def _check_that_none_is_missing(self, chunks: Sequence[Chunk]) -> None:
-        """Chunks follow each other; raises ``LostRecordsError`` when one before them was lost on its way."""
+    async def _without_gaps(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Those of this assignment that follow what has come before.
+
+        Where one was lost on its way between fetcher and shard, reading is sent back to it, and what lies behind it
+        is left out: it comes again. Going on would pass over records for good.
+        """
+        found, sent_back = [], set()
         for chunk in chunks:
             if not self._around.is_mine(chunk.assignment):
                 continue
-            assignment, reached = self._received.get(chunk.topic, (-1, 0))
-            if assignment != chunk.assignment:
-                reached = self._next.get(chunk.topic, 0)
-            if chunk.first_offset is not None and chunk.first_offset > reached:
-                raise LostRecordsError(
-                    f"{chunk.topic}/{chunk.partition}: offsets {reached} to {chunk.first_offset - 1} were lost between the "
-                    "broker and the shard; a fresh start reads them again"
-                )
-            self._received[chunk.topic] = (chunk.assignment, chunk.next_offset)
+            missing = self._continuity.missing_from(chunk, self._next.get(chunk.topic, 0))
+            if missing is None:
+                found.append(chunk)
+            elif chunk.topic not in sent_back:
+                sent_back.add(chunk.topic)
+                metrics.READ_AGAIN.labels(chunk.topic).inc()
+                place = f"{chunk.topic}/{chunk.partition}"
+                logger.warning("%s: reading %d to %s again", place, missing, chunk.first_offset)
+                await self._around.read_again(chunk.topic, chunk.partition, missing, chunk.assignment)
+        return found
 
     def _fenced(self, error: FencedError) -> None:
         """Another one has opened the shard: its new owner, or one that was paused while it still was the owner.

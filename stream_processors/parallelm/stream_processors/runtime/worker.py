@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
 
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
@@ -107,6 +108,7 @@ class Worker:
         self._assignment_known = asyncio.Event()
         self._assignment = -1
         self._app: Any = None
+        self._ready: asyncio.Task[None] | None = None
         self._codec = Codec(make_registry(settings.schema_registry, self._prefix))
         self._schemas = KnownSchemas(self._codec.registry)
         self._ends = LogEnds(settings.kafka)
@@ -244,6 +246,9 @@ class Worker:
     async def _is_member(self) -> bool:
         return bool(await self._app.consumer.is_member())
 
+    async def _read_again(self, topic: str, partition: int, offset: int, assignment: int) -> None:
+        await self._app.consumer.read_again(TopicPartition(topic, partition), offset, assignment)
+
     def _is_mine(self, assignment: int) -> bool:
         return assignment == self._assignment
 
@@ -294,6 +299,7 @@ class Worker:
             encode_state=lambda state: None if state is None else self._codec.encode(state),
             is_member=self._is_member,
             is_mine=self._is_mine,
+            read_again=self._read_again,
             assignment_known=self._assignment_known.wait,
         )
 
@@ -318,6 +324,8 @@ class Worker:
             logger.info("handling records of %d shards", len(self._shards))
             self._on_ready()
 
+        if self._ready is not None:
+            self._ready.cancel()
         self._ready = asyncio.create_task(tell())
 
     # ---- watching -----------------------------------------------------------------------------------------------

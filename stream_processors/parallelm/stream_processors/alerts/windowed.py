@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import RuleAggregate
     from parallelm.stream_processors.alerts.rules import SampleRule
 
-IDLE_MS = 10_000
-"""A partition that has reported nothing for so long, by the broker's clock, is not waited for."""
+IDLE_MS, LONGEST_IDLE_MS = 10_000, 60_000
+"""A partition that has reported nothing for a window's length, within these bounds, by the broker's clock, is not waited for."""
 MIN_LATENESS_MS = 1_000
 MAX_WINDOWS = 500
 """Open windows of a group; beyond, the oldest are judged."""
@@ -40,6 +40,10 @@ class Group:
     """Newest event time and broker's clock of the last part, by partition of the statistics that is waited for."""
     since_ms: int | None = None
     """Broker's clock at the first part until every partition has had time to report; None from then on."""
+    heard_ms: int = 0
+    """Broker's clock at the last part."""
+    front_ms: float = -math.inf
+    """Newest event time of all parts."""
     closed_ms: float = -math.inf
     """Windows that began before this are judged: what comes for them is too late."""
     series: Memory = field(default_factory=Memory)
@@ -49,7 +53,7 @@ class Group:
         """Inverse of ``to_json``; a new group for None."""
         if stored is None:
             return cls()
-        windows, newest, since_ms, closed_ms, memory = stored
+        windows, newest, since_ms, heard_ms, front_ms, closed_ms, memory = stored
         return cls(
             {
                 start: WindowSums(count, total, minimum, maximum, dict(sketch))
@@ -57,6 +61,8 @@ class Group:
             },
             {source: (at_ms, arrived_ms) for source, at_ms, arrived_ms in newest},
             since_ms,
+            heard_ms,
+            front_ms,
             closed_ms,
             Memory.from_json(memory),
         )
@@ -70,14 +76,11 @@ class Group:
             ],
             [[source, *newest] for source, newest in sorted(self.newest.items())],
             self.since_ms,
+            self.heard_ms,
+            self.front_ms,
             self.closed_ms,
             self.series,
         ]
-
-    @property
-    def arrived_ms(self) -> int:
-        """Broker's clock at the last part."""
-        return max((arrived_ms for _, arrived_ms in self.newest.values()), default=0)
 
 
 def absorb_part(stored: Any, rule: SampleRule, part: RuleAggregate, arrived_ms: int) -> Progress:
@@ -102,21 +105,25 @@ def absorb_parts(stored: Any, rule: SampleRule, parts: Iterable[RuleAggregate], 
             source = str(part.cause.partition)
             newest = max(float(part.event_time_ms), starts[-1], group.newest.get(source, (-math.inf, 0))[0])
             group.newest[source] = (newest, arrived_ms)
+            group.front_ms = max(group.front_ms, newest)
+            group.heard_ms = max(group.heard_ms, arrived_ms)
     return _judged(group, rule, _watermark_ms(group, rule), arrived_ms)
 
 
 def on_time(stored: Any, rule: SampleRule, now_ms: int) -> Progress:
     """Group after the broker's clock has reached its time: partitions that report no more are not waited for."""
     group = Group.from_json(stored)
-    idle_ms = _idle_ms(rule)
-    if group.since_ms is not None and now_ms >= group.since_ms + idle_ms:
+    silent_ms = _silent_ms(rule)
+    if group.since_ms is not None and now_ms >= group.since_ms + silent_ms:
         group.since_ms = None
     if group.windows:
         group.newest = {
-            source: newest for source, newest in group.newest.items() if now_ms < newest[1] + idle_ms
+            source: newest for source, newest in group.newest.items() if now_ms < newest[1] + silent_ms
         }
-    watermark_ms = _watermark_ms(group, rule) if group.newest or not group.windows else math.inf
-    progress = _judged(group, rule, watermark_ms, max(now_ms, group.arrived_ms))
+    watermark_ms = _watermark_ms(group, rule)
+    if group.windows and now_ms >= group.heard_ms + _idle_ms(rule):
+        watermark_ms = math.inf
+    progress = _judged(group, rule, watermark_ms, max(now_ms, group.heard_ms))
     group, steps = Group.from_json(progress.memory), progress.steps
     changes: series.Changes = []
     memory = series.on_time(group.series, rule, now_ms, changes, _name(rule))
@@ -130,14 +137,15 @@ def on_time(stored: Any, rule: SampleRule, now_ms: int) -> Progress:
 def close_all(stored: Any, rule: SampleRule) -> Progress:
     """Group after all its windows are judged: nothing more comes for them."""
     group = Group.from_json(stored)
-    return _judged(group, rule, math.inf, group.arrived_ms)
+    return _judged(group, rule, math.inf, group.heard_ms)
 
 
 def _watermark_ms(group: Group, rule: SampleRule) -> float:
     """Event time beyond which every partition that reports has gone."""
-    if group.since_ms is not None or not group.newest:
+    if group.since_ms is not None:
         return -math.inf
-    return min(at_ms for at_ms, _ in group.newest.values()) - _lateness_ms(rule)
+    # When no partition reports any more, none is behind the one that was furthest.
+    return min((at_ms for at_ms, _ in group.newest.values()), default=group.front_ms) - _lateness_ms(rule)
 
 
 def _judged(group: Group, rule: SampleRule, watermark_ms: float, arrived_ms: int) -> Progress:
@@ -176,9 +184,11 @@ def _too_many(group: Group) -> list[float]:
 def _due_ms(group: Group, rule: SampleRule) -> float:
     if not group.windows:
         return series.due_ms(group.series._replace(held=()), rule.settings)
-    heard_ms = [arrived_ms for _, arrived_ms in group.newest.values()]
-    waits_ms = min([*heard_ms, *([group.since_ms] if group.since_ms is not None else [])], default=0)
-    idle_ms = waits_ms + _idle_ms(rule)
+    waits_ms = [arrived_ms for _, arrived_ms in group.newest.values()]
+    if group.since_ms is not None:
+        waits_ms.append(group.since_ms)
+    # With nobody to wait for, the windows that are left wait for late samples.
+    idle_ms = min(waits_ms) + _silent_ms(rule) if waits_ms else group.heard_ms + _idle_ms(rule)
     if group.series.newest_ms == -math.inf:
         return idle_ms
     return min(idle_ms, series.due_ms(group.series._replace(held=()), rule.settings))
@@ -191,11 +201,16 @@ def _lateness_ms(rule: SampleRule) -> float:
     return max(rule.settings.grace_ms, min(MIN_LATENESS_MS, aggregation.window_ms))
 
 
-def _idle_ms(rule: SampleRule) -> float:
-    """How long after its last part an open window is judged, by the broker's clock."""
+def _silent_ms(rule: SampleRule) -> float:
+    """How long a partition may report nothing, by the broker's clock, before it is not waited for."""
     aggregation = rule.settings.aggregation
     assert aggregation is not None  # noqa: S101 - a rule over windows has one
-    return max(IDLE_MS, rule.settings.grace_ms, min(aggregation.window_ms, 60_000))
+    return max(IDLE_MS, min(aggregation.window_ms, LONGEST_IDLE_MS))
+
+
+def _idle_ms(rule: SampleRule) -> float:
+    """How long after its last part an open window is judged, by the broker's clock."""
+    return max(_silent_ms(rule), rule.settings.grace_ms)
 
 
 def _name(rule: SampleRule) -> str:

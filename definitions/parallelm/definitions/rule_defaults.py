@@ -36,4 +36,7 @@ def with_defaults(form: type[Form], raw: Mapping[str, Any], defaults: Mapping[st
         own, shared = raw.get(key), defaults.get(key)
         if isinstance(own, dict) and isinstance(shared, dict):
             merged[key] = shared | own
+    annotations = raw.get("annotations")
+    if isinstance(annotations, dict) and "runbook_url" in annotations and "runbook_url" not in raw:
+        merged.pop("runbook_url", None)  # the rule has its own
     return merged

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FIELD = re.compile(r"\{\{\s*(?P<name>[A-Za-z_][\w.-]*)\s*(?::(?P<format>[^{}]*))?\}\}")
+_FORMAT = re.compile(r",?(?:\.\d{1,2})?[eEfFgG%]?")
+"""Of Python's formats those that cannot ask for a text of any length."""
 _OPENING = re.compile(r"\{\{")
 NAMES = (
     "value",
@@ -39,10 +41,8 @@ def template_mistake(text: str) -> str:
         if spec is not None:
             if name not in _NUMBERS:
                 return f"{name!r} is a text; only {' and '.join(sorted(_NUMBERS))} take a format"
-            try:
-                format(1.5, spec.strip())
-            except ValueError as error:
-                return f"{spec.strip()!r} is not a format of a number: {error}"
+            if not _FORMAT.fullmatch(spec.strip()):
+                return f"{spec.strip()!r} is not a format of a number; write .2f, .3g, .1% or ,.0f"
     return ""
 
 

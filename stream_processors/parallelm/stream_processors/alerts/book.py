@@ -47,6 +47,8 @@ class OpenAlert:
     value: float
     threshold: float
     acknowledged_by: str = ""
+    changed_ms: int = 0
+    """Event time of its last change of state."""
     is_over: bool = False
     """Something else has ended this episode while it was pending: it must not fire when its rule finds that it lasts."""
 
@@ -125,7 +127,9 @@ def ended(
 ) -> tuple[OpenAlert | None, list[AlertTransition]]:
     """An alert that something else than its rule ends: its rule, node or model is gone, or a person has closed it."""
     state = AlertState.RESOLVED if alert.state is AlertState.FIRING else AlertState.INACTIVE
-    step = Step(state, alert.state, max(at_ms, alert.started_ms), alert.started_ms, reason=reason)
+    step = Step(
+        state, alert.state, max(at_ms, alert.started_ms, alert.changed_ms), alert.started_ms, reason=reason
+    )
     after = replace(alert, is_over=True) if alert.state is AlertState.PENDING else None
     return after, [transition(alert, step, cause, who)]
 
@@ -180,6 +184,7 @@ def _opened(before: OpenAlert | None, rule: RuleCore, subject: Subject, step: St
         form=settings.form,
         state=step.state,
         started_ms=int(step.started_ms),
+        changed_ms=int(step.at_ms),
         statistic=subject.statistic,
         node_id=subject.labels.get("node", settings.matching.node_id),
         agent_id=subject.labels.get("agent", ""),

@@ -14,7 +14,6 @@ from parallelm.mlops._reporting.reporter import report_time_ns, send_report
 from parallelm.mlops._session.part import Part
 from parallelm.mlops.events.event_type import type_number
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
-from parallelm.mlops.models.deployment import Deployment
 from parallelm.mlops.models.model import Artifact, Model, ModelFormat, ModelMetadata
 from parallelm.mlops.stats._callers_values import refusing, truth
 from parallelm.mlops.stats._values import json_text
@@ -121,6 +120,7 @@ class Models(Part):
     def _deployed(self, opened: Opened, platform: Platform, model_id: str | None = None) -> Model | None:
         import dataclasses
 
+        from parallelm.mlops.models.deployment import Deployment
         from parallelm.warehouse.queries import last_deployed_model
 
         known = opened.environment

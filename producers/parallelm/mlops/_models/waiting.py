@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException
 from parallelm.mlops.models.model import Model
@@ -27,8 +26,7 @@ DOWNLOADED: Final = "downloaded"
 """Value of ``newer_than``: the model that this component has downloaded last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a component waits for."""
 
     name: str | None = None

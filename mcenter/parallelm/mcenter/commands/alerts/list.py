@@ -54,6 +54,7 @@ _STATES = [state.value for state in AlertState if state is not AlertState.UNKNOW
     "--label", "labels", type=KEY_VALUE, multiple=True, help="Only alerts with this label; repeatable."
 )
 @click.option("--at", type=TIME, help="As they were at this event time.  [default: now]")
+@click.option("--open", "only_open", is_flag=True, help="Only alerts that are open, as without options.")
 @click.option(
     "--all", "also_over", is_flag=True, help="Also those that are over, and that ended before they fired."
 )
@@ -69,6 +70,7 @@ def list_(
     format_: str,
     output: Path | None,
     *,
+    only_open: bool,
     also_over: bool,
 ) -> None:
     """List open alerts, pending and acknowledged ones too, by the time their condition was met: one row an episode.
@@ -86,7 +88,7 @@ def list_(
             node_id=node_id,
             state=state,
             labels=dict(labels),
-            also_over=also_over,
+            also_over=also_over and not only_open,
             at=at,
         )
     if at is None:

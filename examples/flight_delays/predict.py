@@ -3,18 +3,22 @@ r"""Predict each day's late arrivals with the model that the platform has deploy
     printf '2013-06-01\n2013-06-02\n' | python predict.py
 
 reads days from standard input. Reports what it predicted, how alike the flights are to those that the model was trained
-on, and, a day later, when the flights have arrived, how good the predictions were.
+on, and, a day later, when the flights have arrived, how good the predictions were. Three nodes run it: one predicts all
+flights, a canary every fourth of them (``--every 4``), and one those of an airport (``--origin JFK``).
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
+import numpy as np
 import pandas as pd
 from flights import FIRST_MODEL, LATE_MINUTES, OBSERVED, WEATHER, Flights, noon
 from released_days import released_days
@@ -29,15 +33,45 @@ if TYPE_CHECKING:
 MODEL_DEADLINE_S = 120.0
 QUALITY_DAYS = 7
 """Days of predictions for AUC and accuracy: the weather of a single day varies too little to rank flights."""
-DISTRIBUTION_DAYS = 3
-"""Days of flights for the distribution: the weather of a single day does not resemble a month's."""
+DISTRIBUTION_DAYS = 14
+"""Days of flights for the distribution: the weather of a few days does not resemble that of two months."""
+FEWEST_FLIGHTS = 5
+"""Flights of an hour whose log loss is reported."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The flights that a node predicts, and when it waits for the month's model."""
+
+    every: int = 1
+    origin: str = ""
+
+    def of(self, features: pd.DataFrame) -> pd.DataFrame:
+        """The node's flights of a day."""
+        chosen = features[features["origin"] == self.origin] if self.origin else features
+        return chosen.iloc[:: self.every]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether it predicts every flight."""
+        return self.every == 1 and not self.origin
+
+    def is_model_due(self, today: date) -> bool:
+        """Whether the month's model comes today: the first one to all flights, later ones to the canary.
+
+        Elsewhere a person, or the canary's verdict, decides when a model comes.
+        """
+        return today.day == 1 and (
+            (self.is_all and today == FIRST_MODEL) or (self.every > 1 and today > FIRST_MODEL)
+        )
 
 
 class Predictor:
     """The deployed model, and the predictions for flights that have not arrived yet."""
 
-    def __init__(self, flights: Flights) -> None:
+    def __init__(self, flights: Flights, part: Part) -> None:
         self._flights = flights
+        self._part = part
         self._model: Model | None = None
         self._classifier = None
         self._scores: dict[date, pd.Series] = {}
@@ -52,13 +86,13 @@ class Predictor:
         with mlops.event_time(noon(today)):
             self._take_model(today)
             if self._classifier is None:
-                mlops.set_stat("flights without a model", len(self._flights.scheduled(today)))
+                mlops.set_stat("flights without a model", len(self._part.of(self._flights.scheduled(today))))
             else:
                 self._predict(today)
 
     def _take_model(self, today: date) -> None:
         # Without a time limit to wait for: the model of a roll-back, or one that a person has deployed.
-        model = wait_for_model_of(today) if is_model_due(today) else mlops.wait_for_model(0)
+        model = wait_for_model_of(today) if self._part.is_model_due(today) else mlops.wait_for_model(0)
         if model is None and self._model is None:
             mlops.set_event("no model is deployed yet", type="GenericEvent", data={"day": today.isoformat()})
         elif model is not None:
@@ -69,7 +103,7 @@ class Predictor:
             self._model, self._scores = model, {}
 
     def _predict(self, today: date) -> None:
-        features = self._flights.scheduled(today)
+        features = self._part.of(self._flights.scheduled(today))
         started = time.perf_counter()
         late = self._classifier.predict_proba(features)[:, 1]
         latency_ms = (time.perf_counter() - started) * 1_000
@@ -78,6 +112,10 @@ class Predictor:
         mlops.set_stat("share predicted late", (late > 0.5).mean())
         mlops.set_stat("mean late probability", late.mean())
         mlops.set_stat("prediction latency ms", latency_ms)
+        if self._part.is_all:
+            self._report_inputs(today, features)
+
+    def _report_inputs(self, today: date, features: pd.DataFrame) -> None:
         mlops.set_stat(
             MultiLineGraph().name("weather").labels(WEATHER).data(features[WEATHER].mean().tolist())
         )
@@ -93,11 +131,20 @@ class Predictor:
         if 0 < late.sum() < len(late):
             mlops.metrics.roc_auc_score(late, scores)
             mlops.metrics.accuracy_score(late, scores > 0.5)
+        self._report_log_loss(yesterday)
 
-
-def is_model_due(today: date) -> bool:
-    """Whether a new model is trained today."""
-    return today.day == 1 and today >= FIRST_MODEL
+    def _report_log_loss(self, day: date) -> None:
+        """Mean log loss of the flights of each hour: samples enough to compare two models after a week."""
+        delay = self._flights.outcome(day)["arr_delay"].dropna()
+        scores = self._scores[day]
+        scores = scores[scores.index.intersection(delay.index)]
+        late = delay[scores.index] >= LATE_MINUTES
+        loss = -np.log(scores.where(late, 1 - scores).clip(lower=1e-6))
+        hours = self._flights.scheduled(day)["minute_of_day"][loss.index] // 60
+        for hour, losses in loss.groupby(hours):
+            if len(losses) >= FEWEST_FLIGHTS:
+                with mlops.event_time(datetime(day.year, day.month, day.day, int(hour), tzinfo=UTC)):
+                    mlops.set_stat("log loss", losses.mean())
 
 
 def wait_for_model_of(today: date) -> Model:
@@ -114,7 +161,13 @@ def wait_for_model_of(today: date) -> Model:
 
 def main() -> None:
     """Process the days on standard input."""
-    predictor = Predictor(Flights())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--every", metavar="N", type=int, default=1, help="predict every Nth flight")
+    parser.add_argument("--origin", metavar="AIRPORT", default="", help="predict flights from there only")
+    arguments = parser.parse_args()
+    predictor = Predictor(Flights(), Part(arguments.every, arguments.origin))
     mlops.init()
     # If the platform does not answer in time, yesterday's model stays in use.
     mlops.suppress_connection_errors(True)

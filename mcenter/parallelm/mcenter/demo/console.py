@@ -8,23 +8,34 @@ from rich.padding import Padding
 from rich.table import Table
 
 from parallelm.mcenter.demo.cells import heading, is_number, rows
-from parallelm.mcenter.demo.cost import cost_of_broken_model
+from parallelm.mcenter.demo.fate import fate_of_broken_model
 from parallelm.mcenter.terminal import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from parallelm.mcenter.demo.figures import Answer, Figures
 
 
 def print_figures(console: Console, figures: Figures) -> None:
-    """Print every table under its question, and what the broken model cost under the table that shows it."""
+    """Print every table under its question, and what became of the broken model under the table that shows it."""
     for answer in figures.tables:
         console.print(f"\n[bold]{answer.question}[/bold]")
         console.print(Padding(answer.explanation, (0, 0, 0, 2)), style="dim")
         console.print(Padding(_table(answer), (0, 0, 0, 2)))
-        if answer is figures.live_models and figures.broken_model:
-            console.print(Padding(cost_of_broken_model(figures), (1, 0, 0, 2)), style="red")
+        if answer is figures.decisions and figures.broken_model:
+            console.print(Padding(fate_of_broken_model(figures), (1, 0, 0, 2)), style="red")
+
+
+def print_transcript(console: Console, transcript: Sequence[tuple[str, str]]) -> None:
+    """Print the commands that people typed, each with its answer."""
+    console.print("\n[bold]What people typed, and what the platform answered[/bold]")
+    for command, printed in transcript:
+        console.print(f"\n  $ {command}", style="bold cyan", markup=False, highlight=False, soft_wrap=True)
+        for line in printed.splitlines():
+            console.print(f"  {visible(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(answer: Answer) -> Table | str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from parallelm.mcenter.demo.replay import BROKEN_MONTH, FIRST_DAY, MLAPP
+from parallelm.mcenter.demo.replay import FIRST_DAY, MLAPP
 from parallelm.schemas.well_known import OVERLAP_LABEL_PREFIX
 from parallelm.warehouse.queries import correlate, query_frame
 
@@ -40,6 +40,8 @@ class Figures:
 
     start: pd.Timestamp
     end: pd.Timestamp
+    broken_month: str
+    decisions: Answer
     deployments: Answer
     live_models: Answer
     alerts: Answer
@@ -53,6 +55,7 @@ class Figures:
     def tables(self) -> tuple[Answer, ...]:
         """Those that are shown as tables, in the order of the story."""
         return (
+            self.decisions,
             self.deployments,
             self.live_models,
             self.alerts,
@@ -86,10 +89,17 @@ class Figures:
     @property
     def broken_model(self) -> str:
         """Name of the model that was trained on broken input; empty when the replay ended before it."""
-        return BROKEN_MONTH if BROKEN_MONTH in set(self.deployments.frame["model"]) else ""
+        return self.broken_month if self.broken_month in set(self.decisions.frame["model"]) else ""
+
+    @property
+    def to_explain(self) -> tuple[str, ...]:
+        """Ids for ``mcenter explain``: the broken model's deployment, and the first alert that fired."""
+        decisions = self.decisions.frame
+        rolled_back = decisions[(decisions["state"] == "rolled_back") & (decisions["node"] == "predict")]
+        return (*rolled_back["deployment_id"].head(1), *self.alerts.frame["alert_id"].head(1))
 
 
-def read_figures(settings: Settings, days: int) -> Figures:
+def read_figures(settings: Settings, days: int, broken_month: str) -> Figures:
     """Ask the warehouse everything."""
 
     def ask(name: str, question: str, explanation: str = "", shown: tuple[str, ...] = ()) -> Answer:
@@ -101,11 +111,18 @@ def read_figures(settings: Settings, days: int) -> Figures:
     return Figures(
         start=start,
         end=start + pd.Timedelta(days=days),
+        broken_month=broken_month,
+        decisions=ask(
+            "decisions",
+            "What became of each model?",
+            "Node predict has a canary policy: a new model first predicts every fourth flight on predict-canary, beside the "
+            "live one. Node predict-jfk waits for a person.",
+            ("node", "model", "at", "state", "who", "why"),
+        ),
         deployments=ask(
             "deployments",
-            "What was live, from when to when, and why?",
-            "Policy always_update requests every new model. It is live from the moment the component has it and its "
-            "checksum holds, until the next one is.",
+            "What was live for all flights, from when to when, and why?",
+            "A model is live from the moment the component has it and its checksum holds, until the next one is.",
             ("model", "state", "live_from", "live_to", "why"),
         ),
         live_models=ask(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MLAPP = "flight-delays"
 FIRST_DAY = date(2013, 1, 1)
-BROKEN_MONTH = "2013-06"
-"""June's model is trained on shuffled weather columns: its neighbours are good, so the cost shows."""
+BROKEN_MONTH = "2013-08"
+"""August's model is trained on shuffled weather columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,15 @@ class Program:
     arguments: Sequence[str] = ()
 
 
-PROGRAMS = (
-    Program("train.py", "train", ("--broken-month", BROKEN_MONTH)),
-    Program("predict.py", "predict"),
-    Program("kpis.py", ""),
-)
+def programs(broken_month: str) -> tuple[Program, ...]:
+    """All components."""
+    return (
+        Program("train.py", "train", ("--broken-month", broken_month)),
+        Program("predict.py", "predict"),
+        Program("predict.py", "predict-canary", ("--every", "4")),
+        Program("predict.py", "predict-jfk", ("--origin", "JFK")),
+        Program("kpis.py", ""),
+    )
 
 
 def example_folder() -> Path:
@@ -58,15 +62,17 @@ def apply_definition(examples: Path, config: Path) -> str:
         "apply",
         str(examples / "flight_delays.yaml"),
     ]
-    done = subprocess.run(command, env=_environ(config), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environ(config), capture_output=True, text=True, check=False)
     if done.returncode:
         raise DemoError(f"`mcenter mlapp apply` failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout.strip()
 
 
-def replay(examples: Path, config: Path, days: int, on_day: Callable[[date], None]) -> float:
+def replay(
+    examples: Path, config: Path, days: int, broken_month: str, on_day: Callable[[date], None]
+) -> float:
     """Release ``days`` days, calling ``on_day`` after each; returns seconds from the first day to the last report."""
-    with Components(list(_started(examples, config))) as components:
+    with Components(list(_started(examples, config, broken_month))) as components:
         started = time.monotonic()
         for number in range(days):
             day = FIRST_DAY + timedelta(days=number)
@@ -76,10 +82,19 @@ def replay(examples: Path, config: Path, days: int, on_day: Callable[[date], Non
         return time.monotonic() - started
 
 
-def _started(examples: Path, config: Path) -> Iterator[Component]:
+def environ(config: Path) -> dict[str, str]:
+    """This process's environment with the stack's settings in place of any that it carries."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MCENTER_", "PM_"))
+    }
+    ours = {"MCENTER_CONFIG": str(config), "MCENTER_COMPONENT_OUTBOX_FOLDER": str(config.parent / "outbox")}
+    return inherited | ours | {"OMP_NUM_THREADS": "1"}
+
+
+def _started(examples: Path, config: Path, broken_month: str) -> Iterator[Component]:
     logs = config.parent / "logs"
-    for program in PROGRAMS:
-        name = Path(program.file).stem
+    for program in programs(broken_month):
+        name = program.node or Path(program.file).stem
         who = {
             "PM_MLOPS_MODE": "agent",
             "PM_WORKFLOW_INSTANCE_ID": MLAPP,
@@ -87,14 +102,5 @@ def _started(examples: Path, config: Path) -> Iterator[Component]:
             "PM_PIPELINE_INSTANCE_ID": f"{MLAPP}-{name}",
         }
         yield Component(
-            name, examples / program.file, program.arguments, _environ(config) | who, logs / f"{name}.log"
+            name, examples / program.file, program.arguments, environ(config) | who, logs / f"{name}.log"
         )
-
-
-def _environ(config: Path) -> dict[str, str]:
-    """This process's environment with the stack's settings in place of any that it carries."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MCENTER_", "PM_"))
-    }
-    ours = {"MCENTER_CONFIG": str(config), "MCENTER_COMPONENT_OUTBOX_FOLDER": str(config.parent / "outbox")}
-    return inherited | ours | {"OMP_NUM_THREADS": "1"}

@@ -9,7 +9,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.demo.cells import heading, is_number, rows
-from parallelm.mcenter.demo.cost import cost_of_broken_model
+from parallelm.mcenter.demo.fate import fate_of_broken_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _SHORT = 12
 """Characters of a date, a model or a state: texts up to this stay on one line."""
 
 
-def write_report(figures: Figures, timeline: Path, path: Path) -> None:
+def write_report(figures: Figures, transcript: Sequence[tuple[str, str]], timeline: Path, path: Path) -> None:
     """Write ``path``; nothing in it points outside the file."""
     template = Template((files("parallelm.mcenter.demo") / "report.html").read_text(encoding="utf-8"))
     page = template.substitute(
@@ -39,8 +39,13 @@ def write_report(figures: Figures, timeline: Path, path: Path) -> None:
         picture="Bands are the models that were live on node predict, from the moment it had them.",
         picture_sql="".join(_sql(answer) for answer in figures.pictured if answer not in figures.tables),
         sections="\n".join(_section(answer, figures) for answer in figures.tables),
+        transcript="\n".join(_command(command, printed) for command, printed in transcript),
     )
     path.write_text(page, encoding="utf-8")
+
+
+def _command(command: str, printed: str) -> str:
+    return f'<pre class="typed">$ {escape(command)}\n{escape(printed)}</pre>'
 
 
 def _day(time: pd.Timestamp) -> str:
@@ -49,7 +54,7 @@ def _day(time: pd.Timestamp) -> str:
 
 def _section(answer: Answer, figures: Figures) -> str:
     broken = figures.broken_model
-    cost = cost_of_broken_model(figures) if broken and answer is figures.live_models else ""
+    cost = fate_of_broken_model(figures) if broken and answer is figures.decisions else ""
     return (
         f"<h2>{escape(answer.question)}</h2>\n<p>{escape(answer.explanation)}</p>\n{_table(answer, broken)}\n"
         + (f'<p class="cost">{escape(cost)}</p>\n' if cost else "")

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from parallelm.mcenter.demo.console import print_figures
+from parallelm.mcenter.demo.console import print_figures, print_transcript
 from parallelm.mcenter.demo.drain import wait_until_drained
 from parallelm.mcenter.demo.errors import DemoError
 from parallelm.mcenter.demo.figures import read_figures
+from parallelm.mcenter.demo.people import People
 from parallelm.mcenter.demo.replay import apply_definition, example_folder, replay
 from parallelm.mcenter.demo.report import write_report
 from parallelm.mcenter.demo.timeline import draw_timeline
@@ -27,6 +28,7 @@ from parallelm.mcenter.stack_options import default_folder, download_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
     from rich.console import Console
 
@@ -57,6 +59,7 @@ class Demo:
     """What to run. ``folder`` is the stack's data folder, ``output`` where picture and report go."""
 
     days: int
+    broken_month: str
     keep: bool
     output: Path
     folder: Path
@@ -69,19 +72,35 @@ class Demo:
         config = settings_path(self.folder)
         with _stack(self.folder, console, keep=self.keep) as settings:
             console.print(f"mcenter mlapp apply: {apply_definition(examples, config)}")
-            seconds = _replayed(examples, config, self.days, console)
+            people = People(settings, config)
+            seconds = self._replayed(examples, config, people, console)
             with console.status("waiting until everything is in ClickHouse"):
                 wait_until_drained(settings)
             with console.status("asking ClickHouse"):
-                figures = read_figures(settings, self.days)
+                figures = read_figures(settings, self.days, self.broken_month)
+                for decision in figures.to_explain:
+                    people.type("explain", decision)
             console.print(f"{self.days} days in {seconds:.0f} s")
             print_figures(console, figures)
+            print_transcript(console, people.transcript)
             self.output.mkdir(parents=True, exist_ok=True)
             timeline, report = self.output / "timeline.png", self.output / "report.html"
             draw_timeline(figures, timeline)
-            write_report(figures, timeline, report)
+            write_report(figures, people.transcript, timeline, report)
         console.print(f"\n[bold]Look at[/bold] {_short(report)} and {_short(timeline)}")
         self._say_how_to_go_on(console)
+
+    def _replayed(self, examples: Path, config: Path, people: People, console: Console) -> float:
+        """Replay with a progress bar; returns its seconds."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("starting the components", total=self.days)
+
+            def on_day(day: date) -> None:
+                people.after(day)
+                progress.update(task, advance=1, description=f"replayed {day:%d %B %Y}")
+
+            return replay(examples, config, self.days, self.broken_month, on_day)
 
     def _say_how_to_go_on(self, console: Console) -> None:
         command = _short(Path(sys.executable).with_name("mcenter"))
@@ -136,19 +155,6 @@ def _stack(folder: Path, console: Console, *, keep: bool) -> Iterator[Settings]:
             with console.status("stopping the stack"):
                 stack.stop()
                 stop_detached(folder)
-
-
-def _replayed(examples: Path, config: Path, days: int, console: Console) -> float:
-    """Replay with a progress bar; returns its seconds."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("starting the components", total=days)
-        return replay(
-            examples,
-            config,
-            days,
-            lambda day: progress.update(task, advance=1, description=f"replayed {day:%d %B %Y}"),
-        )
 
 
 def _short(path: Path) -> str:

@@ -2,7 +2,7 @@ WITH
     (
         SELECT groupArray(live_from)
         FROM deployments_current
-        WHERE mlapp_id = 'flight-delays' AND live_from IS NOT NULL
+        WHERE mlapp_id = 'flight-delays' AND node_id = 'predict' AND live_from IS NOT NULL
     ) AS new_models
 SELECT
     if(alert.rule_type = 'health', concat(alert.rule, ': ', alert.labels['feature']), alert.rule) AS alert,
@@ -13,7 +13,8 @@ SELECT
     alert.resolved_at AS resolved,
     toBool(ifNull(arrayExists(at -> at > alert.fired_at AND at <= alert.resolved_at, new_models), false)) AS settled_by_new_model,
     alert.fired_reason AS why,
-    alert.resolved_reason AS why_resolved
+    alert.resolved_reason AS why_resolved,
+    alert.alert_id AS alert_id
 FROM alerts_current AS alert
 LEFT JOIN models AS model ON model.mlapp_id = alert.mlapp_id AND model.model_id = alert.model_id
 WHERE alert.mlapp_id = 'flight-delays' AND alert.fired_at IS NOT NULL

@@ -7,5 +7,5 @@ SELECT
     deployment.ended_reason AS ended
 FROM deployments_current AS deployment
 INNER JOIN models AS model ON model.mlapp_id = deployment.mlapp_id AND model.model_id = deployment.model_id
-WHERE deployment.mlapp_id = 'flight-delays'
+WHERE deployment.mlapp_id = 'flight-delays' AND deployment.node_id = 'predict' AND deployment.live_from IS NOT NULL
 ORDER BY deployment.requested_at

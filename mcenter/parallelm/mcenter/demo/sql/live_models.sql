@@ -10,7 +10,7 @@ WITH
             ifNull(deployment.live_to, toDateTime64('2100-01-01', 3, 'UTC')) AS live_to
         FROM deployments_current AS deployment
         INNER JOIN models AS model ON model.mlapp_id = deployment.mlapp_id AND model.model_id = deployment.model_id
-        WHERE deployment.mlapp_id = 'flight-delays' AND deployment.live_from IS NOT NULL
+        WHERE deployment.mlapp_id = 'flight-delays' AND deployment.node_id = 'predict' AND deployment.live_from IS NOT NULL
     ),
     trained AS
     (

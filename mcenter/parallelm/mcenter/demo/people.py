@@ -1,0 +1,94 @@
+"""What people do during the replay, by the commands that they would type, and what the replay waits for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from parallelm.mcenter.demo.errors import DemoError
+from parallelm.mcenter.demo.replay import MLAPP, environ
+from parallelm.warehouse.queries import query_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parallelm.connections import Settings
+
+REVIEWED_NODE = "predict-jfk"
+REVIEWER = "anna"
+FIRST_REVIEW, SECOND_REVIEW = date(2013, 2, 2), date(2013, 4, 10)
+VERDICT_DAY = 8
+"""Day of the month on whose morning the canary's first week has been reported."""
+DEADLINE_S = 60.0
+POLL_S = 0.02
+_PENDING = ("canary", "held", "awaiting_approval")
+
+
+@dataclass(slots=True)
+class People:
+    """Called after each day; ``transcript`` collects the commands that people typed, with what these printed."""
+
+    settings: Settings
+    config: Path
+    transcript: list[tuple[str, str]] = field(default_factory=list)
+
+    def after(self, day: date) -> None:
+        """Do what is due after ``day``."""
+        if day.day == VERDICT_DAY and day.month > FIRST_REVIEW.month:
+            self._wait_for_model(f"{day:%Y-%m}", "predict")
+        if day == FIRST_REVIEW:
+            self._review(day, "the first model: better than none")
+        elif day == SECOND_REVIEW:
+            self._review(day, "its canary has passed, and its metrics on the held-out week are fine")
+
+    def _review(self, day: date, comment: str) -> None:
+        """Look at the month's model beside the live one, and approve it."""
+        month = f"{day:%Y-%m}"
+        model_id = self._ask(_MODEL.format(month=month))
+        self.type("model", "show", model_id, "--mlapp", MLAPP)
+        noon = f"{day + timedelta(days=1)}T12:00"
+        self.type(
+            "model", "approve", model_id, "--mlapp", MLAPP, "--node", REVIEWED_NODE,
+            "--event-time", noon, "--who", REVIEWER, "--comment", comment,
+        )  # fmt: skip
+        self._wait_for_model(month, REVIEWED_NODE)
+
+    def type(self, *command: str) -> str:
+        """Run a ``mcenter`` command as a person would; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "parallelm.mcenter", *command],
+            env=environ(self.config) | {"COLUMNS": "110"}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        words = " ".join(f'"{word}"' if " " in word else word for word in command)
+        if done.returncode:
+            raise DemoError(f"`mcenter {words}` failed: {done.stderr.strip() or done.stdout.strip()}")
+        self.transcript.append((f"mcenter {words}", done.stdout.rstrip()))
+        return done.stdout
+
+    def _wait_for_model(self, month: str, node: str) -> None:
+        """Return when it is decided, in the warehouse, whether the month's model is deployed to ``node``."""
+        deadline, state = time.monotonic() + DEADLINE_S, ""
+        while not state or state in _PENDING:
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"the model of {month} is {state or 'unknown'} on node {node} after {DEADLINE_S:.0f} s; see "
+                    "`mcenter model history` and the log of the processors"
+                )
+            time.sleep(POLL_S)
+            state = self._ask(_STATE.format(month=month, node=node))
+
+    def _ask(self, sql: str) -> str:
+        """The only cell of an answer; empty when there is none."""
+        frame = query_frame(self.settings, sql)
+        return "" if frame.empty else str(frame.iloc[0, 0])
+
+
+_MODEL = f"SELECT model_id FROM models WHERE mlapp_id = '{MLAPP}' AND endsWith(name, '{{month}}')"
+_STATE = (
+    "SELECT state FROM deployments_current INNER JOIN models USING (mlapp_id, model_id)"
+    f" WHERE mlapp_id = '{MLAPP}' AND node_id = '{{node}}' AND endsWith(name, '{{month}}')"
+)

@@ -41,6 +41,12 @@ def test_variables_are_put_in_and_shown_nowhere():
     assert "pa$" not in repr(rules)
 
 
+@pytest.mark.parametrize("url", ["${HOOK}", "http://127.0.0.1:${PORT}/", "https://${HOST}/x"])
+def test_any_part_of_a_url_may_be_a_variable_that_is_not_known_yet(url: str):
+    text = VALID.replace("https://hooks.example.org/${TOKEN}", url)
+    assert parse_notifications(text, "f", None).receivers["team"].targets[0].url == url  # type: ignore[attr-defined]
+
+
 def test_every_mistake_is_reported_with_its_place():
     text = """\
 receivers:

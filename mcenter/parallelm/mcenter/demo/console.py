@@ -38,6 +38,13 @@ def print_transcript(console: Console, transcript: Sequence[tuple[str, str]]) ->
             console.print(f"  {visible(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_notifications(console: Console, titles: Sequence[str]) -> None:
+    """Print what the receiver was told, in the order of arrival."""
+    console.print("\n[bold]What the dispatchers were told[/bold]")
+    for title in titles:
+        console.print(f"  {visible(title)}", markup=False, highlight=False, soft_wrap=True)
+
+
 def _table(answer: Answer) -> Table | str:
     frame = answer.frame[list(answer.shown)] if answer.shown else answer.frame
     if frame.empty:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 REVIEWED_NODE = "predict-jfk"
 REVIEWER = "anna"
 FIRST_REVIEW, SECOND_REVIEW = date(2013, 2, 2), date(2013, 4, 10)
+SILENCED_FROM = date(2013, 4, 1)
 VERDICT_DAY = 8
 """Day of the month on whose morning the canary's first week has been reported."""
 DEADLINE_S = 60.0
@@ -40,6 +41,11 @@ class People:
         """Do what is due after ``day``."""
         if day.day == VERDICT_DAY and day.month > FIRST_REVIEW.month:
             self._wait_for_model(f"{day:%Y-%m}", "predict")
+        if day == SILENCED_FROM:
+            self.type(
+                "alerts", "silence", "alertname=weather unlike training", "feature=dewp", "--for", "1h",
+                "--who", REVIEWER, "--comment", "the temperature says the same",
+            )  # fmt: skip
         if day == FIRST_REVIEW:
             self._review(day, "the first model: better than none")
         elif day == SECOND_REVIEW:
@@ -48,7 +54,7 @@ class People:
     def _review(self, day: date, comment: str) -> None:
         """Look at the month's model beside the live one, and approve it."""
         month = f"{day:%Y-%m}"
-        model_id = self._ask(_MODEL.format(month=month))
+        model_id = self._ask(_MODEL.format(mlapp=MLAPP, month=month))
         self.type("model", "show", model_id, "--mlapp", MLAPP)
         noon = f"{day + timedelta(days=1)}T12:00"
         self.type(
@@ -66,7 +72,7 @@ class People:
         words = " ".join(f'"{word}"' if " " in word else word for word in command)
         if done.returncode:
             raise DemoError(f"`mcenter {words}` failed: {done.stderr.strip() or done.stdout.strip()}")
-        self.transcript.append((f"mcenter {words}", done.stdout.rstrip()))
+        self.transcript.append((f"mcenter {words}", _shortened(done.stdout)))
         return done.stdout
 
     def _wait_for_model(self, month: str, node: str) -> None:
@@ -79,7 +85,7 @@ class People:
                     "`mcenter model history` and the log of the processors"
                 )
             time.sleep(POLL_S)
-            state = self._ask(_STATE.format(month=month, node=node))
+            state = self._ask(_STATE.format(mlapp=MLAPP, month=month, node=node))
 
     def _ask(self, sql: str) -> str:
         """The only cell of an answer; empty when there is none."""
@@ -87,8 +93,16 @@ class People:
         return "" if frame.empty else str(frame.iloc[0, 0])
 
 
-_MODEL = f"SELECT model_id FROM models WHERE mlapp_id = '{MLAPP}' AND endsWith(name, '{{month}}')"
+def _shortened(printed: str) -> str:
+    """Without the lines about single features: there are a dozen of each measure of drift."""
+    lines = printed.rstrip().splitlines()
+    shown = [line for line in lines if "{'feature':" not in line]
+    left_out = len(lines) - len(shown)
+    return "\n".join(shown + [f"({left_out} lines about single features are left out here)"] * bool(left_out))
+
+
+_MODEL = "SELECT model_id FROM models WHERE mlapp_id = '{mlapp}' AND endsWith(name, '{month}')"
 _STATE = (
     "SELECT state FROM deployments_current INNER JOIN models USING (mlapp_id, model_id)"
-    f" WHERE mlapp_id = '{MLAPP}' AND node_id = '{{node}}' AND endsWith(name, '{{month}}')"
+    " WHERE mlapp_id = '{mlapp}' AND node_id = '{node}' AND endsWith(name, '{month}')"
 )

@@ -28,7 +28,13 @@ _SHORT = 12
 """Characters of a date, a model or a state: texts up to this stay on one line."""
 
 
-def write_report(figures: Figures, transcript: Sequence[tuple[str, str]], timeline: Path, path: Path) -> None:
+def write_report(
+    figures: Figures,
+    transcript: Sequence[tuple[str, str]],
+    notifications: Sequence[str],
+    timeline: Path,
+    path: Path,
+) -> None:
     """Write ``path``; nothing in it points outside the file."""
     template = Template((files("parallelm.mcenter.demo") / "report.html").read_text(encoding="utf-8"))
     page = template.substitute(
@@ -39,6 +45,7 @@ def write_report(figures: Figures, transcript: Sequence[tuple[str, str]], timeli
         picture="Bands are the models that were live on node predict, from the moment it had them.",
         picture_sql="".join(_sql(answer) for answer in figures.pictured if answer not in figures.tables),
         sections="\n".join(_section(answer, figures) for answer in figures.tables),
+        notifications="".join(f"<li>{escape(title)}</li>" for title in notifications),
         transcript="\n".join(_command(command, printed) for command, printed in transcript),
     )
     path.write_text(page, encoding="utf-8")

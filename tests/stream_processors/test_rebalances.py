@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def load(own: Cluster) -> Load:
-    load = Load(own, copies=1)
+def load(own: Cluster, observed: Observed) -> Load:
+    load = Load(own, observed, copies=1)
     load.define()
     return load
 
@@ -113,7 +113,8 @@ def test_a_broker_that_is_away_for_20_s_is_waited_for_with_few_words(tmp_path: P
     with LocalStack(tmp_path / "stack", services=("kafka",)) as stack:
         create_topics(stack.settings, timeout_s=DEADLINE_S)
         cluster = Cluster(stack.settings)
-        load, observed = Load(cluster, copies=1), Observed(cluster)
+        observed = Observed(cluster)
+        load = Load(cluster, observed, copies=1)
         load.define()
         with FleetWorker(stack.settings, tmp_path / "worker") as worker:
             load.step()

@@ -11,18 +11,19 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from parallelm.schemas.records import AlertTransition
 from parallelm.schemas.topic_reader import reader_config
-from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, DEPLOYMENTS, STATISTICS
+from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, DEPLOYMENTS, STATISTICS, STRUCTURED_STATISTICS
 from parallelm.stream_processors.processors import MLAPP_TOPICS
 from tests.waiting import wait_for
 
-from .scenarios import SCENARIOS
+from .conversations import conversations
+from .scenarios import SCENARIOS, Moment
 
 if TYPE_CHECKING:
     from tests.stream_processors.live import Cluster
 
     from .scenarios import Life, Scenario
 
-INPUT_TOPICS = (STATISTICS, *MLAPP_TOPICS)
+INPUT_TOPICS = (STATISTICS, STRUCTURED_STATISTICS, *MLAPP_TOPICS)
 
 
 @dataclass
@@ -30,13 +31,16 @@ class Load:
     """Drives all scenarios, each in MLApps of its own, and counts the steps."""
 
     cluster: Cluster
+    observed: Observed
     copies: int = 2
     steps: int = 0
     poison: int = 0
 
     def __post_init__(self) -> None:
         self.mlapps: dict[str, Scenario] = {
-            f"{scenario.name}-{copy}": scenario for scenario in SCENARIOS for copy in range(self.copies)
+            f"{scenario.name}-{copy}": scenario
+            for scenario in (*SCENARIOS, *conversations())
+            for copy in range(self.copies)
         }
 
     def define(self) -> None:
@@ -49,7 +53,7 @@ class Load:
         """One step of every scenario; returns once the broker has it, and after a pause: a load has a rate."""
         for mlapp, scenario in self.mlapps.items():
             self.cluster.mlapp = mlapp
-            scenario.send(self.cluster, self.steps)
+            scenario.send(self.cluster, Moment(mlapp, self.steps, self.observed))
         self.cluster.flush()
         self.steps += 1
         time.sleep(pause_s)
@@ -66,7 +70,7 @@ class Load:
         return {
             (mlapp, subject): life
             for mlapp, scenario in self.mlapps.items()
-            for subject, life in scenario.expected(self.steps).items()
+            for subject, life in scenario.expected(Moment(mlapp, self.steps, self.observed)).items()
         }
 
 
@@ -80,6 +84,7 @@ class Observed:
     dead_letters: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._alert_ids: dict[str, str] = {}
         self._topics = {self.cluster.name(topic): topic for topic in (ALERTS, DEPLOYMENTS, DEAD_LETTERS)}
         self._consumer = Consumer(reader_config(self.cluster.settings.kafka, "fault-test"))
         known = self._consumer.list_topics(timeout=30).topics
@@ -106,9 +111,23 @@ class Observed:
         if topic is DEAD_LETTERS:
             self.dead_letters.append(record)
             return
-        subject = record.rule if isinstance(record, AlertTransition) else record.model_id
         self.ids.append(record.transition_id)
-        self.lives[record.mlapp_id, subject].append((record.state.value, record.event_time_ms))
+        state = record.state.value
+        if isinstance(record, AlertTransition):
+            subject = record.rule
+            self._alert_ids[record.mlapp_id] = record.alert_id
+        else:
+            subject = record.model_id
+            state += "" if record.node_id in {"", "predict"} else f" on {record.node_id}"
+        self.lives[record.mlapp_id, subject].append((state, record.event_time_ms))
+
+    def life(self, mlapp: str, subject: str) -> Life:
+        """So far."""
+        return self.lives.get((mlapp, subject), [])
+
+    def alert_id(self, mlapp: str) -> str:
+        """Of the alert that was seen last; empty before."""
+        return self._alert_ids.get(mlapp, "")
 
     def has(self, expected: dict[tuple[str, str], Life]) -> bool:
         """Whether at least as much has come as is expected."""

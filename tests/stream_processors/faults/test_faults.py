@@ -24,7 +24,7 @@ from tests.stream_processors.live import Cluster
 from tests.waiting import DEADLINE_S, wait_for
 
 from .fleet import SESSION_TIMEOUT_S, Fleet
-from .load import Load, Observed, assert_exact
+from .load import Load, Observed, assert_exact, differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "6"))
 SEED = int(os.environ.get("FAULT_SEED", "7"))
+SLOW_S = 8.0
+"""What took longer is reported with its time, to be looked up in the logs."""
 HANDLED_S = 60.0
 """Until everything is handled after a fault: far more than it takes, for machines with other things to do."""
 
@@ -43,6 +45,7 @@ class Run:
         self.stack, self.fleet, self.load, self.observed = stack, fleet, load, observed
         self.chance = random.Random(SEED)
         self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.slow: list[str] = []
 
     def work(self, seconds: float) -> None:
         """The load goes on for a while."""
@@ -61,8 +64,16 @@ class Run:
             self.fleet.supervise()
             return self.observed.has(expected)
 
-        wait_for(handled, lambda: f"work goes on after {kind} (seed {SEED})\n{self.fleet.logs()}", HANDLED_S)
+        wait_for(
+            handled,
+            lambda: (
+                f"work goes on after {kind} (seed {SEED}): {differences(expected, self.observed)}\n{self.fleet.logs()}"
+            ),
+            HANDLED_S,
+        )
         self.seconds[kind].append(time.monotonic() - began)
+        if self.seconds[kind][-1] > SLOW_S:
+            self.slow.append(f"{time.strftime('%X')} {kind}: {self.seconds[kind][-1]:.1f} s")
 
     # ---- faults -------------------------------------------------------------------------------------------------
 
@@ -158,7 +169,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
         cluster = Cluster(settings)
         observed = Observed(cluster)
         with Fleet(settings, tmp_path) as fleet:
-            yield Run(stack, fleet, Load(cluster), observed)
+            yield Run(stack, fleet, Load(cluster, observed), observed)
         observed.close()
         cluster.close()
 
@@ -188,6 +199,7 @@ def report(run: Run) -> None:
     lines = [
         f"seed {SEED}: {ROUNDS} rounds, {run.load.steps} steps, {len(run.observed.ids)} transitions",
         *(f"a worker ended by itself, {end}" for end in run.fleet.unexpected_ends()),
+        *(f"slow: {each}" for each in run.slow),
     ]
     for kind, seconds in sorted(run.seconds.items()):
         ordered = sorted(seconds)

@@ -7,6 +7,7 @@ from them and the offsets up to which all this holds are one transaction: handle
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -127,6 +128,7 @@ class Shard:
         self._committed: dict[str, int] = {}
         self._last_commit = 0.0
         self._clock = Clock()
+        self._asking: asyncio.Future[Mapping[str, int] | None] | None = None
         self._continuity = Continuity()
         self._fenced_at: list[float] = []
         self._lagging: set[str] = set()
@@ -150,6 +152,8 @@ class Shard:
                 if chunks:
                     self.progress = time.monotonic()
         finally:
+            if self._asking is not None:
+                self._asking.cancel()
             for topic in self._lagging:
                 metrics.LAG.remove(topic, self.partition)
             if self._transactions is not None:
@@ -242,7 +246,7 @@ class Shard:
             await with_patience(lambda found=records: self._handler.prepare(found), self.stage)  # type: ignore[misc]
             outputs = self._apply(records)
             offsets = self._offsets(mine)
-            outputs += await self._tick(offsets)
+            outputs += self._tick(offsets)
             outputs += self._handler.finish(self._store)
             try:
                 await self._commit(outputs, offsets)
@@ -264,11 +268,7 @@ class Shard:
             metrics.BATCH_SECONDS.labels(self.stage).observe(time.perf_counter() - started)
 
     async def _without_gaps(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        """Those of this assignment that follow what has come before.
-
-        Where one was lost on its way between fetcher and shard, reading is sent back to it, and what lies behind it
-        is left out: it comes again. Going on would pass over records for good.
-        """
+        """Those of this assignment that follow what has come before; where one was lost on its way, reading is sent back."""
         found, sent_back = [], set()
         for chunk in chunks:
             if not self._around.is_mine(chunk.assignment):
@@ -279,9 +279,9 @@ class Shard:
             elif chunk.topic not in sent_back:
                 sent_back.add(chunk.topic)
                 metrics.READ_AGAIN.labels(chunk.topic).inc()
-                place = f"{chunk.topic}/{chunk.partition}"
-                logger.warning("%s: reading %d to %s again", place, missing, chunk.first_offset)
-                await self._around.read_again(chunk.topic, chunk.partition, missing, chunk.assignment)
+                place = (chunk.topic, chunk.partition)
+                logger.warning("%s/%d: reading %d to %s again", *place, missing, chunk.first_offset)
+                await self._around.read_again(*place, missing, chunk.assignment)
         return found
 
     def _fenced(self, error: FencedError) -> None:
@@ -336,18 +336,23 @@ class Shard:
         # Where the group's offsets were lost, what comes again is behind what is known.
         return {topic: max(offset, self._next.get(topic, 0)) for topic, offset in offsets.items()}
 
-    async def _tick(self, offsets: Mapping[str, int]) -> list[Output]:
+    def _tick(self, offsets: Mapping[str, int]) -> list[Output]:
         """Let time pass once every record that had arrived by then is handled."""
-        if self._clock.wants_ends() and self.idle:
-            try:
-                self._clock.ends = await self._around.ends()
-            except TRANSIENT:
-                return []
+        self._ask_for_ends()
         at_ms = self._clock.time_handled({**self._next, **offsets})
         if at_ms is None:
             return []
         self.progress = time.monotonic()
         return list(self._handler.on_time(self._store, at_ms))
+
+    def _ask_for_ends(self) -> None:
+        """Beside the work: a cluster that does not answer holds up time, and no records."""
+        if self._asking is not None and self._asking.done():
+            answer, self._asking = self._asking, None
+            with contextlib.suppress(*TRANSIENT):
+                self._clock.ends = answer.result()
+        if self._asking is None and self._clock.wants_ends() and self.idle:
+            self._asking = asyncio.ensure_future(self._around.ends())
 
     async def _commit(self, outputs: list[Output], offsets: dict[str, int]) -> None:
         """One transaction for all of it; nothing is sent while there is nothing to say."""
@@ -356,8 +361,9 @@ class Shard:
         now = time.monotonic()
         fresh = {topic: offset for topic, offset in offsets.items() if offset != self._committed.get(topic)}
         asks_time = self._clock.wants_time(now)
-        quiet = not changes and not outputs
-        if quiet and not asks_time and (not fresh or now - self._last_commit < COMMIT_INTERVAL_S):
+        if not (changes or outputs or asks_time) and (
+            not fresh or now - self._last_commit < COMMIT_INTERVAL_S
+        ):
             self._uncommitted = offsets
             self._advance(offsets)
             return

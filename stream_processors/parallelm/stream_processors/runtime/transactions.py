@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _TRANSACTION_TIMEOUT_MS = 20_000
 """After this the broker aborts what a worker has left open, so that readers go on."""
+_REQUEST_TIMEOUT_MS = 10_000
+"""A request that a broker has taken with it when it went is given up after this; aiokafka's 40 s would hold a shard up."""
 _MAX_REQUEST_BYTES = 2 << 20
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -58,6 +60,7 @@ class Transactions:
             acks="all",
             compression_type="lz4",
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
             max_request_size=_MAX_REQUEST_BYTES,
             linger_ms=0,
             **options,

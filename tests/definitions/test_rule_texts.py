@@ -81,3 +81,10 @@ def test_a_rules_own_runbook_wins_however_it_is_written():
         "runbook_url: 'https://r.example/all'", "annotations: {runbook_url: 'https://r.example/slow'}"
     )
     assert rule.annotations == {"runbook_url": "https://r.example/slow"}
+
+
+def test_a_runbook_that_is_no_url_is_refused_in_its_own_words():
+    with pytest.raises(
+        DefinitionError, match=r"runbook_url is 'runbooks/slow': must begin with http:// or https://"
+    ):
+        record_of("severity: info", "runbook_url: runbooks/slow")

@@ -23,7 +23,6 @@ _PLAIN = {
     "dict_type": "must be a mapping of keys and values",
     "model_type": "must be a mapping of keys and values",
     "model_attributes_type": "must be a mapping of keys and values",
-    "string_pattern_mismatch": "may contain letters, digits, '.', '_' and '-' only, and starts with a letter or digit",
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
     "finite_number": "must be a finite number",
@@ -96,6 +95,8 @@ def _holds(raw: Any, part: str | int) -> bool:
 
 def _sentence(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        return _pattern_sentence(str(context["pattern"]), detail["input"])
     if kind in _PLAIN:
         return _PLAIN[kind]
     if kind == "literal_error":
@@ -106,3 +107,12 @@ def _sentence(detail: ErrorDetails) -> str:
     if kind == "string_too_long":
         return f"is longer than {context['max_length']} characters"
     return f"is {detail['input']!r}: {detail['msg'].removeprefix('Input ')}"
+
+
+def _pattern_sentence(pattern: str, given: object) -> str:
+    """What a text must look like; every pattern of a form is one of these."""
+    if pattern.startswith("^http"):
+        return f"is {given!r}: must begin with http:// or https:// and hold no spaces"
+    if pattern.endswith("://"):
+        return f"is {given!r}: must be a URL, as in scheme://host"
+    return "may contain letters, digits, '.', '_' and '-' only, and starts with a letter or digit"

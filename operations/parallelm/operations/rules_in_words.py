@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from parallelm.definitions.durations import format_duration
 from parallelm.operations.errors import QuestionError
 from parallelm.stream_processors.alerts.rules import MLAppRule, SampleRule, SeriesRule, core_of
+from parallelm.stream_processors.alerts.rules.no_data import NoDataRule
 from parallelm.stream_processors.alerts.series import DEFAULT_STALE_MS
 
 if TYPE_CHECKING:
@@ -50,17 +51,29 @@ def rules_in_words(definition: MLAppDefinition) -> list[RuleInWords]:
     return found
 
 
+_WITHOUT_STATISTIC = {
+    "no_data": "all reports",
+    "event": "events",
+    "kpi": "KPI points",
+    "canary": "canary comparisons",
+    "health": "features of data distributions",
+}
+"""What types that name no statistic are about."""
+
+
 def _lines(core: RuleCore) -> Iterator[tuple[str, str]]:
     settings = core.settings
     yield "watches", _watched(core)
     condition = ", ".join(_parameters(core))
     if condition:
-        yield "condition", condition
+        yield "settings" if isinstance(core, NoDataRule) else "condition", condition
     if settings.aggregation is not None and isinstance(core, SampleRule):
         yield "together", _aggregation(settings)
     yield "fires", _fires(core)
     timing = settings.timing
-    if timing.keep_firing_for_ms:
+    if isinstance(core, NoDataRule):
+        yield "ends", "with the next report"
+    elif timing.keep_firing_for_ms:
         yield "ends", f"when the condition has been over for {format_duration(timing.keep_firing_for_ms)}"
     else:
         yield "ends", "with the first report that does not meet the condition"
@@ -86,7 +99,7 @@ def _watched(core: RuleCore) -> str:
     elif matching.statistic:
         what = f"statistic {matching.statistic!r}"
     else:
-        what = "what its type is about"
+        what = _WITHOUT_STATISTIC.get(core.settings.type, "what its type is about")
     where = f"of node {matching.node_id!r}" if matching.node_id else "of every node"
     conditions = [f"{key} = {value!r}" for key, value in matching.labels.items()]
     conditions += [f"{key} matches {pattern.pattern!r}" for key, pattern in matching.patterns.items()]
@@ -125,6 +138,8 @@ def _aggregation(settings: RuleSettings) -> str:
 
 def _fires(core: RuleCore) -> str:
     timing = core.settings.timing
+    if isinstance(core, NoDataRule):
+        return f"when nothing has come for {format_duration(timing.for_ms)}"
     if not timing.for_ms:
         return "with the first report that meets the condition"
     held = f"when the condition has held for {format_duration(timing.for_ms)}"
@@ -135,8 +150,8 @@ def _fires(core: RuleCore) -> str:
             f"{held}; a time of more than {format_duration(timing.max_gap_ms)} without reports interrupts it"
         )
     return (
-        f"{held}; a time without reports interrupts it that is longer than {format_duration(timing.for_ms / 2)} and "
-        "than five times the usual distance of the series"
+        f"{held}; a gap longer than {format_duration(timing.for_ms / 2)} and five times the series' usual distance "
+        "interrupts it"
     )
 
 

@@ -245,8 +245,8 @@ def test_validate_says_what_each_rule_does(decisions: Decisions, tmp_path: Path)
     found = decisions.run("rules", "validate", written(decisions, tmp_path, text))
     assert found.exit_code == 0
     held = (
-        "  fires           when the condition has held for 2d; a time without reports interrupts it that is longer than "
-        "1d and than five times the usual distance of the series"
+        "  fires           when the condition has held for 2d; a gap longer than 1d and five times the series' "
+        "usual distance interrupts it"
     )
     for line in (
         "late (threshold, critical)",

@@ -16,6 +16,7 @@ from tests.waiting import DEADLINE_S, wait_for
 
 from .faults.fleet import FleetWorker
 from .faults.load import Load, Observed, assert_exact, differences
+from .faults.scenarios import QUICK
 from .live import Cluster
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def load(own: Cluster, observed: Observed) -> Load:
-    load = Load(own, observed, copies=1)
+    load = Load(own, observed, copies=1, scenarios=QUICK)
     load.define()
     return load
 
@@ -114,7 +115,7 @@ def test_a_broker_that_is_away_for_20_s_is_waited_for_with_few_words(tmp_path: P
         create_topics(stack.settings, timeout_s=DEADLINE_S)
         cluster = Cluster(stack.settings)
         observed = Observed(cluster)
-        load = Load(cluster, observed, copies=1)
+        load = Load(cluster, observed, copies=1, scenarios=QUICK)
         load.define()
         with FleetWorker(stack.settings, tmp_path / "worker") as worker:
             load.step()

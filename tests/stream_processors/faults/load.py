@@ -33,13 +33,15 @@ class Load:
     cluster: Cluster
     observed: Observed
     copies: int = 2
+    scenarios: tuple[Scenario, ...] = ()
+    """Empty: all."""
     steps: int = 0
     poison: int = 0
 
     def __post_init__(self) -> None:
         self.mlapps: dict[str, Scenario] = {
             f"{scenario.name}-{copy}": scenario
-            for scenario in (*SCENARIOS, *conversations())
+            for scenario in (self.scenarios or (*SCENARIOS, *conversations()))
             for copy in range(self.copies)
         }
 

@@ -306,16 +306,7 @@ class AlwaysUpdate:
         return {f"m{step}": life if step < steps - 1 else life[:-1] for step in range(steps)}
 
 
-SCENARIOS: tuple[Scenario, ...] = (
-    DetectedByCore("rate-of-change", "type: rate_of_change, over: 1h, above: 3"),
-    DetectedByCore("z-score", "type: z_score, samples: 20, min_samples: 10, beyond: 4"),
-    DetectedByCore(
-        "change-point", "type: change_point, method: page_hinkley, threshold: 20, settle_samples: 10"
-    ),
-    ManyEvents(),
-    Comparisons(),
-    Sales(),
-    Silence(),
+QUICK: tuple[Scenario, ...] = (
     SeriesRule(
         "threshold",
         "{name: rule, type: threshold, statistic: share, above: 0.5}",
@@ -344,4 +335,18 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     ComponentAlerts(),
     AlwaysUpdate(),
+)
+"""Those whose transitions follow at once and come in each step."""
+
+SCENARIOS: tuple[Scenario, ...] = (
+    DetectedByCore("rate-of-change", "type: rate_of_change, over: 1h, above: 3"),
+    DetectedByCore("z-score", "type: z_score, samples: 20, min_samples: 10, beyond: 4"),
+    DetectedByCore(
+        "change-point", "type: change_point, method: page_hinkley, threshold: 20, settle_samples: 10"
+    ),
+    ManyEvents(),
+    Comparisons(),
+    Sales(),
+    Silence(),
+    *QUICK,
 )

@@ -74,19 +74,29 @@ class HandledOffsets(LogEnds):
     def __init__(self, kafka: KafkaSettings, group: str) -> None:
         super().__init__(kafka)
         self._group = group
+        self._consumer: Any = None
 
     def _list(self, places: Sequence[Place]) -> dict[Place, int]:
-        from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+        from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-        wanted = ConsumerGroupTopicPartitions(self._group, [TopicPartition(*place) for place in places])
-        (asked,) = self._client().list_consumer_group_offsets([wanted], request_timeout=_TIMEOUT_S).values()
+        # Not with an AdminClient: librdkafka ends the process by an assertion when the group's coordinator goes away
+        # while an admin request waits for it. This consumer never joins the group.
+        if self._consumer is None:
+            self._consumer = Consumer(
+                client_config(
+                    self._kafka,
+                    group_id=self._group,
+                    enable_auto_commit=False,
+                    isolation_level="read_uncommitted",  # else the question waits for open transactions
+                )
+            )
         try:
-            found = asked.result(_TIMEOUT_S).topic_partitions
+            found = self._consumer.committed([TopicPartition(*place) for place in places], timeout=_TIMEOUT_S)
         except KafkaException as error:
             raise ClusterUnavailableError(
                 f"consumer group {self._group!r} cannot report its offsets: {error.args[0].str()}"
             ) from error
-        begun = {(each.topic, each.partition): max(each.offset, 0) for each in found}
+        begun = {(each.topic, each.partition): max(each.offset, 0) for each in found if each.error is None}
         return dict.fromkeys(places, 0) | begun
 
 

@@ -36,7 +36,10 @@ def pending_inserts(settings: Settings) -> list[PendingInsert]:
     admin = AdminClient(client_config(settings.kafka))
     found = []
     try:
-        for group in admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S).valid:
+        listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
+        if listed.errors:  # brokers that did not answer may know groups of which nothing is listed
+            raise listed.errors[0]
+        for group in listed.valid:
             asked = admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group.group_id)], request_timeout=_TIMEOUT_S
             )

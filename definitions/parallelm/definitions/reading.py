@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from parallelm.definitions.errors import DefinitionError, Problem
-from parallelm.definitions.form import Form
 from parallelm.definitions.marked_yaml import read_marked
-from parallelm.definitions.mistakes import field_mistakes, one_of, shown
+from parallelm.definitions.mistakes import one_of, shown
 from parallelm.definitions.mlapp import MLApp, MLAppForm, NodeForm
 from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS, PolicyForm
 from parallelm.definitions.rule_defaults import RuleDefaultsForm, with_defaults
 from parallelm.definitions.rules import RULE_FORMS, RuleForm
+from parallelm.definitions.sections import AnyForm, SectionReader, listed
 from parallelm.definitions.semantic_errors import semantic_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parallelm.definitions.marked_yaml import MarkedYaml, Path
+    from parallelm.definitions.marked_yaml import Path
 
 MAX_BYTES = 400_000
 """A definition is sent with its text as one record, and brokers accept records up to 1 MB."""
 
 _PLANNED_RULES: tuple[str, ...] = ()
-
-AnyForm = TypeVar("AnyForm", bound=Form)
 
 
 def parse_definition(text: str, source: str) -> MLApp:
@@ -39,27 +35,22 @@ def parse_definition(text: str, source: str) -> MLApp:
     return _Reading(read_marked(text, source)).result(source)
 
 
-class _Reading:
-    """Collects mistakes section by section: those of one section do not hide those of another."""
-
-    def __init__(self, document: MarkedYaml) -> None:
-        self._document = document
-        self._unread = {(found.line, found.column) for found in document.problems}
-        self._problems = list(document.problems)
+class _Reading(SectionReader):
+    """One MLApp file."""
 
     def result(self, source: str) -> MLApp:
         raw = self._document.value
         top = self._form(MLAppForm, raw, ())
         raw = raw if isinstance(raw, dict) else {}
-        nodes = [self._form(NodeForm, node, ("nodes", at)) for at, node in enumerate(_list(raw, "nodes"))]
+        nodes = [self._form(NodeForm, node, ("nodes", at)) for at, node in enumerate(listed(raw, "nodes"))]
         policy = self._policy(raw.get("policy", {}), ("policy",))
         own_policies = {
             node["id"]: self._policy(node["policy"], ("nodes", at, "policy"))
-            for at, node in enumerate(_list(raw, "nodes"))
+            for at, node in enumerate(listed(raw, "nodes"))
             if isinstance(node, dict) and isinstance(node.get("id"), str) and node.get("policy") is not None
         }
         defaults = self._rule_defaults(raw.get("alert_defaults", {}))
-        rules = [self._rule(rule, ("alerts", at), defaults) for at, rule in enumerate(_list(raw, "alerts"))]
+        rules = [self._rule(rule, ("alerts", at), defaults) for at, rule in enumerate(listed(raw, "alerts"))]
         if raw.get("nodes") == []:
             self._add(("nodes",), "nodes must not be empty")
         for path, message in semantic_errors(raw):
@@ -116,21 +107,3 @@ class _Reading:
         else:
             self._add(where, one_of(f"{shown(where)} is {given!r}", str(given), known))
         return None
-
-    def _form(self, form: type[AnyForm], raw: Any, where: Path) -> AnyForm | None:
-        try:
-            return form.model_validate(raw)
-        except ValidationError as error:
-            for path, of_key, message in field_mistakes(error, form, raw, where):
-                self._add(path, message, of_key=of_key)
-            return None
-
-    def _add(self, path: Path, message: str, *, of_key: bool = False) -> None:
-        place = self._document.place(path, of_key=of_key)
-        if of_key or place not in self._unread:  # a value that could not be read is reported already
-            self._problems.append(Problem(*place, message))
-
-
-def _list(raw: Mapping[str, Any], key: str) -> list[Any]:
-    found = raw.get(key)
-    return found if isinstance(found, list) else []

@@ -236,6 +236,10 @@ class RecordPosition:
     offset: int
 
 
+NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
+"""Cause of what time alone has caused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertTransition:
     """An alert changed its state."""

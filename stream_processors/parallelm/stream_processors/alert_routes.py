@@ -10,7 +10,6 @@ from parallelm.schemas.records import (
     AggregateKind,
     AlertState,
     AlertTransition,
-    RecordPosition,
     RuleAggregate,
 )
 from parallelm.schemas.well_known import ACKNOWLEDGE, CLOSE
@@ -42,8 +41,6 @@ OUTAGE_MS = 30_000
 """When the clock has not been told for so long, the broker or all workers were away."""
 SETTLE_MS = 10_000
 """Time for components to connect again after an outage, before anything counts as quiet."""
-NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
-"""Cause of what time alone has caused."""
 
 
 @dataclass(frozen=True, slots=True)

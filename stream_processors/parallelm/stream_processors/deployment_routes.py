@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import AggregateKind, DeploymentTransition
+from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.model_policy import (
     acceptance,
     actions,
@@ -47,8 +48,6 @@ KINDS: Mapping[str, BodyKind] = {
     DEPLOYMENTS_OF: BodyKind(MLAppDeployments),
     MEASUREMENTS_OF: BodyKind(Measurements),
 }
-MAX_AHEAD_MS = 5 * 60_000
-"""An event time further ahead of the broker's clock is taken to be a wrong clock, and the broker's is used."""
 DEPLOYMENT_ID = "deployment_id"
 """Key of an acceptance's data that names the deployment that it answers."""
 
@@ -139,8 +138,7 @@ def _answered(accepted: Event) -> str:
 
 
 def _at(at: Arrival, event_ms: int) -> At:
-    wrong = event_ms > at.arrived_ms + MAX_AHEAD_MS
-    return At(at.arrived_ms if wrong else event_ms, at.arrived_ms, at.now_ms, at.position)
+    return At(int(judged_at(event_ms, at.arrived_ms)), at.arrived_ms, at.now_ms, at.position)
 
 
 def _decided(store: StateStore, outcome: Outcome) -> Iterator[DeploymentTransition]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import (
+    NO_RECORD,
     AggregateKind,
     AlertTransition,
     DeploymentTransition,
@@ -14,7 +15,6 @@ from parallelm.schemas.records import (
     KpiBatch,
     MLAppDefinition,
     ModelAnnouncement,
-    RecordPosition,
     RuleAggregate,
     UserAction,
 )
@@ -22,7 +22,7 @@ from parallelm.schemas.times import is_time
 from parallelm.schemas.topics import ALERTS, CATALOGUE, DEPLOYMENTS, MLAPPS
 from parallelm.schemas.well_known import MODEL_ACCEPTED, TIME_BOUNDS
 from parallelm.stream_processors import alert_routes, deployment_routes
-from parallelm.stream_processors.alert_routes import ALERT_ACTIONS, NO_RECORD, AlertRoutes
+from parallelm.stream_processors.alert_routes import ALERT_ACTIONS, AlertRoutes
 from parallelm.stream_processors.arrival import Arrival
 from parallelm.stream_processors.deployment_routes import DEPLOYMENTS_OF
 from parallelm.stream_processors.model_policy.actions import ACTIONS as MODEL_ACTIONS
@@ -80,7 +80,7 @@ class MLAppHandler:
             )
         decoded = self._decoded(record, mlapp_id)
         at = Arrival(
-            RecordPosition(topic=record.topic, partition=record.partition, offset=record.offset),
+            record.position,
             record.arrived_ms,
             time.time_ns() // 1_000_000,
         )

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.secrets import redacted
-from parallelm.definitions.errors import DefinitionError, Problem
-from parallelm.definitions.form import Form
+from parallelm.definitions.errors import DefinitionError
 from parallelm.definitions.marked_yaml import read_marked
-from parallelm.definitions.mistakes import field_mistakes, one_of, shown
+from parallelm.definitions.mistakes import one_of, shown
 from parallelm.definitions.notifications.forms import NotificationsForm, ReceiverForm
 from parallelm.definitions.notifications.targets import TARGET_FORMS, TargetForm
 from parallelm.definitions.notifications.variables import Variables
+from parallelm.definitions.sections import SectionReader, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from parallelm.definitions.marked_yaml import MarkedYaml, Path
-
-AnyForm = TypeVar("AnyForm", bound=Form)
 
 
 def _nothing(_: object) -> str:
@@ -71,22 +67,21 @@ def parse_notifications(
     return _Reading(read_marked(text, source), Variables(environ), checks or Checks()).result(source)
 
 
-class _Reading:
-    """Collects mistakes section by section: those of one section do not hide those of another."""
+class _Reading(SectionReader):
+    """One notifier's file; no mistake shows a secret."""
 
     def __init__(self, document: MarkedYaml, variables: Variables, checks: Checks) -> None:
-        self._document = document
+        super().__init__(document)
         self._variables = variables
         self._checks = checks
-        self._unread = {(found.line, found.column) for found in document.problems}
-        self._problems = list(document.problems)
 
     def result(self, source: str) -> NotificationRules:
         raw = self._document.value
         top = self._form(NotificationsForm, raw, ())
         raw = raw if isinstance(raw, dict) else {}
         receivers = [
-            self._receiver(receiver, ("receivers", at)) for at, receiver in enumerate(_list(raw, "receivers"))
+            self._receiver(receiver, ("receivers", at))
+            for at, receiver in enumerate(listed(raw, "receivers"))
         ]
         self._check_names(raw)
         if self._problems or top is None:
@@ -100,7 +95,7 @@ class _Reading:
         form = self._form(ReceiverForm, raw, where)
         before = len(self._variables.secrets)
         targets = [
-            self._target(target, (*where, "targets", at)) for at, target in enumerate(_list(raw, "targets"))
+            self._target(target, (*where, "targets", at)) for at, target in enumerate(listed(raw, "targets"))
         ]
         for key in ("title", "body"):
             if isinstance(raw.get(key), str) and (wrong := self._checks.template(raw[key])):
@@ -136,7 +131,7 @@ class _Reading:
 
     def _check_names(self, raw: Mapping[str, Any]) -> None:
         names: dict[str, Path] = {}
-        for at, receiver in enumerate(_list(raw, "receivers")):
+        for at, receiver in enumerate(listed(raw, "receivers")):
             name = receiver.get("name") if isinstance(receiver, dict) else None
             if not isinstance(name, str):
                 continue
@@ -167,27 +162,12 @@ class _Reading:
                     message = f"{path[0]} must not have {key}: it takes everything that its routes do not"
                     self._add((*path, key), message, of_key=True)
 
-    def _form(self, form: type[AnyForm], raw: Any, where: Path) -> AnyForm | None:
-        try:
-            return form.model_validate(raw)
-        except ValidationError as error:
-            for path, of_key, message in field_mistakes(error, form, raw, where):
-                self._add(path, message, of_key=of_key)
-            return None
-
     def _add(self, path: Path, message: str, *, of_key: bool = False) -> None:
-        place = self._document.place(path, of_key=of_key)
-        if of_key or place not in self._unread:  # a value that could not be read is reported already
-            self._problems.append(Problem(*place, redacted(message, *self._variables.secrets)))
+        super()._add(path, redacted(message, *self._variables.secrets), of_key=of_key)
 
 
 def _routes(raw: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     if isinstance(raw, dict):
         yield path, raw
-        for at, route in enumerate(_list(raw, "routes")):
+        for at, route in enumerate(listed(raw, "routes")):
             yield from _routes(route, (*path, "routes", at))
-
-
-def _list(raw: Mapping[str, Any], key: str) -> list[Any]:
-    found = raw.get(key)
-    return found if isinstance(found, list) else []

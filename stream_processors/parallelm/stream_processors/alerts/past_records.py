@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallelm.schemas.records import AggregateKind, Origin, RecordPosition, RuleAggregate
+from parallelm.schemas.records import NO_RECORD, AggregateKind, Origin, RecordPosition, RuleAggregate
 from parallelm.stream_processors.alerts.book import Subject
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from parallelm.stream_processors.alerts.rules import RuleCore
     from parallelm.stream_processors.alerts.windows import WindowSums
-
-NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

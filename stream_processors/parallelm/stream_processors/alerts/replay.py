@@ -10,14 +10,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallelm.schemas.records import AlertState, RecordPosition, RuleAggregate
+from parallelm.schemas.records import NO_RECORD, AlertState, RecordPosition, RuleAggregate
 from parallelm.schemas.times import is_time
 from parallelm.stream_processors.alerts import book, ids, series, windowed
 from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.groups import MAX_SENT, said
 from parallelm.stream_processors.alerts.past_records import (
-    NO_RECORD,
     PastRecord,
     PastSeries,
     part_of_windows,

@@ -6,7 +6,13 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from parallelm.schemas.records import DeploymentState, DeploymentTransition, ModelPolicy, RecordPosition
+from parallelm.schemas.records import (
+    NO_RECORD,
+    DeploymentState,
+    DeploymentTransition,
+    ModelPolicy,
+    RecordPosition,
+)
 from parallelm.stream_processors.alerts.ids import digest
 from parallelm.stream_processors.model_policy.settings import PolicySettings, policy_settings
 from parallelm.stream_processors.model_policy.state import (
@@ -23,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Outcome = tuple[MLAppDeployments, list[DeploymentTransition]]
-NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
-"""Cause of what time alone has caused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from parallelm.schemas.records import RecordPosition
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,11 @@ class Incoming:
     """The broker's clock (LogAppendTime), epoch milliseconds."""
     key: bytes | None
     value: bytes | None
+
+    @property
+    def position(self) -> RecordPosition:
+        """Where it stands: the cause of what follows from it."""
+        return RecordPosition(topic=self.topic, partition=self.partition, offset=self.offset)
 
 
 @dataclass(frozen=True, slots=True)

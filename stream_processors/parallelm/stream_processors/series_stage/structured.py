@@ -11,7 +11,6 @@ from parallelm.schemas.well_known import TIME_BOUNDS
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.model_policy.analysis.distributions import distribution_of
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
-from parallelm.stream_processors.series_stage.travelling import position_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,5 +66,5 @@ def _aggregate(statistic: StructuredStatistic, data: str, record: Incoming) -> R
         labels=dict(statistic.labels),
         event_time_ms=int(judged_at(statistic.event_time_ms, record.arrived_ms)),
         data=data,
-        cause=position_of(record),
+        cause=record.position,
     )

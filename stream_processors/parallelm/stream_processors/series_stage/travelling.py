@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from parallelm.schemas import records
-from parallelm.schemas.records import AggregateKind, RecordPosition, RuleAggregate
+from parallelm.schemas.records import NO_RECORD, AggregateKind, RecordPosition, RuleAggregate
 from parallelm.schemas.times import is_time
 from parallelm.schemas.topics import RULE_AGGREGATES
 from parallelm.stream_processors.alerts.event_time import judged_at
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.series_stage.lookup import Watchers
     from parallelm.stream_processors.series_stage.pages import Origin, OriginIds, Seen, Slot
 
-NO_RECORD = RecordPosition(topic="", partition=-1, offset=-1)
 PULSE_INTERVAL_MS = 2_000
 """A sign of life of one thing is sent at most this often, by the broker's clock: in a backlog, too, none is older by more."""
 MAX_SAMPLES = 2_000
@@ -148,7 +147,7 @@ class Travelling:
         found = self._pulses.get(key)
         if found is None:
             found = self._pulses[key] = _Gathered(rule.settings.name, origin, labels, statistic)
-        found.position = position_of(record)
+        found.position = record.position
         found.newest_ms = record.arrived_ms
 
     def gathered(self) -> Iterator[Output]:
@@ -187,7 +186,7 @@ class Travelling:
             found = self._windows[key] = _Gathered(
                 rule.settings.name, origin.ids, labels, series.name.decode()
             )
-        found.position = position_of(record)
+        found.position = record.position
         found.model_id = series.model_id.decode()
         sketched = aggregation.function == "quantile"
         for at_ms, value in samples:
@@ -213,7 +212,7 @@ class Travelling:
         if found is None:
             found = self._metrics[key] = _Gathered(metric, origin.ids, labels, series.name.decode())
             found.model_id = model_id
-        found.position = position_of(record)
+        found.position = record.position
         found.samples += samples
         found.newest_ms = max([found.newest_ms, *(int(at_ms) for at_ms, _ in samples)])
 
@@ -295,11 +294,6 @@ def _origin(ids: OriginIds) -> records.Origin:
     return records.Origin(
         mlapp_id=mlapp_id, node_id=node_id, pipeline_instance_id=pipeline, agent_id=agent_id
     )
-
-
-def position_of(record: Incoming) -> RecordPosition:
-    """Where a record stands."""
-    return RecordPosition(topic=record.topic, partition=record.partition, offset=record.offset)
 
 
 def _key(labels: Mapping[str, str]) -> Labels:

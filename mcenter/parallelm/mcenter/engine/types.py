@@ -28,7 +28,10 @@ _GEOMETRY = {
     "MultiLineString": "LineString",
     "MultiPolygon": "Polygon",
 }
+_NESTS = frozenset({"Nullable", "SimpleAggregateFunction", "Tuple", "Array", "Map", "Nested"})
 _DECIMAL_WIDTHS = ((9, 4), (18, 8), (38, 16), (76, 32))
+_INDEX_WIDTHS = (1, 2, 4, 8)
+_HAS_KEYS, _HAS_SHARED_KEYS = 1 << 9, 1 << 8
 _ELEMENT_NAME = re.compile(r"(?:`(?:[^`\\]|\\.)*`|\w+)\s+(?=\S)", re.DOTALL)
 _QUOTES = "'`\""
 
@@ -50,8 +53,28 @@ def arguments(text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
-def skip_column(reader: Reader, kind: str, rows: int, depth: int = 0) -> None:
+def skip_column(reader: Reader, kind: str, rows: int) -> None:
     """Walk over ``rows`` values of type ``kind``; ``ProtocolError`` for a type that no insert may carry."""
+    if rows:
+        _skip_prefixes(reader, kind, 0)
+        _skip_values(reader, kind, rows, 0)
+
+
+def _skip_prefixes(reader: Reader, kind: str, depth: int) -> None:
+    """The versions of all dictionaries in a column stand in front of it."""
+    if "LowCardinality(" not in kind:
+        return
+    if depth > MAX_DEPTH:
+        raise ProtocolError("a type nested too deep")
+    base, _, rest = kind.partition("(")
+    if base == "LowCardinality":
+        reader.skip(8)
+    elif base in _NESTS:
+        for element in arguments(rest[:-1]):
+            _skip_prefixes(reader, _without_name(element), depth + 1)
+
+
+def _skip_values(reader: Reader, kind: str, rows: int, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ProtocolError("a type nested too deep")
     if not rows:
@@ -74,30 +97,46 @@ def skip_column(reader: Reader, kind: str, rows: int, depth: int = 0) -> None:
 
 
 def _skip_compound(reader: Reader, base: str, inner: str, rows: int, depth: int) -> None:
-    if base == "Nullable":
+    if base == "LowCardinality":
+        _skip_dictionaries(reader, inner, rows, depth)
+    elif base == "Nullable":
         reader.skip(rows)
-        skip_column(reader, inner, rows, depth + 1)
+        _skip_values(reader, inner, rows, depth + 1)
     elif base == "SimpleAggregateFunction":
-        skip_column(reader, arguments(inner)[-1], rows, depth + 1)
+        _skip_values(reader, arguments(inner)[-1], rows, depth + 1)
     elif base == "Tuple":
         for element in arguments(inner) if inner else ():
-            skip_column(reader, _without_name(element), rows, depth + 1)
+            _skip_values(reader, _without_name(element), rows, depth + 1)
     elif base in {"Array", "Map", "Nested"} or base in _GEOMETRY:
         _skip_arrays(reader, base, inner, rows, depth)
     else:
         raise ProtocolError(f"type {base} cannot be inserted over the native protocol of this server")
 
 
+def _skip_dictionaries(reader: Reader, inner: str, rows: int, depth: int) -> None:
+    """Pages of ``LowCardinality``: kind of index, keys, and for each row the place of its key."""
+    keys_kind = inner.removeprefix("Nullable(").removesuffix(")") if inner.startswith("Nullable(") else inner
+    while rows:
+        flags, keys = reader.u64(), reader.u64()
+        index = flags & 0xFF
+        if flags & _HAS_SHARED_KEYS or not flags & _HAS_KEYS or index >= len(_INDEX_WIDTHS):
+            raise ProtocolError(f"LowCardinality of form {flags:#x} cannot be inserted over this protocol")
+        _skip_values(reader, keys_kind, keys, depth + 1)
+        page = reader.u64()
+        if not 0 < page <= rows:
+            raise ProtocolError(f"LowCardinality has {page} values where at most {rows} are left")
+        reader.skip(_INDEX_WIDTHS[index] * page)
+        rows -= page
+
+
 def insertable(kind: str) -> str:
-    """Type that a client is asked to send for a column of type ``kind``: LowCardinality stripped, JSON as String."""
+    """Type that a client is asked to send for a column of type ``kind``: JSON as String."""
     base, _, rest = kind.partition("(")
     if base in {"JSON", "Object"}:
         return "String"
     if base in {"Enum8", "Enum16", "AggregateFunction"} or not rest:
         return kind
     inner = rest[:-1]
-    if base == "LowCardinality":
-        return insertable(inner)
     parts = []
     for argument in arguments(inner):
         bare = _without_name(argument)
@@ -111,7 +150,7 @@ def _skip_arrays(reader: Reader, base: str, inner: str, rows: int, depth: int) -
     if base in _GEOMETRY:
         inner = _GEOMETRY[base]
     for element in [inner] if base == "Array" or base in _GEOMETRY else arguments(inner):
-        skip_column(reader, element if base == "Array" else _without_name(element), total, depth + 1)
+        _skip_values(reader, element if base == "Array" else _without_name(element), total, depth + 1)
 
 
 def _without_name(element: str) -> str:

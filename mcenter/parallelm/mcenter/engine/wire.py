@@ -17,6 +17,8 @@ RECEIVE_BYTES = 256 * 1024
 MAX_STRING_BYTES = 64 * 1024 * 1024
 _CONTINUES = 0x80
 _MAX_VARINT_SHIFT = 63
+_RUN, _LONGEST_RUN = 16, 65_536
+"""After so many strings of one length the next ones are looked at together, and how many at once."""
 
 
 class ProtocolError(Exception):
@@ -129,11 +131,19 @@ class Reader:
 
     def skip_strings(self, count: int) -> None:
         """Walk over ``count`` strings: the inner loop of every uncompressed or split insert, hence in one function."""
-        for _ in range(count):
+        last = run = 0
+        while count:
             data, at = self._data, self._at
             # The common string is short and already here; everything else takes the checked way.
             if at < len(data) and data[at] < _CONTINUES and at + data[at] < len(data):
-                self._at = at + 1 + data[at]
+                size = data[at]
+                self._at = at + 1 + size
+                count -= 1
+                run = run + 1 if size == last else 0
+                last = size
+                if run == _RUN:
+                    count -= self._skip_equally_long(size, count)
+                    run = 0
             else:
                 length = self.varint()
                 if length > MAX_STRING_BYTES:
@@ -141,6 +151,20 @@ class Reader:
                         f"a string of {length} bytes where at most {MAX_STRING_BYTES} are allowed"
                     )
                 self.skip(length)
+                count -= 1
+
+    def _skip_equally_long(self, size: int, most: int) -> int:
+        """Walk over strings of ``size`` bytes, as far as they lie ready; how many they were."""
+        step, taken, window = size + 1, 0, _RUN
+        while taken < most:
+            many = min(window, most - taken)
+            end = self._at + many * step
+            if end > len(self._data) or self._data[self._at : end : step] != bytes((size,)) * many:
+                break
+            self._at = end
+            taken += many
+            window = min(2 * window, _LONGEST_RUN)
+        return taken
 
 
 def readable(connection: socket.socket) -> bool:

@@ -262,7 +262,7 @@ def _check(client: Client, shape: Shape, *, rollups: bool) -> None:
     if found[:2] != (shape.total, shape.total) or abs(found[2] - summed) > 1e-6 * summed:
         raise SystemExit(f"the sink stored {found}, not {shape.total} samples of sum {summed}")
     if rollups:
-        [(rolled_up,)] = client.execute("SELECT sum(samples) FROM statistics_1h")
+        [(rolled_up,)] = client.execute("SELECT sum(samples) FROM statistics_by_day")
         if rolled_up != shape.total:
             raise SystemExit(f"the sink rolled {rolled_up} of {shape.total} samples up")
 

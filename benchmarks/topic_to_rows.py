@@ -1,4 +1,4 @@
-"""Samples a second from the statistics topic to rows, rollups behind them, beside a plain sink with flat columns.
+"""Samples a second from the statistics topic to rows, the rollup behind them, beside a plain sink with flat columns.
 
 The plain sink decodes with fastavro and inserts a row a sample, columnar, times as integers: what one writes who does
 not slice. (ClickHouse's own Kafka engine cannot be the peer here: it does not start in chdb 26.9.) A broker and an
@@ -57,7 +57,7 @@ def main() -> None:
         settings = _running(opened)
         _fill(settings)
         print(
-            f"{SAMPLES} samples in records of {SERIES_A_RECORD * SAMPLES_A_SERIES}, rollups by minute and hour behind both"
+            f"{SAMPLES} samples in records of {SERIES_A_RECORD * SAMPLES_A_SERIES}, the rollup by day behind both"
         )
         found: dict[str, list[tuple[float, float]]] = {"our sink": [], "plain sink": []}
         for number in range(ROUNDS):
@@ -118,7 +118,7 @@ def _timed(settings: Settings, name: str, run: Callable[[Settings, str], _Start]
     after = resource.getrusage(resource.RUSAGE_SELF)
     client = clickhouse_client(settings.clickhouse)
     [(rows,)] = client.execute("SELECT count() FROM statistics")
-    [(rolled_up,)] = client.execute("SELECT sum(samples) FROM statistics_1h")
+    [(rolled_up,)] = client.execute("SELECT sum(samples) FROM statistics_by_day")
     client.execute(f"DROP DATABASE {fresh.database}")
     client.disconnect()
     if (rows, rolled_up) != (SAMPLES, SAMPLES):

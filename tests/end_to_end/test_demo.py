@@ -139,9 +139,9 @@ def test_the_kpis_of_each_carrier_are_those_of_pandas(
     assert found["value"].tolist() == pytest.approx(expected[column].tolist(), rel=1e-12)
 
 
-def test_the_rollups_say_what_the_samples_say(demo: DemoRun):
+def test_the_rollup_says_what_the_samples_say(demo: DemoRun):
     rolled = demo.frame(
-        "SELECT name, sum(samples) AS n, sum(sum_value) AS total FROM statistics_1h GROUP BY name ORDER BY name"
+        "SELECT name, sum(samples) AS n, sum(sum_value) AS total FROM statistics_by_day GROUP BY name ORDER BY name"
     )
     samples = demo.frame(
         "SELECT name, count() AS n, sum(value) AS total FROM statistics WHERE isFinite(value) GROUP BY name ORDER BY name"

@@ -79,7 +79,7 @@ def test_what_becomes_rows_is_what_stand_alone_prints(
     started_ms = time.time_ns() // 1_000_000
     said = both_modes(platform, {node: (command, command) for node, command in EXAMPLES.items()})
     platform.rows(
-        "SELECT sum(samples) FROM statistics_1h WHERE name = 'conversions'", lambda rows: rows == [(20,)]
+        "SELECT sum(samples) FROM statistics_by_day WHERE name = 'conversions'", lambda rows: rows == [(20,)]
     )
     totals = [
         str(int(float(by_series(said[node])[total, ""][-1].data)))

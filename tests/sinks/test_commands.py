@@ -65,7 +65,7 @@ def test_kpis_from_a_file_to_their_correlation(
     )
     with platform.sink():
         platform.wait("SELECT count() FROM kpis", 60)
-        platform.wait("SELECT sum(samples) FROM statistics_1h", 60)
+        platform.wait("SELECT sum(samples) FROM statistics_by_day", 60)
     assert platform.rows("SELECT DISTINCT source, labels, agent_id != '' FROM kpis") == [
         ("kpis.csv", {"carrier": "UA"}, 1)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import threading
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -195,6 +196,9 @@ def test_every_record_becomes_its_row(platform: Platform):
     ]
 
 
+WIDTHS_MS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+
+
 def test_samples_and_rollups_hold_exactly_what_was_sent(platform: Platform):
     chance = random.Random(5)
     expected: list[tuple[str, str, int, float]] = []
@@ -220,39 +224,53 @@ def test_samples_and_rollups_hold_exactly_what_was_sent(platform: Platform):
         "SELECT uniqExact(_topic, _partition, _offset, _series, _index) FROM statistics"
     ) == len(expected)
     finite = [value for *_, value in expected if math.isfinite(value)]
-    for rollup in ("statistics_1m", "statistics_1h"):
+    for unit, width_ms in WIDTHS_MS.items():
         [(samples_, nonfinite, total, least, most)] = platform.rows(
-            f"SELECT sum(samples), sum(nonfinite_samples), sum(sum_value), min(min_value), max(max_value) FROM {rollup}"
+            "SELECT sum(samples), sum(nonfinite_samples), sum(sum_value), min(min_value), max(max_value) "
+            f"FROM statistics_by_{unit}"
         )
         assert (samples_, samples_ + nonfinite) == (len(finite), len(expected))
         assert total == pytest.approx(math.fsum(finite))
         assert (least, most) == (min(finite), max(finite))
-        differing = platform.value(
-            f"""
-            SELECT count() FROM {rollup} AS rollup FULL JOIN
-            (
-                SELECT name, labels, toUnixTimestamp64Milli(event_time) - toUnixTimestamp64Milli(event_time)
-                           % {60_000 if rollup.endswith("1m") else 3_600_000} AS bucket,
-                       count() AS n, argMaxIf(value, (event_time, _offset, _series, _index), isFinite(value)) AS last,
-                       countIf(isFinite(value)) AS finite
-                FROM statistics GROUP BY name, labels, bucket
-            ) AS plain ON rollup.name = plain.name AND rollup.labels = plain.labels
-                AND toUnixTimestamp64Milli(rollup.bucket_start) = plain.bucket
-            WHERE n != samples + nonfinite_samples OR (finite > 0 AND last != last_value)
-            """
+        stored = platform.rows(
+            f"SELECT name, labels['line'], toUnixTimestamp64Milli(bucket_start), samples, nonfinite_samples "
+            f"FROM statistics_by_{unit}"
         )
-        assert differing == 0
+        assert sorted(stored) == counted_by(width_ms, expected)
+    differing = """
+        SELECT count() FROM statistics_by_hour AS hour FULL JOIN
+        (
+            SELECT name, labels, argMaxIf(value, (event_time, _offset, _series, _index), isFinite(value)) AS last,
+                   toUnixTimestamp64Milli(event_time) - toUnixTimestamp64Milli(event_time) % 3600000 AS bucket,
+                   countIf(isFinite(value)) AS finite
+            FROM statistics GROUP BY name, labels, bucket
+        ) AS plain ON hour.name = plain.name AND hour.labels = plain.labels
+            AND toUnixTimestamp64Milli(hour.bucket_start) = plain.bucket
+        WHERE finite > 0 AND last != last_value
+    """
+    assert platform.value(differing) == 0
+
+
+def counted_by(
+    width_ms: int, expected: list[tuple[str, str, int, float]]
+) -> list[tuple[str, str, int, int, int]]:
+    """Name, line, bucket, finite and other samples of each bucket of each series."""
+    buckets = Counter(
+        (name, line, at - at % width_ms, math.isfinite(value)) for name, line, at, value in expected
+    )
+    keys = {key[:3] for key in buckets}
+    return sorted((*key, buckets[*key, True], buckets[*key, False]) for key in keys)
 
 
 def test_times_before_1970_and_centuries_in_one_record_are_kept(platform: Platform):
     times = [float(year * 31_556_952_000 - 2_208_988_800_000) for year in range(0, 390, 13)]
     with platform.sink():
         platform.send(topics.STATISTICS, samples.batch(samples.series(times, times)))
-        # So many partitions of the rollups may take several attempts; none of them doubles what an earlier one wrote.
-        platform.wait("SELECT sum(samples) FROM statistics_1h", 30)
+        # So many partitions of the rollup may take several attempts; none of them doubles what an earlier one wrote.
+        platform.wait("SELECT sum(samples) FROM statistics_by_day", 30)
     assert platform.value("SELECT countIf(toUnixTimestamp64Milli(event_time) = value) FROM statistics") == 30
-    assert platform.value("SELECT sum(samples) FROM statistics_1m") == 30
-    assert platform.value("SELECT min(bucket_start) FROM statistics_1h").year == 1900
+    assert platform.value("SELECT sum(samples) FROM statistics_by_minute") == 30
+    assert platform.value("SELECT min(bucket_start) FROM statistics_by_day").year == 1900
 
 
 def test_statistics_with_impossible_times_or_unequal_arrays_are_dead_letters_among_good_ones(
@@ -275,7 +293,7 @@ def test_statistics_with_impossible_times_or_unequal_arrays_are_dead_letters_amo
         platform.wait("SELECT count() FROM statistics", len(bad))
         platform.wait("SELECT count() FROM dead_letters", len(bad))
     assert platform.rows("SELECT stage, count() FROM dead_letters GROUP BY stage") == [("validate", len(bad))]
-    assert platform.value("SELECT sum(samples) FROM statistics_1m") == len(bad)
+    assert platform.value("SELECT sum(samples) FROM statistics_by_day") == len(bad)
     errors = " ".join(error for (error,) in platform.rows("SELECT error FROM dead_letters"))
     assert "nan" in errors
     assert "2 timestamps and 1 values" in errors

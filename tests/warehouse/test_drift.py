@@ -59,18 +59,18 @@ def test_a_materialized_view_that_is_missing_says_since_when_its_table_is_incomp
     settings: Settings, client: Client
 ) -> None:
     client.execute(LANDING.format(n=1))
-    ((newest,),) = client.execute("SELECT max(last_ingested_at) FROM statistics_1m_state")
-    client.execute("DROP VIEW statistics_1m_from_statistics")
+    ((newest,),) = client.execute("SELECT max(last_ingested_at) FROM statistics_by_day_state")
+    client.execute("DROP VIEW statistics_by_day_from_statistics")
     client.execute(LANDING.format(n=2))
     [said] = reported(settings)
-    assert said.startswith("materialized view statistics_1m_from_statistics is missing: ")
-    assert f"statistics_1m_state is incomplete since {newest:%Y-%m-%d %H:%M:%S} UTC" in said
+    assert said.startswith("materialized view statistics_by_day_from_statistics is missing: ")
+    assert f"statistics_by_day_state is incomplete since {newest:%Y-%m-%d %H:%M:%S} UTC" in said
 
     [put_back] = repair(settings)
-    assert put_back.name == "statistics_1m_from_statistics"
+    assert put_back.name == "statistics_by_day_from_statistics"
     assert drift(settings) == []
     client.execute(LANDING.format(n=3))
-    assert client.execute("SELECT sum(samples) FROM statistics_1m") == [(2,)]
+    assert client.execute("SELECT sum(samples) FROM statistics_by_day") == [(2,)]
     assert client.execute("SELECT sum(value) FROM statistics") == [(6,)]
 
 

@@ -179,7 +179,7 @@ def test_a_block_of_the_largest_size_is_one_part(client: Client):
             columnar=True,
             settings=_INSERT_SETTINGS | {"insert_deduplication_token": "t"},
         )
-    for table in ("statistics", "statistics_1m_state", "statistics_1h_state"):
+    for table in ("statistics", "statistics_by_day_state"):
         parts = client.execute(
             "SELECT max_block_number FROM system.parts WHERE database = currentDatabase() AND table = %(table)s AND active",
             {"table": table},

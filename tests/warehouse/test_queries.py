@@ -218,8 +218,18 @@ def test_rollups_give_mean_last_and_quantiles(settings: Settings, client: Client
     assert (row["samples"], row["mean_value"], row["last_value"], row["min_value"]) == (101, 50.0, 100.0, 0.0)
     assert row["p50"] == pytest.approx(50, abs=1)
     assert list(queries.statistics_rollup(settings, "1m", "s")["samples"]) == [100, 1]
-    with pytest.raises(QueryError, match="there is no rollup by '1d'; there are: 1m, 1h"):
-        queries.statistics_rollup(settings, "1d")
+    [day] = queries.statistics_rollup(settings, "1d", "s").to_dict("records")
+    assert day == {name: row[name] for name in day}  # T0 is midnight
+    assert "last_value" not in day
+    with pytest.raises(QueryError, match="there are no statistics by '1w'; there are: 1m, 1h, 1d"):
+        queries.statistics_rollup(settings, "1w")
+
+
+def test_quantiles_are_exact_for_the_largest_numbers(settings: Settings, client: Client):
+    values = [1e300, 2e300, 3e300]
+    insert(client, "statistics", [statistic("s", T0_MS + n, value) for n, value in enumerate(values)])
+    [row] = queries.statistics_rollup(settings, "1h", "s").to_dict("records")
+    assert (row["p50"], row["p95"]) == (2e300, 3e300)
 
 
 def test_kpis_are_their_latest_revision(settings: Settings, client: Client):

@@ -37,7 +37,7 @@ _INSERT_SETTINGS: dict[str, Any] = {
     "max_threads": 1,
     "parallel_view_processing": 0,
     "materialized_views_ignore_errors": 0,
-    # An upload that spans centuries is one insert too: the rollups have a partition a year.
+    # An upload that spans centuries is one insert too: the rollup has a partition a year.
     "max_partitions_per_insert_block": 0,
 }
 

@@ -1,4 +1,4 @@
--- Numbers: one row a sample, and their rollups by minute and hour.
+-- Numbers: one row a sample, their rollup by day, and views by minute and hour.
 -- The deduplication windows hold 12 partitions x 1 part an insert x 5 inserts a second for 28 minutes: if the owner
 -- of one partition is away for that long while the others continue, its last block is still recognised.
 
@@ -33,7 +33,9 @@ TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'Numbers reported by components: one row a sample.';
 
-CREATE TABLE IF NOT EXISTS statistics_1m_state ${on_cluster}
+-- One rollup, by day: minutes and hours are aggregated from the samples when they are asked for. A rollup by hour would
+-- cost more than the samples of a series that reports once an hour; docs/performance.md has the figures.
+CREATE TABLE IF NOT EXISTS statistics_by_day_state ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     name LowCardinality(String) COMMENT 'Name of the statistic.',
@@ -41,47 +43,20 @@ CREATE TABLE IF NOT EXISTS statistics_1m_state ${on_cluster}
     model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
     agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels of the series, sorted by key.',
-    bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the minute, by event time.' CODEC(DoubleDelta, ZSTD(1)),
-    n SimpleAggregateFunction(sum, UInt64) COMMENT 'Finite samples.',
-    n_nonfinite SimpleAggregateFunction(sum, UInt64) COMMENT 'Samples that were NaN or infinite.',
-    total SimpleAggregateFunction(sum, Float64) COMMENT 'Sum of the finite samples.',
-    minimum SimpleAggregateFunction(min, Float64) COMMENT 'Smallest finite sample; infinity when there is none.',
-    maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
-    last AggregateFunction(argMaxIf, Float64, UInt128, UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
-    quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
-    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the latest record in it.'
-)
-ENGINE = ${replicated}AggregatingMergeTree
-PARTITION BY toYear(bucket_start)
-ORDER BY (mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start)
-TTL toDateTime(last_ingested_at) + INTERVAL 3 YEAR
-SETTINGS ${deduplication_window}
-COMMENT 'Aggregation states of statistics by minute: read the view statistics_1m.';
-
-CREATE TABLE IF NOT EXISTS statistics_1h_state ${on_cluster}
-(
-    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
-    name LowCardinality(String) COMMENT 'Name of the statistic.',
-    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
-    model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
-    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
-    labels Map(LowCardinality(String), String) COMMENT 'Labels of the series, sorted by key.',
-    bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the hour, by event time.' CODEC(DoubleDelta, ZSTD(1)),
-    n SimpleAggregateFunction(sum, UInt64) COMMENT 'Finite samples.',
-    n_nonfinite SimpleAggregateFunction(sum, UInt64) COMMENT 'Samples that were NaN or infinite.',
-    total SimpleAggregateFunction(sum, Float64) COMMENT 'Sum of the finite samples.',
-    minimum SimpleAggregateFunction(min, Float64) COMMENT 'Smallest finite sample; infinity when there is none.',
-    maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.',
-    last AggregateFunction(argMaxIf, Float64, UInt128, UInt8) COMMENT 'Last finite sample by event time, offset, series and index.',
-    quantiles AggregateFunction(quantilesTDigestIf(0.05, 0.5, 0.95, 0.99), Float64, UInt8) COMMENT 'T-digest of the finite samples.',
-    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the latest record in it.'
+    bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the day in UTC, by event time.' CODEC(DoubleDelta, ZSTD(1)),
+    n SimpleAggregateFunction(sum, UInt64) COMMENT 'Finite samples.' CODEC(ZSTD(1)),
+    n_nonfinite SimpleAggregateFunction(sum, UInt64) COMMENT 'Samples that were NaN or infinite.' CODEC(ZSTD(1)),
+    total SimpleAggregateFunction(sum, Float64) COMMENT 'Sum of the finite samples.' CODEC(ZSTD(1)),
+    minimum SimpleAggregateFunction(min, Float64) COMMENT 'Smallest finite sample; infinity when there is none.' CODEC(ZSTD(1)),
+    maximum SimpleAggregateFunction(max, Float64) COMMENT 'Largest finite sample; minus infinity when there is none.' CODEC(ZSTD(1)),
+    last_ingested_at SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When Kafka took the latest record in it.' CODEC(Delta, ZSTD(1))
 )
 ENGINE = ${replicated}AggregatingMergeTree
 PARTITION BY toYear(bucket_start)
 ORDER BY (mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start)
 TTL toDateTime(last_ingested_at) + INTERVAL 10 YEAR
 SETTINGS ${deduplication_window}
-COMMENT 'Aggregation states of statistics by hour: read the view statistics_1h.';
+COMMENT 'Aggregation states of statistics by day: read the view statistics_by_day.';
 
 CREATE TABLE IF NOT EXISTS statistics_landing ${on_cluster}
 (
@@ -161,13 +136,7 @@ ARRAY JOIN
     arrayEnumerate(all_timestamps_ms) AS sample_number
 COMMENT 'Turns what lands in statistics_landing into samples.';
 
--- The place of a sample is one number, since comparing tuples would cost a third of the rollup: milliseconds since 1900
--- (44 bits), offset (44), series (20) and index (20).
-CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1m_from_statistics ${on_cluster} TO statistics_1m_state AS
-WITH
-    bitShiftLeft(toUInt128(toUnixTimestamp64Milli(event_time) + 2208988800000), 84)
-    + bitShiftLeft(toUInt128(_offset), 40)
-    + toUInt128(bitShiftLeft(toUInt64(_series), 20) + _index) AS place
+CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_by_day_from_statistics ${on_cluster} TO statistics_by_day_state AS
 SELECT
     mlapp_id,
     name,
@@ -175,63 +144,34 @@ SELECT
     model_id,
     agent_id,
     labels,
-    fromUnixTimestamp64Milli(toInt64(floor(toUnixTimestamp64Milli(event_time) / 60000)) * 60000, 'UTC') AS bucket_start,
+    toStartOfInterval(event_time, INTERVAL 86400000 MILLISECOND) AS bucket_start,
     countIf(isFinite(value)) AS n,
     countIf(NOT isFinite(value)) AS n_nonfinite,
     sum(if(isFinite(value), value, 0.)) AS total,
     min(if(isFinite(value), value, inf)) AS minimum,
     max(if(isFinite(value), value, -inf)) AS maximum,
-    argMaxIfState(value, place, isFinite(value)) AS last,
-    quantilesTDigestIfState(0.05, 0.5, 0.95, 0.99)(value, isFinite(value)) AS quantiles,
     max(ingested_at) AS last_ingested_at
 FROM statistics
 GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
-COMMENT 'Rolls samples up by minute as they arrive.';
+COMMENT 'Rolls samples up by day as they arrive.';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_1h_from_1m ${on_cluster} TO statistics_1h_state AS
-SELECT
-    mlapp_id,
-    name,
-    node_id,
-    model_id,
-    agent_id,
-    labels,
-    fromUnixTimestamp64Milli(toInt64(floor(toUnixTimestamp64Milli(minute.bucket_start) / 3600000)) * 3600000, 'UTC') AS bucket_start,
-    sum(minute.n) AS n,
-    sum(minute.n_nonfinite) AS n_nonfinite,
-    sum(minute.total) AS total,
-    min(minute.minimum) AS minimum,
-    max(minute.maximum) AS maximum,
-    argMaxIfMergeState(minute.last) AS last,
-    quantilesTDigestIfMergeState(0.05, 0.5, 0.95, 0.99)(minute.quantiles) AS quantiles,
-    max(minute.last_ingested_at) AS last_ingested_at
-FROM statistics_1m_state AS minute
-GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
-COMMENT 'Rolls minutes up by hour as they arrive.';
-
-CREATE VIEW IF NOT EXISTS statistics_1m ${on_cluster} AS
-SELECT
-    mlapp_id,
-    name,
-    node_id,
-    model_id,
-    agent_id,
-    labels,
-    bucket_start,
-    sum(state.n) AS samples,
-    sum(state.n_nonfinite) AS nonfinite_samples,
-    sum(state.total) AS sum_value,
-    if(samples = 0, nan, sum_value / samples) AS mean_value,
-    if(samples = 0, nan, min(state.minimum)) AS min_value,
-    if(samples = 0, nan, max(state.maximum)) AS max_value,
-    if(samples = 0, nan, argMaxIfMerge(state.last)) AS last_value,
-    quantilesTDigestIfMerge(0.05, 0.5, 0.95, 0.99)(state.quantiles) AS p05_p50_p95_p99
-FROM statistics_1m_state AS state
-GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
-COMMENT 'Statistics by minute of event time and series: counts are exact, sums equal within rounding, values over finite samples only; quantiles are approximate, in single precision.';
-
-CREATE VIEW IF NOT EXISTS statistics_1h ${on_cluster} AS
-SELECT
+CREATE VIEW IF NOT EXISTS statistics_by_day ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
+    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels of the series.',
+    bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the day in UTC, by event time.',
+    samples UInt64 COMMENT 'Finite samples.',
+    nonfinite_samples UInt64 COMMENT 'Samples that were NaN or infinite.',
+    sum_value Float64 COMMENT 'Sum of the finite samples.',
+    mean_value Float64 COMMENT 'Mean of the finite samples; NaN when there is none.',
+    min_value Float64 COMMENT 'Smallest finite sample; NaN when there is none.',
+    max_value Float64 COMMENT 'Largest finite sample; NaN when there is none.'
+)
+AS SELECT
     mlapp_id,
     name,
     node_id,
@@ -244,9 +184,83 @@ SELECT
     sum(state.total) AS sum_value,
     if(samples = 0, nan, sum_value / samples) AS mean_value,
     if(samples = 0, nan, min(state.minimum)) AS min_value,
-    if(samples = 0, nan, max(state.maximum)) AS max_value,
-    if(samples = 0, nan, argMaxIfMerge(state.last)) AS last_value,
-    quantilesTDigestIfMerge(0.05, 0.5, 0.95, 0.99)(state.quantiles) AS p05_p50_p95_p99
-FROM statistics_1h_state AS state
+    if(samples = 0, nan, max(state.maximum)) AS max_value
+FROM statistics_by_day_state AS state
 GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
-COMMENT 'Statistics by hour of event time and series: counts are exact, sums equal within rounding, values over finite samples only; quantiles are approximate, in single precision.';
+COMMENT 'Statistics by day (UTC) of event time and series, also of samples that retention has removed: counts are exact, sums equal within rounding. Quantiles and the last value are in statistics_by_hour.';
+
+CREATE VIEW IF NOT EXISTS statistics_by_hour ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
+    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels of the series.',
+    bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the hour, by event time.',
+    samples UInt64 COMMENT 'Finite samples.',
+    nonfinite_samples UInt64 COMMENT 'Samples that were NaN or infinite.',
+    sum_value Float64 COMMENT 'Sum of the finite samples.',
+    mean_value Float64 COMMENT 'Mean of the finite samples; NaN when there is none.',
+    min_value Float64 COMMENT 'Smallest finite sample; NaN when there is none.',
+    max_value Float64 COMMENT 'Largest finite sample; NaN when there is none.',
+    last_value Float64 COMMENT 'Finite sample with the latest event time, of equal ones the later report; NaN when there is none.',
+    p05_p50_p95_p99 Array(Float64) COMMENT 'Exact quantiles 0.05, 0.5, 0.95 and 0.99 of the finite samples; NaN when there is none.'
+)
+AS SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    agent_id,
+    labels,
+    toStartOfInterval(event_time, INTERVAL 3600000 MILLISECOND) AS bucket_start,
+    countIf(isFinite(value)) AS samples,
+    countIf(NOT isFinite(value)) AS nonfinite_samples,
+    sumIf(value, isFinite(value)) AS sum_value,
+    if(samples = 0, nan, sum_value / samples) AS mean_value,
+    if(samples = 0, nan, minIf(value, isFinite(value))) AS min_value,
+    if(samples = 0, nan, maxIf(value, isFinite(value))) AS max_value,
+    if(samples = 0, nan, argMaxIf(value, (event_time, ingested_at, _partition, _offset, _series, _index), isFinite(value))) AS last_value,
+    quantilesExactIf(0.05, 0.5, 0.95, 0.99)(value, isFinite(value)) AS p05_p50_p95_p99
+FROM statistics
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
+COMMENT 'Statistics by hour of event time and series, aggregated from the samples at each question: name an MLApp and a range of bucket_start.';
+
+CREATE VIEW IF NOT EXISTS statistics_by_minute ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
+    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels of the series.',
+    bucket_start DateTime64(3, 'UTC') COMMENT 'Start of the minute, by event time.',
+    samples UInt64 COMMENT 'Finite samples.',
+    nonfinite_samples UInt64 COMMENT 'Samples that were NaN or infinite.',
+    sum_value Float64 COMMENT 'Sum of the finite samples.',
+    mean_value Float64 COMMENT 'Mean of the finite samples; NaN when there is none.',
+    min_value Float64 COMMENT 'Smallest finite sample; NaN when there is none.',
+    max_value Float64 COMMENT 'Largest finite sample; NaN when there is none.',
+    last_value Float64 COMMENT 'Finite sample with the latest event time, of equal ones the later report; NaN when there is none.',
+    p05_p50_p95_p99 Array(Float64) COMMENT 'Exact quantiles 0.05, 0.5, 0.95 and 0.99 of the finite samples; NaN when there is none.'
+)
+AS SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    agent_id,
+    labels,
+    toStartOfInterval(event_time, INTERVAL 60000 MILLISECOND) AS bucket_start,
+    countIf(isFinite(value)) AS samples,
+    countIf(NOT isFinite(value)) AS nonfinite_samples,
+    sumIf(value, isFinite(value)) AS sum_value,
+    if(samples = 0, nan, sum_value / samples) AS mean_value,
+    if(samples = 0, nan, minIf(value, isFinite(value))) AS min_value,
+    if(samples = 0, nan, maxIf(value, isFinite(value))) AS max_value,
+    if(samples = 0, nan, argMaxIf(value, (event_time, ingested_at, _partition, _offset, _series, _index), isFinite(value))) AS last_value,
+    quantilesExactIf(0.05, 0.5, 0.95, 0.99)(value, isFinite(value)) AS p05_p50_p95_p99
+FROM statistics
+GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
+COMMENT 'Statistics by minute of event time and series, aggregated from the samples at each question: name an MLApp and a range of bucket_start.';

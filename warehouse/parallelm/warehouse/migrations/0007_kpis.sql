@@ -71,7 +71,7 @@ WITH
             labels AS statistic_labels,
             toDate32(bucket_start) AS day,
             sum(sum_value) / sum(samples) AS statistic_value
-        FROM statistics_1h
+        FROM statistics_by_day
         WHERE mlapp_id = {mlapp_id:String} AND samples > 0
         GROUP BY node_id, statistic, statistic_labels, day
     )

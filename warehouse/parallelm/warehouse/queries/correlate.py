@@ -43,7 +43,29 @@ _CORRECTIONS = ("holm", "fdr_bh")
 
 # Buckets start on a Monday: weeks are then the calendar's, and days and hours are cut as everywhere.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ORIGIN_MS = 4 * 86_400_000
+_DAY_MS = 86_400_000
+_ORIGIN_MS = 4 * _DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A table that statistics are aggregated from, and how."""
+
+    table: str
+    time: str
+    aggregates: str
+
+
+_DAYS = _Source(
+    "statistics_by_day_state",
+    "bucket_start",
+    "sum(source.n) AS samples, sum(source.total) AS total, min(source.minimum) AS minimum",
+)
+_SAMPLES = _Source(
+    "statistics",
+    "event_time",
+    "countIf(isFinite(value)) AS samples, sumIf(value, isFinite(value)) AS total, minIf(value, isFinite(value)) AS minimum",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +276,7 @@ def _unknown_kpi(settings: Settings, kpi: str, mlapp_id: str | None, labels: Map
 def _statistics(
     settings: Settings, mlapp_id: str | None, width_ms: int, first_ms: int, last_ms: int, max_lag: int
 ) -> pd.DataFrame:
-    rollup = "1h" if width_ms % 3_600_000 == 0 else "1m"
+    source = _DAYS if width_ms % _DAY_MS == 0 else _SAMPLES
     where = Conditions().equal(mlapp_id=mlapp_id)
     parameters = where.parameters | {
         "first": int(first_ms) - max_lag * width_ms,
@@ -264,9 +286,8 @@ def _statistics(
         settings,
         f"""
         SELECT toString(node_id) AS node_id, toString(name) AS name, labels,
-               {_bucket("bucket_start", width_ms)} AS bucket_ms,
-               sum(state.n) AS samples, sum(state.total) AS total, min(state.minimum) AS minimum
-        FROM statistics_{rollup}_state AS state {where}
+               {_bucket(source.time, width_ms)} AS bucket_ms, {source.aggregates}
+        FROM {source.table} AS source {where}
         GROUP BY node_id, name, labels, bucket_ms
         HAVING samples > 0 AND bucket_ms >= %(first)s AND bucket_ms < %(last)s
         ORDER BY node_id, name, labels, bucket_ms

@@ -48,7 +48,7 @@ def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
             FROM agents_current ARRAY JOIN pipelines.mlapp_id, pipelines.node_id, pipelines.pipeline_instance_id
             UNION ALL
             SELECT node_id, agent_id, agent_id AS hostname, '' AS pipeline_instance_id, mlapp_id
-            FROM statistics_1h_state
+            FROM statistics_by_day_state
             WHERE mlapp_id = %(mlapp_id)s
             GROUP BY mlapp_id, node_id, agent_id
         )

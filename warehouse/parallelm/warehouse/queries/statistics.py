@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
 
+_BUCKETS = {"1m": "minute", "1h": "hour", "1d": "day"}
+
 
 def statistics(
     settings: Settings,
@@ -41,7 +43,7 @@ def statistics(
     )
     latest = ""
     if limit is not None:
-        latest = "ORDER BY event_time DESC, _partition DESC, _offset DESC, _series DESC, _index DESC"
+        latest = "ORDER BY event_time DESC, ingested_at DESC, _partition DESC, _offset DESC, _series DESC, _index DESC"
         latest += f" {limit_clause(limit)}"
     return frame(
         settings,
@@ -49,7 +51,7 @@ def statistics(
         SELECT event_time, value, name, mlapp_id, node_id, agent_id, model_id, labels, category, graph_type,
                pipeline_instance_id
         FROM (SELECT * FROM statistics {where} {latest})
-        ORDER BY event_time, _partition, _offset, _series, _index
+        ORDER BY event_time, ingested_at, _partition, _offset, _series, _index
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
     )
@@ -68,13 +70,17 @@ def statistics_rollup(
     start: Time | None = None,
     end: Time | None = None,
 ) -> pd.DataFrame:
-    """Rollup by ``bucket`` (``"1m"`` or ``"1h"``) of event time; a range selects the buckets that start in it.
+    """Statistics by ``bucket`` of event time, in UTC: ``"1m"``, ``"1h"`` or ``"1d"``.
 
-    Columns: ``bucket_start, name, mlapp_id, node_id, agent_id,
-    model_id, labels, samples, nonfinite_samples, sum_value, mean_value, min_value, max_value, last_value, p50, p95``.
+    A range selects the buckets that start in it. Days come from a rollup, which outlives the samples; minutes and hours
+    are aggregated from the samples.
+
+    Columns: ``bucket_start, name, mlapp_id, node_id, agent_id, model_id, labels, samples, nonfinite_samples, sum_value,
+    mean_value, min_value, max_value``, and for minutes and hours also ``last_value, p50, p95``.
     """
-    if bucket not in ("1m", "1h"):
-        raise QueryError(f"there is no rollup by {bucket!r}; there are: 1m, 1h")
+    if bucket not in _BUCKETS:
+        raise QueryError(f"there are no statistics by {bucket!r}; there are: {', '.join(_BUCKETS)}")
+    from_samples = ", last_value, p05_p50_p95_p99[2] AS p50, p05_p50_p95_p99[3] AS p95"
     where = (
         _where(name, mlapp_id, node_id, agent_id, model_id).labels(labels).between("bucket_start", start, end)
     )
@@ -82,9 +88,8 @@ def statistics_rollup(
         settings,
         f"""
         SELECT bucket_start, name, mlapp_id, node_id, agent_id, model_id, labels, samples, nonfinite_samples,
-               sum_value, mean_value, min_value, max_value, last_value,
-               p05_p50_p95_p99[2] AS p50, p05_p50_p95_p99[3] AS p95
-        FROM statistics_{bucket} {where}
+               sum_value, mean_value, min_value, max_value{"" if bucket == "1d" else from_samples}
+        FROM statistics_by_{_BUCKETS[bucket]} {where}
         ORDER BY bucket_start, name, node_id, agent_id, model_id, labels
         """,  # noqa: S608 - made of our own names; values are parameters
         where.parameters,

@@ -10,7 +10,7 @@ UNION ALL
 SELECT
     'statistic' AS kind, node_id, name, toString(labels) AS labels, toDate(bucket_start) AS day,
     sum(sum_value) / sum(samples) AS mean_value, sum(sum_value) AS total
-FROM statistics_1h
+FROM statistics_by_day
 WHERE mlapp_id = 'flight-delays'
 GROUP BY node_id, name, labels, day
 ORDER BY kind, node_id, name, labels, day

@@ -54,7 +54,7 @@ def test_topics_and_fields_that_do_not_exist_are_named(settings: Settings):
     with pytest.raises(UnknownTopicError, match="unknown topic 'speed'; there are: "):
         find_topic("speed", "")
     with pytest.raises(UnknownTopicError):
-        dead_letters.list_dead_letters(settings, topic="speed")
+        dead_letters.list_dead_letters(settings, dead_letters.Selection(topic="speed"))
     with pytest.raises(UnknownFieldError, match="MLAppDefinition has no field 'colour'"):
         read_records(settings, MLAPPS, StartPoint("end"), [FieldFilter(("colour",), "red")])
     with pytest.raises(TopicsError, match="is not on the cluster"):
@@ -63,10 +63,9 @@ def test_topics_and_fields_that_do_not_exist_are_named(settings: Settings):
 
 def test_dead_letters_of_an_empty_warehouse_are_none(settings: Settings):
     migrate(settings)
-    assert dead_letters.list_dead_letters(settings).empty
-    found = dead_letters.replayable_dead_letters(settings, topic="events")
-    assert (found.whole, found.cut) == ([], 0)
-    assert dead_letters.replay(settings, []) == 0
+    found = dead_letters.list_dead_letters(settings, dead_letters.Selection(topic="events"))
+    assert found.empty
+    assert dead_letters.replayable(settings, found) == dead_letters.Replayable([], [])
 
 
 def test_a_question_is_answered_or_refused(settings: Settings):

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import Producer
 from prometheus_client import CollectorRegistry
 
+from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
+from parallelm.mcenter.cli import cli
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_admin import create_topics
@@ -22,7 +25,9 @@ from tests.waiting import DEADLINE_S, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from click.testing import Result
     from clickhouse_driver import Client
 
     from parallelm.connections import Settings
@@ -130,3 +135,18 @@ def platform(settings: Settings) -> Iterator[Platform]:
     made = Platform(settings)
     yield made
     made.client.disconnect()
+
+
+@pytest.fixture
+def command(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run ``mcenter`` with the settings of this test."""
+    config = tmp_path / "mcenter.toml"
+    save_settings(settings, config)
+    monkeypatch.setenv("MCENTER_CONFIG", str(config))
+
+    def run(*arguments: str, exit_code: int = 0) -> Result:
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == exit_code, result.output
+        return result
+
+    return run

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 
-from parallelm.connections import save_settings
-from parallelm.mcenter.cli import cli
 from parallelm.schemas import topics
 from parallelm.warehouse import migrate
 from tests.sinks import samples
@@ -23,23 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from click.testing import Result
+
     from parallelm.connections import Settings
     from tests.sinks.conftest import Platform
-
-
-@pytest.fixture
-def command(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run ``mcenter`` with the settings of this test."""
-    config = tmp_path / "mcenter.toml"
-    save_settings(settings, config)
-    monkeypatch.setenv("MCENTER_CONFIG", str(config))
-
-    def run(*arguments: str, exit_code: int = 0) -> Result:
-        result = CliRunner().invoke(cli, arguments)
-        assert result.exit_code == exit_code, result.output
-        return result
-
-    return run
 
 
 def kpi_file(folder: Path, days: int) -> Path:
@@ -251,24 +234,3 @@ def test_a_database_that_is_away_is_told_in_a_line(
         output = command(*arguments, exit_code=1).output
         assert "ClickHouse does not answer at" in output
         assert len(output.strip().splitlines()) == 1
-
-
-def test_dead_letters_are_listed_and_sent_again(platform: Platform, command: Callable[..., Result]):
-    value = platform.codec.encode(samples.event())
-    prefix = platform.settings.kafka.topic_prefix
-    letter = samples.dead_letter_of(f"{prefix}events", b"key", value)
-    with platform.sink():
-        platform.send(topics.DEAD_LETTERS, letter)
-        # Sink and processors may both give up on a record: it is sent again once.
-        platform.send(topics.DEAD_LETTERS, dataclasses.replace(letter, stage="control"))
-        # What the error says does not matter: what is cut is never sent again, what is whole is.
-        cut = dataclasses.replace(letter, source_offset=10, is_cut=True, error="wrong")
-        platform.send(topics.DEAD_LETTERS, cut)
-        platform.wait("SELECT count() FROM dead_letters", 3)
-        assert "wrong" in command("dead-letters", "list", "--topic", "events").output
-        assert "nothing to send" in command("dead-letters", "replay", "--topic", "kpis", "--yes").output
-        replayed = command("dead-letters", "replay", "--yes").output
-        assert "1 of them are left out: they were too large to be stored in full" in replayed
-        assert "sent 1 records again" in replayed
-        platform.wait("SELECT count() FROM events", 1)
-    assert platform.value("SELECT data FROM events") == b"\xff\x00\x80"

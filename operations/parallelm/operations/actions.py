@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
 
+ALL_MLAPPS = "*"
+"""``mlapp_id`` of an action that concerns no single MLApp."""
+
 ANSWER_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 _ANSWER_S = 10.0

@@ -1,62 +1,211 @@
-"""Records that could not be handled: list them, and send them again when their cause is fixed."""
+"""Records that could not be handled: list them, look at them, send them again when their cause is fixed, or give them up.
+
+A record is sent again for the consumer that gave up on it, in one transaction with the action that says so: a second
+replay finds it answered, and no other consumer handles it twice.
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from parallelm.operations.topic_records import find_topic
-from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
+from parallelm.operations.actions import ALL_MLAPPS, new_action
+from parallelm.operations.errors import ReplayError, UnknownDeadLetterError
+from parallelm.operations.lag import group_lags
+from parallelm.operations.topic_records import decoded, find_topic
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.dead_letters import sent_again_for
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_reader import RawRecord
+from parallelm.schemas.topics import ACTIONS, CATALOGUE, DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.operations.topic_records import DecodedRecord
+    from parallelm.schemas.times import Time
     from parallelm.warehouse.queries import DeadLetterRecord
 
+Answer = Literal["replay_dead_letter", "drop_dead_letter"]
+
 _TIMEOUT_S = 30.0
+_POLL_S = 0.1
+_LETTERS_A_TRANSACTION = 50
+"""A letter takes 900 KB at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which dead letters; what is None selects all."""
+
+    letter_id: str | None = None
+    """Beginning of an id."""
+    topic: str | None = None
+    """Where they came from, with or without prefix."""
+    stage: str | None = None
+    start: Time | None = None
+    end: Time | None = None
+    limit: int | None = None
+    """At most so many, the latest."""
+
+
+def list_dead_letters(settings: Settings, selection: Selection, *, open_only: bool = True) -> pd.DataFrame:
+    """Dead letters, the latest first; columns as of the query of that name. Raises ``UnknownTopicError``."""
+    from parallelm.warehouse.queries import dead_letters
+
+    prefix = settings.kafka.topic_prefix
+    topic = None if selection.topic is None else find_topic(selection.topic, prefix).full_name(prefix)
+    return dead_letters(
+        settings,
+        letter_id=selection.letter_id,
+        source_topic=topic,
+        stage=selection.stage,
+        start=selection.start,
+        end=selection.end,
+        open_only=open_only,
+        limit=selection.limit,
+    )
+
+
+def find_dead_letter(settings: Settings, beginning: str) -> tuple[dict[str, Any], DecodedRecord]:
+    """One dead letter by the beginning of its id, and the record, decoded if possible. Raises ``UnknownDeadLetterError``."""
+    from parallelm.warehouse.queries import dead_letter_records
+
+    found = list_dead_letters(settings, Selection(letter_id=beginning), open_only=False)
+    if len(found) != 1:
+        raise UnknownDeadLetterError(
+            f"{len(found) or 'no'} dead letters have an id that begins with {beginning!r}; "
+            "`mcenter dead-letters list --all` shows them"
+        )
+    [record] = dead_letter_records(settings, [found["letter_id"][0]])
+    fields = {str(name): value for name, value in found.iloc[0].items()}
+    failed_at_ms = int(fields["failed_at"].timestamp() * 1000)
+    raw = RawRecord(
+        int(fields["source_partition"]), int(fields["source_offset"]), failed_at_ms, record.key, record.value
+    )
+    codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
+    return fields, decoded(raw, codec)
 
 
 @dataclass(frozen=True, slots=True)
 class Replayable:
-    """Dead letters as records of the topics that they came from."""
+    """Which of some dead letters can be sent again."""
 
-    whole: list[DeadLetterRecord]
-    cut: int
-    """How many more there are that were too large to be stored in full, and cannot be sent again."""
-
-
-def list_dead_letters(
-    settings: Settings, *, topic: str | None = None, stage: str | None = None, limit: int | None = None
-) -> pd.DataFrame:
-    """Dead letters, the latest first; ``topic`` with or without prefix. Raises ``UnknownTopicError``."""
-    from parallelm.warehouse.queries import dead_letters
-
-    return dead_letters(settings, source_topic=_full_name(settings, topic), stage=stage, limit=limit)
+    letter_ids: Sequence[str]
+    """In the order in which they failed."""
+    left_out: Sequence[str]
+    """Why others cannot be, a line a reason."""
 
 
-def replayable_dead_letters(
-    settings: Settings, *, topic: str | None = None, stage: str | None = None
-) -> Replayable:
-    """What ``replay`` can send; ``topic`` with or without prefix. Raises ``UnknownTopicError``."""
-    from parallelm.warehouse.queries import dead_letter_records
-
-    letters = dead_letter_records(settings, source_topic=_full_name(settings, topic), stage=stage)
-    whole = [letter for letter in letters if not letter.is_cut]
-    return Replayable(whole, len(letters) - len(whole))
-
-
-def replay(settings: Settings, letters: Sequence[DeadLetterRecord]) -> int:
-    """Send the records with their old keys, wait for the broker, and return how many there were.
-
-    Raises ``UndeliveredError`` with the records that were not confirmed.
-    """
-    records = (OutgoingRecord(letter.source_topic, letter.key, letter.value) for letter in letters)
-    return write_and_confirm(settings, records, timeout_s=_TIMEOUT_S)
-
-
-def _full_name(settings: Settings, topic: str | None) -> str | None:
+def replayable(settings: Settings, letters: pd.DataFrame) -> Replayable:
+    """Which of the listed dead letters can be sent again."""
     prefix = settings.kafka.topic_prefix
-    return None if topic is None else find_topic(topic, prefix).full_name(prefix)
+    compacted = letters["source_topic"].isin({t.full_name(prefix) for t in CATALOGUE if t.compacted})
+    gone, cut = letters["stage"] == "retention", letters["is_cut"].astype(bool)
+    why = {
+        "they were too large to be stored in full": cut,
+        "retention had deleted them before they were read": gone & ~cut,
+        "on their topics the newest record of a key counts: apply it again instead": compacted & ~gone & ~cut,
+    }
+    left_out = [
+        f"{int(which.sum())} of them are left out: {reason}" for reason, which in why.items() if which.any()
+    ]
+    can = letters[~(cut | gone | compacted)]
+    return Replayable(list(can["letter_id"])[::-1], left_out)
+
+
+class Answers:
+    """Answers dead letters while no other process does: the transactions of an earlier one are refused from here on."""
+
+    def __init__(self, settings: Settings, *, timeout_s: float = _TIMEOUT_S) -> None:
+        """Raises ``ReplayError`` when Kafka is away or the sink has not stored what was answered before."""
+        from confluent_kafka import KafkaException, Producer
+
+        from parallelm.connections.kafka import client_config
+
+        prefix = settings.kafka.topic_prefix
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._codec = Codec(make_registry(settings.schema_registry, prefix))
+        self._producer = Producer(
+            client_config(
+                settings.kafka,
+                transactional_id=f"{prefix}dead-letters",
+                compression_type="lz4",
+                partitioner="murmur2_random",
+            )
+        )
+        try:
+            self._producer.init_transactions(timeout_s)
+        except KafkaException as error:
+            raise ReplayError(
+                f"Kafka at {settings.kafka.bootstrap_servers!r}: {error.args[0].str()}"
+            ) from error
+        self._wait_for_the_sink()
+
+    def give(self, answer: Answer, letter_ids: Sequence[str], *, who: str, comment: str) -> int:
+        """Send records again or drop them; returns how many. Those that were answered meanwhile are left alone.
+
+        Raises ``ReplayError``: what was answered before it stays so, the rest stays open.
+        """
+        from parallelm.warehouse.queries import dead_letter_records, dead_letters
+
+        still_open = set(dead_letters(self._settings)["letter_id"])
+        wanted = [letter_id for letter_id in letter_ids if letter_id in still_open]
+        for begin in range(0, len(wanted), _LETTERS_A_TRANSACTION):
+            page = dead_letter_records(self._settings, wanted[begin : begin + _LETTERS_A_TRANSACTION])
+            self._in_one_transaction(answer, page, who=who, comment=comment, before=begin)
+        return len(wanted)
+
+    def _in_one_transaction(
+        self, answer: Answer, page: Sequence[DeadLetterRecord], *, who: str, comment: str, before: int
+    ) -> None:
+        from confluent_kafka import KafkaException
+
+        try:
+            self._producer.begin_transaction()
+            for letter in page:
+                if answer == "replay_dead_letter":
+                    self._producer.produce(
+                        letter.source_topic,
+                        letter.value,
+                        letter.key,
+                        headers=sent_again_for(letter.consumer_group),
+                    )
+                action = new_action(answer, ALL_MLAPPS, who=who, target=letter.letter_id, comment=comment)
+                self._producer.produce(
+                    ACTIONS.full_name(self._settings.kafka.topic_prefix),
+                    self._codec.encode(action),
+                    ACTIONS.key(action),
+                )
+            self._producer.commit_transaction(self._timeout_s)
+        except KafkaException as error:
+            reason = error.args[0]
+            raise ReplayError(
+                f"{before} were answered, the others were not: {reason.str()}"
+                + ("; another process answers dead letters" if reason.fatal() else "")
+                + ". `mcenter dead-letters list` shows what is open"
+            ) from error
+
+    def _wait_for_the_sink(self) -> None:
+        """What an earlier process has answered must be in the tables that say what is open."""
+        prefix = self._settings.kafka.topic_prefix
+        deadline = time.monotonic() + self._timeout_s
+        while behind := sum(_behind(self._settings, f"{prefix}sink", prefix)):
+            if time.monotonic() > deadline:
+                raise ReplayError(
+                    f"the sink is {behind} records behind on {DEAD_LETTERS.name} and {ACTIONS.name}, so it is not known "
+                    "which dead letters are open: start it (`mcenter sink`) or wait for it. Nothing was sent"
+                )
+            time.sleep(_POLL_S)
+
+
+def _behind(settings: Settings, group: str, prefix: str) -> Iterator[int]:
+    for lag in group_lags(settings):
+        if lag.group == group:
+            for topic in (DEAD_LETTERS, ACTIONS):
+                yield lag.by_topic.get(topic.full_name(prefix), 0)

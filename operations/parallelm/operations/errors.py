@@ -47,6 +47,14 @@ class AlertNotOpenError(OperationError):
     """An alert cannot be answered in its state: it is over, has not fired yet, or somebody has answered it already."""
 
 
+class UnknownDeadLetterError(OperationError):
+    """There is no dead letter of this id, or more than one."""
+
+
+class ReplayError(OperationError):
+    """Dead letters cannot be answered now."""
+
+
 class UnknownNodeError(OperationError):
     """The MLApp has no such node, or it consumes no models."""
 

@@ -1,4 +1,4 @@
-"""How far consumer groups are behind, and how many dead letters their topic holds.
+"""How far consumer groups are behind.
 
 Processors write in transactions, whose markers take offsets of their own: a group that has read everything has
 committed the offset after them.
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.errors import ClusterUnavailableError
 from parallelm.schemas.topic_admin import connect, log_bounds
-from parallelm.schemas.topic_reader import StartPoint, read_topic
-from parallelm.schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 TIMEOUT_S = 5.0
-_COUNTED_OFFSETS = 20_000
-"""More dead letters than this are not counted one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +57,6 @@ def group_lags(settings: Settings) -> list[GroupLag]:
         except TimeoutError as error:
             raise ClusterUnavailableError(f"the brokers did not answer within {TIMEOUT_S:g} s") from error
         time.sleep(0.2)
-
-
-def dead_letter_count(settings: Settings) -> int:
-    """Records on the topic of dead letters; of very many the number of offsets, which counts markers of transactions.
-
-    Raises as ``group_lags`` does.
-    """
-    name = DEAD_LETTERS.full_name(settings.kafka.topic_prefix)
-    admin, metadata = connect(settings, TIMEOUT_S)
-    if name not in metadata.topics:
-        return 0
-    bounds = log_bounds(admin, [(name, number) for number in metadata.topics[name].partitions], TIMEOUT_S)
-    offsets = sum(end - first for first, end in bounds.values())
-    if not 0 < offsets <= _COUNTED_OFFSETS:
-        return offsets
-    beginning = StartPoint("beginning")
-    return sum(1 for _ in read_topic(settings, name, beginning, follow=False, timeout_s=TIMEOUT_S))
 
 
 def _group_lags(admin: Any) -> list[GroupLag]:

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.matchers import Matcher, all_match
+from parallelm.operations.actions import ALL_MLAPPS
 from parallelm.operations.errors import OperationError
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from parallelm.connections import Settings
-
-ALL_MLAPPS = "*"
-"""MLApp of an action that concerns no single one."""
 
 _TIMEOUT_S = 15.0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaError, TopicPartition
 
+from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.registry import make_registry
 from parallelm.sinks.backoff import Backoff
 from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interval_s
@@ -140,7 +141,7 @@ class Sink:
         error = message.error()
         if error is not None:
             self._note(error, message, work)
-        elif work is not None:
+        elif work is not None and concerns(message.headers(), self._group):
             work.add(ConsumedRecord(message.offset(), message.timestamp()[1], message.key(), message.value()))
 
     def _note(self, error: KafkaError, message: Any, work: PartitionWork | None) -> None:

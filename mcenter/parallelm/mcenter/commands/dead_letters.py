@@ -1,67 +1,141 @@
-"""``mcenter dead-letters``: list records that could not be handled, and send them again."""
+"""``mcenter dead-letters``: list records that could not be handled, and send them again or drop them."""
 
 from __future__ import annotations
 
+import getpass
 from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+from parallelm.mcenter.record_lines import as_text
 from parallelm.mcenter.results import result_options, write_result
-from parallelm.mcenter.terminal import echo
-from parallelm.operations.dead_letters import list_dead_letters, replayable_dead_letters
-from parallelm.operations.dead_letters import replay as send_again
+from parallelm.mcenter.terminal import echo, echo_lines, visible
+from parallelm.mcenter.time_option import TIME
+from parallelm.operations.dead_letters import (
+    Answers,
+    Selection,
+    find_dead_letter,
+    list_dead_letters,
+    replayable,
+)
 from parallelm.operations.errors import UnknownTopicError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-_SHORT = ["failed_at", "source_topic", "source_partition", "source_offset", "stage", "error"]
+_SHORT = [
+    "letter_id",
+    "failed_at",
+    "state",
+    "source_topic",
+    "source_partition",
+    "source_offset",
+    "stage",
+    "error",
+]
+
+
+def _selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--to", "end", type=TIME, help="Only those that failed before this time."),
+        click.option("--from", "start", type=TIME, help="Only those that failed at this time or later."),
+        click.option("--stage", help="Only those that failed here: decode, validate, insert, series, mlapp."),
+        click.option("--topic", help="Only those that came from this topic, with or without prefix."),
+        click.option("--id", "letter_id", help="Only those whose id begins so."),
+    ):
+        command = option(command)
+    return command
+
+
+_WHO = click.option("--who", default=getpass.getuser, help="Who decides.  [default: the user of this shell]")
+_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+_AT_MOST = click.option(
+    "--limit", type=click.IntRange(min=1), help="At most so many, the latest.  [default: all]"
+)
 
 
 @click.group(name="dead-letters")
 def dead_letters() -> None:
-    """List records that could not be handled, and send them again."""
+    """List records that could not be handled, and send them again or drop them."""
 
 
 @dead_letters.command(name="list")
-@click.option("--topic", help="Only those that came from this topic, with or without prefix.")
-@click.option("--stage", help="Only those that failed here: decode, validate, rules, policy, …")
+@_selection_options
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the latest."
 )
+@click.option("--all", "all_", is_flag=True, help="Also those that were sent again or dropped.")
 @result_options
-def list_(topic: str | None, stage: str | None, limit: int, format_: str, output: Path | None) -> None:
+def list_(*, format_: str, output: Path | None, all_: bool, **selected: Any) -> None:
     """List dead letters, the latest first."""
     settings = load_settings()
     with reported_in_one_line(settings), _topic_option():
-        found = list_dead_letters(settings, topic=topic, stage=stage, limit=limit)
+        found = list_dead_letters(settings, Selection(**selected), open_only=not all_)
     write_result(found[_SHORT] if format_ == "table" else found, format_, output)
 
 
 @dead_letters.command()
-@click.option("--topic", help="Only those that came from this topic, with or without prefix.")
-@click.option("--stage", help="Only those that failed here.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def replay(topic: str | None, stage: str | None, *, yes: bool) -> None:
-    """Send dead letters again, unchanged, to the topics they came from; fix their cause first.
+@click.argument("letter_id")
+def show(letter_id: str) -> None:
+    """Show one dead letter with the record itself, decoded where that is possible; LETTER_ID may be cut short."""
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        fields, record = find_dead_letter(settings, letter_id)
+    width = max(map(len, fields))
+    echo_lines("\n".join(f"{name:<{width}}  {visible(str(value))}" for name, value in fields.items()))
+    echo_lines(f"{'record':<{width}}  {as_text(record)}")
 
-    They stay listed. A record that still cannot be handled becomes a new dead letter.
+
+@dead_letters.command()
+@_selection_options
+@_AT_MOST
+@_WHO
+@click.option("--comment", default="", help="Why.")
+@_YES
+def replay(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
+    """Send dead letters again to the topics they came from, for the consumer that gave up on them; fix the cause first.
+
+    They are recorded as replayed, and no second replay sends them. A record that still cannot be handled becomes a new
+    dead letter.
     """
     settings = load_settings()
     with reported_in_one_line(settings), _topic_option():
-        found = replayable_dead_letters(settings, topic=topic, stage=stage)
-    if found.cut:
-        echo(f"{found.cut} of them are left out: they were too large to be stored in full", err=True)
-    if not found.whole:
-        echo("there is nothing to send again")
-        return
-    if not yes:
-        click.confirm(f"send {len(found.whole)} records again?", abort=True)
-    echo(f"sent {send_again(settings, found.whole)} records again")
+        answers = Answers(settings)
+        found = replayable(settings, list_dead_letters(settings, Selection(**selected)))
+        for line in found.left_out:
+            echo(line, err=True)
+        if not found.letter_ids:
+            echo("there is nothing to send again")
+            return
+        if not yes:
+            click.confirm(f"send {len(found.letter_ids)} records again?", abort=True)
+        sent = answers.give("replay_dead_letter", found.letter_ids, who=who, comment=comment)
+    echo(f"sent {sent} records again")
+
+
+@dead_letters.command()
+@_selection_options
+@_AT_MOST
+@_WHO
+@click.option("--comment", required=True, help="Why.")
+@_YES
+def drop(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
+    """Record that dead letters are given up: they count as open no more. Their bytes stay until retention takes them."""
+    settings = load_settings()
+    with reported_in_one_line(settings), _topic_option():
+        answers = Answers(settings)
+        found = list(list_dead_letters(settings, Selection(**selected))["letter_id"])
+        if not found:
+            echo("there is nothing to drop")
+            return
+        if not yes:
+            click.confirm(f"drop {len(found)} records?", abort=True)
+        dropped = answers.give("drop_dead_letter", found, who=who, comment=comment)
+    echo(f"dropped {dropped} records")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from parallelm.connections import ConfigurationError, load_settings
 from parallelm.mcenter.local_stack.folder import FolderLock
 from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.state import load_state
-from parallelm.operations.lag import GroupLag, dead_letter_count, group_lags
+from parallelm.operations.lag import GroupLag, group_lags
 from parallelm.schemas.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def stack_status(folder: Path) -> StackStatus:
             status.problems.append(f"{process.name} has just died")
     if any(process.name == "kafka" and process.condition == "ready" for process in state.processes):
         _add_backlog(status, folder)
+    if any(process.name == "clickhouse" and process.condition == "ready" for process in state.processes):
+        _add_dead_letters(status, folder)
     return status
 
 
@@ -106,6 +108,19 @@ def _add_backlog(status: StackStatus, folder: Path) -> None:
     try:
         settings = load_settings({}, file=settings_path(folder))
         status.consumer_groups = group_lags(settings)
-        status.dead_letters = dead_letter_count(settings)
     except (SchemaError, ConfigurationError) as error:
-        status.problems.append(f"lag and dead letters are unknown: {error}")
+        status.problems.append(f"lag is unknown: {error}")
+
+
+def _add_dead_letters(status: StackStatus, folder: Path) -> None:
+    """Those that `mcenter dead-letters list` shows; none are known before the tables are made."""
+    from clickhouse_driver.errors import Error, ErrorCodes
+
+    from parallelm.warehouse.queries import open_dead_letters
+
+    try:
+        status.dead_letters = open_dead_letters(load_settings({}, file=settings_path(folder)))
+    except (Error, OSError, EOFError, ConfigurationError) as error:
+        if getattr(error, "code", None) in {ErrorCodes.UNKNOWN_TABLE, ErrorCodes.UNKNOWN_DATABASE}:
+            return
+        status.problems.append(f"dead letters are unknown: {str(error).splitlines()[0]}")

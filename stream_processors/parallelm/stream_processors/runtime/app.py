@@ -18,6 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
 from mode.utils.queues import FlowControlEvent
 
+from parallelm.schemas.dead_letters import concerns
 from parallelm.stream_processors.runtime.chunks import Chunk, Incoming
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class _Consumer(driver.Consumer):
         for tp, fetched in cast("Any", found or {}).items():
             if self.should_stop or not self.flow_active:
                 break
-            records = _incoming(tp, fetched.records)
+            records = _incoming(tp, fetched.records, self.app.conf.id)
             chunk = Chunk(tp.topic, tp.partition, *fetched[:4], records)
             # Faust skips messages of another generation than the one it knows; whose a chunk is, the worker decides.
             yield tp, _message(tp, self.app.consumer_generation_id, chunk)
@@ -223,10 +224,11 @@ class _Consumer(driver.Consumer):
         return int(thread.assignments.announced)
 
 
-def _incoming(tp: TP, records: Sequence[Any]) -> list[Incoming]:
+def _incoming(tp: TP, records: Sequence[Any], group: str) -> list[Incoming]:
     return [
         Incoming(tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value)
         for record in records
+        if concerns(record.headers, group)
     ]
 
 

@@ -25,13 +25,18 @@ CREATE TABLE IF NOT EXISTS dead_letters_log ${on_cluster}
 )
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
-ORDER BY (source_topic, topic_id, source_partition, source_offset, stage)
+ORDER BY (source_topic, topic_id, source_partition, source_offset, stage, consumer_group)
 TTL toDateTime(ingested_at) + INTERVAL 90 DAY
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'Dead letters as they were written: read the view dead_letters.';
 
 CREATE VIEW IF NOT EXISTS dead_letters ${on_cluster}
 (
+    letter_id String COMMENT 'Id: of source, stage and consumer group.',
+    state LowCardinality(String) COMMENT 'open, replayed (sent again) or dropped (given up on by a person).',
+    resolved_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When it was sent again or dropped; NULL while it is open.',
+    who LowCardinality(String) COMMENT 'Who did so; empty while it is open.',
+    comment String COMMENT 'Why; may be empty.',
     source_topic LowCardinality(String) COMMENT 'Topic that the record came from.',
     topic_id LowCardinality(String) COMMENT 'Kafka topic id of the source; empty when unknown.',
     source_partition Int64 COMMENT 'Partition that it came from.',
@@ -52,6 +57,11 @@ CREATE VIEW IF NOT EXISTS dead_letters ${on_cluster}
     _offset Int64 COMMENT 'Lineage: Kafka offset.'
 )
 AS SELECT
+    lower(hex(sipHash64(source_topic, topic_id, source_partition, source_offset, stage, consumer_group))) AS letter_id,
+    multiIf(answer.given = 'replay_dead_letter', 'replayed', answer.given = 'drop_dead_letter', 'dropped', 'open') AS state,
+    if(answer.given = '', NULL, answer.at) AS resolved_at,
+    answer.who AS who,
+    answer.comment AS comment,
     source_topic,
     topic_id,
     source_partition,
@@ -71,4 +81,16 @@ AS SELECT
     _partition,
     _offset
 FROM dead_letters_log FINAL
-COMMENT 'Records that could not be handled: one row a record and stage, with its bytes and the reason.';
+LEFT JOIN
+(
+    SELECT
+        target,
+        argMin(actions.action, (event_time, _partition, _offset)) AS given,
+        min(event_time) AS at,
+        argMin(actions.who, (event_time, _partition, _offset)) AS who,
+        argMin(actions.comment, (event_time, _partition, _offset)) AS comment
+    FROM actions
+    WHERE actions.action IN ('replay_dead_letter', 'drop_dead_letter')
+    GROUP BY target
+) AS answer ON answer.target = letter_id
+COMMENT 'Records that could not be handled: one row a record, stage and consumer, with its bytes, the reason and what became of it.';

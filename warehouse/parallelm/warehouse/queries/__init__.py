@@ -10,7 +10,12 @@ from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import query_frame, time_column
 from parallelm.warehouse.queries.alerts import OPEN_STATES, alert_episodes, alert_transitions, alerts
 from parallelm.warehouse.queries.correlate import correlate
-from parallelm.warehouse.queries.dead_letters import DeadLetterRecord, dead_letter_records, dead_letters
+from parallelm.warehouse.queries.dead_letters import (
+    DeadLetterRecord,
+    dead_letter_records,
+    dead_letters,
+    open_dead_letters,
+)
 from parallelm.warehouse.queries.events import events
 from parallelm.warehouse.queries.history import (
     SampleRow,
@@ -80,6 +85,7 @@ __all__ = [
     "model_samples",
     "models",
     "notifications_of",
+    "open_dead_letters",
     "past_events",
     "past_kpis",
     "past_samples",

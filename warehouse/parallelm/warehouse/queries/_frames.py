@@ -36,11 +36,11 @@ class Conditions:
                 self.parameters[column] = value
         return self
 
-    def unequal(self, **filters: str) -> Conditions:
-        """Leave out rows whose columns have these values."""
-        for column, value in filters.items():
-            self._clauses.append(f"{column} != %(not_{column})s")
-            self.parameters[f"not_{column}"] = value
+    def starting(self, column: str, beginning: str | None) -> Conditions:
+        """Select rows whose column begins so."""
+        if beginning is not None:
+            self._clauses.append(f"startsWith({column}, %({column})s)")
+            self.parameters[column] = beginning
         return self
 
     def between(self, column: str, start: Time | None, end: Time | None) -> Conditions:

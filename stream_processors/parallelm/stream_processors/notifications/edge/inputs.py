@@ -90,6 +90,8 @@ class Inputs:
             elif error.code() not in transient_codes():
                 raise TopicsError(f"reading topic {message.topic()!r} failed: {error.str()}")
             return
+        if message.headers():  # a dead letter of another consumer that is sent again: it was read in its time
+            return
         arrived = Arrived(place, message.offset(), message.timestamp()[1], message.key(), message.value())
         if place[0] in self._at_once:
             yield arrived

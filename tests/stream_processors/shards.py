@@ -34,7 +34,8 @@ from parallelm.stream_processors.runtime import shard as shard_module
 from parallelm.stream_processors.runtime.chunks import Chunk, Incoming
 from parallelm.stream_processors.runtime.dead_letters import DeadLetters
 from parallelm.stream_processors.runtime.partitioning import control_partition
-from parallelm.stream_processors.runtime.shard import Shard, Surroundings
+from parallelm.stream_processors.runtime.shard import Shard
+from parallelm.stream_processors.runtime.surroundings import Surroundings
 from parallelm.stream_processors.runtime.transactions import FencedError, TransactionError
 from parallelm.stream_processors.series_stage.handler import SeriesHandler
 from tests.waiting import Deadline

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from parallelm.definitions.mlapp import MLApp
     from parallelm.stream_processors.current_rules import CurrentRules
-    from parallelm.stream_processors.runtime.shard import Handler
+    from parallelm.stream_processors.runtime.surroundings import Handler
     from parallelm.stream_processors.runtime.transactions import Output
 
 CODEC = Codec(make_registry(RegistrySettings(), ""))

@@ -10,6 +10,7 @@ from parallelm.operations.errors import NoAnswerError, NoEffectError
 from parallelm.operations.lag import group_lags
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import ClusterUnavailableError
+from parallelm.schemas.group_offsets import GroupOffsets
 from parallelm.schemas.records import RecordPosition, UserAction
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import connect, log_offsets
@@ -87,7 +88,10 @@ def act(
     partition, offset = TopicWriter(settings, timeout_s=_CLUSTER_S).write_one(record)
     position = RecordPosition(topic=topic, partition=partition, offset=offset)
     answer = _Answer(settings, codec, admin, position, answered, ends[answered, partition])
-    found = answer.wait(timeout_s)
+    try:
+        found = answer.wait(timeout_s)
+    finally:
+        answer.close()
     if not found:
         raise NoAnswerError(
             f"no processor has answered within {timeout_s:g} s; the action is recorded ({topic}/{partition}@{offset}) "
@@ -109,6 +113,11 @@ class _Answer:
         self._position = position
         self._place = (topic, position.partition)
         self._begin = begin
+        self._handled = GroupOffsets(settings.kafka, f"{settings.kafka.topic_prefix}{PROCESSORS_GROUP}")
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        self._handled.close()
 
     def wait(self, timeout_s: float) -> list[Any]:
         """The answers; empty when there are none in time."""
@@ -127,17 +136,11 @@ class _Answer:
         return []
 
     def _is_handled(self) -> bool:
-        from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-
-        group = f"{self._settings.kafka.topic_prefix}{PROCESSORS_GROUP}"
-        partition = TopicPartition(self._position.topic, self._position.partition)
-        asked = ConsumerGroupTopicPartitions(group, [partition])
+        place = self._position.topic, self._position.partition
         try:
-            (future,) = self._admin.list_consumer_group_offsets([asked]).values()
-            committed: int = future.result(_ANSWER_S).topic_partitions[0].offset
-        except (KafkaException, TimeoutError):  # its coordinator has just started or moves
+            return self._handled.of([place], _ANSWER_S)[place] > self._position.offset
+        except ClusterUnavailableError:  # its coordinator has just started or moves
             return False
-        return committed > self._position.offset
 
     def _end(self, *, committed: bool) -> int:
         from confluent_kafka import IsolationLevel, KafkaException, TopicPartition

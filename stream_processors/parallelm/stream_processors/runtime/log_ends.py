@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
-from parallelm.schemas.errors import ClusterUnavailableError
+from parallelm.schemas.group_offsets import GroupOffsets
 from parallelm.schemas.topic_admin import log_offsets
 from parallelm.stream_processors.runtime.daemon_threads import in_a_daemon_thread
 
@@ -74,30 +74,12 @@ class HandledOffsets(LogEnds):
     def __init__(self, kafka: KafkaSettings, group: str) -> None:
         super().__init__(kafka)
         self._group = group
-        self._consumer: Any = None
+        self._offsets: GroupOffsets | None = None
 
     def _list(self, places: Sequence[Place]) -> dict[Place, int]:
-        from confluent_kafka import Consumer, KafkaException, TopicPartition
-
-        # Not with an AdminClient: librdkafka ends the process by an assertion when the group's coordinator goes away
-        # while an admin request waits for it. This consumer never joins the group.
-        if self._consumer is None:
-            self._consumer = Consumer(
-                client_config(
-                    self._kafka,
-                    group_id=self._group,
-                    enable_auto_commit=False,
-                    isolation_level="read_uncommitted",  # else the question waits for open transactions
-                )
-            )
-        try:
-            found = self._consumer.committed([TopicPartition(*place) for place in places], timeout=_TIMEOUT_S)
-        except KafkaException as error:
-            raise ClusterUnavailableError(
-                f"consumer group {self._group!r} cannot report its offsets: {error.args[0].str()}"
-            ) from error
-        begun = {(each.topic, each.partition): max(each.offset, 0) for each in found if each.error is None}
-        return dict.fromkeys(places, 0) | begun
+        if self._offsets is None:
+            self._offsets = GroupOffsets(self._kafka, self._group)
+        return self._offsets.of(places, _TIMEOUT_S)
 
 
 def _answer(

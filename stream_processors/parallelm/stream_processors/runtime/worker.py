@@ -35,7 +35,8 @@ from parallelm.stream_processors.runtime.log_ends import HandledOffsets, LogEnds
 from parallelm.stream_processors.runtime.patience import UNKNOWN_SCHEMA_LIMIT_S
 from parallelm.stream_processors.runtime.progress import Progress
 from parallelm.stream_processors.runtime.recovery import read_changelog
-from parallelm.stream_processors.runtime.shard import Shard, Surroundings
+from parallelm.stream_processors.runtime.shard import Shard
+from parallelm.stream_processors.runtime.surroundings import Surroundings
 from parallelm.stream_processors.runtime.transactions import Transactions, ignore_unheard_errors
 from parallelm.stream_processors.runtime.watchdog import Watchdog
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
     from parallelm.stream_processors.runtime.chunks import Chunk
-    from parallelm.stream_processors.runtime.shard import Handler
+    from parallelm.stream_processors.runtime.surroundings import Handler
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from tests.service_process import ServiceProcess
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Mapping
     from pathlib import Path
 
     from parallelm.connections import Settings
@@ -18,16 +19,13 @@ if TYPE_CHECKING:
 SESSION_TIMEOUT_S = 3.0
 
 
-class FleetWorker(ServiceProcess):
-    """One ``mcenter processors``; static members have an instance id."""
+class FleetProcess(ServiceProcess):
+    """A service that faults happen to, and that its supervisor starts again."""
 
     def __init__(
-        self, settings: Settings, folder: Path, *, instance_id: str = "", metrics_port: int | None = None
+        self, folder: Path, *arguments: str, settings: Settings, environ: Mapping[str, str] | None = None
     ) -> None:
-        static = ("--instance-id", instance_id) if instance_id else ()
-        environ = os.environ | ({METRICS_PORT: str(metrics_port)} if metrics_port else {})
-        timeout = ("--session-timeout-s", str(SESSION_TIMEOUT_S))
-        super().__init__(folder, "processors", *timeout, *static, settings=settings, environ=environ)
+        super().__init__(folder, *arguments, settings=settings, environ=environ)
         self.unexpected_ends: list[str] = []
         """The last lines of processes that ended without being asked to."""
 
@@ -53,6 +51,18 @@ class FleetWorker(ServiceProcess):
         if code is not None:
             self.unexpected_ends.append(f"{code}: {self.log().rstrip().splitlines()[-1]}")
             self.start(wait=False)
+
+
+class FleetWorker(FleetProcess):
+    """One ``mcenter processors``; static members have an instance id."""
+
+    def __init__(
+        self, settings: Settings, folder: Path, *, instance_id: str = "", metrics_port: int | None = None
+    ) -> None:
+        static = ("--instance-id", instance_id) if instance_id else ()
+        environ = os.environ | ({METRICS_PORT: str(metrics_port)} if metrics_port else {})
+        timeout = ("--session-timeout-s", str(SESSION_TIMEOUT_S))
+        super().__init__(folder, "processors", *timeout, *static, settings=settings, environ=environ)
 
 
 class Fleet:

@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from parallelm.schemas.records import AlertTransition
+from parallelm.definitions import parse_definition, to_record
+from parallelm.schemas.records import AlertState, AlertTransition, DeploymentState
 from parallelm.schemas.topic_reader import reader_config
-from parallelm.schemas.topics import ALERTS, DEAD_LETTERS, DEPLOYMENTS, STATISTICS, STRUCTURED_STATISTICS
+from parallelm.schemas.topics import (
+    ALERTS,
+    DEAD_LETTERS,
+    DEPLOYMENTS,
+    MLAPPS,
+    STATISTICS,
+    STRUCTURED_STATISTICS,
+)
 from parallelm.stream_processors.processors import MLAPP_TOPICS
+from tests.stream_processors.live import START
 from tests.waiting import wait_for
 
 from .conversations import conversations
 from .scenarios import SCENARIOS, Moment
+from .wide_scenarios import CLOCKED, WIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.stream_processors.live import Cluster
 
     from .scenarios import Life, Scenario
@@ -37,28 +49,39 @@ class Load:
     """Empty: all."""
     steps: int = 0
     poison: int = 0
+    clocked_steps: int | None = None
+    """How many steps those that wait for the clock have taken, once they are left to it."""
 
     def __post_init__(self) -> None:
         self.mlapps: dict[str, Scenario] = {
             f"{scenario.name}-{copy}": scenario
-            for scenario in (self.scenarios or (*SCENARIOS, *conversations()))
+            for scenario in (self.scenarios or (*SCENARIOS, *WIDE, *conversations()))
             for copy in range(self.copies)
         }
 
     def define(self) -> None:
-        """Apply the definitions."""
+        """Apply the definitions, all at once: one after the other takes longer than a short run."""
         for mlapp, scenario in self.mlapps.items():
-            self.cluster.mlapp = mlapp
-            self.cluster.apply(scenario.definition)
+            text = scenario.definition.replace("mlapp: app", f"mlapp: {mlapp}")
+            record = to_record(
+                parse_definition(text, mlapp), text, version=1, applied_by="me", event_time_ms=START
+            )
+            self.cluster.send_bytes(MLAPPS, MLAPPS.key(record), self.cluster.codec.encode(record))
+        self.cluster.flush()
 
     def step(self, pause_s: float = 0.0) -> None:
         """One step of every scenario; returns once the broker has it, and after a pause: a load has a rate."""
         for mlapp, scenario in self.mlapps.items():
-            self.cluster.mlapp = mlapp
-            scenario.send(self.cluster, Moment(mlapp, self.steps, self.observed))
+            if self.clocked_steps is None or scenario not in CLOCKED:
+                self.cluster.mlapp = mlapp
+                scenario.send(self.cluster, Moment(mlapp, self.steps, self.observed))
         self.cluster.flush()
         self.steps += 1
         time.sleep(pause_s)
+
+    def leave_to_the_clock(self) -> None:
+        """Send no more of what the clock has to end: what is open then outlives what happens to the workers."""
+        self.clocked_steps = self.steps
 
     def send_poison(self) -> None:
         """A record that nobody can decode on each topic."""
@@ -67,13 +90,16 @@ class Load:
         self.cluster.flush()
         self.poison += len(INPUT_TOPICS)
 
-    def expected(self) -> dict[tuple[str, str], Life]:
-        """Lives by MLApp and alert or deployment."""
-        return {
-            (mlapp, subject): life
-            for mlapp, scenario in self.mlapps.items()
-            for subject, life in scenario.expected(Moment(mlapp, self.steps, self.observed)).items()
-        }
+    def expected(self, *, at_once: bool = False) -> dict[tuple[str, str], Life]:
+        """Lives by MLApp and alert or deployment; ``at_once``: without those that the clock may hold up."""
+        found: dict[tuple[str, str], Life] = {}
+        for mlapp, scenario in self.mlapps.items():
+            clocked = scenario in CLOCKED
+            if not (clocked and at_once):
+                steps = self.clocked_steps if clocked and self.clocked_steps is not None else self.steps
+                lives = scenario.expected(Moment(mlapp, steps, self.observed))
+                found |= {(mlapp, subject): life for subject, life in lives.items()}
+        return found
 
 
 @dataclass
@@ -87,6 +113,8 @@ class Observed:
 
     def __post_init__(self) -> None:
         self._alert_ids: dict[str, str] = {}
+        self._alerts: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._deployments: list[tuple[str, str, str, str]] = []
         self._topics = {self.cluster.name(topic): topic for topic in (ALERTS, DEPLOYMENTS, DEAD_LETTERS)}
         self._consumer = Consumer(reader_config(self.cluster.settings.kafka, "fault-test"))
         known = self._consumer.list_topics(timeout=30).topics
@@ -118,8 +146,10 @@ class Observed:
         if isinstance(record, AlertTransition):
             subject = record.rule
             self._alert_ids[record.mlapp_id] = record.alert_id
+            self._alerts[record.mlapp_id, record.alert_id].append(state)
         else:
             subject = record.model_id
+            self._deployments.append((record.mlapp_id, record.node_id, subject, state))
             state += "" if record.node_id in {"", "predict"} else f" on {record.node_id}"
         self.lives[record.mlapp_id, subject].append((state, record.event_time_ms))
 
@@ -130,6 +160,24 @@ class Observed:
     def alert_id(self, mlapp: str) -> str:
         """Of the alert that was seen last; empty before."""
         return self._alert_ids.get(mlapp, "")
+
+    def deployments_of(self, scenarios: Iterable[str]) -> list[tuple[str, str, str, str]]:
+        """MLApp, node, model and state of each transition; not those that wait for approval."""
+        names = set(scenarios)
+        return [
+            each
+            for each in self._deployments
+            if each[0].rpartition("-")[0] in names and each[3] != DeploymentState.AWAITING_APPROVAL.value
+        ]
+
+    def alerts_of(self, scenarios: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+        """States of each alert that has fired, by MLApp and alert id."""
+        names = set(scenarios)
+        found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+        for (mlapp, alert_id), states in self._alerts.items():
+            if mlapp.rpartition("-")[0] in names and AlertState.FIRING.value in states:
+                found[mlapp][alert_id] = states
+        return found
 
     def has(self, expected: dict[tuple[str, str], Life]) -> bool:
         """Whether at least as much has come as is expected."""

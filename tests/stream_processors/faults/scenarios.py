@@ -75,7 +75,8 @@ def _at(hours: float) -> float:
     return FIRST_DAY + hours * HOUR
 
 
-def _ms(hours: float) -> int:
+def event_time_ms(hours: float) -> int:
+    """So many hours after the first day."""
     return int(START + _at(hours) * DAY)
 
 
@@ -85,7 +86,8 @@ HEAD = (
 )
 
 
-def _definition(*rules: str) -> str:
+def definition_of(*rules: str) -> str:
+    """An MLApp with a node that trains and one that predicts, and these rules."""
     return HEAD + ("alerts:\n" + "".join(f"  - {rule}\n" for rule in rules) if rules else "")
 
 
@@ -105,7 +107,7 @@ class SeriesRule:
 
     @property
     def definition(self) -> str:
-        return _definition(self.rule)
+        return definition_of(self.rule)
 
     def send(self, cluster: Cluster, now: Moment) -> None:
         step = now.step
@@ -115,7 +117,7 @@ class SeriesRule:
         steps = now.step
         size = len(self.values)
         life = [
-            (state, _ms(begin + at))
+            (state, event_time_ms(begin + at))
             for begin in range(0, steps, size)
             for at, state in self.changes
             if begin + at < steps
@@ -136,7 +138,7 @@ class DetectedByCore:
 
     @property
     def definition(self) -> str:
-        return _definition(f"{{name: rule, statistic: share, {self.rule}}}")
+        return definition_of(f"{{name: rule, statistic: share, {self.rule}}}")
 
     def send(self, cluster: Cluster, now: Moment) -> None:
         step = now.step
@@ -148,7 +150,13 @@ class DetectedByCore:
         for step in range(len(self._lives) - 1, steps):
             changes: Changes = []
             self._memory = series.absorb(
-                self._memory, core, [(_ms(step), self._value(step))], _ms(step), -1, changes, "share"
+                self._memory,
+                core,
+                [(event_time_ms(step), self._value(step))],
+                event_time_ms(step),
+                -1,
+                changes,
+                "share",
             )
             self._lives.append(self._lives[-1] + [(found.state.value, found.at_ms) for found, _ in changes])
         return {"rule": self._lives[steps]} if self._lives[steps] else {}
@@ -167,7 +175,7 @@ class ManyEvents:
 
     @property
     def definition(self) -> str:
-        return _definition("{name: rule, type: event, event: Crash, window: 2h, above: 2}")
+        return definition_of("{name: rule, type: event, event: Crash, window: 2h, above: 2}")
 
     def send(self, cluster: Cluster, now: Moment) -> None:
         step = now.step
@@ -179,7 +187,10 @@ class ManyEvents:
         life = [
             transition
             for step in range(steps)
-            for transition in (("resolved", _ms(10 * step)), ("firing", _ms(10 * step + 1)))
+            for transition in (
+                ("resolved", event_time_ms(10 * step)),
+                ("firing", event_time_ms(10 * step + 1)),
+            )
         ]
         return {"rule": life[1:]} if life else {}
 
@@ -192,14 +203,14 @@ class Comparisons:
 
     @property
     def definition(self) -> str:
-        nodes = _definition("{name: rule, type: canary, node: compare, threshold: 0.25}")
+        nodes = definition_of("{name: rule, type: canary, node: compare, threshold: 0.25}")
         return nodes.replace("alerts:", "  - {id: compare, type: pipeline_comparator}\nalerts:")
 
     def send(self, cluster: Cluster, now: Moment) -> None:
         step = now.step
         data = {"histogramComparison": {"scores": 0.1 if step % 2 else 0.5}}
         event = Event(
-            origin=cluster.origin("compare"), producer_id="c", seq=step, event_time_ms=_ms(step), event_id=f"c-{step}",
+            origin=cluster.origin("compare"), producer_id="c", seq=step, event_time_ms=event_time_ms(step), event_id=f"c-{step}",
             type="CanaryHealth", title="Canary", description="", is_alert=False, model_id="", labels={},
             content_type="application/json", data=json.dumps(data).encode(),
         )  # fmt: skip
@@ -207,7 +218,7 @@ class Comparisons:
 
     def expected(self, now: Moment) -> dict[str, Life]:
         steps = now.step
-        life = [("resolved" if step % 2 else "firing", _ms(step)) for step in range(steps)]
+        life = [("resolved" if step % 2 else "firing", event_time_ms(step)) for step in range(steps)]
         return {"rule": life} if life else {}
 
 
@@ -219,12 +230,12 @@ class Sales:
 
     @property
     def definition(self) -> str:
-        return _definition("{name: rule, type: kpi, kpi: sales, below: 10}")
+        return definition_of("{name: rule, type: kpi, kpi: sales, below: 10}")
 
     def send(self, cluster: Cluster, now: Moment) -> None:
         step = now.step
         hour, value = ((step, 12.0), (step, 7.0), (step - 1, 11.0), (step, 13.0))[step % 4]
-        point = KpiPoint(name="sales", labels={}, timestamp_ms=_ms(hour), value=value, model_id="")
+        point = KpiPoint(name="sales", labels={}, timestamp_ms=event_time_ms(hour), value=value, model_id="")
         batch = KpiBatch(origin=cluster.origin(""), producer_id="k", seq=step, source="f", points=[point])
         cluster.send_bytes(KPIS, cluster.mlapp.encode(), cluster.codec.encode(batch))
 
@@ -232,7 +243,7 @@ class Sales:
         """The revision ends the alert as of when it began."""
         steps = now.step
         life = [
-            ("firing" if step % 4 == 1 else "resolved", _ms(step - step % 4 + 1))
+            ("firing" if step % 4 == 1 else "resolved", event_time_ms(step - step % 4 + 1))
             for step in range(steps)
             if step % 4 in {1, 2}
         ]
@@ -247,7 +258,7 @@ class Silence:
 
     @property
     def definition(self) -> str:
-        return _definition(
+        return definition_of(
             "{name: rule, type: no_data, node: predict, statistic: absent, for: 5s}",
             "{name: quiet, type: no_data, node: predict, for: 2m}",
         )
@@ -268,7 +279,7 @@ class ComponentAlerts:
 
     @property
     def definition(self) -> str:
-        return _definition()
+        return definition_of()
 
     def send(self, cluster: Cluster, now: Moment) -> None:
         step = now.step
@@ -279,7 +290,10 @@ class ComponentAlerts:
         life = [
             transition
             for step in range(steps)
-            for transition in (("resolved", _ms(25 * (step - 1)) + DAY), ("firing", _ms(25 * step)))
+            for transition in (
+                ("resolved", event_time_ms(25 * (step - 1)) + DAY),
+                ("firing", event_time_ms(25 * step)),
+            )
         ]
         return {"GenericDataAlert": life[1:]} if life else {}
 
@@ -292,7 +306,7 @@ class AlwaysUpdate:
 
     @property
     def definition(self) -> str:
-        return _definition()
+        return definition_of()
 
     def send(self, cluster: Cluster, now: Moment) -> None:
         step = now.step

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SLOW_S = 5.0
 """What took longer is reported with its time, to be looked up in the logs."""
-HANDLED_S = 60.0
+HANDLED_S = 180.0
 """Until everything is handled after a fault: far more than it takes, for machines with other things to do."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
@@ -66,9 +67,12 @@ class Election:
             self._is_paused = True
         return self.is_elected
 
-    def metadata(self) -> Any:
-        """The membership, by which the broker refuses what an earlier member commits."""
-        return self._consumer.consumer_group_metadata()
+    def report(self, offsets: list[Any]) -> None:
+        """Tell those who watch the group's lag how far it is; nothing depends on whether that arrives."""
+        from confluent_kafka import KafkaException
+
+        with contextlib.suppress(KafkaException):
+            self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def close(self) -> None:
         """Leave, so that another member takes over at once."""

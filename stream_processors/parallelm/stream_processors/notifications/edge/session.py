@@ -224,8 +224,9 @@ class Session:
             ]
             silences = SILENCES.full_name(self._prefix)
             records += [OutgoingRecord(silences, silence_id, None) for silence_id in expired]
-            offsets = self._offsets() if self._unstored else []
-            self._store.commit(changes, records, offsets, self._election.metadata())
+            self._store.commit(changes, records)
+            if self._unstored:
+                self._election.report(self._offsets())
             self._unstored = 0
             for silence_id in expired:
                 self._silence_ends.pop(silence_id)

@@ -71,10 +71,12 @@ class StateStore:
         self,
         changes: Mapping[tuple[str, str], dict[str, Any] | None],
         records: Iterable[OutgoingRecord],
-        offsets: Iterable[Any],
-        membership: Any,
     ) -> None:
-        """Write all or nothing. Raises ``SessionLostError``, after which the store must be opened again."""
+        """Write all or nothing. Raises ``SessionLostError``, after which the store must be opened again.
+
+        Offsets of the group are no part of it: while the group's coordinator is away, the client waits for ever to add
+        them, whatever the time limit (https://github.com/confluentinc/librdkafka/issues/5456).
+        """
         self._tried(self._producer.begin_transaction)
         for (kind, name), body in changes.items():
             state = ProcessorState(
@@ -88,9 +90,6 @@ class StateStore:
             self._produce(self._topic, NOTIFIER_STATE.key(state), value)
         for record in records:
             self._produce(record.topic, record.key, record.value)
-        if offsets := list(offsets):
-            # For those who watch the lag; the positions that count are in the state.
-            self._tried(lambda: self._producer.send_offsets_to_transaction(offsets, membership, _TIMEOUT_S))
         self._tried(lambda: self._producer.commit_transaction(_TIMEOUT_S))
 
     def _produce(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:

@@ -204,3 +204,45 @@ def test_a_client_whose_broker_is_away_does_not_flood_the_log(caplog: pytest.Log
             producer.poll(0.05)
     refused = [record for record in caplog.records if "refused" in record.getMessage()]
     assert len(refused) == 1
+
+
+def test_a_secret_may_be_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("from a file\n")
+    config = tmp_path / "mcenter.toml"
+    config.write_text('[clickhouse]\npassword_file = "password"\n')
+    assert load_settings({}, file=config).clickhouse.password == "from a file"  # noqa: S105
+    named = {"MCENTER_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password")}
+    settings = load_settings(named, file=config)
+    assert settings.kafka.sasl_password == "from a file"  # noqa: S105
+    assert "from a file" not in repr(settings)
+    own = {"MCENTER_CLICKHOUSE_PASSWORD": "of the environment"}
+    assert load_settings(own, file=config).clickhouse.password == "of the environment"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('password_file = "nowhere"', "cannot be read"),
+        ('password_file = "empty"', "is empty"),
+        ("password_file = 3", "must be the path of a file"),
+        ('password_file = "full"\npassword = "x"', "both set"),
+        ('host_file = "full"', "no setting 'host_file'"),
+    ],
+)
+def test_what_is_wrong_with_the_file_of_a_secret_is_said(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "full").write_text("do not show this")
+    (tmp_path / "mcenter.toml").write_text(f"[clickhouse]\n{text}\n")
+    with pytest.raises(ConfigurationError, match=says) as refused:
+        load_settings({}, file=tmp_path / "mcenter.toml")
+    assert "do not show" not in str(refused.value)
+
+
+def test_the_file_of_a_secret_and_the_secret_itself_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("x")
+    both = {
+        "MCENTER_CLICKHOUSE_PASSWORD": "y",
+        "MCENTER_CLICKHOUSE_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    with pytest.raises(ConfigurationError, match="both set"):
+        load_settings(both, folder=tmp_path)

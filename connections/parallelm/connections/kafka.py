@@ -71,3 +71,25 @@ def client_config(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
         if value:
             config[theirs] = value
     return config | {name.replace("_", "."): value for name, value in more.items()}
+
+
+class RefusedConnections:
+    """Why brokers refuse a client's connections: its password, or the certificate of one of the sides.
+
+    ``note`` is the client's ``error_cb``. Without it a client only says that it got no answer in time.
+    """
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    def note(self, error: Any) -> None:
+        """Take an error that the client reports."""
+        from confluent_kafka import KafkaError
+
+        if error.code() in {KafkaError._AUTHENTICATION, KafkaError._SSL}:  # noqa: SLF001 - the client's public names
+            self._reason = error.str()
+
+    def reason(self, client: Any) -> str:
+        """``; `` and the reason, or an empty text when the client has none."""
+        client.poll(0.1)  # which is when it reports
+        return f"; {self._reason}" if self._reason else ""

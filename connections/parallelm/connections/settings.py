@@ -2,7 +2,7 @@
 
 Plain dataclasses, so that ``import parallelm.mlops`` stays inside the standard library. A field ``bootstrap_servers``
 of section ``kafka`` is ``MCENTER_KAFKA_BOOTSTRAP_SERVERS`` in the environment and ``[kafka] bootstrap_servers`` in the
-file. ``search`` says which file that is.
+file. ``search`` says which file that is. A secret may be in a file of its own, which ``…_file`` names: ``secret_files``.
 
 Reading is the default: ``load_settings()`` gives the settings of a person, a notebook, a component, with which nothing in
 ClickHouse can be changed, whoever the user is. ``load_settings(role="admin")`` is for what writes: it lays
@@ -19,7 +19,7 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_type_hints
 
-from parallelm.connections import search, variables
+from parallelm.connections import search, secret_files, variables
 from parallelm.connections.errors import ConfigurationError
 from parallelm.connections.search import FILE_NAME, LOCAL_STACK_FOLDER, settings_file
 from parallelm.connections.secrets import credentials_of, mask_text, without_credentials
@@ -210,7 +210,7 @@ def misspelt_variables(environ: Mapping[str, str]) -> list[str]:
     names = (
         f"{ENVIRONMENT_PREFIX}{section}_{key}".upper()
         for section, kind in get_type_hints(Settings).items()
-        for key in setting_names(kind)
+        for key in (*setting_names(kind), *secret_files.names(kind))
     )
     return variables.misspelt(environ, names)
 
@@ -267,7 +267,8 @@ def _read_sections(path: Path) -> dict[str, Any]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    known = {name: setting_names(kind) for name, kind in get_type_hints(Settings).items()}
+    sections = get_type_hints(Settings).items()
+    known = {name: [*setting_names(kind), *secret_files.names(kind)] for name, kind in sections}
     for name, section in table.items():
         if name not in known:
             raise ConfigurationError(
@@ -288,10 +289,15 @@ def _section(
     kind: type, name: str, layers: Sequence[tuple[Path, dict[str, Any]]], environ: Mapping[str, str]
 ) -> Any:
     secrets = {entry.name for entry in dataclasses.fields(kind) if not entry.repr}
+    prefix = f"{ENVIRONMENT_PREFIX}{name.upper()}_"
+    environ = secret_files.with_contents(environ, prefix, secrets)
+    layers = [
+        (path, {name: secret_files.of_section(table.get(name, {}), secrets, path)}) for path, table in layers
+    ]
     values: dict[str, Any] = {}
     types = get_type_hints(kind)
     for key in setting_names(kind):
-        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}_{key.upper()}"
+        variable = f"{prefix}{key.upper()}"
         if variable in environ and not variables.is_set_by_kubernetes(variable, environ[variable]):
             values[key] = _parse(environ[variable], types[key], variable)
             _check_range(key, values[key], variable)

@@ -65,3 +65,7 @@ class UnknownModelError(OperationError):
 
 class UnknownDecisionError(OperationError):
     """There is no alert or deployment of this id, or more than one."""
+
+
+class AccessError(OperationError):
+    """Rights cannot be granted."""

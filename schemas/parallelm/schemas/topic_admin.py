@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from parallelm.connections.kafka import client_config
+from parallelm.connections.kafka import RefusedConnections, client_config
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topics import CATALOGUE
 
@@ -99,7 +99,13 @@ def check_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[TopicDi
             differences += _config_differences(topic, name, configs[name])
         else:
             differences.append(
-                TopicDifference(name, "topic", "present", "missing", "create it with `mcenter topics create`")
+                TopicDifference(
+                    name,
+                    "topic",
+                    "present",
+                    "missing",
+                    "create it with `mcenter topics create`, unless this user may not see it",
+                )
             )
     return differences
 
@@ -132,7 +138,7 @@ def topic_ids(admin: Any, names: Iterable[str], timeout_s: float) -> dict[str, s
 
     Raises ``TopicsError`` for a topic that is missing, ``ClusterUnavailableError`` when no broker answers.
     """
-    from confluent_kafka import KafkaException, TopicCollection
+    from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
     wanted = sorted(set(names))
     if not wanted:
@@ -144,9 +150,10 @@ def topic_ids(admin: Any, names: Iterable[str], timeout_s: float) -> dict[str, s
         try:
             found[name] = str(future.result(timeout_s).topic_id)
         except KafkaException as error:
-            raise TopicsError(
-                f"topic {name!r}: {error.args[0].str()}; create it with `mcenter topics create`"
-            ) from error
+            reason = error.args[0]
+            refused = reason.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+            command = "see `mcenter topics acls`" if refused else "create it with `mcenter topics create`"
+            raise TopicsError(f"topic {name!r}: {reason.str()}; {command}") from error
         except TimeoutError as error:
             raise ClusterUnavailableError(f"no answer about topic {name!r} within {timeout_s:g} s") from error
     return found
@@ -227,13 +234,20 @@ def connect(settings: Settings, timeout_s: float) -> tuple[Any, Any]:
     """
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient(client_config(settings.kafka))
+    refused = RefusedConnections()
+    admin = AdminClient(client_config(settings.kafka) | {"error_cb": refused.note})
     try:
         return admin, _metadata(admin, timeout_s)
     except ClusterUnavailableError as error:
+        reason = refused.reason(admin)
+        remedy = (
+            "check MCENTER_KAFKA_SASL_… and MCENTER_KAFKA_SSL_…"
+            if reason
+            else "start one with `mcenter up`, or set MCENTER_KAFKA_BOOTSTRAP_SERVERS"
+        )
         raise ClusterUnavailableError(
-            f"no Kafka broker answered at {settings.kafka.bootstrap_servers!r} within {timeout_s:g} s: {error}; "
-            "start one with `mcenter up`, or set MCENTER_KAFKA_BOOTSTRAP_SERVERS"
+            f"no Kafka broker answered at {settings.kafka.bootstrap_servers!r} within {timeout_s:g} s: {error}{reason}; "
+            f"{remedy}"
         ) from error
 
 

@@ -87,6 +87,8 @@ TIME_BOUNDS: Final = f"{MIN_YEAR} to {MAX_YEAR}"
 # Consumer groups, without the prefix that they share with topics.
 PROCESSORS_GROUP: Final = "processors"
 """Stream processors."""
+SINK_GROUP: Final = "sink"
+NOTIFIER_GROUP: Final = "notifier"
 
 # Actions of people on alerts: values of ``UserAction.action``.
 ACKNOWLEDGE: Final = "acknowledge"

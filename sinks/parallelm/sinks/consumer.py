@@ -13,7 +13,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from parallelm.connections.kafka import client_config
+from parallelm.connections.kafka import RefusedConnections, client_config
 from parallelm.schemas.errors import SchemaError
 from parallelm.schemas.topic_admin import log_bounds, topic_ids
 from parallelm.sinks.errors import InsertStateUnknownError, NotReadyError, RetryLaterError
@@ -53,7 +53,8 @@ class TopicAdmin:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         # It must outlive the futures that it returns.
-        self._admin = AdminClient(client_config(kafka))
+        self._refused = RefusedConnections()
+        self._admin = AdminClient(client_config(kafka) | {"error_cb": self._refused.note})
         self._servers = kafka.bootstrap_servers
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
@@ -61,7 +62,8 @@ class TopicAdmin:
         try:
             return topic_ids(self._admin, topics, _REQUEST_TIMEOUT_S)
         except SchemaError as error:
-            raise NotReadyError(f"topics at {self._servers!r} cannot be read: {error}") from error
+            reason = self._refused.reason(self._admin)
+            raise NotReadyError(f"topics at {self._servers!r} cannot be read: {error}{reason}") from error
 
     def log_bounds(self, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], tuple[int, int]]:
         """First offset and end of the log by (topic, partition); raises ``NotReadyError`` when the broker is away."""

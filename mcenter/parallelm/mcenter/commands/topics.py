@@ -1,6 +1,8 @@
-"""``mcenter topics``: create, list and check the topics."""
+"""``mcenter topics``: create, list and check the topics, and who may use them."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,7 +11,11 @@ from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.number_options import TIMEOUT_S
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines
+from parallelm.operations.access import ROLES, grant, kafka_acls_lines, rights_of
 from parallelm.schemas import topic_admin
+
+if TYPE_CHECKING:
+    from parallelm.operations.access import Role
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -26,7 +32,7 @@ _timeout = click.option(
 
 @click.group()
 def topics() -> None:
-    """Create, list and check the platform's topics."""
+    """Create, list and check the platform's topics, and who may use them."""
 
 
 @topics.command()
@@ -79,6 +85,52 @@ def check(ctx: click.Context, timeout_s: float) -> None:
     if differences:
         ctx.exit(1)
     echo("all topics are as the catalogue defines them")
+
+
+@topics.command()
+@click.option(
+    "--grant", "grants", multiple=True, metavar="ROLE=PRINCIPAL",
+    help="Give a Kafka principal, such as User:trainer, the rights of a role. May be given several times.",
+)  # fmt: skip
+@click.option(
+    "--script", is_flag=True, help="Change nothing: print the same as commands of Kafka's own kafka-acls.sh."
+)
+@_timeout
+def acls(grants: tuple[str, ...], timeout_s: float, *, script: bool) -> None:
+    """Show the least rights of each role on Kafka, or grant them to users of the cluster.
+
+    Granting needs the admin profile with a user who may change the cluster's access control lists.
+    """
+    settings = load_settings(role="admin")
+    for role, principal in map(_role_and_principal, grants):
+        if script:
+            servers = settings.kafka.bootstrap_servers
+            echo_lines("\n".join(kafka_acls_lines(role, principal, settings.kafka.topic_prefix, servers)))
+        else:
+            rights = grant(settings, role, principal, timeout_s=timeout_s)
+            echo(f"{principal} has the role {role.name}: {len(rights)} rights")
+    if not grants:
+        echo_lines(as_table([
+            {
+                "role": role.name,
+                "who": role.who,
+                "kind": right.kind.lower().replace("_", " "),
+                "name": f"{right.name}*" if right.is_prefix else right.name,
+                "operations": ", ".join(right.operations).lower(),
+            }
+            for role in ROLES.values()
+            for right in rights_of(role, settings.kafka.topic_prefix)
+        ]))  # fmt: skip
+
+
+def _role_and_principal(text: str) -> tuple[Role, str]:
+    name, _, principal = text.partition("=")
+    if name not in ROLES or ":" not in principal:
+        raise click.BadParameter(
+            f"{text!r} is not ROLE=PRINCIPAL with a role of {', '.join(ROLES)} and a principal such as User:trainer",
+            param_hint="--grant",
+        )
+    return ROLES[name], principal
 
 
 def _retention(retention_ms: int) -> str:

@@ -6,9 +6,12 @@ import logging
 import socketserver
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parallelm.mcenter.engine import metrics
+
+if TYPE_CHECKING:
+    import ssl
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ class BoundedThreads(socketserver.ThreadingMixIn):
     """Mix-in of a socket server: serves up to ``MAX_CLIENTS`` at once and hangs up on more."""
 
     protocol: str
+    tls: ssl.SSLContext | None = None
+    """Context with the server's certificate; None: without TLS."""
     daemon_threads = True
     block_on_close = False
 
@@ -44,6 +49,9 @@ class BoundedThreads(socketserver.ThreadingMixIn):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a client to its end."""
+        if self.tls is not None:
+            # The handshake comes with the first byte that is read, within the time-out for that.
+            request = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         try:
             with metrics.CLIENTS.labels(self.protocol).track_inprogress():
                 super().process_request_thread(request, client_address)

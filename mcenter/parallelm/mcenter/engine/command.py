@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import ssl
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from parallelm.mcenter.terminal import echo, log_to_terminal
 from parallelm.supervision.service_frame import announce_ready, exit_at_once, serving
 
 if TYPE_CHECKING:
-    import socketserver
+    from parallelm.mcenter.engine.http_front import HttpServer
+    from parallelm.mcenter.engine.tcp_server import NativeServer
 
 log = logging.getLogger("parallelm.mcenter.engine")
 
@@ -55,6 +57,16 @@ DRAIN_TIMEOUT_S = 5.0
     show_default=True,
     help="For a client to authenticate.",
 )
+@click.option(
+    "--tls-certificate",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Certificate of the server with those between it and its authority, in PEM: both ports speak TLS then.",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Its private key.  [default: in the same file]",
+)
 def main(
     data: Path,
     host: str,
@@ -67,6 +79,8 @@ def main(
     memory_mbytes: int,
     mark_cache_mbytes: int,
     handshake_timeout_s: float,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
 ) -> None:
     """Serve the ClickHouse engine on one data folder, until SIGTERM or Ctrl-C."""
     log_to_terminal("%(asctime)s %(levelname)s %(message)s")
@@ -87,13 +101,16 @@ def main(
         data.resolve(), memory_bytes=memory_mbytes << 20, mark_cache_bytes=mark_cache_mbytes << 20
     )
     credentials = Credentials(user, password, reader_user, reader_password)
-    servers: list[socketserver.BaseServer] = []
+    tls = _tls_context(tls_certificate, tls_key)
+    servers: list[NativeServer | HttpServer] = []
     try:
         servers.append(NativeServer(host, port, engine, credentials, handshake_timeout_s))
         if http_port is not None:
             servers.append(HttpServer(host, http_port, engine, credentials))
     except OSError as error:
         _fail(f"cannot listen on {host}, ports {port} and {http_port}: {error.strerror}")
+    for server in servers:
+        server.tls = tls
     with serving() as stop:
         for server in servers:
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -109,6 +126,17 @@ def main(
     log.info("stopped")
     # Clients' threads may be inside the engine, and its folder needs no orderly end: it is not unloaded.
     exit_at_once(0)
+
+
+def _tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        _fail(f"certificate {certificate} cannot be loaded: {error}", status=2)
+    return context
 
 
 def _allow_open_files() -> None:

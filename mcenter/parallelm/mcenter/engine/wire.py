@@ -6,6 +6,7 @@ The reader grows only by bytes that have arrived, whatever length the other side
 from __future__ import annotations
 
 import select
+import ssl
 import struct
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -169,6 +170,8 @@ class Reader:
 
 def readable(connection: socket.socket) -> bool:
     """Whether bytes, or the other side's end, wait to be read. Not ``select.select``: it ends at 1024 open files."""
+    if isinstance(connection, ssl.SSLSocket) and connection.pending():
+        return True
     poller = select.poll()
     poller.register(connection, select.POLLIN)
     return bool(poller.poll(0))

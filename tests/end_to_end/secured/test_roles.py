@@ -1,0 +1,166 @@
+"""Every client over TLS with SCRAM, each with the rights of its role and no others, on a real broker."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.connections.kafka import client_config
+from parallelm.operations.access import ROLES, grant, rights_of
+from parallelm.schemas.topic_admin import connect
+from parallelm.schemas.topics import CATALOGUE
+from tests.service_process import ServiceProcess
+from tests.stream_processors.notifications.receivers import http_receiver
+from tests.waiting import DEADLINE_S, wait_for
+
+if TYPE_CHECKING:
+    from parallelm.connections import KafkaSettings
+
+    from .conftest import Secured
+
+DEFINITION = """\
+mlapp: app
+nodes: [{id: predict, type: model_consumer}]
+alerts: [{name: late, type: threshold, statistic: share, above: 0.5}]
+"""
+COMPONENT = """\
+from parallelm.mlops import mlops
+mlops.init()
+mlops.set_stat("share", 0.9)
+mlops.done()
+"""
+NOTIFICATIONS = """\
+receivers: [{name: team, targets: [{type: webhook, url: "http://127.0.0.1:PORT/hook"}]}]
+alerts: {receiver: team, group_wait: 1s}
+"""
+
+
+def service(secured: Secured, name: str, *arguments: str) -> ServiceProcess:
+    return ServiceProcess(secured.folder / name, name, *arguments, settings=secured.settings(name))
+
+
+def test_from_a_component_to_a_row_and_a_message_every_program_works_with_its_role(secured: Secured):
+    (secured.folder / "app.yaml").write_text(DEFINITION)
+    secured.mcenter("operator", "mlapp", "apply", str(secured.folder / "app.yaml"))
+    with http_receiver() as receiver:
+        file = secured.folder / "notifications.yaml"
+        file.write_text(NOTIFICATIONS.replace("PORT", str(receiver.port)))
+        with (
+            service(secured, "sink") as sink,
+            service(secured, "processors") as processors,
+            service(secured, "notifier", "--file", str(file)) as notifier,
+            clickhouse_client(secured.superuser.clickhouse) as client,
+        ):
+            secured.run("producer", "-c", COMPONENT)
+            wait_for(lambda: client.execute("SELECT count() FROM statistics") == [(1,)], sink.log)
+            wait_for(
+                lambda: client.execute("SELECT count() FROM alert_transitions") == [(1,)], processors.log
+            )
+            wait_for(lambda: receiver.posts, notifier.log)
+    assert '"share"' in secured.mcenter("reader", "tail", "statistics", "--json")
+    assert "as the catalogue defines" in secured.mcenter("reader", "topics", "check")
+
+
+def test_a_component_with_a_spool_needs_its_own_role(secured: Secured):
+    spool = f"import os; os.environ['MCENTER_COMPONENT_SPOOL_FOLDER'] = {str(secured.folder / 'spool')!r}\n"
+    secured.run("spooling-producer", "-c", spool + COMPONENT)
+    assert '"share"' in secured.mcenter("reader", "tail", "statistics", "--json")
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_both_mechanisms_are_known_to_librdkafka_and_to_the_processors(secured: Secured, mechanism: str):
+    settings = secured.settings("processors", mechanism)
+    assert connect(settings, DEADLINE_S)[1].brokers
+    with ServiceProcess(secured.folder / "worker", "processors", settings=settings) as worker:
+        assert worker.terminate() == 0, worker.log()
+
+
+def test_a_client_certificate_is_enough_where_the_broker_asks_for_one(secured: Secured):
+    kafka = secured.broker.certified("processors-host")
+    grant(secured.superuser, ROLES["processors"], "User:CN=processors-host")
+    with ServiceProcess(
+        secured.folder / "worker", "processors", settings=secured.with_kafka(kafka)
+    ) as worker:
+        assert worker.terminate() == 0, worker.log()
+
+
+@pytest.mark.parametrize("name", ["sink", "processors"])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"sasl_password": "wrong"}, "uthentication"),
+        ({"ssl_ca_location": ""}, "certificate"),
+    ],
+)
+def test_what_is_wrong_with_a_connection_is_said(
+    secured: Secured, name: str, change: dict[str, str], says: str
+):
+    settings = secured.settings(name)
+    wrong = dataclasses.replace(settings, kafka=dataclasses.replace(settings.kafka, **change))
+    program = ServiceProcess(secured.folder / name, name, settings=wrong)
+    with program.gone_at_the_end():
+        program.start(wait=False)
+        wait_for(lambda: says in program.log(), program.log)
+        assert "secret of" not in program.log()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_broker_lets_a_role_do_what_the_table_says_and_nothing_else(secured: Secured, role: str):
+    settings = secured.settings(role)
+    assert topic_operations(
+        settings.kafka, [topic.full_name(settings.kafka.topic_prefix) for topic in CATALOGUE]
+    ) == {
+        topic.full_name(settings.kafka.topic_prefix): expected(settings.kafka, role, topic.name)
+        for topic in CATALOGUE
+    }
+
+
+def expected(kafka: KafkaSettings, role: str, name: str) -> set[str]:
+    """Operations by the table of roles; READ and WRITE imply DESCRIBE, ALTER_CONFIGS implies DESCRIBE_CONFIGS."""
+    full = f"{kafka.topic_prefix}{name}"
+    return {
+        operation
+        for right in rights_of(ROLES[role], kafka.topic_prefix)
+        if right.kind == "TOPIC" and (full.startswith(right.name) if right.is_prefix else full == right.name)
+        for operation in right.operations
+    }
+
+
+def topic_operations(kafka: KafkaSettings, names: list[str]) -> dict[str, set[str]]:
+    """What the broker says that this user may do, by topic."""
+    admin = AdminClient(client_config(kafka))
+    asked = admin.describe_topics(TopicCollection(names), include_authorized_operations=True)
+    found: dict[str, set[str]] = {}
+    for name, future in asked.items():
+        try:
+            found[name] = {operation.name for operation in future.result(DEADLINE_S).authorized_operations}
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise
+            found[name] = set()
+    return found
+
+
+def test_what_a_role_may_not_do_is_refused_with_a_reason(secured: Secured):
+    (secured.folder / "app.yaml").write_text(DEFINITION)
+    refused = {
+        ("reader", "mlapp", "apply", str(secured.folder / "app.yaml")): "uthorization",
+        ("producer", "tail", "statistics"): "uthorization",
+        ("stranger", "topics", "check"): "may not see",
+        ("operator", "topics", "acls", "--grant", "admin=User:operator"): "ALTER on the cluster",
+    }
+    for (user, *arguments), says in refused.items():
+        assert says in secured.mcenter(user, *arguments, exit_code=1)
+    # Another's consumer group, and with it the positions of the sink.
+    settings = secured.settings("processors")
+    options = ("--group", f"{settings.kafka.topic_prefix}processors")
+    sink = ServiceProcess(secured.folder / "thief", "sink", *options, settings=secured.settings("sink"))
+    with sink.gone_at_the_end():
+        sink.start(wait=False)
+        wait_for(lambda: "uthorization" in sink.log(), sink.log)
+        assert not sink.is_ready()

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallelm.definitions import DefinitionError, next_version, parse_definition, reading, to_record
+from parallelm.definitions import DefinitionError, next_version, parse_definition, to_record
 from parallelm.definitions.durations import MAX_MS, format_duration, parse_duration
-from parallelm.definitions.rules import RULE_FORMS
 
 VALID = """\
 mlapp: flight-delays
@@ -140,13 +139,6 @@ def test_a_health_rule_has_the_defaults_of_its_measure(lines: str, expected: dic
     more = "".join(f"    {line}\n" for line in lines.split(", ") if line)
     rule, _ = record(VALID.replace(features, more)).rules
     assert json.loads(rule.parameters_json) == expected | {"features": "all"}
-
-
-def test_types_and_kinds_that_are_planned_are_called_so(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reading, "_PLANNED_RULES", ("imagined",))
-    rule = mistakes(VALID.replace("type: health", "type: imagined", 1))
-    types = ", ".join(sorted(RULE_FORMS))
-    assert f"f.yaml:13:11: alerts[0].type 'imagined' is not implemented yet; there are: {types}" in rule
 
 
 def test_all_mistakes_are_reported_at_once_in_the_files_order():

@@ -72,8 +72,8 @@ from parallelm.mlops import mlops
 mlops.init()
 mlops.set_stat("rows", 1.0)
 mlops.set_stat("rows", 2.0)
-print("done", flush=True)
 try:
+    print("done", flush=True)
     mlops.done()
 finally:
     print("exit", flush=True)

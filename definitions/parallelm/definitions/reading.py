@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 400_000
 """A definition is sent with its text as one record, and brokers accept records up to 1 MB."""
 
-_PLANNED_RULES: tuple[str, ...] = ()
-
 
 def parse_definition(text: str, source: str) -> MLApp:
     """Model of an MLApp file; raises ``DefinitionError`` with every mistake in it. ``source`` names the file there."""
@@ -70,9 +68,7 @@ class _Reading(SectionReader):
     def _policy(self, raw: Any, where: Path) -> PolicyForm | None:
         if not isinstance(raw, dict):
             return None  # the form of what it is in has reported it
-        form = self._variant(
-            raw.get("model_policy", DEFAULT_KIND), POLICY_FORMS, (), (*where, "model_policy")
-        )
+        form = self._variant(raw.get("model_policy", DEFAULT_KIND), POLICY_FORMS, (*where, "model_policy"))
         # The fields that every policy has are checked even when the kind does not exist.
         found = self._form(form or POLICY_FORMS[DEFAULT_KIND], raw, where)
         return found if form else None
@@ -90,20 +86,12 @@ class _Reading(SectionReader):
         if raw.get("type") is None:
             self._add(where, f"{shown(where)} has no type; there are: {', '.join(sorted(RULE_FORMS))}")
             return None
-        form = self._variant(raw["type"], RULE_FORMS, _PLANNED_RULES, (*where, "type"))
+        form = self._variant(raw["type"], RULE_FORMS, (*where, "type"))
         return self._form(form, with_defaults(form, raw, defaults), where) if form else None
 
-    def _variant(
-        self, given: Any, forms: Mapping[str, type[AnyForm]], planned: tuple[str, ...], where: Path
-    ) -> type[AnyForm] | None:
+    def _variant(self, given: Any, forms: Mapping[str, type[AnyForm]], where: Path) -> type[AnyForm] | None:
         """The form that a type or kind names."""
         if isinstance(given, str) and given in forms:
             return forms[given]
-        known = sorted(forms)
-        if isinstance(given, str) and given in planned:
-            self._add(
-                where, f"{shown(where)} {given!r} is not implemented yet; there are: {', '.join(known)}"
-            )
-        else:
-            self._add(where, one_of(f"{shown(where)} is {given!r}", str(given), known))
+        self._add(where, one_of(f"{shown(where)} is {given!r}", str(given), sorted(forms)))
         return None

@@ -14,12 +14,13 @@ from parallelm.schemas.records import (
 )
 from parallelm.schemas.well_known import ACKNOWLEDGE, CLOSE
 from parallelm.stream_processors.alerts import book, component_alerts, ids, windowed
-from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
+from parallelm.stream_processors.alerts.book import OpenAlert, Subject
 from parallelm.stream_processors.alerts.component_alerts import ComponentAlert
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.groups import MAX_SENT, RuleGroup, said
 from parallelm.stream_processors.alerts.lifecycle import Step
 from parallelm.stream_processors.alerts.rules import RULE_CORES, MLAppRule, Progress, SampleRule
+from parallelm.stream_processors.alerts.transitions import closed_by
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from parallelm.schemas.records import Event, MLAppDefinition, UserAction
     from parallelm.stream_processors.alerts.rules import Observation, RuleCore
+    from parallelm.stream_processors.alerts.transitions import Cause
     from parallelm.stream_processors.arrival import Arrival
     from parallelm.stream_processors.current_rules import CurrentRules, MLAppRules
     from parallelm.stream_processors.runtime.stored_state import StateStore
@@ -123,7 +125,7 @@ class AlertRoutes:
         """An event of a component that is an alert."""
         key = Key(COMPONENT_ALERT, event.origin.mlapp_id, component_alerts.fingerprint_of(event))
         alert = store.get(key) or component_alerts.new_alert(event)
-        alert, sent = component_alerts.on_event(alert, event, at.arrived_ms, at.position, at.now_ms)
+        alert, sent = component_alerts.on_event(alert, event, at.arrived_ms, at.cause(at.position))
         store.put(key, alert)
         yield from sent
 
@@ -154,7 +156,7 @@ class AlertRoutes:
                 what = "the MLApp" if definition is None else f"node {alert.node_id!r}"
                 reason = f"{what} is gone since {version}"
                 store.put(key, None)
-                yield from component_alerts.ended(alert, at_ms, reason, at.position, at.now_ms)
+                yield from component_alerts.ended(alert, at_ms, reason, at.cause(at.position))
         if rules is not None and definition is not None:
             yield from self._expect(store, rules, definition, at)
 
@@ -175,7 +177,7 @@ class AlertRoutes:
                 yield from self._end(store, key, alert, at_ms, reason, at.cause(at.position))
         for key, alert in list(store.keys_of(mlapp_id, COMPONENT_ALERT)):
             if self._is_of_former_model(store, alert, node_id, agent_id, model_id):
-                after, sent = component_alerts.on_superseded(alert, at_ms, model_id, at.position, at.now_ms)
+                after, sent = component_alerts.on_superseded(alert, at_ms, model_id, at.cause(at.position))
                 store.put(key, after)
                 yield from sent
 
@@ -193,7 +195,7 @@ class AlertRoutes:
                 yield from self._act(store, key, alert, action, at)
             else:
                 at_ms = int(judged_at(action.event_time_ms, at.arrived_ms))
-                after, sent = component_alerts.on_action(alert, action, at_ms, at.position, at.now_ms)
+                after, sent = component_alerts.on_action(alert, action, at_ms, at.cause(at.position))
                 store.put(key, after)
                 yield from sent
 
@@ -207,8 +209,7 @@ class AlertRoutes:
             store.put(key, after)
             yield from sent
         elif action.action == CLOSE:
-            reason = f"closed by {action.who}" + (f": {action.comment}" if action.comment else "")
-            yield from self._end(store, key, alert, at_ms, reason, cause, action.who)
+            yield from self._end(store, key, alert, at_ms, closed_by(action), cause, action.who)
 
     # ---- time ---------------------------------------------------------------------------------------------------
 
@@ -223,7 +224,7 @@ class AlertRoutes:
     ) -> Iterator[AlertTransition]:
         """One key whose time has come."""
         if key.kind == COMPONENT_ALERT:
-            after, sent = component_alerts.on_tick(body, at.position, at.now_ms, now_ms)
+            after, sent = component_alerts.on_tick(body, at.cause(at.position), now_ms)
             store.put(key, after)
             yield from sent
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parallelm.stream_processors.alerts.book import Cause
+from parallelm.stream_processors.alerts.transitions import Cause
 
 if TYPE_CHECKING:
     from parallelm.schemas.records import RecordPosition

@@ -6,18 +6,20 @@ person has closed it, whether its model is still in use.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations at run time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.templates import render
-from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
+from parallelm.schemas.records import AlertState
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.lifecycle import Step
+from parallelm.stream_processors.alerts.transitions import transition
 
 if TYPE_CHECKING:
+    from parallelm.schemas.records import AlertTransition
     from parallelm.stream_processors.alerts.rules import RuleCore
+    from parallelm.stream_processors.alerts.transitions import Cause
 
 _BEGINS = frozenset({AlertState.PENDING, AlertState.FIRING})
 _ENDS = frozenset({AlertState.INACTIVE, AlertState.RESOLVED})
@@ -73,14 +75,6 @@ class Subject:
     model_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """The record that led to a transition, and the worker's clock."""
-
-    position: RecordPosition
-    now_ms: int
-
-
 def fingerprint_of(rule: RuleCore, subject: Subject) -> str:
     """Id of an alert over its episodes."""
     labels = dict(subject.labels) | ({"model": subject.model_id} if rule.about_model else {})
@@ -118,7 +112,7 @@ def _revised(
 ) -> tuple[OpenAlert | None, list[AlertTransition]]:
     previous = alert.state if alert is not None and not alert.is_over else AlertState.INACTIVE
     about = _opened(alert, rule, subject, step)
-    sent = replace(transition(about, step._replace(previous_state=previous), cause), supersedes=supersedes)
+    sent = transition(about, step._replace(previous_state=previous), cause, supersedes=supersedes)
     return (None if step.state in _ENDS else about), [sent]
 
 
@@ -131,7 +125,7 @@ def ended(
         state, alert.state, max(at_ms, alert.started_ms, alert.changed_ms), alert.started_ms, reason=reason
     )
     after = replace(alert, is_over=True) if alert.state is AlertState.PENDING else None
-    return after, [transition(alert, step, cause, who)]
+    return after, [transition(alert, step, cause, who=who)]
 
 
 def acknowledged(
@@ -141,36 +135,7 @@ def acknowledged(
     step = Step(
         AlertState.ACKNOWLEDGED, alert.state, at_ms, alert.started_ms, alert.value, alert.threshold, comment
     )
-    return replace(alert, acknowledged_by=who), [transition(alert, step, cause, who)]
-
-
-def transition(alert: OpenAlert, step: Step, cause: Cause, who: str = "") -> AlertTransition:
-    """Record of a change of an alert's state."""
-    return AlertTransition(
-        event_time_ms=int(step.at_ms),
-        decided_at_ms=cause.now_ms,
-        transition_id=ids.transition_id(alert.fingerprint, step, cause.position, who),
-        mlapp_id=alert.mlapp_id,
-        alert_id=alert.alert_id,
-        fingerprint=alert.fingerprint,
-        rule=alert.rule,
-        rule_type=alert.rule_type,
-        state=step.state,
-        previous_state=step.previous_state,
-        severity=alert.severity,
-        started_at_ms=alert.started_ms,
-        value=step.value,
-        threshold=alert.threshold if math.isnan(step.threshold) else step.threshold,
-        statistic=alert.statistic,
-        node_id=alert.node_id,
-        model_id=alert.model_id,
-        labels=dict(alert.labels),
-        annotations=dict(alert.annotations),
-        reason=step.reason,
-        who=who,
-        supersedes="",
-        cause=cause.position,
-    )
+    return replace(alert, acknowledged_by=who), [transition(alert, step, cause, who=who)]
 
 
 def _opened(before: OpenAlert | None, rule: RuleCore, subject: Subject, step: Step) -> OpenAlert:

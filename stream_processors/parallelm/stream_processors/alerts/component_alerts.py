@@ -14,14 +14,16 @@ from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotati
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from parallelm.schemas.records import AlertState, AlertTransition, RecordPosition
-from parallelm.schemas.well_known import CANARY_HEALTH, IS_HEALTHY, MODEL_HEALTH_ALERTS
+from parallelm.schemas.records import AlertState
+from parallelm.schemas.well_known import ACKNOWLEDGE, CANARY_HEALTH, IS_HEALTHY, MODEL_HEALTH_ALERTS
 from parallelm.stream_processors.alerts import ids
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.lifecycle import Step
+from parallelm.stream_processors.alerts.transitions import closed_by, transition
 
 if TYPE_CHECKING:
-    from parallelm.schemas.records import Event, UserAction
+    from parallelm.schemas.records import AlertTransition, Event, UserAction
+    from parallelm.stream_processors.alerts.transitions import Cause
 
 SILENCE_MS = 24 * 3_600_000
 """How long after its last repetition an alert that a component raised counts as over."""
@@ -44,6 +46,7 @@ class ComponentAlert:
     agent_id: str
     model_id: str
     labels: Mapping[str, str]
+    """Those of its fingerprint, and ``alertname``, ``mlapp`` and ``severity``."""
     state: AlertState = AlertState.INACTIVE
     started_ms: int = 0
     last_ms: int = 0
@@ -60,6 +63,36 @@ class ComponentAlert:
     def alert_id(self) -> str:
         """Id of the episode."""
         return ids.alert_id(self.fingerprint, self.started_ms)
+
+    @property
+    def rule(self) -> str:
+        """Its type stands where other alerts name their rule."""
+        return self.type
+
+    @property
+    def rule_type(self) -> str:
+        """No rule has raised it."""
+        return RULE_TYPE
+
+    @property
+    def severity(self) -> str:
+        """Components give none."""
+        return SEVERITY
+
+    @property
+    def statistic(self) -> str:
+        """Its type stands where other alerts name their statistic."""
+        return self.type
+
+    @property
+    def threshold(self) -> float:
+        """Components give none."""
+        return math.nan
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Title and description of its last event."""
+        return {"title": self.title, "description": self.description}
 
     @property
     def of_model(self) -> str:
@@ -93,24 +126,25 @@ def new_alert(event: Event) -> ComponentAlert:
         node_id=event.origin.node_id,
         agent_id=event.origin.agent_id,
         model_id=event.model_id,
-        labels=alert_labels(event),
+        labels=alert_labels(event)
+        | {"alertname": event.type, "mlapp": event.origin.mlapp_id, "severity": SEVERITY},
     )
 
 
 def on_event(
-    alert: ComponentAlert, event: Event, arrived_ms: int, cause: RecordPosition, now_ms: int
+    alert: ComponentAlert, event: Event, arrived_ms: int, cause: Cause
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
     """Alert after an event; one older than what is known already changes nothing."""
     at_ms = int(judged_at(event.event_time_ms, arrived_ms))
     sent: list[AlertTransition] = []
     if alert.state is AlertState.FIRING and at_ms > alert.last_ms + SILENCE_MS:
-        alert, sent = _resolved(alert, alert.last_ms + SILENCE_MS, _silence(), cause, now_ms)
+        alert, sent = _resolved(alert, alert.last_ms + SILENCE_MS, _silence(), cause)
     if at_ms < alert.last_ms:
         return alert, sent
     if _is_healthy(event):
         if alert.state is not AlertState.FIRING:
             return replace(alert, last_ms=at_ms), sent
-        alert, resolved = _resolved(alert, at_ms, "the component reports that it is healthy", cause, now_ms)
+        alert, resolved = _resolved(alert, at_ms, "the component reports that it is healthy", cause)
         return replace(alert, last_ms=at_ms), sent + resolved
     alert = replace(
         alert,
@@ -125,12 +159,14 @@ def on_event(
     # An episode's start is its identity: one that follows in the same millisecond begins in the next.
     started_ms = at_ms if before is AlertState.INACTIVE else max(at_ms, alert.started_ms + 1)
     alert = replace(alert, state=AlertState.FIRING, started_ms=started_ms, acknowledged_by="")
-    raised = _transition(alert, AlertState.INACTIVE, started_ms, "the component raised it", cause, now_ms)
-    return alert, [*sent, raised]
+    step = Step(
+        AlertState.FIRING, AlertState.INACTIVE, started_ms, started_ms, reason="the component raised it"
+    )
+    return alert, [*sent, transition(alert, step, cause)]
 
 
 def on_tick(
-    alert: ComponentAlert, cause: RecordPosition, now_ms: int, broker_ms: int
+    alert: ComponentAlert, cause: Cause, broker_ms: int
 ) -> tuple[ComponentAlert | None, list[AlertTransition]]:
     """Alert after the broker's clock has reached ``broker_ms``; None: forgotten.
 
@@ -140,42 +176,36 @@ def on_tick(
         return alert, []
     if alert.state is not AlertState.FIRING:
         return None, []
-    return _resolved(alert, alert.last_ms + SILENCE_MS, _silence(), cause, now_ms)
+    return _resolved(alert, alert.last_ms + SILENCE_MS, _silence(), cause)
 
 
 def on_action(
-    alert: ComponentAlert, action: UserAction, at_ms: int, cause: RecordPosition, now_ms: int
+    alert: ComponentAlert, action: UserAction, at_ms: int, cause: Cause
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
     """Alert after a person has acknowledged or closed it; one that is over stays as it is."""
     if alert.state is not AlertState.FIRING:
         return alert, []
-    if action.action == "acknowledge":
-        step = Step(AlertState.ACKNOWLEDGED, alert.state, at_ms, alert.started_ms)
-        taken = replace(alert, acknowledged_by=action.who)
-        return taken, [_record(alert, step, action.comment, cause, now_ms, action.who)]
-    reason = f"closed by {action.who}" + (f": {action.comment}" if action.comment else "")
-    before, after = alert.state, replace(alert, state=AlertState.RESOLVED)
-    step = Step(AlertState.RESOLVED, before, max(at_ms, alert.last_ms), alert.started_ms)
-    return after, [_record(after, step, reason, cause, now_ms, action.who)]
+    if action.action == ACKNOWLEDGE:
+        step = Step(AlertState.ACKNOWLEDGED, alert.state, at_ms, alert.started_ms, reason=action.comment)
+        return replace(alert, acknowledged_by=action.who), [transition(alert, step, cause, who=action.who)]
+    return _resolved(alert, max(at_ms, alert.last_ms), closed_by(action), cause, who=action.who)
 
 
-def ended(
-    alert: ComponentAlert, at_ms: int, reason: str, cause: RecordPosition, now_ms: int
-) -> list[AlertTransition]:
+def ended(alert: ComponentAlert, at_ms: int, reason: str, cause: Cause) -> list[AlertTransition]:
     """Transitions of an alert whose node or MLApp is gone."""
     if alert.state is not AlertState.FIRING:
         return []
-    return _resolved(alert, max(at_ms, alert.last_ms), reason, cause, now_ms)[1]
+    return _resolved(alert, max(at_ms, alert.last_ms), reason, cause)[1]
 
 
 def on_superseded(
-    alert: ComponentAlert, at_ms: int, successor: str, cause: RecordPosition, now_ms: int
+    alert: ComponentAlert, at_ms: int, successor: str, cause: Cause
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
     """Alert after its model was superseded."""
     if alert.state is not AlertState.FIRING:
         return alert, []
     reason = f"model {alert.model_id} was superseded by {successor}"
-    return _resolved(alert, max(at_ms, alert.last_ms), reason, cause, now_ms)
+    return _resolved(alert, max(at_ms, alert.last_ms), reason, cause)
 
 
 def _silence() -> str:
@@ -193,44 +223,9 @@ def _is_healthy(event: Event) -> bool:
 
 
 def _resolved(
-    alert: ComponentAlert, at_ms: int, reason: str, cause: RecordPosition, now_ms: int
+    alert: ComponentAlert, at_ms: int, reason: str, cause: Cause, *, who: str = ""
 ) -> tuple[ComponentAlert, list[AlertTransition]]:
-    before, alert = alert.state, replace(alert, state=AlertState.RESOLVED)
-    return alert, [_transition(alert, before, max(at_ms, alert.started_ms), reason, cause, now_ms)]
-
-
-def _transition(
-    alert: ComponentAlert, before: AlertState, at_ms: int, reason: str, cause: RecordPosition, now_ms: int
-) -> AlertTransition:
-    return _record(alert, Step(alert.state, before, at_ms, alert.started_ms), reason, cause, now_ms)
-
-
-def _record(
-    alert: ComponentAlert, step: Step, reason: str, cause: RecordPosition, now_ms: int, who: str = ""
-) -> AlertTransition:
-    own = {"alertname": alert.type, "mlapp": alert.mlapp_id, "severity": SEVERITY}
-    return AlertTransition(
-        event_time_ms=int(step.at_ms),
-        decided_at_ms=now_ms,
-        transition_id=ids.transition_id(alert.fingerprint, step, cause, who),
-        mlapp_id=alert.mlapp_id,
-        alert_id=alert.alert_id,
-        fingerprint=alert.fingerprint,
-        rule=alert.type,
-        rule_type=RULE_TYPE,
-        state=step.state,
-        previous_state=step.previous_state,
-        severity=SEVERITY,
-        started_at_ms=alert.started_ms,
-        value=math.nan,
-        threshold=math.nan,
-        statistic=alert.type,
-        node_id=alert.node_id,
-        model_id=alert.model_id,
-        labels=dict(alert.labels) | own,
-        annotations={"title": alert.title, "description": alert.description},
-        reason=reason,
-        who=who,
-        supersedes="",
-        cause=cause,
+    step = Step(
+        AlertState.RESOLVED, alert.state, max(at_ms, alert.started_ms), alert.started_ms, reason=reason
     )
+    return replace(alert, state=AlertState.RESOLVED), [transition(alert, step, cause, who=who)]

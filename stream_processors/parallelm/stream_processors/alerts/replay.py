@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parallelm.schemas.records import NO_RECORD, AlertState, RecordPosition, RuleAggregate
 from parallelm.schemas.times import is_time
 from parallelm.stream_processors.alerts import book, ids, series, windowed
-from parallelm.stream_processors.alerts.book import Cause, OpenAlert, Subject
+from parallelm.stream_processors.alerts.book import OpenAlert, Subject
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.groups import MAX_SENT, said
 from parallelm.stream_processors.alerts.past_records import (
@@ -27,6 +27,7 @@ from parallelm.stream_processors.alerts.reports import ReportPart, Reports
 from parallelm.stream_processors.alerts.rules import MLAppRule, ReportRule, SampleRule, SeriesRule
 from parallelm.stream_processors.alerts.series import Memory
 from parallelm.stream_processors.alerts.series_labels import alert_labels
+from parallelm.stream_processors.alerts.transitions import Cause
 from parallelm.stream_processors.alerts.windows import WindowSums
 
 if TYPE_CHECKING:

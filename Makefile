@@ -21,7 +21,7 @@ fuzz: $(VENV)/.installed-dev
 # the processors' (`make faults PROCESSOR_ROUNDS=300 SEED=7`): it reports how soon work went on after each kind of fault.
 ROUNDS ?= 40
 PROCESSOR_ROUNDS ?= 100
-FAULTS = FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --timeout 3600
+FAULTS = FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --numprocesses 0 --timeout 3600
 faults: $(VENV)/.installed-dev
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) \
 		tests/mcenter/test_signals.py tests/mcenter/engine/test_crash.py \

@@ -1,4 +1,4 @@
-"""One real Kafka broker and one real ClickHouse engine for the whole session; fresh topics and database for each test."""
+"""One real Kafka broker and one real ClickHouse engine for each worker of the session; fresh topics and database for each test."""
 
 from __future__ import annotations
 

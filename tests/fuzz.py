@@ -63,7 +63,19 @@ def _arguments() -> argparse.Namespace:
 def _round(seed: int, end: float, tests: list[str]) -> int:
     """All property tests once, or as many of them as the time allows."""
     environment = os.environ | {_SEED: str(seed), _END: str(end), "HYPOTHESIS_PROFILE": "fuzz"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.fuzz", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-n",
+        "0",
+        "-p",
+        "tests.fuzz",
+        "-p",
+        "no:cacheprovider",
+    ]
     command += ["--timeout=1800", "--no-header", "-m", "hypothesis", f"--hypothesis-seed={seed}", *tests]
     return subprocess.run(command, env=environment, cwd=Path(__file__).parents[1], check=False).returncode
 

@@ -112,15 +112,13 @@ class Predictor:
         mlops.set_stat("share predicted late", (late > 0.5).mean())
         mlops.set_stat("mean late probability", late.mean())
         mlops.set_stat("prediction latency ms", latency_ms)
+        if not self._part.origin:
+            recent = self._flights.scheduled(today - timedelta(days=DISTRIBUTION_DAYS - 1), today)
+            mlops.set_data_distribution_stat(self._part.of(recent)[OBSERVED])
         if self._part.is_all:
-            self._report_inputs(today, features)
-
-    def _report_inputs(self, today: date, features: pd.DataFrame) -> None:
-        mlops.set_stat(
-            MultiLineGraph().name("weather").labels(WEATHER).data(features[WEATHER].mean().tolist())
-        )
-        recent = self._flights.scheduled(today - timedelta(days=DISTRIBUTION_DAYS - 1), today)
-        mlops.set_data_distribution_stat(recent[OBSERVED])
+            mlops.set_stat(
+                MultiLineGraph().name("weather").labels(WEATHER).data(features[WEATHER].mean().tolist())
+            )
 
     def _report_quality(self, yesterday: date) -> None:
         days = [yesterday - timedelta(days=n) for n in range(QUALITY_DAYS)]

@@ -53,7 +53,7 @@ class Figures:
 
     @property
     def tables(self) -> tuple[Answer, ...]:
-        """Those that are shown as tables, in the order of the story."""
+        """Those that the report shows as tables, in the order of the story."""
         return (
             self.decisions,
             self.deployments,
@@ -130,12 +130,14 @@ def read_figures(settings: Settings, days: int, broken_month: str) -> Figures:
             "How good was each model while it was live?",
             "Means over its days; beside them the AUC that train saw on the held-out week, the lowest similarity of the "
             "temperature with training, and the on-time rate.",
+            ("model", "flights", "held_out_auc", "auc", "predicted_late", "on_time_rate"),
         ),
         alerts=ask(
             "alerts",
-            "Which alerts fired, and did a new model settle them?",
-            "The reason for each rule is in examples/flight_delays/flight_delays.yaml.",
-            ("alert", "model", "severity", "fired", "resolved", "settled_by_new_model"),
+            "Which alerts fired, did a new model settle them, and were the dispatchers told?",
+            "The reason for each rule is in examples/flight_delays/flight_delays.yaml. A silence keeps alerts of some features "
+            "from the dispatchers: they fire, and nobody is told.",
+            ("alert", "model", "severity", "fired", "resolved", "settled_by_new_model", "told"),
         ),
         correlation=_surest(
             found,

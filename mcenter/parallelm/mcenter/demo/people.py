@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 REVIEWED_NODE = "predict-jfk"
 REVIEWER = "anna"
 FIRST_REVIEW, SECOND_REVIEW = date(2013, 2, 2), date(2013, 4, 10)
-SILENCED_FROM = date(2013, 4, 1)
+SILENCED_FROM = date(2013, 2, 15)
 VERDICT_DAYS = (8, 9, 10)
 """Days of the month on which the canary's first week has been reported.
 
@@ -48,8 +49,8 @@ class People:
             self._wait_for_model(f"{day:%Y-%m}", "predict", None if is_last else VERDICT_DEADLINE_S)
         if day == SILENCED_FROM:
             self.type(
-                "alerts", "silence", "alertname=weather unlike training", "feature=dewp", "--for", "1h",
-                "--who", REVIEWER, "--comment", "the temperature says the same",
+                "alerts", "silence", f"mlapp={MLAPP}", 'feature=~"dewp|visib"', "--for", "1h",
+                "--who", REVIEWER, "--comment", "temperature and pressure say the same",
             )  # fmt: skip
         if day == FIRST_REVIEW:
             self._review(day, "the first model: better than none")
@@ -74,7 +75,7 @@ class People:
             [sys.executable, "-m", "parallelm.mcenter", *command],
             env=environ(self.config) | {"COLUMNS": "110"}, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        words = " ".join(f'"{word}"' if " " in word else word for word in command)
+        words = shlex.join(command)
         if done.returncode:
             raise DemoError(f"`mcenter {words}` failed: {done.stderr.strip() or done.stdout.strip()}")
         self.transcript.append((f"mcenter {words}", _shortened(done.stdout)))

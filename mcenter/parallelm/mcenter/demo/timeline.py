@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from parallelm.mcenter.demo.decisions import draw_decisions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -30,15 +32,21 @@ def draw_timeline(figures: Figures, path: Path) -> None:
     from matplotlib.figure import Figure
 
     lanes = _lanes(figures.alerts.frame)
-    heights = (3.4, 2.0, 0.7 + 0.32 * len(lanes))
+    heights = (3.4, 2.0, 1.5, 0.7 + 0.32 * len(lanes))
     figure = Figure(figsize=(13, 1.1 * sum(heights)), dpi=DPI, facecolor="white", layout="constrained")
-    kpi, quality, alerts = figure.subplots(3, 1, sharex=True, height_ratios=heights)
-    for axes in (kpi, quality, alerts):
+    kpi, quality, decisions, alerts = figure.subplots(4, 1, sharex=True, height_ratios=heights)
+    for axes in (kpi, quality, decisions, alerts):
         _style(axes)
         _model_bands(axes, figures)
     _model_names(kpi, figures)
     _kpi(kpi, figures.kpi.frame)
     _quality(quality, figures)
+    draw_decisions(decisions, figures)
+    _title(
+        decisions,
+        "Decisions about models",
+        "triangle: promoted; cross: rolled back; ring: waits for a person, disc: approved; bar: from the start to the decision",
+    )
     _alerts(alerts, figures, lanes)
     _time_axis(alerts, figures)
     title = f"Flights from New York, {figures.start:%Y}: what was live, and how the business did"
@@ -111,13 +119,19 @@ def _alerts(axes: Axes, figures: Figures, lanes: list[str]) -> None:
         axes.plot([started, fired], [lane, lane], color=ink, linewidth=2, alpha=0.4)
         axes.plot([fired, end], [lane, lane], color=ink, linewidth=5, solid_capstyle="butt", alpha=0.8)
         axes.plot(fired, lane, marker="D", color=ink, markersize=5)
+        if not alert.told:
+            axes.text(fired, lane - 0.18, "  silenced", color=ink, fontsize=7.5, va="bottom")
         if not pd.isna(alert.resolved):
             face = ink if alert.settled_by_new_model else "white"
             axes.plot(end, lane, "o", markerfacecolor=face, markeredgecolor=ink, markersize=6.5)
     axes.set_yticks(range(len(lanes)), lanes)
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     axes.grid(visible=False)
-    _title(axes, "Alerts", "diamond: fired; ring: resolved by itself; disc: settled by a new model")
+    _title(
+        axes,
+        "Alerts",
+        "diamond: fired; ring: resolved by itself; disc: settled by a new model; silenced: nobody was told",
+    )
 
 
 def _title(axes: Axes, title: str, explanation: str) -> None:

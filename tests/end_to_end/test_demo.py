@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(900)  # the whole demo runs within the first test
 
-DAYS = 101
+DAYS = 103
+"""The second review is after the hundredth; the node may need more than one day to get the model on a busy machine."""
 LATE_MINUTES = 15
 INPUT_RULE = "reads other weather than it learned"
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,7 +255,12 @@ def test_the_roll_back_and_an_alert_are_explained_down_to_their_numbers(demo: De
         "threshold: 0.5",
     ):
         assert part in deployment
-    for part in (f"rule '{INPUT_RULE}'", "drift.js", "RuleAggregate", "notification sent to dispatchers"):
+    for part in (
+        f"rule '{INPUT_RULE}'",
+        "drift.js",
+        "StatisticsBatch of node 'predict-canary'",
+        "notification sent to dispatchers",
+    ):
         assert part in alert
 
 

@@ -19,6 +19,6 @@ def fate_of_broken_model(figures: Figures) -> str:
     return (
         f"{figures.broken_model} was trained on shuffled weather columns. Its held-out AUC of {last.held_out_auc:.3f} hid that, "
         f"since the held-out week came through the same broken reader. On the canary node it was {last.state} on "
-        f"{cell(last.at)}: {last.why}. "
+        f"{cell(last['at'])}: {last.why}. "
         + ("All flights got it." if live else "No other flight was predicted by it.")
     )

@@ -10,10 +10,12 @@ import pytest
 
 from parallelm.operations.definitions import validate_definition
 from parallelm.operations.rule_trials import try_rules
-from parallelm.schemas.records import KpiBatch, KpiPoint, Origin, Series, StatisticsBatch
-from parallelm.schemas.topics import ALERTS, KPIS, STATISTICS, origin_key
+from parallelm.schemas.records import KpiBatch, KpiPoint
+from parallelm.schemas.topics import ALERTS, KPIS
 from tests.stream_processors.live import DAY, START
 from tests.waiting import wait_for
+
+from .reports import report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from .conftest import Decisions
 
-MINUTE = 60_000
 DEFINITION = """\
 mlapp: app
 nodes:
@@ -36,28 +37,6 @@ alerts:
   - {name: together, type: threshold, statistic: share, above: 0.55, aggregate: avg, window: 10m, by: [region], grace: 5m, match: {tier: paid}}
   - {name: drift, type: health, threshold: 0.4, for: 10m}
 """
-
-
-def report(
-    decisions: Decisions, agent: str, minute: float, series: list[tuple[str, dict[str, str], list[float]]]
-) -> None:
-    """One record: series by name and labels, with values a second apart."""
-    origin = Origin(
-        mlapp_id=decisions.cluster.mlapp, node_id="predict", pipeline_instance_id="", agent_id=agent
-    )
-    batch = StatisticsBatch(
-        origin=origin,
-        producer_id=agent,
-        seq=0,
-        series=[
-            Series(
-                name=name, model_id="m1", category="TIME_SERIES", graph_type="LINEGRAPH", labels=labels,
-                timestamps_ms=[START + minute * MINUTE + 1000 * at for at in range(len(values))], values=values,
-            )
-            for name, labels, values in series
-        ],
-    )  # fmt: skip
-    decisions.cluster.send_bytes(STATISTICS, origin_key(origin), decisions.cluster.codec.encode(batch))
 
 
 def history(decisions: Decisions) -> int:

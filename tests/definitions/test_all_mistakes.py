@@ -220,3 +220,84 @@ def test_any_text_is_a_schedule_or_refused_as_one(parts: list[str]):
 def test_names_by_which_components_find_a_node_are_unique(names: tuple[str, str]):
     text = f"mlapp: x\nnodes: [{{id: {names[0]}, type: auxiliary}}, {{id: {names[1]}, name: {names[0]}, type: auxiliary}}]"
     assert f"name {names[0]!r} is already used in nodes" in mistakes(text)[0]
+
+
+def rule_with(keys: str) -> str:
+    return f"mlapp: x\nnodes:\n  - {{id: a, type: auxiliary}}\nalerts:\n  - {{name: r, type: {keys}}}\n"
+
+
+def policy_with(keys: str) -> str:
+    return f"mlapp: x\nnodes:\n  - {{id: a, type: model_consumer}}\npolicy: {{{keys}}}\n"
+
+
+def gate_with(keys: str) -> str:
+    return policy_with(f"gates: {{before: [{{metric: m, success_condition: '> 0', {keys}}}]}}")
+
+
+def canary_with(keys: str) -> str:
+    return policy_with(f"model_policy: canary, canary: {{share: 0.5, {keys}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            rule_with("no_data"),
+            "alerts[0] is not valid: a no_data rule needs 'for': how long the silence lasts before the alert fires, as in for: 10m",
+        ),
+        (
+            rule_with("threshold, statistic: s, above: 1, aggregate: quantile"),
+            "aggregate: quantile needs 'quantile': which one, from 0 to 1, as in quantile: 0.99",
+        ),
+        (
+            rule_with("threshold, statistic: s, above: 1, aggregate: sum, quantile: 0.5"),
+            "'quantile' is for aggregate: quantile; this rule's is sum",
+        ),
+        (
+            rule_with("threshold, statistic: s, above: 1, aggregate: median"),
+            "alerts[0].aggregate is 'median'; there are: sum, avg, min, max, count, quantile",
+        ),
+        (
+            rule_with("rate_of_change, statistic: s, above: 1, over: 1h, relative: maybe"),
+            "alerts[0].relative must be true or false",
+        ),
+        (
+            rule_with("threshold, statistic: s, above: 1, labels: {alertname: y}"),
+            "label 'alertname' says which rule it is ('name'), and cannot be set; take another name",
+        ),
+        (
+            rule_with("threshold, statistic: s, above: 1") + "alert_defaults: {labels: {mlapp: y}}\n",
+            "alert_defaults.labels is not valid: label 'mlapp' says which MLApp it is ('mlapp'), and cannot be set; take another name",
+        ),
+        (
+            rule_with("threshold, statistic: s, above: 1, reason: '{{ labels. }}'"),
+            "'{{ labels. }}' is not a text with values: a value is written as {{ value }}, {{ value:.2f }} or {{ labels.region }}",
+        ),
+        (
+            gate_with("aggregate: max"),
+            "policy.gates.before[0] is not valid: 'aggregate' needs 'interval', as in 10m: without one each sample is a measurement",
+        ),
+        (
+            gate_with("min_samples: 5"),
+            "policy.gates.before[0] is not valid: 'min_samples' needs 'interval', as in 10m: without one each sample is a measurement",
+        ),
+        (
+            gate_with("must_have_data: false"),
+            "policy.gates.before[0] is not valid: must_have_data: false needs 'wait': how long to wait for data, as in 10m",
+        ),
+        (
+            canary_with("metrics: [{metric: m}, {metric: m}]"),
+            "metric 'm' is listed twice; give one of them a 'match'",
+        ),
+        (
+            canary_with("metrics: [{metric: m}], duration: 2d, time_limit: 1d"),
+            "duration 2d is not shorter than time_limit 1d: no canary could pass",
+        ),
+        (
+            canary_with("metrics: [{metric: m}], at_time_limit: promote"),
+            "'at_time_limit' needs 'time_limit', as in 1d",
+        ),
+    ],
+)
+def test_what_could_have_no_effect_or_no_meaning_is_refused_with_what_to_write(text: str, expected: str):
+    assert [found.split(": ", 1)[1] for found in mistakes(text)] == [expected]

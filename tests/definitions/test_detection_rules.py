@@ -61,7 +61,7 @@ def parameters(rule: str) -> dict[str, Any]:
             "type: rate_of_change, over: 30s, above: 1, aggregate: avg",
             ["over: 30s is shorter than the window: there is one value in 1m"],
         ),
-        ("type: rate_of_change, over: 1h, above: 1, relative: 1", ["alerts[0].relative is 1: should be a valid boolean"]),
+        ("type: rate_of_change, over: 1h, above: 1, relative: 1", ["alerts[0].relative must be true or false"]),
         ("type: z_score", ["a z_score rule needs exactly one of 'above', 'below' and 'beyond'"]),
         ("type: z_score, above: 0", ["above: 0 is where half of all samples are; write a number above 0"]),
         ("type: z_score, below: 3", ["below: 3 is where half of all samples are; write a number below 0"]),

@@ -254,7 +254,7 @@ def test_it_fires_exactly_for_each_silence(times: list[int]):
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ("{name: a, type: no_data}", "alerts[0].for is missing"),
+        ("{name: a, type: no_data}", "a no_data rule needs 'for': how long the silence lasts"),
         ("{name: a, type: no_data, for: 4s}", "alerts[0].for is not valid: 4s is too short; a silence is told from 5s on"),
         ("{name: a, type: no_data, for: 1m, by: [carrier]}", "label 'carrier' is one of statistics: name a 'statistic', or use node, agent, pipeline"),
         ("{name: a, type: no_data, for: 1m, match: {fold: a}}", "label 'fold' is one of statistics"),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _PART = re.compile(r"(\d+)(ms|s|m|h|d|w)")
@@ -25,6 +29,14 @@ def parse_duration(text: object) -> int:
     return total
 
 
+def duration_in(raw: Mapping[str, Any], key: str) -> int | None:
+    """A duration as a file has it; None when there is none, or a wrong one, which its form reports."""
+    try:
+        return parse_duration(raw[key])
+    except (KeyError, ValueError):
+        return None
+
+
 def format_duration(duration_ms: float) -> str:
     """Shortest form of a duration: 90 minutes are ``1h30m``; fractions of a millisecond are cut."""
     rest = int(duration_ms)
@@ -34,3 +46,8 @@ def format_duration(duration_ms: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
+
+
+def approximate_duration(duration_ms: float) -> str:
+    """A measured time as people say it: ``10s`` for 10,012 ms; whole seconds from one second on."""
+    return format_duration(duration_ms // 1000 * 1000 if duration_ms >= 1000 else duration_ms)  # noqa: PLR2004 - a second

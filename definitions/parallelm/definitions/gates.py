@@ -41,6 +41,19 @@ class GateForm(MatchForm):
     must_have_data: bool = True
     wait: DurationMs = 0
 
+    @model_validator(mode="after")
+    def _has_an_effect(self) -> Self:
+        """Keys that mean nothing without another one are mistakes: what they ask for would not happen."""
+        if not self.interval:
+            for key in ("aggregate", "min_samples"):
+                if key in self.model_fields_set and getattr(self, key) != 1:
+                    raise ValueError(
+                        f"{key!r} needs 'interval', as in 10m: without one each sample is a measurement"
+                    )
+        if not self.must_have_data and not self.wait:
+            raise ValueError("must_have_data: false needs 'wait': how long to wait for data, as in 10m")
+        return self
+
     def parameters(self) -> dict[str, object]:
         """As the core in the processors reads it."""
         return {

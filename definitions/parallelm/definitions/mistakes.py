@@ -26,6 +26,8 @@ _PLAIN = {
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
     "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
 }
 
 
@@ -61,7 +63,7 @@ def _forms_in(annotation: Any) -> Iterator[type[Form]]:
 def one_of(what: str, given: str, allowed: Iterable[str]) -> str:
     """``what``, and the entry of ``allowed`` that was probably meant, or all of them."""
     allowed = list(allowed)
-    near = difflib.get_close_matches(given, allowed, n=1)
+    near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{what}{hint or '; there are: ' + ', '.join(allowed)}"
 

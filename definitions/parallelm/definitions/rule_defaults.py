@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from parallelm.definitions.form import DurationMs, Form, Identifier
+from parallelm.definitions.rules import RESERVED_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,14 @@ class RuleDefaultsForm(Form):
     stale_after: DurationMs = 0
     no_data: Literal["ok", "alerting", "keep"] = "ok"
     grace: DurationMs = 0
+
+    @field_validator("labels")
+    @classmethod
+    def _own_names(cls, labels: dict[str, str]) -> dict[str, str]:
+        for key, instead in RESERVED_LABELS.items():
+            if key in labels:
+                raise ValueError(f"label {key!r} says {instead}, and cannot be set; take another name")
+        return labels
 
 
 def with_defaults(form: type[Form], raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

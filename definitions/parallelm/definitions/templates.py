@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FIELD = re.compile(r"\{\{\s*(?P<name>[A-Za-z_][\w.-]*)\s*(?::(?P<format>[^{}]*))?\}\}")
+_FIELD = re.compile(r"\{\{\s*(?P<name>labels\.[\w.-]+|[A-Za-z_]\w*)\s*(?::(?P<format>[^{}]*))?\}\}")
 _FORMAT = re.compile(r",?(?:\.\d{1,2})?[eEfFgG%]?")
 """Of Python's formats those that cannot ask for a text of any length."""
 _OPENING = re.compile(r"\{\{")

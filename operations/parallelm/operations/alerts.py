@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, new_action
 from parallelm.operations.errors import AlertNotOpenError, NoEffectError, UnknownAlertError
 from parallelm.operations.json_values import scalar_text
-from parallelm.operations.silences import list_silences, silences_of
+from parallelm.operations.silences import SHOWN_BESIDE_TIMEOUT_S, list_silences, silences_of
 from parallelm.schemas.topics import ALERTS
 from parallelm.schemas.well_known import ACKNOWLEDGE, CLOSE
 
@@ -74,7 +74,7 @@ def silenced_by(settings: Settings, found: pd.DataFrame) -> list[str]:
     from parallelm.warehouse.queries import OPEN_STATES
 
     is_open = [state in OPEN_STATES for state in found["state"]]
-    known = list_silences(settings) if any(is_open) else []
+    known = list_silences(settings, timeout_s=SHOWN_BESIDE_TIMEOUT_S) if any(is_open) else []
     now_ms = time.time_ns() // 1_000_000
     return [
         ", ".join(dict.fromkeys(each.who for each in silences_of(known, labels, now_ms))) if still else ""

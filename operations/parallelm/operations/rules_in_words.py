@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SHARED = frozenset(
     {
         "statistic_pattern", "match_patterns", "max_gap_ms", "stale_after_ms", "no_data", "grace_ms", "aggregate",
-        "window_ms", "quantile", "by",
+        "window_ms", "quantile", "by", "function", "bucket_ms", "labels_apart",
     }
 )  # fmt: skip
 """Parameters that every type may have, and that are said in other lines."""
@@ -61,6 +61,13 @@ _WITHOUT_STATISTIC = {
 """What types that name no statistic are about."""
 
 
+_NAMED = {
+    "event": ("events of type", "events whose types match"),
+    "kpi": ("KPI", "KPIs whose names match"),
+}
+"""How types name what they watch when it is no statistic."""
+
+
 def _lines(core: RuleCore) -> Iterator[tuple[str, str]]:
     settings = core.settings
     yield "watches", _watched(core)
@@ -69,6 +76,8 @@ def _lines(core: RuleCore) -> Iterator[tuple[str, str]]:
         yield "settings" if isinstance(core, NoDataRule) else "condition", condition
     if settings.aggregation is not None and isinstance(core, SampleRule):
         yield "together", _aggregation(settings)
+    if isinstance(core, MLAppRule):
+        yield from _groups(core)
     yield "fires", _fires(core)
     timing = settings.timing
     if isinstance(core, NoDataRule):
@@ -94,10 +103,11 @@ def _lines(core: RuleCore) -> Iterator[tuple[str, str]]:
 
 def _watched(core: RuleCore) -> str:
     matching = core.settings.matching
+    one, several = _NAMED.get(core.settings.type, ("statistic", "statistics whose names match"))
     if matching.statistic_pattern is not None:
-        what = f"statistics whose names match {matching.statistic_pattern.pattern!r}"
+        what = f"{several} {matching.statistic_pattern.pattern!r}"
     elif matching.statistic:
-        what = f"statistic {matching.statistic!r}"
+        what = f"{one} {matching.statistic!r}"
     else:
         what = _WITHOUT_STATISTIC.get(core.settings.type, "what its type is about")
     where = f"of node {matching.node_id!r}" if matching.node_id else "of every node"
@@ -134,6 +144,18 @@ def _aggregation(settings: RuleSettings) -> str:
         what = f"{aggregation.quantile:g} quantile"
     by = f", apart by {', '.join(aggregation.by)}" if aggregation.by else ", all in one"
     return f"{what} over windows of {format_duration(aggregation.window_ms)}{by}"
+
+
+def _groups(core: RuleCore) -> Iterator[tuple[str, str]]:
+    """What rules of the MLApp stage count or take together, and what they keep apart."""
+    found = core.parameters
+    by = found.get("by") or found.get("labels_apart")
+    if found.get("bucket_ms"):
+        yield "together", f"{found['function']} over windows of {format_duration(found['bucket_ms'])}"
+    elif found.get("window_ms"):
+        yield "together", f"counted over the last {format_duration(found['window_ms'])}"
+    if by:
+        yield "apart", f"by {', '.join(by)}: each group is judged by itself"
 
 
 def _fires(core: RuleCore) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 _TIMEOUT_S = 15.0
+SHOWN_BESIDE_TIMEOUT_S = 3.0
+"""What is shown beside alerts does not hold them up for longer when Kafka is away."""
 
 
 class SilenceError(OperationError):
@@ -85,12 +87,12 @@ def end_silence(settings: Settings, silence_id: str, *, who: str, comment: str) 
     return ended
 
 
-def list_silences(settings: Settings) -> list[Silence]:
+def list_silences(settings: Settings, *, timeout_s: float = _TIMEOUT_S) -> list[Silence]:
     """Every silence on the topic by its start, those that ended in the last days included; raises as ``add_silence``."""
     codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
     name = SILENCES.full_name(settings.kafka.topic_prefix)
     found: dict[bytes, Silence] = {}
-    for record in read_topic(settings, name, StartPoint("beginning"), follow=False, timeout_s=_TIMEOUT_S):
+    for record in read_topic(settings, name, StartPoint("beginning"), follow=False, timeout_s=timeout_s):
         key = record.key or b""
         found.pop(key, None)
         if record.value is not None:

@@ -65,7 +65,7 @@ def test_an_alert_is_explained_down_to_the_samples(decisions: Decisions) -> None
     ):
         assert text in lines, found.output
     for beginning in (
-        "firing at 2013-01-05 00:00:00: share is 0.9, above 0.5 since 2d",
+        "firing at 2013-01-05 00:00:00: share is 0.9, above 0.5 for 2d",
         f"caused by {topic}/",
         "2013-01-03 00:00:00  0.7  " + topic,
         "acknowledged by ann at ",

@@ -165,7 +165,7 @@ def test_a_threshold_is_tuned_on_history_before_it_is_applied(decisions: Decisio
     assert [first[key] for key in ("started_at", "fired_at", "ended_at", "samples", "value")] == [
         "2013-01-03 00:00:00", "2013-01-05 00:00:00", "2013-01-06 00:00:00", 4, 0.9,
     ]  # fmt: skip
-    assert first["fired_reason"] == "share is 0.9, above 0.5 since 2d"
+    assert first["fired_reason"] == "share is 0.9, above 0.5 for 2d"
     assert [each["state"] for each in found["episodes"]] == ["resolved", "inactive", "pending"]
 
     lower = written(decisions, tmp_path, SMALL.replace("above: 0.5, for: 2d", "above: 0.35"))

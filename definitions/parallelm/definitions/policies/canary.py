@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from parallelm.definitions.durations import duration_in
 from parallelm.definitions.form import (
     DurationMs,
     Form,
@@ -104,9 +105,35 @@ class CanaryForm(PolicyForm, kind=ModelPolicy.CANARY):
         passing, marginal = options.get("pass_score", 95.0), options.get("marginal_score", 75.0)
         if isinstance(passing, int | float) and isinstance(marginal, int | float) and marginal > passing:
             yield ("canary",), f"marginal_score {marginal} is above pass_score {passing}"
+        yield from _times(options)
+        yield from _metrics(options.get("metrics"))
         node = options.get("node")
         if isinstance(node, str):
             yield from _node(node, consumers, of_node)
+
+
+def _times(options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """A time limit that leaves time enough, and what happens at one that there is."""
+    duration, limit = duration_in(options, "duration"), duration_in(options, "time_limit")
+    if duration and limit and duration >= limit:
+        yield (
+            ("canary", "duration"),
+            f"duration {options['duration']} is not shorter than time_limit {options['time_limit']}: no canary could pass",
+        )
+    if options.get("at_time_limit") is not None and not options.get("time_limit"):
+        yield ("canary", "at_time_limit"), "'at_time_limit' needs 'time_limit', as in 1d"
+
+
+def _metrics(metrics: Any) -> Iterator[tuple[Path, str]]:
+    """Each metric once: two would count twice in the score."""
+    seen: list[tuple[object, object]] = []
+    for at, metric in enumerate(metrics if isinstance(metrics, list) else ()):
+        if not isinstance(metric, dict):
+            continue
+        key = (metric.get("metric"), metric.get("match") or {})
+        if key in seen:
+            yield ("canary", "metrics", at), f"metric {key[0]!r} is listed twice; give one of them a 'match'"
+        seen.append(key)
 
 
 def _node(node: str, nodes: Mapping[str, str], of_node: str) -> Iterator[tuple[Path, str]]:

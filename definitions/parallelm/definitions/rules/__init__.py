@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from parallelm.definitions.durations import parse_duration
 from parallelm.definitions.form import DurationMs, Form, Identifier, Name, Number
 from parallelm.definitions.registered import import_modules_of
 from parallelm.definitions.templates import template_mistake
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
     from parallelm.definitions.policies import PolicyForm
 
 DEFAULT_WINDOW_MS = 60_000
+RESERVED_LABELS = {
+    "alertname": "which rule it is ('name')",
+    "mlapp": "which MLApp it is ('mlapp')",
+    "severity": "how severe it is ('severity')",
+}
+"""Labels that every alert has of itself, with what they say."""
 Url = Annotated[str, Field(pattern=r"^https?://\S+$", max_length=2_000)]
 
 
@@ -60,6 +65,10 @@ class RuleForm(Form):
                 mistake = template_mistake(text) if isinstance(text, str) else ""
                 if mistake:
                     yield ("annotations", key), f"{text!r} is not a text with values: {mistake}"
+        labels = raw.get("labels")
+        for key, instead in RESERVED_LABELS.items():
+            if isinstance(labels, dict) and key in labels:
+                yield ("labels", key), f"label {key!r} says {instead}, and cannot be set; take another name"
         if isinstance(raw.get("reason"), str) and (mistake := template_mistake(raw["reason"])):
             yield ("reason",), f"{raw['reason']!r} is not a text with values: {mistake}"
         if "match_pattern" in cls.model_fields:
@@ -73,14 +82,6 @@ class RuleForm(Form):
         for at, name in enumerate(listed):
             if name in listed[:at]:
                 yield (key, at), f"{name!r} is listed twice"
-
-    @staticmethod
-    def duration(raw: Mapping[str, Any], key: str) -> int | None:
-        """A duration as written; None when there is none, or a wrong one, which its type reports."""
-        try:
-            return parse_duration(raw[key])
-        except (KeyError, ValueError):
-            return None
 
     @property
     def watched_statistic(self) -> str:
@@ -162,8 +163,13 @@ class SampleRuleForm(SeriesRuleForm):
             for key in ("window", "quantile", "by"):
                 if raw.get(key) is not None:
                     yield (key,), f"{key!r} needs 'aggregate': which function over the series of a group"
-        elif (raw["aggregate"] == "quantile") != (raw.get("quantile") is not None):
-            yield ("aggregate",), "aggregate: quantile and quantile: 0.99 belong together"
+        elif raw["aggregate"] == "quantile" and raw.get("quantile") is None:
+            yield (
+                ("aggregate",),
+                "aggregate: quantile needs 'quantile': which one, from 0 to 1, as in quantile: 0.99",
+            )
+        elif raw["aggregate"] != "quantile" and raw.get("quantile") is not None:
+            yield ("quantile",), f"'quantile' is for aggregate: quantile; this rule's is {raw['aggregate']}"
         if raw.get("window") in (0, "0s", "0ms", "0m"):
             yield ("window",), "a window has a length"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from parallelm.definitions.durations import format_duration
+from parallelm.definitions.durations import duration_in, format_duration
 from parallelm.definitions.form import DurationMs, Name
 from parallelm.definitions.rules import RuleForm, pattern_mistakes
 
@@ -26,7 +26,7 @@ WHO = ("node", "agent", "pipeline")
 class NoDataRuleForm(RuleForm, type_name="no_data"):
     """Something that reports must go on reporting: a statistic if one is named, anything of a node otherwise."""
 
-    for_ms: DurationMs = Field(alias="for")
+    for_ms: DurationMs = Field(default=0, alias="for")
     statistic: Name | None = None
     statistic_pattern: Name | None = None
     match: dict[str, str] = Field(default_factory=dict)
@@ -41,6 +41,14 @@ class NoDataRuleForm(RuleForm, type_name="no_data"):
             raise ValueError(f"{format_duration(silence_ms)} is too short; a silence is told from 5s on")
         return silence_ms
 
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if "for_ms" not in self.model_fields_set:
+            raise ValueError(
+                "a no_data rule needs 'for': how long the silence lasts before the alert fires, as in for: 10m"
+            )
+        return self
+
     @classmethod
     def semantic_errors(cls, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         """A silence that can be told, of something that can be told apart."""
@@ -50,7 +58,7 @@ class NoDataRuleForm(RuleForm, type_name="no_data"):
         has_statistic = raw.get("statistic") is not None or raw.get("statistic_pattern") is not None
         if raw.get("statistic") is not None and raw.get("statistic_pattern") is not None:
             yield (), "a no_data rule watches a 'statistic' or a 'statistic_pattern', not both"
-        silence_ms, forget_ms = cls.duration(raw, "for"), cls.duration(raw, "forget_after")
+        silence_ms, forget_ms = duration_in(raw, "for"), duration_in(raw, "forget_after")
         if silence_ms is not None and forget_ms is not None and forget_ms <= silence_ms:
             yield (
                 ("forget_after",),

@@ -12,7 +12,7 @@ from parallelm.operations.explaining.part import Part, of_json
 from parallelm.operations.explaining.records import cause_of, definition_then, epoch_ms
 from parallelm.operations.json_values import plain, scalar_text
 from parallelm.operations.rules_in_words import rules_in_words
-from parallelm.operations.silences import list_silences, silences_of
+from parallelm.operations.silences import SHOWN_BESIDE_TIMEOUT_S, list_silences, silences_of
 from parallelm.schemas.errors import SchemaError
 from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX
 
@@ -46,7 +46,10 @@ def explain_alert(settings: Settings, alert: Mapping[str, Any]) -> Part:
     ]
     parts += _silences(settings, alert)
     parts += [
-        Part(f"notification {each['state']} to {each['receiver']}: {each['title']}", plain(each))
+        Part(
+            f"notification to {each['target']} {each['state']} at {_time(each['event_time'])}: {each['title']}",
+            plain(each),
+        )
         for each in notifications_of(settings, [each["transition_id"] for each in found])
     ]
     what = f"alert {alert['alert_id']}: rule {alert['rule']!r} of MLApp {alert['mlapp_id']!r} is {alert['state']}"
@@ -129,9 +132,9 @@ def _samples(settings: Settings, alert: Mapping[str, Any], transition: Mapping[s
 
 def _silences(settings: Settings, alert: Mapping[str, Any]) -> Sequence[Part]:
     try:
-        known = list_silences(settings)
+        known = list_silences(settings, timeout_s=SHOWN_BESIDE_TIMEOUT_S)
     except SchemaError as error:
-        return (Part(f"silences are not known: {error}"),)
+        return (Part(f"silences are not shown: {error}"),)
     now_ms = time.time_ns() // 1_000_000
     return [
         Part(f"silenced now by {each.who} (silence {each.silence_id}): {each.comment}", plain(each))

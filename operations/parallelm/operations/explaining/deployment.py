@@ -23,7 +23,9 @@ def deployment_rows(settings: Settings, text: str) -> list[dict[str, Any]]:
     found = deployment_transitions(settings, text)
     if not found:
         return []
-    last = (found[-1]["mlapp_id"], found[-1]["node_id"], found[-1]["deployment_id"])
+    # What answers a person (pinned, refused) is no deployment, and is explained only when it is all there is.
+    chosen = next((row for row in reversed(found) if row["attempt"]), found[-1])
+    last = (chosen["mlapp_id"], chosen["node_id"], chosen["deployment_id"])
     return [row for row in found if (row["mlapp_id"], row["node_id"], row["deployment_id"]) == last]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from parallelm.definitions.durations import format_duration
+from parallelm.definitions.durations import approximate_duration, format_duration
 from parallelm.schemas.records import AlertState
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def beside(limit: str, step: Step, for_ms: float) -> str:
     if step.state is AlertState.PENDING:
         return f"{limit}; fires when this lasts {format_duration(for_ms)}"
     lasted = step.at_ms - step.started_ms
-    return limit + (f" since {format_duration(lasted)}" if lasted else "")
+    return limit + (f" for {approximate_duration(lasted)}" if lasted else "")
 
 
 def moment(at_ms: float) -> str:

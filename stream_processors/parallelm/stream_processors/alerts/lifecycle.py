@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from parallelm.definitions.durations import format_duration
+from parallelm.definitions.durations import approximate_duration
 from parallelm.schemas.records import AlertState
 
 FLAP_LIMIT = 6
@@ -109,7 +109,7 @@ def advance(
     if life.state is AlertState.INACTIVE:
         return _begin(life, at_ms, value, timing, ())
     if interrupted:
-        reason = f"no samples from {format_duration(at_ms - life.last_breach_ms)} before this one: it may have been over"
+        reason = f"no samples from {approximate_duration(at_ms - life.last_breach_ms)} before this one: it may have been over"
         life, steps = end(life, at_ms, reason)
         return _begin(life, at_ms, value, timing, steps)
     if at_ms - life.started_ms < timing.for_ms:

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallelm.definitions.durations import format_duration
+from parallelm.definitions.durations import approximate_duration
 from parallelm.schemas.records import AlertState
 from parallelm.schemas.well_known import MAX_TIME_MS, MIN_TIME_MS
 from parallelm.stream_processors.alerts.event_time import MAX_AHEAD_MS, judged_at
@@ -178,7 +178,7 @@ def on_silence(memory: Memory, settings: RuleSettings, changes: Changes) -> Memo
         return None
     stale_ms = stale_after_ms(memory, settings)
     at_ms = memory.newest_ms + stale_ms
-    reason = f"no sample for {format_duration(stale_ms)}"
+    reason = f"no sample for {approximate_duration(stale_ms)}"
     life = memory.life
     if settings.no_data == "alerting":
         life, steps = fire_on_silence(life, at_ms, memory.newest_ms, reason)

@@ -102,9 +102,9 @@ def _roll_back(work: Work, node_id: str, action: UserAction) -> str:
             None,
         )
         if to is None:
-            return f"model {action.model_id} was never live on the node; `set_model` deploys it"
+            return f"model {action.model_id} was never live on the node; `mcenter model deploy` deploys it"
     elif current.state is State.ACTIVE and node.previous(current) is None:
-        return "there is no earlier model to go back to that was not rolled back itself"
+        return "there is no earlier model to go back to that was not rolled back itself; `mcenter model deploy` deploys one of your choice"
     steps.roll_back(work, node_id, current, _because("rolled it back", action), to=to)
     return ""
 
@@ -148,6 +148,10 @@ ACTIONS: Mapping[str, Act] = {
     "pin": _pin,
     "unpin": _unpin,
 }
+
+
+_COMMANDS = {"set_model": "deploy", "roll_back": "rollback"}
+"""What people call an action, where it is not its name: their command."""
 
 
 def _force(work: Work, node_id: str, model_id: str, reason: str) -> None:
@@ -195,4 +199,9 @@ def _because(did: str, action: UserAction) -> str:
 
 
 def _refuse(work: Work, node_id: str, action: UserAction, reason: str) -> None:
-    work.answer(node_id, action.model_id, State.REFUSED, f"{action.action} refused: {reason}")
+    work.answer(
+        node_id,
+        action.model_id,
+        State.REFUSED,
+        f"{_COMMANDS.get(action.action, action.action)} refused: {reason}",
+    )

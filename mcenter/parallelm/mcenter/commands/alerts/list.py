@@ -110,5 +110,5 @@ def _silenced_by(settings: Settings, found: pd.DataFrame) -> list[str]:
     try:
         return silenced_by(settings, found)
     except SchemaError as error:
-        echo(f"silences are not known: {error}", err=True)
+        echo(f"silences are not shown: {error}", err=True)
         return [""] * len(found)

@@ -39,5 +39,5 @@ def silence(
     made = add_silence(
         load_settings(), matchers, ends_at_ms=ends_at_ms or 0, who=who or getpass.getuser(), comment=comment
     )
-    left = format_duration((made.ends_at_ms - made.starts_at_ms) // 1000 * 1000)
+    left = format_duration(round((made.ends_at_ms - made.starts_at_ms) / 1000) * 1000)
     echo(f"silence {made.silence_id} is in force until {shown_time(made.ends_at_ms)} ({left})")

@@ -10,7 +10,7 @@ from parallelm.mcenter.mlapp_file import FILE, read_definition
 from parallelm.mcenter.terminal import echo
 from parallelm.operations.rules_in_words import rules_in_words
 
-_WIDTH = 16
+_WIDTH = 18
 
 
 @click.command()

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from parallelm.definitions.durations import format_duration
+from parallelm.definitions.durations import approximate_duration, format_duration
 from parallelm.schemas.records import AlertState, Event
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.alerts.lifecycle import CALM, Life, Step, advance, end
@@ -110,7 +110,7 @@ class EventRule(MLAppRule, type_name="event"):
         quiet_ms = self._quiet_ms(counted)
         if now_ms < counted.arrived_ms + quiet_ms:
             return self._progress(counted)
-        reason = f"no event {self._name!r} for {format_duration(quiet_ms)}"
+        reason = f"no event {self._name!r} for {approximate_duration(quiet_ms)}"
         _, steps = end(counted.life, counted.newest_ms + quiet_ms, reason)
         return Progress(
             None, None, [step._replace(value=0.0, threshold=float(self._above)) for step in steps]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from parallelm.definitions.durations import format_duration
+from parallelm.definitions.durations import approximate_duration, format_duration
 from parallelm.schemas.records import (
     AggregateKind,
     AlertState,
@@ -199,7 +199,7 @@ class NoDataRule(MLAppRule, type_name="no_data"):
         return self._progress(replace(silence, last_ms=max(silence.last_ms, at_ms), seen=True))
 
     def _resolved(self, silence: Silence) -> tuple[Silence, list[Step]]:
-        quiet = format_duration(silence.back_ms - silence.started_ms)
+        quiet = approximate_duration(silence.back_ms - silence.started_ms)
         reason = f"{silence.what} is back after {quiet}"
         step = self._step(AlertState.RESOLVED, silence, self._calm_ms(silence), silence.back_ms, reason)
         return replace(silence, started_ms=_NEVER, back_ms=_NEVER), [step]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallelm.definitions.durations import format_duration
+from parallelm.definitions.durations import approximate_duration, format_duration
 from parallelm.stream_processors.alerts.explaining import beside
 from parallelm.stream_processors.alerts.limits import Limit
 from parallelm.stream_processors.alerts.rules import Explanation, SampleRule
@@ -74,7 +74,7 @@ class RateOfChangeRule(SampleRule, type_name="rate_of_change"):
         verb = "counted" if self._is_counter else "changed by"
         reason = (
             f"{statistic} {verb} {self._shown(change.number, '+')}, from {change.earlier:.4g} to {step.value:.4g} "
-            f"in {format_duration(change.elapsed_ms)}, {limit}"
+            f"in {approximate_duration(change.elapsed_ms)}, {limit}"
         )
         return Explanation(change.number, self._limit.nearest(change.number), reason)
 

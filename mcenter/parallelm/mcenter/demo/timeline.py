@@ -113,13 +113,22 @@ def _quality(axes: Axes, figures: Figures) -> None:
 
 
 def _alerts(axes: Axes, figures: Figures, lanes: list[str]) -> None:
+    named: set[int] = set()
     for alert in _rows(figures.alerts.frame):
         lane, ink = lanes.index(alert.alert), SEVERITY_INK.get(alert.severity, MUTED)
         started, fired, end = _at(alert.started), _at(alert.fired), _at(_until(alert.resolved, figures))
         axes.plot([started, fired], [lane, lane], color=ink, linewidth=2, alpha=0.4)
-        axes.plot([fired, end], [lane, lane], color=ink, linewidth=5, solid_capstyle="butt", alpha=0.8)
+        axes.plot(
+            [fired, end],
+            [lane, lane],
+            color=ink,
+            linewidth=5,
+            solid_capstyle="butt",
+            alpha=0.8 if alert.told else 0.35,
+        )
         axes.plot(fired, lane, marker="D", color=ink, markersize=5)
-        if not alert.told:
+        if not alert.told and lane not in named:
+            named.add(lane)
             axes.text(fired, lane - 0.18, "  silenced", color=ink, fontsize=7.5, va="bottom")
         if not pd.isna(alert.resolved):
             face = ink if alert.settled_by_new_model else "white"
@@ -130,7 +139,7 @@ def _alerts(axes: Axes, figures: Figures, lanes: list[str]) -> None:
     _title(
         axes,
         "Alerts",
-        "diamond: fired; ring: resolved by itself; disc: settled by a new model; silenced: nobody was told",
+        "diamond: fired; ring: resolved by itself; disc: settled by a new model; pale: silenced, nobody was told",
     )
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def kpi_file(folder: Path, days: int) -> Path:
     file = folder / "kpis.csv"
     rows = [
-        f"rate,{pd.Timestamp(T0_MS + 86_400_000 * n, unit='ms').isoformat()},{n % 7},UA" for n in range(days)
+        f"rate,{pd.Timestamp(T0_MS + 86_400_000 * n, unit='ms').isoformat()},{n * n % 11},UA"
+        for n in range(days)
     ]
     file.write_text("kpi,timestamp,value,carrier\n" + "\n".join(rows) + "\n", encoding="utf-8")
     return file
@@ -44,7 +45,8 @@ def test_kpis_from_a_file_to_their_correlation(
     )
     times = [float(T0_MS + 86_400_000 * n) for n in range(60)]
     platform.send(
-        topics.STATISTICS, samples.batch(samples.series(times, [float(n % 7) for n in range(60)], "load"))
+        topics.STATISTICS,
+        samples.batch(samples.series(times, [float(n * n % 11) for n in range(60)], "load")),
     )
     with platform.sink():
         platform.wait("SELECT count() FROM kpis", 60)
@@ -56,10 +58,16 @@ def test_kpis_from_a_file_to_their_correlation(
         command("correlate", "rate", "--label", "carrier=UA", "--top", "1", "--format", "json").stdout
     )
     assert (best["statistic"], best["lag"], best["n"]) == ("load", 0, 60)
-    assert best["r"] == pytest.approx(1.0)
-    days = ["--from", "2013-06-10", "--to", "2013-07-10"]
-    [best] = json.loads(command("correlate", "rate", *days, "--top", "1", "--format", "json").stdout)
-    assert best["n"] == 30
+    assert best["verdict"] == "goes with it"
+    shown = command("correlate", "rate", "--top", "1")
+    assert "removed from all series: day of week; trend" in shown.stderr
+    assert "a rise of 'load' by one deviation (" in shown.stderr
+    assert "), in the same day" in shown.stderr
+    assert "goes with it" in shown.stdout
+    days = ["--from", "2013-06-10", "--to", "2013-07-10", "--holiday", "2013-06-12", "--keep", "trend"]
+    found = command("correlate", "rate", *days, "--top", "1", "--format", "json")
+    assert json.loads(found.stdout)[0]["n"] == 30
+    assert "removed from all series: day of week; holidays (1 bucket)\n" in found.stderr
     assert len(list(csv.reader(io.StringIO(command("kpi", "list", "rate", "--format", "csv").stdout)))) == 61
     assert "KPI 'speed' has no points" in command("correlate", "speed", exit_code=1).output
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from parallelm.warehouse import QueryError, queries
-from tests.warehouse.rows import DAY_MS, T0_MS, deployment, insert, kpi, model, statistic
+from tests.warehouse.rows import T0_MS, deployment, insert, kpi, model
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
@@ -32,49 +31,6 @@ def test_a_label_without_a_value_is_not_the_lack_of_the_label(settings: Settings
     assert queries.kpis(settings, "k", labels={"a'b%s": ""})["value"].tolist() == [3.0]
     with pytest.raises(QueryError, match=r"label 'region' with value 1: labels and their values are text"):
         queries.kpis(settings, "k", labels={"region": 1})  # type: ignore[dict-item]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"bucket": "NaT"}, "bucket 'NaT' is not a time delta"),
-        ({"bucket": ""}, "bucket '' is not a time delta"),
-        ({"bucket": None}, "bucket None is not a time delta"),
-        ({"max_lag": -1}, "largest lag is -1"),
-        ({"max_lag": 1.5}, "largest lag is 1.5"),
-        ({"min_points": "3"}, "smallest number of points is '3'"),
-        ({"kpi_aggregation": "max"}, "KPI aggregation is 'max'; there are: sum, mean"),
-        ({"aggregations": {"s": "max"}}, "aggregation of 's' is 'max'; there are: sum, mean"),
-        ({"correction": "bonferoni"}, "correction is 'bonferoni'; there are: holm, fdr_bh"),
-    ],
-    ids=str,
-)
-def test_correlate_refuses_wrong_options(settings: Settings, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(QueryError, match=message):
-        queries.correlate(settings, "k", **options)
-
-
-def test_huge_and_nonfinite_values_spoil_no_correlation(settings: Settings, client: Client) -> None:
-    values = [float(day * day % 7) for day in DAYS]
-    spoiled = {3: 1e308, 5: math.nan, 6: math.inf, 9: -1e308}
-    for day, value in enumerate(values):
-        at_ms = T0_MS + day * DAY_MS
-        shown = spoiled.get(day, value)
-        insert(
-            client,
-            "statistics",
-            [statistic("s", at_ms, shown, _index=0), statistic("s", at_ms, shown, _index=1)],
-        )
-        insert(client, "statistics", [statistic("constant", at_ms, 5.0, _index=0)])
-        insert(client, "kpis", [kpi("k", at_ms, value)])
-    found = queries.correlate(settings, "k", max_lag=10_000)
-    best = found[(found["statistic"] == "s") & (found["form"] == "raw")].iloc[0]
-    assert (best["lag"], best["n"], best["r"]) == (0, 16, pytest.approx(1.0))
-    by_view = queries.query_frame(
-        settings, "SELECT statistic, days, correlation FROM kpi_correlation(mlapp_id = 'app', kpi = 'k')"
-    ).set_index("statistic")
-    assert by_view.loc["s"].tolist() == [16, pytest.approx(1.0)]
-    assert math.isnan(by_view.loc["constant", "correlation"])
 
 
 def test_of_models_deployed_at_the_same_time_the_last_recorded_is_the_deployed_one(

@@ -7,14 +7,12 @@ import sys
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from parallelm.schemas.records import DeploymentState
 from parallelm.warehouse import QueryError, queries
 from parallelm.warehouse.queries._frames import Conditions
-from parallelm.warehouse.queries.correlate import is_count
 from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model, statistic
 
 if TYPE_CHECKING:
@@ -248,113 +246,6 @@ def test_kpis_are_their_latest_revision(settings: Settings, client: Client):
     assert list(queries.kpi_revisions(settings, "k")["value"]) == [7.0, 1.0, 2.0]
 
 
-def correlated(client: Client) -> None:
-    rng = np.random.default_rng(11)
-    days = 200
-    cause = rng.normal(size=days)
-    insert(
-        client,
-        "statistics",
-        [statistic("drift", T0_MS + number * DAY_MS + 3_600_000, cause[number]) for number in range(days)]
-        + [
-            statistic("noise", T0_MS + number * DAY_MS, value)
-            for number, value in enumerate(rng.normal(size=days))
-        ]
-        + [statistic("constant", T0_MS + number * DAY_MS, 1.0) for number in range(days)]
-        # Ten reports a day whose sum, not mean, moves with the KPI.
-        + [
-            statistic("pipelinestat.count", T0_MS + number * DAY_MS + part * 1000, 10)
-            for number in range(days)
-            for part in range(50 + int(10 * cause[number]))
-        ],
-    )
-    effect = np.concatenate([[0.0, 0.0], cause[:-2]]) + 0.1 * rng.normal(size=days)
-    insert(
-        client,
-        "kpis",
-        [
-            kpi("rate", T0_MS + number * DAY_MS, effect[number], labels={"carrier": "UA"})
-            for number in range(days)
-        ]
-        + [
-            kpi("rate", T0_MS + number * DAY_MS, 100.0, labels={"carrier": "AA"})
-            for number in range(0, days, 2)
-        ]
-        + [kpi("volume", T0_MS + number * DAY_MS, cause[number]) for number in range(days)],
-    )
-
-
-def test_a_statistic_that_leads_the_kpi_is_found_with_its_lag(settings: Settings, client: Client):
-    correlated(client)
-    found = queries.correlate(settings, "rate", labels={"carrier": "UA"})
-    best = found.iloc[0]
-    assert (best["statistic"], best["lag"], best["aggregation"]) in {
-        ("drift", 2, "mean"),
-        ("pipelinestat.count", 2, "sum"),
-    }
-    by_series = found.set_index(["statistic", "form"])
-    assert by_series.loc[("drift", "raw"), "r"] > 0.95
-    assert by_series.loc[("drift", "raw"), "lag"] == 2
-    assert by_series.loc[("drift", "differenced"), "r"] > 0.95
-    assert by_series.loc[("drift", "raw"), "n"] == 198
-    assert by_series.loc[("drift", "raw"), "p_adjusted"] < 1e-10
-    assert by_series.loc[("noise", "raw"), "p_adjusted"] > 0.05
-    assert "constant" not in set(found["statistic"])
-    assert set(found["tests"]) == {3 * 2 * 8}
-    assert (found["p_adjusted"] >= found["p"]).all()
-
-
-def test_counts_are_summed_and_rates_averaged_unless_asked_otherwise(settings: Settings, client: Client):
-    correlated(client)
-    chosen = queries.correlate(settings, "volume", max_lag=0).set_index(["statistic", "form"])
-    assert chosen.loc[("pipelinestat.count", "raw"), "aggregation"] == "sum"
-    assert chosen.loc[("pipelinestat.count", "raw"), "r"] > 0.95
-    assert chosen.loc[("drift", "raw"), "aggregation"] == "mean"
-    chosen = queries.correlate(settings, "volume", max_lag=0, aggregations={"pipelinestat.count": "mean"})
-    assert "pipelinestat.count" not in set(chosen["statistic"]), "its daily mean is constant"
-
-
-def test_kpi_points_of_a_bucket_are_brought_together(settings: Settings, client: Client):
-    correlated(client)
-    assert abs(queries.correlate(settings, "rate", max_lag=2).iloc[0]["r"]) < 0.5, "carriers are mixed"
-    weekly = queries.correlate(settings, "volume", bucket="7D", max_lag=0, all_lags=True)
-    assert set(weekly["n"]) <= {28, 29, 30}
-    plain = client.execute(
-        "SELECT statistic, days, correlation FROM kpi_correlation(mlapp_id = 'app', kpi = 'volume')"
-    )
-    assert {name: (days, pytest.approx(r)) for name, days, r in plain}["drift"] == (200, 1.0)
-
-
-def test_an_unknown_kpi_is_reported_with_those_that_exist(settings: Settings, client: Client):
-    correlated(client)
-    with pytest.raises(QueryError, match="there are these KPIs: 'rate', 'volume'"):
-        queries.correlate(settings, "profit")
-    with pytest.raises(QueryError, match="shares 500 buckets"):
-        queries.correlate(settings, "volume", min_points=500)
-    with pytest.raises(QueryError, match="not a time delta"):
-        queries.correlate(settings, "volume", bucket="soon")
-    with pytest.raises(QueryError, match="whole minutes"):
-        queries.correlate(settings, "volume", bucket="90s")
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "expected"),
-    [
-        ("pipelinestat.count", [3.0], True),
-        ("n_total", [3.0], True),
-        ("Samples Count", [3.0], True),
-        ("account", [3.0], False),
-        ("discount", [3.0], False),
-        ("error count", [0.5], False),
-        ("total change", [-3.0], False),
-        ("latency", [3.0], False),
-    ],
-)
-def test_what_counts_as_a_count(name: str, values: list[float], expected: bool):
-    assert is_count(name, values, values) is expected
-
-
-@pytest.mark.usefixtures("client")
 def test_any_sql_is_answered_with_typed_columns(settings: Settings):
     found = queries.query_frame(
         settings, "SELECT toUInt8(1) AS a, 2.5 AS b, NULL AS c, toDateTime64(0, 3, 'UTC') AS d"

@@ -144,18 +144,6 @@ def test_missing_times_and_times_of_other_zones_keep_the_type(settings: Settings
     assert (found["berlin"] == found["seconds"]).all()
 
 
-def test_a_kpi_of_the_23rd_century_is_correlated(client: Client, settings: Settings) -> None:
-    start_ms = T0_MS + 280 * 365 * DAY_MS
-    insert(client, "kpis", [kpi("k", start_ms + n * DAY_MS, float(n % 5)) for n in range(40)])
-    insert(client, "statistics", [statistic("s", start_ms + n * DAY_MS, float(n % 5)) for n in range(40)])
-    assert queries.correlate(settings, "k", max_lag=0).iloc[0]["r"] == pytest.approx(1.0)
-    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=start_ms)
-    asked = {"start": start, "end": start + timedelta(days=20)}
-    assert queries.correlate(settings, "k", max_lag=0, **asked).iloc[0]["n"] == 20
-    with pytest.raises(QueryError, match=r"229\d-"):
-        queries.correlate(settings, "k", min_points=50)
-
-
 def test_the_last_of_several_samples_of_one_instant_is_that_of_the_later_report(
     client: Client, settings: Settings
 ) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - click's callback is called with it
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -11,23 +11,34 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.results import result_options, write_result
+from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
+
+if TYPE_CHECKING:
+    from parallelm.warehouse.queries import Correlations
+
+_SHOWN = ("node_id", "statistic", "labels", "lag", "r", "n", "n_effective", "p_adjusted", "verdict")
 
 
 @click.command()
 @click.argument("kpi")
-@click.option("--mlapp", "mlapp_id", help="Only the KPI and statistics of this MLApp.")
+@click.option("--mlapp", "mlapp_id", help="MLApp of the KPI, where several have one of this name.")
 @click.option(
     "--label", "labels", type=KEY_VALUE, multiple=True, help="Only KPI points with this label; repeatable."
 )
-@click.option("--kpi-sum", is_flag=True, help="Sum several KPI points of a bucket; else they are averaged.")
+@click.option("--kpi-mean", "kpi_aggregation", flag_value="mean", help="Average the KPI's label sets.")
+@click.option(
+    "--kpi-sum", "kpi_aggregation", flag_value="sum", help="Sum them, and several points of a bucket."
+)
 @click.option("--bucket", default="1D", show_default=True, help="Width of a bucket: 1D, 7D, 6h, 30min, …")
+@click.option("--timezone", help="Whose clock cuts days and hours: Europe/Berlin, …  [default: UTC]")
 @click.option(
     "--max-lag",
     default=7,
     show_default=True,
     help="Let statistics come up to so many buckets before the KPI.",
 )
+@click.option("--statistic", "statistics", multiple=True, help="Only statistics of this name; repeatable.")
 @click.option(
     "--sum", "sums", metavar="STATISTIC", multiple=True, help="Sum this statistic over a bucket; repeatable."
 )
@@ -35,14 +46,26 @@ from parallelm.mcenter.time_option import TIME
     "--mean", "means", metavar="STATISTIC", multiple=True, help="Average this statistic; repeatable."
 )
 @click.option(
+    "--holiday", "holidays", metavar="DATE", multiple=True, help="A day apart: 2026-12-25; repeatable."
+)
+@click.option(
+    "--holidays",
+    "holiday_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of holidays, a date a line.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(["season", "trend"]),
+    multiple=True,
+    help="Compare with the season or the trend left in; repeatable.",
+)
+@click.option(
     "--correction",
     type=click.Choice(["holm", "fdr_bh"]),
     default="holm",
     show_default=True,
     help="For the number of tests.",
-)
-@click.option(
-    "--min-points", default=10, show_default=True, help="Leave out what shares fewer buckets with the KPI."
 )
 @click.option(
     "--from",
@@ -56,49 +79,53 @@ from parallelm.mcenter.time_option import TIME
 @result_options
 def correlate(
     kpi: str,
-    mlapp_id: str | None,
     labels: tuple[tuple[str, str], ...],
-    bucket: str,
-    max_lag: int,
     sums: tuple[str, ...],
     means: tuple[str, ...],
-    correction: str,
-    min_points: int,
+    holidays: tuple[str, ...],
+    holiday_file: Path | None,
     top: int,
-    start: str | None,
-    end: str | None,
     format_: str,
     output: Path | None,
-    *,
-    kpi_sum: bool,
-    all_lags: bool,
+    **options: Any,
 ) -> None:
     """Find the statistics that move with KPI, the surest first.
 
-    Counts are summed over a bucket, everything else is averaged; a count is a statistic whose name says so (count,
-    total, number, num) and whose values are whole. Each series is tested raw and differenced (changes from bucket to
-    bucket), with a lag by which it comes before the KPI. n_effective and p respect autocorrelation, p_adjusted also
-    the number of tests.
+    Season (hour of day, day of week, holidays) and trend are removed from the KPI and from every statistic before they are
+    compared, at each lag by which a statistic comes first. p_adjusted is the chance of such an agreement between series that
+    have nothing to do with each other, given their autocorrelation and the number of tests. Where a KPI is too short for an
+    answer, the verdict says so.
     """
     from parallelm.warehouse.queries import correlate as find
 
     settings = load_settings()
     aggregations: dict[str, Literal["sum", "mean"]] = dict.fromkeys(sums, "sum")
     aggregations |= dict.fromkeys(means, "mean")
+    days = [*holidays, *(_lines(holiday_file) if holiday_file else ())]
     with reported_in_one_line(settings):
-        found = find(
-            settings,
-            kpi,
-            mlapp_id=mlapp_id,
-            labels=dict(labels),
-            kpi_aggregation="sum" if kpi_sum else "mean",
-            bucket=bucket,
-            max_lag=max_lag,
-            aggregations=aggregations,
-            correction="fdr_bh" if correction == "fdr_bh" else "holm",
-            min_points=min_points,
-            all_lags=all_lags,
-            start=start,
-            end=end,
-        )
-    write_result(found.head(top) if top else found, format_, output)
+        found = find(settings, kpi, labels=dict(labels), aggregations=aggregations, holidays=days, **options)
+    _explain(found, top)
+    table = found.table.head(top) if top else found.table
+    write_result(table[list(_SHOWN)] if format_ == "table" else table, format_, output)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"cannot read {file}: {error}") from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _explain(found: Correlations, top: int) -> None:
+    """What was done and found, in words; beside the result, which may go into a file."""
+    if found.removed:
+        echo(f"removed from all series: {'; '.join(found.removed)}", err=True)
+    for note in found.notes:
+        echo(f"note: {note}", err=True)
+    table = found.table.head(top) if top else found.table
+    words = [each for each in table["in_words"] if each]
+    for each in words:
+        echo(f"{each}", err=True)
+    if found.tests and not (found.table["in_words"] != "").any():
+        echo(f"no statistic goes with the KPI: nothing stands out among {found.tests} tests", err=True)

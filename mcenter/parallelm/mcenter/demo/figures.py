@@ -10,7 +10,7 @@ import pandas as pd
 
 from parallelm.mcenter.demo.replay import FIRST_DAY, MLAPP
 from parallelm.schemas.well_known import OVERLAP_LABEL_PREFIX
-from parallelm.warehouse.queries import correlate, query_frame
+from parallelm.warehouse.queries import Correlations, correlate, query_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,6 @@ class Figures:
     live_models: Answer
     alerts: Answer
     correlation: Answer
-    correlation_of_changes: Answer
     counts: Answer
     kpi: Answer
     quality: Answer
@@ -60,7 +59,6 @@ class Figures:
             self.live_models,
             self.alerts,
             self.correlation,
-            self.correlation_of_changes,
             self.counts,
         )
 
@@ -107,7 +105,7 @@ def read_figures(settings: Settings, days: int, broken_month: str) -> Figures:
         return Answer(question, explanation, sql, query_frame(settings, sql), shown)
 
     start = pd.Timestamp(FIRST_DAY, tz="UTC")
-    found = correlate(settings, KPI, mlapp_id=MLAPP, bucket="1D", max_lag=MAX_LAG_DAYS)
+    found = correlate(settings, KPI, mlapp_id=MLAPP, kpi_aggregation="mean", max_lag=MAX_LAG_DAYS)
     return Figures(
         start=start,
         end=start + pd.Timedelta(days=days),
@@ -139,18 +137,7 @@ def read_figures(settings: Settings, days: int, broken_month: str) -> Figures:
             "from the dispatchers: they fire, and nobody is told.",
             ("alert", "model", "severity", "fired", "resolved", "settled_by_new_model", "told"),
         ),
-        correlation=_surest(
-            found,
-            "raw",
-            f"Which statistics move with the {KPI}?",
-            "Days of the KPI beside days of every statistic.",
-        ),
-        correlation_of_changes=_surest(
-            found,
-            "differenced",
-            "And which change with it from day to day?",
-            "The same for day-to-day changes, which seasons and trends do not dominate.",
-        ),
+        correlation=_surest(found),
         counts=ask(
             "counts",
             "How much came in, and how fast?",
@@ -161,17 +148,25 @@ def read_figures(settings: Settings, days: int, broken_month: str) -> Figures:
     )
 
 
-def _surest(found: pd.DataFrame, form: str, question: str, explanation: str) -> Answer:
-    """The statistics that surely move with the KPI, by one form of the series."""
-    rows = found[found["form"] == form].sort_values("p", kind="stable").head(SUREST)
+def _surest(found: Correlations) -> Answer:
+    """The statistics that surely move with the KPI."""
+    rows = found.table.head(SUREST)
     names = [_name(name, labels) for name, labels in zip(rows["statistic"], rows["labels"], strict=True)]
     table = rows[["node_id"]].assign(statistic=names, lag_days=rows["lag"])
-    table[["r", "n", "effective_n", "p", "adjusted_p"]] = rows[["r", "n", "n_effective", "p", "p_adjusted"]]
+    table[["r", "n", "effective_n", "adjusted_p"]] = rows[["r", "n", "n_effective", "p_adjusted"]]
+    table[["verdict", "in_words"]] = rows[["verdict", "in_words"]]
     note = (
-        f"{explanation} Lag: days by which the statistic comes first. Effective n and p respect autocorrelation, adjusted "
-        f"p also that {int(found['tests'].iloc[0]):,} correlations were tested."
+        f"Days of the KPI beside days of every statistic, without {', '.join(found.removed)}. Lag: days by which the statistic "
+        f"comes first. Effective n and p respect autocorrelation, adjusted p also that {found.tests:,} correlations were tested."
     )
-    return Answer(question, note, _sql("correlation"), table.reset_index(drop=True))
+    shown = tuple(name for name in table.columns if name != "in_words")
+    return Answer(
+        f"Which statistics move with the {KPI}?",
+        note,
+        _sql("correlation"),
+        table.reset_index(drop=True),
+        shown,
+    )
 
 
 def _name(statistic: str, labels: Mapping[str, str]) -> str:

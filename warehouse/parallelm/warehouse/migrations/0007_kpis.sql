@@ -58,7 +58,7 @@ CREATE VIEW IF NOT EXISTS kpi_correlation ${on_cluster} AS
 WITH
     kpi_by_day AS
     (
-        SELECT toDate32(event_time) AS day, avg(value) AS kpi_value
+        SELECT toDate32(event_time) AS day, avg(value) AS kpi_value, uniqExact(labels) AS kpi_series
         FROM kpis_current
         WHERE mlapp_id = {mlapp_id:String} AND name = {kpi:String} AND isFinite(value)
         GROUP BY day
@@ -80,10 +80,11 @@ SELECT
     statistic,
     statistic_labels,
     count() AS days,
+    max(kpi_series) AS kpi_series,
     corrStable(statistic_value, kpi_value) AS correlation
 FROM statistic_by_day
 INNER JOIN kpi_by_day USING (day)
 WHERE abs(statistic_value) < 1e150 AND abs(kpi_value) < 1e150
 GROUP BY node_id, statistic, statistic_labels
 HAVING days > 2
-COMMENT 'Pearson correlation of a KPI with the daily mean of every statistic, without lag or test of significance; NaN where one of the two is constant, and days with values of 1e150 or more are left out, as their squares overflow: SELECT * FROM kpi_correlation(mlapp_id = \'flight-delays\', kpi = \'on-time rate\'). `mcenter correlate` accounts for autocorrelation, lags and the number of tests.';
+COMMENT 'A first look, no evidence: Pearson correlation of a KPI (the mean of its kpi_series label sets) with the daily mean of every statistic, by days of UTC, with season and trend left in, without lag or test. Any two series that rise, or are low on Sundays, correlate here without having to do with each other; `mcenter correlate` removes that and tests what is left. NaN where one of the two is constant; days with values of 1e150 or more are left out, as their squares overflow: SELECT * FROM kpi_correlation(mlapp_id = \'flight-delays\', kpi = \'on-time rate\').';

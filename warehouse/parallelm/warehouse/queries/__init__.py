@@ -9,7 +9,7 @@ nothing but the driver; all others need pandas. They raise the driver's errors w
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import query_frame, time_column
 from parallelm.warehouse.queries.alerts import OPEN_STATES, alert_episodes, alert_transitions, alerts
-from parallelm.warehouse.queries.correlate import correlate
+from parallelm.warehouse.queries.correlate import Correlations, correlate
 from parallelm.warehouse.queries.dead_letters import (
     DeadLetterRecord,
     dead_letter_records,
@@ -57,6 +57,7 @@ from parallelm.warehouse.queries.statistics import (
 
 __all__ = [
     "OPEN_STATES",
+    "Correlations",
     "DeadLetterRecord",
     "DeployedModel",
     "QueryError",

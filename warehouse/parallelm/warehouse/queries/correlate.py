@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from parallelm.warehouse.correlation.calendar import holidays_of
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries._buckets import make_buckets
+from parallelm.warehouse.queries._kpi_series import MAX_BUCKETS, Aggregation, read_kpi
+from parallelm.warehouse.queries._statistic_series import read_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
     import numpy as np
     import pandas as pd
@@ -19,64 +21,49 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
-    from parallelm.warehouse.correlation import Correction, Correlation
+    from parallelm.warehouse.correlation import Correction, Weighed
+    from parallelm.warehouse.queries._kpi_series import KpiSeries
+    from parallelm.warehouse.queries._statistic_series import StatisticSeries
 
-Aggregation = Literal["sum", "mean"]
-
-_COUNT_NAME = re.compile(r"(^|[^a-z])(counts?|total|number|num)($|[^a-z])", re.IGNORECASE)
-_COLUMNS = (
+COLUMNS = (
     "node_id",
     "statistic",
     "labels",
     "aggregation",
-    "form",
     "lag",
     "r",
     "n",
     "n_effective",
     "p",
     "p_adjusted",
-    "tests",
+    "deviation",
+    "effect",
+    "effect_low",
+    "effect_high",
+    "verdict",
+    "in_words",
 )
-_MAX_BUCKETS = 200_000
+GOES_WITH = "goes with it"
+NO_SIGN = "no sign of it"
+TOO_SHORT = "too short to tell"
+
+_LEVEL = 0.05
 _CORRECTIONS = ("holm", "fdr_bh")
-
-# Buckets start on a Monday: weeks are then the calendar's, and days and hours are cut as everywhere.
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_MS = 86_400_000
-_ORIGIN_MS = 4 * _DAY_MS
+KEPT = ("season", "trend")
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A table that statistics are aggregated from, and how."""
+@dataclass(frozen=True)
+class Correlations:
+    """Statistics beside a KPI, and what the reader must know about them."""
 
-    table: str
-    time: str
-    aggregates: str
-
-
-_DAYS = _Source(
-    "statistics_by_day_state",
-    "bucket_start",
-    "sum(source.n) AS samples, sum(source.total) AS total, min(source.minimum) AS minimum",
-)
-_SAMPLES = _Source(
-    "statistics",
-    "event_time",
-    "countIf(isFinite(value)) AS samples, sumIf(value, isFinite(value)) AS total, minIf(value, isFinite(value)) AS minimum",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tested:
-    node_id: str
-    statistic: str
-    labels: tuple[tuple[str, str], ...]
-    aggregation: Aggregation
-    form: str
-    lag: int
-    found: Correlation
+    table: pd.DataFrame
+    """A row a statistic, at its best lag; the surest first, those that are too short to tell last."""
+    removed: tuple[str, ...]
+    """What was removed from all series before they were compared."""
+    tests: int
+    """Statistics times lags that were tested: ``p_adjusted`` accounts for so many."""
+    notes: tuple[str, ...]
+    """What was taken together, left out, or cannot be told, in plain words."""
 
 
 def correlate(
@@ -85,236 +72,187 @@ def correlate(
     *,
     mlapp_id: str | None = None,
     labels: Mapping[str, str] | None = None,
-    kpi_aggregation: Aggregation = "mean",
+    kpi_aggregation: Aggregation | None = None,
     bucket: str = "1D",
+    timezone: str | None = None,
     max_lag: int = 7,
+    statistics: Sequence[str] = (),
     aggregations: Mapping[str, Aggregation] | None = None,
+    holidays: Sequence[date | str] = (),
+    keep: Sequence[str] = (),
     correction: Correction = "holm",
-    min_points: int = 10,
     all_lags: bool = False,
     start: Time | None = None,
     end: Time | None = None,
-) -> pd.DataFrame:
-    """Correlation of a KPI with every statistic, the most significant first; one row a series and form, at its best lag.
+) -> Correlations:
+    """Compare a KPI with every statistic of its MLApp, once season and trend are removed from both.
 
-    KPI points (those that have all ``labels``) and statistics are aggregated into buckets of event time: ``bucket`` is a
-    pandas time delta of whole minutes, weeks start on Monday, all in UTC. Several KPI points of a bucket are averaged
-    or summed (``kpi_aggregation``). A statistic is summed when it is a count, else averaged over its samples: a count
-    is one whose name says so (count, total, number, num as a word) and whose values are whole and not negative;
-    ``aggregations`` (name to ``sum`` or ``mean``) overrides that.
+    **Series.** KPI points (those that have all ``labels``) and statistics are aggregated into buckets of event time, cut by
+    the clock of ``timezone`` (default UTC): ``bucket`` is a pandas time delta of whole minutes, weeks start on Monday. When
+    the KPI has points in several MLApps, say which; when several of its label sets are left, choose by ``labels`` or say
+    by ``kpi_aggregation`` whether to average or sum them. A statistic is summed when its name says that it counts (count,
+    total, number, num as a word) and its values are whole and not negative, else averaged over its samples;
+    ``aggregations`` (name to ``sum`` or ``mean``) overrides that. ``statistics`` limits them to some names.
 
-    Each series is tested raw and differenced (bucket-to-bucket changes, which trends and seasons do not dominate), at
-    ``lag`` 0 to ``max_lag`` buckets by which the statistic comes before the KPI. ``n_effective`` and ``p`` respect
-    autocorrelation (see ``parallelm.warehouse.correlation``), ``p_adjusted`` also the number of ``tests``: all series,
-    forms and lags, by ``correction``. Series that share fewer than ``min_points`` buckets with the KPI are left out.
+    **Season and trend.** Hour of day and day of week are removed where width and number of buckets allow, the days in
+    ``holidays`` too, and the trend with all slow movements. ``keep`` may hold ``"season"`` or ``"trend"``.
 
-    Columns: ``node_id, statistic, labels, aggregation, form, lag, r, n, n_effective, p, p_adjusted, tests``.
-    Raises ``QueryError`` when the KPI does not exist, no statistic shares enough buckets with it, or an option is wrong.
+    **Tests.** Each statistic is tested at ``lag`` 0 to ``max_lag`` buckets by which it comes before the KPI. p-values
+    respect autocorrelation (see ``parallelm.warehouse.correlation``); ``p_adjusted`` also the number of tests, by
+    ``correction``. Where the two have fewer than 10 effective points, ``verdict`` says that they are too short to tell.
+
+    **Columns** of the table: ``node_id, statistic, labels, aggregation, lag, r, n, n_effective, p, p_adjusted, deviation,
+    effect, effect_low, effect_high, verdict, in_words``. A rise of the statistic by one ``deviation`` goes with ``effect``
+    of the KPI; ``effect_low`` to ``effect_high`` is the 95 % interval of that row alone.
+
+    Raises ``QueryError`` when the KPI does not exist, when it is not clear which one is meant, or an option is wrong.
     """
-    _check_options(max_lag, min_points, kpi_aggregation, aggregations or {}, correction)
-    width_ms = _width_ms(bucket)
-    target = _kpi_series(settings, kpi, mlapp_id, labels, kpi_aggregation, width_ms, start, end)
-    statistics = _statistics(settings, mlapp_id, width_ms, target.index[0], target.index[-1], max_lag)
-    tested = list(_tests(target, statistics, max_lag, width_ms, min_points, aggregations or {}))
-    if not tested:
-        raise QueryError(
-            f"no statistic shares {min_points} buckets of {bucket} with KPI {kpi!r}, which has {len(target)} of them from "
-            f"{_day(target.index[0])} to {_day(target.index[-1])}: choose a shorter bucket or fewer --min-points"
-        )
-    return _report(tested, correction, all_lags=all_lags)
+    _check_options(max_lag, kpi_aggregation, aggregations or {}, correction, keep)
+    buckets = make_buckets(bucket, timezone)
+    days = _checked_holidays(holidays)
+    series = read_kpi(
+        settings,
+        kpi,
+        buckets,
+        timezone=timezone,
+        mlapp_id=mlapp_id,
+        labels=labels,
+        aggregation=kpi_aggregation,
+        start=start,
+        end=end,
+    )
+    lags = min(max_lag, MAX_BUCKETS - series.points.size, 10 * series.points.size)
+    found = read_statistics(settings, series, lags, aggregations or {}, statistics)
+
+    from parallelm.warehouse.correlation import Calendar, weigh
+
+    calendar = Calendar(buckets.start_ms(series.first), buckets.width_ms, series.points.size, days)
+    weighed = weigh(
+        series.points, found.matrix, calendar, season="season" not in keep, trend="trend" not in keep
+    )
+    table, tests = _table(series, found, weighed, correction, all_lags=all_lags)
+    notes = (*series.notes, *found.notes, *_notes(series, found, weighed, table))
+    return Correlations(table, weighed.removed, tests, notes)
 
 
 def _check_options(
     max_lag: int,
-    min_points: int,
-    kpi_aggregation: str,
+    kpi_aggregation: str | None,
     aggregations: Mapping[str, str],
     correction: str,
+    keep: Sequence[str],
 ) -> None:
-    for what, number in (("largest lag", max_lag), ("smallest number of points", min_points)):
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MAX_BUCKETS:
-            raise QueryError(
-                f"the {what} is {number!r}; it must be a whole number of buckets from 0 to {_MAX_BUCKETS}"
-            )
-    for what, given, known in (
-        ("KPI aggregation", kpi_aggregation, get_args(Aggregation)),
-        *((f"aggregation of {name!r}", given, get_args(Aggregation)) for name, given in aggregations.items()),
-        ("correction", correction, _CORRECTIONS),
-    ):
-        if given not in known:
-            raise QueryError(f"the {what} is {given!r}; there are: {', '.join(known)}")
-
-
-def is_count(name: str, sums: Sequence[float], minima: Sequence[float]) -> bool:
-    """Whether a statistic is to be summed: its name says that it counts, and its values can be counts."""
-    return (
-        _COUNT_NAME.search(name) is not None
-        and all(float(value).is_integer() for value in sums)
-        and all(value >= 0 for value in minima)
-    )
-
-
-def _tests(
-    target: pd.Series[float],
-    statistics: pd.DataFrame,
-    max_lag: int,
-    width_ms: int,
-    min_points: int,
-    aggregations: Mapping[str, Aggregation],
-) -> Iterator[_Tested]:
-    import numpy as np
-
-    from parallelm.warehouse.correlation import correlate_pair, differenced, lagged
-
-    if statistics.empty:
-        return
-    first = min(int(target.index[0]), int(statistics["bucket_ms"].min()))
-    last = max(int(target.index[-1]), int(statistics["bucket_ms"].max()))
-    if (last - first) // width_ms > _MAX_BUCKETS:
+    if isinstance(max_lag, bool) or not isinstance(max_lag, int) or not 0 <= max_lag <= MAX_BUCKETS:
         raise QueryError(
-            f"from {_day(first)} to {_day(last)} there are more than {_MAX_BUCKETS} buckets: choose longer ones"
+            f"the largest lag is {max_lag!r}; it must be a whole number of buckets from 0 to {MAX_BUCKETS}"
         )
-    grid = np.arange(first, last + width_ms, width_ms)
-    kpi = _on(grid, target)
-    for key, rows in statistics.groupby(["node_id", "name", "label_items"], sort=True):
-        node_id, name, label_items = cast("tuple[str, str, tuple[tuple[str, str], ...]]", key)
-        aggregation, values = _aggregated(name, rows, grid, aggregations)
-        for form, x, y in (("raw", values, kpi), ("differenced", differenced(values), differenced(kpi))):
-            for lag in range(min(max_lag, grid.size - 1) + 1):
-                found = correlate_pair(lagged(x, lag), y)
-                if found is not None and found.n >= min_points:
-                    yield _Tested(node_id, name, label_items, aggregation, form, lag, found)
+    known = get_args(Aggregation)
+    for what, given, choices in (
+        *((("KPI aggregation", kpi_aggregation, known),) if kpi_aggregation is not None else ()),
+        *((f"aggregation of {name!r}", each, known) for name, each in aggregations.items()),
+        ("correction", correction, _CORRECTIONS),
+        *(("part to keep", each, KEPT) for each in keep),
+    ):
+        if given not in choices:
+            raise QueryError(f"the {what} is {given!r}; there are: {', '.join(choices)}")
 
 
-def _aggregated(
-    name: str, rows: pd.DataFrame, grid: NDArray[np.int64], aggregations: Mapping[str, Aggregation]
-) -> tuple[Aggregation, NDArray[np.float64]]:
-    by_bucket = rows.set_index("bucket_ms")
-    aggregation = aggregations.get(name)
-    if aggregation is None:
-        aggregation = "sum" if is_count(name, list(rows["total"]), list(rows["minimum"])) else "mean"
-    chosen = by_bucket["total"] if aggregation == "sum" else by_bucket["total"] / by_bucket["samples"]
-    return aggregation, _on(grid, chosen)
+def _checked_holidays(holidays: Sequence[date | str]) -> frozenset[date]:
+    try:
+        return holidays_of(holidays)
+    except ValueError as error:
+        raise QueryError(f"a holiday is not a date such as 2026-12-25: {error}") from error
 
 
-def _on(grid: NDArray[np.int64], series: pd.Series[float]) -> NDArray[np.float64]:
+def _table(
+    kpi: KpiSeries, found: StatisticSeries, weighed: Weighed, correction: Correction, *, all_lags: bool
+) -> tuple[pd.DataFrame, int]:
     import numpy as np
-
-    values = np.asarray(series.reindex(grid), dtype=np.float64)
-    return np.where(np.isfinite(values), values, np.nan)  # a sum of huge values is infinite
-
-
-def _report(tested: Sequence[_Tested], correction: Correction, *, all_lags: bool) -> pd.DataFrame:
     import pandas as pd
 
     from parallelm.warehouse.correlation import adjust
 
-    adjusted = adjust([each.found.p for each in tested], correction)
-    rows: list[dict[str, Any]] = [
-        {
-            "node_id": each.node_id,
-            "statistic": each.statistic,
-            "labels": dict(each.labels),
-            "aggregation": each.aggregation,
-            "form": each.form,
-            "lag": each.lag,
-            "r": each.found.r,
-            "n": each.found.n,
-            "n_effective": each.found.n_effective,
-            "p": each.found.p,
-            "p_adjusted": float(p_adjusted),
-            "tests": len(tested),
-        }
-        for each, p_adjusted in zip(tested, adjusted, strict=True)
-    ]
-    rows.sort(key=lambda row: (row["p"], -abs(row["r"])))
-    if not all_lags:
-        best: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for row in rows:
-            best.setdefault((row["node_id"], row["statistic"], str(row["labels"]), row["form"]), row)
-        rows = list(best.values())
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
-
-
-def _kpi_series(
-    settings: Settings,
-    kpi: str,
-    mlapp_id: str | None,
-    labels: Mapping[str, str] | None,
-    aggregation: Aggregation,
-    width_ms: int,
-    start: Time | None,
-    end: Time | None,
-) -> pd.Series[float]:
-    where = Conditions().equal(name=kpi, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
-    found = frame(
-        settings,
-        f"""
-        SELECT {_bucket("event_time", width_ms)} AS bucket_ms,
-               {"sum" if aggregation == "sum" else "avg"}If(value, isFinite(value)) AS kpi_value
-        FROM kpis_current {where}
-        GROUP BY bucket_ms
-        HAVING countIf(isFinite(value)) > 0
-        ORDER BY bucket_ms
-        """,  # noqa: S608 - made of our own column names; values are parameters
-        where.parameters,
+    weights = weighed.weights
+    adjusted = adjust(weights.p, correction)
+    row, lag = _shown(weighed, all_lags=all_lags)
+    table = found.names.iloc[row].rename(columns={"name": "statistic"}).reset_index(drop=True)
+    table["lag"] = lag
+    for name in ("r", "n", "n_effective", "p"):
+        table[name] = getattr(weights, name)[row, lag]
+    table["p_adjusted"] = adjusted[row, lag]
+    table["deviation"] = weighed.deviation[row]
+    for name, values in (
+        ("effect", weights.effect),
+        ("effect_low", weights.low),
+        ("effect_high", weights.high),
+    ):
+        table[name] = np.where(np.isfinite(table["p"]), values[row, lag], np.nan)
+    table["r"] = table["r"].where(table["p"].notna())
+    table["verdict"] = np.select(
+        [table["p"].isna(), table["p_adjusted"] <= _LEVEL], [TOO_SHORT, GOES_WITH], NO_SIGN
+    ).astype(object)
+    table["in_words"] = (
+        [_in_words(each, kpi) for each in table.to_dict("records")] if len(table) else pd.Series(dtype=object)
     )
-    if found.empty:
-        raise QueryError(_unknown_kpi(settings, kpi, mlapp_id, labels))
-    return found.set_index("bucket_ms")["kpi_value"]
+    table = table.assign(size=-table["r"].abs()).sort_values(["p", "size"], kind="stable", na_position="last")
+    return table[list(COLUMNS)].reset_index(drop=True), int(np.isfinite(weights.p).sum())
 
 
-def _unknown_kpi(settings: Settings, kpi: str, mlapp_id: str | None, labels: Mapping[str, str] | None) -> str:
-    where = Conditions().equal(mlapp_id=mlapp_id)
-    query = f"SELECT DISTINCT name FROM kpis {where} ORDER BY name LIMIT 50"  # noqa: S608 - no value in it
-    known = frame(settings, query, where.parameters)
-    names = ", ".join(repr(name) for name in known["name"]) or "none"
-    filters = f" with labels {dict(labels)}" if labels else ""
-    return f"KPI {kpi!r} has no points{filters} in that time; there are these KPIs: {names}"
+def _shown(weighed: Weighed, *, all_lags: bool) -> tuple[Any, Any]:
+    """Rows and lags of the table: every lag, or the best of each statistic that varies and meets the KPI at all."""
+    import numpy as np
+
+    weights, usable = weighed.weights, _usable(weighed)
+    if all_lags:
+        rows, lags = np.nonzero(usable)
+        return rows, lags
+    rows = np.flatnonzero(usable.any(axis=1))
+    ranked = np.where(np.isfinite(weights.p), weights.p, np.where(usable, 2.0, 3.0))[rows]
+    return rows, ranked.argmin(axis=1)
 
 
-def _statistics(
-    settings: Settings, mlapp_id: str | None, width_ms: int, first_ms: int, last_ms: int, max_lag: int
-) -> pd.DataFrame:
-    source = _DAYS if width_ms % _DAY_MS == 0 else _SAMPLES
-    where = Conditions().equal(mlapp_id=mlapp_id)
-    parameters = where.parameters | {
-        "first": int(first_ms) - max_lag * width_ms,
-        "last": int(last_ms) + width_ms,
-    }
-    found = frame(
-        settings,
-        f"""
-        SELECT toString(node_id) AS node_id, toString(name) AS name, labels,
-               {_bucket(source.time, width_ms)} AS bucket_ms, {source.aggregates}
-        FROM {source.table} AS source {where}
-        GROUP BY node_id, name, labels, bucket_ms
-        HAVING samples > 0 AND bucket_ms >= %(first)s AND bucket_ms < %(last)s
-        ORDER BY node_id, name, labels, bucket_ms
-        """,  # noqa: S608 - made of our own names; values are parameters
-        parameters,
+def _usable(weighed: Weighed) -> NDArray[np.bool_]:
+    """Where a statistic varies and meets the KPI."""
+    import numpy as np
+
+    weights = weighed.weights
+    usable: NDArray[np.bool_] = (
+        np.isfinite(weights.r) & (weights.n > 0) if weighed.kpi_is_enough else weights.n >= 0
     )
-    found["label_items"] = [tuple(sorted(labels.items())) for labels in found["labels"]]
-    return found
+    return usable
 
 
-def _bucket(column: str, width_ms: int) -> str:
-    time_ms = f"(toUnixTimestamp64Milli({column}) - {_ORIGIN_MS})"
-    return f"toInt64(floor({time_ms} / {width_ms})) * {width_ms} + {_ORIGIN_MS}"
+def _in_words(row: Mapping[str, Any], kpi: KpiSeries) -> str:
+    if row["verdict"] != GOES_WITH:
+        return ""
+    return (
+        f"a rise of {row['statistic']!r} by one deviation ({row['deviation']:.3g}) goes with {row['effect']:+.3g} of the KPI "
+        f"({row['effect_low']:.3g} … {row['effect_high']:.3g}), {kpi.buckets.later(int(row['lag']))}"
+    )
 
 
-def _width_ms(bucket: str) -> int:
-    import pandas as pd
+def _notes(kpi: KpiSeries, found: StatisticSeries, weighed: Weighed, table: pd.DataFrame) -> list[str]:
+    from parallelm.warehouse.correlation import ENOUGH
 
-    try:
-        width = pd.Timedelta(bucket)
-        width_ms = int(width.total_seconds() * 1000)  # raises ValueError for NaT, which an empty text makes
-    except (ValueError, TypeError) as error:
-        raise QueryError(f"bucket {bucket!r} is not a time delta such as 1D, 6h or 30min: {error}") from error
-    if width_ms <= 0 or width_ms % 60_000:
-        raise QueryError(f"bucket {bucket!r} is not a positive number of whole minutes")
-    return width_ms
-
-
-def _day(epoch_ms: int) -> str:
-    return f"{_EPOCH + timedelta(milliseconds=int(epoch_ms)):%Y-%m-%d %H:%M}"
+    notes = []
+    if not len(found.names):
+        notes.append(f"MLApp {kpi.mlapp_id!r} has no statistics in the time of the KPI")
+    elif not weighed.kpi_is_enough:
+        notes.append(
+            f"too short to tell: the KPI has {weighed.kpi_points} {kpi.buckets.word}s with a value, "
+            "too few to remove season and trend and compare what is left"
+        )
+    else:
+        shown = int(_usable(weighed).any(axis=1).sum())
+        if shown < len(found.names):
+            notes.append(
+                f"{len(found.names) - shown} of {len(found.names)} statistics are left out: they do not vary beside season and "
+                "trend, or have no value in the time of the KPI"
+            )
+    short = int((table["verdict"] == TOO_SHORT).sum())
+    if short and weighed.kpi_is_enough:
+        notes.append(
+            f"too short to tell: {short} of {len(table)} rows are worth fewer than {ENOUGH:.0f} independent points; "
+            "a longer time or, where values change quickly, shorter buckets would help"
+        )
+    return notes

@@ -1,5 +1,5 @@
 /* The series that parallelm.warehouse.queries.correlate weighs, as `mcenter correlate` does: one value a day.
-   Counts are summed, other statistics averaged. Lags, changes, effective n and p-values are computed from these. */
+   Counts are summed, other statistics averaged. Season and trend are removed from these before they are compared at each lag. */
 SELECT
     'KPI' AS kind, '' AS node_id, name, toString(labels) AS labels, toDate(event_time) AS day,
     avg(value) AS mean_value, sum(value) AS total

@@ -1,0 +1,157 @@
+"""Season and trend: fitted to each series by least squares, robustly, and taken away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from parallelm.warehouse.correlation.calendar import indicators
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from parallelm.warehouse.correlation.calendar import Calendar
+
+CLIP = 5.0
+"""Residuals count for so many robust standard deviations at most: one wild value must not bend a season."""
+_ROUNDS = 3
+_MAD_TO_DEVIATION = 1.4826
+_RIDGE = 1e-9
+_FEW_PATTERNS = 16
+"""Up to so many patterns of missing values are fitted one by one; most series lack the same buckets."""
+
+
+class Terms(NamedTuple):
+    """What is taken away: columns over a grid."""
+
+    columns: NDArray[np.float64]
+    season_grows: bool
+
+
+def candidates(calendar: Calendar, *, season: bool, trend: bool) -> Iterable[Terms]:
+    """Terms that the calendar allows, the plain ones first."""
+    line = np.linspace(-1.0, 1.0, calendar.count) if calendar.count > 1 else np.zeros(1)
+    base = [np.ones(calendar.count)]
+    if trend:
+        base += [line, *_slow_waves(calendar)]
+    plain = _season(calendar) if season else []
+    yield _terms(base + plain, grows=False)
+    if not plain:
+        return
+    if calendar.has_hours and calendar.has_weekdays:
+        plain = plain + indicators(calendar.weekend_slots)
+        yield _terms(base + plain, grows=False)
+    if trend and calendar.grows:
+        yield _terms(base + plain + [column * line for column in plain], grows=True)
+
+
+def basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal columns that span the same space."""
+    left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    kept: NDArray[np.float64] = left[:, sizes > _RIDGE * max(sizes[0], _RIDGE)]
+    return kept
+
+
+def residuals(values: NDArray[np.float64], space: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What ``space`` (orthonormal, n by p) does not explain of ``values`` (rows of n); NaN stays NaN.
+
+    Residuals beyond ``CLIP`` robust deviations are clipped, and the fit is repeated on what is left.
+    """
+    present = np.isfinite(values)
+    if present.all():
+        return _residuals(values, present, space, None)
+    patterns, row_patterns = np.unique(np.packbits(present, axis=1), axis=0, return_inverse=True)
+    if len(patterns) > _FEW_PATTERNS:
+        return _residuals(values, present, space, _inverses(present, space))
+    left = np.full(values.shape, np.nan)
+    for number in range(len(patterns)):
+        rows = np.flatnonzero(row_patterns.reshape(-1) == number)
+        columns = np.flatnonzero(present[rows[0]])
+        if columns.size:
+            part = values[np.ix_(rows, columns)]
+            everywhere = np.ones(part.shape, dtype=bool)
+            left[np.ix_(rows, columns)] = _residuals(part, everywhere, basis(space[columns]), None)
+    return left
+
+
+def _residuals(
+    values: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    space: NDArray[np.float64],
+    inverse: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    left = np.where(present, values, 0.0)
+    for _ in range(_ROUNDS):
+        left = np.where(present, left - _fit(left, space, inverse), 0.0)
+        limit = CLIP * _MAD_TO_DEVIATION * _median_size(left, present)
+        # At least half of the values are fitted exactly: nothing shows what is wild.
+        limit[limit <= _RIDGE * np.abs(left).max(axis=-1)] = np.inf
+        if (np.abs(left) <= limit[:, None]).all():
+            break
+        left = np.clip(left, -limit[:, None], limit[:, None])
+    return np.where(present, left, np.nan)
+
+
+def explained_by_rounding(values: NDArray[np.float64], left: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Rows of which season and trend leave nothing but rounding."""
+    with np.errstate(all="ignore"):
+        size = np.nanmax(np.abs(values), axis=-1, initial=0.0)
+        rest = np.nanmax(np.abs(left), axis=-1, initial=0.0)
+        varies: NDArray[np.bool_] = rest > _RIDGE * size
+    return ~varies
+
+
+def _fit(
+    values: NDArray[np.float64], space: NDArray[np.float64], inverse: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    weights = values @ space
+    if inverse is not None:
+        weights = np.einsum("spq,sq->sp", inverse, weights)
+    fitted: NDArray[np.float64] = weights @ space.T
+    return fitted
+
+
+def _inverses(present: NDArray[np.bool_], space: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each row the inverse of the normal equations over its present values."""
+    mask = present.astype(np.float64)
+    size = space.shape[1]
+    normal = np.empty((mask.shape[0], size, size))
+    for column in range(size):
+        normal[:, column] = (mask * space[:, column]) @ space
+    normal[:, range(size), range(size)] += _RIDGE
+    return np.asarray(np.linalg.inv(normal), dtype=np.float64)
+
+
+def _median_size(left: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    sizes = np.abs(left)
+    if present.all():
+        medians: NDArray[np.float64] = np.median(sizes, axis=-1)
+        return medians
+    counts = present.sum(axis=-1)
+    ordered = np.sort(np.where(present, sizes, np.inf), axis=-1)
+    middle = np.maximum(counts - 1, 0) // 2
+    found: NDArray[np.float64] = np.where(counts > 0, ordered[np.arange(left.shape[0]), middle], 0.0)
+    return found
+
+
+def _slow_waves(calendar: Calendar) -> list[NDArray[np.float64]]:
+    place = (np.arange(calendar.count) + 0.5) / calendar.count
+    return [np.cos(np.pi * wave * place) for wave in range(2, calendar.slow_terms + 2)]
+
+
+def _season(calendar: Calendar) -> list[NDArray[np.float64]]:
+    columns: list[NDArray[np.float64]] = []
+    if calendar.has_hours:
+        columns += indicators(calendar.slots)
+    if calendar.has_weekdays:
+        columns += indicators(calendar.weekdays)
+    if calendar.holiday_share.any():
+        columns.append(calendar.holiday_share)
+    return columns
+
+
+def _terms(columns: list[NDArray[np.float64]], *, grows: bool) -> Terms:
+    return Terms(np.stack(columns, axis=1), grows)

@@ -1,0 +1,222 @@
+"""Many statistics weighed against one KPI at every lag: correlation, p-value, size of the effect and its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from parallelm.warehouse.correlation.autocorrelation import Unbiased, effective_share
+from parallelm.warehouse.correlation.removal import basis, explained_by_rounding, residuals
+from parallelm.warehouse.correlation.target import MIN_FREEDOM, Target, make_target
+from parallelm.warehouse.correlation.whitening import filtered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from parallelm.warehouse.correlation.calendar import Calendar
+
+Correction = Literal["holm", "fdr_bh"]
+
+ENOUGH = 10.0
+"""Fewer effective points are too few to tell anything."""
+_CHUNK_VALUES = 1_000_000
+_NEIGHBOURS = 10
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Arrays of statistics by lags."""
+
+    r: NDArray[np.float64]
+    """Correlation of what remains; NaN where a statistic does not vary."""
+    p: NDArray[np.float64]
+    """Two-sided p-value of each; NaN where nothing can be told."""
+    n: NDArray[np.int64]
+    """Buckets in which both have a value."""
+    n_effective: NDArray[np.float64]
+    """Independent points that they are worth."""
+    effect: NDArray[np.float64]
+    """What a rise of the statistic by ``deviation`` goes with, in units of the KPI."""
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    """95 % interval of ``effect``."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The result, and what was removed on the way."""
+
+    weights: Weights
+    deviation: NDArray[np.float64]
+    """Standard deviation of each statistic once season and trend are removed."""
+    removed: tuple[str, ...]
+    kpi_points: int
+    kpi_is_enough: bool
+    """False: the KPI itself has too few points for anything."""
+
+
+def weigh(
+    kpi: NDArray[np.float64],
+    statistics: NDArray[np.float64],
+    calendar: Calendar,
+    *,
+    season: bool = True,
+    trend: bool = True,
+) -> Weighed:
+    """Weigh every row of ``statistics`` against ``kpi``, which has a value for each of the calendar's buckets, or NaN.
+
+    Rows begin ``max_lag`` buckets before the KPI, and end with it: the number of lags follows from their length.
+    """
+    lags = statistics.shape[1] - kpi.size + 1
+    target = make_target(kpi, calendar, season=season, trend=trend)
+    if target is None:
+        return _nothing(statistics, lags, kpi)
+    earlier = calendar.from_bucket(1 - lags)
+    # The KPI's terms over the longer grid of the statistics.
+    grows = target.terms.season_grows
+    columns = _terms_like(target, earlier, season=season, trend=trend, grows=grows)
+    weigher = _Weigher(target, basis(columns), lags)
+    chunk = max(1, _CHUNK_VALUES // statistics.shape[1])
+    parts = [weigher.weigh(statistics[start : start + chunk]) for start in range(0, len(statistics), chunk)]
+    if not parts:
+        return _nothing(statistics, lags, kpi)
+    joined = [np.concatenate(arrays) for arrays in zip(*(part[:-1] for part in parts), strict=True)]
+    removed = [*(calendar.season_words() if season else ()), *([calendar.trend_words] if trend else ())]
+    if grows:
+        removed.append("growth of the season")
+    deviation = np.concatenate([part[-1] for part in parts])
+    return Weighed(Weights(*joined), deviation, tuple(removed), target.rows.size, kpi_is_enough=True)
+
+
+def adjust(p: NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
+    """p-values adjusted for their number; NaN stay and do not count.
+
+    ``holm`` bounds the chance of any false finding, ``fdr_bh`` (Benjamini and Hochberg) the share of false ones among
+    the findings.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = np.full(p.shape, np.nan)
+    tested = np.isfinite(p)
+    if tested.any():
+        adjusted[tested] = multipletests(p[tested], method=correction)[1]
+    return adjusted
+
+
+class _Weigher:
+    """Statistics against one KPI."""
+
+    def __init__(self, target: Target, space: NDArray[np.float64], lags: int) -> None:
+        self._target = target
+        self._space = space
+        self._lags = lags
+        self._unbiased = Unbiased(space)
+        self._whole = target.rows.size == space.shape[0] - lags + 1
+        self._similarity = _neighbour_products(target.scores[None, :])[0]
+
+    def weigh(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """r, p, n, n_effective, effect, low and high of some statistics, and their deviations."""
+        left = residuals(values, self._space)
+        left[explained_by_rounding(values, left)] = np.nan
+        present = np.isfinite(left)
+        share = effective_share(self._unbiased(left), self._target.coefficient)
+        left = np.where(present, left, 0.0)
+        counts = np.maximum(present.sum(axis=1), 1)
+        deviation = np.sqrt((left * left).sum(axis=1) / counts)
+        shape = len(values), self._lags
+        r, p, n, effect, error = (np.full(shape, np.nan) for _ in range(5))
+        n_effective = np.zeros(shape)
+        quantile = np.zeros(len(values))
+        for lag, whitened in self._lagged(left):
+            seen = self._target.rows + self._lags - 1 - lag
+            n[:, lag] = present[:, seen].sum(axis=1)
+            n_effective[:, lag] = np.maximum(n[:, lag] - self._target.fitted, 0.0) * share
+            size = np.sqrt(self._size_outside(whitened))
+            with np.errstate(all="ignore"):
+                r[:, lag] = np.where(
+                    size > 0.0, np.clip(whitened @ self._target.scores / size, -1.0, 1.0), np.nan
+                )
+                freedom = self._freedom(whitened, n[:, lag])
+                p[:, lag], quantile = _p_value(r[:, lag], freedom)
+                slope = whitened @ self._target.noise / size**2
+                rest = np.maximum((self._target.noise**2).sum() - slope**2 * size**2, 0.0) / freedom
+                effect[:, lag] = slope * deviation
+                error[:, lag] = quantile * np.sqrt(rest) / size * deviation
+        p[n_effective < ENOUGH] = np.nan
+        return r, p, n.astype(np.int64), n_effective, effect, effect - error, effect + error, deviation
+
+    def _lagged(self, left: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """For each lag, the statistics as they were so many buckets before the KPI's values, whitened and scaled."""
+        weights, scale = self._target.weights, self._target.scale
+        whole = filtered(left, weights) if self._whole else None
+        for lag in range(self._lags):
+            start = self._lags - 1 - lag
+            if whole is not None:
+                yield lag, whole[:, start : start + scale.size] * scale
+            else:
+                yield lag, filtered(left[:, self._target.rows + start], weights) * scale
+
+    def _size_outside(self, whitened: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Squared length of what season and trend cannot explain."""
+        whole = np.einsum("sn,sn->s", whitened, whitened)
+        inside = whitened @ self._target.space
+        rest = whole - np.einsum("sp,sp->s", inside, inside)
+        return np.where(rest > 1e-9 * whole, rest, 0.0)
+
+    def _freedom(self, whitened: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Degrees of freedom: fewer where both still resemble their neighbours."""
+        products = _neighbour_products(whitened) @ self._similarity
+        lost = self._target.rows.size - n
+        free = np.maximum(self._target.freedom - lost, MIN_FREEDOM)
+        worth: NDArray[np.float64] = free / np.maximum(1.0 + 2.0 * products, 1.0)
+        return np.maximum(worth, 1.0)
+
+
+def _neighbour_products(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Autocorrelations at the first lags, weighed by how many pairs there are."""
+    count = values.shape[1]
+    lags = range(1, min(_NEIGHBOURS, count // 5) + 1)
+    squares = np.maximum(np.einsum("sn,sn->s", values, values), 1e-300)
+    found = np.empty((len(values), len(lags)))
+    for column, lag in enumerate(lags):
+        sums = np.einsum("sn,sn->s", values[:, lag:], values[:, :-lag])
+        # Both sides carry the root of the weight.
+        found[:, column] = sums / squares * np.sqrt(1.0 - lag / count)
+    return found
+
+
+def _p_value(
+    r: NDArray[np.float64], freedom: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two-sided p-value of each correlation, and Student's quantile of a 95 % interval."""
+    from scipy.special import stdtr, stdtrit
+
+    t = np.abs(r) * np.sqrt(freedom / np.maximum(1.0 - r * r, 1e-300))
+    p: NDArray[np.float64] = 2.0 * stdtr(freedom, -t)
+    quantile: NDArray[np.float64] = stdtrit(freedom, 0.975)
+    return p, quantile
+
+
+def _terms_like(
+    target: Target, calendar: Calendar, *, season: bool, trend: bool, grows: bool
+) -> NDArray[np.float64]:
+    from parallelm.warehouse.correlation.removal import candidates
+
+    found = list(candidates(calendar, season=season, trend=trend))
+    alike = [terms for terms in found if terms.season_grows == grows]
+    wanted = target.terms.columns.shape[1]
+    return min(alike or found, key=lambda terms: abs(terms.columns.shape[1] - wanted)).columns
+
+
+def _nothing(statistics: NDArray[np.float64], lags: int, kpi: NDArray[np.float64]) -> Weighed:
+    shape = len(statistics), lags
+    unknown = np.full(shape, np.nan)
+    weights = Weights(
+        unknown, unknown, np.zeros(shape, dtype=np.int64), np.zeros(shape), unknown, unknown, unknown
+    )
+    points = int(np.isfinite(kpi).sum())
+    return Weighed(weights, np.full(len(statistics), np.nan), (), points, kpi_is_enough=False)

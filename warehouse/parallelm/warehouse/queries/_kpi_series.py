@@ -1,0 +1,175 @@
+"""One KPI as a regular series: which of its MLApps and label sets is meant, and its value in each bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries._buckets import DAY_MS, HOUR_MS, Buckets
+from parallelm.warehouse.queries._frames import Conditions, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
+
+Aggregation = Literal["sum", "mean"]
+
+MAX_BUCKETS = 200_000
+_SHOWN = 5
+_QUARTER_MS = 15 * 60_000
+
+
+@dataclass(frozen=True)
+class KpiSeries:
+    """Values on a regular grid, NaN where there are none."""
+
+    name: str
+    mlapp_id: str
+    buckets: Buckets
+    first: int
+    """Number of the first bucket."""
+    points: NDArray[np.float64]
+    first_ms: int
+    last_ms: int
+    """Times of the first and the last point."""
+    notes: tuple[str, ...]
+
+
+def read_kpi(
+    settings: Settings,
+    name: str,
+    buckets: Buckets,
+    *,
+    timezone: str | None,
+    mlapp_id: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    aggregation: Aggregation | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+) -> KpiSeries:
+    """Read a KPI; raises ``QueryError`` when there is none, or when it is not said which of several is meant."""
+    where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
+    found = frame(
+        settings,
+        f"""
+        SELECT mlapp_id, labels, toInt64(count()) AS points, toInt64(min(toUnixTimestamp64Milli(event_time))) AS first_ms,
+               toInt64(max(toUnixTimestamp64Milli(event_time))) AS last_ms,
+               arraySort(groupUniqArray(3)(toInt64(positiveModulo(toUnixTimestamp64Milli(event_time), {DAY_MS})))) AS times
+        FROM kpis_current {where} {"AND" if str(where) else "WHERE"} isFinite(value)
+        GROUP BY mlapp_id, labels
+        ORDER BY mlapp_id, labels
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+    if found.empty:
+        raise QueryError(_unknown(settings, name, mlapp_id, labels))
+    _ask_which(name, found, aggregation)
+    notes = [*_combined(found, aggregation), *_clock_notes(name, found, buckets, timezone)]
+    first_ms, last_ms = int(found["first_ms"].min()), int(found["last_ms"].max())
+    first, values, most = _values(settings, where, buckets, aggregation)
+    if most > len(found):
+        how = "summed" if aggregation == "sum" else "averaged"
+        notes.append(f"up to {most} points of the KPI in one {buckets.word} are {how}")
+    return KpiSeries(
+        name, str(found["mlapp_id"].iloc[0]), buckets, first, values, first_ms, last_ms, tuple(notes)
+    )
+
+
+def _values(
+    settings: Settings, where: Conditions, buckets: Buckets, aggregation: Aggregation | None
+) -> tuple[int, NDArray[np.float64], int]:
+    import numpy as np
+
+    rows = frame(
+        settings,
+        f"""
+        SELECT {buckets.sql("event_time")} AS bucket,
+               {"sum" if aggregation == "sum" else "avg"}If(value, isFinite(value)) AS kpi_value, count() AS points
+        FROM kpis_current {where}
+        GROUP BY bucket
+        HAVING countIf(isFinite(value)) > 0
+        ORDER BY bucket
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+    )
+    numbers = rows["bucket"].to_numpy()
+    first, last = int(numbers[0]), int(numbers[-1])
+    if last - first >= MAX_BUCKETS:
+        raise QueryError(
+            f"from {buckets.day(first)} to {buckets.day(last)} there are more than {MAX_BUCKETS} buckets: choose longer ones"
+        )
+    values = np.full(last - first + 1, np.nan)
+    values[numbers - first] = rows["kpi_value"].to_numpy()
+    return first, np.where(np.isfinite(values), values, np.nan), int(rows["points"].max())
+
+
+def _ask_which(name: str, found: pd.DataFrame, aggregation: Aggregation | None) -> None:
+    mlapps = sorted(set(found["mlapp_id"]))
+    if len(mlapps) > 1:
+        raise QueryError(
+            f"KPI {name!r} has points in {len(mlapps)} MLApps: {_listed(mlapps)}; choose one with --mlapp (mlapp_id)"
+        )
+    if len(found) > 1 and aggregation is None:
+        raise QueryError(
+            f"KPI {name!r} has {len(found)} series by its labels: {_listed(list(map(_label_text, found['labels'])))}; "
+            "choose one with --label (labels), or take them together with --kpi-mean or --kpi-sum (kpi_aggregation)"
+        )
+
+
+def _combined(found: pd.DataFrame, aggregation: Aggregation | None) -> list[str]:
+    if len(found) == 1:
+        return []
+    how = "sum" if aggregation == "sum" else "mean"
+    return [
+        f"the KPI is the {how} of {len(found)} series: {_listed(list(map(_label_text, found['labels'])))}"
+    ]
+
+
+def _clock_notes(name: str, found: pd.DataFrame, buckets: Buckets, timezone: str | None) -> list[str]:
+    """Whether the KPI's days are those of the buckets; raises ``QueryError`` when they seem to be of another zone."""
+    if buckets.width_ms % DAY_MS:
+        return []
+    times = sorted({each for times in found["times"] for each in times})
+    if timezone is None and _of_another_zone(times):
+        shown = " and ".join(f"{each // HOUR_MS:02d}:{each % HOUR_MS // 60_000:02d}" for each in times)
+        raise QueryError(
+            f"all points of KPI {name!r} are at {shown} UTC: they look like days of another time zone. Name it with "
+            "--timezone (timezone), such as Europe/Berlin, or say UTC"
+        )
+    if buckets.timezone != "UTC" and times == [0]:
+        zone = buckets.timezone
+        note = f"all points of the KPI are at midnight UTC, which lies within a day of {zone}: if they mean days of UTC, "
+        return [note + "ask with --timezone UTC"]
+    return []
+
+
+def _of_another_zone(times: Sequence[int]) -> bool:
+    """Whether times of day in UTC are midnights elsewhere: one, or two an hour apart. Noon is taken as noon."""
+    if not times or 0 in times or list(times) == [12 * HOUR_MS] or any(each % _QUARTER_MS for each in times):
+        return False
+    return len(times) == 1 or (len(times) == 2 and times[1] - times[0] == HOUR_MS)  # noqa: PLR2004 - summer and winter
+
+
+def _unknown(settings: Settings, kpi: str, mlapp_id: str | None, labels: Mapping[str, str] | None) -> str:
+    where = Conditions().equal(mlapp_id=mlapp_id)
+    query = f"SELECT DISTINCT name FROM kpis_current {where} ORDER BY name LIMIT 50"  # noqa: S608 - no value in it
+    known = frame(settings, query, where.parameters)
+    names = ", ".join(repr(name) for name in known["name"]) or "none"
+    filters = f" with labels {dict(labels)}" if labels else ""
+    return f"KPI {kpi!r} has no points{filters} in that time; there are these KPIs: {names}"
+
+
+def _label_text(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "no labels"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = "; ".join(names[:_SHOWN])
+    return f"{shown}; …" if len(names) > _SHOWN else shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -98,6 +99,33 @@ def test_a_revision_that_takes_the_breach_away_resolves_with_the_reason_revised(
     revised = judge.steps[()][1]
     assert (revised.reason, revised.revises) == ("revised", ("firing", 2 * DAY, 2 * DAY))
     assert rows(judge.steps[()]) == {2 * DAY: Row("resolved", None, 2 * DAY)}
+
+
+def withdrawn(*days: float) -> KpiBatch:
+    """Withdrawals of points, with whatever value they had."""
+    sent = batch([(day, 0.1) for day in days])
+    return replace(sent, points=[replace(point, withdrawn=True) for point in sent.points])
+
+
+def test_a_withdrawn_point_is_as_if_it_had_never_come():
+    judge = Judge(LOW)
+    judge.record(batch([(1, 0.6), (2, 0.4)]), NOW)
+    judge.record(withdrawn(2, 9), NOW)
+    assert states(judge.steps[()]) == [("firing", 2, False), ("resolved", 2, True)]
+    assert judge.steps[()][1].reason == "revised"
+    judge.record(batch([(2, 0.3)]), NOW)
+    assert states(judge.steps[()])[2:] == [("firing", 2, False)], "it may be uploaded again"
+    judge.record(withdrawn(1, 2), NOW)
+    assert rows(judge.steps[()]) == {2 * DAY: Row("resolved", None, 2 * DAY)}
+    judge.record(batch([(3, 0.3)]), NOW)
+    assert states(judge.steps[()])[-1] == ("firing", 3, False)
+
+
+def test_a_withdrawn_end_lets_the_breach_go_on():
+    judge = Judge(LOW)
+    judge.record(batch([(1, 0.4), (2, 0.7), (3, 0.4)]), NOW)
+    judge.record(withdrawn(2), NOW)
+    assert rows(judge.steps[()])[DAY] == Row("firing", DAY, None)
 
 
 def test_a_revision_that_breaches_fires_dated_at_its_bucket():

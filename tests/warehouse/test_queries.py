@@ -246,6 +246,7 @@ def test_kpis_are_their_latest_revision(settings: Settings, client: Client):
     assert list(queries.kpi_revisions(settings, "k")["value"]) == [7.0, 1.0, 2.0]
 
 
+@pytest.mark.usefixtures("client")
 def test_any_sql_is_answered_with_typed_columns(settings: Settings):
     found = queries.query_frame(
         settings, "SELECT toUInt8(1) AS a, 2.5 AS b, NULL AS c, toDateTime64(0, 3, 'UTC') AS d"

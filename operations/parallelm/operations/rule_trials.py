@@ -314,6 +314,7 @@ def _kpis(replay: Replay, run: _Run, rows: Sequence[Mapping[str, Any]]) -> _Hand
             timestamp_ms=row["event_ms"],
             value=row["value"],
             model_id=row["model_id"],
+            withdrawn=row["withdrawn"],
         )
         for row in rows
     ]

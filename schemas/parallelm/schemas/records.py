@@ -112,11 +112,12 @@ class KpiPoint:
     timestamp_ms: int
     value: float
     model_id: str
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KpiBatch:
-    """Points of business KPIs. A new upload of the same point is a revision of it."""
+    """Points of business KPIs. A new upload of the same point is a revision of it, and so is its withdrawal."""
 
     origin: Origin
     producer_id: str

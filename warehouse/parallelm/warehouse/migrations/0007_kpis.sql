@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS kpis ${on_cluster}
     event_time DateTime64(3, 'UTC') COMMENT 'When the KPI had this value; often long past.',
     value Float64 COMMENT 'Value as reported; may be NaN or infinite.',
     model_id LowCardinality(String) COMMENT 'Model that it was reported through; empty when none.',
-    source String COMMENT 'Where the point comes from: set_kpi, or the name of the uploaded file.',
+    withdrawn Bool COMMENT 'Whether this revision says that the point was wrong and holds no more.',
+    source String COMMENT 'Where the point comes from: set_kpi, or the name of the uploaded file; of a withdrawal, who withdrew it and why.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
@@ -26,7 +27,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, event_time)
 SETTINGS ${deduplication_window}
-COMMENT 'Points of business KPIs, all revisions: one row a point and upload. The view kpis_current has the latest.';
+COMMENT 'Points of business KPIs, all revisions: one row a point and upload or withdrawal. The view kpis_current has the latest.';
 
 CREATE VIEW IF NOT EXISTS kpis_current ${on_cluster}
 (
@@ -35,7 +36,7 @@ CREATE VIEW IF NOT EXISTS kpis_current ${on_cluster}
     labels Map(LowCardinality(String), String) COMMENT 'Labels: carrier, region, …',
     event_time DateTime64(3, 'UTC') COMMENT 'When the KPI had this value.',
     value Float64 COMMENT 'Value of the latest revision.',
-    revisions UInt64 COMMENT 'How often the point was uploaded.',
+    revisions UInt64 COMMENT 'How often the point was uploaded or withdrawn.',
     model_id LowCardinality(String) COMMENT 'Model that the latest revision was reported through; empty when none.',
     source String COMMENT 'Where the latest revision comes from.',
     revised_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the latest revision.'
@@ -52,7 +53,8 @@ AS SELECT
     max(revision.ingested_at) AS revised_at
 FROM (SELECT *, (ingested_at, _partition, _offset, _index) AS place FROM kpis) AS revision
 GROUP BY mlapp_id, name, labels, event_time
-COMMENT 'KPI points by their latest revision: one row a KPI, set of labels and time.';
+HAVING NOT argMax(revision.withdrawn, revision.place)
+COMMENT 'KPI points by their latest revision, without those that were withdrawn: one row a KPI, set of labels and time.';
 
 CREATE VIEW IF NOT EXISTS kpi_correlation ${on_cluster} AS
 WITH

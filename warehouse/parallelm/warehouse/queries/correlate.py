@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from parallelm.warehouse.correlation.calendar import holidays_of
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._buckets import make_buckets
 from parallelm.warehouse.queries._kpi_series import MAX_BUCKETS, Aggregation, read_kpi
@@ -158,6 +157,8 @@ def _check_options(
 
 
 def _checked_holidays(holidays: Sequence[date | str]) -> frozenset[date]:
+    from parallelm.warehouse.correlation.calendar import holidays_of
+
     try:
         return holidays_of(holidays)
     except ValueError as error:

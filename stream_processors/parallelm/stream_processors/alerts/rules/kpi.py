@@ -107,35 +107,38 @@ class KpiRule(MLAppRule, type_name="kpi"):
         matching = self.settings.matching
         if not matching.node_matches(record.origin.node_id):
             return
-        found: dict[str, list[list[float]]] = defaultdict(list)
+        found: dict[str, list[list[float | None]]] = defaultdict(list)
         models: dict[str, str] = {}
         for point in record.points:
             if (
                 point.name == matching.statistic
                 and matching.labels_match(point.labels)
                 and is_time(point.timestamp_ms)
-                and point.value == point.value
+                and (point.withdrawn or point.value == point.value)
             ):
                 group = json.dumps(self._group(point), sort_keys=True)
                 whole = zlib.crc32(json.dumps(dict(point.labels), sort_keys=True).encode())
-                found[group].append([point.timestamp_ms, whole, point.value])
+                found[group].append([point.timestamp_ms, whole, None if point.withdrawn else point.value])
                 models[group] = point.model_id
         for group, points in found.items():
             yield Observation(json.loads(group), points, matching.statistic, models[group])
 
     def absorb(self, memory: Any, payload: Any, arrived_ms: int) -> Progress:
-        """A group after points, new ones and revisions."""
+        """A group after points: new ones, revisions, and withdrawn ones, whose value is None."""
         group = Group.from_json(memory)
         known = {(point.at_ms, point.series): point for point in group.points}
         for event_ms, whole, value in payload:
             at_ms = int(judged_at(event_ms, arrived_ms))
-            point = Point(self._bucket_of(at_ms), at_ms, whole, value)
-            if point.bucket_ms > group.final_ms:
-                known[at_ms, whole] = point
+            if self._bucket_of(at_ms) <= group.final_ms:
+                continue
+            if value is None:
+                known.pop((at_ms, whole), None)
+            else:
+                known[at_ms, whole] = Point(self._bucket_of(at_ms), at_ms, whole, value)
         points = sorted(known.values())
-        if not points:
+        if not points and not group.points:
             return self._progress(group)
-        judged_ms = max(group.judged_ms, self._newest_over(points))
+        judged_ms = max(group.judged_ms, self._newest_over(points) if points else -math.inf)
         return self._judged(
             group._replace(points=points, judged_ms=judged_ms, arrived_ms=max(arrived_ms, group.arrived_ms))
         )

@@ -10,7 +10,7 @@ from parallelm.mcenter.mlapp_file import FILE, read_definition
 from parallelm.mcenter.terminal import echo
 from parallelm.operations.rules_in_words import rules_in_words
 
-_WIDTH = 18
+_WIDTH = 15
 
 
 @click.command()
@@ -27,4 +27,4 @@ def validate(file: Path) -> None:
         echo()
         echo(f"{rule.name} ({rule.type}, {rule.severity})")
         for title, text in rule.lines:
-            echo(f"  {title:<{_WIDTH}}{text}")
+            echo(f"  {title:<{_WIDTH}} {text}")

@@ -39,6 +39,8 @@ from parallelm.schemas.topic_admin import create_topics
 from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clickhouse_driver import Client
 
 ROUNDS = 5
@@ -85,7 +87,7 @@ class Run:
 
     rate: float
     cpu_ns: float
-    """CPU of its process a sample; of the sink without the server's."""
+    """CPU a sample: of the sink's processes after the first rows, without the server's; of the engine's, with it."""
     memory_mb: float
 
 
@@ -157,16 +159,14 @@ class _Bench:
                 psutil.Popen(command, env=environ, stdout=log, stderr=log) for _ in range(self.sinks)
             ]
             try:
-                rate = _watch(client, shape.total)
-                used = [_used(process) for process in processes]
+                run = _watch(client, shape.total, processes)
                 _check(client, shape, rollups=rollups)
             finally:
                 for process in processes:
                     process.terminate()
                     process.wait(30)
             client.execute(f"DROP DATABASE {database} SYNC")
-        cpu_s, memory_bytes = (sum(each) for each in zip(*used, strict=True))
-        return Run(rate, cpu_s / shape.total * 1e9, memory_bytes / 1e6)
+        return run
 
     def _engine(self, settings: Settings, shape: Shape, *, rollups: bool) -> Run:
         settings = replace(settings, clickhouse=replace(settings.clickhouse, database="bench_tables"))
@@ -235,20 +235,23 @@ def _origin(number: int) -> Origin:
     )
 
 
-def _watch(client: Client, total: int) -> float:
-    """Rows a second from the first that a reader sees to the last."""
+def _watch(client: Client, total: int, sinks: Sequence[psutil.Popen]) -> Run:
+    """Rows a second from the first that a reader sees to the last, and what the sinks took for them."""
     count = first_count = 0
     first_s = last_s = time.perf_counter()
+    first_cpu_s = 0.0
     while count < total:
         before, [(count,)] = count, client.execute("SELECT count() FROM statistics")
         if count > before:
             last_s = time.perf_counter()
             if not before:
-                first_s, first_count = last_s, count
+                first_s, first_count, first_cpu_s = last_s, count, _cpu_s(sinks)
         elif time.perf_counter() - last_s > GIVE_UP_AFTER_S:
             raise SystemExit(f"the sink stored {count} of {total} samples; see its log")
         time.sleep(0.02)
-    return (count - first_count) / max(last_s - first_s, 1e-9)
+    rows = max(1, count - first_count)
+    cpu_ns = (_cpu_s(sinks) - first_cpu_s) / rows * 1e9
+    return Run(rows / max(last_s - first_s, 1e-9), cpu_ns, max(map(_peak_bytes, sinks)) / 1e6)
 
 
 def _check(client: Client, shape: Shape, *, rollups: bool) -> None:
@@ -268,9 +271,8 @@ def _check(client: Client, shape: Shape, *, rollups: bool) -> None:
 
 
 def _drop_rollups(client: Client) -> None:
-    for name, create in _tables(client, "MaterializedView"):
-        if "landing" not in create:
-            client.execute(f"DROP VIEW {name}")
+    for name, _ in _tables(client, "MaterializedView"):
+        client.execute(f"DROP VIEW {name}")
 
 
 def _statements(client: Client, *, rollups: bool) -> list[str]:
@@ -278,9 +280,8 @@ def _statements(client: Client, *, rollups: bool) -> list[str]:
     kinds = ("MergeTree", "MaterializedView", "View") if rollups else ("MergeTree",)
     found = []
     for kind in kinds:
-        for name, create in _tables(client, kind):
-            if "landing" not in name:
-                found.append(_COMMENT.sub("", create).replace("bench_tables.", "peer."))
+        for _, create in _tables(client, kind):
+            found.append(_COMMENT.sub("", create).replace("bench_tables.", "peer."))
     return found
 
 
@@ -294,11 +295,14 @@ def _tables(client: Client, kind: str) -> list[tuple[str, str]]:
     return found
 
 
-def _used(process: psutil.Popen) -> tuple[float, float]:
-    """CPU seconds, and bytes of memory at the most."""
-    times = process.cpu_times()
+def _cpu_s(processes: Sequence[psutil.Popen]) -> float:
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+
+
+def _peak_bytes(process: psutil.Popen) -> int:
+    """Memory that it has had at the most."""
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
-    return times.user + times.system, int(peak[1]) * 1024 if peak else 0
+    return int(peak[1]) * 1024 if peak else 0
 
 
 def _report_round(number: int, ours: Run, engine: Run | None) -> None:

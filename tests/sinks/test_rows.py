@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
-from array import array
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+from clickhouse_driver.bufferedreader import CompressedBufferedReader
+from clickhouse_driver.context import Context
+from clickhouse_driver.streams.native import BlockInputStream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.schemas import records, topics
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
-from parallelm.sinks.blocks import ConsumedRecord
+from parallelm.sinks import sample_block
+from parallelm.sinks.blocks import MAX_UNFOLDED_BYTES, ConsumedRecord
+from parallelm.sinks.native import NativeBlock
 from parallelm.sinks.rows import Rows, Source
 from parallelm.sinks.tables import TABLES, row_maker
+from parallelm.warehouse import migrate
 from tests.sinks import samples
 
+if TYPE_CHECKING:
+    import pytest
+
+    from parallelm.connections import Settings
+
 CODEC = Codec(PackagedRegistry())
+ORIGIN_IDS = [field.name for field in dataclasses.fields(records.Origin)]
 SOURCE = Source("mlops.topic", "id", 3)
 
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
@@ -46,7 +59,25 @@ def consumed(values: list[bytes | None]) -> list[ConsumedRecord]:
 
 
 def as_dicts(rows: Rows) -> list[dict[str, Any]]:
-    return [dict(zip(rows.columns, row, strict=True)) for row in zip(*rows.data, strict=True)]
+    data = driver_reads(rows.data) if isinstance(rows.data, NativeBlock) else rows.data
+    return [dict(zip(rows.columns, row, strict=True)) for row in zip(*data, strict=True)]
+
+
+def driver_reads(block: NativeBlock) -> list[Any]:
+    """Columns of a block as clickhouse-driver reads them; whole numbers for times."""
+    context = Context()
+    context.client_settings = {"strings_as_bytes": False, "strings_encoding": "utf-8", "use_numpy": False}
+    context.server_info = SimpleNamespace(
+        used_revision=0, get_timezone=lambda: "UTC", session_timezone=None, version_tuple=lambda: (26, 0, 0)
+    )
+    plain = [
+        column._replace(kind="Int64") if column.kind.startswith("DateTime64") else column
+        for column in block.columns
+    ]
+    raw = b"".join(NativeBlock(block.row_count, plain).parts(states_serialization=False))
+    pieces = [raw]
+    found = BlockInputStream(CompressedBufferedReader(pieces.pop, len(raw)), context).read()
+    return list(found.get_columns())
 
 
 def fits(time_ms: float) -> bool:
@@ -57,7 +88,7 @@ def fits(time_ms: float) -> bool:
 def test_statistics_are_rows_or_rejected(values: list[bytes | None]):
     block = consumed(values)
     rows = row_maker(topics.STATISTICS, PackagedRegistry()).rows(block, SOURCE)
-    expected = []
+    expected: list[dict[str, Any]] = []
     rejected = []
     for record in block:
         if record.value is None:
@@ -70,23 +101,75 @@ def test_statistics_are_rows_or_rejected(values: list[bytes | None]):
             rejected.append((record.offset, "validate"))
             continue
         expected += [
-            (record.offset, number, each.name, dict(each.labels), list(each.timestamps_ms), list(each.values))
+            {
+                **{name: getattr(batch.origin, name) for name in ORIGIN_IDS},
+                **{name: getattr(each, name) for name in ("name", "model_id", "category", "graph_type")},
+                "labels": dict(sorted(each.labels.items())),
+                "event_time": math.floor(time_ms),
+                "value": value,
+                "producer_id": batch.producer_id,
+                "seq": batch.seq,
+                "ingested_at": record.ingested_at_ms,
+                "_topic": SOURCE.topic,
+                "_topic_id": SOURCE.topic_id,
+                "_partition": SOURCE.partition,
+                "_offset": record.offset,
+                "_series": number,
+                "_index": index,
+            }
             for number, each in enumerate(batch.series)
+            for index, (time_ms, value) in enumerate(zip(each.timestamps_ms, each.values, strict=True))
         ]
-    found = [
-        (
-            row["_offset"],
-            row["_series"],
-            row["name"].decode(),
-            json.loads(row["labels_json"]),
-            array("d", row["timestamps_ms"]).tolist(),
-            array("d", row["sample_values"]).tolist(),
-        )
-        for row in as_dicts(rows)
-    ]
-    assert found == expected
-    assert rows.stored_rows == sum(len(timestamps) for *_, timestamps, _ in expected)
+    assert as_dicts(rows) == expected
+    assert rows.stored_rows == len(expected)
+    assert rows.record_count == len(block)
     assert sorted((each.record.offset, each.stage) for each in rows.rejected) == sorted(rejected)
+
+
+@given(st.lists(st.lists(series, max_size=3), max_size=4), st.integers(1, 4))
+def test_repeated_records_are_cut_by_position_to_the_same_rows(many: list[list[records.Series]], times_: int):
+    """The second record of a layout goes another way than the first."""
+    fitting = [each for each in many if all(fits(time_ms) for one in each for time_ms in one.timestamps_ms)]
+    values: list[bytes | None] = [CODEC.encode(samples.batch(*each)) for each in fitting]
+    once = as_dicts(row_maker(topics.STATISTICS, PackagedRegistry()).rows(consumed(values), SOURCE))
+    again = as_dicts(row_maker(topics.STATISTICS, PackagedRegistry()).rows(consumed(values * times_), SOURCE))
+    offsets = [record.offset for record in consumed(values * times_)]
+    by_offset = {offset: [row for row in again if row["_offset"] == offset] for offset in offsets}
+    for number, offset in enumerate(offsets):
+        first = consumed(values)[number % len(values)].offset
+        assert [row | {"_offset": 0, "ingested_at": 0} for row in by_offset[offset]] == [
+            row | {"_offset": 0, "ingested_at": 0} for row in once if row["_offset"] == first
+        ]
+
+
+def test_a_record_that_unfolds_to_more_than_a_block_is_rejected_and_others_are_cut_into_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    huge = samples.series(
+        [float(number) for number in range(25_000)], [1.0] * 25_000, labels={"l": "x" * 200_000}
+    )
+    large = samples.series([float(number) for number in range(100)], [1.0] * 100, labels={"l": "x" * 300_000})
+    block = consumed([CODEC.encode(samples.batch(each)) for each in (large, huge, large, large)])
+    maker = row_maker(topics.STATISTICS, PackagedRegistry())
+    rows = maker.rows(block, SOURCE)
+    assert (rows.record_count, rows.stored_rows) == (3, 200)
+    assert [each.record.offset for each in rows.rejected] == [block[1].offset]
+    assert str(MAX_UNFOLDED_BYTES) in str(rows.rejected[0].error)
+    assert maker.rows(block[3:], SOURCE).stored_rows == 100
+    monkeypatch.setattr(sample_block, "MAX_BLOCK_SAMPLES", 250)
+    small = samples.series([float(number) for number in range(100)], [1.0] * 100)
+    cut = maker.rows(consumed([CODEC.encode(samples.batch(small))] * 5), SOURCE)
+    assert (cut.record_count, cut.stored_rows) == (2, 200)
+
+
+def test_columns_are_those_of_the_table(settings: Settings):
+    data = CODEC.encode(samples.batch(samples.series([1.0], [2.0], labels={"a": "b"})))
+    rows = row_maker(topics.STATISTICS, PackagedRegistry()).rows(consumed([data]), SOURCE)
+    migrate(settings)
+    with clickhouse_client(settings.clickhouse) as client:
+        described = {row[0]: row[1] for row in client.execute(f"DESCRIBE TABLE {rows.table}")}
+    assert isinstance(rows.data, NativeBlock)
+    assert {column.name: column.kind for column in rows.data.columns} == described
 
 
 points = st.tuples(texts, labels, st.integers(-(2**60), 2**60), st.floats(allow_nan=False))

@@ -27,7 +27,7 @@ def test_every_topic_that_is_not_internal_is_stored():
 def test_every_column_of_a_table_is_filled_and_no_other(settings: Settings):
     migrate(settings)
     with clickhouse_client(settings.clickhouse) as client:
-        for name in TABLES:
+        for name in set(TABLES) - {"statistics"}:  # its columns have types too: see test_rows.py
             rows = row_maker(by_name(name), PackagedRegistry()).rows([], Source(name, "id", 0))
             columns = client.execute(
                 "SELECT name FROM system.columns WHERE database = %(database)s AND table = %(table)s "

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
 
-LANDING = (
-    "INSERT INTO statistics_landing (name, timestamps_ms, sample_values, ingested_at_ms, _offset)"
-    " SELECT 's', reinterpretAsString(toFloat64(1e12)), reinterpretAsString(toFloat64({n})), toUnixTimestamp(now()) * 1000, {n}"
+SAMPLE = (
+    "INSERT INTO statistics (name, event_time, value, ingested_at, _offset)"
+    " SELECT 's', fromUnixTimestamp64Milli(toInt64(1e12)), {n}, now(), {n}"
 )
 
 
@@ -58,10 +58,10 @@ def test_a_view_that_was_dropped_or_changed_is_named_and_put_back(settings: Sett
 def test_a_materialized_view_that_is_missing_says_since_when_its_table_is_incomplete(
     settings: Settings, client: Client
 ) -> None:
-    client.execute(LANDING.format(n=1))
+    client.execute(SAMPLE.format(n=1))
     ((newest,),) = client.execute("SELECT max(last_ingested_at) FROM statistics_by_day_state")
     client.execute("DROP VIEW statistics_by_day_from_statistics")
-    client.execute(LANDING.format(n=2))
+    client.execute(SAMPLE.format(n=2))
     [said] = reported(settings)
     assert said.startswith("materialized view statistics_by_day_from_statistics is missing: ")
     assert f"statistics_by_day_state is incomplete since {newest:%Y-%m-%d %H:%M:%S} UTC" in said
@@ -69,7 +69,7 @@ def test_a_materialized_view_that_is_missing_says_since_when_its_table_is_incomp
     [put_back] = repair(settings)
     assert put_back.name == "statistics_by_day_from_statistics"
     assert drift(settings) == []
-    client.execute(LANDING.format(n=3))
+    client.execute(SAMPLE.format(n=3))
     assert client.execute("SELECT sum(samples) FROM statistics_by_day") == [(2,)]
     assert client.execute("SELECT sum(value) FROM statistics") == [(6,)]
 
@@ -77,19 +77,19 @@ def test_a_materialized_view_that_is_missing_says_since_when_its_table_is_incomp
 def test_a_materialized_view_that_was_changed_fills_its_table_again(
     settings: Settings, client: Client
 ) -> None:
-    text = client.execute(
-        "SELECT as_select FROM system.tables WHERE name = 'statistics_from_landing' AND database = currentDatabase()"
-    )[0][0]
-    client.execute("DROP VIEW statistics_from_landing")
-    client.execute(
-        f"CREATE MATERIALIZED VIEW statistics_from_landing TO statistics AS {text.replace('sample_value AS value', 'sample_value * 2 AS value')}"
+    view = "statistics_by_day_from_statistics"
+    ((text,),) = client.execute(
+        f"SELECT as_select FROM system.tables WHERE name = '{view}' AND database = currentDatabase()"
     )
+    client.execute(f"DROP VIEW {view}")
+    doubled = text.replace("countIf(isFinite(value)) AS n", "2 * countIf(isFinite(value)) AS n")
+    client.execute(f"CREATE MATERIALIZED VIEW {view} TO statistics_by_day_state AS {doubled}")
     [said] = reported(settings)
-    assert "statistics_from_landing is altered" in said
-    assert "* 2" in said
+    assert f"{view} is altered" in said
+    assert "2 *" in said
     repair(settings)
-    client.execute(LANDING.format(n=5))
-    assert client.execute("SELECT value FROM statistics") == [(5,)]
+    client.execute(SAMPLE.format(n=5))
+    assert client.execute("SELECT samples FROM statistics_by_day") == [(1,)]
 
 
 @pytest.mark.parametrize(

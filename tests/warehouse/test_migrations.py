@@ -9,7 +9,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from clickhouse_driver import Client, errors
 
@@ -162,22 +161,15 @@ def test_a_database_name_that_needs_quotes_is_created(settings: Settings):
 
 def test_a_block_of_the_largest_size_is_one_part(client: Client):
     """The server may not split what one token covers, or a replay would find half of it."""
-    samples = np.arange(100, dtype="<f8").tobytes()
-    records = MAX_BLOCK_SAMPLES // 100
+    rows = MAX_BLOCK_SAMPLES
     now_ms = time.time_ns() // 1_000_000
-    columns = [
-        ["t"] * records,
-        [samples] * records,
-        [samples] * records,
-        [now_ms] * records,
-        list(range(records)),
-    ]
+    columns = [["t"] * rows, list(range(rows)), [1.0] * rows, [now_ms] * rows, list(range(rows))]
     for _ in range(2):
         client.execute(
-            "INSERT INTO statistics_landing (name, timestamps_ms, sample_values, ingested_at_ms, _offset) VALUES",
+            "INSERT INTO statistics (name, event_time, value, ingested_at, _offset) VALUES",
             columns,
             columnar=True,
-            settings=_INSERT_SETTINGS | {"insert_deduplication_token": "t"},
+            settings=_INSERT_SETTINGS | {"insert_deduplication_token": "t", "insert_block_size": rows},
         )
     for table in ("statistics", "statistics_by_day_state"):
         parts = client.execute(

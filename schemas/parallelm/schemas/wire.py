@@ -47,7 +47,12 @@ def encode_string(text: str) -> bytes:
         encoded = text.encode()
     except UnicodeEncodeError as error:
         raise EncodeError(f"the text {text[:100]!r} is not valid Unicode: {error}") from error
-    return encode_long(len(encoded)) + encoded
+    return encode_bytes(encoded)
+
+
+def encode_bytes(data: bytes) -> bytes:
+    """Avro ``bytes``, and ``string`` of what is UTF-8 already: the length, then the bytes."""
+    return encode_long(len(data)) + data
 
 
 def decode_long(data: bytes, position: int) -> tuple[int, int]:

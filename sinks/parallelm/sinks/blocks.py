@@ -1,30 +1,32 @@
 """Which records one insert holds: a fixed range of offsets of one partition, bounded in size. Pure functions.
 
-The server must never split an insert, or a replay could double its parts. A sample takes 16 bytes in a record at
-least, so the size of a block bounds the samples that it unfolds into as well.
+The server must never split an insert, or a replay could double its parts: a block is bounded in what its records
+unfold into as well, which only shows when they are decoded.
 """
 
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_RECORD = struct.Struct("<qqqq")
+
 MAX_BLOCK_SAMPLES = 500_000
 """Rows that one insert may unfold into."""
 
-BYTES_PER_SAMPLE = 16
-"""Size of a sample in a record: a timestamp and a value, float64 each."""
+MAX_UNFOLDED_BYTES = 64 * 1024 * 1024
+"""Memory that these rows may take on the server: the labels of a series are copied to each of its samples."""
 
-MAX_BLOCK_BYTES = MAX_BLOCK_SAMPLES * BYTES_PER_SAMPLE
+MAX_BLOCK_BYTES = 16 * 1024 * 1024
 """Size of the records of one block. A larger record is a block of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumedRecord:
+class ConsumedRecord(NamedTuple):
     """One record as it came from Kafka."""
 
     offset: int
@@ -76,22 +78,15 @@ def replay_length(records: Sequence[ConsumedRecord], last: int, end_offset: int 
     return sum(1 for record in records if record.offset <= last)
 
 
-def content_hash(records: Iterable[ConsumedRecord]) -> str:
-    """Hash of offsets, keys and values: equal exactly when a rebuilt block holds the same records."""
+def content_hash(records: Sequence[ConsumedRecord]) -> str:
+    """Hash of offsets, arrivals, keys and values: equal exactly when a rebuilt block holds the same records."""
     digest = hashlib.blake2b(digest_size=12)
     for record in records:
         key, value = record.key, record.value
+        lengths = (-1 if key is None else len(key), -1 if value is None else len(value))
         digest.update(
-            b"%d %d %d %d\n"
-            % (
-                record.offset,
-                record.ingested_at_ms,
-                -1 if key is None else len(key),
-                -1 if value is None else len(value),
-            )
+            _RECORD.pack(record.offset, record.ingested_at_ms, *lengths) + (key or b"") + (value or b"")
         )
-        digest.update(key or b"")
-        digest.update(value or b"")
     return digest.hexdigest()
 
 

@@ -1,7 +1,8 @@
 """Blocks on their way into ClickHouse, in the order that makes them arrive exactly once in effect.
 
-Intent committed, rows inserted under its token, dead letters flushed, end committed. If the process dies in between,
-the next owner repeats the block under the same token, and ClickHouse drops what it has already.
+Intent committed, rows inserted under its token, dead letters flushed, end committed, and with it the intent of the
+block that was made meanwhile. If the process dies in between, the next owner repeats the block under the same token, and
+ClickHouse drops what it has already.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from parallelm.sinks.consumer import commit
@@ -17,6 +19,7 @@ from parallelm.sinks.intent import ROW_FORMAT, done_metadata, intent_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
 
     from confluent_kafka import Consumer
 
@@ -31,7 +34,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Delivery:
-    """Delivers the blocks of several partitions, with one commit before and one after them all."""
+    """Delivers a block of each of several partitions at a time, on a thread of its own, with a commit before and after.
+
+    All methods are for the polling thread: only inserts run beside it.
+    """
 
     def __init__(
         self, consumer: Consumer, writer: Writer, dead_letters: DeadLetterProducer, metrics: SinkMetrics
@@ -40,24 +46,74 @@ class Delivery:
         self._writer = writer
         self._dead_letters = dead_letters
         self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, "insert")
+        self._under_way: Future[None] | None = None
+        self._written: list[PartitionWork] = []
+        """Whose block is in ClickHouse, and not committed yet."""
 
-    def deliver(self, works: Sequence[PartitionWork], lease_is_fresh: Callable[[], bool]) -> None:
-        """Write the block of each partition; those that the lease no longer covers are left for the next time.
+    @property
+    def is_inserting(self) -> bool:
+        """Whether inserts are running."""
+        return self._under_way is not None and not self._under_way.done()
 
-        Raises ``RetryLaterError`` when something is away: deliver the same blocks again later. Raises
-        ``InsertStateUnknownError`` when it cannot be decided whether a crashed owner's block is there.
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the inserts that are running, no longer than that."""
+        if self._under_way is not None:
+            wait([self._under_way], timeout_s)
+
+    def begin(self, works: Iterable[PartitionWork], lease_is_fresh: Callable[[], bool]) -> None:
+        """Announce the block of each partition that has one, and start to insert them.
+
+        Those that the lease no longer covers are left for the next time. Raises ``RetryLaterError`` when something is
+        away: begin with the same blocks again later. Raises ``InsertStateUnknownError`` when it cannot be decided
+        whether a crashed owner's block is there.
         """
-        under_way = [(work, work.block) for work in works if work.block is not None]
-        self._commit_intents(under_way)
-        written: list[tuple[PartitionWork, Block]] = []
+        due = [(work, work.block) for work in works if work.block is not None]
+        if not due:
+            return
+        self._commit_intents(due)
+        self._under_way = self._thread.submit(self._insert, due, lease_is_fresh)
+
+    def complete(self) -> bool:
+        """Wait for the inserts that were begun; commit the ends of what was written, and with them what follows.
+
+        Whether anything was written.
+
+        Raises ``RetryLaterError`` when something is away: what was not committed is completed or begun again.
+        """
+        under_way, self._under_way = self._under_way, None
         try:
-            for work, block in under_way:
-                if not lease_is_fresh():
-                    break
-                self._write(work.source, block)
-                written.append((work, block))
+            if under_way is not None:
+                under_way.result()
         finally:
-            self._commit_ends(written)
+            count = self._commit_written()
+        return count > 0
+
+    def close(self) -> None:
+        """Wait for the inserts and end their thread."""
+        self._thread.shutdown()
+
+    def _insert(self, due: Sequence[tuple[PartitionWork, Block]], lease_is_fresh: Callable[[], bool]) -> None:
+        """On the thread for inserts."""
+        for work, block in due:
+            if not lease_is_fresh():
+                return
+            if work.is_ours:
+                self._write(work.source, block)
+                self._written.append(work)
+
+    def _commit_written(self) -> int:
+        written = [(work, work.block) for work in self._written if work.is_ours and work.block is not None]
+        for work, block in written:
+            self._send_dead_letters(work.source, block)
+        commit(self._consumer, [_position_after(work, block) for work, block in written])
+        self._written.clear()
+        for work, block in written:
+            self._count(work.source.topic, block)
+            work.finish()
+            if work.block is not None:
+                work.block.intent_committed = True
+        return len(written)
 
     def commit_empty_ends(self, works: Iterable[PartitionWork]) -> None:
         """Move the group past offsets without records, such as transaction markers, at the end of partitions.
@@ -92,7 +148,7 @@ class Delivery:
 
     def _resolve(self, source: Source, block: Block, crashed: Intent) -> None:
         """A rebuilt block differs from its intent: write it only if none of its rows are stored."""
-        table, offsets = block.rows.stored_in, crashed.offsets
+        table, offsets = block.rows.table, crashed.offsets
         there = self._writer.count(table, offsets, block.ingested_ms)
         if there:
             raise InsertStateUnknownError(
@@ -123,6 +179,9 @@ class Delivery:
             self._metrics.last_insert_time.set_to_current_time()
             if block.replayed is not None:
                 self._verify(source, block)
+
+    def _send_dead_letters(self, source: Source, block: Block) -> None:
+        rows = block.rows
         if rows.rejected:
             self._dead_letters.send(rows.rejected, source)
             for rejected in rows.rejected:
@@ -139,36 +198,28 @@ class Delivery:
     def _verify(self, source: Source, block: Block) -> None:
         """After a replay the rows of the range must be stored, each once."""
         rows = block.rows
-        there = self._writer.count(rows.stored_in, block.intent.offsets, block.ingested_ms)
+        there = self._writer.count(rows.table, block.intent.offsets, block.ingested_ms)
         if there == rows.stored_rows or (rows.replaceable and there < rows.stored_rows):
             return
         raise InsertStateUnknownError(
             f"{source.topic} [{source.partition}] offsets {block.intent.first} to {block.intent.last} make "
-            f"{rows.stored_rows} rows, but {there} are in {rows.stored_in} after a repeated insert under token "
+            f"{rows.stored_rows} rows, but {there} are in {rows.table} after a repeated insert under token "
             f"{block.intent.token!r}: was the deduplication window too short, or were rows deleted?"
         )
 
-    def _commit_ends(self, written: Sequence[tuple[PartitionWork, Block]]) -> None:
-        commit(
-            self._consumer,
-            [
-                (
-                    work.source.topic,
-                    work.source.partition,
-                    block.intent.last + 1,
-                    done_metadata(work.source.topic_id),
-                )
-                for work, block in written
-            ],
-        )
-        for work, block in written:
-            self._count(work.source.topic, block)
-            work.finish()
-
     def _count(self, topic: str, block: Block) -> None:
-        self._metrics.records.labels(topic).inc(len(block.records))
+        self._metrics.records.labels(topic).inc(block.record_count)
         self._metrics.rows.labels(topic).inc(block.rows.stored_rows)
         self._metrics.bytes_consumed.labels(topic).inc(block.size_bytes)
         self._metrics.blocks.labels(topic).inc()
         if block.replayed is not None:
             self._metrics.replays.labels(topic).inc()
+
+
+def _position_after(work: PartitionWork, block: Block) -> tuple[str, int, int, str]:
+    """What to commit after a block: the intent of the following one, which begins there, or that none is pending."""
+    topic, partition = work.source.topic, work.source.partition
+    if work.following is not None:
+        intent = work.following.intent
+        return topic, partition, intent.first, intent_metadata(intent)
+    return topic, partition, block.intent.last + 1, done_metadata(work.source.topic_id)

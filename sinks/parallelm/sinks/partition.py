@@ -15,41 +15,40 @@ from parallelm.sinks.blocks import (
 )
 from parallelm.sinks.errors import RetryLaterError
 from parallelm.sinks.intent import ROW_FORMAT, Intent
+from parallelm.sinks.native import NativeBlock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from parallelm.sinks.backoff import Backoff
     from parallelm.sinks.rows import RowMaker, Rows, Source
 
+_BYTES_A_BYTE = 4
+"""Memory of a byte of a record as Python objects of its row."""
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, kw_only=True)
 class Block:
     """One block on its way into ClickHouse. It stays unchanged through every retry, until it is stored."""
 
     intent: Intent
-    records: list[ConsumedRecord]
     rows: Rows
+    record_count: int
+    size_bytes: int
+    """Bytes of its records, which are not kept."""
+    ingested_ms: tuple[int, int]
+    """First and last arrival on Kafka."""
+    rejected_positions: list[int]
+    """Which of its records cannot become rows, counted from 0, ascending."""
     replayed: Intent | None
     """The intent that it was rebuilt from; None for a new block."""
     intent_committed: bool
 
     @property
-    def ingested_ms(self) -> tuple[int, int]:
-        """First and last arrival on Kafka."""
-        times = [record.ingested_at_ms for record in self.records]
-        return min(times), max(times)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of its records."""
-        return sum(record.size_bytes for record in self.records)
-
-    @property
-    def rejected_positions(self) -> list[int]:
-        """Which of its records cannot become rows, counted from 0, ascending."""
-        if not self.rows.rejected:
-            return []
-        rejected = {each.record.offset for each in self.rows.rejected}
-        return [position for position, record in enumerate(self.records) if record.offset in rejected]
+    def held_bytes(self) -> int:
+        """Memory of its rows, roughly."""
+        data = self.rows.data
+        return data.size_bytes if isinstance(data, NativeBlock) else _BYTES_A_BYTE * self.size_bytes
 
 
 @dataclass(slots=True)
@@ -70,6 +69,11 @@ class PartitionWork:
     committed: int = 0
     """Offset that was committed last."""
     block: Block | None = None
+    """Block to be delivered, or being delivered."""
+    following: Block | None = None
+    """The one after it, made while it is being delivered."""
+    is_ours: bool = True
+    """False once the partition was taken away."""
 
     def add(self, record: ConsumedRecord) -> None:
         """Take one record that was read."""
@@ -78,20 +82,31 @@ class PartitionWork:
         self.position = record.offset + 1
 
     @property
-    def held_bytes(self) -> int:
-        """Bytes of records in memory."""
-        return self.pending_bytes + (self.block.size_bytes if self.block else 0)
+    def made_bytes(self) -> int:
+        """Memory of the blocks that are made and not stored."""
+        return sum(each.held_bytes for each in (self.block, self.following) if each)
 
-    def next_block(self) -> Block | None:
-        """The block to write now: the one under way, or a new one of what is pending; None when there is none.
+    def make_block(self) -> Block | None:
+        """Make the next block of what is pending, to be delivered now or after the one under way.
 
-        Raises ``RetryLaterError`` when the schema of a record is not available now.
+        None when nothing is pending, or both are there already. Raises ``RetryLaterError`` when the schema of a record
+        is not available now.
         """
+        if self.following is not None or not (length := self._next_length()):
+            return None
+        made = self._make_block(length)
         if self.block is None:
-            length = self._next_length()
-            if length:
-                self.block = self._make_block(length)
-        return self.block
+            self.block = made
+        else:
+            self.following = made
+        return made
+
+    def discard(self, block: Block) -> None:
+        """Forget a block that was made just now and must not be delivered."""
+        if self.following is block:
+            self.following = None
+        else:
+            self.block = None
 
     def reached_end(self, offset: int) -> None:
         """All below ``offset`` was read; behind the last record there may be markers of transactions."""
@@ -110,8 +125,7 @@ class PartitionWork:
         """The block under way is in ClickHouse."""
         if self.block is not None:
             self.committed = self.block.intent.last + 1
-        self.block = None
-        self.replay = None
+        self.block, self.following = self.following, None
 
     def _next_length(self) -> int:
         if self.replay is None:
@@ -124,31 +138,49 @@ class PartitionWork:
         return length or 0
 
     def _make_block(self, length: int) -> Block:
-        records = self.pending[:length]
+        candidates = self.pending[:length]
         try:
-            rows = self.row_maker.rows(records, self.source)
+            rows = self.row_maker.rows(candidates, self.source)
         except SchemaError as error:
             raise RetryLaterError(f"{self.source.topic} [{self.source.partition}]: {error}") from error
-        offsets = OffsetRange(
-            self.source.topic_id, self.source.partition, records[0].offset, records[-1].offset
+        records = candidates[: rows.record_count]
+        size_bytes = sum(record.size_bytes for record in records)
+        del self.pending[: len(records)]
+        self.pending_bytes -= size_bytes
+        intent = self._intent(records)
+        replayed, self.replay = self.replay, None
+        same = replayed is not None and (replayed.content_hash, replayed.row_format) == (
+            intent.content_hash,
+            ROW_FORMAT,
         )
-        del self.pending[:length]
-        self.pending_bytes -= sum(record.size_bytes for record in records)
-        found_hash = content_hash(records)
-        intent = Intent(
-            offsets.topic_id,
-            offsets.partition,
+        arrivals = [record.ingested_at_ms for record in records]
+        return Block(
+            intent=replayed if same and replayed else intent,
+            rows=rows,
+            record_count=len(records),
+            size_bytes=size_bytes,
+            ingested_ms=(min(arrivals), max(arrivals)),
+            rejected_positions=_positions(rows, records),
+            replayed=replayed,
+            intent_committed=same,
+        )
+
+    def _intent(self, records: Sequence[ConsumedRecord]) -> Intent:
+        source = self.source
+        offsets = OffsetRange(source.topic_id, source.partition, records[0].offset, records[-1].offset)
+        return Intent(
+            source.topic_id,
+            source.partition,
             offsets.first,
             offsets.last,
             offsets.token,
-            found_hash,
+            content_hash(records),
             ROW_FORMAT,
         )
-        replayed = self.replay
-        same = replayed is not None and (replayed.content_hash, replayed.row_format) == (
-            found_hash,
-            ROW_FORMAT,
-        )
-        return Block(
-            replayed if same and replayed else intent, records, rows, replayed, intent_committed=same
-        )
+
+
+def _positions(rows: Rows, records: Sequence[ConsumedRecord]) -> list[int]:
+    if not rows.rejected:
+        return []
+    rejected = {each.record.offset for each in rows.rejected}
+    return [position for position, record in enumerate(records) if record.offset in rejected]

@@ -78,7 +78,9 @@ class RecordRows:
                 times += [record.ingested_at_ms] * len(sources)
                 offsets += [record.offset] * len(sources)
                 numbers += range(len(sources))
-        return self._rows(source, taken, times, offsets, numbers, rejected)
+        made = self._rows(source, taken, times, offsets, numbers)
+        made.record_count, made.rejected = len(records), rejected
+        return made
 
     def _rows(
         self,
@@ -87,7 +89,6 @@ class RecordRows:
         times: list[int],
         offsets: list[int],
         numbers: list[int],
-        rejected: list[Rejected],
     ) -> Rows:
         spec = self._spec
         data = {name: list(map(getter, taken)) for name, getter in spec.columns.getters.items()}
@@ -100,11 +101,10 @@ class RecordRows:
         data["_partition"] = [source.partition] * len(taken)
         return Rows(
             table=spec.table,
-            stored_in=spec.table,
             columns=tuple(data),
             data=list(data.values()) if taken else [],
             stored_rows=len(taken),
-            rejected=rejected,
+            record_count=0,
             replaceable=spec.replaceable,
         )
 

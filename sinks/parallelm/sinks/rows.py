@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from parallelm.sinks.blocks import ConsumedRecord
+    from parallelm.sinks.native import NativeBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +31,29 @@ class Rejected:
     error: Exception
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Rows:
     """One insert, column by column, and what was left out of it."""
 
     table: str
     """Table to insert into."""
-    stored_in: str
-    """Table in which the rows can be counted: differs when ``table`` stores nothing."""
     columns: Sequence[str]
-    data: Sequence[Sequence[Any]]
+    data: Sequence[Sequence[Any]] | NativeBlock
+    """Columns as the driver takes them, or as the server does; nothing when there is no row."""
     stored_rows: int
-    """Rows in ``stored_in`` when all is well."""
+    """Rows in ``table`` when all is well."""
+    record_count: int
+    """How many of the records these are, counted from the first; the others do not fit and come with the next block."""
     rejected: list[Rejected] = field(default_factory=list)
     replaceable: bool = False
-    """True when ``stored_in`` drops rows that a later record repeats."""
+    """True when ``table`` drops rows that a later record repeats."""
 
 
 class RowMaker(Protocol):
     """Makes rows of the records of one topic."""
 
     def rows(self, records: Sequence[ConsumedRecord], source: Source) -> Rows:
-        """Rows of a block. They depend on nothing but the arguments.
+        """Rows of a block: of all the records, or of as many as fit one insert. They depend on nothing but the arguments.
 
         Raises ``parallelm.schemas`` errors other than ``DecodeError`` when a schema is not available now.
         """

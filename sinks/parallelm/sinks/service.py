@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.sinks.sink import Stop
 
+_SWITCH_INTERVAL_S = 0.001
+"""An insert goes on within this time, while the polling thread decodes the records of the next one."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,6 +33,7 @@ def run_sink(settings: Settings, options: SinkOptions, stop: Stop, on_ready: Cal
 
     Raises ``SinkError`` when it cannot continue.
     """
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     wait_for_warehouse(settings, options.retry_limit_s, stop)
     if not stop.is_set():
         Sink(settings, options, SinkMetrics(), on_assigned=on_ready).run(stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +17,13 @@ from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interv
 from parallelm.sinks.consumer import TopicAdmin, committed_positions, make_consumer, starting_point
 from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit, DeadLetterProducer
 from parallelm.sinks.delivery import Delivery
-from parallelm.sinks.errors import DatabaseUnavailableError, NotReadyError, RetryLaterError, SinkError
+from parallelm.sinks.errors import (
+    DatabaseUnavailableError,
+    NotReadyError,
+    RetryLaterError,
+    SinkError,
+    TooManyDeadLettersError,
+)
 from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.rows import Rejected, Source
 from parallelm.sinks.tables import STORED_TOPICS, counted_in, row_maker
@@ -28,13 +35,17 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
     from parallelm.sinks.metrics import SinkMetrics
+    from parallelm.sinks.partition import Block
     from parallelm.sinks.rows import RowMaker
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_HELD_BYTES = 128 * 1024 * 1024
-_MAX_HELD_BYTES_OF_PARTITION = 2 * MAX_BLOCK_BYTES
-_FLUSH_AT_BYTES = 4 * MAX_BLOCK_BYTES
+_MAX_PENDING_BYTES = 64 * 1024 * 1024
+_MAX_PENDING_BYTES_OF_PARTITION = 2 * MAX_BLOCK_BYTES
+_ENOUGH_BYTES = 2 * MAX_BLOCK_BYTES
+_MAX_MADE_BYTES = 48 * 1024 * 1024
+_WAIT_FOR_INSERTS_S = 0.01
+_WAIT_WHEN_FULL_S = 0.25
 _MESSAGES_A_CALL = 256
 _LAG_INTERVAL_S = 1.0
 
@@ -67,7 +78,7 @@ class SinkOptions:
 
 
 class Sink:
-    """Writes topics into ClickHouse until it is stopped. One thread; several processes share the partitions."""
+    """Writes topics into ClickHouse until it is stopped. Several processes share the partitions."""
 
     def __init__(
         self,
@@ -90,6 +101,8 @@ class Sink:
         self._consumer = make_consumer(settings.kafka, self._group, options.session_timeout_s)
         # An insert must end before its lease does: another owner may start the same block then.
         self._writer = Writer(settings.clickhouse, max_execution_s=0.8 * options.session_timeout_s)
+        self._questions = Writer(settings.clickhouse, max_execution_s=0.8 * options.session_timeout_s)
+        """For the polling thread, while inserts are running."""
         self._dead_letters = DeadLetterProducer(
             settings, registry, self._group, options.session_timeout_s / 2
         )
@@ -100,6 +113,7 @@ class Sink:
         self._paused: set[tuple[str, int]] = set()
         self._interval_s = options.flush_interval_s
         self._polled_at_s = time.monotonic()
+        self._begun_at_s = 0.0
         self._lag_due_s = 0.0
 
     def run(self, stop: Stop) -> None:
@@ -113,28 +127,41 @@ class Sink:
             if stop.is_set():
                 return
             raise
-        self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked)
+        self._consumer.subscribe(
+            list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
         try:
             while not stop.is_set():
                 self._collect(stop)
-                self._flush()
+                self._make_blocks()
+                self._deliver()
+            self._complete()
         finally:
+            self._delivery.close()
             self._consumer.close()
             self._writer.close()
+            self._questions.close()
 
     # Reading
 
     def _collect(self, stop: Stop) -> None:
-        """Read for one flush interval, or until there is enough for an insert."""
-        deadline_s = time.monotonic() + self._interval_s
+        """Read until a flush interval has passed since the last inserts began, or there is enough for others."""
+        deadline_s = self._begun_at_s + self._interval_s
         while not stop.is_set():
-            self._limit_memory()
-            left_s = deadline_s - time.monotonic()
-            for message in self._consumer.consume(_MESSAGES_A_CALL, timeout=max(0.0, left_s)):
-                self._take(message)
-            self._polled_at_s = time.monotonic()
-            if left_s <= 0 or sum(work.pending_bytes for work in self._work.values()) > _FLUSH_AT_BYTES:
+            self._read(max(0.0, deadline_s - time.monotonic()))
+            if time.monotonic() >= deadline_s or self._has_enough():
                 return
+
+    def _has_enough(self) -> bool:
+        """Whether as much waits as is written at once."""
+        return sum(work.pending_bytes for work in self._work.values()) > _ENOUGH_BYTES
+
+    def _read(self, timeout_s: float) -> None:
+        """Read what there is, or wait for it."""
+        self._limit_memory()
+        for message in self._consumer.consume(_MESSAGES_A_CALL, timeout=timeout_s):
+            self._take(message)
+        self._polled_at_s = time.monotonic()
 
     def _take(self, message: Any) -> None:
         work = self._work.get((message.topic(), message.partition()))
@@ -161,11 +188,11 @@ class Sink:
 
     def _limit_memory(self) -> None:
         """Pause partitions that hold too much: one that cannot be written now, or all when their sum is too large."""
-        held = {place: work.held_bytes for place, work in self._work.items()}
-        if sum(held.values()) > _MAX_HELD_BYTES:
-            wanted = set(held)
+        pending = {place: work.pending_bytes for place, work in self._work.items()}
+        if sum(pending.values()) > _MAX_PENDING_BYTES:
+            wanted = set(pending)
         else:
-            wanted = {place for place, size in held.items() if size > _MAX_HELD_BYTES_OF_PARTITION}
+            wanted = {place for place, size in pending.items() if size > _MAX_PENDING_BYTES_OF_PARTITION}
         if wanted - self._paused:
             self._consumer.pause([TopicPartition(*place) for place in wanted - self._paused])
         if self._paused - wanted:
@@ -213,7 +240,7 @@ class Sink:
         A partition's blocks are written one after the other, so the last row proves that all records before it are stored.
         """
         topic = self._topics[source.topic]
-        last = self._writer.last_offset(counted_in(topic), source, topic.retention_ms)
+        last = self._questions.last_offset(counted_in(topic), source, topic.retention_ms)
         if last is None:
             return None
         _LOG.warning(
@@ -230,54 +257,79 @@ class Sink:
         self._dead_letters.send([Rejected(gone, "retention", SinkError(why))], source)
 
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
-        """Drop the work on partitions that are no longer ours, and commit nothing more for them."""
+        """Commit what is inserted already, then give the partitions up and commit nothing more for them."""
+        try:
+            self._complete()
+        finally:
+            self._lost(_consumer, partitions)
+
+    def _lost(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        """Drop the work on partitions that others have by now: nothing more is committed for them."""
         for partition in partitions:
-            self._work.pop((partition.topic, partition.partition), None)
+            work = self._work.pop((partition.topic, partition.partition), None)
+            if work is not None:
+                work.is_ours = False
             self._paused.discard((partition.topic, partition.partition))
         self._metrics.partitions.set(len(self._work))
 
     # Writing
 
-    def _flush(self) -> None:
-        """Write what is pending, a block of each partition at a time, while the lease on them is fresh."""
-        while self._lease_is_fresh() and not self._backoff.waits(time.monotonic()):
-            works = [work for work in self._work.values() if self._prepare(work)]
-            if not works:
-                break
-            try:
-                self._delivery.deliver(works, self._lease_is_fresh)
-            except RetryLaterError as error:
-                self._retry_later(self._backoff, error)
+    def _make_blocks(self) -> None:
+        """Make the next block of each partition, those that have waited longest first, also while inserts are running."""
+        made_bytes = sum(work.made_bytes for work in self._work.values())
+        for work in sorted(self._work.values(), key=_waiting_since):
+            if made_bytes > _MAX_MADE_BYTES:
                 return
-            self._backoff.succeeded()
-        if self._lease_is_fresh() and not self._backoff.waits(time.monotonic()):
+            made = self._make_block(work)
+            made_bytes += made.held_bytes if made else 0
+
+    def _make_block(self, work: PartitionWork) -> Block | None:
+        if work.backoff.waits(time.monotonic()):
+            return None
+        try:
+            block = work.make_block()
+        except RetryLaterError as error:
+            self._retry_later(work.backoff, error)
+            return None
+        if block is not None:
+            work.backoff.succeeded()
             try:
+                self._counters[work.source.topic].add(block.record_count, block.rejected_positions)
+            except TooManyDeadLettersError:
+                work.discard(block)
+                raise
+        return block
+
+    def _deliver(self) -> None:
+        """Complete the inserts that are running, reading on meanwhile, and begin the next."""
+        while self._delivery.is_inserting:
+            if self._has_enough():
+                self._delivery.wait(_WAIT_WHEN_FULL_S)
+            self._read(_WAIT_FOR_INSERTS_S)
+        self._begun_at_s = time.monotonic()
+        if self._complete() and self._lease_is_fresh():
+            try:
+                self._delivery.begin(self._work.values(), self._lease_is_fresh)
                 self._delivery.commit_empty_ends(self._work.values())
             except RetryLaterError as error:
                 self._retry_later(self._backoff, error)
         self._report_lag()
 
+    def _complete(self) -> bool:
+        """Wait for the inserts and commit what was written; whether more can be begun now."""
+        if self._backoff.waits(time.monotonic()):
+            return False
+        try:
+            if self._delivery.complete():
+                self._backoff.succeeded()
+        except RetryLaterError as error:
+            self._retry_later(self._backoff, error)
+            return False
+        return True
+
     def _lease_is_fresh(self) -> bool:
         """Whether the last poll is so recent that Kafka cannot have given our partitions to others yet."""
         return time.monotonic() - self._polled_at_s < self._options.session_timeout_s / 2
-
-    def _prepare(self, work: PartitionWork) -> bool:
-        """Whether a block of this partition is ready to be written."""
-        now_s = time.monotonic()
-        if work.backoff.waits(now_s):
-            return False
-        fresh = work.block is None
-        try:
-            block = work.next_block()
-        except RetryLaterError as error:
-            self._retry_later(work.backoff, error)
-            return False
-        if block is None:
-            return False
-        work.backoff.succeeded()
-        if fresh:
-            self._counters[work.source.topic].add(len(block.records), block.rejected_positions)
-        return True
 
     def _retry_later(self, backoff: Backoff, error: RetryLaterError) -> None:
         reason = "database" if isinstance(error, DatabaseUnavailableError) else "other"
@@ -295,6 +347,13 @@ class Sink:
             _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if work.position is not None and high > work.position:
                 lag[topic] += high - work.position
-            lag[topic] += len(work.pending) + (len(work.block.records) if work.block else 0)
+            lag[topic] += len(work.pending) + sum(
+                block.record_count for block in (work.block, work.following) if block
+            )
         for topic, records in lag.items():
             self._metrics.lag.labels(topic).set(records)
+
+
+def _waiting_since(work: PartitionWork) -> int:
+    """Arrival of the first record that waits; partitions without any come last."""
+    return work.pending[0].ingested_at_ms if work.pending else sys.maxsize

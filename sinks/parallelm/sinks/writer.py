@@ -10,9 +10,13 @@ from clickhouse_driver import errors as driver_errors
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES
 from parallelm.sinks.errors import DatabaseUnavailableError
+from parallelm.sinks.native import NativeBlock
+from parallelm.sinks.native_insert import insert_native
 from parallelm.warehouse.ingestion import insert_statement, last_offset_query, range_count_query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clickhouse_driver import Client
 
     from parallelm.connections import ClickHouseSettings
@@ -62,7 +66,11 @@ class Writer:
             "max_execution_time": max(1, int(self._max_execution_s)),
         }
         statement = insert_statement(rows.table, rows.columns)
-        self._execute(statement, rows.data, columnar=True, settings=settings)
+        data = rows.data
+        if isinstance(data, NativeBlock):
+            self._attempt(statement, lambda client: insert_native(client, statement, data, settings))
+        else:
+            self._execute(statement, data, columnar=True, settings=settings)
 
     def count(self, table: str, offsets: OffsetRange, ingested_ms: tuple[int, int]) -> int:
         """Rows of a range of offsets in ``table``; ``ingested_ms`` are the first and last arrival in it."""
@@ -92,12 +100,15 @@ class Writer:
             self._client = None
 
     def _execute(self, query: str, *arguments: Any, **options: Any) -> Any:
+        return self._attempt(query, lambda client: client.execute(query, *arguments, **options))
+
+    def _attempt(self, query: str, use: Callable[[Client], Any]) -> Any:
         if self._client is None:
             self._client = clickhouse_client(
                 self._clickhouse, send_receive_timeout=self._max_execution_s + 1, sync_request_timeout=2
             )
         try:
-            return self._client.execute(query, *arguments, **options)
+            return use(self._client)
         except (driver_errors.Error, OSError, EOFError) as error:
             self.close()
             raise DatabaseUnavailableError(

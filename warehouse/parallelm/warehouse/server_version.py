@@ -1,7 +1,6 @@
 """The oldest ClickHouse that the migrations and queries run on.
 
-25.8 (LTS): older ones do not ``reinterpret`` a string to an array, by which ``statistics_from_landing`` unpacks samples
-(ClickHouse pull request 83399). The migrations are tested on 25.8 and on the version of the local stack.
+25.8 (LTS): the oldest that the migrations are tested on; the other one is that of the local stack.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""``mlops.statistics``: the hot path, which the server unfolds into samples."""
+"""``mlops.statistics``: the hot path, one row a sample."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from parallelm.schemas import topics
-from parallelm.sinks.statistics_rows import STORED_IN, StatisticsRows
+from parallelm.sinks.statistics_rows import TABLE as STORED_IN
+from parallelm.sinks.statistics_rows import StatisticsRows
 
 if TYPE_CHECKING:
     from parallelm.schemas.registry import Registry

@@ -31,12 +31,17 @@ class Terms(NamedTuple):
     season_grows: bool
 
 
-def candidates(calendar: Calendar, *, season: bool, trend: bool) -> Iterable[Terms]:
-    """Terms that the calendar allows, the plain ones first."""
+def candidates(
+    calendar: Calendar, *, season: bool, trend: bool, waves: bool = True, growth: bool = True
+) -> Iterable[Terms]:
+    """Terms that the calendar allows, the plain ones first.
+
+    The trend is a line and, with ``waves``, slow movements; the season may grow along the line with ``growth``.
+    """
     line = np.linspace(-1.0, 1.0, calendar.count) if calendar.count > 1 else np.zeros(1)
     base = [np.ones(calendar.count)]
     if trend:
-        base += [line, *_slow_waves(calendar)]
+        base += [line, *(_slow_waves(calendar) if waves else ())]
     plain = _season(calendar) if season else []
     yield _terms(base + plain, grows=False)
     if not plain:
@@ -44,7 +49,7 @@ def candidates(calendar: Calendar, *, season: bool, trend: bool) -> Iterable[Ter
     if calendar.has_hours and calendar.has_weekdays:
         plain = plain + indicators(calendar.weekend_slots)
         yield _terms(base + plain, grows=False)
-    if trend and calendar.grows:
+    if trend and growth and calendar.grows:
         yield _terms(base + plain + [column * line for column in plain], grows=True)
 
 

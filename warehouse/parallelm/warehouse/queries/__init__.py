@@ -26,6 +26,7 @@ from parallelm.warehouse.queries.history import (
     past_successions,
     statistic_names,
 )
+from parallelm.warehouse.queries.impact import Impact, impact
 from parallelm.warehouse.queries.kpis import kpi_revisions, kpis
 from parallelm.warehouse.queries.lineage import (
     actions_on,
@@ -60,6 +61,7 @@ __all__ = [
     "Correlations",
     "DeadLetterRecord",
     "DeployedModel",
+    "Impact",
     "QueryError",
     "SampleRow",
     "actions_on",
@@ -76,6 +78,7 @@ __all__ = [
     "deployments",
     "events",
     "histograms",
+    "impact",
     "kpi_revisions",
     "kpis",
     "last_deployed_model",

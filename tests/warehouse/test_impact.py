@@ -1,0 +1,127 @@
+"""A KPI before and after a change. The full table is that of ``python -m benchmarks impact``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from benchmarks.impact import EFFECT, LEVEL, coverage, simulated
+from parallelm.warehouse import queries
+from parallelm.warehouse.correlation import Calendar
+from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.interruption import estimate
+from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+    from parallelm.connections import Settings
+
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 0.5, 0.9])
+def test_the_interval_holds_the_truth(coefficient: float):
+    held, _, _ = coverage(60, 30, coefficient, cases=60, seed=5)
+    assert held >= 0.85  # 95 % of 60 are 57; 51 are below the first percentile
+
+
+def test_season_and_trend_are_not_taken_for_a_change():
+    place = np.arange(100)
+    noise = 0.1 * np.random.default_rng(1).normal(size=100)
+    kpi_values = 10 + 0.05 * place - 3.0 * (place % 7 >= 5) + noise
+    found = estimate(kpi_values, place >= 80, Calendar(4 * DAY_MS, DAY_MS, 100))
+    assert found is not None
+    assert found.low < 0 < found.high
+    assert found.naive > 2.0
+    assert found.removed == ("day of week", "linear trend")
+    assert (found.before, found.after) == (80, 20)
+
+
+def test_missing_values_and_any_unit_change_nothing_but_the_unit():
+    random = np.random.default_rng(2)
+    values, is_after, calendar = simulated(random, 80, 40, 0.5)
+    values[[3, 17, 90]] = np.nan
+    found, scaled = (estimate(factor * values, is_after, calendar) for factor in (1.0, -1e9))
+    assert found is not None
+    assert scaled is not None
+    assert scaled.effect == pytest.approx(-1e9 * found.effect, rel=1e-6)
+    assert scaled.low == pytest.approx(-1e9 * found.high, rel=1e-6)
+    assert found.before + found.after == 117
+
+
+@pytest.mark.parametrize(("before", "after"), [(13, 30), (30, 2), (0, 0)])
+def test_too_few_values_tell_nothing(before: int, after: int):
+    days = before + after
+    values = np.random.default_rng(1).normal(size=days)
+    assert estimate(values, np.arange(days) >= before, Calendar(0, DAY_MS, max(days, 1))) is None
+
+
+def history(client: Client, change_day: int = 90, days: int = 140) -> None:
+    values, _, _ = simulated(np.random.default_rng(8), change_day, days - change_day, 0.3)
+    values[change_day:] += 3
+    insert(client, "kpis", [kpi("rate", T0_MS + day * DAY_MS, value) for day, value in enumerate(values)])
+    at_ms = T0_MS + change_day * DAY_MS
+    insert(
+        client,
+        "deployments_log",
+        [deployment("m-2", "requested", at_ms - HOUR_MS), deployment("m-2", "active", at_ms)],
+    )
+    insert(client, "deployments_log", [deployment("m-3", "requested", at_ms + 9 * HOUR_MS)])
+    insert(client, "alert_transitions_log", [alert("f/1", "firing", at_ms + 5 * HOUR_MS)])
+
+
+def test_a_deployment_an_alert_and_a_time_are_compared_alike(settings: Settings, client: Client):
+    history(client)
+    found = queries.impact(settings, "rate", deployment_id="app/predict/m-2")
+    assert found.change is not None
+    assert (found.change.before, found.change.after) == (90, 50), "the day of the deployment counts once"
+    assert found.change.low < EFFECT + 3 < found.change.high
+    assert found.change.expected == pytest.approx(LEVEL, abs=5)
+    assert found.sentences[0].startswith("beyond season and trend, 'rate' is ")
+    assert "from the deployment of m-2 on predict (2013-04-01 00:00 UTC) on" in found.sentences[0]
+    assert found.sentences[1].startswith("the plain difference of the means, ")
+    assert found.notes == ()
+    timed = queries.impact(settings, "rate", at="2013-04-01")
+    assert timed.change == found.change
+    assert timed.notes == (
+        "1 other deployments of app went live in the time compared: m-2 on predict, 2013-04-01",
+    )
+    alerted = queries.impact(settings, "rate", alert_id="f/", before=60, after=30)
+    assert alerted.change is not None
+    assert (alerted.change.before, alerted.change.after) == (60, 30)
+    assert any(
+        "the day of the change, from 2013-04-01 00:00, is on neither side" in note for note in alerted.notes
+    )
+    short = queries.impact(settings, "rate", at="2013-01-10")
+    assert short.change is None
+    assert short.sentences[0].startswith(
+        "too short to tell: 'rate' needs at least 14 days before and 3 after 2013-01-10"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "say by one of --deployment, --alert and --at"),
+        ({"at": "2013-04-01", "alert_id": "f"}, "say by one of"),
+        ({"deployment_id": "nothing"}, "there is no deployment whose id is or begins with 'nothing'"),
+        (
+            {"deployment_id": "app/"},
+            "several deployments have ids that begin with 'app/': app/predict/m-2, app/predict/m-3",
+        ),
+        ({"deployment_id": "app/predict/m-3"}, "'app/predict/m-3' never went live; it is requested"),
+        ({"at": "soon"}, "'soon'"),
+        ({"at": "2013-04-01", "before": 0}, "number of buckets before is 0"),
+        ({"at": "2013-04-01", "holidays": ["x"]}, "a holiday is not a date"),
+    ],
+    ids=str,
+)
+def test_what_is_not_clear_is_asked(
+    settings: Settings, client: Client, options: dict[str, Any], message: str
+):
+    history(client)
+    with pytest.raises(QueryError, match=message):
+        queries.impact(settings, "rate", **options)

@@ -13,6 +13,7 @@ from parallelm.mcenter.results import result_options, write_result
 _SHORT = [
     "mlapp_id",
     "node_id",
+    "model_name",
     "model_id",
     "state",
     "live_from",

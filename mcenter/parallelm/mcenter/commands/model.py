@@ -22,8 +22,28 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import DeploymentTransition
 
 _SHORT = ["event_time", "model_id", "name", "format", "mlapp_id", "node_id", "size_bytes", "live_on"]
-_HISTORY = ["event_time", "node_id", "model_id", "attempt", "state", "who", "agent_id", "reason"]
-_LIVE = ["mlapp_id", "node_id", "model_id", "attempt", "live_from", "live_to", "decided_reason", "decided_by"]
+_HISTORY = [
+    "event_time",
+    "node_id",
+    "model_name",
+    "model_id",
+    "attempt",
+    "state",
+    "who",
+    "agent_id",
+    "reason",
+]
+_LIVE = [
+    "mlapp_id",
+    "node_id",
+    "model_name",
+    "model_id",
+    "attempt",
+    "live_from",
+    "live_to",
+    "decided_reason",
+    "decided_by",
+]
 _ANNOUNCED = (
     "model_id",
     "name",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -94,6 +95,22 @@ def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
             echo(f"restored {difference.kind} {difference.name}{detail}")
     _end_with_differences(settings)
     echo("all tables and views are as the migrations made them, or accepted")
+
+
+@warehouse.command()
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
+def tables(output: Path | None) -> None:
+    """Describe all tables, views and columns, as Markdown."""
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+    from parallelm.warehouse.catalogue import as_markdown, catalogue
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        page = as_markdown(catalogue(settings))
+    if output is None:
+        echo(page)
+    else:
+        output.write_text(page, encoding="utf-8")
 
 
 def _end_with_differences(settings: Settings) -> None:

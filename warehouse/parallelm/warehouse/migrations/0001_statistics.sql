@@ -1,6 +1,8 @@
 -- Numbers: one row a sample, their rollup by day, and views by minute and hour.
 -- The deduplication windows hold 12 partitions x 1 part an insert x 5 inserts a second for 28 minutes: if the owner
 -- of one partition is away for that long while the others continue, its last block is still recognised.
+-- Samples lie series by series: in the order of time, labels and hosts of different series would alternate, and a sample
+-- of a sparse series would take half as much again.
 
 CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
 (
@@ -28,7 +30,7 @@ CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
 )
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
-ORDER BY (mlapp_id, name, node_id, event_time)
+ORDER BY (mlapp_id, name, node_id, cityHash64(labels), agent_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'Numbers reported by components: one row a sample.';

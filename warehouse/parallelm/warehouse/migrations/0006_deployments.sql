@@ -95,6 +95,7 @@ CREATE VIEW IF NOT EXISTS deployments_current ${on_cluster}
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     node_id LowCardinality(String) COMMENT 'Node that consumes the model.',
     model_id String COMMENT 'Model.',
+    model_name String COMMENT 'Name of the model; empty until its announcement has arrived.',
     deployment_id String COMMENT 'One deployment: MLApp, node, model and attempt.',
     attempt Int32 COMMENT 'Which deployment of this node it is, from 1; 0 for a decision not to deploy.',
     state LowCardinality(String) COMMENT 'State now.',
@@ -113,38 +114,68 @@ CREATE VIEW IF NOT EXISTS deployments_current ${on_cluster}
     evidence_json String COMMENT 'Numbers behind its last decision that has any, as JSON; {} when none has.'
 )
 AS SELECT
-    transition.mlapp_id AS mlapp_id,
-    transition.node_id AS node_id,
-    transition.model_id AS model_id,
-    transition.deployment_id AS deployment_id,
-    any(transition.attempt) AS attempt,
-    argMax(transition.state, transition.place) AS state,
-    argMin(transition.policy, transition.place) AS policy,
-    min(transition.event_time) AS decided_at,
-    minOrNullIf(transition.event_time, transition.state = 'requested') AS requested_at,
-    minOrNullIf(transition.event_time, transition.state = 'accepted') AS accepted_at,
-    minOrNullIf(transition.event_time, transition.state = 'active') AS live_from,
-    if(
-        isNull(live_from), NULL,
-        minOrNullIf(transition.event_time, transition.state IN ('superseded', 'rolled_back', 'removed'))
-    ) AS live_to,
-    argMin(transition.reason, (transition.state != 'requested', transition.place)) AS decided_reason,
-    argMin(transition.who, (transition.state != 'requested', transition.place)) AS decided_by,
-    if(state IN ('superseded', 'failed', 'rolled_back', 'rejected', 'removed', 'skipped'), argMax(transition.reason, transition.place), '') AS ended_reason,
-    if(ended_reason = '', '', argMax(transition.who, transition.place)) AS ended_by,
-    argMaxIf(transition.related_model_id, transition.place, transition.related_model_id != '') AS related_model_id,
-    arraySort(groupUniqArrayIf(toString(transition.agent_id), transition.agent_id != '')) AS agents,
-    argMax(
-        if(transition.evidence_json = '', '{}', transition.evidence_json),
-        (transition.evidence_json NOT IN ('', '{}'), transition.place)
-    ) AS evidence_json
+    deployment.mlapp_id AS mlapp_id,
+    deployment.node_id AS node_id,
+    deployment.model_id AS model_id,
+    announced.model_name AS model_name,
+    deployment.deployment_id AS deployment_id,
+    deployment.attempt AS attempt,
+    deployment.state AS state,
+    deployment.policy AS policy,
+    deployment.decided_at AS decided_at,
+    deployment.requested_at AS requested_at,
+    deployment.accepted_at AS accepted_at,
+    deployment.live_from AS live_from,
+    deployment.live_to AS live_to,
+    deployment.decided_reason AS decided_reason,
+    deployment.decided_by AS decided_by,
+    deployment.ended_reason AS ended_reason,
+    deployment.ended_by AS ended_by,
+    deployment.related_model_id AS related_model_id,
+    deployment.agents AS agents,
+    deployment.evidence_json AS evidence_json
 FROM
 (
-    SELECT *, (ingested_at, _partition, _offset) AS place
-    FROM deployments
-    WHERE state NOT IN ('pinned', 'unpinned', 'refused')
-) AS transition
-GROUP BY mlapp_id, node_id, model_id, deployment_id
+    SELECT
+        transition.mlapp_id AS mlapp_id,
+        transition.node_id AS node_id,
+        transition.model_id AS model_id,
+        transition.deployment_id AS deployment_id,
+        any(transition.attempt) AS attempt,
+        argMax(transition.state, transition.place) AS state,
+        argMin(transition.policy, transition.place) AS policy,
+        min(transition.event_time) AS decided_at,
+        minOrNullIf(transition.event_time, transition.state = 'requested') AS requested_at,
+        minOrNullIf(transition.event_time, transition.state = 'accepted') AS accepted_at,
+        minOrNullIf(transition.event_time, transition.state = 'active') AS live_from,
+        if(
+            isNull(live_from), NULL,
+            minOrNullIf(transition.event_time, transition.state IN ('superseded', 'rolled_back', 'removed'))
+        ) AS live_to,
+        argMin(transition.reason, (transition.state != 'requested', transition.place)) AS decided_reason,
+        argMin(transition.who, (transition.state != 'requested', transition.place)) AS decided_by,
+        if(state IN ('superseded', 'failed', 'rolled_back', 'rejected', 'removed', 'skipped'), argMax(transition.reason, transition.place), '') AS ended_reason,
+        if(ended_reason = '', '', argMax(transition.who, transition.place)) AS ended_by,
+        argMaxIf(transition.related_model_id, transition.place, transition.related_model_id != '') AS related_model_id,
+        arraySort(groupUniqArrayIf(toString(transition.agent_id), transition.agent_id != '')) AS agents,
+        argMax(
+            if(transition.evidence_json = '', '{}', transition.evidence_json),
+            (transition.evidence_json NOT IN ('', '{}'), transition.place)
+        ) AS evidence_json
+    FROM
+    (
+        SELECT *, (ingested_at, _partition, _offset) AS place
+        FROM deployments
+        WHERE state NOT IN ('pinned', 'unpinned', 'refused')
+    ) AS transition
+    GROUP BY mlapp_id, node_id, model_id, deployment_id
+) AS deployment
+LEFT JOIN
+(
+    SELECT mlapp_id, model_id, any(toString(name)) AS model_name
+    FROM models
+    GROUP BY mlapp_id, model_id
+) AS announced ON announced.mlapp_id = deployment.mlapp_id AND announced.model_id = deployment.model_id
 COMMENT 'Deployments: one row a deployment, with its state now and from when to when its model was live.';
 
 CREATE VIEW IF NOT EXISTS live_models ${on_cluster} AS

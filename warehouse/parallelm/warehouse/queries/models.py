@@ -162,7 +162,7 @@ def deployments(
 ) -> pd.DataFrame:
     """Deployments by the time they were decided.
 
-    Columns: ``mlapp_id, node_id, model_id, state, policy, decided_at,
+    Columns: ``mlapp_id, node_id, model_id, model_name, state, policy, decided_at,
     requested_at, accepted_at, live_from, live_to, decided_reason, decided_by, ended_reason, related_model_id,
     deployment_id, attempt, ended_by, agents, evidence_json``. ``live_from`` is missing for a model that was never live, ``live_to`` for one that is live now.
     """
@@ -170,7 +170,7 @@ def deployments(
     return frame(
         settings,
         f"""
-        SELECT mlapp_id, node_id, model_id, state, policy, decided_at, requested_at, accepted_at, live_from, live_to,
+        SELECT mlapp_id, node_id, model_id, model_name, state, policy, decided_at, requested_at, accepted_at, live_from, live_to,
                decided_reason, decided_by, ended_reason, related_model_id, deployment_id, attempt, ended_by, agents,
                evidence_json
         FROM deployments_current {where}
@@ -191,8 +191,8 @@ def deployment_history(
 ) -> pd.DataFrame:
     """Every decision on deployments, the answers to people among them, in the order in which they were made.
 
-    Columns: ``event_time, decided_at, mlapp_id, node_id, model_id, attempt, state, previous_state, policy, who, agent_id,
-    reason, related_model_id, evidence_json, cause_topic, cause_partition, cause_offset, deployment_id``.
+    Columns: ``event_time, decided_at, mlapp_id, node_id, model_id, model_name, attempt, state, previous_state, policy, who,
+    agent_id, reason, related_model_id, evidence_json, cause_topic, cause_partition, cause_offset, deployment_id``.
     """
     where = (
         Conditions()
@@ -202,9 +202,13 @@ def deployment_history(
     return frame(
         settings,
         f"""
-        SELECT event_time, decided_at, mlapp_id, node_id, model_id, attempt, state, previous_state, policy, who, agent_id,
+        SELECT event_time, decided_at, mlapp_id, node_id, model_id, model_name, attempt, state, previous_state, policy, who, agent_id,
                reason, related_model_id, evidence_json, cause_topic, cause_partition, cause_offset, deployment_id
-        FROM deployments {where}
+        FROM (SELECT * FROM deployments {where}) AS decision
+        LEFT JOIN
+        (
+            SELECT mlapp_id, model_id, any(toString(name)) AS model_name FROM models GROUP BY mlapp_id, model_id
+        ) AS announced USING (mlapp_id, model_id)
         ORDER BY mlapp_id, ingested_at, _partition, _offset
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
@@ -214,7 +218,7 @@ def deployment_history(
 def live_models(settings: Settings, at: Time | None = None, *, mlapp_id: str | None = None) -> pd.DataFrame:
     """The model that was live on each node at a moment, or is now.
 
-    Columns: ``mlapp_id, node_id, model_id, attempt, live_from, live_to, policy, decided_reason, decided_by, agents``.
+    Columns: ``mlapp_id, node_id, model_id, model_name, attempt, live_from, live_to, policy, decided_reason, decided_by, agents``.
     """
     at_ms, _ = range_ms(at, None)
     where = Conditions().equal(mlapp_id=mlapp_id)
@@ -222,7 +226,7 @@ def live_models(settings: Settings, at: Time | None = None, *, mlapp_id: str | N
     return frame(
         settings,
         f"""
-        SELECT mlapp_id, node_id, model_id, attempt, live_from, live_to, policy, decided_reason, decided_by, agents
+        SELECT mlapp_id, node_id, model_id, model_name, attempt, live_from, live_to, policy, decided_reason, decided_by, agents
         FROM live_models(at = {moment}) {where}
         ORDER BY mlapp_id, node_id
         """,  # noqa: S608 - made of our own column names; values are parameters

@@ -25,10 +25,16 @@ from tests.waiting import wait_for
 SERVICES = ("--service", "kafka", "--service", "clickhouse")
 
 
-@pytest.mark.parametrize("name", ["mein projekt ü", 'a%20b, #1 ?x=1&y \\b "q"', os.fsdecode(b"caf\xe9 \n")])
-def test_a_stack_lives_and_ends_in_its_folder(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [
+        ("mein projekt ü", 2),  # Kafka is given the folder itself; the second start finds it gone
+        (os.fsdecode(b'a%20b, #1 ?x=1&y \\b "q"/caf\xe9 \n'), 1),
+    ],
+)
+def test_a_stack_lives_and_ends_in_its_folder(tmp_path: Path, name: str, starts: int) -> None:
     folder = tmp_path / name / "data"
-    for _ in range(2):
+    for _ in range(starts):
         stack = CommandLine(folder)
         assert stack.run("up", "--detach", *SERVICES).returncode == 0
         try:
@@ -45,8 +51,9 @@ def test_a_stack_lives_and_ends_in_its_folder(tmp_path: Path, name: str) -> None
             assert "ok      data " in stack.run("doctor").stdout
         finally:
             assert stack.run("down").returncode == 0
-        assert [path.name for path in (tmp_path).iterdir()] == [name]
-        shutil.rmtree(tmp_path / name)
+        [top] = tmp_path.iterdir()
+        assert top.name == name.partition("/")[0]
+        shutil.rmtree(top)
 
 
 def test_a_stack_whose_folder_is_removed_ends_and_leaves_a_new_one_alone(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""``mcenter kpi``: upload and list business KPIs."""
+"""``mcenter kpi``: upload, list and withdraw business KPIs."""
 
 from __future__ import annotations
 
+import getpass
 import sys
 import time
 import zoneinfo
@@ -16,11 +17,16 @@ from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.time_option import TIME
 from parallelm.operations import kpis
 from parallelm.operations.errors import KpiFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pandas as pd
+
+    from parallelm.schemas.records import KpiPoint
 
 _SHOWN_MISTAKES = 20
 _SHOWN_KPIS = 50
@@ -35,6 +41,8 @@ _FORMAT_OPTIONS = (
         multiple=True,
         help="Name of a column in FILE: timestamp=Datum. For kpi, timestamp and value; repeatable.",
     ),
+    click.option("--kpi", default="", help="Name of the KPI, when FILE has no column of names."),
+    click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is not a label; repeatable."),
     click.option("--delimiter", default="", help="Between columns: , ; | or tab.  [default: detected]"),
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign.  [default: detected]"),
     click.option(
@@ -90,9 +98,27 @@ def _format_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that select points."""
+    for option in (
+        click.option("--to", "end", type=TIME, help="Only points before this time."),
+        click.option("--from", "start", type=TIME, help="Only points from this time on: 2026-03-01 (UTC), …"),
+        click.option(
+            "--label",
+            "labels",
+            type=KEY_VALUE,
+            multiple=True,
+            help="Only points with this label; repeatable.",
+        ),
+        click.option("--mlapp", "mlapp_id", help="Only KPIs of this MLApp."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group()
 def kpi() -> None:
-    """Upload and list business KPIs."""
+    """Upload, list and withdraw business KPIs."""
 
 
 @kpi.command()
@@ -118,11 +144,13 @@ def upload(
     allow_future: bool,
     **written: Any,
 ) -> None:
-    """Upload the KPI points in FILE, a CSV with the columns kpi, timestamp and value; all others are labels.
+    """Upload the KPI points in FILE, a CSV or Parquet with the columns kpi, timestamp and value; all others are labels.
+
+    FILE may be - for the standard input.
 
     A timestamp is ISO 8601 (2013-01-31, 2013-01-31T12:00:00+01:00), a date such as 31.01.2013 or 1/31/2013 18:30,
     or a number in --unit. Without an offset it is in --timezone. Uploading
-    a point again makes a new revision of it.
+    a point with another value makes a new revision of it; points that the warehouse has with this value are not sent.
 
     How FILE writes its columns, numbers and dates is detected where only one reading is possible; where two are, the
     command asks for an option. When a line is bad, nothing is uploaded and every mistake is reported with its line and
@@ -147,30 +175,101 @@ def upload(
         )
     if not found.points:
         raise click.ClickException(f"{shown} has no KPI points")
-    _print_upload(_upload(mlapp_id, file, found), mlapp_id, found)
+    changed = _changed(mlapp_id, found)
+    _print_upload(_upload(mlapp_id, file, changed.points), mlapp_id, found, changed)
 
 
 @kpi.command(name="list")
 @click.argument("name", required=False)
-@click.option("--mlapp", "mlapp_id", help="Only KPIs of this MLApp.")
-@click.option(
-    "--label", "labels", type=KEY_VALUE, multiple=True, help="Only points with this label; repeatable."
-)
+@_selection
+@click.option("--known-at", type=TIME, help="As they were known at this time, without later revisions.")
+@click.option("--revisions", is_flag=True, help="Every revision and withdrawal, not only the latest.")
 @result_options
 def list_(
     name: str | None,
-    mlapp_id: str | None,
     labels: tuple[tuple[str, str], ...],
+    known_at: str | None,
     format_: str,
     output: Path | None,
+    *,
+    revisions: bool,
+    **selected: Any,
 ) -> None:
-    """List KPI points by their latest revision."""
+    """List KPI points by their latest revision, without those that were withdrawn."""
+    from parallelm.warehouse.queries import kpi_revisions
+    from parallelm.warehouse.queries import kpis as find
+
+    if revisions and known_at is not None:
+        raise click.UsageError("--revisions shows what was known when; leave out --known-at")
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        found = (
+            kpi_revisions(settings, name, labels=dict(labels), **selected)
+            if revisions
+            else find(settings, name, labels=dict(labels), known_at=known_at, **selected)
+        )
+    write_result(found, format_, output)
+
+
+@kpi.command()
+@click.argument("name", callback=_not_empty)
+@_selection
+@click.option(
+    "--who",
+    default=getpass.getuser,
+    callback=_not_empty,
+    help="Who withdraws.  [default: the user of this shell]",
+)
+@click.option("--comment", required=True, callback=_not_empty, help="Why.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def withdraw(
+    name: str, labels: tuple[tuple[str, str], ...], who: str, comment: str, *, yes: bool, **selected: Any
+) -> None:
+    """Withdraw the points of KPI NAME that are selected: they were wrong and hold no more.
+
+    A withdrawal is a revision: `kpi list` and all queries leave the point out from then on, alert rules on the KPI judge again
+    without it, and `kpi list --known-at` still shows it for earlier times. Uploading the point again brings it back.
+    """
     from parallelm.warehouse.queries import kpis as find
 
     settings = load_settings()
     with reported_in_one_line(settings):
-        found = find(settings, name, mlapp_id=mlapp_id, labels=dict(labels))
-    write_result(found, format_, output)
+        found = find(settings, name, labels=dict(labels), **selected)
+    if found.empty:
+        raise click.ClickException(
+            f"KPI {name!r} has no such points; `mcenter kpi list` shows those that there are"
+        )
+    write_result(
+        found.head(_SHOWN_KPIS)[["event_time", "labels", "value", "mlapp_id", "source"]], "table", None
+    )
+    if not yes:
+        click.confirm(f"withdraw {len(found)} points of {name!r}?", abort=True)
+    count = 0
+    for mlapp_id, rows in found.groupby("mlapp_id", sort=True):
+        count += sum(each.points for each in _withdraw(str(mlapp_id), rows, who, comment))
+    echo(f"withdrew {count} points of {name!r}")
+
+
+def _withdraw(mlapp_id: str, rows: pd.DataFrame, who: str, comment: str) -> list[kpis.UploadedKpi]:
+    from parallelm.schemas.errors import UndeliveredError
+    from parallelm.schemas.records import KpiPoint
+
+    points = [
+        KpiPoint(
+            name=row["name"],
+            labels=row["labels"],
+            timestamp_ms=(row["event_time"] - _EPOCH) // timedelta(milliseconds=1),
+            value=row["value"],
+            model_id="",
+        )
+        for row in rows.to_dict("records")
+    ]
+    try:
+        return kpis.withdraw_kpis(load_settings(), mlapp_id, points, who=who, comment=comment)
+    except UndeliveredError as error:
+        raise click.ClickException(
+            f"{error}; withdraw them again: points that are withdrawn stay so"
+        ) from error
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:
@@ -195,15 +294,29 @@ def _chosen(written: dict[str, Any]) -> dict[str, Any]:
 def _read(file: Path, shown: str, wanted: kpis.KpiFileFormat) -> kpis.KpiFile:
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        if data.startswith(kpis.PARQUET_MAGIC):
+            return kpis.read_kpi_parquet(data, wanted)
         return kpis.read_kpi_file(data, wanted)
     except (KpiFileError, OSError) as error:
         raise click.ClickException(f"{shown}: {error}") from error
 
 
-def _upload(mlapp_id: str, file: Path, found: kpis.KpiFile) -> list[kpis.UploadedKpi]:
+def _changed(mlapp_id: str, found: kpis.KpiFile) -> kpis.ChangedPoints:
+    """Points that are new or differ; all of them when the warehouse cannot be asked."""
+    settings = load_settings()
+    try:
+        with reported_in_one_line(settings):
+            return kpis.changed_points(settings, mlapp_id, found.points)
+    except click.ClickException as error:
+        echo(f"not compared with the warehouse, so known points get a revision: {error.message}", err=True)
+        return kpis.ChangedPoints(found.points, 0, 0)
+
+
+def _upload(mlapp_id: str, file: Path, points: list[KpiPoint]) -> list[kpis.UploadedKpi]:
     from parallelm.schemas.errors import UndeliveredError
 
-    points = found.points
+    if not points:
+        return []
     with click.progressbar(
         length=len(points), label="uploading", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
@@ -215,13 +328,19 @@ def _upload(mlapp_id: str, file: Path, found: kpis.KpiFile) -> list[kpis.Uploade
             ) from error
 
 
-def _print_upload(uploaded: list[kpis.UploadedKpi], mlapp_id: str, found: kpis.KpiFile) -> None:
+def _print_upload(
+    uploaded: list[kpis.UploadedKpi], mlapp_id: str, found: kpis.KpiFile, changed: kpis.ChangedPoints
+) -> None:
     points = sum(each.points for each in uploaded)
     said = f"uploaded {points} points of {len(uploaded)} KPIs to MLApp {mlapp_id}"
     if found.bad_lines:
         said += f"; {found.bad_lines} bad lines were left out"
     if found.repeated:
         said += f"; {found.repeated} lines repeat a point of the file, of which the last one counts"
+    if changed.revised:
+        said += f"; {changed.revised} of them revise a known point"
+    if changed.unchanged:
+        said += f"; {changed.unchanged} points are known with this value and were not sent"
     echo(said)
     for each in uploaded[:_SHOWN_KPIS]:
         echo(f"  {each.name}: {each.points} points from {_utc(each.first_ms)} to {_utc(each.last_ms)} UTC")

@@ -36,9 +36,11 @@ class Mistake:
     line: int
     column: str
     what: str
+    unit: str = "line"
+    """What is counted: lines of a file, or rows of a frame."""
 
     def __str__(self) -> str:
-        return f"line {self.line}, column {self.column}: {self.what}"
+        return f"{self.unit} {self.line}, column {self.column}: {self.what}"
 
 
 @dataclass(slots=True)
@@ -66,7 +68,11 @@ def read_kpi_file(data: bytes, wanted: KpiFileFormat) -> KpiFile:
 
     Raises ``KpiFileError`` when the file is not a KPI file, or can be read in more than one way.
     """
-    sheet = read_sheet(decode(data, wanted.encoding), wanted)
+    return read_points(read_sheet(decode(data, wanted.encoding), wanted), wanted)
+
+
+def read_points(sheet: Sheet, wanted: KpiFileFormat) -> KpiFile:
+    """The points in rows of text, and every mistake with its place."""
     numbers = find_format(_column(sheet, "value"), wanted, sheet.delimiter)
     times = TimestampReader(wanted, numbers, _column(sheet, "timestamp"))
     found = KpiFile()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from parallelm.schemas.times import MAX_TIME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 REQUIRED = ("kpi", "timestamp", "value")
 DAY_NUMBERS = "excel"
@@ -51,6 +51,10 @@ class KpiFileFormat:
     thousands: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Name in the file of ``kpi``, ``timestamp`` or ``value``, where it differs."""
+    kpi: str = ""
+    """Name of the KPI, for a file without a column of names."""
+    ignore: Sequence[str] = ()
+    """Columns, by their name in the file, that are not labels."""
     date_format: str = ""
     """As for ``datetime.strptime``."""
     unit: str = ""

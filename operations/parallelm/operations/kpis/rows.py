@@ -50,24 +50,44 @@ def read_sheet(text: str, wanted: KpiFileFormat) -> Sheet:
     header = [_clean(name) for name in names]
     body = list(rows)
     _refuse_unquoted_decimals(header, body, delimiter)
-    unnamed = {
+    return make_sheet(line, header, body, wanted, delimiter)
+
+
+def make_sheet(
+    line: int, header: Sequence[str], body: Sequence[Row], wanted: KpiFileFormat, delimiter: str
+) -> Sheet:
+    """Rows under the columns that are asked for; raises ``KpiFileError`` when one is missing."""
+    left_out = _ignored(header, wanted) | {
         index
         for index, name in enumerate(header)
         if not name and not any(index < len(cells) and cells[index] for _, cells in body)
     }
-    columns = _header(line, [name for index, name in enumerate(header) if index not in unnamed], wanted)
+    names = [name for index, name in enumerate(header) if index not in left_out]
+    named = [wanted.kpi] if wanted.kpi else []
+    if named:
+        _refuse_second_name(line, names, wanted)
+        names = [*names, wanted.columns.get("kpi", "kpi")]
+    columns = _header(line, names, wanted)
+    rows = [(number, _without_empty_end(cells, len(header))) for number, cells in body]
     filled = [
-        (
-            line,
-            [
-                cell
-                for index, cell in enumerate(_without_empty_end(cells, len(header)))
-                if index not in unnamed
-            ],
-        )
-        for line, cells in body
+        (number, [cell for index, cell in enumerate(cells) if index not in left_out] + named)
+        for number, cells in rows
     ]
     return Sheet(columns, filled, delimiter)
+
+
+def _ignored(header: Sequence[str], wanted: KpiFileFormat) -> set[int]:
+    unknown = sorted(set(wanted.ignore) - set(header))
+    if unknown:
+        raise KpiFileError(f"there is no column {unknown[0]!r} to ignore; there are: {', '.join(header)}")
+    return {index for index, name in enumerate(header) if name in wanted.ignore}
+
+
+def _refuse_second_name(line: int, names: list[str], wanted: KpiFileFormat) -> None:
+    if "kpi" in _places(names, wanted.columns):
+        raise KpiFileError(
+            f"line {line} has a column of KPI names, and --kpi {wanted.kpi!r} is given; leave one out, or ignore the column"
+        )
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import uuid
 from dataclasses import dataclass
@@ -26,6 +27,18 @@ class UploadedKpi:
     points: int
     first_ms: int
     last_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPoints:
+    """Points of an upload beside those that the warehouse has."""
+
+    points: list[KpiPoint]
+    """Those that are new or differ, in the order of the upload."""
+    revised: int
+    """Known points that get another value."""
+    unchanged: int
+    """Known points that have this value already."""
 
 
 def summarize(points: Sequence[KpiPoint]) -> list[UploadedKpi]:
@@ -70,6 +83,40 @@ def upload_kpis(
 
     write_and_confirm(settings, records(), timeout_s=_TIMEOUT_S)
     return summarize(points)
+
+
+def withdraw_kpis(
+    settings: Settings, mlapp_id: str, points: Sequence[KpiPoint], *, who: str, comment: str
+) -> list[UploadedKpi]:
+    """Say that points were wrong: a revision that takes each of them out of the latest values; earlier ones are kept.
+
+    Raises what ``upload_kpis`` raises; withdrawing a point again is harmless.
+    """
+    gone = [dataclasses.replace(point, withdrawn=True) for point in points]
+    return upload_kpis(settings, mlapp_id, f"withdrawn by {who}: {comment}", gone)
+
+
+def changed_points(settings: Settings, mlapp_id: str, points: Sequence[KpiPoint]) -> ChangedPoints:
+    """Which points differ from what the warehouse has; of points that repeat each other the last one counts.
+
+    Raises the driver's errors when ClickHouse is away. Points that Kafka took in the last second may not be there yet.
+    """
+    from parallelm.warehouse.queries import kpi_values
+
+    if not points:
+        return ChangedPoints([], 0, 0)
+    times = [point.timestamp_ms for point in points]
+    names = sorted({point.name for point in points})
+    known = kpi_values(settings, mlapp_id, names, min(times), max(times))
+    last = {_identity(point): point.value for point in points}
+    same = {identity for identity, value in last.items() if known.get(identity) == value}
+    changed = [point for point in points if _identity(point) not in same]
+    revised = sum(identity in known for identity in last.keys() - same)
+    return ChangedPoints(changed, revised, len(same))
+
+
+def _identity(point: KpiPoint) -> tuple[str, tuple[tuple[str, str], ...], int]:
+    return point.name, tuple(sorted(point.labels.items())), point.timestamp_ms
 
 
 def _batches(mlapp_id: str, source: str, points: Sequence[KpiPoint]) -> Iterator[KpiBatch]:

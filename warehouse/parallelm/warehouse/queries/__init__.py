@@ -27,7 +27,7 @@ from parallelm.warehouse.queries.history import (
     statistic_names,
 )
 from parallelm.warehouse.queries.impact import Impact, impact
-from parallelm.warehouse.queries.kpis import kpi_revisions, kpis
+from parallelm.warehouse.queries.kpis import kpi_revisions, kpi_values, kpis
 from parallelm.warehouse.queries.lineage import (
     actions_on,
     definition_at,
@@ -80,6 +80,7 @@ __all__ = [
     "histograms",
     "impact",
     "kpi_revisions",
+    "kpi_values",
     "kpis",
     "last_deployed_model",
     "live_models",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parallelm.schemas.times import TimeError, range_ms
+from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import Conditions, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -23,38 +25,82 @@ def kpis(
     labels: Mapping[str, str] | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    known_at: Time | None = None,
 ) -> pd.DataFrame:
     """KPI points by their latest revision: ``event_time, name, labels, value, mlapp_id, revisions, source, revised_at``.
 
-    ``labels`` selects points that have these labels, among any others.
+    ``labels`` selects points that have these labels, among any others. Points that were withdrawn are left out. With
+    ``known_at`` they are as they were known at that moment, by the revisions that Kafka had taken until then, its
+    millisecond included: what was corrected, withdrawn or reported later does not count.
+    """
+    where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
+    source, parameters = _as_known(known_at)
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, name, labels, value, mlapp_id, revisions, source, revised_at
+        FROM {source} {where}
+        ORDER BY event_time, name, labels
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters | parameters,
+    )
+
+
+def kpi_revisions(
+    settings: Settings,
+    name: str | None = None,
+    *,
+    mlapp_id: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+) -> pd.DataFrame:
+    """All revisions of KPI points, the latest of a point last.
+
+    Columns: ``event_time, name, labels, value, mlapp_id, withdrawn, source, ingested_at``. ``withdrawn`` says of a revision
+    that it took the point back; ``source`` then says who did and why.
     """
     where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
     return frame(
         settings,
         f"""
-        SELECT event_time, name, labels, value, mlapp_id, revisions, source, revised_at
-        FROM kpis_current {where}
-        ORDER BY event_time, name, labels
-        """,  # noqa: S608 - made of our own column names; values are parameters
-        where.parameters,
-    )
-
-
-def kpi_revisions(
-    settings: Settings, name: str | None = None, *, mlapp_id: str | None = None
-) -> pd.DataFrame:
-    """All revisions of KPI points, the latest of a point last.
-
-    Columns: ``event_time, name, labels, value, mlapp_id, source,
-    ingested_at``.
-    """
-    where = Conditions().equal(name=name, mlapp_id=mlapp_id)
-    return frame(
-        settings,
-        f"""
-        SELECT event_time, name, labels, value, mlapp_id, source, ingested_at
+        SELECT event_time, name, labels, value, mlapp_id, withdrawn, source, ingested_at
         FROM kpis {where}
         ORDER BY event_time, name, labels, ingested_at, _partition, _offset, _index
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
     )
+
+
+def kpi_values(
+    settings: Settings, mlapp_id: str, names: Sequence[str], first_ms: int, last_ms: int
+) -> dict[tuple[str, tuple[tuple[str, str], ...], int], float]:
+    """Latest value by name, sorted labels and time in milliseconds, of some KPIs and a time that holds both ends."""
+    found = frame(
+        settings,
+        """
+        SELECT name, labels, toInt64(toUnixTimestamp64Milli(event_time)) AS event_ms, value
+        FROM kpis_current
+        WHERE mlapp_id = %(mlapp_id)s AND name IN %(names)s
+            AND event_time >= fromUnixTimestamp64Milli(toInt64(%(first_ms)s), 'UTC')
+            AND event_time <= fromUnixTimestamp64Milli(toInt64(%(last_ms)s), 'UTC')
+        """,
+        {"mlapp_id": mlapp_id, "names": tuple(names), "first_ms": first_ms, "last_ms": last_ms},
+    )
+    return {
+        (name, tuple(sorted(labels.items())), int(event_ms)): float(value)
+        for name, labels, event_ms, value in found.itertuples(index=False)
+    }
+
+
+def _as_known(at: Time | None) -> tuple[str, dict[str, int]]:
+    """Where points are read from: as they are now, or as they were known at a moment."""
+    if at is None:
+        return "kpis_current", {}
+    try:
+        at_ms, _ = range_ms(at, None)
+    except TimeError as error:
+        raise QueryError(str(error)) from None
+    return "kpis_known_at(at = fromUnixTimestamp64Milli(toInt64(%(known_at_ms)s), 'UTC'))", {
+        "known_at_ms": int(at_ms or 0)
+    }

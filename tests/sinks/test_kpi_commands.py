@@ -1,0 +1,125 @@
+"""KPIs uploaded twice, revised and withdrawn, as a user does it, through the broker and the sink."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from parallelm.connections import save_settings
+from parallelm.mcenter.cli import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from parallelm.connections import Settings
+    from tests.sinks.conftest import Platform
+
+
+@pytest.fixture
+def command(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run ``mcenter`` with the settings of this test."""
+    config = tmp_path / "mcenter.toml"
+    save_settings(settings, config)
+    monkeypatch.setenv("MCENTER_CONFIG", str(config))
+
+    def run(*arguments: str, exit_code: int = 0, given: bytes | None = None) -> Result:
+        result = CliRunner().invoke(cli, arguments, input=given)
+        assert result.exit_code == exit_code, result.output
+        return result
+
+    return run
+
+
+def frame(values: list[float]) -> pd.DataFrame:
+    days = pd.date_range("2013-01-01", periods=len(values), tz="Europe/Berlin")
+    return pd.DataFrame({"day": days.tz_localize(None), "revenue": values, "shop": "a"})
+
+
+OPTIONS = (
+    "--kpi", "revenue", "--column", "timestamp=day", "--column", "value=revenue", "--timezone", "Europe/Berlin",
+)  # fmt: skip
+
+
+def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
+    platform: Platform, command: Callable[..., Result], tmp_path: Path
+):
+    file = tmp_path / "revenue.parquet"
+    frame([1.0, 2.0, 3.0]).to_parquet(file)
+
+    def shown(*arguments: str) -> list[Any]:
+        return json.loads(command("kpi", "list", "revenue", "--format", "json", *arguments).stdout)
+
+    with platform.sink():
+        assert "uploaded 3 points of 1 KPIs" in command("kpi", "upload", str(file), *OPTIONS).output
+        platform.wait("SELECT count() FROM kpis", 3)
+        again = command("kpi", "upload", str(file), *OPTIONS).output
+        assert again == (
+            "uploaded 0 points of 0 KPIs to MLApp default; 3 points are known with this value and were not sent\n"
+        )
+        text = frame([1.0, 20.0, 3.0, 4.0]).to_csv(index=False).encode()
+        revised = command("kpi", "upload", "-", *OPTIONS, given=text).output
+        assert "uploaded 2 points" in revised
+        assert (
+            "; 1 of them revise a known point; 2 points are known with this value and were not sent"
+            in revised
+        )
+        platform.wait("SELECT count() FROM kpis", 5)
+        before = str(platform.value("SELECT toString(max(ingested_at)) FROM kpis")).replace(" ", "T")
+        selected = (
+            "revenue",
+            "--label",
+            "shop=a",
+            "--from",
+            "2013-01-01T23:00Z",
+            "--to",
+            "2013-01-02T23:00Z",
+        )
+        refused = command(
+            "kpi", "withdraw", *selected, "--comment", "typing error", exit_code=1, given=b"n\n"
+        )
+        assert "withdraw 1 points of 'revenue'? [y/N]" in refused.output
+        done = command("kpi", "withdraw", *selected, "--who", "ann", "--comment", "typing error", "--yes")
+        assert "withdrew 1 points of 'revenue'" in done.output
+        platform.wait("SELECT count() FROM kpis", 6)
+    assert [each["value"] for each in shown()] == [1.0, 3.0, 4.0]
+    assert [each["value"] for each in shown("--known-at", before)] == [1.0, 20.0, 3.0, 4.0]
+    assert shown("--known-at", "2013-01-01") == []
+    assert [each["value"] for each in shown("--from", "2013-01-02T23:00Z", "--to", "2013-01-03T23:00Z")] == [
+        3.0
+    ]
+    story = [
+        (each["value"], each["withdrawn"], each["source"])
+        for each in shown("--revisions")
+        if each["event_time"].startswith("2013-01-01T23:00")
+    ]
+    assert story == [
+        (2.0, False, "revenue.parquet"),
+        (20.0, False, "-"),
+        (20.0, True, "withdrawn by ann: typing error"),
+    ]
+    nothing = command("kpi", "withdraw", *selected, "--comment", "again", "--yes", exit_code=1)
+    assert "KPI 'revenue' has no such points" in nothing.output
+    with platform.sink():
+        assert "uploaded 1 points" in command("kpi", "upload", "-", *OPTIONS, given=text).output
+        platform.wait("SELECT count() FROM kpis_current", 4)
+
+
+def test_without_the_warehouse_every_point_is_sent(
+    platform: Platform, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MCENTER_CLICKHOUSE_DATABASE", "nowhere")
+    data = io.BytesIO()
+    frame([1.0]).to_parquet(data)
+    sent = command("kpi", "upload", "-", *OPTIONS, given=data.getvalue())
+    assert "not compared with the warehouse, so known points get a revision: ClickHouse: " in sent.output
+    assert "uploaded 1 points" in sent.output
+    with platform.sink():
+        platform.wait("SELECT count() FROM kpis", 1)

@@ -105,6 +105,40 @@ def kpis(
     )
 
 
+def predictions(
+    ids: list[str], *, scores: list[float], features: dict[str, list[str]] | None = None, **changes: Any
+) -> records.Predictions:
+    fields: dict[str, Any] = {
+        "origin": ORIGIN,
+        "producer_id": "p-1",
+        "seq": 7,
+        "outcome": "delayed",
+        "kind": "score",
+        "model_id": "m-1",
+        "sampled_share": 0.5,
+        "ids": ids,
+        "timestamps_ms": [T0_MS] * len(ids),
+        "values": scores,
+        "classes": [],
+        "features": features or {},
+    }
+    return records.Predictions(**fields | changes)
+
+
+def actuals(outcomes: dict[str, str], **changes: Any) -> records.Actuals:
+    fields: dict[str, Any] = {
+        "origin": ORIGIN,
+        "producer_id": "p-1",
+        "seq": 8,
+        "source": "landed.csv",
+        "outcome": "delayed",
+        "ids": list(outcomes),
+        "timestamps_ms": [T0_MS] * len(outcomes),
+        "values": list(outcomes.values()),
+    }
+    return records.Actuals(**fields | changes)
+
+
 def model(model_id: str = "m-1", **changes: Any) -> records.ModelAnnouncement:
     fields: dict[str, Any] = {
         "origin": ORIGIN,

@@ -160,6 +160,36 @@ SINGLE_ROWS: dict[str, tuple[Any, str, dict[str, Any]]] = {
             "created_at": T0,
         },
     ),
+    "predictions": (
+        samples.predictions(["f-1"], scores=[0.25], features={"carrier": ["UA"], "gate": [""]}),
+        "predictions",
+        {
+            "mlapp_id": "app",
+            "outcome": "delayed",
+            "kind": "score",
+            "model_id": "m-1",
+            "prediction_id": "f-1",
+            "event_time": T0,
+            "value": 0.25,
+            "predicted_class": "",
+            "features": {"carrier": "UA"},
+            "sampled_share": 0.5,
+            "_index": 0,
+        },
+    ),
+    "actuals": (
+        samples.actuals({"f-1": "1"}),
+        "actuals",
+        {
+            "mlapp_id": "app",
+            "outcome": "delayed",
+            "prediction_id": "f-1",
+            "event_time": T0,
+            "actual": "1",
+            "source": "landed.csv",
+            "_index": 0,
+        },
+    ),
     "dead-letters": (
         samples.dead_letter(),
         "dead_letters",
@@ -333,8 +363,17 @@ def test_poison_on_every_topic_is_a_dead_letter_and_stops_nothing(platform: Plat
         ("structured-statistics", samples.structured(histograms=[
             samples.records.Histogram(feature="f", kind=samples.records.HistogramKind.CONTINUOUS, edges=[1.0],
                                       categories=[], weights=[0.5, 0.5])])),
+        ("predictions", samples.predictions(["a", "b"], scores=[0.5])),
+        ("predictions", samples.predictions(["a"], scores=[0.5], features={"carrier": []})),
+        ("predictions", samples.predictions(["a"], scores=[0.5], timestamps_ms=[10**16])),
+        ("predictions", samples.predictions(["a"], scores=[0.5], kind="guess")),
+        ("predictions", samples.predictions(["a"], scores=[0.5], sampled_share=0.0)),
+        ("predictions", samples.predictions(["a"], scores=[0.5], kind="class")),
+        ("actuals", samples.actuals({"a": "1"}, timestamps_ms=[])),
+        ("actuals", samples.actuals({"a": "1"}, timestamps_ms=[-(10**15)])),
     ],
-    ids=["event", "kpi", "alert", "agent", "histogram"],
+    ids=["event", "kpi", "alert", "agent", "histogram", "values", "feature", "time", "kind", "share", "classes", "times",
+         "actual's time"],
 )  # fmt: skip
 def test_records_whose_values_fit_no_row_are_dead_letters(platform: Platform, name: str, record: Any):
     with platform.sink(topics=[topics.by_name(name), topics.DEAD_LETTERS]):

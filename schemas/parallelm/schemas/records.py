@@ -482,3 +482,35 @@ class Notification:
     created_at_ms: int
     attempts: int
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """Predictions of one model, in parallel arrays: what is compared with outcomes that become known later."""
+
+    origin: Origin
+    producer_id: str
+    seq: int
+    outcome: str
+    kind: str
+    model_id: str
+    sampled_share: float
+    ids: Sequence[str]
+    timestamps_ms: Sequence[int]
+    values: Sequence[float]
+    classes: Sequence[str]
+    features: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actuals:
+    """Outcomes that became known, in parallel arrays. A new outcome of the same id is a revision."""
+
+    origin: Origin
+    producer_id: str
+    seq: int
+    source: str
+    outcome: str
+    ids: Sequence[str]
+    timestamps_ms: Sequence[int]
+    values: Sequence[str]

@@ -149,6 +149,8 @@ MLAPP_STATE = _changelog("mlapp-state", CONTROL_PARTITIONS)
 SILENCES = Topic("silences", records.Silence, SILENCE, 1, -1, compacted=True, internal=True)
 NOTIFICATIONS = Topic("notifications", records.Notification, NOTIFICATION, CONTROL_PARTITIONS, 90 * _DAY_MS)
 NOTIFIER_STATE = _changelog("notifier-state", 1)
+PREDICTIONS = Topic("predictions", records.Predictions, ORIGIN, DATA_PARTITIONS, 7 * _DAY_MS)
+ACTUALS = _control("actuals", records.Actuals)
 
 CATALOGUE: tuple[Topic, ...] = tuple(found for found in list(globals().values()) if isinstance(found, Topic))
 """Every topic of the platform, in the order above. Append only: a record's schema ids depend on its position."""

@@ -93,3 +93,10 @@ NOTIFIER_GROUP: Final = "notifier"
 # Actions of people on alerts: values of ``UserAction.action``.
 ACKNOWLEDGE: Final = "acknowledge"
 CLOSE: Final = "close"
+
+# What predictions are: values of ``Predictions.kind``.
+NUMBER_PREDICTION: Final = "number"
+SCORE_PREDICTION: Final = "score"
+"""Probability that the outcome is 1."""
+CLASS_PREDICTION: Final = "class"
+PREDICTION_KINDS: Final = (NUMBER_PREDICTION, SCORE_PREDICTION, CLASS_PREDICTION)

@@ -52,7 +52,12 @@ _STORED = tuple(topic for topic in CATALOGUE if not topic.internal)
 _WITHOUT_GROUP = Right("GROUP", READER_GROUPS, ("DESCRIBE",), is_prefix=True, has_topic_prefix=False)
 _ALL_TOPICS = ("READ", "DESCRIBE", "DESCRIBE_CONFIGS")
 
-_PRODUCER = _on((*_REPORTS, topics.MODELS), _WRITE)
+_OUTCOMES = (topics.PREDICTIONS, topics.ACTUALS)
+
+_OPERATED = (
+    topics.MLAPPS, topics.ACTIONS, topics.SILENCES, topics.KPIS, topics.ACTUALS, topics.STATISTICS,
+)  # fmt: skip
+_PRODUCER = _on((*_REPORTS, *_OUTCOMES, topics.MODELS), _WRITE)
 _READER = (
     Right("TOPIC", "", _ALL_TOPICS, is_prefix=True),
     Right("GROUP", "", ("DESCRIBE",), is_prefix=True),
@@ -70,7 +75,7 @@ _FOUND = (
     Role(
         "spooling-producer",
         "components that report with MCENTER_COMPONENT_SPOOL_FOLDER",
-        (*_PRODUCER, *_on(_REPORTS, ("READ",)), _WITHOUT_GROUP),
+        (*_PRODUCER, *_on((*_REPORTS, *_OUTCOMES), ("READ",)), _WITHOUT_GROUP),
     ),
     Role(
         "sink",
@@ -102,8 +107,8 @@ _FOUND = (
     Role("reader", "people who look: mcenter tail, status, alerts list, explain", _READER),
     Role(
         "operator",
-        "people who act: mcenter mlapp, alerts, model, kpi",
-        (*_READER, *_on((topics.MLAPPS, topics.ACTIONS, topics.SILENCES, topics.KPIS), ("WRITE",))),
+        "people who act: mcenter mlapp, alerts, model, kpi, actuals",
+        (*_READER, *_on(_OPERATED, ("WRITE",))),
     ),
     Role(
         "admin",

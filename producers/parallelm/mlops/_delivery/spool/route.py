@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from parallelm.mlops._delivery.drops import DropCounter
     from parallelm.mlops._delivery.encoding.encoded import EncodedRecord
 
-_TOPICS = (topics.STATISTICS, topics.STRUCTURED_STATISTICS, topics.EVENTS, topics.KPIS)
+_TOPICS = (
+    topics.STATISTICS,
+    topics.STRUCTURED_STATISTICS,
+    topics.EVENTS,
+    topics.KPIS,
+    topics.PREDICTIONS,
+    topics.ACTUALS,
+)
 
 
 class SpoolRoute:

@@ -37,7 +37,9 @@ class ServiceProcess:
         self._ready = folder / "ready"
         self._command = killed_with_us(sys.executable, "-m", module, *arguments)
         self._working_folder = working_folder
-        self._environ = dict(os.environ if environ is None else environ) | {READY_FILE: str(self._ready)}
+        own = {READY_FILE: str(self._ready), "MCENTER_LOG_FORMAT": "text"}
+        self._environ = own | dict(os.environ if environ is None else environ)
+        self._environ[READY_FILE] = str(self._ready)
         if settings is not None:
             save_settings(settings, folder / "mcenter.toml")
             self._environ["MCENTER_CONFIG"] = str(folder / "mcenter.toml")

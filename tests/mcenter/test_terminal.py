@@ -23,8 +23,9 @@ from parallelm.connections.kafka import client_config
 from parallelm.mcenter.cells import as_json
 from parallelm.mcenter.cli import cli
 from parallelm.mcenter.local_stack.output import FileOutput, TerminalOutput
+from parallelm.mcenter.logs import VisibleFormatter
 from parallelm.mcenter.tables import as_table
-from parallelm.mcenter.terminal import VisibleFormatter, visible
+from parallelm.mcenter.terminal import visible
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import Event, Origin
 from parallelm.schemas.registry import PackagedRegistry

@@ -37,6 +37,7 @@ __all__ = [
     "ComponentSettings",
     "ConfigurationError",
     "KafkaSettings",
+    "LogSettings",
     "RegistrySettings",
     "Role",
     "Settings",
@@ -50,7 +51,11 @@ __all__ = [
 
 ENVIRONMENT_PREFIX = variables.PREFIX
 Role = Literal["reader", "admin"]
-_CHOICES = {"security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")}
+_CHOICES = {
+    "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "format": ("auto", "json", "text"),
+}
 _LEAST = {"flush_interval_ms": 1, "queue_max_samples": 1, "queue_max_kbytes": 1, "spool_max_mbytes": 1}
 """Numbers that must not be 0. None may be negative: each is a time, a size or a port."""
 
@@ -168,6 +173,16 @@ class ComponentSettings(_ShownWithoutSecrets):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LogSettings(_ShownWithoutSecrets):
+    """What services log on their standard error, and how."""
+
+    level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+    format: str = "auto"
+    """``json``: a JSON object a line; ``text``: for people; ``auto``: text on a terminal, else JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings(_ShownWithoutSecrets):
     """Everything that says where the platform is."""
 
@@ -176,6 +191,7 @@ class Settings(_ShownWithoutSecrets):
     schema_registry: RegistrySettings = field(default_factory=RegistrySettings)
     artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
     component: ComponentSettings = field(default_factory=ComponentSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
 
 def load_settings(

@@ -8,7 +8,6 @@ Data for programs is written unchanged by ``write_data``, unless stdout is a ter
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -70,21 +69,6 @@ def write_text(text: str) -> None:
 def write_data(text: str) -> None:
     """Print a file's text: unchanged to a file or pipe, with visible escapes on a terminal."""
     write_text(visible(text, keep="\n\t") if sys.stdout.isatty() else text)
-
-
-class VisibleFormatter(logging.Formatter):
-    """Log lines in which what others wrote cannot steer a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, or several where it has a traceback."""
-        return visible(super().format(record), keep="\n\t")
-
-
-def log_to_terminal(form: str = "%(asctime)s %(levelname)s %(name)s: %(message)s") -> None:
-    """Let a service log on the standard error, in lines of this form."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(VisibleFormatter(form))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _is_from_bytes(text: str) -> bool:

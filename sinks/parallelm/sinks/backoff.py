@@ -17,6 +17,12 @@ class Backoff:
     _failing_since_s: float | None = None
     _wait_s: float = 0.0
     _retry_at_s: float = 0.0
+    _reason: str = ""
+
+    def failing(self, now_s: float) -> tuple[float, str]:
+        """For how many seconds attempts have failed, and the last reason; 0 when the last one succeeded."""
+        since = self._failing_since_s
+        return (0.0, "") if since is None else (now_s - since, self._reason)
 
     def waits(self, now_s: float) -> bool:
         """Whether the next attempt is not due yet."""
@@ -24,6 +30,7 @@ class Backoff:
 
     def failed(self, now_s: float, error: RetryLaterError) -> None:
         """Note a failed attempt; raises ``SinkError`` when it has failed for ``limit_s``."""
+        self._reason = str(error)
         if self._failing_since_s is None:
             self._failing_since_s = now_s
             self._wait_s = self.first_s

@@ -36,6 +36,8 @@ class SinkMetrics:
     """Partitions that this process owns."""
     last_insert_time: Gauge = field(init=False)
     """Clock at the last insert, epoch seconds."""
+    progress_age: Gauge = field(init=False)
+    """Seconds since the sink was known to get on with its work."""
 
     def __post_init__(self) -> None:
         by_topic = ("topic",)
@@ -60,6 +62,11 @@ class SinkMetrics:
             "last_insert_time": Gauge(
                 "mcenter_sink_last_insert_timestamp_seconds",
                 "Clock at the last insert.",
+                registry=self.registry,
+            ),
+            "progress_age": Gauge(
+                "mcenter_sink_progress_age_seconds",
+                "Time since the last poll of Kafka, or since writing to ClickHouse began to fail, whichever is longer.",
                 registry=self.registry,
             ),
         }

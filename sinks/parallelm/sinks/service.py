@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from clickhouse_driver import errors as driver_errors
 
@@ -28,7 +28,20 @@ _SWITCH_INTERVAL_S = 0.001
 _LOG = logging.getLogger(__name__)
 
 
-def run_sink(settings: Settings, options: SinkOptions, stop: Stop, on_ready: Callable[[], None]) -> None:
+class Watch(Protocol):
+    """Takes questions about health, for whoever supervises the process."""
+
+    def __call__(self, *, hangs: Callable[[], str], stalls: Callable[[], str]) -> None:
+        """Ask these whether it hangs, and whether it gets on with no work; empty answers mean no."""
+
+
+def run_sink(
+    settings: Settings,
+    options: SinkOptions,
+    stop: Stop,
+    on_ready: Callable[[], None],
+    watch: Watch | None = None,
+) -> None:
     """Run a sink until ``stop`` is set; ``on_ready`` is called once it has its partitions.
 
     Raises ``SinkError`` when it cannot continue.
@@ -36,7 +49,10 @@ def run_sink(settings: Settings, options: SinkOptions, stop: Stop, on_ready: Cal
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     wait_for_warehouse(settings, options.retry_limit_s, stop)
     if not stop.is_set():
-        Sink(settings, options, SinkMetrics(), on_assigned=on_ready).run(stop)
+        sink = Sink(settings, options, SinkMetrics(), on_assigned=on_ready)
+        if watch is not None:
+            watch(hangs=sink.hangs, stalls=sink.stalls)
+        sink.run(stop)
 
 
 def wait_for_warehouse(settings: Settings, limit_s: float, stop: Stop) -> None:

@@ -48,6 +48,10 @@ _WAIT_FOR_INSERTS_S = 0.01
 _WAIT_WHEN_FULL_S = 0.25
 _MESSAGES_A_CALL = 256
 _LAG_INTERVAL_S = 1.0
+STALLED_S = 30.0
+"""Attempts that have failed for so long are reported as a stall. They go on until ``retry_limit_s``."""
+HANGS_S = 60.0
+"""A loop that has not polled for so long hangs."""
 
 
 class Stop(Protocol):
@@ -115,6 +119,7 @@ class Sink:
         self._polled_at_s = time.monotonic()
         self._begun_at_s = 0.0
         self._lag_due_s = 0.0
+        metrics.progress_age.set_function(self.progress_age_s)
 
     def run(self, stop: Stop) -> None:
         """Consume and insert until ``stop`` is set; what was read is written before it returns, if that works at once.
@@ -141,6 +146,27 @@ class Sink:
             self._consumer.close()
             self._writer.close()
             self._questions.close()
+
+    # Health; asked from another thread
+
+    def progress_age_s(self) -> float:
+        """Seconds since it was known to get on: since its last poll, or since writing began to fail."""
+        now_s = time.monotonic()
+        return max(now_s - self._polled_at_s, self._failing(now_s)[0])
+
+    def hangs(self) -> str:
+        """What is wrong when the loop does not run; empty when it does."""
+        silent_s = time.monotonic() - self._polled_at_s
+        return f"the sink has not asked Kafka for records for {silent_s:.0f} s" if silent_s > HANGS_S else ""
+
+    def stalls(self) -> str:
+        """Why nothing is written; empty while something is, or has not failed for long."""
+        failing_s, why = self._failing(time.monotonic())
+        return f"nothing can be written for {failing_s:.0f} s: {why}" if failing_s > STALLED_S else ""
+
+    def _failing(self, now_s: float) -> tuple[float, str]:
+        backoffs = [self._backoff, *(work.backoff for work in list(self._work.values()))]
+        return max(backoff.failing(now_s) for backoff in backoffs)
 
     # Reading
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 READY_FILE: Final = "MCENTER_READY_FILE"
 """Variable that names the file which says that a service is ready."""
 METRICS_PORT: Final = "MCENTER_METRICS_PORT"
-"""Variable with the port on which a service shows its metrics."""
+"""Variable with the port on which a service shows its metrics and health."""
+METRICS_HOST: Final = "MCENTER_METRICS_HOST"
+"""Variable with the address of that port, 127.0.0.1 when it is not set."""
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SIGNAL_STATUS = 128
@@ -127,19 +129,30 @@ def signals_held() -> Iterator[None]:
 
 
 def announce_ready() -> None:
-    """Touch the file that ``MCENTER_READY_FILE`` names, if it does: from now on the service does its work."""
+    """From now on the service does its work: touch the file that ``MCENTER_READY_FILE`` names, and say so at ``/ready``."""
+    from parallelm.supervision.health import HEALTH
+
+    HEALTH.ready()
     ready_file = os.environ.get(READY_FILE)
     if ready_file:
         Path(ready_file).touch()
 
 
 def serve_metrics() -> None:
-    """Serve Prometheus metrics on 127.0.0.1 at ``MCENTER_METRICS_PORT``, if it is set."""
+    """Serve metrics and health at ``MCENTER_METRICS_HOST`` and ``MCENTER_METRICS_PORT``, if there is a port."""
     port = os.environ.get(METRICS_PORT)
-    if port:
-        from prometheus_client import start_http_server
+    if not port:
+        return
+    from parallelm.supervision.health import serve
 
-        start_http_server(int(port), addr="127.0.0.1")
+    host = os.environ.get(METRICS_HOST) or "127.0.0.1"
+    try:
+        serve(host, int(port))
+    except (OSError, ValueError, OverflowError) as error:
+        sys.stderr.write(
+            f"{METRICS_HOST}={host} {METRICS_PORT}={port}: metrics cannot be served there: {error}\n"
+        )
+        raise SystemExit(2) from error
 
 
 def exit_at_once(status: int) -> None:

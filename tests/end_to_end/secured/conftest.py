@@ -51,7 +51,12 @@ class Secured(NamedTuple):
         """Run ``python ARGUMENTS`` as a user, and return all that it writes."""
         config = self.folder / f"{user}.toml"
         save_settings(self.settings(user), config)
-        environ = dict(os.environ) | {"MCENTER_CONFIG": str(config), "PM_MLOPS_MODE": "agent"}
+        environ = dict(os.environ) | {
+            "MCENTER_CONFIG": str(config),
+            "PM_MLOPS_MODE": "agent",
+            "PM_WORKFLOW_INSTANCE_ID": "app",
+            "PM_WORKFLOW_NODE_ID": "predict",
+        }
         done = subprocess.run(
             (sys.executable, *arguments),
             env=environ,

@@ -148,6 +148,7 @@ def topic_operations(kafka: KafkaSettings, names: list[str]) -> dict[str, set[st
 
 def test_what_a_role_may_not_do_is_refused_with_a_reason(secured: Secured):
     (secured.folder / "app.yaml").write_text(DEFINITION)
+    secured.run("producer", "-c", COMPONENT)
     refused = {
         ("reader", "mlapp", "apply", str(secured.folder / "app.yaml")): "uthorization",
         ("producer", "tail", "statistics"): "uthorization",

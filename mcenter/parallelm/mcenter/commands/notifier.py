@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.logs import log_as_service
 from parallelm.mcenter.notifications_file import read_notifications
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
-from parallelm.mcenter.terminal import echo, log_to_terminal
+from parallelm.mcenter.terminal import echo
 from parallelm.supervision.service_frame import announce_ready, serving
 
 DEFAULT_FILE = "notifications.yaml"
@@ -57,7 +58,7 @@ def notifier(context: click.Context, file: Path, session_timeout_s: float, insta
 
     rules = read_notifications(file, os.environ)
     settings = load_settings()
-    log_to_terminal()
+    log_as_service(settings.log, service="notifier")
     try:
         with serving() as stop:
             run_notifier(

@@ -8,9 +8,12 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.connections.kafka import limit_repeated_lines
+from parallelm.mcenter.logs import log_as_service
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
-from parallelm.mcenter.terminal import log_to_terminal
+from parallelm.supervision.health import HEALTH
 from parallelm.supervision.service_frame import announce_ready, serving
+
+PROGRESS_LIMIT_S = 60.0
 
 
 @click.command()
@@ -38,11 +41,12 @@ def processors(session_timeout_s: float, instance_id: str) -> None:
     from parallelm.stream_processors.processors import WorkerError, run_worker
 
     settings = load_settings()
-    log_to_terminal()
+    log_as_service(settings.log, service="processors")
     clients = ("faust", "mode", "aiokafka")
     for name in clients:
         logging.getLogger(name).setLevel(logging.WARNING)
     limit_repeated_lines(*clients, "parallelm.stream_processors.runtime.patience")
+    HEALTH.watch(stalls=_stalls)
     try:
         with serving() as stop:
             run_worker(
@@ -54,3 +58,10 @@ def processors(session_timeout_s: float, instance_id: str) -> None:
             )
     except (SchemaError, WorkerError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _stalls() -> str:
+    from prometheus_client import REGISTRY
+
+    age_s = REGISTRY.get_sample_value("mcenter_processors_progress_age_seconds") or 0.0
+    return f"the processors have made no progress for {age_s:.0f} s" if age_s > PROGRESS_LIMIT_S else ""

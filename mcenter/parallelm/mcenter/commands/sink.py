@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.logs import log_as_service
 from parallelm.mcenter.number_options import COUNT, SESSION_TIMEOUT_S, SHARE, TIMEOUT_S
-from parallelm.mcenter.terminal import log_to_terminal
+from parallelm.supervision.health import HEALTH
 from parallelm.supervision.service_frame import announce_ready, serving
 
 
@@ -61,7 +62,7 @@ def sink(
     from parallelm.sinks.tables import STORED_TOPICS
 
     settings = load_settings(role="admin")
-    log_to_terminal()
+    log_as_service(settings.log, service="sink")
     try:
         topics = (
             [by_name(name.strip(), settings.kafka.topic_prefix) for name in names.split(",")]
@@ -85,6 +86,6 @@ def sink(
     )
     try:
         with serving() as stop:
-            run_sink(settings, options, stop, announce_ready)
+            run_sink(settings, options, stop, announce_ready, HEALTH.watch)
     except SinkError as error:
         raise click.ClickException(str(error)) from error

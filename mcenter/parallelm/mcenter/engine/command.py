@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import ssl
 import threading
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from parallelm.connections.settings import misspelt_variables
+from parallelm.connections import ConfigurationError, load_settings
 from parallelm.mcenter.engine import data_folder, dedup_logs, metrics
 from parallelm.mcenter.engine.credentials import Credentials
-from parallelm.mcenter.terminal import echo, log_to_terminal
+from parallelm.mcenter.logs import log_as_service
+from parallelm.mcenter.terminal import echo
 from parallelm.supervision.service_frame import announce_ready, exit_at_once, serving
 
 if TYPE_CHECKING:
@@ -83,10 +83,11 @@ def main(
     tls_key: Path | None,
 ) -> None:
     """Serve the ClickHouse engine on one data folder, until SIGTERM or Ctrl-C."""
-    log_to_terminal("%(asctime)s %(levelname)s %(message)s")
     _allow_open_files()
-    if mistakes := misspelt_variables(os.environ):
-        _fail("; ".join(mistakes), status=2)
+    try:
+        log_as_service(load_settings().log, service="engine")
+    except ConfigurationError as error:
+        _fail(str(error), status=2)
     try:
         data_folder.claim(data)
         metrics.REPAIRED_LINES.inc(dedup_logs.repair(data))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from parallelm.mcenter.local_stack import kafka_broker
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, class_cache
 from parallelm.mcenter.local_stack.kafka_probe import kafka_answers
+from parallelm.supervision.health import LIVE
 from parallelm.supervision.probes import http_answers, metric_is_at_most
 from parallelm.supervision.service import Service
-from parallelm.supervision.service_frame import METRICS_PORT, READY_FILE
+from parallelm.supervision.service_frame import METRICS_HOST, METRICS_PORT, READY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +133,7 @@ def _worker_answers(name: str, metrics_port: int) -> bool:
     """Whether it answers, and the processors also get on with their work."""
     if name == "processors":
         return metric_is_at_most(metrics_port, "mcenter_processors_progress_age_seconds", PROGRESS_LIMIT_S)
-    return http_answers(metrics_port, "/metrics")
+    return http_answers(metrics_port, LIVE)
 
 
 def _python(
@@ -143,6 +144,7 @@ def _python(
         "MCENTER_CONFIG": str(folder / "mcenter.toml"),
         READY_FILE: str(ready),
         "PYTHONUNBUFFERED": "1",
+        "MCENTER_LOG_FORMAT": "text",
     }
     command = (sys.executable, "-m", *arguments)
     return Service(
@@ -153,5 +155,5 @@ def _python(
 def inherited_environment() -> dict[str, str]:
     """This process's environment without what concerns itself and its connections, which the stack's own file names."""
     sections = ("KAFKA", "CLICKHOUSE", "SCHEMA_REGISTRY", "ARTIFACTS")
-    ours = (READY_FILE, METRICS_PORT, *(f"MCENTER_{section}_" for section in sections))
+    ours = (READY_FILE, METRICS_PORT, METRICS_HOST, *(f"MCENTER_{section}_" for section in sections))
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -14,11 +14,13 @@ from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.operations.lag import GroupLag, group_lags
 from parallelm.schemas.errors import SchemaError
+from parallelm.supervision.probes import why_not_ready
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from parallelm.supervision.state import ProcessState
+    from parallelm.supervision.state import ProcessState, SupervisorState
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,25 @@ def stack_status(folder: Path) -> StackStatus:
             )
         elif status.processes[-1].memory_bytes is None:
             status.problems.append(f"{process.name} has just died")
+        elif process.metrics_port and (stall := why_not_ready(process.metrics_port)):
+            status.problems.append(f"{process.name} makes no progress: {stall}")
+    status.problems += _missing_data(folder, state)
     if any(process.name == "kafka" and process.condition == "ready" for process in state.processes):
         _add_backlog(status, folder)
     if any(process.name == "clickhouse" and process.condition == "ready" for process in state.processes):
         _add_dead_letters(status, folder)
     return status
+
+
+def _missing_data(folder: Path, state: SupervisorState) -> Iterator[str]:
+    """A running store whose files were removed goes on for a while, and what it takes is lost."""
+    up = {process.name for process in state.processes if process.condition == "ready"}
+    for name, mark in (("kafka", "meta.properties"), ("clickhouse", "store")):
+        if name in up and not (folder / name / mark).exists():
+            yield (
+                f"the data of {name} were removed from {folder / name} while it runs: what it stores is lost. "
+                f"Stop it with `mcenter down --data {folder}`, put a backup back if there is one, and start it again"
+            )
 
 
 def _process(state: ProcessState) -> ProcessStatus:

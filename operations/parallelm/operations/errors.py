@@ -69,3 +69,7 @@ class UnknownDecisionError(OperationError):
 
 class AccessError(OperationError):
     """Rights cannot be granted."""
+
+
+class BackupError(OperationError):
+    """A backup cannot be written or restored."""

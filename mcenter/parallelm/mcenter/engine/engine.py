@@ -20,7 +20,7 @@ import chdb
 from chdb import ChdbError
 
 from parallelm.mcenter.engine import metrics, reader_guard
-from parallelm.mcenter.engine.errors import EngineError, StorageFailedError
+from parallelm.mcenter.engine.errors import READONLY, EngineError, StorageFailedError
 from parallelm.mcenter.engine.statements import identifier, keyword, literal
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Connection:
         self._tag = f"session {next(_numbers)}"
         self._has_own_settings = False
         self._reads_only = False
+        self._changes_nothing = False
         self.run(f"SET log_comment = {literal(self._tag)}")
 
     def __enter__(self) -> Self:
@@ -141,6 +142,8 @@ class Connection:
         """Raise ``EngineError`` with code 164 when this session may not execute a client's statement."""
         if self._reads_only:
             reader_guard.check_statement(sql, self._engine.refused_to_readers)
+        if self._changes_nothing and keyword(sql) in {"BACKUP", "RESTORE"}:
+            raise EngineError(f"Cannot execute {keyword(sql)} in readonly mode", READONLY)
 
     @contextmanager
     def settings(self, values: Mapping[str, str]) -> Iterator[None]:
@@ -164,6 +167,7 @@ class Connection:
     def session_settings(self, values: Mapping[str, str]) -> Iterator[None]:
         """Settings for a session of one statement: they need not come back. Code 115 for an unknown one."""
         if values := self._allowed(values):
+            self._changes_nothing = values.get("readonly", "0") != "0"
             self._set({name: literal(value) for name, value in values.items()})
         yield
 
@@ -188,9 +192,13 @@ class Engine:
 
     def __init__(self, folder: Path, *, memory_bytes: int, mark_cache_bytes: int) -> None:
         self._folder = _folder_for_chdb(folder)
-        self._address = (
-            f"{self._folder}?max_server_memory_usage={memory_bytes}&mark_cache_size={mark_cache_bytes}"
-        )
+        # BACKUP and RESTORE to any folder: whoever may write here has the rights of this process on files anyhow.
+        options = {
+            "max_server_memory_usage": memory_bytes,
+            "mark_cache_size": mark_cache_bytes,
+            "backups.allowed_path": "/",
+        }
+        self._address = f"{self._folder}?{'&'.join(f'{name}={value}' for name, value in options.items())}"
         self._running = 0
         self._idle = threading.Condition()
         # chdb closes the engine with its last connection: this one keeps it open.

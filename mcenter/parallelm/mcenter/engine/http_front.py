@@ -164,7 +164,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _look(self, connection: Connection) -> None:
         """End the statement of a client that is gone."""
         try:
-            gone = readable(self.connection) and not self.connection.recv(1, socket.MSG_PEEK)
+            # Below TLS, which knows no peeking.
+            gone = readable(self.connection) and not socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
         except OSError:
             gone = True
         if gone:

@@ -62,7 +62,7 @@ def test_kpis_from_a_file_to_their_correlation(
     shown = command("correlate", "rate", "--top", "1")
     assert "removed from all series: day of week; trend" in shown.stderr
     assert "a rise of 'load' by one deviation (" in shown.stderr
-    assert "), in the same day" in shown.stderr
+    assert "), on the same day" in shown.stderr
     assert "goes with it" in shown.stdout
     days = ["--from", "2013-06-10", "--to", "2013-07-10", "--holiday", "2013-06-12", "--keep", "trend"]
     found = command("correlate", "rate", *days, "--top", "1", "--format", "json")

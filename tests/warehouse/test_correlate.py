@@ -32,7 +32,12 @@ def correlated(client: Client) -> None:
     insert(
         client,
         "statistics",
-        [statistic("drift", T0_MS + day * DAY_MS + HOUR_MS, cause[day] + weekend[day]) for day in range(days)]
+        [
+            statistic(
+                "drift", T0_MS + day * DAY_MS + HOUR_MS, cause[day] + weekend[day], labels={"feature": "temp"}
+            )
+            for day in range(days)
+        ]
         + [statistic("noise", T0_MS + day * DAY_MS, noise[day] - weekend[day]) for day in range(days)]
         + [statistic("constant", T0_MS + day * DAY_MS, 1.0) for day in range(days)]
         # Reports of ten whose sum over a day, not mean, moves with the KPI.
@@ -63,7 +68,7 @@ def test_a_statistic_that_leads_the_kpi_is_first_with_its_lag_and_its_effect(
     assert (drift["lag"], drift["n"], drift["verdict"]) == (2, 198, "goes with it")
     assert drift["p_adjusted"] < 1e-10
     assert drift["effect_low"] < 3 * drift["deviation"] < drift["effect_high"]
-    assert drift["in_words"].startswith("a rise of 'drift' by one deviation (")
+    assert drift["in_words"].startswith("a rise of 'drift' (feature=temp) by one deviation (")
     assert drift["in_words"].endswith("), 2 days later")
     assert by_name.loc["pipelinestat.count", "aggregation"] == "sum"
     assert by_name.loc["noise", "verdict"] == "no sign of it"
@@ -143,7 +148,7 @@ def test_days_are_those_of_the_time_zone_that_is_named(settings: Settings, clien
     local = queries.correlate(settings, "k", timezone="Europe/Berlin").table.iloc[0]
     assert (local["lag"], local["n"]) == (0, 120)
     assert local["r"] > 0.97
-    assert local["in_words"].endswith("in the same day")
+    assert local["in_words"].endswith("on the same day")
     assert queries.correlate(settings, "k", timezone="Asia/Kolkata").table.iloc[0]["n"] > 100
     shown = queries.correlate(settings, "k", timezone="UTC", max_lag=1)
     assert abs(shown.table.iloc[0]["effect"]) < abs(local["effect"])

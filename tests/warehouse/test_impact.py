@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.impact import EFFECT, LEVEL, coverage, simulated
+from parallelm.connections import save_settings
+from parallelm.mcenter.cli import cli
 from parallelm.warehouse import queries
 from parallelm.warehouse.correlation import Calendar
 from parallelm.warehouse.errors import QueryError
@@ -15,6 +19,8 @@ from parallelm.warehouse.interruption import estimate
 from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clickhouse_driver import Client
 
     from parallelm.connections import Settings
@@ -125,3 +131,28 @@ def test_what_is_not_clear_is_asked(
     history(client)
     with pytest.raises(QueryError, match=message):
         queries.impact(settings, "rate", **options)
+
+
+def test_the_command_answers_in_words_and_as_json(
+    settings: Settings, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    history(client)
+    save_settings(settings, tmp_path / "mcenter.toml")
+    monkeypatch.setenv("MCENTER_CONFIG", str(tmp_path / "mcenter.toml"))
+    shown = CliRunner().invoke(cli, ["impact", "rate", "--deployment", "app/predict/m-2"])
+    assert shown.exit_code == 0, shown.output
+    first, naive, warning, model = shown.output.splitlines()
+    assert first.startswith("beyond season and trend, 'rate' is ")
+    assert naive.startswith("the plain difference of the means, ")
+    assert warning == "what else changed at that time is in both figures"
+    assert model.startswith("model: interrupted time series: ")
+    assert "90 values before and 50 after, removed day of week, linear trend" in model
+    found = json.loads(
+        CliRunner().invoke(cli, ["impact", "rate", "--at", "2013-04-01", "--format", "json"]).output
+    )
+    assert found["change"]["low"] < EFFECT + 3 < found["change"]["high"]
+    refused = CliRunner().invoke(cli, ["impact", "rate", "--alert", "no"])
+    assert (refused.exit_code, "there is no alert whose id is or begins with 'no'" in refused.output) == (
+        1,
+        True,
+    )

@@ -50,10 +50,11 @@ def impact(kpi: str, labels: tuple[tuple[str, str], ...], format_: str, **option
     settings = load_settings()
     with reported_in_one_line(settings):
         found = compare(settings, kpi, labels=dict(labels), **options)
-    echo(_json(found) if format_ == "json" else _text(found))
+    for line in _json(found) if format_ == "json" else _text(found):
+        echo(line)
 
 
-def _text(found: Impact) -> str:
+def _text(found: Impact) -> list[str]:
     lines = [*found.sentences, *(f"note: {note}" for note in found.notes)]
     if found.change is not None:
         change = found.change
@@ -61,8 +62,8 @@ def _text(found: Impact) -> str:
             f"model: {found.model}; {change.before} values before and {change.after} after, removed "
             f"{', '.join(change.removed)}, autocorrelation {change.autocorrelation:.2f}"
         )
-    return "\n".join(lines)
+    return lines
 
 
-def _json(found: Impact) -> str:
-    return json.dumps(dataclasses.asdict(found), ensure_ascii=False, indent=2)
+def _json(found: Impact) -> list[str]:
+    return json.dumps(dataclasses.asdict(found), ensure_ascii=False, indent=2).splitlines()

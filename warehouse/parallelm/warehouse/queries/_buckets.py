@@ -63,7 +63,7 @@ class Buckets:
     def later(self, lag: int) -> str:
         """A lag in words."""
         if lag == 0:
-            return f"in the same {self.word}"
+            return "on the same day" if self.word == "day" else f"in the same {self.word}"
         first, _, rest = self.word.partition(" ")
         return f"{lag} {first}{'s' if lag > 1 else ''}{' ' + rest if rest else ''} later"
 

@@ -226,8 +226,10 @@ def _usable(weighed: Weighed) -> NDArray[np.bool_]:
 def _in_words(row: Mapping[str, Any], kpi: KpiSeries) -> str:
     if row["verdict"] != GOES_WITH:
         return ""
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(row["labels"].items()))
+    named = f" ({labels})" if labels else ""
     return (
-        f"a rise of {row['statistic']!r} by one deviation ({row['deviation']:.3g}) goes with {row['effect']:+.3g} of the KPI "
+        f"a rise of {row['statistic']!r}{named} by one deviation ({row['deviation']:.3g}) goes with {row['effect']:+.3g} of the KPI "
         f"({row['effect_low']:.3g} … {row['effect_high']:.3g}), {kpi.buckets.later(int(row['lag']))}"
     )
 

@@ -153,13 +153,13 @@ def test_what_is_saved_is_what_is_loaded(
 
 def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     parse = {int: "7", float: "7.5", bool: "true", str: "seven"}
-    expected = {"7": 7, "7.5": 7.5, "true": True, "seven": "seven"}
+    expected = {"7": 7, "7.5": 7.5, "0.5": 0.5, "true": True, "seven": "seven"}
     for section in dataclasses.fields(Settings):
         defaults = getattr(Settings(), section.name)
         for name in setting_names(defaults):
             if name == "security_protocol":
                 continue  # one of a few, tested above
-            text = parse[type(getattr(defaults, name))]
+            text = "0.5" if name == "predictions_share" else parse[type(getattr(defaults, name))]
             variable = f"MCENTER_{section.name}_{name}".upper()
             loaded = load_settings({variable: text}, folder=tmp_path)
             assert getattr(getattr(loaded, section.name), name) == expected[text]

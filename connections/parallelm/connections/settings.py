@@ -170,6 +170,14 @@ class ComponentSettings(_ShownWithoutSecrets):
     """Folder on disk that records pass on their way, so that they outlive the process; empty: no spool."""
     spool_max_mbytes: int = 256
     """Bound of all files in ``spool_folder``, of all processes that share it."""
+    predictions_share: float = 1.0
+    """Share of predictions that ``mlops.predictions`` reports; which ones follows from their ids."""
+    predictions_leave_out: str = ""
+    """Features that are not reported, with commas."""
+    predictions_hash: str = ""
+    """Features of which a hash is reported, with commas: equal values stay equal."""
+    predictions_hash_key: str = secret()
+    """Key of these hashes; without one, a value that can be guessed can be recognised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -334,6 +342,8 @@ def _check_range(key: str, value: Any, source: str) -> None:
             f"{source} must be {'host:port, or several with commas' if key != 'host' else 'a host'}, not a URL; user "
             "and password have settings of their own"
         )
+    if key == "predictions_share" and not 0.0 <= value <= 1.0:
+        raise ConfigurationError(f"{source} is {value!r}; it must be from 0 to 1")
     least = _LEAST.get(key, 0)
     if type(value) in {int, float} and not (least <= value and math.isfinite(value)):
         raise ConfigurationError(f"{source} is {value!r}; it must be a finite number, at least {least}")

@@ -9,6 +9,7 @@ from parallelm.mlops._models.models import Models
 from parallelm.mlops._questions.questions import Questions
 from parallelm.mlops._questions.topology import Topology
 from parallelm.mlops._reporting.events import Events
+from parallelm.mlops._reporting.outcomes import Outcomes
 from parallelm.mlops._reporting.reporter import Reporter
 from parallelm.mlops._reporting.samples import SampleQueue
 from parallelm.mlops._session.part import arrived, not_the_one_instance
@@ -54,6 +55,7 @@ class MLOps:
         self._run = Run()
         self._reporter = Reporter(self._session, self._queue)
         self._events = Events(self._session)
+        self._outcomes = Outcomes(self._session)
         self._models = Models(self._session, self._reporter)
         self._topology = Topology(self._session)
         self._questions = Questions(self._session, self._topology, self._models)
@@ -200,6 +202,46 @@ class MLOps:
     ) -> Self:
         """Report one point of a business KPI, at a time as of ``set_stat``; an equal point again is a revision."""
         self._reporter.kpi(name, data, timestamp, units, labels)
+        return self
+
+    def predictions(
+        self,
+        ids: Any,
+        values: Any,
+        features: Any = None,
+        *,
+        outcome: str = "outcome",
+        kind: str | None = None,
+        model: Any = None,
+        timestamp: Any = None,
+        units: str | None = None,
+    ) -> Self:
+        """Report predictions, to be compared with their outcomes once these are known (``actuals``).
+
+        ``ids`` (texts or whole numbers) are unique within ``outcome``, the name of what is predicted. ``values`` are
+        numbers, ``kind="score"``: probabilities that the outcome is 1, or classes (texts, or anything with
+        ``kind="class"``). ``features``, a frame or a dict of lists, are the inputs to compare segments by. ``model``, a
+        ``Model`` or its id, is the current one by default. ``timestamp``, one for all or a list, is as of ``set_stat``.
+
+        MCENTER_COMPONENT_PREDICTIONS_SHARE reports only a share, chosen by the ids; …_LEAVE_OUT and …_HASH name features.
+        """
+        self._outcomes.predictions(ids, values, features, outcome, kind, model, timestamp, units)
+        return self
+
+    def actuals(
+        self,
+        ids: Any,
+        outcomes: Any,
+        *,
+        outcome: str = "outcome",
+        timestamp: Any = None,
+        units: str | None = None,
+    ) -> Self:
+        """Report outcomes that became known: numbers, or classes. Another outcome of the same id is a revision.
+
+        ``timestamp``, one for all or a list, is when they happened. When they became known is when they arrive.
+        """
+        self._outcomes.actuals(ids, outcomes, outcome, timestamp, units)
         return self
 
     def set_data_distribution_stat(

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops import mlops
 from parallelm.mlops._delivery.encoding.topic_records import (
+    actuals_record,
     event_record,
     kpi_point,
     model_announcement,
+    predictions_record,
     series_of,
     structured_statistic,
 )
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from parallelm.mlops._delivery.encoding.topic_records import MakeRecord
     from parallelm.mlops._models.outbox import ModelToPublish
-    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._outputs.output import ActualsReport, EventReport, KpiReport, PredictionsReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.mlops._session.environment import ComponentEnvironment
     from parallelm.mlops._session.opened import Opening
@@ -69,6 +71,8 @@ class Captured:
     structured: list[records.StructuredStatistic] = field(default_factory=list)
     events: list[records.Event] = field(default_factory=list)
     kpis: list[records.KpiPoint] = field(default_factory=list)
+    predictions: list[records.Predictions] = field(default_factory=list)
+    actuals: list[records.Actuals] = field(default_factory=list)
     models: list[records.ModelAnnouncement] = field(default_factory=list)
     """Announcements; their artifact_url is empty, since nothing is uploaded."""
 
@@ -133,6 +137,12 @@ class _CaptureOutput(Output):
 
     def kpi(self, point: KpiReport) -> None:
         self._captured.kpis.append(kpi_point(point))
+
+    def predictions(self, report: PredictionsReport) -> None:
+        self._captured.predictions.append(self._made(predictions_record(report)))
+
+    def actuals(self, report: ActualsReport) -> None:
+        self._captured.actuals.append(self._made(actuals_record(report)))
 
     def publish(self, model: ModelToPublish) -> None:
         folder = Path(tempfile.mkdtemp(prefix="mlops-captured-"))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from parallelm.mlops._models.outbox import ModelToPublish
-    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._outputs.output import ActualsReport, EventReport, KpiReport, PredictionsReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.schemas.series_key import SeriesKey
 
@@ -59,6 +59,12 @@ class AccumulatorOutput(Output):
     def kpi(self, point: KpiReport) -> None:
         """Store the number."""
         self._store(point.name, point.value)
+
+    def predictions(self, report: PredictionsReport) -> None:
+        """Predictions are not statistics."""
+
+    def actuals(self, report: ActualsReport) -> None:
+        """Outcomes are not statistics."""
 
     def publish(self, model: ModelToPublish) -> None:
         """Models are not statistics."""

@@ -14,8 +14,10 @@ from parallelm.mlops._delivery.broker_away import POLL_S, Patience
 from parallelm.mlops._delivery.drops import DropCounter, named
 from parallelm.mlops._delivery.encoding.encoder import Inbox
 from parallelm.mlops._delivery.encoding.topic_records import (
+    actuals_record,
     event_record,
     kpi_point,
+    predictions_record,
     series_of,
     structured_statistic,
 )
@@ -41,11 +43,16 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.mlops._delivery.encoding.topic_records import MakeRecord
     from parallelm.mlops._models.outbox import ModelToPublish
-    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._outputs.output import ActualsReport, EventReport, KpiReport, PredictionsReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.mlops._reporting.samples import SampleQueue
     from parallelm.mlops._session.environment import ComponentEnvironment
     from parallelm.schemas import records
+
+_TEXT_BYTES = 60
+"""Of a text in a list, without its characters."""
+_NUMBERS_BYTES = 80
+"""Of a time and a number in their lists."""
 
 _log = logging.getLogger("parallelm.mlops")
 
@@ -123,6 +130,25 @@ class KafkaOutput(Output):
     def kpi(self, point: KpiReport) -> None:
         """Queue one point."""
         self._enqueue(kpi_point(point))
+
+    def predictions(self, report: PredictionsReport) -> None:
+        """Queue one record of predictions."""
+        texts = [report.ids, report.classes, *report.features.values()]
+        self._record(
+            topics.PREDICTIONS,
+            predictions_record(report),
+            _size_of_texts(texts) + _NUMBERS_BYTES * len(report.ids),
+            f"{len(report.ids)} predictions of {report.outcome!r}",
+        )
+
+    def actuals(self, report: ActualsReport) -> None:
+        """Queue one record of outcomes."""
+        self._record(
+            topics.ACTUALS,
+            actuals_record(report),
+            _size_of_texts([report.ids, report.values]) + _NUMBERS_BYTES * len(report.ids),
+            f"{len(report.ids)} outcomes of {report.outcome!r}",
+        )
 
     def publish(self, model: ModelToPublish) -> None:
         """Copy into the outbox; the upload thread does the rest."""
@@ -247,6 +273,11 @@ class KafkaOutput(Output):
                 self._queue.room = self._settings.component.queue_max_samples
                 close_before_worker_ends(self.close, self._settings.component.close_timeout_s)
         return self._sender is not None
+
+
+def _size_of_texts(columns: Sequence[Sequence[str]]) -> int:
+    """Approximate size in memory."""
+    return sum(_TEXT_BYTES * len(column) + sum(map(len, column)) for column in columns)
 
 
 def _size_bytes(event: EventReport) -> int:

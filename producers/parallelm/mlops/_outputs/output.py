@@ -37,6 +37,29 @@ class KpiReport(NamedTuple):
     time_ns: int
 
 
+class PredictionsReport(NamedTuple):
+    """Validated predictions of one model, in parallel lists, few enough for one record."""
+
+    outcome: str
+    kind: str
+    model_id: str
+    sampled_share: float
+    ids: Sequence[str]
+    times_ns: Sequence[int]
+    values: Sequence[float]
+    classes: Sequence[str]
+    features: Mapping[str, Sequence[str]]
+
+
+class ActualsReport(NamedTuple):
+    """Validated outcomes, in parallel lists, few enough for one record."""
+
+    outcome: str
+    ids: Sequence[str]
+    times_ns: Sequence[int]
+    values: Sequence[str]
+
+
 class Output(ABC):
     """Takes validated reports. Never blocks on the network, never raises because something outside is down."""
 
@@ -66,6 +89,14 @@ class Output(ABC):
     @abstractmethod
     def kpi(self, point: KpiReport) -> None:
         """A point of a KPI."""
+
+    @abstractmethod
+    def predictions(self, report: PredictionsReport) -> None:
+        """Predictions."""
+
+    @abstractmethod
+    def actuals(self, report: ActualsReport) -> None:
+        """Outcomes of what was predicted."""
 
     @abstractmethod
     def publish(self, model: ModelToPublish) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from parallelm.mlops._models.outbox import ModelToPublish, OutboxEntry
-    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._outputs.output import ActualsReport, EventReport, KpiReport, PredictionsReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
     from parallelm.schemas.series_key import SeriesKey
 
@@ -86,6 +86,16 @@ class StandAloneOutput(Output):
     def kpi(self, point: KpiReport) -> None:
         """As a scalar."""
         self._line(point.time_ns, point.name, "LINEGRAPH", "TIME_SERIES", repr({point.name: point.value}))
+
+    def predictions(self, report: PredictionsReport) -> None:
+        """``{id: predicted}``, at the time of the first."""
+        predicted = dict(zip(report.ids, report.classes or report.values, strict=True))
+        self._line(report.times_ns[0], report.outcome, "PREDICTIONS", "TIME_SERIES", repr(predicted))
+
+    def actuals(self, report: ActualsReport) -> None:
+        """``{id: outcome}``, at the time of the first."""
+        known = dict(zip(report.ids, report.values, strict=True))
+        self._line(report.times_ns[0], report.outcome, "ACTUALS", "TIME_SERIES", repr(known))
 
     def publish(self, model: ModelToPublish) -> None:
         """Store a copy until ``done()``, in a temporary directory; nothing is printed."""

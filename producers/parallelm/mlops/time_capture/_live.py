@@ -7,6 +7,7 @@ from typing import Final
 LIVE_CALLS: Final = frozenset(
     {
         "Model",
+        "actuals",
         "attach",
         "canary_alert",
         "current_model",
@@ -35,6 +36,7 @@ LIVE_CALLS: Final = frozenset(
         "mlapp_name",
         "mlapp_policy",
         "nodes",
+        "predictions",
         "publish_model",
         "series",
         "set_data_distribution_stat",

@@ -11,7 +11,7 @@ from parallelm.schemas.well_known import LINE_LABEL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from parallelm.mlops._outputs.output import EventReport, KpiReport
+    from parallelm.mlops._outputs.output import ActualsReport, EventReport, KpiReport, PredictionsReport
     from parallelm.mlops._reporting.payloads import NumericReport, StructuredReport
 
 
@@ -89,6 +89,46 @@ def kpi_point(point: KpiReport) -> records.KpiPoint:
         value=float(point.value),
         model_id=point.model_id,
     )
+
+
+def predictions_record(report: PredictionsReport) -> MakeRecord:
+    """Predictions."""
+
+    def make(origin: records.Origin, producer_id: str, seq: int) -> records.Predictions:
+        return records.Predictions(
+            origin=origin,
+            producer_id=producer_id,
+            seq=seq,
+            outcome=report.outcome,
+            kind=report.kind,
+            model_id=report.model_id,
+            sampled_share=report.sampled_share,
+            ids=report.ids,
+            timestamps_ms=[time_ns // 1_000_000 for time_ns in report.times_ns],
+            values=report.values,
+            classes=report.classes,
+            features=report.features,
+        )
+
+    return make
+
+
+def actuals_record(report: ActualsReport) -> MakeRecord:
+    """Outcomes."""
+
+    def make(origin: records.Origin, producer_id: str, seq: int) -> records.Actuals:
+        return records.Actuals(
+            origin=origin,
+            producer_id=producer_id,
+            seq=seq,
+            source="actuals",
+            outcome=report.outcome,
+            ids=report.ids,
+            timestamps_ms=[time_ns // 1_000_000 for time_ns in report.times_ns],
+            values=report.values,
+        )
+
+    return make
 
 
 def model_announcement(manifest: Mapping[str, Any], url: str) -> MakeRecord:

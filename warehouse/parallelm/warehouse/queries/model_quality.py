@@ -1,0 +1,188 @@
+"""How good predictions were, once their outcomes are known: computed in ClickHouse from ``outcomes``, at the prediction's time."""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from parallelm.schemas.times import Time, TimeError, range_ms
+from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries._frames import Conditions, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from parallelm.connections import Settings
+
+Bucket = Literal["hour", "day", "week", "month"]
+_STARTS = {
+    "hour": "toStartOfHour(event_time, %(timezone)s)",
+    "day": "toStartOfDay(event_time, %(timezone)s)",
+    "week": "toDateTime(toMonday(event_time, %(timezone)s), %(timezone)s)",
+    "month": "toDateTime(toStartOfMonth(event_time, %(timezone)s), %(timezone)s)",
+}
+OVER, UNDER = "over", "under"
+"""Keys of costs of numbers: what one unit too much costs, and one too little."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_JUDGED = """
+    *,
+    multiIf(
+        NOT is_known, false,
+        kind = 'class', true,
+        kind = 'score', actual_number IN (0, 1) AND isFinite(value),
+        isFinite(actual_number) AND isFinite(value)
+    ) AS judged,
+    judged AND kind = 'score' AS is_score,
+    judged AND kind = 'number' AS is_number,
+    multiIf(kind = 'class', predicted_class, kind = 'score', if(value >= %(threshold)s, '1', '0'), '') AS decision,
+    if(is_score, toString(toUInt8(if(is_score, actual_number, 0))), actual) AS decided_by,
+    decision = decided_by OR ifNull(toFloat64OrNull(decision) = actual_number, false) AS is_correct,
+    least(greatest(value, 2.220446049250313e-16), 1 - 2.220446049250313e-16) AS probability,
+    value - actual_number AS error,
+    if(
+        kind = 'number',
+        %(over)s * greatest(error, 0) + %(under)s * greatest(-error, 0),
+        transform(concat(decision, ':', decided_by), %(cost_keys)s, %(cost_values)s, 0.)
+    ) AS cost_of_one
+"""
+
+_MEASURES = """
+    count() AS predictions,
+    countIf(judged) AS known,
+    known / predictions AS known_share,
+    countIf(is_known AND NOT judged) AS unusable,
+    avgIf(is_correct, judged AND kind != 'number') AS accuracy,
+    arrayROCAUC(groupArrayIf(value, is_score), groupArrayIf(toUInt8(actual_number = 1), is_score)) AS auc,
+    avgIf(-log(if(actual_number = 1, probability, 1 - probability)), is_score) AS log_loss,
+    avgIf(error * error, is_score) AS brier,
+    arraySum(tenth -> abs(tenth), sumMapIf([if(is_score, least(9, floor(value * 10)), 0)], [error], is_score).2)
+        / nullIf(countIf(is_score), 0) AS calibration_error,
+    sqrt(avgIf(error * error, is_number)) AS rmse,
+    avgIf(abs(error), is_number) AS mae,
+    avgIf(value, is_score OR is_number) AS mean_predicted,
+    avgIf(actual_number, is_score OR is_number) AS mean_actual,
+    avgIf(cost_of_one, judged) AS cost,
+    sumIf(cost_of_one / sampled_share, judged) AS total_cost
+"""
+MEASURES = (
+    "accuracy", "auc", "log_loss", "brier", "calibration_error", "rmse", "mae", "mean_predicted", "mean_actual", "cost",
+)  # fmt: skip
+"""Columns of ``model_quality`` that say how good the predictions were; NaN where they do not apply."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Which predictions are judged, and how."""
+
+    mlapp_id: str | None = None
+    outcome: str | None = None
+    model_id: str | None = None
+    start: Time | None = None
+    """Of the predictions' times."""
+    end: Time | None = None
+    known_at: Time | None = None
+    """Only what had arrived at this moment; None: everything."""
+    threshold: float = 0.5
+    """A score from here on decides for 1."""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """What one prediction costs, by ``decision:actual`` (``1:0``, ``late:on time``); of numbers by ``over`` and ``under``."""
+
+
+def model_quality(
+    settings: Settings,
+    judged: Judged,
+    *,
+    by: Bucket | None = "day",
+    segment: str | None = None,
+    timezone: str = "UTC",
+) -> pd.DataFrame:
+    """Quality by time, model and segment, of predictions made in each bucket, with the share of known outcomes.
+
+    Columns: ``bucket_start`` (with ``by``), ``mlapp_id, node_id, outcome, kind, model_id``, ``segment`` (with one: the value
+    of this feature, empty when missing), ``predictions, known, known_share, unusable``, and ``MEASURES`` and ``total_cost``,
+    which counts predictions that were not sampled by their share. Raises ``QueryError``.
+    """
+    source, parameters = _source(judged)
+    keys = ["mlapp_id", "node_id", "outcome", "kind", "model_id"]
+    named = list(keys)
+    if segment is not None:
+        named.append("features[%(segment)s] AS segment")
+        keys.append("segment")
+        parameters["segment"] = segment
+    if by is not None:
+        if by not in _STARTS:
+            raise QueryError(f"quality by {by!r}: it must be one of {', '.join(_STARTS)}")
+        named.insert(0, f"toDateTime64({_STARTS[by]}, 3, 'UTC') AS bucket_start")
+        keys.insert(0, "bucket_start")
+        parameters["timezone"] = _zone(timezone)
+    return frame(
+        settings,
+        f"""
+        SELECT {", ".join(named)}, {_MEASURES}
+        FROM (SELECT {_JUDGED} FROM {source})
+        GROUP BY {", ".join(keys)} ORDER BY {", ".join(keys)}
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        parameters,
+    )
+
+
+def calibration(settings: Settings, judged: Judged) -> pd.DataFrame:
+    """Scores against outcomes, by tenths of the score.
+
+    Columns: ``mlapp_id, outcome, model_id, score_from, score_to, known, expected`` (the mean score) and ``observed`` (the
+    share of outcomes that are 1). Raises ``QueryError``.
+    """
+    source, parameters = _source(judged)
+    return frame(
+        settings,
+        f"""
+        SELECT mlapp_id, outcome, model_id, least(9, floor(value * 10)) / 10 AS score_from, (score_from * 10 + 1) / 10 AS score_to,
+            count() AS known, avg(value) AS expected, avg(actual_number) AS observed
+        FROM (SELECT {_JUDGED} FROM {source}) WHERE is_score
+        GROUP BY mlapp_id, outcome, model_id, score_from ORDER BY mlapp_id, outcome, model_id, score_from
+        """,  # noqa: S608 - as above
+        parameters,
+    )
+
+
+def _source(judged: Judged) -> tuple[str, dict[str, object]]:
+    where = (
+        Conditions()
+        .equal(mlapp_id=judged.mlapp_id, outcome=judged.outcome, model_id=judged.model_id)
+        .between("event_time", judged.start, judged.end)
+    )
+    table = "outcomes"
+    parameters: dict[str, object] = dict(where.parameters)
+    if judged.known_at is not None:
+        table = "outcomes_known_at(at = %(known_at)s)"
+        parameters["known_at"] = _moment(judged.known_at)
+    matrix = {key: float(cost) for key, cost in judged.costs.items() if key not in {OVER, UNDER}}
+    parameters |= {
+        "threshold": float(judged.threshold),
+        OVER: float(judged.costs.get(OVER, 0.0)),
+        UNDER: float(judged.costs.get(UNDER, 0.0)),
+        "cost_keys": list(matrix) or [""],
+        "cost_values": list(matrix.values()) or [0.0],
+    }
+    return f"{table} {where}", parameters
+
+
+def _moment(known_at: Time) -> str:
+    try:
+        at_ms, _ = range_ms(known_at, None)
+    except TimeError as error:
+        raise QueryError(str(error)) from None
+    moment = _EPOCH + timedelta(milliseconds=at_ms or 0)
+    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+
+
+def _zone(name: str) -> str:
+    try:
+        return zoneinfo.ZoneInfo(name).key
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise QueryError(f"unknown time zone {name!r}; name one as Europe/Berlin") from None

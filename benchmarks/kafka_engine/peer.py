@@ -17,7 +17,7 @@ from typing import Any
 
 from chdb import session
 
-GIVE_UP_AFTER_S = 20.0
+GIVE_UP_AFTER_S = 60.0
 """Without another row."""
 
 QUEUE = """

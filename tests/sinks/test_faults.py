@@ -79,6 +79,45 @@ def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platf
         assert sink.end(signal.SIGTERM) == 0
 
 
+def test_a_sink_with_an_instance_id_that_is_killed_goes_on_without_waiting_for_its_session(
+    platform: Platform, tmp_path: Path
+):
+    # Its session outlives the deadline of every wait here.
+    arguments = ("--instance-id", "sink-0", "--session-timeout-s", "250", "--flush-ms", "20")
+    with SinkProcess(platform, tmp_path / "sink", *arguments) as sink:
+        for total in (200, 400):
+            sink.wait_ready()
+            send_statistics(platform, 200)
+            platform.wait("SELECT count() > 0 FROM statistics", 1)
+            sink.kill()
+            sink.start()
+            assert_exact(platform, total)
+
+
+def test_of_a_paused_sink_and_another_with_its_instance_id_one_ends_and_nothing_is_doubled(
+    platform: Platform, tmp_path: Path
+):
+    arguments = ("--instance-id", "sink-0", "--flush-ms", "20")
+    second = SinkProcess(platform, tmp_path / "second", *arguments)
+    with SinkProcess(platform, tmp_path / "first", *arguments) as first, second.gone_at_the_end():
+        assert first.process is not None
+        send_statistics(platform, 400)
+        platform.wait("SELECT count() > 0 FROM statistics", 1)
+        first.process.send_signal(signal.SIGSTOP)
+        second.start()
+        send_statistics(platform, 400)
+        platform.wait("SELECT count() FROM statistics", 3 * 800)
+        first.process.send_signal(signal.SIGCONT)
+        # Paused for longer than its session it joins anew, and it is the other one that has to go.
+        ended = wait_for(
+            lambda: next((each for each in (first, second) if each.process.poll() is not None), None)
+        )
+        assert ended.process.poll() == 1
+        assert "another sink runs with --instance-id 'sink-0'" in ended.log()
+        send_statistics(platform, 100)
+        assert_exact(platform, 900)
+
+
 def test_two_sinks_share_the_partitions_while_one_comes_and_goes(platform: Platform):
     deadline = Deadline()
     with platform.sink():
@@ -165,6 +204,18 @@ def test_a_database_that_goes_away_and_comes_back_misses_nothing(platform: Platf
             wait_for(lambda before=before: sink.metric("retries_total", reason="database") > before)
             wire.cut = False
         assert_exact(platform, 400)
+
+
+def test_rows_that_reached_only_some_of_the_tables_are_completed_and_not_doubled(platform: Platform):
+    platform.client.execute("CREATE TABLE nowhere AS statistics ENGINE = Null")
+    platform.client.execute(
+        "CREATE MATERIALIZED VIEW failing TO nowhere AS SELECT * FROM statistics WHERE NOT throwIf(value = 3)"
+    )
+    with platform.sink() as sink:
+        send_statistics(platform, 100)
+        wait_for(lambda: sink.metric("retries_total", reason="database") >= 2)
+        platform.client.execute("DROP VIEW failing")
+        assert_exact(platform, 100)
 
 
 def test_a_database_that_stays_away_ends_the_sink_with_a_clear_error(platform: Platform):

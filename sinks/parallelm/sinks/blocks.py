@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _RECORD = struct.Struct("<qqqq")
 
-MAX_BLOCK_SAMPLES = 500_000
+MAX_BLOCK_SAMPLES = 200_000
 """Rows that one insert may unfold into."""
 
 MAX_UNFOLDED_BYTES = 64 * 1024 * 1024
 """Memory that these rows may take on the server: the labels of a series are copied to each of its samples."""
 
-MAX_BLOCK_BYTES = 16 * 1024 * 1024
+MAX_BLOCK_BYTES = 8 * 1024 * 1024
 """Size of the records of one block. A larger record is a block of its own."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    KafkaError,
     KafkaException,
     TopicPartition,
 )
@@ -16,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from parallelm.connections.kafka import RefusedConnections, client_config
 from parallelm.schemas.errors import SchemaError
 from parallelm.schemas.topic_admin import log_bounds, topic_ids
-from parallelm.sinks.errors import InsertStateUnknownError, NotReadyError, RetryLaterError
+from parallelm.sinks.errors import FencedError, InsertStateUnknownError, NotReadyError, RetryLaterError
 from parallelm.sinks.intent import Committed, read_metadata
 
 if TYPE_CHECKING:
@@ -29,8 +30,22 @@ if TYPE_CHECKING:
 _REQUEST_TIMEOUT_S = 15.0
 
 
-def make_consumer(kafka: KafkaSettings, group: str, session_timeout_s: float) -> Consumer:
-    """A consumer that commits nothing by itself and never jumps over records silently."""
+_FENCED = frozenset({KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001 - librdkafka's names for its own codes
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Whether another consumer has joined under the same instance id."""
+    return error.fatal() or error.code() in _FENCED
+
+
+def make_consumer(
+    kafka: KafkaSettings, group: str, session_timeout_s: float, instance_id: str = ""
+) -> Consumer:
+    """A consumer that commits nothing by itself and never jumps over records silently.
+
+    With an ``instance_id`` it is a static member of its group.
+    """
+    named = {"group_instance_id": instance_id} if instance_id else {}
     return Consumer(
         client_config(
             kafka,
@@ -42,8 +57,11 @@ def make_consumer(kafka: KafkaSettings, group: str, session_timeout_s: float) ->
             session_timeout_ms=int(session_timeout_s * 1000),
             heartbeat_interval_ms=int(session_timeout_s * 1000 / 4),
             partition_assignment_strategy="roundrobin",
-            queued_max_messages_kbytes=32_768,
+            queued_max_messages_kbytes=16_384,
+            # Of each partition in an answer, compressed: unpacked it may be ten times as much, for all of them at once.
+            max_partition_fetch_bytes=512 * 1024,
             fetch_wait_max_ms=100,
+            **named,
         )
     )
 
@@ -145,7 +163,8 @@ def starting_point(
 def commit(consumer: Consumer, positions: Sequence[tuple[str, int, int, str]]) -> None:
     """Commit (topic, partition, offset, metadata) and wait for the broker's answer.
 
-    Raises ``RetryLaterError`` when it is not known to be committed; committing the same again is harmless.
+    Raises ``RetryLaterError`` when it is not known to be committed; committing the same again is harmless. Raises
+    ``FencedError`` when another consumer has taken this one's place.
     """
     if not positions:
         return
@@ -154,9 +173,13 @@ def commit(consumer: Consumer, positions: Sequence[tuple[str, int, int, str]]) -
             offsets=[TopicPartition(*position) for position in positions], asynchronous=False
         )
     except KafkaException as error:
+        if is_fenced(error.args[0]):
+            raise FencedError(f"offsets cannot be committed: {error.args[0]}") from error
         raise RetryLaterError(f"offsets cannot be committed: {error.args[0]}") from error
     for answer in answers:
         if answer.error is not None:
+            if is_fenced(answer.error):
+                raise FencedError(f"offsets cannot be committed: {answer.error}")
             raise RetryLaterError(
                 f"the offset of {answer.topic} [{answer.partition}] was refused: {answer.error}"
             )

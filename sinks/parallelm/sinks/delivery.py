@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -34,32 +35,36 @@ _LOG = logging.getLogger(__name__)
 
 
 class Delivery:
-    """Delivers a block of each of several partitions at a time, on a thread of its own, with a commit before and after.
+    """Delivers a block of each of several partitions at a time, on threads of their own, with a commit before and after.
 
     All methods are for the polling thread: only inserts run beside it.
     """
 
     def __init__(
-        self, consumer: Consumer, writer: Writer, dead_letters: DeadLetterProducer, metrics: SinkMetrics
+        self,
+        consumer: Consumer,
+        writers: Sequence[Writer],
+        dead_letters: DeadLetterProducer,
+        metrics: SinkMetrics,
     ) -> None:
         self._consumer = consumer
-        self._writer = writer
+        self._writers = writers
         self._dead_letters = dead_letters
         self._metrics = metrics
-        self._thread = ThreadPoolExecutor(1, "insert")
-        self._under_way: Future[None] | None = None
+        self._threads = ThreadPoolExecutor(len(writers), "insert")
+        self._under_way: list[Future[None]] = []
+        self._begun: list[Block] = []
         self._written: list[PartitionWork] = []
         """Whose block is in ClickHouse, and not committed yet."""
 
     @property
     def is_inserting(self) -> bool:
         """Whether inserts are running."""
-        return self._under_way is not None and not self._under_way.done()
+        return not all(each.done() for each in self._under_way)
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the inserts that are running, no longer than that."""
-        if self._under_way is not None:
-            wait([self._under_way], timeout_s)
+        wait(self._under_way, timeout_s)
 
     def begin(self, works: Iterable[PartitionWork], lease_is_fresh: Callable[[], bool]) -> None:
         """Announce the block of each partition that has one, and start to insert them.
@@ -68,11 +73,19 @@ class Delivery:
         away: begin with the same blocks again later. Raises ``InsertStateUnknownError`` when it cannot be decided
         whether a crashed owner's block is there.
         """
-        due = [(work, work.block) for work in works if work.block is not None]
+        due = [
+            (work, work.block) for work in works if work.block is not None and _can_begin(work, work.block)
+        ]
         if not due:
             return
         self._commit_intents(due)
-        self._under_way = self._thread.submit(self._insert, due, lease_is_fresh)
+        self._begun = [block for _, block in due]
+        for block in self._begun:
+            block.is_under_way = True
+        rest = deque(due)
+        self._under_way = [
+            self._threads.submit(self._insert, writer, rest, lease_is_fresh) for writer in self._writers
+        ]
 
     def complete(self) -> bool:
         """Wait for the inserts that were begun; commit the ends of what was written, and with them what follows.
@@ -81,25 +94,32 @@ class Delivery:
 
         Raises ``RetryLaterError`` when something is away: what was not committed is completed or begun again.
         """
-        under_way, self._under_way = self._under_way, None
+        under_way, self._under_way = self._under_way, []
+        wait(under_way)
+        for block in self._begun:
+            block.is_under_way = False
         try:
-            if under_way is not None:
-                under_way.result()
+            for each in under_way:
+                each.result()
         finally:
             count = self._commit_written()
         return count > 0
 
     def close(self) -> None:
-        """Wait for the inserts and end their thread."""
-        self._thread.shutdown()
+        """Wait for the inserts and end their threads."""
+        self._threads.shutdown()
 
-    def _insert(self, due: Sequence[tuple[PartitionWork, Block]], lease_is_fresh: Callable[[], bool]) -> None:
-        """On the thread for inserts."""
-        for work, block in due:
-            if not lease_is_fresh():
+    def _insert(
+        self, writer: Writer, rest: deque[tuple[PartitionWork, Block]], lease_is_fresh: Callable[[], bool]
+    ) -> None:
+        """On a thread for inserts: take one block after the other."""
+        while rest:
+            try:
+                work, block = rest.popleft()
+            except IndexError:  # another thread took the last one
                 return
-            if work.is_ours:
-                self._write(work.source, block)
+            if work.is_ours and lease_is_fresh():
+                self._write(writer, work.source, block)
                 self._written.append(work)
 
     def _commit_written(self) -> int:
@@ -149,7 +169,7 @@ class Delivery:
     def _resolve(self, source: Source, block: Block, crashed: Intent) -> None:
         """A rebuilt block differs from its intent: write it only if none of its rows are stored."""
         table, offsets = block.rows.table, crashed.offsets
-        there = self._writer.count(table, offsets, block.ingested_ms)
+        there = self._writers[0].count(table, offsets, block.ingested_ms)
         if there:
             raise InsertStateUnknownError(
                 f"{source.topic} [{source.partition}] offsets {offsets.first} to {offsets.last}: a crashed sink was "
@@ -170,15 +190,15 @@ class Delivery:
             token,
         )
 
-    def _write(self, source: Source, block: Block) -> None:
+    def _write(self, writer: Writer, source: Source, block: Block) -> None:
         rows = block.rows
         if rows.data:
             started_s = time.perf_counter()
-            self._writer.insert(rows, block.intent.token)
+            writer.insert(rows, block.intent.token)
             self._metrics.insert_seconds.labels(rows.table).observe(time.perf_counter() - started_s)
             self._metrics.last_insert_time.set_to_current_time()
             if block.replayed is not None:
-                self._verify(source, block)
+                self._verify(writer, source, block)
 
     def _send_dead_letters(self, source: Source, block: Block) -> None:
         rows = block.rows
@@ -195,10 +215,10 @@ class Delivery:
                 rows.rejected[0].error,
             )
 
-    def _verify(self, source: Source, block: Block) -> None:
+    def _verify(self, writer: Writer, source: Source, block: Block) -> None:
         """After a replay the rows of the range must be stored, each once."""
         rows = block.rows
-        there = self._writer.count(rows.table, block.intent.offsets, block.ingested_ms)
+        there = writer.count(rows.table, block.intent.offsets, block.ingested_ms)
         if there == rows.stored_rows or (rows.replaceable and there < rows.stored_rows):
             return
         raise InsertStateUnknownError(
@@ -214,6 +234,12 @@ class Delivery:
         self._metrics.blocks.labels(topic).inc()
         if block.replayed is not None:
             self._metrics.replays.labels(topic).inc()
+
+
+def _can_begin(work: PartitionWork, block: Block) -> bool:
+    """Whether what the tables say about the block of a crashed owner is final; its insert may outlive it."""
+    asks = block.replayed is not None and not block.intent_committed
+    return not asks or time.monotonic() >= work.settled_at_s
 
 
 def _position_after(work: PartitionWork, block: Block) -> tuple[str, int, int, str]:

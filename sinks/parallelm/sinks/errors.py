@@ -19,6 +19,10 @@ class DatabaseUnavailableError(RetryLaterError):
     """ClickHouse is unavailable or refuses inserts for now."""
 
 
+class FencedError(SinkError):
+    """Another sink runs under the same instance id, or the Kafka client cannot continue for another reason."""
+
+
 class TooManyDeadLettersError(SinkError):
     """So many records cannot be handled that the code must be wrong, not the records."""
 

@@ -43,6 +43,8 @@ class Block:
     replayed: Intent | None
     """The intent that it was rebuilt from; None for a new block."""
     intent_committed: bool
+    is_under_way: bool = False
+    """Whether it is being inserted now."""
 
     @property
     def held_bytes(self) -> int:
@@ -60,6 +62,8 @@ class PartitionWork:
     backoff: Backoff
     replay: Intent | None
     """Block that may or may not be in ClickHouse: it is rebuilt before anything else is written."""
+    settled_at_s: float = 0.0
+    """Monotonic time from which on no insert of an earlier owner can be running: an insert ends before its lease does."""
     pending: list[ConsumedRecord] = field(default_factory=list)
     pending_bytes: int = 0
     end_offset: int | None = None
@@ -83,8 +87,9 @@ class PartitionWork:
 
     @property
     def made_bytes(self) -> int:
-        """Memory of the blocks that are made and not stored."""
-        return sum(each.held_bytes for each in (self.block, self.following) if each)
+        """Memory of the blocks that are made and wait to be inserted."""
+        made = (self.block, self.following)
+        return sum(each.held_bytes for each in made if each is not None and not each.is_under_way)
 
     def make_block(self) -> Block | None:
         """Make the next block of what is pending, to be delivered now or after the one under way.

@@ -14,11 +14,18 @@ from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.registry import make_registry
 from parallelm.sinks.backoff import Backoff
 from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interval_s
-from parallelm.sinks.consumer import TopicAdmin, committed_positions, make_consumer, starting_point
+from parallelm.sinks.consumer import (
+    TopicAdmin,
+    committed_positions,
+    is_fenced,
+    make_consumer,
+    starting_point,
+)
 from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit, DeadLetterProducer
 from parallelm.sinks.delivery import Delivery
 from parallelm.sinks.errors import (
     DatabaseUnavailableError,
+    FencedError,
     NotReadyError,
     RetryLaterError,
     SinkError,
@@ -40,10 +47,10 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_PENDING_BYTES = 64 * 1024 * 1024
+_MAX_PENDING_BYTES = 48 * 1024 * 1024
 _MAX_PENDING_BYTES_OF_PARTITION = 2 * MAX_BLOCK_BYTES
-_ENOUGH_BYTES = 2 * MAX_BLOCK_BYTES
-_MAX_MADE_BYTES = 48 * 1024 * 1024
+_ENOUGH_BYTES = 20 * 1024 * 1024
+_MAX_MADE_BYTES = 24 * 1024 * 1024
 _WAIT_FOR_INSERTS_S = 0.01
 _WAIT_WHEN_FULL_S = 0.25
 _MESSAGES_A_CALL = 256
@@ -72,6 +79,10 @@ class SinkOptions:
     group: str = ""
     """Consumer group; empty: the topic prefix and ``sink``."""
     flush_interval_s: float = 0.2
+    instance_id: str = ""
+    """Name that stays the same over restarts: started again within the session time-out, it gets its partitions back at once."""
+    inserts_at_once: int = 2
+    """Inserts that run side by side, of different partitions."""
     inserts_a_second: float = 60.0
     """Insert budget of one table."""
     session_timeout_s: float = 10.0
@@ -102,15 +113,18 @@ class Sink:
             name: row_maker(topic, registry) for name, topic in self._topics.items()
         }
         self._admin = TopicAdmin(settings.kafka)
-        self._consumer = make_consumer(settings.kafka, self._group, options.session_timeout_s)
+        self._consumer = make_consumer(
+            settings.kafka, self._group, options.session_timeout_s, options.instance_id
+        )
         # An insert must end before its lease does: another owner may start the same block then.
-        self._writer = Writer(settings.clickhouse, max_execution_s=0.8 * options.session_timeout_s)
-        self._questions = Writer(settings.clickhouse, max_execution_s=0.8 * options.session_timeout_s)
+        max_execution_s = 0.8 * options.session_timeout_s
+        self._writers = [Writer(settings.clickhouse, max_execution_s) for _ in range(options.inserts_at_once)]
+        self._questions = Writer(settings.clickhouse, max_execution_s)
         """For the polling thread, while inserts are running."""
         self._dead_letters = DeadLetterProducer(
             settings, registry, self._group, options.session_timeout_s / 2
         )
-        self._delivery = Delivery(self._consumer, self._writer, self._dead_letters, metrics)
+        self._delivery = Delivery(self._consumer, self._writers, self._dead_letters, metrics)
         self._counters = {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics}
         self._backoff = Backoff(options.retry_limit_s)
         self._work: dict[tuple[str, int], PartitionWork] = {}
@@ -141,11 +155,18 @@ class Sink:
                 self._make_blocks()
                 self._deliver()
             self._complete()
+        except FencedError as error:
+            if not self._options.instance_id:
+                raise
+            raise FencedError(
+                f"another sink runs with --instance-id {self._options.instance_id!r}, and has this one's partitions: "
+                f"give each its own ({error})"
+            ) from error
         finally:
             self._delivery.close()
             self._consumer.close()
-            self._writer.close()
-            self._questions.close()
+            for writer in (*self._writers, self._questions):
+                writer.close()
 
     # Health; asked from another thread
 
@@ -207,8 +228,8 @@ class Sink:
                 f"{message.topic()} [{message.partition()}]: the next record was deleted while it waited to be read "
                 f"({error.str()}); the next start of the sink reports what is lost and continues"
             )
-        elif error.fatal():
-            raise SinkError(f"the Kafka client cannot continue: {error.str()}")
+        elif is_fenced(error):
+            raise FencedError(f"the Kafka client cannot continue: {error.str()}")
         else:
             _LOG.warning("Kafka: %s", error.str())
 
@@ -244,6 +265,7 @@ class Sink:
                 Backoff(self._options.retry_limit_s),
                 start.intent,
                 committed=offset or 0,
+                settled_at_s=time.monotonic() + self._options.session_timeout_s,
             )
             starts.append(TopicPartition(topic, partition, start.offset))
         consumer.assign(starts)

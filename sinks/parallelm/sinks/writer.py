@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parallelm.sinks.blocks import OffsetRange
     from parallelm.sinks.rows import Rows, Source
 
-_UNSPLIT_ROWS = 4 * MAX_BLOCK_SAMPLES
+_UNSPLIT_ROWS = 10 * MAX_BLOCK_SAMPLES
 
 # Everything that decides how the server cuts an insert into parts is stated here: a server whose defaults differ
 # from those of the first attempt would otherwise double a replayed block.

@@ -27,6 +27,13 @@ from parallelm.supervision.service_frame import announce_ready, serving
     help="Seconds without a heartbeat after which others take over.",
 )
 @click.option(
+    "--instance-id",
+    default="",
+    metavar="NAME",
+    help="Name of this sink that stays the same over restarts, unique among those that run: after an end of any kind it "
+    "gets its partitions back at once when it is started again with it.",
+)
+@click.option(
     "--retry-limit-s",
     type=TIMEOUT_S,
     default=600.0,
@@ -52,6 +59,7 @@ def sink(
     group: str,
     flush_ms: int,
     session_timeout_s: float,
+    instance_id: str,
     retry_limit_s: float,
     dead_letter_run: int,
     dead_letter_ratio: float,
@@ -81,6 +89,7 @@ def sink(
         group=group,
         flush_interval_s=flush_ms / 1000,
         session_timeout_s=session_timeout_s,
+        instance_id=instance_id,
         retry_limit_s=retry_limit_s,
         dead_letter_limit=DeadLetterLimit(max_run=dead_letter_run, max_ratio=dead_letter_ratio),
     )

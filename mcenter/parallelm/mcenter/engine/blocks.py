@@ -31,18 +31,20 @@ class Block:
 
     columns: int
     rows: int
-    body: bytes
+    body: bytes | memoryview
 
 
 def read_block(reader: Reader, *, compressed: bool) -> Block:
     """The block that follows in the stream; raises ``ProtocolError`` when it is broken or larger than the limit."""
     if not compressed:
+        _skip_info(reader)
         return _walk(reader)
     frames = Reader(lambda _wanted: _read_frame(reader))
-    block = _walk(frames)
+    _skip_info(frames)
+    columns, rows = _walk_columns(frames)
     if frames.buffered:
         raise ProtocolError("bytes follow a block inside its compressed frame")
-    return block
+    return Block(columns, rows, frames.handed_over())
 
 
 def split_blocks(native: bytes) -> list[Block]:
@@ -57,7 +59,7 @@ def split_blocks(native: bytes) -> list[Block]:
     reader = Reader(source)
     blocks = []
     while reader.has_more():
-        blocks.append(_walk_body(reader))
+        blocks.append(_walk(reader))
     return blocks
 
 
@@ -73,13 +75,18 @@ def header(columns: list[tuple[str, str]]) -> bytes:
     return varint(len(columns)) + varint(0) + named
 
 
-def _walk(reader: Reader) -> Block:
+def _skip_info(reader: Reader) -> None:
     while field := reader.varint():
         reader.skip({1: 1, 2: 4}.get(field) or _unknown_field(field))
-    return _walk_body(reader)
 
 
-def _walk_body(reader: Reader) -> Block:
+def _walk(reader: Reader) -> Block:
+    columns, rows = _walk_columns(reader)
+    return Block(columns, rows, reader.taken())
+
+
+def _walk_columns(reader: Reader) -> tuple[int, int]:
+    """Walk over a block; how many columns and rows it has."""
     reader.mark(MAX_BLOCK_BYTES)
     columns, rows = reader.varint(), reader.varint()
     if columns > MAX_COLUMNS:
@@ -87,7 +94,7 @@ def _walk_body(reader: Reader) -> Block:
     for _ in range(columns):
         reader.text()
         skip_column(reader, reader.text(), rows)
-    return Block(columns, rows, reader.taken())
+    return columns, rows
 
 
 def _unknown_field(field: int) -> int:

@@ -245,7 +245,7 @@ class Session:
         if is_read(sql):
             # Clients take the columns from a first block without rows.
             self._data(header(connection.columns_of(sql)), query)
-        yield from (Chunk(block.body, block.rows) for block in blocks)
+        yield from (Chunk(bytes(block.body), block.rows) for block in blocks)
 
     def _insert(self, connection: Connection, query: _Query, insert: Insert) -> None:
         columns = connection.describe(insert.header_query)
@@ -337,7 +337,7 @@ class _Totals:
         )
 
 
-def _write_all(file: int, body: bytes) -> None:
+def _write_all(file: int, body: bytes | memoryview) -> None:
     rest = memoryview(body)
     while rest:
         rest = rest[os.write(file, rest) :]

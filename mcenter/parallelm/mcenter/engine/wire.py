@@ -64,6 +64,10 @@ class Reader:
         self._mark = None
         return raw
 
+    def handed_over(self) -> memoryview:
+        """Like ``taken``, without a copy; the reader must not be used after it."""
+        return memoryview(self._data)[: self._at]
+
     def ensure(self, count: int) -> None:
         """Wait until ``count`` bytes lie ready; ``EOFError`` when the other side ends before."""
         if self._mark is not None and self._at + count > self._limit:

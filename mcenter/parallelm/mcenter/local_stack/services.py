@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors")
 """Every service, in the order in which they start and in the reverse of which they stop."""
 
-_SAME_INSTANCE = ("--instance-id", "local-stack", "--session-timeout-s", "3")
-_ARGUMENTS = {"processors": _SAME_INSTANCE, "notifier": _SAME_INSTANCE}
+_SAME_INSTANCE = ("--instance-id", "local-stack")
+_SOON = (*_SAME_INSTANCE, "--session-timeout-s", "3")
+# An insert has to end within the session time-out, so the sink's is not as short.
+_ARGUMENTS = {"processors": _SOON, "notifier": _SOON, "sink": _SAME_INSTANCE}
 """The supervisor starts a worker again once its predecessor has ended: it gets the same partitions back at once."""
 
 NOTIFIER = "notifier"

@@ -12,7 +12,7 @@ from clickhouse_driver import errors as driver_errors
 from parallelm.sinks.backoff import Backoff
 from parallelm.sinks.errors import DatabaseUnavailableError, NotReadyError
 from parallelm.sinks.metrics import SinkMetrics
-from parallelm.sinks.sink import Sink, SinkOptions
+from parallelm.sinks.sink import Sink
 from parallelm.warehouse.errors import WarehouseError
 from parallelm.warehouse.migrations import status
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from parallelm.connections import Settings
-    from parallelm.sinks.sink import Stop
+    from parallelm.sinks.options import SinkOptions, Stop
 
 _SWITCH_INTERVAL_S = 0.001
 """An insert goes on within this time, while the polling thread decodes the records of the next one."""

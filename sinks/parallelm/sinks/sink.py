@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -21,7 +20,7 @@ from parallelm.sinks.consumer import (
     make_consumer,
     starting_point,
 )
-from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit, DeadLetterProducer
+from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterProducer
 from parallelm.sinks.delivery import Delivery
 from parallelm.sinks.errors import (
     DatabaseUnavailableError,
@@ -33,15 +32,15 @@ from parallelm.sinks.errors import (
 )
 from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.rows import Rejected, Source
-from parallelm.sinks.tables import STORED_TOPICS, counted_in, row_maker
+from parallelm.sinks.tables import counted_in, row_maker
 from parallelm.sinks.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from parallelm.connections import Settings
-    from parallelm.schemas.topics import Topic
     from parallelm.sinks.metrics import SinkMetrics
+    from parallelm.sinks.options import SinkOptions, Stop
     from parallelm.sinks.partition import Block
     from parallelm.sinks.rows import RowMaker
 
@@ -59,37 +58,6 @@ STALLED_S = 30.0
 """Attempts that have failed for so long are reported as a stall. They go on until ``retry_limit_s``."""
 HANGS_S = 60.0
 """A loop that has not polled for so long hangs."""
-
-
-class Stop(Protocol):
-    """Asks the sink to stop: a ``threading.Event``, or an equivalent that signals set."""
-
-    def is_set(self) -> bool:
-        """Whether it is to stop."""
-
-    def wait(self, timeout: float, /) -> bool:
-        """Wait until it is, for ``timeout`` seconds at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkOptions:
-    """How one sink process works."""
-
-    topics: Sequence[Topic] = STORED_TOPICS
-    group: str = ""
-    """Consumer group; empty: the topic prefix and ``sink``."""
-    flush_interval_s: float = 0.2
-    instance_id: str = ""
-    """Name that stays the same over restarts: started again within the session time-out, it gets its partitions back at once."""
-    inserts_at_once: int = 2
-    """Inserts that run side by side, of different partitions."""
-    inserts_a_second: float = 60.0
-    """Insert budget of one table."""
-    session_timeout_s: float = 10.0
-    """Kafka reassigns the partitions of a process that sends no heartbeat for this long."""
-    retry_limit_s: float = 600.0
-    """How long a service may be unavailable before the sink ends with an error."""
-    dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
 
 
 class Sink:

@@ -86,13 +86,15 @@ _FORMAT_OPTIONS = (
 )
 
 
-def _not_empty(_context: click.Context, parameter: click.Parameter, text: str) -> str:
+def not_empty(_context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Refuse an empty option."""
     if not text.strip():
         raise click.BadParameter("is empty", param=parameter)
     return text
 
 
-def _format_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say how a file is written."""
     for option in reversed(_FORMAT_OPTIONS):
         command = option(command)
     return command
@@ -126,12 +128,12 @@ def kpi() -> None:
 @click.option(
     "--mlapp",
     "mlapp_id",
-    callback=_not_empty,
+    callback=not_empty,
     default="default",
     show_default=True,
     help="MLApp whose KPIs these are.",
 )
-@_format_options
+@format_options
 @click.option("--skip-bad", is_flag=True, help="Upload the good lines; report the bad ones.")
 @click.option("--allow-future", is_flag=True, help="Accept timestamps more than a day ahead.")
 def upload(
@@ -158,21 +160,13 @@ def upload(
     """
     wanted = kpis.KpiFileFormat(
         columns=dict(columns),
-        timezone=_zone(timezone),
+        timezone=zone(timezone),
         latest_ms=kpis.latest_ms(time.time_ns() // 1_000_000, allow_future=allow_future),
-        **_chosen(written),
+        **chosen_format(written),
     )
     shown = "<stdin>" if str(file) == "-" else str(file)
-    found = _read(file, shown, wanted)
-    for mistake in found.mistakes[:_SHOWN_MISTAKES]:
-        echo(f"{shown}: {mistake}", err=True)
-    if len(found.mistakes) > _SHOWN_MISTAKES:
-        echo(f"{shown}: and {len(found.mistakes) - _SHOWN_MISTAKES} more", err=True)
-    if found.bad_lines and not skip_bad:
-        raise click.ClickException(
-            f"{found.bad_lines} bad lines: nothing was uploaded "
-            f"(--skip-bad uploads the {len(found.points)} good ones)"
-        )
+    found = read_file(file, shown, wanted)
+    refuse_bad_lines(found, shown, skip_bad=skip_bad)
     if not found.points:
         raise click.ClickException(f"{shown} has no KPI points")
     changed = _changed(mlapp_id, found)
@@ -212,15 +206,15 @@ def list_(
 
 
 @kpi.command()
-@click.argument("name", callback=_not_empty)
+@click.argument("name", callback=not_empty)
 @_selection
 @click.option(
     "--who",
     default=getpass.getuser,
-    callback=_not_empty,
+    callback=not_empty,
     help="Who withdraws.  [default: the user of this shell]",
 )
-@click.option("--comment", required=True, callback=_not_empty, help="Why.")
+@click.option("--comment", required=True, callback=not_empty, help="Why.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def withdraw(
     name: str, labels: tuple[tuple[str, str], ...], who: str, comment: str, *, yes: bool, **selected: Any
@@ -272,14 +266,28 @@ def _withdraw(mlapp_id: str, rows: pd.DataFrame, who: str, comment: str) -> list
         ) from error
 
 
-def _zone(name: str) -> zoneinfo.ZoneInfo:
+def refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> None:
+    """Print the mistakes; raises ``click.ClickException`` for bad lines that are not to be skipped."""
+    for mistake in found.mistakes[:_SHOWN_MISTAKES]:
+        echo(f"{shown}: {mistake}", err=True)
+    if len(found.mistakes) > _SHOWN_MISTAKES:
+        echo(f"{shown}: and {len(found.mistakes) - _SHOWN_MISTAKES} more", err=True)
+    if found.bad_lines and not skip_bad:
+        raise click.ClickException(
+            f"{found.bad_lines} bad lines: nothing was uploaded "
+            f"(--skip-bad uploads the {len(found.points)} good ones)"
+        )
+
+
+def zone(name: str) -> zoneinfo.ZoneInfo:
+    """Zone of ``--timezone``."""
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise click.BadParameter(f"unknown time zone {name!r}", param_hint="--timezone") from error
 
 
-def _chosen(written: dict[str, Any]) -> dict[str, Any]:
+def chosen_format(written: dict[str, Any]) -> dict[str, Any]:
     """Options of the format, without those that were not given."""
     delimiter = _DELIMITERS.get(written["delimiter"], written["delimiter"])
     if len(delimiter) > 1 or delimiter in {"\r", "\n", '"'}:
@@ -291,7 +299,8 @@ def _chosen(written: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read(file: Path, shown: str, wanted: kpis.KpiFileFormat) -> kpis.KpiFile:
+def read_file(file: Path, shown: str, wanted: kpis.KpiFileFormat) -> kpis.KpiFile:
+    """Points in a file or the standard input; raises ``click.ClickException``."""
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         if data.startswith(kpis.PARQUET_MAGIC):

@@ -288,3 +288,57 @@ def _write_comparison(
 def _title(text: str) -> None:
     echo("")
     echo(text)
+
+
+@model.command()
+@click.argument("model_id", required=False)
+@click.option("--mlapp", "mlapp_id", help="Only predictions of this MLApp.")
+@click.option("--outcome", help="Only predictions of this outcome.")
+@click.option(
+    "--by", type=click.Choice(["hour", "day", "week", "month", "all"]), default="day", show_default=True
+)
+@click.option("--segment", metavar="FEATURE", help="A row for each value of this feature.")
+@click.option("--timezone", default="UTC", show_default=True, help="Whose clock cuts days: Europe/Berlin, …")
+@click.option("--from", "start", type=TIME, help="Only predictions from this time on: 2026-03-01 (UTC), …")
+@click.option("--to", "end", type=TIME, help="Only predictions before this time.")
+@click.option("--as-known-at", "known_at", type=TIME, help="Without what arrived after this time.")
+@click.option("--threshold", default=0.5, show_default=True, help="A score from here on decides for 1.")
+@click.option(
+    "--cost",
+    "costs",
+    type=(str, float),
+    multiple=True,
+    metavar="DECISION:ACTUAL AMOUNT",
+    help="What such a prediction costs: 1:0 10, late:on-time 5; of numbers a unit over or under. Repeatable.",
+)
+@click.option("--calibration", "shows_calibration", is_flag=True, help="Scores against outcomes, by tenths.")
+@result_options
+def quality(
+    by: Any,
+    segment: str | None,
+    timezone: str,
+    costs: tuple[tuple[str, float], ...],
+    format_: str,
+    output: Path | None,
+    *,
+    shows_calibration: bool,
+    **selected: Any,
+) -> None:
+    """Show how good the predictions of MODEL_ID, or of all models, were, by when they were made.
+
+    known_share is the share of predictions whose outcome is known; all measures are of these.
+    """
+    from parallelm.warehouse.queries import model_quality as queries
+
+    settings = load_settings()
+    judged = queries.Judged(costs=dict(costs), **selected)
+    with reported_in_one_line(settings):
+        if shows_calibration:
+            found = queries.calibration(settings, judged)
+        else:
+            bucket = None if by == "all" else by
+            found = queries.model_quality(settings, judged, by=bucket, segment=segment, timezone=timezone)
+    if format_ == "table":
+        # Measures that apply to none of the rows are left out.
+        found = found.dropna(axis="columns", how="all") if len(found) else found
+    write_result(found, format_, output)

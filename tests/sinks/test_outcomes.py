@@ -1,0 +1,71 @@
+"""From predictions and an uploaded file of outcomes to the quality of a model, over the real broker and database."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from click.testing import CliRunner
+
+from parallelm.connections import save_settings
+from parallelm.mcenter.cli import cli
+from parallelm.schemas import topics
+from tests.sinks import samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from tests.sinks.conftest import Platform
+
+
+def test_outcomes_from_a_file_tell_how_good_a_model_was(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "mcenter.toml"
+    save_settings(platform.settings, config)
+    monkeypatch.setenv("MCENTER_CONFIG", str(config))
+    file = tmp_path / "landed.csv"
+    file.write_text("flight;landed;late;gate\na;2013-06-01;1;B\nb;2013-06-01;0;\nc;2013-06-02;1;C\n")
+    command = ["actuals", "upload", str(file), "--mlapp", "app", "--outcome", "delayed"]
+    columns = ["--column", "id=flight", "--column", "timestamp=landed", "--column", "value=late"]
+    carriers = {"carrier": ["UA", "UA", "DL", "DL"]}
+    with platform.sink():
+        predicted = samples.predictions(["a", "b", "c", "d"], scores=[0.9, 0.8, 0.7, 0.6], features=carriers)
+        platform.send(topics.PREDICTIONS, predicted)
+        result = CliRunner().invoke(cli, [*command, *columns], catch_exceptions=False)
+        assert result.output.strip() == "uploaded 3 outcomes of 'delayed' to MLApp app"
+        missing = CliRunner().invoke(cli, [*command, *columns[2:]])
+        assert missing.exit_code == 1
+        assert "3 of 3 outcomes have no id" in missing.output
+        file.write_text("flight;landed;late\na;2013-06-01;soon\n")
+        bad = CliRunner().invoke(cli, [*command, *columns])
+        assert bad.exit_code == 1
+        assert "line 2, column value" in bad.output
+        platform.wait("SELECT count() FROM outcomes WHERE is_known", 3)
+    asked = [
+        "model",
+        "quality",
+        "m-1",
+        "--mlapp",
+        "app",
+        "--segment",
+        "carrier",
+        "--by",
+        "all",
+        "--format",
+        "json",
+    ]
+    rows = json.loads(CliRunner().invoke(cli, [*asked, "--cost", "1:0", "8"], catch_exceptions=False).output)
+    assert [
+        (row["segment"], row["predictions"], row["known"], row["accuracy"], row["total_cost"]) for row in rows
+    ] == [
+        ("DL", 2, 1, 1.0, 0.0),
+        ("UA", 2, 2, 0.5, 16.0),
+    ]
+    before = CliRunner().invoke(cli, [*asked, "--as-known-at", "2020-01-01"], catch_exceptions=False)
+    assert json.loads(before.output) == []
+    table = CliRunner().invoke(cli, ["model", "quality", "--calibration"], catch_exceptions=False).output
+    assert "expected" in table
+    assert "observed" in table

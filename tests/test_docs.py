@@ -231,7 +231,7 @@ def test_every_setting_is_listed_with_its_default() -> None:
     documented = {
         name: default.strip().strip("`")
         for name, default in re.findall(
-            r"^\| `(MCENTER_\w+)` \|([^|]*)\|", (DOCS / "operate.md").read_text(), re.MULTILINE
+            r"^\| `(MCENTER_\w+)` \|([^|]*)\|", (DOCS / "settings.md").read_text(), re.MULTILINE
         )
     }
     settings = Settings()
@@ -248,13 +248,20 @@ def as_text(default: object) -> str:
 
 
 def test_the_settings_file_can_be_read(tmp_path: Path) -> None:
-    everybody, admin = of_language(DOCS / "operate.md", "toml")
+    (everybody,) = of_language(DOCS / "operate.md", "toml")
+    of_users, admin, of_tls = of_language(DOCS / "access.md", "toml")
     file = tmp_path / "mcenter.toml"
     file.write_text(everybody.text)
     (tmp_path / "mcenter.admin.toml").write_text(admin.text)
     assert load_settings({}, file=file).kafka.sasl_mechanism == "SCRAM-SHA-512"
     assert load_settings({}, file=file).clickhouse.user == "reader"
     assert load_settings({}, file=file, role="admin").clickhouse.user == "mcenter"
+    for number, block in enumerate((of_users, of_tls)):
+        (tmp_path / "password").write_text("secret")
+        named = tmp_path / f"access{number}.toml"
+        named.write_text(re.sub(r"/run/secrets/\w+", str(tmp_path / "password"), block.text))
+        settings = load_settings({}, file=named)
+        assert "secret" in {settings.kafka.sasl_password, settings.clickhouse.password}
 
 
 def test_every_metric_is_listed() -> None:
@@ -271,7 +278,7 @@ for family in prometheus_client.REGISTRY.collect():
     served = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
-    documented = re.findall(r"^\| `(mcenter_\w+)`", (DOCS / "operate.md").read_text(), re.MULTILINE)
+    documented = re.findall(r"^\| `(mcenter_\w+)`", (DOCS / "monitor.md").read_text(), re.MULTILINE)
     assert sorted(documented) == sorted(name for name in served.split() if name.startswith("mcenter_"))
 
 

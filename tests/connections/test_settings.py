@@ -157,8 +157,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     for section in dataclasses.fields(Settings):
         defaults = getattr(Settings(), section.name)
         for name in setting_names(defaults):
-            if name == "security_protocol":
-                continue  # one of a few, tested above
+            if name in {"security_protocol", "level", "format"}:
+                continue  # one of a few, tested with them
             text = "0.5" if name == "predictions_share" else parse[type(getattr(defaults, name))]
             variable = f"MCENTER_{section.name}_{name}".upper()
             loaded = load_settings({variable: text}, folder=tmp_path)
@@ -246,3 +246,9 @@ def test_the_file_of_a_secret_and_the_secret_itself_exclude_each_other(tmp_path:
     }
     with pytest.raises(ConfigurationError, match="both set"):
         load_settings(both, folder=tmp_path)
+
+
+def test_a_log_level_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    assert load_settings({"MCENTER_LOG_LEVEL": "DEBUG"}, folder=tmp_path).log.level == "DEBUG"
+    with pytest.raises(ConfigurationError, match="must be one of DEBUG, INFO, WARNING, ERROR"):
+        load_settings({"MCENTER_LOG_LEVEL": "LOUD"}, folder=tmp_path)

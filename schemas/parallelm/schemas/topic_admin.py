@@ -235,7 +235,8 @@ def connect(settings: Settings, timeout_s: float) -> tuple[Any, Any]:
     from confluent_kafka.admin import AdminClient
 
     refused = RefusedConnections()
-    admin = AdminClient(client_config(settings.kafka) | {"error_cb": refused.note})
+    # Its log lines would only repeat what is raised.
+    admin = AdminClient(client_config(settings.kafka) | {"error_cb": refused.note, "log_level": 2})
     try:
         return admin, _metadata(admin, timeout_s)
     except ClusterUnavailableError as error:

@@ -226,6 +226,18 @@ def test_a_process_that_hangs_is_unhealthy_until_it_answers_again(running: Comma
     assert running.process("kafka").pid == pid
 
 
+def test_the_folder_of_a_store_that_was_removed_is_named(running: CommandLine):
+    mark = running.folder / "kafka" / "meta.properties"
+    aside = mark.rename(running.folder / "meta.properties")
+    try:
+        told = running.run("status")
+    finally:
+        aside.rename(mark)
+    assert told.returncode == 1
+    assert f"the data of kafka were removed from {running.folder / 'kafka'} while it runs" in told.stdout
+    assert running.run("status").returncode == 0
+
+
 def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine):
     create_topics(running.settings)
     migrate(running.admin_settings)

@@ -89,7 +89,7 @@ def stack_status(folder: Path) -> StackStatus:
 def _missing_data(folder: Path, state: SupervisorState) -> Iterator[str]:
     """A running store whose files were removed goes on for a while, and what it takes is lost."""
     up = {process.name for process in state.processes if process.condition == "ready"}
-    for name, mark in (("kafka", "meta.properties"), ("clickhouse", "store")):
+    for name, mark in (("kafka", "meta.properties"), ("clickhouse", "mcenter-engine.lock")):
         if name in up and not (folder / name / mark).exists():
             yield (
                 f"the data of {name} were removed from {folder / name} while it runs: what it stores is lost. "

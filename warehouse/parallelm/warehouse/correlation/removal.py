@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 CLIP = 5.0
 """Residuals count for so many robust standard deviations at most: one wild value must not bend a season."""
-_ROUNDS = 3
+_ROUNDS = 60
+"""At most: a value a billion times too large bends the first fits, and each round takes about half of that away."""
+_CLOSE = 1.01
+_ROUNDING = 1e-12
 _MAD_TO_DEVIATION = 1.4826
 _RIDGE = 1e-9
 _FEW_PATTERNS = 16
@@ -94,7 +97,7 @@ def _residuals(
         limit = CLIP * _MAD_TO_DEVIATION * _median_size(left, present)
         # At least half of the values are fitted exactly: nothing shows what is wild.
         limit[limit <= _RIDGE * np.abs(left).max(axis=-1)] = np.inf
-        if (np.abs(left) <= limit[:, None]).all():
+        if (np.abs(left) <= _CLOSE * limit[:, None]).all():
             break
         left = np.clip(left, -limit[:, None], limit[:, None])
     return np.where(present, left, np.nan)
@@ -105,7 +108,7 @@ def explained_by_rounding(values: NDArray[np.float64], left: NDArray[np.float64]
     with np.errstate(all="ignore"):
         size = np.nanmax(np.abs(values), axis=-1, initial=0.0)
         rest = np.nanmax(np.abs(left), axis=-1, initial=0.0)
-        varies: NDArray[np.bool_] = rest > _RIDGE * size
+        varies: NDArray[np.bool_] = rest > _ROUNDING * size
     return ~varies
 
 

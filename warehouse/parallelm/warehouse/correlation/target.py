@@ -52,6 +52,8 @@ def make_target(
 ) -> Target | None:
     """A KPI with NaN where it has no value; None when too few values remain to judge anything."""
     rows = np.flatnonzero(np.isfinite(kpi))
+    if rows.size <= MIN_FREEDOM:
+        return None
     values = kpi[rows][None, :]
     chosen = _chosen_terms(values, rows, calendar, season=season, trend=trend)
     if chosen is None:
@@ -97,7 +99,7 @@ def _chosen_terms(
         score = rows.size * float(np.log(np.mean(left**2) + 1e-300)) + 2.0 * space.shape[1]
         if score < best:
             best, chosen = score, (terms, space, left)
-    return chosen if rows.size else None
+    return chosen
 
 
 def _outside(values: NDArray[np.float64], space: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -72,14 +72,16 @@ def weigh(
     Rows begin ``max_lag`` buckets before the KPI, and end with it: the number of lags follows from their length.
     """
     lags = statistics.shape[1] - kpi.size + 1
-    target = make_target(kpi, calendar, season=season, trend=trend)
+    # Squares of tiny and huge values stay in range.
+    unit = float(_sizes(kpi[None, :])[0])
+    target = make_target(kpi / unit, calendar, season=season, trend=trend)
     if target is None:
         return _nothing(statistics, lags, kpi)
     earlier = calendar.from_bucket(1 - lags)
     # The KPI's terms over the longer grid of the statistics.
     grows = target.terms.season_grows
     columns = _terms_like(target, earlier, season=season, trend=trend, grows=grows)
-    weigher = _Weigher(target, basis(columns), lags)
+    weigher = _Weigher(target, basis(columns), lags, unit)
     chunk = max(1, _CHUNK_VALUES // statistics.shape[1])
     parts = [weigher.weigh(statistics[start : start + chunk]) for start in range(0, len(statistics), chunk)]
     if not parts:
@@ -110,16 +112,19 @@ def adjust(p: NDArray[np.float64], correction: Correction) -> NDArray[np.float64
 class _Weigher:
     """Statistics against one KPI."""
 
-    def __init__(self, target: Target, space: NDArray[np.float64], lags: int) -> None:
+    def __init__(self, target: Target, space: NDArray[np.float64], lags: int, unit: float) -> None:
         self._target = target
         self._space = space
         self._lags = lags
+        self._unit = unit
         self._unbiased = Unbiased(space)
         self._whole = target.rows.size == space.shape[0] - lags + 1
         self._similarity = _neighbour_products(target.scores[None, :])[0]
 
     def weigh(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """r, p, n, n_effective, effect, low and high of some statistics, and their deviations."""
+        units = _sizes(values)
+        values = values / units[:, None]
         left = residuals(values, self._space)
         left[explained_by_rounding(values, left)] = np.nan
         present = np.isfinite(left)
@@ -147,7 +152,9 @@ class _Weigher:
                 effect[:, lag] = slope * deviation
                 error[:, lag] = quantile * np.sqrt(rest) / size * deviation
         p[n_effective < ENOUGH] = np.nan
-        return r, p, n.astype(np.int64), n_effective, effect, effect - error, effect + error, deviation
+        effect, error = effect * self._unit, error * self._unit
+        low, high = effect - error, effect + error
+        return r, p, n.astype(np.int64), n_effective, effect, low, high, deviation * units
 
     def _lagged(self, left: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """For each lag, the statistics as they were so many buckets before the KPI's values, whitened and scaled."""
@@ -174,6 +181,12 @@ class _Weigher:
         free = np.maximum(self._target.freedom - lost, MIN_FREEDOM)
         worth: NDArray[np.float64] = free / np.maximum(1.0 + 2.0 * products, 1.0)
         return np.maximum(worth, 1.0)
+
+
+def _sizes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Largest size of each row, 1 where there is none."""
+    largest = np.max(np.abs(np.nan_to_num(rows, nan=0.0)), axis=1, initial=0.0)
+    return np.where(largest > 0.0, largest, 1.0)
 
 
 def _neighbour_products(values: NDArray[np.float64]) -> NDArray[np.float64]:

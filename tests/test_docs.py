@@ -80,7 +80,12 @@ def program(page: Path) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["report-from-your-component", "testing-your-component", "moving-from-the-original-library"],
+    [
+        "report-from-your-component",
+        "testing-your-component",
+        "moving-from-the-original-library",
+        "predictions-and-actuals",
+    ],
 )
 def test_examples_run_stand_alone_and_print_what_the_page_says(name: str, tmp_path: Path) -> None:
     check_examples(DOCS / f"{name}.md", tmp_path)

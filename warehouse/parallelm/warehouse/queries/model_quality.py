@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from parallelm.schemas.times import Time, TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries._frames import Conditions, fetch, frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +69,8 @@ _MEASURES = """
     avgIf(cost_of_one, judged) AS cost,
     sumIf(cost_of_one / sampled_share, judged) AS total_cost
 """
+STATISTIC_PREFIX = "quality."
+"""Of the names under which quality is reported as statistics."""
 MEASURES = (
     "accuracy", "auc", "log_loss", "brier", "calibration_error", "rmse", "mae", "mean_predicted", "mean_actual", "cost",
 )  # fmt: skip
@@ -186,3 +188,28 @@ def _zone(name: str) -> str:
         return zoneinfo.ZoneInfo(name).key
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise QueryError(f"unknown time zone {name!r}; name one as Europe/Berlin") from None
+
+
+def reported_quality(
+    settings: Settings, agent_id: str, mlapp_id: str | None = None
+) -> dict[tuple[str, str, str, str, str, int], float]:
+    """The newest value of each statistic of quality that was reported by ``agent_id``.
+
+    By MLApp, node, model, name, labels (as sorted ``key=value`` lines) and event time in epoch milliseconds.
+    """
+    where = Conditions().equal(agent_id=agent_id, mlapp_id=mlapp_id).starting("name", STATISTIC_PREFIX)
+    columns, _ = fetch(
+        settings,
+        f"""
+        SELECT mlapp_id, node_id, model_id, name,
+            arrayStringConcat(arraySort(arrayMap((key, text) -> concat(key, '=', text), mapKeys(labels), mapValues(labels))), '\\n') AS found,
+            toUnixTimestamp64Milli(event_time) AS at_ms, argMax(value, (ingested_at, _partition, _offset, _series, _index))
+        FROM statistics {where}
+        GROUP BY mlapp_id, node_id, model_id, name, found, at_ms
+        """,  # noqa: S608 - as above
+        where.parameters,
+    )
+    if not columns[0]:
+        return {}
+    *keys, values = columns
+    return dict(zip(zip(*keys, strict=True), values, strict=True))

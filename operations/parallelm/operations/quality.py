@@ -1,0 +1,127 @@
+"""The quality of models as statistics: at the prediction's time, again whenever outcomes have changed it.
+
+Rules, canaries and correlations then ask for it as for any statistic. What was reported before is read from the warehouse,
+so a run has no state of its own and may be repeated: it sends what differs.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.records import Series, StatisticsBatch
+    from parallelm.warehouse.queries.model_quality import Judged
+
+AGENT_ID = "actuals"
+"""Who reports: one for all hosts that evaluate, so that a series stays the same."""
+OUTCOME_LABEL = "outcome"
+_CONNECT_TIMEOUT_S = 15.0
+_TIMEOUT_S = 30.0
+_Sample = tuple[str, str, str, str, str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enough:
+    """When a day is judged at all: few early outcomes are not like the others."""
+
+    known: int = 20
+    known_share: float = 0.5
+
+
+def report_quality(
+    settings: Settings,
+    judged: Judged,
+    *,
+    enough: Enough,
+    segments: Sequence[str] = (),
+    timezone: str = "UTC",
+) -> int:
+    """Report the days whose quality is new or differs from what was reported; returns how many samples were sent.
+
+    Statistics are ``quality.accuracy``, … (``MEASURES``) and ``quality.known_share``, a sample a day at its start, with the
+    model's id and the labels ``outcome`` and, for each of ``segments``, the feature's value. Raises ``QueryError``,
+    ``TopicsError`` and ``UndeliveredError``.
+    """
+    from parallelm.warehouse.queries.model_quality import model_quality, reported_quality
+
+    before = reported_quality(settings, AGENT_ID, judged.mlapp_id)
+    changed: dict[tuple[str, str], dict[_Sample, float]] = {}
+    for segment in (None, *segments):
+        found = model_quality(settings, judged, segment=segment, timezone=timezone)
+        for sample, value in _samples(found, enough, segment):
+            if not math.isclose(before.get(sample, math.nan), value, rel_tol=1e-9, abs_tol=1e-12):
+                changed.setdefault(sample[:2], {})[sample] = value
+    _send(settings, changed)
+    return sum(map(len, changed.values()))
+
+
+def _samples(found: pd.DataFrame, enough: Enough, segment: str | None) -> Iterator[tuple[_Sample, float]]:
+    from parallelm.warehouse.queries.model_quality import MEASURES, STATISTIC_PREFIX
+
+    for row in found.to_dict("records"):
+        if row["known"] < max(1, enough.known) or row["known_share"] < enough.known_share:
+            continue
+        labels = {OUTCOME_LABEL: row["outcome"]}
+        if segment is not None:
+            if not row["segment"]:
+                continue
+            labels[segment] = row["segment"]
+        shown = "\n".join(f"{key}={labels[key]}" for key in sorted(labels))
+        at_ms = round(row["bucket_start"].timestamp() * 1000)
+        for measure in (*MEASURES, "known_share"):
+            if math.isfinite(row[measure]):
+                name = f"{STATISTIC_PREFIX}{measure}"
+                yield (row["mlapp_id"], row["node_id"], row["model_id"], name, shown, at_ms), row[measure]
+
+
+def _send(settings: Settings, changed: Mapping[tuple[str, str], Mapping[_Sample, float]]) -> None:
+    from parallelm.schemas.codec import Codec
+    from parallelm.schemas.registry import make_registry
+    from parallelm.schemas.topic_admin import require_topic
+    from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
+    from parallelm.schemas.topics import STATISTICS
+
+    topic = STATISTICS.full_name(settings.kafka.topic_prefix)
+    require_topic(settings, topic, _CONNECT_TIMEOUT_S)
+    codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
+    sent = (OutgoingRecord(topic, STATISTICS.key(batch), codec.encode(batch)) for batch in _batches(changed))
+    write_and_confirm(settings, sent, timeout_s=_TIMEOUT_S)
+
+
+def _batches(changed: Mapping[tuple[str, str], Mapping[_Sample, float]]) -> Iterator[StatisticsBatch]:
+    """A record a series: rules see its days in their order."""
+    from parallelm.schemas.records import Origin, StatisticsBatch
+
+    producer_id, seq = uuid.uuid4().hex, 0
+    for (mlapp_id, node_id), samples in changed.items():
+        origin = Origin(mlapp_id=mlapp_id, node_id=node_id, pipeline_instance_id="", agent_id=AGENT_ID)
+        for series in _series(samples):
+            yield StatisticsBatch(origin=origin, producer_id=producer_id, seq=seq, series=[series])
+            seq += 1
+
+
+def _series(samples: Mapping[_Sample, float]) -> Iterator[Series]:
+    from parallelm.schemas.records import Series
+
+    by_series: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for (_, _, model_id, name, shown, at_ms), value in samples.items():
+        by_series.setdefault((model_id, name, shown), []).append((float(at_ms), value))
+    for (model_id, name, shown), found in by_series.items():
+        times, values = zip(*sorted(found), strict=True)
+        yield Series(
+            name=name,
+            model_id=model_id,
+            category="TIME_SERIES",
+            graph_type="LINEGRAPH",
+            labels={key: text for key, _, text in (line.partition("=") for line in shown.split("\n"))},
+            timestamps_ms=times,
+            values=values,
+        )

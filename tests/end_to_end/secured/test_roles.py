@@ -146,6 +146,13 @@ def topic_operations(kafka: KafkaSettings, names: list[str]) -> dict[str, set[st
     return found
 
 
+def test_who_acts_drops_dead_letters_and_who_sets_up_sends_them_again(secured: Secured):
+    drop = ("dead-letters", "drop", "--comment", "test data", "--yes")
+    assert "there is nothing to drop" in secured.mcenter("operator", *drop)
+    assert "there is nothing to send" in secured.mcenter("admin", "dead-letters", "replay", "--yes")
+    assert "uthorization" in secured.mcenter("reader", *drop, exit_code=1)
+
+
 def test_what_a_role_may_not_do_is_refused_with_a_reason(secured: Secured):
     (secured.folder / "app.yaml").write_text(DEFINITION)
     secured.run("producer", "-c", COMPONENT)

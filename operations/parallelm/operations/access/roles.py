@@ -52,6 +52,7 @@ _STORED = tuple(topic for topic in CATALOGUE if not topic.internal)
 _WITHOUT_GROUP = Right("GROUP", READER_GROUPS, ("DESCRIBE",), is_prefix=True, has_topic_prefix=False)
 _ALL_TOPICS = ("READ", "DESCRIBE", "DESCRIBE_CONFIGS")
 
+_ANSWERS_DEAD_LETTERS = Right("TRANSACTIONAL_ID", topics.DEAD_LETTERS.name, _WRITE)
 _OUTCOMES = (topics.PREDICTIONS, topics.ACTUALS)
 
 _OPERATED = (
@@ -108,15 +109,16 @@ _FOUND = (
     Role(
         "operator",
         "people who act: mcenter mlapp, alerts, model, kpi, actuals",
-        (*_READER, *_on(_OPERATED, ("WRITE",))),
+        (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS),
     ),
     Role(
         "admin",
-        "people who set up: mcenter topics, warehouse, backup, restore",
+        "people who set up: mcenter topics, warehouse, backup, restore, dead-letters replay",
         (
             Right("TOPIC", "", (*_ALL_TOPICS, "CREATE", "WRITE", "ALTER", "ALTER_CONFIGS"), is_prefix=True),
             Right("GROUP", "", ("DESCRIBE", "READ"), is_prefix=True),
             _WITHOUT_GROUP,
+            _ANSWERS_DEAD_LETTERS,
         ),
     ),
 )

@@ -24,7 +24,7 @@ def main() -> None:
         stack = LocalStack(Path(folder), services=("kafka", "clickhouse", "sink"))
         with stack:
             os.environ["MCENTER_CONFIG"] = str(Path(folder) / "mcenter.toml")
-            mlops.init()
+            mlops.init(mlops_mode="agent")
             reporting = threading.Thread(target=_report)
             reporting.start()
             with clickhouse_client(stack.settings.clickhouse) as client:

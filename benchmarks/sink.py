@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 ROUNDS = 5
 GIVE_UP_AFTER_S = 60.0
 """Without another row."""
+
+POLL_S = 0.1
+"""Between two looks at how many rows there are: each takes some of the server's time."""
 PEER = Path(environment.__file__).with_name("peer.py")
 _COMMENT = re.compile(r"\s*COMMENT '(?:[^'\\]|\\.|'')*'")
 """An older server wants comments in other places."""
@@ -253,7 +256,7 @@ def _watch(client: Client, total: int, sinks: Sequence[psutil.Process], server: 
                 first_cpu_s, first_sink_s = _cpu_s([*sinks, server]), _cpu_s(sinks)
         elif time.perf_counter() - last_s > GIVE_UP_AFTER_S:
             raise SystemExit(f"the sink stored {count} of {total} samples; see its log")
-        time.sleep(0.02)
+        time.sleep(POLL_S)
     rows = max(1, count - first_count)
     cpu_ns = (_cpu_s([*sinks, server]) - first_cpu_s) / rows * 1e9
     sink_ns = (_cpu_s(sinks) - first_sink_s) / rows * 1e9

@@ -20,6 +20,9 @@ from chdb import session
 GIVE_UP_AFTER_S = 60.0
 """Without another row."""
 
+POLL_S = 0.1
+"""Between two looks at how many rows there are: each takes some of the server's time."""
+
 QUEUE = """
 CREATE TABLE peer.queue
 (
@@ -83,7 +86,7 @@ def _watch(engine: Any, total: int) -> dict[str, Any]:
             last_s = time.perf_counter()
             if not before:
                 first_s, first_count = last_s, count
-        time.sleep(0.02)
+        time.sleep(POLL_S)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "rows": count,

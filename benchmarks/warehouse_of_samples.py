@@ -28,10 +28,13 @@ COLUMNS = (
 )
 ONE_PART: dict[str, Any] = {
     "max_block_size": 1_000_000,
-    "min_insert_block_size_rows": 0,
+    "min_insert_block_size_rows": 1_000_000,
     "min_insert_block_size_bytes": 0,
     "max_threads": 1,
     "max_insert_threads": 1,
+    "optimize_on_insert": 0,
+    "group_by_two_level_threshold": 0,
+    "group_by_two_level_threshold_bytes": 0,
 }
 """An insert from a SELECT makes one part, as a sink's does."""
 

@@ -39,6 +39,7 @@ __all__ = [
     "KafkaSettings",
     "LogSettings",
     "RegistrySettings",
+    "RetentionSettings",
     "Role",
     "Settings",
     "load_settings",
@@ -191,6 +192,22 @@ class LogSettings(_ShownWithoutSecrets):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RetentionSettings(_ShownWithoutSecrets):
+    """Days for which the warehouse keeps rows after they have arrived, by class of data; 0: for ever."""
+
+    statistics_days: int = 730
+    statistics_by_day_days: int = 3650
+    structured_statistics_days: int = 730
+    predictions_days: int = 730
+    events_days: int = 1825
+    kpis_days: int = 0
+    decisions_days: int = 0
+    """Transitions of alerts and deployments, models, actions, definitions and notifications."""
+    agents_days: int = 365
+    dead_letters_days: int = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings(_ShownWithoutSecrets):
     """Everything that says where the platform is."""
 
@@ -200,6 +217,7 @@ class Settings(_ShownWithoutSecrets):
     artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
     component: ComponentSettings = field(default_factory=ComponentSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def load_settings(

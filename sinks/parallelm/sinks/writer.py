@@ -40,6 +40,10 @@ _INSERT_SETTINGS: dict[str, Any] = {
     "max_insert_threads": 1,
     "max_threads": 1,
     "parallel_view_processing": 0,
+    # Rows of a rollup are grouped already, and many groups must not be cut into as many parts.
+    "optimize_on_insert": 0,
+    "group_by_two_level_threshold": 0,
+    "group_by_two_level_threshold_bytes": 0,
     "materialized_views_ignore_errors": 0,
     # An upload that spans centuries is one insert too: the rollup has a partition a year.
     "max_partitions_per_insert_block": 0,

@@ -28,13 +28,17 @@ def migrate() -> None:
     """
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.mcenter.migration import migrate_at_rest
+    from parallelm.warehouse.retention import apply_retention
 
     settings = load_settings(role="admin")
     with reported_in_one_line(settings):
         applied = migrate_at_rest(settings)
+        kept_otherwise = apply_retention(settings)
     for migration in applied:
         echo(f"applied {migration.version:04} {migration.name}")
     echo(f"database {settings.clickhouse.database}: {len(applied)} migrations applied, none pending")
+    for each in kept_otherwise:
+        echo(f"{each.table} {_kept(each.current_days)} before, now {_kept(each.wanted_days)}")
     _end_with_differences(settings)
 
 
@@ -95,6 +99,37 @@ def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
             echo(f"restored {difference.kind} {difference.name}{detail}")
     _end_with_differences(settings)
     echo("all tables and views are as the migrations made them, or accepted")
+
+
+@warehouse.command()
+@click.option("--apply", "applied", is_flag=True, help="Change the tables that differ from the settings.")
+def retention(*, applied: bool) -> None:
+    """Show how long each table keeps its rows, and how long it should; exit code 1 where the two differ.
+
+    The settings are those of section [retention]: days after a row has arrived.
+    """
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+    from parallelm.warehouse.retention import apply_retention
+    from parallelm.warehouse.retention import retention as compare
+
+    settings = load_settings(role="admin" if applied else "reader")
+    with reported_in_one_line(settings):
+        changed = {each.table for each in apply_retention(settings)} if applied else set()
+        found = compare(settings)
+    for each in found:
+        if each.differs:
+            state = f"{_kept(each.current_days)}, the settings ask for {_kept(each.wanted_days)}: --apply"
+        else:
+            state = _kept(each.current_days) + (" (changed)" if each.table in changed else "")
+        echo(f"{each.table:26} {each.setting:28} {state}")
+    if any(each.differs for each in found):
+        sys.exit(1)
+
+
+def _kept(days: int | None) -> str:
+    if days is None:
+        return "kept by a rule of its own"
+    return f"kept {days} days" if days else "kept for ever"
 
 
 @warehouse.command()

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, node_id, cityHash64(labels), agent_id, event_time)
-TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
+TTL toDateTime(ingested_at) + INTERVAL 730 DAY
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'Numbers reported by components: one row a sample.';
 
@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS statistics_by_day_state ${on_cluster}
 ENGINE = ${replicated}AggregatingMergeTree
 PARTITION BY toYear(bucket_start)
 ORDER BY (mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start)
-TTL toDateTime(last_ingested_at) + INTERVAL 10 YEAR
+TTL toDateTime(last_ingested_at) + INTERVAL 3650 DAY
 SETTINGS ${deduplication_window}
 COMMENT 'Aggregation states of statistics by day: read the view statistics_by_day.';
 

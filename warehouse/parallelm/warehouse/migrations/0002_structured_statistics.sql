@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS structured_statistics ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, node_id, event_time)
-TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
+TTL toDateTime(ingested_at) + INTERVAL 730 DAY
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'Tables, graphs, histograms and other statistics that are not a single number: one row a report.';
 
@@ -65,7 +65,7 @@ CREATE TABLE IF NOT EXISTS histograms ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, feature, node_id, event_time)
-TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
+TTL toDateTime(ingested_at) + INTERVAL 730 DAY
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'Distributions of features and predictions: one row a feature and report.';
 

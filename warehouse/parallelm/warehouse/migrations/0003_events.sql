@@ -28,6 +28,6 @@ CREATE TABLE IF NOT EXISTS events ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, type, node_id, event_time)
-TTL toDateTime(ingested_at) + INTERVAL 5 YEAR
+TTL toDateTime(ingested_at) + INTERVAL 1825 DAY
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'Events of components: one row an event.';

@@ -129,7 +129,7 @@ CREATE TABLE IF NOT EXISTS agents ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (agent_id, event_time)
-TTL toDateTime(ingested_at) + INTERVAL 1 YEAR
+TTL toDateTime(ingested_at) + INTERVAL 365 DAY
 SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
 COMMENT 'States of host agents: one row a report. The view agents_current has the latest.';
 

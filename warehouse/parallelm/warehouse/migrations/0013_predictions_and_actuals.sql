@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS predictions ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, outcome, model_id, event_time)
-TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
+TTL toDateTime(ingested_at) + INTERVAL 730 DAY
 SETTINGS ${deduplication_window}, ttl_only_drop_parts = 1
 COMMENT 'Predictions as reported: one row a prediction. The view outcomes has them beside what became known.';
 
@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS actuals ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, outcome, prediction_id)
-TTL toDateTime(ingested_at) + INTERVAL 2 YEAR
+TTL toDateTime(ingested_at) + INTERVAL 730 DAY
 SETTINGS ${deduplication_window}, ttl_only_drop_parts = 1
 COMMENT 'Outcomes of what was predicted, all revisions: the newest by (ingested_at, _partition, _offset, _index) counts.';
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"View": "view", "MaterializedView": "materialized view"}
 _INTERNAL = re.compile(r"(_log|_state|_landing|_from_\w+)$|^schema_")
+_TARGET = re.compile(r"\bTO (?:[`\w]+\.)?`?(\w+)`?")
 _PARAMETER = re.compile(r"\{(\w+):([^}]+)\}")
 _HEAD = """\
 # Tables and views
@@ -46,6 +47,8 @@ class Relation:
     columns: tuple[Column, ...]
     parameters: tuple[tuple[str, str], ...] = ()
     """Name and type of what a parameterised view is asked with."""
+    fills: str = ""
+    """Table that a materialized view writes to."""
 
     @property
     def is_internal(self) -> bool:
@@ -64,6 +67,7 @@ def catalogue(settings: Settings) -> list[Relation]:
                 comment=comment,
                 columns=tuple(columns.get(name, ())),
                 parameters=tuple(dict.fromkeys(_PARAMETER.findall(text))),
+                fills=target[1] if engine == "MaterializedView" and (target := _TARGET.search(text)) else "",
             )
             for name, engine, comment, text in client.execute(
                 "SELECT name, engine, comment, create_table_query FROM system.tables"

@@ -161,7 +161,9 @@ def test_tables_of_others_are_nobodys_business(settings: Settings, client: Clien
 
 def test_without_the_records_nothing_is_taken_for_right(settings: Settings, client: Client) -> None:
     client.execute("DROP TABLE schema_objects SYNC")
-    assert "schema_objects is missing: there is no record of actions, agents, " in reported(settings)[0]
+    assert (
+        "schema_objects is missing: there is no record of actions, actuals, agents, " in reported(settings)[0]
+    )
     assert migrate(settings) == []
     assert "cannot be compared. Look at them yourself" in reported(settings)[0]
     assert "kpis" in accept(settings, ["all"])

@@ -259,7 +259,7 @@ def test_the_roll_back_and_an_alert_are_explained_down_to_their_numbers(demo: De
         f"rule '{INPUT_RULE}'",
         "drift.js",
         "StatisticsBatch of node 'predict-canary'",
-        "notification to dispatchers sent at ",
+        "notification to dispatchers/webhook/0 sent at ",
     ):
         assert part in alert
 

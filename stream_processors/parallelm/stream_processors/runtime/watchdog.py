@@ -1,4 +1,4 @@
-"""Ends a worker that cannot end itself: one whose event loop hangs, that makes no progress, or whose stop hangs."""
+"""Ends a process that cannot end itself: one whose loop hangs, that makes no progress, or whose stop hangs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOP_LIMIT_S = 30
-"""An event loop that has not run for so long does not run again."""
+"""A loop that has not run for so long does not run again."""
 STOP_LIMIT_S = 10
 EXIT_STATUS = 1
 
@@ -23,19 +23,30 @@ EXIT_STATUS = 1
 class Watchdog(threading.Thread):
     """Counts seconds of its own: a process that was paused as a whole is given time again when it goes on."""
 
-    def __init__(self, stuck: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        stuck: Callable[[], str] = lambda: "",
+        *,
+        what: str = "the event loop",
+        loop_limit_s: int = LOOP_LIMIT_S,
+        stop_limit_s: int = STOP_LIMIT_S,
+    ) -> None:
+        """``stuck`` says why there is no progress, when there is none; ``what`` beats."""
         super().__init__(name="watchdog", daemon=True)
         self._stuck = stuck
+        self._what = what
+        self._loop_limit_s = loop_limit_s
+        self._stop_limit_s = stop_limit_s
         self._beat = threading.Event()
         self._stopping = threading.Event()
         self._ended = threading.Event()
 
     def beat(self) -> None:
-        """The event loop runs."""
+        """The loop runs."""
         self._beat.set()
 
     def stopping(self) -> None:
-        """From here on the process has ``STOP_LIMIT_S`` to end."""
+        """From here on the process has ``stop_limit_s`` to end."""
         self._stopping.set()
 
     def ended(self) -> None:
@@ -49,17 +60,17 @@ class Watchdog(threading.Thread):
             silent = 0 if self._beat.is_set() else silent + 1
             self._beat.clear()
             stopping = stopping + 1 if self._stopping.is_set() else 0
-            if stopping > STOP_LIMIT_S:
-                _end("the worker did not stop in time", dump=False)
-            if silent > LOOP_LIMIT_S:
-                _end(f"the event loop has not run for {LOOP_LIMIT_S} s", dump=True)
+            if stopping > self._stop_limit_s:
+                _end("the process did not stop in time", dump=False)
+            if silent > self._loop_limit_s:
+                _end(f"{self._what} has not run for {self._loop_limit_s} s", dump=True)
             reason = self._stuck()
             if reason:
                 _end(reason, dump=False)
 
 
 def _end(why: str, *, dump: bool) -> None:
-    logger.error("%s: ended hard, so that another worker takes over", why)
+    logger.error("%s: ended hard, so that another process takes over", why)
     if dump:
         faulthandler.dump_traceback(file=sys.stderr)
     sys.stderr.flush()

@@ -23,6 +23,7 @@ from parallelm.stream_processors.notifications.edge.errors import (
 from parallelm.stream_processors.notifications.edge.session import Session
 from parallelm.stream_processors.notifications.edge.store import StateStore
 from parallelm.stream_processors.notifications.edge.targets import make_targets
+from parallelm.stream_processors.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,8 @@ _POLL_S = 0.2
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
 _TIMEOUT_S = 10.0
 _FENCE_WINDOW_S = 60.0
+_LOOP_LIMIT_S, _STOP_LIMIT_S = 60, 30
+"""Longer than all waits for a broker that one step may hold, and the end of the last one."""
 _AWAY = (SessionLostError, ClusterUnavailableError, RegistryUnavailableError)
 
 
@@ -62,8 +65,8 @@ def run_notifier(
     """Run one notifier until ``stop`` is set. ``on_ready`` is called once it works, or stands by.
 
     With an ``instance_id`` that stays the same, a notifier that is started again after a kill goes on at once. Raises
-    ``NotifierError`` when two have the same one, ``TopicsError`` when a topic is missing and ``UnknownSchemaError`` for records of a newer version. A broker or
-    registry that is away is waited for.
+    ``NotifierError`` when two have the same one, ``TopicsError`` when a topic is missing and ``UnknownSchemaError`` for
+    records of a newer version. A broker or registry that is away is waited for. A process that hangs is ended hard.
     """
     # Their lines would show URLs.
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -75,6 +78,7 @@ def run_notifier(
     dispatcher = Dispatcher(make_targets(rules))
     limit, wait_s = RateLimit(), _FIRST_WAIT_S
     ready, fences = _Once(on_ready), _Fences()
+    stop = _Watched(stop)
     while not stop.is_set():
         election = Election(settings, f"{prefix}notifier", session_timeout_s, instance_id)
         try:
@@ -95,6 +99,7 @@ def run_notifier(
         finally:
             metrics.IS_ACTIVE.set(0)
             election.close()
+    stop.ended()
 
 
 def _work(session: Session, store: StateStore, stop: Stop, ready: Callable[[], None]) -> None:
@@ -106,6 +111,33 @@ def _work(session: Session, store: StateStore, stop: Stop, ready: Callable[[], N
     finally:
         session.close()
         store.close()
+
+
+class _Watched:
+    """Whoever asks whether to stop goes on: a client that hangs would hold the election, and nobody would be told of anything."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self._watchdog = Watchdog(
+            what="the notifier's loop", loop_limit_s=_LOOP_LIMIT_S, stop_limit_s=_STOP_LIMIT_S
+        )
+        self._watchdog.start()
+
+    def is_set(self) -> bool:
+        """Whether it is to end."""
+        self._watchdog.beat()
+        if self._stop.is_set():
+            self._watchdog.stopping()
+        return self._stop.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for it."""
+        self._watchdog.beat()
+        return self._stop.wait(timeout_s)
+
+    def ended(self) -> None:
+        """The process ends by itself."""
+        self._watchdog.ended()
 
 
 class _Once:

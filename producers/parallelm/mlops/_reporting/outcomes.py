@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from parallelm.mlops._outputs.output import ActualsReport, PredictionsReport
@@ -116,6 +115,8 @@ def is_sampled(prediction_id: str, share: float) -> bool:
     """Whether a prediction is among the ``share`` that is reported: by its id alone, the same in every process."""
     if share >= 1.0:
         return True
+    from hashlib import blake2b  # importing it with the library costs programs that do not sample
+
     digest = blake2b(prediction_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest) < share * 2**64
 
@@ -253,4 +254,6 @@ def _names(setting: str) -> set[str]:
 
 
 def _hashed(value: str, key: bytes) -> str:
+    from hashlib import blake2b  # as above
+
     return blake2b(value.encode(), digest_size=8, key=key).hexdigest() if value else ""

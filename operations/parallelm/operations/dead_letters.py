@@ -19,6 +19,7 @@ from parallelm.schemas.dead_letters import sent_again_for
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_reader import RawRecord
 from parallelm.schemas.topics import ACTIONS, CATALOGUE, DEAD_LETTERS
+from parallelm.schemas.well_known import SINK_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -195,7 +196,7 @@ class Answers:
         """What an earlier process has answered must be in the tables that say what is open."""
         prefix = self._settings.kafka.topic_prefix
         deadline = time.monotonic() + self._timeout_s
-        while behind := sum(_behind(self._settings, f"{prefix}sink", prefix)):
+        while behind := sum(_behind(self._settings, f"{prefix}{SINK_GROUP}", prefix)):
             if time.monotonic() > deadline:
                 raise ReplayError(
                     f"the sink is {behind} records behind on {DEAD_LETTERS.name} and {ACTIONS.name}, so it is not known "

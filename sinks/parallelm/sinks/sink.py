@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.registry import make_registry
+from parallelm.schemas.well_known import SINK_GROUP
 from parallelm.sinks.backoff import Backoff
 from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interval_s
 from parallelm.sinks.consumer import (
@@ -75,7 +76,7 @@ class Sink:
         self._options = options
         self._metrics = metrics
         self._on_assigned = on_assigned
-        self._group = options.group or f"{prefix}sink"
+        self._group = options.group or f"{prefix}{SINK_GROUP}"
         self._topics = {topic.full_name(prefix): topic for topic in options.topics}
         self._row_makers: dict[str, RowMaker] = {
             name: row_maker(topic, registry) for name, topic in self._topics.items()

@@ -10,9 +10,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.errors import TopicsError
 from parallelm.schemas.topic_admin import transient_codes
 from parallelm.schemas.topic_reader import reader_config
+from parallelm.schemas.well_known import NOTIFIER_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +54,7 @@ class Inputs:
         """``begin``: next offset of each partition. Records of topics in ``at_once`` are handed out as they come."""
         from confluent_kafka import Consumer, TopicPartition
 
+        self._group = f"{settings.kafka.topic_prefix}{NOTIFIER_GROUP}"
         self._at_once = at_once
         self._partitions = {place: _Partition(deque()) for place in begin}
         self._consumer = Consumer(
@@ -90,7 +93,7 @@ class Inputs:
             elif error.code() not in transient_codes():
                 raise TopicsError(f"reading topic {message.topic()!r} failed: {error.str()}")
             return
-        if message.headers():  # a dead letter of another consumer that is sent again: it was read in its time
+        if not concerns(message.headers(), self._group):
             return
         arrived = Arrived(place, message.offset(), message.timestamp()[1], message.key(), message.value())
         if place[0] in self._at_once:

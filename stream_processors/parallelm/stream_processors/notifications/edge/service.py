@@ -12,6 +12,7 @@ from parallelm.schemas.errors import ClusterUnavailableError, RegistryUnavailabl
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import connect, topic_ids
 from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, NOTIFICATIONS, NOTIFIER_STATE, SILENCES
+from parallelm.schemas.well_known import NOTIFIER_GROUP
 from parallelm.stream_processors.notifications.edge import metrics
 from parallelm.stream_processors.notifications.edge.dispatcher import Dispatcher
 from parallelm.stream_processors.notifications.edge.election import Election
@@ -80,14 +81,14 @@ def run_notifier(
     ready, fences = _Once(on_ready), _Fences()
     stop = _Watched(stop)
     while not stop.is_set():
-        election = Election(settings, f"{prefix}notifier", session_timeout_s, instance_id)
+        election = Election(settings, f"{prefix}{NOTIFIER_GROUP}", session_timeout_s, instance_id)
         try:
             while not stop.is_set() and not election.poll(_POLL_S):
                 if election.has_joined:
                     ready()
             if not stop.is_set():
                 session = Session(settings, codec, rules, election, dispatcher, session_timeout_s)
-                _work(session, StateStore(settings, codec, f"{prefix}notifier"), stop, ready)
+                _work(session, StateStore(settings, codec, f"{prefix}{NOTIFIER_GROUP}"), stop, ready)
                 wait_s = _FIRST_WAIT_S
         except _AWAY as error:
             if isinstance(error, FencedInstanceError):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOWEST, HIGHEST = -0.9, 0.98
+_NEGLIGIBLE = 1e-18
 _COEFFICIENTS = np.concatenate([np.linspace(-0.9, 0.9, 25), [0.93, 0.95, 0.97, 0.98, 0.99, 0.995]])
 
 
@@ -48,12 +49,23 @@ def effective_share(x: NDArray[np.float64], y: float) -> NDArray[np.float64]:
 
 def decayed(columns: NDArray[np.float64], coefficient: float) -> NDArray[np.float64]:
     """Product with the covariance of AR(1) noise of unit variance, whose entries are ``coefficient ** |i - j|``."""
-    from scipy.signal import lfilter
-
-    forward = lfilter([1.0], [1.0, -coefficient], columns, axis=0)
-    backward = lfilter([1.0], [1.0, -coefficient], columns[::-1], axis=0)[::-1]
+    forward = _recursive(columns, coefficient)
+    backward = _recursive(columns[::-1], coefficient)[::-1]
     product: NDArray[np.float64] = forward + backward - columns
     return product
+
+
+def _recursive(columns: NDArray[np.float64], coefficient: float) -> NDArray[np.float64]:
+    """Each value plus ``coefficient`` times the result before it.
+
+    By doubling: 1 / (1 - cB) is (1 + cB)(1 + c²B²)(1 + c⁴B⁴)…, where B shifts by one.
+    """
+    result, step = columns.copy(), 1
+    while step < len(columns) and abs(coefficient) > _NEGLIGIBLE:
+        result[step:] += coefficient * result[:-step]
+        coefficient *= coefficient
+        step *= 2
+    return result
 
 
 def _expected(space: NDArray[np.float64], coefficient: float) -> float:

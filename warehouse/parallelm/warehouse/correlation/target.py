@@ -109,7 +109,9 @@ def _outside(values: NDArray[np.float64], space: NDArray[np.float64]) -> NDArray
 
 def _normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.special import ndtri
-    from scipy.stats import rankdata
 
-    scores: NDArray[np.float64] = ndtri((rankdata(values) - _BLOM) / (values.size + 1 - 2 * _BLOM))
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    # Equal values share the mean of their ranks.
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    scores: NDArray[np.float64] = ndtri((ranks - _BLOM) / (values.size + 1 - 2 * _BLOM))
     return scores

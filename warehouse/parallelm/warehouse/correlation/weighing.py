@@ -97,15 +97,20 @@ def weigh(
 def adjust(p: NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
     """p-values adjusted for their number; NaN stay and do not count.
 
-    ``holm`` bounds the chance of any false finding, ``fdr_bh`` (Benjamini and Hochberg) the share of false ones among
-    the findings.
+    ``holm`` (1979, Scand. J. Stat. 6, 65-70) bounds the chance of any false finding, ``fdr_bh`` (Benjamini and Hochberg,
+    1995, J. R. Stat. Soc. B 57, 289-300) the share of false ones among the findings.
     """
-    from statsmodels.stats.multitest import multipletests
-
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p.ravel()[tested])]
+    rank, count = np.arange(order.size), order.size
+    ordered = p.ravel()[order]
+    # As in statsmodels' multipletests, whose import takes longer than all tests of 4,000 series.
+    if correction == "holm":
+        stepped = np.maximum.accumulate(ordered * (count - rank))
+    else:
+        stepped = np.minimum.accumulate((ordered * count / (rank + 1))[::-1])[::-1]
     adjusted = np.full(p.shape, np.nan)
-    tested = np.isfinite(p)
-    if tested.any():
-        adjusted[tested] = multipletests(p[tested], method=correction)[1]
+    np.put(adjusted, order, np.minimum(stepped, 1.0))
     return adjusted
 
 

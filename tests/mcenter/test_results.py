@@ -143,6 +143,37 @@ def test_every_type_is_shown_as_it_is(
     assert len(pd.read_parquet(file)) == 1
 
 
+def test_labels_are_maps_in_parquet(query: Callable[..., Result], tmp_path: Path):
+    columns = {
+        "labels": "arrayJoin([map('line', 'worst', 'unit', 'ms'), map()])",
+        "counts": "map('a', toNullable(3), 'b', NULL)",
+        "nested": "map('a', map('b', 1.5))",
+        "none": "CAST(map(), 'Map(String, String)')",
+        "listed": "[map('a', 'b')]",
+        "too_large": "map('k', toUInt64(18446744073709551615))",
+        "text": "'{}'",
+    }
+    sql = "SELECT " + ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
+    file = tmp_path / "maps.parquet"
+    query(sql, "--format", "parquet", "-o", str(file))
+    read = pyarrow.parquet.read_table(file)
+    text = pyarrow.string()
+    assert {name: read.schema.field(name).type for name in columns} == {
+        "labels": pyarrow.map_(text, text),
+        "counts": pyarrow.map_(text, pyarrow.int64()),
+        "nested": pyarrow.map_(text, pyarrow.map_(text, pyarrow.float64())),
+        "none": pyarrow.map_(text, text),
+        "listed": pyarrow.list_(pyarrow.map_(text, text)),
+        "too_large": text,
+        "text": text,
+    }
+    rows = read.to_pylist(maps_as_pydicts="strict")
+    assert [row["labels"] for row in rows] == [{"line": "worst", "unit": "ms"}, {}]
+    assert rows[0]["counts"] == {"a": 3, "b": None}
+    assert rows[0]["listed"] == [{"a": "b"}]
+    assert rows[0]["too_large"] == '{"k": 18446744073709551615}'
+
+
 def test_a_type_that_the_client_cannot_read_is_named(query: Callable[..., Result]):
     said = query("SELECT toTime64('12:00:00.5', 3) AS x", exit_code=1).output
     assert "a column cannot be read here: Code: 50. Unknown type Time64(3)" in said

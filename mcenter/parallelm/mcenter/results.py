@@ -7,6 +7,7 @@ its own way. CSV and Parquet are unchanged in files and pipes; CSV on a terminal
 from __future__ import annotations
 
 import sys
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import click
 from parallelm.mcenter.cells import as_json, csv_field, is_number, table_cell
 from parallelm.mcenter.tables import aligned
 from parallelm.mcenter.terminal import visible, write_text
-from parallelm.operations.json_values import is_missing
+from parallelm.operations.json_values import is_missing, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,24 +106,44 @@ def _arrow_array(series: pd.Series[Any]) -> Any:
 
     if series.dtype.kind in "mM" or str(series.dtype).startswith("datetime"):
         return pa.array(series, from_pandas=True)
+    if series.dtype != object:
+        return pa.array(series.to_numpy(), from_pandas=False)
     values = [None if is_missing(value) else value for value in series]
-    # Maps become JSON text: Parquet's own maps are read by few tools.
-    if not any(isinstance(value, dict) for value in values):
-        try:
-            return pa.array(values if series.dtype == object else series.to_numpy(), from_pandas=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-            pass
-    return pa.array([None if value is None else _text(value) for value in values], type=pa.string())
+    try:
+        return _typed(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([None if value is None else _text(value) for value in values], type=pa.string())
+
+
+def _typed(values: list[Any]) -> Any:
+    """Values with the type that they all have, mappings as Parquet's maps; raises pyarrow's errors when there is none."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {dict}:
+        entries = [item for value in values for item in (value or {}).items()]
+        keys, items = (_typed([entry[part] for entry in entries]) for part in (0, 1))
+        if not entries:
+            keys = items = pa.array([], type=pa.string())
+        return pa.MapArray.from_arrays(_offsets(values), keys, items)
+    if kinds == {list} and any(isinstance(each, dict) for value in values for each in value or ()):
+        return pa.ListArray.from_arrays(
+            _offsets(values), _typed([each for value in values for each in value or ()])
+        )
+    return pa.array(values, from_pandas=False)
+
+
+def _offsets(values: Sequence[Any]) -> Any:
+    """Where each list or mapping begins among the members of all; null where there is none."""
+    import pyarrow as pa
+
+    ends = [0, *accumulate(len(value or ()) for value in values)]
+    starts = [None if value is None else start for value, start in zip(values, ends[:-1], strict=True)]
+    return pa.array([*starts, ends[-1]], type=pa.int32())
 
 
 def _text(value: Any) -> str:
-    return (
-        value
-        if isinstance(value, str)
-        else as_json(value)
-        if isinstance(value, dict | list | tuple)
-        else str(value)
-    )
+    return as_json(value) if isinstance(value, dict | list | tuple) else scalar_text(value)
 
 
 def _refuse_equal_names(columns: Sequence[str]) -> None:

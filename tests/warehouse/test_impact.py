@@ -16,7 +16,7 @@ from parallelm.warehouse import queries
 from parallelm.warehouse.correlation import Calendar
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.interruption import estimate
-from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi
+from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +75,7 @@ def history(client: Client, change_day: int = 90, days: int = 140) -> None:
         "deployments_log",
         [deployment("m-2", "requested", at_ms - HOUR_MS), deployment("m-2", "active", at_ms)],
     )
+    insert(client, "models_log", [model("m-2", at_ms - HOUR_MS, name="spring")])
     insert(client, "deployments_log", [deployment("m-3", "requested", at_ms + 9 * HOUR_MS)])
     insert(client, "alert_transitions_log", [alert("f/1", "firing", at_ms + 5 * HOUR_MS)])
 
@@ -87,13 +88,13 @@ def test_a_deployment_an_alert_and_a_time_are_compared_alike(settings: Settings,
     assert found.change.low < EFFECT + 3 < found.change.high
     assert found.change.expected == pytest.approx(LEVEL, abs=5)
     assert found.sentences[0].startswith("beyond season and trend, 'rate' is ")
-    assert "from the deployment of m-2 on predict (2013-04-01 00:00 UTC) on" in found.sentences[0]
+    assert "from the deployment of spring on predict (2013-04-01 00:00 UTC) on" in found.sentences[0]
     assert found.sentences[1].startswith("the plain difference of the means, ")
     assert found.notes == ()
     timed = queries.impact(settings, "rate", at="2013-04-01")
     assert timed.change == found.change
     assert timed.notes == (
-        "1 other deployments of app went live in the time compared: m-2 on predict, 2013-04-01",
+        "1 other deployments of app went live in the time compared: spring on predict, 2013-04-01",
     )
     alerted = queries.impact(settings, "rate", alert_id="f/", before=60, after=30)
     assert alerted.change is not None
@@ -141,12 +142,12 @@ def test_the_command_answers_in_words_and_as_json(
     monkeypatch.setenv("MCENTER_CONFIG", str(tmp_path / "mcenter.toml"))
     shown = CliRunner().invoke(cli, ["impact", "rate", "--deployment", "app/predict/m-2"])
     assert shown.exit_code == 0, shown.output
-    first, naive, warning, model = shown.output.splitlines()
+    first, naive, warning, how = shown.output.splitlines()
     assert first.startswith("beyond season and trend, 'rate' is ")
     assert naive.startswith("the plain difference of the means, ")
     assert warning == "what else changed at that time is in both figures"
-    assert model.startswith("model: interrupted time series: ")
-    assert "90 values before and 50 after, removed day of week, linear trend" in model
+    assert how.startswith("model: interrupted time series: ")
+    assert "90 values before and 50 after, removed day of week, linear trend" in how
     found = json.loads(
         CliRunner().invoke(cli, ["impact", "rate", "--at", "2013-04-01", "--format", "json"]).output
     )

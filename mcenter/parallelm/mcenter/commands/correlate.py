@@ -9,7 +9,7 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.key_values import KEY_VALUE
+from parallelm.mcenter.kpi_options import kpi_options
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
@@ -22,16 +22,7 @@ _SHOWN = ("node_id", "statistic", "labels", "lag", "r", "n", "n_effective", "p_a
 
 @click.command()
 @click.argument("kpi")
-@click.option("--mlapp", "mlapp_id", help="MLApp of the KPI, where several have one of this name.")
-@click.option(
-    "--label", "labels", type=KEY_VALUE, multiple=True, help="Only KPI points with this label; repeatable."
-)
-@click.option("--kpi-mean", "kpi_aggregation", flag_value="mean", help="Average the KPI's label sets.")
-@click.option(
-    "--kpi-sum", "kpi_aggregation", flag_value="sum", help="Sum them, and several points of a bucket."
-)
-@click.option("--bucket", default="1D", show_default=True, help="Width of a bucket: 1D, 7D, 6h, 30min, …")
-@click.option("--timezone", help="Whose clock cuts days and hours: Europe/Berlin, …  [default: UTC]")
+@kpi_options
 @click.option(
     "--max-lag",
     default=7,

@@ -10,7 +10,7 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.key_values import KEY_VALUE
+from parallelm.mcenter.kpi_options import kpi_options
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
 
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
 @click.option("--deployment", "deployment_id", help="When the model of this deployment went live.")
 @click.option("--alert", "alert_id", help="When this alert fired.")
 @click.option("--at", type=TIME, help="At this time: 2026-03-01 (UTC), or with hours and zone.")
-@click.option("--mlapp", "mlapp_id", help="MLApp of the KPI, where several have one of this name.")
-@click.option(
-    "--label", "labels", type=KEY_VALUE, multiple=True, help="Only KPI points with this label; repeatable."
-)
-@click.option("--kpi-mean", "kpi_aggregation", flag_value="mean", help="Average the KPI's label sets.")
-@click.option(
-    "--kpi-sum", "kpi_aggregation", flag_value="sum", help="Sum them, and several points of a bucket."
-)
-@click.option("--bucket", default="1D", show_default=True, help="Width of a bucket: 1D, 7D, 6h, 30min, …")
-@click.option("--timezone", help="Whose clock cuts days and hours: Europe/Berlin, …  [default: UTC]")
+@kpi_options
 @click.option("--before", default=120, show_default=True, help="Buckets before the change.")
 @click.option("--after", default=60, show_default=True, help="Buckets from the change on.")
 @click.option(

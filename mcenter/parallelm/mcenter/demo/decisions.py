@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parallelm.operations.plots.panels import place, show_lanes
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -21,16 +23,13 @@ MARKS = {
     ("predict-jfk", "rejected"): ("X", ROLLED_BACK_INK),
 }
 """Node and state of a decision to its mark."""
-SECONDS_A_DAY = 86_400
 
 
 def draw_decisions(axes: Axes, figures: Figures) -> None:
     """One lane a node; a bar from the day on which a model came to the day on which it was decided."""
     for (node, model), rows in figures.decisions.frame.groupby(["node", "model"], sort=False):
         _draw_model(axes, list(LANES).index(str(node)), str(model), rows)
-    axes.set_yticks(range(len(LANES)), list(LANES.values()))
-    axes.set_ylim(len(LANES) - 0.4, -0.6)
-    axes.grid(visible=False)
+    show_lanes(axes, list(LANES.values()))
 
 
 def _draw_model(axes: Axes, lane: int, model: str, rows: pd.DataFrame) -> None:
@@ -65,7 +64,7 @@ def _words(end: Any, model: str) -> str:
 
 
 def _at(row: Any) -> float:
-    return float(row.at.timestamp()) / SECONDS_A_DAY
+    return place(row.at)
 
 
 def _rows(frame: pd.DataFrame) -> list[Any]:

@@ -55,6 +55,7 @@ from parallelm.warehouse.queries.statistics import (
     structured_statistics,
     training_histograms,
 )
+from parallelm.warehouse.queries.timeline import Timeline, timeline
 
 __all__ = [
     "OPEN_STATES",
@@ -64,6 +65,7 @@ __all__ = [
     "Impact",
     "QueryError",
     "SampleRow",
+    "Timeline",
     "actions_on",
     "alert_episodes",
     "alert_transitions",
@@ -105,5 +107,6 @@ __all__ = [
     "statistics_rollup",
     "structured_statistics",
     "time_column",
+    "timeline",
     "training_histograms",
 ]

@@ -174,9 +174,7 @@ def _moment(
         row = _one(settings, "deployments_current", "deployment_id", deployment_id, mlapp_id)
         if _missing(row["live_from"]):
             raise QueryError(f"deployment {row['deployment_id']!r} never went live; it is {row['state']}")
-        what = (
-            f"the deployment of {row['model_id']} on {row['node_id']} ({row['live_from']:%Y-%m-%d %H:%M} UTC)"
-        )
+        what = f"the deployment of {row['model_name'] or row['model_id']} on {row['node_id']} ({row['live_from']:%Y-%m-%d %H:%M} UTC)"
         return _Moment(_ms(row["live_from"]), what, row["mlapp_id"], row["deployment_id"])
     if alert_id is not None:
         row = _one(settings, "alerts_current", "alert_id", alert_id, mlapp_id)
@@ -231,7 +229,7 @@ def _others(settings: Settings, series: KpiSeries, moment: _Moment, before: int,
     found: pd.DataFrame = frame(
         settings,
         """
-        SELECT model_id, node_id, live_from FROM deployments_current
+        SELECT if(model_name = '', model_id, model_name) AS model, node_id, live_from FROM deployments_current
         WHERE mlapp_id = %(mlapp_id)s AND live_from IS NOT NULL AND deployment_id != %(own)s
           AND toUnixTimestamp64Milli(assumeNotNull(live_from)) BETWEEN %(first)s AND %(last)s
         ORDER BY live_from

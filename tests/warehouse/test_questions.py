@@ -46,11 +46,15 @@ def history(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with settings_of_a_test(stack, tmp_path_factory.mktemp("questions")) as settings:
         migrate(settings)
         with clickhouse_client(settings.clickhouse) as client:
-            _insert_decisions(client)
-            _insert_alerts(client)
-            _insert_statistics(client)
-            _insert_kpis(client)
+            insert_history(client)
             yield client
+
+
+def insert_history(client: Client) -> None:
+    _insert_decisions(client)
+    _insert_alerts(client)
+    _insert_statistics(client)
+    _insert_kpis(client)
 
 
 def _insert_decisions(client: Client) -> None:

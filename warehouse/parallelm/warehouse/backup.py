@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.warehouse.cluster import on_cluster
 from parallelm.warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def back_up_database(settings: Settings, place: str) -> None:
     """Write a backup of the database. ``place`` is ClickHouse's: ``File('…')``, ``Disk(…)`` or ``S3('…', …)``."""
     clickhouse = settings.clickhouse
     with clickhouse_client(clickhouse, database="default", send_receive_timeout=_LONG_S) as client:
-        client.execute(f"BACKUP DATABASE {_name(clickhouse.database)}{_on(clickhouse.cluster)} TO {place}")
+        client.execute(
+            f"BACKUP DATABASE {_name(clickhouse.database)} {on_cluster(clickhouse.cluster)} TO {place}"
+        )
 
 
 def restore_database(settings: Settings, place: str, original: str) -> None:
@@ -45,11 +48,7 @@ def restore_database(settings: Settings, place: str, original: str) -> None:
         wanted = _name(original)
         if original != clickhouse.database:
             wanted += f" AS {_name(clickhouse.database)}"
-        client.execute(f"RESTORE DATABASE {wanted}{_on(clickhouse.cluster)} FROM {place}")
-
-
-def _on(cluster: str) -> str:
-    return f" ON CLUSTER {_name(cluster)}" if cluster else ""
+        client.execute(f"RESTORE DATABASE {wanted} {on_cluster(clickhouse.cluster)} FROM {place}")
 
 
 def _name(text: str) -> str:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.warehouse.cluster import on_cluster
 from parallelm.warehouse.errors import MigrationError
 from parallelm.warehouse.migrations import make_records, packaged_migrations, record_forms, status
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from clickhouse_driver import Client
 
     from parallelm.connections import Settings
+    from parallelm.warehouse.migrations import Migration
 
 FORMS_TABLE = "schema_objects"
 _VIEWS = {"View": "view", "MaterializedView": "materialized view"}
@@ -90,7 +92,7 @@ def drift(settings: Settings) -> list[Difference]:
     with clickhouse_client(settings.clickhouse) as client:
         found = _current(client)
         made = _recorded(client) if FORMS_TABLE in found else {}
-        if unrecorded := {name for migration in applied for name in migration.names} - set(made):
+        if unrecorded := _names(applied, settings) - set(made):
             detail = f"there is no record of {', '.join(sorted(unrecorded))}, so that they cannot be compared"
             remedy = "look at them yourself, then `mcenter warehouse repair --accept all`"
             return [Difference(FORMS_TABLE, "table", Problem.MISSING, detail, remedy, repairable=False)]
@@ -109,7 +111,7 @@ def repair(settings: Settings) -> list[Difference]:
     wanted = [difference for difference in drift(settings) if difference.repairable]
     with clickhouse_client(settings.clickhouse) as client:
         for difference in wanted:
-            client.execute(f"DROP VIEW IF EXISTS {difference.name} {_on_cluster(settings)}")
+            client.execute(f"DROP VIEW IF EXISTS {difference.name} {on_cluster(settings.clickhouse.cluster)}")
         for difference in wanted:
             _make(client, difference.name, settings.clickhouse.cluster)
     return wanted
@@ -129,7 +131,7 @@ def accept(settings: Settings, names: Sequence[str]) -> list[str]:
     Raises ``MigrationError`` for a name that no migration made.
     """
     applied = status(settings).applied
-    known = {name for migration in applied for name in migration.names}
+    known = _names(applied, settings)
     chosen = sorted(known) if list(names) == ["all"] else list(names)
     if unknown := sorted(set(chosen) - known):
         raise MigrationError(f"no migration makes {unknown[0]!r}; there are: {', '.join(sorted(known))}")
@@ -223,6 +225,6 @@ def _make(client: Client, name: str, cluster: str) -> None:
         client.execute(statement)
 
 
-def _on_cluster(settings: Settings) -> str:
+def _names(migrations: Sequence[Migration], settings: Settings) -> set[str]:
     cluster = settings.clickhouse.cluster
-    return f"ON CLUSTER `{cluster.replace('`', '``')}`" if cluster else ""
+    return {name for migration in migrations for name in migration.names(cluster)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.warehouse.cluster import local_table, on_cluster
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
@@ -70,7 +71,6 @@ def apply_retention(settings: Settings) -> list[Retention]:
     Shortening it deletes rows: ClickHouse drops what is older at its next merge.
     """
     cluster = settings.clickhouse.cluster
-    on_cluster = f" ON CLUSTER `{cluster.replace('`', '``')}`" if cluster else ""
     with clickhouse_client(settings.clickhouse) as client:
         changed = [each for each in _compared(client, settings) if each.differs]
         for each in changed:
@@ -80,7 +80,7 @@ def apply_retention(settings: Settings) -> list[Retention]:
                 if each.wanted_days
                 else "REMOVE TTL"
             )
-            client.execute(f"ALTER TABLE {each.table}{on_cluster} {change}")
+            client.execute(f"ALTER TABLE {local_table(each.table, cluster)} {on_cluster(cluster)} {change}")
     return changed
 
 
@@ -89,10 +89,10 @@ def _compared(client: Client, settings: Settings) -> list[Retention]:
         client.execute("SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
     )
     return [
-        Retention(setting, table, getattr(settings.retention, setting), current_days(engines[table]))
+        Retention(setting, table, getattr(settings.retention, setting), current_days(engines[local]))
         for setting, tables in CLASSES.items()
         for table in tables
-        if table in engines
+        if (local := local_table(table, settings.clickhouse.cluster)) in engines
     ]
 
 

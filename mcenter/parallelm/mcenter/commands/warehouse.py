@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import echo, write_data
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -20,17 +21,27 @@ def warehouse() -> None:
     """Migrate the warehouse in ClickHouse, and undo manual changes."""
 
 
+CLUSTER = click.option(
+    "--cluster",
+    metavar="NAME",
+    help="Cluster of ClickHouse on which the tables are, as the server's remote_servers name it.  "
+    "[default: the setting cluster of section clickhouse; without one, a single server]",
+)
+
+
 @warehouse.command()
-def migrate() -> None:
+@CLUSTER
+def migrate(cluster: str | None) -> None:
     """Create the database if it is absent and apply pending migrations.
 
-    Stop the sinks before you change tables that they write to: while one of them is inserting, this is refused.
+    Stop the sinks before you change tables that they write to: while one of them is inserting, this is refused. Sinks and
+    everybody else need the same cluster in their settings.
     """
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.mcenter.migration import migrate_at_rest
     from parallelm.warehouse.retention import apply_retention
 
-    settings = load_settings(role="admin")
+    settings = _on(load_settings(role="admin"), cluster)
     with reported_in_one_line(settings):
         applied = migrate_at_rest(settings)
         kept_otherwise = apply_retention(settings)
@@ -135,16 +146,38 @@ def roles() -> None:
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.sinks.tables import TABLES
     from parallelm.warehouse.catalogue import catalogue
+    from parallelm.warehouse.cluster import local_table
     from parallelm.warehouse.roles import role_statements
 
     settings = load_settings()
     with reported_in_one_line(settings):
         relations = catalogue(settings)
-    written = [table.counted_in for table in TABLES.values()]
+    written = [local_table(table.counted_in, settings.clickhouse.cluster) for table in TABLES.values()]
     for statement in role_statements(
         settings.clickhouse.database, relations, written, settings.clickhouse.cluster
     ):
         echo(f"{statement};")
+
+
+@warehouse.command()
+@CLUSTER
+def sql(cluster: str | None) -> None:
+    """Print the SQL of all migrations, for review or for an administrator who runs it.
+
+    It asks no server. Every statement is harmless when it runs again: on a cluster, hosts that were added since get what
+    they lack.
+    """
+    from parallelm.warehouse.migrations import all_statements
+
+    for statement in all_statements(_on(load_settings(), cluster).clickhouse):
+        write_data(f"{statement};\n")
+
+
+def _on(settings: Settings, cluster: str | None) -> Settings:
+    """The settings with the cluster of the command line, where one was named there."""
+    if cluster is None:
+        return settings
+    return dataclasses.replace(settings, clickhouse=dataclasses.replace(settings.clickhouse, cluster=cluster))
 
 
 def _kept(days: int | None) -> str:
@@ -164,7 +197,7 @@ def tables(output: Path | None) -> None:
     with reported_in_one_line(settings):
         page = as_markdown(catalogue(settings))
     if output is None:
-        echo(page)
+        write_data(page)
     else:
         output.write_text(page, encoding="utf-8")
 

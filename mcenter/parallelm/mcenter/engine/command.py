@@ -51,6 +51,11 @@ DRAIN_TIMEOUT_S = 5.0
 )
 @click.option("--mark-cache-mbytes", type=int, default=64, show_default=True)
 @click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Configuration file of ClickHouse (XML) for what is not an option here: clusters, macros, Keeper.",
+)
+@click.option(
     "--handshake-timeout-s",
     type=float,
     default=10.0,
@@ -78,6 +83,7 @@ def main(
     reader_password: str,
     memory_mbytes: int,
     mark_cache_mbytes: int,
+    config: Path | None,
     handshake_timeout_s: float,
     tls_certificate: Path | None,
     tls_key: Path | None,
@@ -99,7 +105,10 @@ def main(
     from parallelm.mcenter.engine.tcp_server import NativeServer
 
     engine = Engine(
-        data.resolve(), memory_bytes=memory_mbytes << 20, mark_cache_bytes=mark_cache_mbytes << 20
+        data.resolve(),
+        memory_bytes=memory_mbytes << 20,
+        mark_cache_bytes=mark_cache_mbytes << 20,
+        config=config,
     )
     credentials = Credentials(user, password, reader_user, reader_password)
     tls = _tls_context(tls_certificate, tls_key)

@@ -190,14 +190,18 @@ class Connection:
 class Engine:
     """chdb on one data folder, for as long as the process lives."""
 
-    def __init__(self, folder: Path, *, memory_bytes: int, mark_cache_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, *, memory_bytes: int, mark_cache_bytes: int, config: Path | None = None
+    ) -> None:
         self._folder = _folder_for_chdb(folder)
         # BACKUP and RESTORE to any folder: whoever may write here has the rights of this process on files anyhow.
-        options = {
+        options: dict[str, int | str] = {
             "max_server_memory_usage": memory_bytes,
             "mark_cache_size": mark_cache_bytes,
             "backups.allowed_path": "/",
         }
+        if config is not None:
+            options["config-file"] = str(config.resolve())
         self._address = f"{self._folder}?{'&'.join(f'{name}={value}' for name, value in options.items())}"
         self._running = 0
         self._idle = threading.Condition()

@@ -20,7 +20,7 @@ from parallelm.mcenter.engine.errors import (
     StorageFailedError,
 )
 from parallelm.mcenter.engine.reader_guard import with_hint
-from parallelm.mcenter.engine.statements import insert_of, is_describable, is_read, without_format
+from parallelm.mcenter.engine.statements import identifier, insert_of, is_describable, is_read, without_format
 from parallelm.mcenter.engine.types import insertable
 from parallelm.mcenter.engine.watch import CANCEL, Watch
 from parallelm.mcenter.engine.wire import ProtocolError, Reader, socket_source, string, varint
@@ -42,9 +42,14 @@ _OLDEST_REVISION = 54429
 _HANDSHAKE_TEXT = 4096
 MAX_INSERT_BYTES = 4 << 30
 
-_HELLO, _QUERY, _DATA, _CANCEL, _PING = 0, 1, 2, CANCEL, 4
+_HELLO, _QUERY, _DATA, _CANCEL, _PING, _TABLES_STATUS, _SCALAR = 0, 1, 2, CANCEL, 4, 5, 7
 _TO_HELLO, _TO_DATA, _TO_EXCEPTION, _TO_PROGRESS, _TO_PONG, _TO_END, _TO_PROFILE = range(7)
+_TO_TABLES_STATUS = 9
 _IMPORTANT = 1
+_OVER_TCP = 1
+_COMPLETE = 2
+_NOT_SETTABLE = frozenset({"run_query_in_background"})
+"""Sent by servers that ask for a client, and refused by ``SET``."""
 _JSON_AS_TEXT = "SET output_format_native_write_json_as_string = 1"
 """Clients of this revision know JSON as text only."""
 
@@ -55,6 +60,8 @@ class _Query:
 
     sql: str = ""
     compression: int | None = None
+    is_whole: bool = True
+    """Whether the answer is asked for as it is; else as a part, for a server that puts those of several shards together."""
     settings: dict[str, str] = field(default_factory=dict)
     """Without those that this engine does not know, unless the client flagged them as important."""
 
@@ -121,18 +128,30 @@ class Session:
         kind = self._reader.varint()
         if kind == _PING:
             self._send(varint(_TO_PONG))
+        elif kind == _TABLES_STATUS:
+            self._tables_status(connection)
         elif kind == _QUERY:
             with self._engine.answering():
                 self._query(connection)
         elif kind != _CANCEL:  # a cancel that comes after the last block has nothing left to cancel
             raise ProtocolError(f"packet {kind} where a query was expected")
 
+    def _tables_status(self, connection: Connection) -> None:
+        """What a server asks before it reads a Distributed table from here: which tables there are; none is replicated."""
+        asked = [(self._reader.text(), self._reader.text()) for _ in range(self._reader.varint())]
+        there = [
+            each for each in asked if connection.rows(f"EXISTS {'.'.join(map(identifier, each))}") == [[1]]
+        ]
+        found = b"".join(string(database) + string(table) + varint(0) for database, table in there)
+        self._send(varint(_TO_TABLES_STATUS), varint(len(there)), found)
+
     def _query(self, connection: Connection) -> None:
         query = self._read_query()
         external = self._read_external_tables(query)
         try:
-            if external:
-                raise EngineError("external tables are not supported by this server", UNSUPPORTED)  # noqa: TRY301 - answered as any error of the query
+            if external or not query.is_whole:
+                what = "external tables are" if external else "a Distributed table of several shards is"
+                raise EngineError(f"{what} not supported by this server", UNSUPPORTED)  # noqa: TRY301 - answered as any error of the query
             with self._with_settings(connection, query) as chosen:
                 chosen.admit(query.sql)
                 self._execute(chosen, query)
@@ -163,9 +182,11 @@ class Session:
         query = _Query()
         while name := reader.text():
             flags, value = reader.varint(), reader.text()
+            if name in _NOT_SETTABLE:
+                continue
             if name in self._engine.setting_names or flags & _IMPORTANT:
                 query.settings[name] = value
-        reader.varint()  # stage: always complete
+        query.is_whole = reader.varint() == _COMPLETE
         if reader.varint():
             method = query.settings.get("network_compression_method", "LZ4").upper()
             query.compression = ZSTD if method == "ZSTD" else LZ4
@@ -178,18 +199,26 @@ class Session:
             return
         for _ in range(3):
             reader.text()  # initial user, query id, address
-        reader.byte()  # interface
-        for _ in range(3):
-            reader.text()  # system user, host, client
-        for _ in range(3):
-            reader.varint()  # version and revision
+        is_client = reader.byte() == _OVER_TCP  # else a server that asks for one
+        if is_client:
+            for _ in range(3):
+                reader.text()  # system user, host, client
+            for _ in range(3):
+                reader.varint()  # version and revision
         reader.text()  # quota key
-        reader.varint()  # patch version
+        if is_client:
+            reader.varint()  # patch version
 
     def _read_external_tables(self, query: _Query) -> bool:
         external = False
         while True:
             kind = self._reader.varint()
+            if (
+                kind == _SCALAR
+            ):  # of a server that reads a Distributed table from here: the query has it as well
+                self._reader.text()
+                read_block(self._reader, compressed=query.compression is not None)
+                continue
             if kind != _DATA:
                 raise ProtocolError(f"packet {kind} where the end of external tables was expected")
             self._reader.text()

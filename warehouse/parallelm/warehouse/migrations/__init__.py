@@ -5,8 +5,8 @@ that ``drift`` can find manual changes.
 
 Every statement must be harmless when it runs twice (``IF NOT EXISTS``): so two processes may migrate at once, and a
 migration that was cut short is simply run again. An applied file never changes; further changes go into a new file.
-The files are ``string.Template``s: ``${on_cluster}``, ``${replicated}`` and ``${deduplication_window}`` are the
-differences between one server and a cluster.
+The files are ``string.Template``s: ``${on_cluster}``, ``${replicated}`` and ``${deduplication_window}`` are what
+differs between one server and a cluster; the module ``cluster`` makes the statements for either of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from importlib import resources
-from string import Template
 from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.warehouse.cluster import on_cluster, render
 from parallelm.warehouse.errors import MigrationError
 from parallelm.warehouse.server_version import require_server
 
@@ -31,20 +31,14 @@ if TYPE_CHECKING:
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
-DEDUPLICATION_WINDOW = 100_000
-"""Insert tokens that each table remembers; ``0001_statistics.sql`` explains the number."""
-
 _RECORDING = {"async_insert": 0, "insert_deduplicate": 0}
 """Two processes that migrate at once both leave a record: the engine would drop the second of two equal blocks."""
-
-DEDUPLICATION_WINDOW_S = 90 * 86_400
-"""Replicated tables also forget by age: not before the longest retention of a topic that is not compacted."""
 
 _OBJECTS = re.compile(
     r"(?:CREATE|CREATE OR REPLACE|ALTER|DROP|REPLACE) (?:TABLE|VIEW|MATERIALIZED VIEW) (?:IF (?:NOT )?EXISTS )?(\w+)"
 )
 
-_FORMS = Template("""\
+_FORMS = """\
 CREATE TABLE IF NOT EXISTS schema_objects ${on_cluster}
 (
     name String COMMENT 'Table or view.',
@@ -57,9 +51,9 @@ CREATE TABLE IF NOT EXISTS schema_objects ${on_cluster}
 ENGINE = ${replicated}MergeTree
 ORDER BY (name, version)
 COMMENT 'Definitions of tables and views as the migrations made them, to find manual changes.'
-""")
+"""
 
-_RECORDS = Template("""\
+_RECORDS = """\
 CREATE TABLE IF NOT EXISTS schema_migrations ${on_cluster}
 (
     version UInt32 COMMENT 'Number of the migration.',
@@ -70,7 +64,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations ${on_cluster}
 ENGINE = ${replicated}MergeTree
 ORDER BY version
 COMMENT 'Which migrations of the warehouse were applied.'
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +82,11 @@ class Migration:
 
     def statements(self, cluster: str) -> list[str]:
         """Its statements, rendered for one server (``cluster`` empty) or for a cluster."""
-        rendered = _render(Template(self.text), cluster)
-        without_comments = "\n".join(line for line in rendered.splitlines() if not line.startswith("--"))
-        return [statement.strip() for statement in without_comments.split(";\n") if statement.strip()]
+        return render(self.text, cluster)
 
-    @property
-    def names(self) -> list[str]:
+    def names(self, cluster: str) -> list[str]:
         """Tables and views that it makes or changes."""
-        return sorted({name_in(statement) for statement in self.statements("")} - {""})
+        return sorted({name_in(statement) for statement in self.statements(cluster)} - {""})
 
     def statements_on(self, name: str, cluster: str) -> list[str]:
         """Those of its statements that make or change one table or view."""
@@ -134,10 +125,11 @@ def packaged_migrations() -> list[Migration]:
 def migrate(settings: Settings) -> list[Migration]:
     """Create the database if it is absent and apply what is pending; returns what was applied.
 
-    Raises ``MigrationError`` when an applied file has changed or the database is newer than this code, and
-    ``ServerTooOldError``.
+    Raises ``MigrationError`` when an applied file has changed, the database is newer than this code, or it is on one server
+    where a cluster is named or the other way round; and ``ServerTooOldError``.
     """
     clickhouse = settings.clickhouse
+    status(settings)
     _create_database(clickhouse)
     client = clickhouse_client(clickhouse)
     try:
@@ -155,13 +147,14 @@ def status(settings: Settings) -> MigrationStatus:
     client = clickhouse_client(settings.clickhouse, database="default")
     try:
         require_server(client)
-        [(exists,)] = client.execute(
-            "SELECT count() FROM system.tables WHERE database = %(database)s AND name = 'schema_migrations'",
+        engines = client.execute(
+            "SELECT engine FROM system.tables WHERE database = %(database)s AND name = 'schema_migrations'",
             {"database": settings.clickhouse.database},
         )
     finally:
         client.disconnect()
-    if not exists:
+    _check_cluster(settings.clickhouse, [engine for (engine,) in engines])
+    if not engines:
         return MigrationStatus((), tuple(packaged_migrations()))
     client = clickhouse_client(settings.clickhouse)
     try:
@@ -191,10 +184,26 @@ def compare(packaged: Sequence[Migration], recorded: Mapping[int, str]) -> Migra
     )
 
 
+def _check_cluster(clickhouse: ClickHouseSettings, engines: Sequence[str]) -> None:
+    """Raise ``MigrationError`` when the tables were made for one server and a cluster is named, or the other way round."""
+    for engine in engines:
+        is_cluster = engine.startswith("Replicated")
+        if is_cluster and not clickhouse.cluster:
+            raise MigrationError(
+                f"database {clickhouse.database!r} lies on a cluster: name it with MCENTER_CLICKHOUSE_CLUSTER, or "
+                "[clickhouse] cluster in mcenter.toml"
+            )
+        if clickhouse.cluster and not is_cluster:
+            raise MigrationError(
+                f"database {clickhouse.database!r} was made on one server, not on cluster {clickhouse.cluster!r}: name "
+                "another database in MCENTER_CLICKHOUSE_DATABASE and copy its rows, or leave the cluster's name out"
+            )
+
+
 def _apply(client: Client, migration: Migration, cluster: str) -> None:
     for statement in migration.statements(cluster):
         client.execute(statement)
-    record_forms(client, migration.version, migration.names)
+    record_forms(client, migration.version, migration.names(cluster))
     client.execute(
         "INSERT INTO schema_migrations (version, name, sha256) VALUES",
         [(migration.version, migration.name, migration.sha256)],
@@ -205,7 +214,8 @@ def _apply(client: Client, migration: Migration, cluster: str) -> None:
 def make_records(client: Client, cluster: str) -> None:
     """Make the two tables in which migrations are recorded, where they are missing."""
     for table in (_RECORDS, _FORMS):
-        client.execute(_render(table, cluster))
+        for statement in render(table, cluster):
+            client.execute(statement)
 
 
 def record_forms(client: Client, version: int, names: Sequence[str], *, accepted: bool = False) -> None:
@@ -230,27 +240,25 @@ def _recorded(client: Client) -> dict[int, str]:
     return dict(rows)
 
 
+def all_statements(clickhouse: ClickHouseSettings) -> list[str]:
+    """Every statement that ``migrate`` executes in an empty ClickHouse, the records of what was applied excepted."""
+    texts = [_RECORDS, _FORMS, *(migration.text for migration in packaged_migrations())]
+    tables = [statement for text in texts for statement in render(text, clickhouse.cluster)]
+    return [_database_statement(clickhouse), f"USE {_name(clickhouse)}", *tables]
+
+
 def _create_database(clickhouse: ClickHouseSettings) -> None:
     client = clickhouse_client(clickhouse, database="default")
     try:
         require_server(client)
-        name = f"`{clickhouse.database.replace('`', '``')}`"
-        client.execute(
-            _render(Template(f"CREATE DATABASE IF NOT EXISTS {name} ${{on_cluster}}"), clickhouse.cluster)
-        )
+        client.execute(_database_statement(clickhouse))
     finally:
         client.disconnect()
 
 
-def _render(template: Template, cluster: str) -> str:
-    if cluster:
-        on_cluster = f"ON CLUSTER `{cluster.replace('`', '``')}`"
-        window = (
-            f"replicated_deduplication_window = {DEDUPLICATION_WINDOW}, "
-            f"replicated_deduplication_window_seconds = {DEDUPLICATION_WINDOW_S}"
-        )
-        return template.substitute(
-            on_cluster=on_cluster, replicated="Replicated", deduplication_window=window
-        )
-    window = f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
-    return template.substitute(on_cluster="", replicated="", deduplication_window=window)
+def _database_statement(clickhouse: ClickHouseSettings) -> str:
+    return f"CREATE DATABASE IF NOT EXISTS {_name(clickhouse)} {on_cluster(clickhouse.cluster)}".strip()
+
+
+def _name(clickhouse: ClickHouseSettings) -> str:
+    return f"`{clickhouse.database.replace('`', '``')}`"

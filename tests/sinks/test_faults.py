@@ -5,11 +5,8 @@ from __future__ import annotations
 import dataclasses
 import random
 import signal
-import socket
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,10 +24,10 @@ from tests.service_process import ServiceProcess
 from tests.sinks import samples
 from tests.sinks.conftest import DEADLINE_S, Platform
 from tests.sinks.samples import T0_MS
+from tests.sinks.wire import through_wire
 from tests.waiting import Deadline, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from parallelm.schemas.topics import Topic
@@ -133,69 +130,8 @@ def test_two_sinks_share_the_partitions_while_one_comes_and_goes(platform: Platf
         assert_exact(platform, sent + 200)
 
 
-class Wire:
-    """A TCP relay before ClickHouse that can be cut and mended."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.cut = False
-        self._sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            if self.cut:
-                near.close()
-                continue
-            far = socket.create_connection(self._target)
-            self._sockets += [near, far]
-            for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._relay, args=(source, target), daemon=True).start()
-            if self.cut:  # meanwhile
-                self.sever()
-
-    @staticmethod
-    def _relay(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-        for each in (source, target):
-            shut_down(each)
-
-    def sever(self) -> None:
-        self.cut = True
-        for each in list(self._sockets):
-            shut_down(each)
-
-    def close(self) -> None:
-        self._listener.close()
-        self.sever()
-
-
-def shut_down(each: socket.socket) -> None:
-    with suppress(OSError):
-        each.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def through_wire(platform: Platform) -> Iterator[tuple[Platform, Wire]]:
-    clickhouse = platform.settings.clickhouse
-    wire = Wire(clickhouse.host, clickhouse.port)
-    moved = dataclasses.replace(clickhouse, host="127.0.0.1", port=wire.port)
-    try:
-        yield Platform(dataclasses.replace(platform.settings, clickhouse=moved)), wire
-    finally:
-        wire.close()
-
-
 def test_a_database_that_goes_away_and_comes_back_misses_nothing(platform: Platform):
-    with through_wire(platform) as (moved, wire), moved.sink() as sink:
+    with through_wire(platform.settings) as (moved, wire), Platform(moved).sink() as sink:
         send_statistics(platform, 100)
         for _ in range(3):
             before = sink.metric("retries_total", reason="database")
@@ -220,9 +156,9 @@ def test_rows_that_reached_only_some_of_the_tables_are_completed_and_not_doubled
 
 def test_a_database_that_stays_away_ends_the_sink_with_a_clear_error(platform: Platform):
     def run_without_database() -> None:
-        with through_wire(platform) as (moved, wire):
+        with through_wire(platform.settings) as (moved, wire):
             wire.sever()
-            with moved.sink(retry_limit_s=1.0) as sink:
+            with Platform(moved).sink(retry_limit_s=1.0) as sink:
                 send_statistics(platform, 10)
                 sink.wait_until_ended()
 

@@ -24,6 +24,11 @@ class Backoff:
         since = self._failing_since_s
         return (0.0, "") if since is None else (now_s - since, self._reason)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._failing_since_s is not None
+
     def waits(self, now_s: float) -> bool:
         """Whether the next attempt is not due yet."""
         return now_s < self._retry_at_s

@@ -2,7 +2,7 @@
 
 Intent committed, rows inserted under its token, dead letters flushed, end committed, and with it the intent of the
 block that was made meanwhile. If the process dies in between, the next owner repeats the block under the same token, and
-ClickHouse drops what it has already.
+ClickHouse drops what it has already. A block that ClickHouse refuses keeps only its own partition waiting.
 """
 
 from __future__ import annotations
@@ -15,19 +15,25 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from parallelm.sinks.consumer import commit
-from parallelm.sinks.errors import InsertStateUnknownError
+from parallelm.sinks.errors import (
+    DatabaseUnavailableError,
+    InsertRefusedError,
+    InsertStateUnknownError,
+    TooManyDeadLettersError,
+)
 from parallelm.sinks.intent import ROW_FORMAT, done_metadata, intent_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from confluent_kafka import Consumer
 
-    from parallelm.sinks.dead_letters import DeadLetterProducer
+    from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterProducer
     from parallelm.sinks.intent import Intent
     from parallelm.sinks.metrics import SinkMetrics
     from parallelm.sinks.partition import Block, PartitionWork
+    from parallelm.sinks.refused_blocks import RefusedBlocks
     from parallelm.sinks.rows import Source
     from parallelm.sinks.writer import Writer
 
@@ -44,18 +50,23 @@ class Delivery:
         self,
         consumer: Consumer,
         writers: Sequence[Writer],
+        refused: RefusedBlocks,
         dead_letters: DeadLetterProducer,
+        counters: Mapping[str, DeadLetterCounter],
         metrics: SinkMetrics,
     ) -> None:
         self._consumer = consumer
         self._writers = writers
+        self._refused = refused
         self._dead_letters = dead_letters
+        self._counters = counters
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(len(writers), "insert")
         self._under_way: list[Future[None]] = []
         self._begun: list[Block] = []
         self._written: list[PartitionWork] = []
         """Whose block is in ClickHouse, and not committed yet."""
+        self._failed: list[tuple[PartitionWork, Block, InsertRefusedError | DatabaseUnavailableError]] = []
 
     @property
     def is_inserting(self) -> bool:
@@ -73,8 +84,11 @@ class Delivery:
         away: begin with the same blocks again later. Raises ``InsertStateUnknownError`` when it cannot be decided
         whether a crashed owner's block is there.
         """
+        now_s = time.monotonic()
         due = [
-            (work, work.block) for work in works if work.block is not None and _can_begin(work, work.block)
+            (work, work.block)
+            for work in works
+            if work.block is not None and not work.backoff.waits(now_s) and _can_begin(work, work.block)
         ]
         if not due:
             return
@@ -90,7 +104,7 @@ class Delivery:
     def complete(self) -> bool:
         """Wait for the inserts that were begun; commit the ends of what was written, and with them what follows.
 
-        Whether anything was written.
+        Whether anything was written. Blocks that were refused are cut, given up, or wait with their partition.
 
         Raises ``RetryLaterError`` when something is away: what was not committed is completed or begun again.
         """
@@ -101,6 +115,7 @@ class Delivery:
         try:
             for each in under_way:
                 each.result()
+            self._handle_failed()
         finally:
             count = self._commit_written()
         return count > 0
@@ -118,12 +133,36 @@ class Delivery:
                 work, block = rest.popleft()
             except IndexError:  # another thread took the last one
                 return
-            if work.is_ours and lease_is_fresh():
+            if not work.is_ours or not lease_is_fresh():
+                continue
+            try:
                 self._write(writer, work.source, block)
+            except InsertRefusedError as error:
+                self._failed.append((work, block, error))
+            except DatabaseUnavailableError as error:
+                self._failed.append((work, block, error))
+                return
+            else:
                 self._written.append(work)
+
+    def _handle_failed(self) -> None:
+        """Raises ``DatabaseUnavailableError`` when ClickHouse did not answer: nothing can be written for now."""
+        failed, self._failed = self._failed, []
+        unavailable = None
+        for work, block, error in failed:
+            if not work.is_ours:
+                continue
+            if isinstance(error, DatabaseUnavailableError):
+                self._refused.unanswered(work, block)
+                unavailable = error
+            elif self._refused.refused(work, block, error):
+                self._written.append(work)
+        if unavailable is not None:
+            raise unavailable
 
     def _commit_written(self) -> int:
         written = [(work, work.block) for work in self._written if work.is_ours and work.block is not None]
+        self._count_dead_letters(written)
         for work, block in written:
             self._send_dead_letters(work.source, block)
         commit(self._consumer, [_position_after(work, block) for work, block in written])
@@ -131,6 +170,7 @@ class Delivery:
         for work, block in written:
             self._count(work.source.topic, block)
             work.finish()
+            work.backoff.succeeded()
             if work.block is not None:
                 work.block.intent_committed = True
         return len(written)
@@ -197,8 +237,19 @@ class Delivery:
             writer.insert(rows, block.intent.token)
             self._metrics.insert_seconds.labels(rows.table).observe(time.perf_counter() - started_s)
             self._metrics.last_insert_time.set_to_current_time()
-            if block.replayed is not None:
+            if block.replayed is not None or block.is_repeated:
                 self._verify(writer, source, block)
+
+    def _count_dead_letters(self, written: Sequence[tuple[PartitionWork, Block]]) -> None:
+        """Raises ``TooManyDeadLettersError``: then nothing of these blocks is committed."""
+        try:
+            for work, block in written:
+                if not block.is_counted:
+                    self._counters[work.source.topic].add(block.record_count, block.rejected_positions)
+                    block.is_counted = True
+        except TooManyDeadLettersError:
+            self._written.clear()
+            raise
 
     def _send_dead_letters(self, source: Source, block: Block) -> None:
         rows = block.rows

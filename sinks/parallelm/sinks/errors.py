@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parallelm.sinks.server_errors import Kind
+
 
 class SinkError(Exception):
     """Base of this package's errors; raised out of ``run`` it ends the process with its message."""
@@ -16,7 +21,19 @@ class RetryLaterError(SinkError):
 
 
 class DatabaseUnavailableError(RetryLaterError):
-    """ClickHouse is unavailable or refuses inserts for now."""
+    """ClickHouse does not answer: nothing can be written for now."""
+
+
+class InsertRefusedError(RetryLaterError):
+    """ClickHouse has answered that it does not take this block, or not now."""
+
+    def __init__(self, message: str, kind: Kind) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class DatabaseRefusesError(SinkError):
+    """ClickHouse takes nothing with these settings: a person has to change them."""
 
 
 class FencedError(SinkError):

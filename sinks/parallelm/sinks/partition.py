@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.errors import SchemaError
@@ -16,6 +18,7 @@ from parallelm.sinks.blocks import (
 from parallelm.sinks.errors import RetryLaterError
 from parallelm.sinks.intent import ROW_FORMAT, Intent
 from parallelm.sinks.native import NativeBlock
+from parallelm.sinks.rows import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,24 +36,48 @@ class Block:
 
     intent: Intent
     rows: Rows
-    record_count: int
+    records: Sequence[ConsumedRecord]
     size_bytes: int
-    """Bytes of its records, which are not kept."""
+    """Bytes of its records."""
     ingested_ms: tuple[int, int]
     """First and last arrival on Kafka."""
-    rejected_positions: list[int]
-    """Which of its records cannot become rows, counted from 0, ascending."""
     replayed: Intent | None
     """The intent that it was rebuilt from; None for a new block."""
     intent_committed: bool
     is_under_way: bool = False
     """Whether it is being inserted now."""
+    is_repeated: bool = False
+    """Whether it was sent before, and may be stored."""
+
+    is_counted: bool = False
+    """Whether its dead letters were counted."""
+
+    @property
+    def record_count(self) -> int:
+        """How many records it holds."""
+        return len(self.records)
+
+    @property
+    def rejected_positions(self) -> list[int]:
+        """Which of its records cannot become rows, counted from 0, ascending."""
+        rejected = {each.record.offset for each in self.rows.rejected}
+        return (
+            [position for position, record in enumerate(self.records) if record.offset in rejected]
+            if rejected
+            else []
+        )
 
     @property
     def held_bytes(self) -> int:
         """Memory of its rows, roughly."""
         data = self.rows.data
-        return data.size_bytes if isinstance(data, NativeBlock) else _BYTES_A_BYTE * self.size_bytes
+        rows = data.size_bytes if isinstance(data, NativeBlock) else _BYTES_A_BYTE * self.size_bytes
+        return rows + self.size_bytes
+
+    def give_up(self, error: Exception) -> None:
+        """Make its only record a dead letter: the server refuses it."""
+        self.rows.rejected.append(Rejected(self.records[0], "insert", error))
+        self.rows.data, self.rows.stored_rows = (), 0
 
 
 @dataclass(slots=True)
@@ -76,6 +103,8 @@ class PartitionWork:
     """Block to be delivered, or being delivered."""
     following: Block | None = None
     """The one after it, made while it is being delivered."""
+    ends: list[int] = field(default_factory=list)
+    """Offsets at which the next blocks have to end, the nearest last: a block that was refused is written in pieces."""
     is_ours: bool = True
     """False once the partition was taken away."""
 
@@ -84,6 +113,11 @@ class PartitionWork:
         self.pending.append(record)
         self.pending_bytes += record.size_bytes
         self.position = record.offset + 1
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it cannot be written for now."""
+        return self.backoff.is_failing
 
     @property
     def made_bytes(self) -> int:
@@ -106,12 +140,13 @@ class PartitionWork:
             self.following = made
         return made
 
-    def discard(self, block: Block) -> None:
-        """Forget a block that was made just now and must not be delivered."""
-        if self.following is block:
-            self.following = None
-        else:
-            self.block = None
+    def halve(self, block: Block) -> None:
+        """Take back the block to be delivered, of which nothing is stored: it is made again as two."""
+        again = [*block.records, *(self.following.records if self.following else ())]
+        self.pending[:0] = again
+        self.pending_bytes += sum(record.size_bytes for record in again)
+        self.ends += [block.intent.last, block.records[block.record_count // 2 - 1].offset]
+        self.block = self.following = None
 
     def reached_end(self, offset: int) -> None:
         """All below ``offset`` was read; behind the last record there may be markers of transactions."""
@@ -134,13 +169,22 @@ class PartitionWork:
 
     def _next_length(self) -> int:
         if self.replay is None:
-            return block_length(self.pending)
+            return self._fresh_length()
         length = replay_length(self.pending, self.replay.last, self.end_offset)
         if length == 0:
             # Nothing of the range is left on Kafka: there is nothing to insert, and nothing to compare with.
             self.replay = None
-            return block_length(self.pending)
+            return self._fresh_length()
         return length or 0
+
+    def _fresh_length(self) -> int:
+        while self.ends and self.pending and self.pending[0].offset > self.ends[-1]:
+            self.ends.pop()
+        if not self.ends:
+            return block_length(self.pending)
+        return block_length(
+            self.pending[: bisect_right(self.pending, self.ends[-1], key=attrgetter("offset"))]
+        )
 
     def _make_block(self, length: int) -> Block:
         candidates = self.pending[:length]
@@ -162,10 +206,9 @@ class PartitionWork:
         return Block(
             intent=replayed if same and replayed else intent,
             rows=rows,
-            record_count=len(records),
+            records=records,
             size_bytes=size_bytes,
             ingested_ms=(min(arrivals), max(arrivals)),
-            rejected_positions=_positions(rows, records),
             replayed=replayed,
             intent_committed=same,
         )
@@ -182,10 +225,3 @@ class PartitionWork:
             content_hash(records),
             ROW_FORMAT,
         )
-
-
-def _positions(rows: Rows, records: Sequence[ConsumedRecord]) -> list[int]:
-    if not rows.rejected:
-        return []
-    rejected = {each.record.offset for each in rows.rejected}
-    return [position for position, record in enumerate(records) if record.offset in rejected]

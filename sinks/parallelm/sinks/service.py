@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from clickhouse_driver import errors as driver_errors
 
 from parallelm.sinks.backoff import Backoff
-from parallelm.sinks.errors import DatabaseUnavailableError, NotReadyError
+from parallelm.sinks.errors import DatabaseRefusesError, DatabaseUnavailableError, NotReadyError
 from parallelm.sinks.metrics import SinkMetrics
+from parallelm.sinks.server_errors import Kind, kind_of
 from parallelm.sinks.sink import Sink
 from parallelm.warehouse.errors import WarehouseError
 from parallelm.warehouse.migrations import status
@@ -58,7 +59,8 @@ def run_sink(
 def wait_for_warehouse(settings: Settings, limit_s: float, stop: Stop) -> None:
     """Return once ClickHouse answers and its migrations are those of this code.
 
-    Raises ``NotReadyError`` when they are not, ``SinkError`` when it did not answer for ``limit_s``.
+    Raises ``NotReadyError`` when they are not, ``SinkError`` when it did not answer for ``limit_s`` or refuses these
+    settings.
     """
     backoff = Backoff(limit_s)
     while not stop.is_set():
@@ -67,8 +69,13 @@ def wait_for_warehouse(settings: Settings, limit_s: float, stop: Stop) -> None:
         except WarehouseError as error:
             raise NotReadyError(str(error)) from error
         except (driver_errors.Error, OSError, EOFError) as error:
-            _LOG.warning("ClickHouse does not answer yet: %s", error)
             clickhouse = settings.clickhouse
+            if isinstance(error, driver_errors.ServerException) and kind_of(error.code) is Kind.STOP:
+                raise DatabaseRefusesError(
+                    f"ClickHouse at {clickhouse.host}:{clickhouse.port} cannot be used with user {clickhouse.user!r} and "
+                    f"database {clickhouse.database!r}: {error}"
+                ) from error
+            _LOG.warning("ClickHouse does not answer yet: %s", error)
             unavailable = DatabaseUnavailableError(
                 f"ClickHouse does not answer at {clickhouse.host}:{clickhouse.port}: {error}"
             )

@@ -13,7 +13,7 @@ from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.well_known import SINK_GROUP
 from parallelm.sinks.backoff import Backoff
-from parallelm.sinks.blocks import MAX_BLOCK_BYTES, ConsumedRecord, flush_interval_s
+from parallelm.sinks.blocks import ConsumedRecord, flush_interval_s
 from parallelm.sinks.consumer import (
     TopicAdmin,
     committed_positions,
@@ -26,12 +26,14 @@ from parallelm.sinks.delivery import Delivery
 from parallelm.sinks.errors import (
     DatabaseUnavailableError,
     FencedError,
+    InsertRefusedError,
     NotReadyError,
     RetryLaterError,
     SinkError,
-    TooManyDeadLettersError,
 )
 from parallelm.sinks.partition import PartitionWork
+from parallelm.sinks.refused_blocks import RefusedBlocks
+from parallelm.sinks.room import has_enough, is_full, to_pause
 from parallelm.sinks.rows import Rejected, Source
 from parallelm.sinks.tables import counted_in, row_maker
 from parallelm.sinks.writer import Writer
@@ -42,19 +44,16 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.sinks.metrics import SinkMetrics
     from parallelm.sinks.options import SinkOptions, Stop
-    from parallelm.sinks.partition import Block
     from parallelm.sinks.rows import RowMaker
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_PENDING_BYTES = 48 * 1024 * 1024
-_MAX_PENDING_BYTES_OF_PARTITION = 2 * MAX_BLOCK_BYTES
-_ENOUGH_BYTES = 20 * 1024 * 1024
-_MAX_MADE_BYTES = 24 * 1024 * 1024
 _WAIT_FOR_INSERTS_S = 0.01
 _WAIT_WHEN_FULL_S = 0.25
 _MESSAGES_A_CALL = 256
 _LAG_INTERVAL_S = 1.0
+_PATIENT_SHARE = 0.1
+"""Of the limit for retries: for so long one record may lack the server's memory before it is a dead letter."""
 STALLED_S = 30.0
 """Attempts that have failed for so long are reported as a stall. They go on until ``retry_limit_s``."""
 HANGS_S = 60.0
@@ -93,8 +92,19 @@ class Sink:
         self._dead_letters = DeadLetterProducer(
             settings, registry, self._group, options.session_timeout_s / 2
         )
-        self._delivery = Delivery(self._consumer, self._writers, self._dead_letters, metrics)
-        self._counters = {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics}
+        self._delivery = Delivery(
+            self._consumer,
+            self._writers,
+            RefusedBlocks(
+                self._questions,
+                settle_s=options.session_timeout_s,
+                patience_s=_PATIENT_SHARE * options.retry_limit_s,
+                try_later=lambda work, error: self._retry_later(work.backoff, error),
+            ),
+            self._dead_letters,
+            {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics},
+            metrics,
+        )
         self._backoff = Backoff(options.retry_limit_s)
         self._work: dict[tuple[str, int], PartitionWork] = {}
         self._paused: set[tuple[str, int]] = set()
@@ -165,12 +175,8 @@ class Sink:
         deadline_s = self._begun_at_s + self._interval_s
         while not stop.is_set():
             self._read(max(0.0, deadline_s - time.monotonic()))
-            if time.monotonic() >= deadline_s or self._has_enough():
+            if time.monotonic() >= deadline_s or has_enough(self._work.values()):
                 return
-
-    def _has_enough(self) -> bool:
-        """Whether as much waits as is written at once."""
-        return sum(work.pending_bytes for work in self._work.values()) > _ENOUGH_BYTES
 
     def _read(self, timeout_s: float) -> None:
         """Read what there is, or wait for it."""
@@ -203,12 +209,7 @@ class Sink:
             _LOG.warning("Kafka: %s", error.str())
 
     def _limit_memory(self) -> None:
-        """Pause partitions that hold too much: one that cannot be written now, or all when their sum is too large."""
-        pending = {place: work.pending_bytes for place, work in self._work.items()}
-        if sum(pending.values()) > _MAX_PENDING_BYTES:
-            wanted = set(pending)
-        else:
-            wanted = {place for place, size in pending.items() if size > _MAX_PENDING_BYTES_OF_PARTITION}
+        wanted = to_pause(self._work)
         if wanted - self._paused:
             self._consumer.pause([TopicPartition(*place) for place in wanted - self._paused])
         if self._paused - wanted:
@@ -293,34 +294,31 @@ class Sink:
 
     def _make_blocks(self) -> None:
         """Make the next block of each partition, those that have waited longest first, also while inserts are running."""
-        made_bytes = sum(work.made_bytes for work in self._work.values())
+        if is_full(self._work.values()):
+            return
         for work in sorted(self._work.values(), key=_waiting_since):
-            if made_bytes > _MAX_MADE_BYTES:
+            if self._make_block(work) and is_full(self._work.values()):
                 return
-            made = self._make_block(work)
-            made_bytes += made.held_bytes if made else 0
 
-    def _make_block(self, work: PartitionWork) -> Block | None:
-        if work.backoff.waits(time.monotonic()):
-            return None
+    def _make_block(self, work: PartitionWork) -> bool:
+        has_failed = (
+            work.block is not None and work.is_failing
+        )  # to be inserted: then nothing is made beside it
+        if has_failed or work.backoff.waits(time.monotonic()):
+            return False
         try:
-            block = work.make_block()
+            is_made = work.make_block() is not None
         except RetryLaterError as error:
             self._retry_later(work.backoff, error)
-            return None
-        if block is not None:
+            return False
+        if is_made:
             work.backoff.succeeded()
-            try:
-                self._counters[work.source.topic].add(block.record_count, block.rejected_positions)
-            except TooManyDeadLettersError:
-                work.discard(block)
-                raise
-        return block
+        return is_made
 
     def _deliver(self) -> None:
         """Complete the inserts that are running, reading on meanwhile, and begin the next."""
         while self._delivery.is_inserting:
-            if self._has_enough():
+            if has_enough(self._work.values()):
                 self._delivery.wait(_WAIT_WHEN_FULL_S)
             self._read(_WAIT_FOR_INSERTS_S)
         self._begun_at_s = time.monotonic()
@@ -349,7 +347,8 @@ class Sink:
         return time.monotonic() - self._polled_at_s < self._options.session_timeout_s / 2
 
     def _retry_later(self, backoff: Backoff, error: RetryLaterError) -> None:
-        reason = "database" if isinstance(error, DatabaseUnavailableError) else "other"
+        is_database = isinstance(error, (DatabaseUnavailableError, InsertRefusedError))
+        reason = "database" if is_database else "other"
         self._metrics.retries.labels(reason).inc()
         _LOG.warning("retrying soon: %s", error)
         backoff.failed(time.monotonic(), error)

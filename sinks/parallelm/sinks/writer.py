@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ from clickhouse_driver import errors as driver_errors
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES
-from parallelm.sinks.errors import DatabaseUnavailableError
+from parallelm.sinks.errors import DatabaseRefusesError, DatabaseUnavailableError, InsertRefusedError
 from parallelm.sinks.native import NativeBlock
 from parallelm.sinks.native_insert import insert_native
+from parallelm.sinks.server_errors import Kind, kind_of
 from parallelm.warehouse.ingestion import insert_statement, last_offset_query, range_count_query
 
 if TYPE_CHECKING:
@@ -49,6 +51,12 @@ _INSERT_SETTINGS: dict[str, Any] = {
     "max_partitions_per_insert_block": 0,
 }
 
+# Of a replicated table every insert that a quorum has confirmed is seen; elsewhere it changes nothing.
+_QUESTION_SETTINGS: dict[str, Any] = {"select_sequential_consistency": 1}
+
+_CANNOT_BE_ENCODED = (driver_errors.TypeMismatchError, struct.error, ValueError, TypeError)
+"""The driver's words for a value that its column does not hold."""
+
 
 class Writer:
     """Inserts blocks. For one thread; connects when needed, and again after an error."""
@@ -61,8 +69,9 @@ class Writer:
     def insert(self, rows: Rows, token: str) -> None:
         """Insert ``rows`` under a deduplication token.
 
-        Raises ``DatabaseUnavailableError`` when it is not known to have succeeded: the same rows may then be sent again
-        under the same token, any number of times.
+        Raises ``DatabaseUnavailableError`` when it is not known to have succeeded, and ``InsertRefusedError`` when the
+        server has answered that it did not: the same rows may then be sent again under the same token, any number of
+        times. Raises ``DatabaseRefusesError`` when nothing can be written with these settings.
         """
         settings = _INSERT_SETTINGS | {
             "insert_deduplication_token": token,
@@ -86,15 +95,15 @@ class Writer:
             "since": ingested_ms[0],
             "until": ingested_ms[1],
         }
-        limit = {"max_execution_time": int(self._max_execution_s)}
-        [(count,)] = self._execute(range_count_query(table), parameters, settings=limit)
+        settings = _QUESTION_SETTINGS | {"max_execution_time": max(1, int(self._max_execution_s))}
+        [(count,)] = self._execute(range_count_query(table), parameters, settings=settings)
         return int(count)
 
     def last_offset(self, table: str, source: Source, retention_ms: int) -> int | None:
         """Highest offset of a partition with a row in ``table``; rows older than the topic's retention are ignored."""
         since_ms = time.time_ns() // 1_000_000 - retention_ms if retention_ms >= 0 else 0
         parameters = {"topic_id": source.topic_id, "partition": source.partition, "since": since_ms}
-        [(count, last)] = self._execute(last_offset_query(table), parameters)
+        [(count, last)] = self._execute(last_offset_query(table), parameters, settings=_QUESTION_SETTINGS)
         return int(last) if count else None
 
     def close(self) -> None:
@@ -113,15 +122,33 @@ class Writer:
             )
         try:
             return use(self._client)
+        except driver_errors.ServerException as error:
+            self.close()
+            raise self._refusal(query, error, kind_of(error.code)) from error
+        except _CANNOT_BE_ENCODED as error:
+            self.close()
+            raise self._refusal(query, error, Kind.POISON) from error
         except (driver_errors.Error, OSError, EOFError) as error:
             self.close()
-            raise DatabaseUnavailableError(
-                f"ClickHouse at {self._clickhouse.host}:{self._clickhouse.port} did not take {query.partition(' (')[0]!r}: "
-                f"{_first_line(error)}"
-            ) from error
+            raise DatabaseUnavailableError(self._what(query, error)) from error
         except BaseException:
             self.close()
             raise
+
+    def _refusal(self, query: str, error: Exception, kind: Kind) -> InsertRefusedError | DatabaseRefusesError:
+        what = self._what(query, error)
+        if kind is Kind.STOP:
+            return DatabaseRefusesError(
+                f"{what}. Check user, password, rights and database in the settings, then start the sink again: it "
+                "continues where it stopped"
+            )
+        return InsertRefusedError(what, kind)
+
+    def _what(self, query: str, error: Exception) -> str:
+        return (
+            f"ClickHouse at {self._clickhouse.host}:{self._clickhouse.port} did not take {query.partition(' (')[0]!r}: "
+            f"{_first_line(error)}"
+        )
 
 
 def _first_line(error: Exception) -> str:

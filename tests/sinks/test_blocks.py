@@ -20,7 +20,14 @@ from parallelm.sinks.blocks import (
 )
 from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit
 from parallelm.sinks.errors import DatabaseUnavailableError, SinkError, TooManyDeadLettersError
-from parallelm.sinks.intent import Intent, done_metadata, intent_metadata, read_metadata
+from parallelm.sinks.intent import (
+    ONE_SERVER,
+    Intent,
+    Placement,
+    done_metadata,
+    intent_metadata,
+    read_metadata,
+)
 
 sizes = st.integers(0, 40)
 
@@ -115,17 +122,27 @@ def test_the_hash_tells_any_change(records: list[ConsumedRecord], data: st.DataO
 @given(st.text(min_size=1, max_size=22), st.integers(0, 99), st.integers(0, 2**62), st.integers(0, 2**20))
 def test_an_intent_is_read_as_it_was_written(topic_id: str, partition: int, first: int, length: int):
     offsets = OffsetRange(topic_id, partition, first, first + length)
-    intent = Intent(topic_id, partition, offsets.first, offsets.last, offsets.token, "ab" * 12)
+    intent = Intent(
+        topic_id,
+        partition,
+        offsets.first,
+        offsets.last,
+        offsets.token,
+        "ab" * 12,
+        placement=Placement("ä", partition),
+    )
     found = read_metadata(intent_metadata(intent))
     assert found.intent == intent
+    assert found.placement == intent.placement
     assert found.intent.offsets == offsets
     assert found.topic_id == topic_id
     assert len(intent_metadata(intent)) < 4096
 
 
 def test_a_commit_without_intent_has_none():
-    assert read_metadata(done_metadata("id")).intent is None
-    assert read_metadata(done_metadata("id")).topic_id == "id"
+    assert read_metadata(done_metadata("id", ONE_SERVER)).intent is None
+    assert read_metadata(done_metadata("id", ONE_SERVER)).topic_id == "id"
+    assert read_metadata(done_metadata("id", Placement("a", 3))).placement == Placement("a", 3)
     assert read_metadata("").intent is None
     assert read_metadata(None).topic_id == ""
 

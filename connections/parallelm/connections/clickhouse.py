@@ -34,11 +34,13 @@ def clickhouse_client(clickhouse: ClickHouseSettings, *, database: str | None = 
     from parallelm.connections.reading_client import ReadingClient
 
     tls = {"secure": True, "ca_certs": clickhouse.ca_certs or None} if clickhouse.secure else {}
-    options = {
+    options: dict[str, Any] = {
         "compression": "lz4",
         "connect_timeout": clickhouse.connect_timeout_s,
         "send_receive_timeout": clickhouse.query_timeout_s,
     }
+    if clickhouse.alt_hosts:
+        options["alt_hosts"] = clickhouse.alt_hosts
     kind = ReadingClient if clickhouse.read_only else Client
     return kind(
         host=clickhouse.host,

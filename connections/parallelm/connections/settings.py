@@ -115,10 +115,16 @@ class ClickHouseSettings(_ShownWithoutSecrets):
     ca_certs: str = ""
     cluster: str = ""
     """Cluster name; when set, migrations run ``ON CLUSTER`` with Replicated engines."""
+    shards: str = ""
+    """Shards and the hosts of each, for the sinks: ``a = host-a1, host-a2; b = host-b1``. Empty: one server."""
+    shards_version: int = 1
+    """Version of this map: raise it with every change."""
     connect_timeout_s: float = 5.0
     query_timeout_s: float = 60.0
     read_only: bool = field(default=False, compare=False, metadata={"is_setting": False})
     """Clients change nothing, whatever the user may do. Set by ``load_settings`` for the role, never by a file."""
+    alt_hosts: str = field(default="", compare=False, metadata={"is_setting": False})
+    """Hosts to try when ``host`` does not answer: of one shard, see ``shards``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

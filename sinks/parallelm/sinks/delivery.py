@@ -184,7 +184,12 @@ class Delivery:
         commit(
             self._consumer,
             [
-                (work.source.topic, work.source.partition, offset, done_metadata(work.source.topic_id))
+                (
+                    work.source.topic,
+                    work.source.partition,
+                    offset,
+                    done_metadata(work.source.topic_id, work.placement),
+                )
                 for work, offset in at_end
             ],
         )
@@ -209,7 +214,7 @@ class Delivery:
     def _resolve(self, source: Source, block: Block, crashed: Intent) -> None:
         """A rebuilt block differs from its intent: write it only if none of its rows are stored."""
         table, offsets = block.rows.table, crashed.offsets
-        there = self._writers[0].count(table, offsets, block.ingested_ms)
+        there = self._writers[0].count(table, offsets, block.ingested_ms, crashed.placement.shard)
         if there:
             raise InsertStateUnknownError(
                 f"{source.topic} [{source.partition}] offsets {offsets.first} to {offsets.last}: a crashed sink was "
@@ -234,7 +239,7 @@ class Delivery:
         rows = block.rows
         if rows.data:
             started_s = time.perf_counter()
-            writer.insert(rows, block.intent.token)
+            writer.insert(rows, block.intent.token, block.intent.placement.shard)
             self._metrics.insert_seconds.labels(rows.table).observe(time.perf_counter() - started_s)
             self._metrics.last_insert_time.set_to_current_time()
             if block.replayed is not None or block.is_repeated:
@@ -269,7 +274,9 @@ class Delivery:
     def _verify(self, writer: Writer, source: Source, block: Block) -> None:
         """After a replay the rows of the range must be stored, each once."""
         rows = block.rows
-        there = writer.count(rows.table, block.intent.offsets, block.ingested_ms)
+        there = writer.count(
+            rows.table, block.intent.offsets, block.ingested_ms, block.intent.placement.shard
+        )
         if there == rows.stored_rows or (rows.replaceable and there < rows.stored_rows):
             return
         raise InsertStateUnknownError(
@@ -299,4 +306,4 @@ def _position_after(work: PartitionWork, block: Block) -> tuple[str, int, int, s
     if work.following is not None:
         intent = work.following.intent
         return topic, partition, intent.first, intent_metadata(intent)
-    return topic, partition, block.intent.last + 1, done_metadata(work.source.topic_id)
+    return topic, partition, block.intent.last + 1, done_metadata(work.source.topic_id, work.placement)

@@ -19,6 +19,18 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """On which shard the rows of a block are, and the version of the map that says so."""
+
+    shard: str = ""
+    """Empty: the one server, where there is no map."""
+    map_version: int = 0
+
+
+ONE_SERVER = Placement()
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """One block that may or may not be in ClickHouse."""
 
@@ -29,6 +41,7 @@ class Intent:
     token: str
     content_hash: str
     row_format: int = ROW_FORMAT
+    placement: Placement = ONE_SERVER
 
     @property
     def offsets(self) -> OffsetRange:
@@ -44,11 +57,14 @@ class Committed:
     """Topic that the offset belongs to; empty when the commit was not made by a sink."""
     intent: Intent | None
     """Block that was about to be inserted; None when everything below the offset is stored."""
+    placement: Placement = ONE_SERVER
+    """Where the last block of the partition is, or is about to be."""
 
 
-def done_metadata(topic_id: str) -> str:
+def done_metadata(topic_id: str, placement: Placement) -> str:
     """Metadata of a commit after which no insert is pending."""
-    return json.dumps({"v": _VERSION, "topic_id": topic_id}, separators=(",", ":"))
+    done = {"v": _VERSION, "topic_id": topic_id, "placement": asdict(placement)}
+    return json.dumps(done, separators=(",", ":"))
 
 
 def intent_metadata(intent: Intent) -> str:
@@ -66,7 +82,10 @@ def read_metadata(metadata: str | None) -> Committed:
     if not isinstance(found, dict) or found.get("v") != _VERSION:
         raise ValueError(f"commit metadata {metadata[:200]!r} is not of version {_VERSION}")
     try:
-        intent = Intent(**found["intent"]) if "intent" in found else None
-        return Committed(found["topic_id"], intent)
+        if "intent" not in found:
+            return Committed(found["topic_id"], None, Placement(**found["placement"]))
+        placement = Placement(**found["intent"].pop("placement"))
+        intent = Intent(**found["intent"], placement=placement)
+        return Committed(found["topic_id"], intent, placement)
     except (KeyError, TypeError) as error:
         raise ValueError(f"commit metadata {metadata[:200]!r} cannot be read: {error}") from error

@@ -16,7 +16,7 @@ from parallelm.sinks.blocks import (
     replay_length,
 )
 from parallelm.sinks.errors import RetryLaterError
-from parallelm.sinks.intent import ROW_FORMAT, Intent
+from parallelm.sinks.intent import ONE_SERVER, ROW_FORMAT, Intent, Placement
 from parallelm.sinks.native import NativeBlock
 from parallelm.sinks.rows import Rejected
 
@@ -89,6 +89,8 @@ class PartitionWork:
     backoff: Backoff
     replay: Intent | None
     """Block that may or may not be in ClickHouse: it is rebuilt before anything else is written."""
+    placement: Placement = ONE_SERVER
+    """Where new blocks go. The block of a crashed owner goes where its intent says."""
     settled_at_s: float = 0.0
     """Monotonic time from which on no insert of an earlier owner can be running: an insert ends before its lease does."""
     pending: list[ConsumedRecord] = field(default_factory=list)
@@ -224,4 +226,5 @@ class PartitionWork:
             offsets.token,
             content_hash(records),
             ROW_FORMAT,
+            self.placement if self.replay is None else self.replay.placement,
         )

@@ -72,7 +72,8 @@ class RefusedBlocks:
         is_last_resort = block.rows.table == _LAST_RESORT and block.record_count == 1
         if not is_settled or not may_be_cut(kind) or is_last_resort:
             return Step.AGAIN, 0
-        there = self.writer.count(block.rows.table, block.intent.offsets, block.ingested_ms)
+        intent = block.intent
+        there = self.writer.count(block.rows.table, intent.offsets, block.ingested_ms, intent.placement.shard)
         step = next_step(
             kind,
             record_count=block.record_count,

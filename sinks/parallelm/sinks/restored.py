@@ -10,7 +10,7 @@ from parallelm.connections.kafka import client_config
 from parallelm.schemas.topic_admin import connect, log_bounds, topic_ids
 from parallelm.schemas.well_known import SINK_GROUP
 from parallelm.sinks.consumer import commit
-from parallelm.sinks.intent import done_metadata
+from parallelm.sinks.intent import ONE_SERVER, done_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,9 @@ def start_after(settings: Settings, topics: Iterable[Topic], group: str = "") ->
     )
     try:
         consumer.assign([TopicPartition(*place) for place in places])
-        commit(consumer, [(*place, end, done_metadata(ids[place[0]])) for place, (_, end) in ends.items()])
+        commit(
+            consumer,
+            [(*place, end, done_metadata(ids[place[0]], ONE_SERVER)) for place, (_, end) in ends.items()],
+        )
     finally:
         consumer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import time
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from clickhouse_driver import errors as driver_errors
 
+from parallelm.connections.shards import ShardMap
 from parallelm.sinks.backoff import Backoff
 from parallelm.sinks.errors import DatabaseRefusesError, DatabaseUnavailableError, NotReadyError
 from parallelm.sinks.metrics import SinkMetrics
@@ -57,34 +59,45 @@ def run_sink(
 
 
 def wait_for_warehouse(settings: Settings, limit_s: float, stop: Stop) -> None:
-    """Return once ClickHouse answers and its migrations are those of this code.
+    """Return once each shard of ClickHouse answers and its migrations are those of this code.
 
     Raises ``NotReadyError`` when they are not, ``SinkError`` when it did not answer for ``limit_s`` or refuses these
     settings.
     """
     backoff = Backoff(limit_s)
+    places = [
+        dataclasses.replace(settings, clickhouse=shard.reached_by(settings.clickhouse))
+        for shard in ShardMap.of(settings.clickhouse).shards
+    ]
     while not stop.is_set():
         try:
-            pending = status(settings).pending
-        except WarehouseError as error:
-            raise NotReadyError(str(error)) from error
-        except (driver_errors.Error, OSError, EOFError) as error:
-            clickhouse = settings.clickhouse
-            if isinstance(error, driver_errors.ServerException) and kind_of(error.code) is Kind.STOP:
-                raise DatabaseRefusesError(
-                    f"ClickHouse at {clickhouse.host}:{clickhouse.port} cannot be used with user {clickhouse.user!r} and "
-                    f"database {clickhouse.database!r}: {error}"
-                ) from error
-            _LOG.warning("ClickHouse does not answer yet: %s", error)
-            unavailable = DatabaseUnavailableError(
-                f"ClickHouse does not answer at {clickhouse.host}:{clickhouse.port}: {error}"
-            )
-            backoff.failed(time.monotonic(), unavailable)
+            for place in places:
+                _check_migrated(place)
+        except DatabaseUnavailableError as error:
+            _LOG.warning("%s", error)
+            backoff.failed(time.monotonic(), error)
             stop.wait(1.0)
             continue
-        if pending:
-            raise NotReadyError(
-                f"{len(pending)} migrations of database {settings.clickhouse.database!r} are pending: "
-                "run `mcenter warehouse migrate`"
-            )
         return
+
+
+def _check_migrated(settings: Settings) -> None:
+    clickhouse = settings.clickhouse
+    try:
+        pending = status(settings).pending
+    except WarehouseError as error:
+        raise NotReadyError(str(error)) from error
+    except (driver_errors.Error, OSError, EOFError) as error:
+        if isinstance(error, driver_errors.ServerException) and kind_of(error.code) is Kind.STOP:
+            raise DatabaseRefusesError(
+                f"ClickHouse at {clickhouse.host}:{clickhouse.port} cannot be used with user {clickhouse.user!r} and "
+                f"database {clickhouse.database!r}: {error}"
+            ) from error
+        raise DatabaseUnavailableError(
+            f"ClickHouse does not answer at {clickhouse.host}:{clickhouse.port}: {error}"
+        ) from error
+    if pending:
+        raise NotReadyError(
+            f"{len(pending)} migrations of database {clickhouse.database!r} are pending at {clickhouse.host}:"
+            f"{clickhouse.port}: run `mcenter warehouse migrate`"
+        )

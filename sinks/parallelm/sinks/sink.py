@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, TopicPartition
 
+from parallelm.connections.shards import ShardMap
 from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.well_known import SINK_GROUP
@@ -35,6 +36,7 @@ from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.refused_blocks import RefusedBlocks
 from parallelm.sinks.room import has_enough, is_full, to_pause
 from parallelm.sinks.rows import Rejected, Source
+from parallelm.sinks.shards import placement
 from parallelm.sinks.tables import counted_in, row_maker
 from parallelm.sinks.writer import Writer
 
@@ -86,8 +88,11 @@ class Sink:
         )
         # An insert must end before its lease does: another owner may start the same block then.
         max_execution_s = 0.8 * options.session_timeout_s
-        self._writers = [Writer(settings.clickhouse, max_execution_s) for _ in range(options.inserts_at_once)]
-        self._questions = Writer(settings.clickhouse, max_execution_s)
+        self._shards = ShardMap.of(settings.clickhouse)
+        self._writers = [
+            Writer(settings.clickhouse, self._shards, max_execution_s) for _ in range(options.inserts_at_once)
+        ]
+        self._questions = Writer(settings.clickhouse, self._shards, max_execution_s)
         """For the polling thread, while inserts are running."""
         self._dead_letters = DeadLetterProducer(
             settings, registry, self._group, options.session_timeout_s / 2
@@ -234,6 +239,7 @@ class Sink:
                 self._row_makers[topic],
                 Backoff(self._options.retry_limit_s),
                 start.intent,
+                placement(self._shards, committed, source),
                 committed=offset or 0,
                 settled_at_s=time.monotonic() + self._options.session_timeout_s,
             )

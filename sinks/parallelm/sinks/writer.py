@@ -1,4 +1,4 @@
-"""One connection to ClickHouse through which blocks are inserted: each completely and once, or not at all."""
+"""Connections to ClickHouse, one a shard, through which blocks are inserted: each completely and once, or not at all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from clickhouse_driver import errors as driver_errors
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES
-from parallelm.sinks.errors import DatabaseRefusesError, DatabaseUnavailableError, InsertRefusedError
+from parallelm.sinks.errors import (
+    DatabaseRefusesError,
+    DatabaseUnavailableError,
+    InsertRefusedError,
+    SinkError,
+)
 from parallelm.sinks.native import NativeBlock
 from parallelm.sinks.native_insert import insert_native
 from parallelm.sinks.server_errors import Kind, kind_of
-from parallelm.warehouse.ingestion import insert_statement, last_offset_query, range_count_query
+from parallelm.warehouse.cluster import local_table
+from parallelm.warehouse.ingestion import (
+    insert_statement,
+    last_offset_query,
+    range_count_query,
+    sync_statement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
     from clickhouse_driver import Client
 
     from parallelm.connections import ClickHouseSettings
+    from parallelm.connections.shards import ShardMap
     from parallelm.sinks.blocks import OffsetRange
     from parallelm.sinks.rows import Rows, Source
 
@@ -61,13 +73,14 @@ _CANNOT_BE_ENCODED = (driver_errors.TypeMismatchError, struct.error, ValueError,
 class Writer:
     """Inserts blocks. For one thread; connects when needed, and again after an error."""
 
-    def __init__(self, clickhouse: ClickHouseSettings, max_execution_s: float) -> None:
+    def __init__(self, clickhouse: ClickHouseSettings, shards: ShardMap, max_execution_s: float) -> None:
         self._clickhouse = clickhouse
+        self._shards = shards
         self._max_execution_s = max_execution_s
-        self._client: Client | None = None
+        self._clients: dict[str, Client] = {}
 
-    def insert(self, rows: Rows, token: str) -> None:
-        """Insert ``rows`` under a deduplication token.
+    def insert(self, rows: Rows, token: str, shard: str) -> None:
+        """Insert ``rows`` under a deduplication token on one shard, by any of its hosts: tokens hold for its replicas only.
 
         Raises ``DatabaseUnavailableError`` when it is not known to have succeeded, and ``InsertRefusedError`` when the
         server has answered that it did not: the same rows may then be sent again under the same token, any number of
@@ -78,15 +91,15 @@ class Writer:
             "insert_block_size": _UNSPLIT_ROWS,
             "max_execution_time": max(1, int(self._max_execution_s)),
         }
-        statement = insert_statement(rows.table, rows.columns)
+        statement = insert_statement(local_table(rows.table, self._clickhouse.cluster), rows.columns)
         data = rows.data
         if isinstance(data, NativeBlock):
-            self._attempt(statement, lambda client: insert_native(client, statement, data, settings))
+            self._attempt(statement, lambda client: insert_native(client, statement, data, settings), shard)
         else:
-            self._execute(statement, data, columnar=True, settings=settings)
+            self._execute(shard, statement, data, columnar=True, settings=settings)
 
-    def count(self, table: str, offsets: OffsetRange, ingested_ms: tuple[int, int]) -> int:
-        """Rows of a range of offsets in ``table``; ``ingested_ms`` are the first and last arrival in it."""
+    def count(self, table: str, offsets: OffsetRange, ingested_ms: tuple[int, int], shard: str) -> int:
+        """Rows of a range of offsets in ``table`` on one shard; ``ingested_ms`` are the first and last arrival in it."""
         parameters = {
             "topic_id": offsets.topic_id,
             "partition": offsets.partition,
@@ -95,60 +108,84 @@ class Writer:
             "since": ingested_ms[0],
             "until": ingested_ms[1],
         }
-        settings = _QUESTION_SETTINGS | {"max_execution_time": max(1, int(self._max_execution_s))}
-        [(count,)] = self._execute(range_count_query(table), parameters, settings=settings)
+        limit = {"max_execution_time": max(1, int(self._max_execution_s))}
+        [(count,)] = self._ask(shard, range_count_query, table, parameters, limit)
         return int(count)
 
     def last_offset(self, table: str, source: Source, retention_ms: int) -> int | None:
-        """Highest offset of a partition with a row in ``table``; rows older than the topic's retention are ignored."""
+        """Highest offset of a partition with a row in ``table``, on any shard, since the map may have been another one.
+
+        Rows older than the topic's retention are ignored.
+        """
         since_ms = time.time_ns() // 1_000_000 - retention_ms if retention_ms >= 0 else 0
         parameters = {"topic_id": source.topic_id, "partition": source.partition, "since": since_ms}
-        [(count, last)] = self._execute(last_offset_query(table), parameters, settings=_QUESTION_SETTINGS)
-        return int(last) if count else None
+        answers = [
+            self._ask(shard.name, last_offset_query, table, parameters, {}) for shard in self._shards.shards
+        ]
+        return max((int(last) for ((count, last),) in answers if count), default=None)
 
     def close(self) -> None:
-        """Drop the connection."""
-        if self._client is not None:
-            self._client.disconnect()
-            self._client = None
+        """Drop the connections."""
+        for shard in list(self._clients):
+            self._close(shard)
 
-    def _execute(self, query: str, *arguments: Any, **options: Any) -> Any:
-        return self._attempt(query, lambda client: client.execute(query, *arguments, **options))
+    def _close(self, shard: str) -> None:
+        self._clients.pop(shard).disconnect()
 
-    def _attempt(self, query: str, use: Callable[[Client], Any]) -> Any:
-        if self._client is None:
-            self._client = clickhouse_client(
-                self._clickhouse, send_receive_timeout=self._max_execution_s + 1, sync_request_timeout=2
+    def _ask(
+        self, shard: str, query: Callable[[str], str], table: str, parameters: Any, limits: dict[str, Any]
+    ) -> Any:
+        """Ask for something that decides what is inserted: a replica that lags behind the others must not answer."""
+        table = local_table(table, self._clickhouse.cluster)
+        if self._clickhouse.cluster:
+            self._execute(shard, sync_statement(table))
+        return self._execute(shard, query(table), parameters, settings=_QUESTION_SETTINGS | limits)
+
+    def _execute(self, shard: str, query: str, *arguments: Any, **options: Any) -> Any:
+        return self._attempt(query, lambda client: client.execute(query, *arguments, **options), shard)
+
+    def _attempt(self, query: str, use: Callable[[Client], Any], shard: str) -> Any:
+        place = self._place(shard)
+        if shard not in self._clients:
+            self._clients[shard] = clickhouse_client(
+                place, send_receive_timeout=self._max_execution_s + 1, sync_request_timeout=2
             )
         try:
-            return use(self._client)
+            return use(self._clients[shard])
         except driver_errors.ServerException as error:
-            self.close()
-            raise self._refusal(query, error, kind_of(error.code)) from error
+            self._close(shard)
+            raise _refusal(place, query, error, kind_of(error.code)) from error
         except _CANNOT_BE_ENCODED as error:
-            self.close()
-            raise self._refusal(query, error, Kind.POISON) from error
+            self._close(shard)
+            raise _refusal(place, query, error, Kind.POISON) from error
         except (driver_errors.Error, OSError, EOFError) as error:
-            self.close()
-            raise DatabaseUnavailableError(self._what(query, error)) from error
+            self._close(shard)
+            raise DatabaseUnavailableError(_what(place, query, error)) from error
         except BaseException:
-            self.close()
+            self._close(shard)
             raise
 
-    def _refusal(self, query: str, error: Exception, kind: Kind) -> InsertRefusedError | DatabaseRefusesError:
-        what = self._what(query, error)
-        if kind is Kind.STOP:
-            return DatabaseRefusesError(
-                f"{what}. Check user, password, rights and database in the settings, then start the sink again: it "
-                "continues where it stopped"
-            )
-        return InsertRefusedError(what, kind)
+    def _place(self, name: str) -> ClickHouseSettings:
+        shard = self._shards.named(name)
+        if shard is None:
+            raise SinkError(f"[clickhouse] shards has no shard {name!r}")
+        return shard.reached_by(self._clickhouse)
 
-    def _what(self, query: str, error: Exception) -> str:
-        return (
-            f"ClickHouse at {self._clickhouse.host}:{self._clickhouse.port} did not take {query.partition(' (')[0]!r}: "
-            f"{_first_line(error)}"
+
+def _refusal(
+    place: ClickHouseSettings, query: str, error: Exception, kind: Kind
+) -> InsertRefusedError | DatabaseRefusesError:
+    what = _what(place, query, error)
+    if kind is Kind.STOP:
+        return DatabaseRefusesError(
+            f"{what}. Check user, password, rights and database in the settings, then start the sink again: it "
+            "continues where it stopped"
         )
+    return InsertRefusedError(what, kind)
+
+
+def _what(place: ClickHouseSettings, query: str, error: Exception) -> str:
+    return f"ClickHouse at {place.host}:{place.port} did not take {query.partition(' (')[0]!r}: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:

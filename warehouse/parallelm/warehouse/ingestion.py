@@ -14,6 +14,11 @@ def insert_statement(table: str, columns: Iterable[str]) -> str:
     return f"INSERT INTO {table} ({names}) VALUES"
 
 
+def sync_statement(table: str) -> str:
+    """Waits until this replica has the rows that others of its shard have taken."""
+    return f"SYSTEM SYNC REPLICA {table} LIGHTWEIGHT"
+
+
 def range_count_query(table: str) -> str:
     """Rows of the offsets ``first`` to ``last`` of one ``partition`` of a topic (``topic_id``).
 

@@ -27,6 +27,7 @@ faults: $(VENV)/.installed-dev
 		tests/mcenter/test_signals.py tests/mcenter/engine/test_crash.py \
 		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py \
 		tests/stream_processors/notifications/test_faults.py
+	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) -s tests/sinks/test_two_shards.py
 	FAULT_ROUNDS=$(PROCESSOR_ROUNDS) $(FAULTS) -s tests/stream_processors/faults
 
 check: $(VENV)/.installed-dev

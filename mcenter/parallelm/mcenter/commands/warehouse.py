@@ -141,21 +141,14 @@ def retention(*, applied: bool) -> None:
 def roles() -> None:
     """Print SQL that makes the roles reader, writer and admin, with the least rights that each needs.
 
-    Run it as an administrator of the ClickHouse server, after `mcenter warehouse migrate`, and again after an upgrade.
+    Run it as an administrator of the ClickHouse server, and again after an upgrade.
     """
-    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.sinks.tables import TABLES
-    from parallelm.warehouse.catalogue import catalogue
-    from parallelm.warehouse.cluster import local_table
     from parallelm.warehouse.roles import role_statements
 
-    settings = load_settings()
-    with reported_in_one_line(settings):
-        relations = catalogue(settings)
-    written = [local_table(table.counted_in, settings.clickhouse.cluster) for table in TABLES.values()]
-    for statement in role_statements(
-        settings.clickhouse.database, relations, written, settings.clickhouse.cluster
-    ):
+    clickhouse = load_settings().clickhouse
+    written = [table.counted_in for table in TABLES.values()]
+    for statement in role_statements(clickhouse.database, written, clickhouse.cluster):
         echo(f"{statement};")
 
 

@@ -47,6 +47,8 @@ _TO_HELLO, _TO_DATA, _TO_EXCEPTION, _TO_PROGRESS, _TO_PONG, _TO_END, _TO_PROFILE
 _TO_TABLES_STATUS = 9
 _IMPORTANT = 1
 _OVER_TCP = 1
+_FIRST_DATABASE = "default"
+"""Where every session begins; USE asks for rights on it, which a server does not ask for here."""
 _COMPLETE = 2
 _NOT_SETTABLE = frozenset({"run_query_in_background"})
 """Sent by servers that ask for a client, and refused by ``SET``."""
@@ -114,7 +116,7 @@ class Session:
 
     def _answer_hello(self, connection: Connection, database: str) -> None:
         connection.run(_JSON_AS_TEXT)
-        if database:
+        if database not in {"", _FIRST_DATABASE}:
             connection.use(database)
         if self._reads_only:
             connection.read_only()

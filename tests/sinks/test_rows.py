@@ -74,7 +74,7 @@ def driver_reads(block: NativeBlock) -> list[Any]:
         column._replace(kind="Int64") if column.kind.startswith("DateTime64") else column
         for column in block.columns
     ]
-    raw = b"".join(NativeBlock(block.row_count, plain).parts(states_serialization=False))
+    raw = b"".join(NativeBlock(block.row_count, plain, 0).parts(states_serialization=False))
     pieces = [raw]
     found = BlockInputStream(CompressedBufferedReader(pieces.pop, len(raw)), context).read()
     return list(found.get_columns())
@@ -148,7 +148,7 @@ def test_a_record_that_unfolds_to_more_than_a_block_is_rejected_and_others_are_c
     huge = samples.series(
         [float(number) for number in range(25_000)], [1.0] * 25_000, labels={"l": "x" * 200_000}
     )
-    large = samples.series([float(number) for number in range(100)], [1.0] * 100, labels={"l": "x" * 300_000})
+    large = samples.series([float(number) for number in range(100)], [1.0] * 100, labels={"l": "x" * 500_000})
     block = consumed([CODEC.encode(samples.batch(each)) for each in (large, huge, large, large)])
     maker = row_maker(topics.STATISTICS, PackagedRegistry())
     rows = maker.rows(block, SOURCE)

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _RECORD = struct.Struct("<qqqq")
+_OBJECTS_OF_RECORD = 240
+"""Memory of a record's Python objects, without their contents."""
 
-MAX_BLOCK_SAMPLES = 200_000
+MAX_BLOCK_SAMPLES = 750_000
 """Rows that one insert may unfold into."""
 
-MAX_UNFOLDED_BYTES = 64 * 1024 * 1024
+MAX_UNFOLDED_BYTES = 128 * 1024 * 1024
 """Memory that these rows may take on the server: the labels of a series are copied to each of its samples."""
 
-MAX_BLOCK_BYTES = 8 * 1024 * 1024
+MAX_BLOCK_BYTES = 12 * 1024 * 1024
 """Size of the records of one block. A larger record is a block of its own."""
 
 
@@ -39,6 +41,11 @@ class ConsumedRecord(NamedTuple):
     def size_bytes(self) -> int:
         """Bytes of key and value."""
         return len(self.key or b"") + len(self.value or b"")
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that it takes."""
+        return self.size_bytes + _OBJECTS_OF_RECORD
 
 
 @dataclass(frozen=True, slots=True)

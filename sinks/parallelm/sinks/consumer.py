@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from parallelm.sinks.rows import Source
 
 _REQUEST_TIMEOUT_S = 15.0
+_FETCH_BYTES = 1_500_000
 
 
 _FENCED = frozenset({KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001 - librdkafka's names for its own codes
@@ -57,10 +58,14 @@ def make_consumer(
             session_timeout_ms=int(session_timeout_s * 1000),
             heartbeat_interval_ms=int(session_timeout_s * 1000 / 4),
             partition_assignment_strategy="roundrobin",
-            queued_max_messages_kbytes=16_384,
-            # Of each partition in an answer, compressed: unpacked it may be ten times as much, for all of them at once.
-            max_partition_fetch_bytes=512 * 1024,
+            # Much of few partitions in an answer, not a little of each, so that their blocks are large. Unpacked it may be
+            # ten times as much.
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_wait_max_ms=100,
+            queued_max_messages_kbytes=4_096,
+            # When so much is queued, asking again is put off by a whole second otherwise.
+            fetch_queue_backoff_ms=10,
             **named,
         )
     )

@@ -88,7 +88,7 @@ class Delivery:
         due = [
             (work, work.block)
             for work in works
-            if work.block is not None and not work.backoff.waits(now_s) and _can_begin(work, work.block)
+            if work.block is not None and work.is_due and not work.backoff.waits(now_s)
         ]
         if not due:
             return
@@ -292,12 +292,6 @@ class Delivery:
         self._metrics.blocks.labels(topic).inc()
         if block.replayed is not None:
             self._metrics.replays.labels(topic).inc()
-
-
-def _can_begin(work: PartitionWork, block: Block) -> bool:
-    """Whether what the tables say about the block of a crashed owner is final; its insert may outlive it."""
-    asks = block.replayed is not None and not block.intent_committed
-    return not asks or time.monotonic() >= work.settled_at_s
 
 
 def _position_after(work: PartitionWork, block: Block) -> tuple[str, int, int, str]:

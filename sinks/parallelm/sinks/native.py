@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -27,7 +27,8 @@ class NativeColumn(NamedTuple):
     name: str
     kind: str
     """Type of the column in ClickHouse's words."""
-    data: bytes
+    make: Callable[[], bytes]
+    """Gives its rows; called when they are sent, so that the columns of a block need not be there all at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class NativeBlock:
 
     row_count: int
     columns: Sequence[NativeColumn]
+    size_bytes: int
+    """Memory that it takes until it is sent."""
 
     def parts(self, *, states_serialization: bool) -> Iterator[bytes]:
         """Its bytes. ``states_serialization``: the revision spoken wants to know of each column whether it is sparse."""
@@ -43,12 +46,7 @@ class NativeBlock:
         for column in self.columns:
             kind = b"\0" if states_serialization else b""
             yield string(column.name.encode()) + string(column.kind.encode()) + kind
-            yield column.data
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory that its rows take."""
-        return sum(len(column.data) for column in self.columns)
+            yield column.make()
 
 
 def varint(number: int) -> bytes:
@@ -71,13 +69,6 @@ def low_cardinality(keys: Sequence[bytes], index: Index) -> bytes:
     return _DICTIONARY_VERSION + _dictionary(keys, index)
 
 
-def low_cardinality_of(values: Iterable[bytes], symbols: Index) -> bytes:
-    """``LowCardinality(String)`` of rows that have the value of their symbol; symbols count from 0."""
-    keys: dict[bytes, int] = {}
-    key_of = np.array([keys.setdefault(value, len(keys)) for value in values], np.uint32)
-    return low_cardinality(list(keys), _narrow(key_of, len(keys))[symbols])
-
-
 def constant(value: bytes, row_count: int) -> bytes:
     """``LowCardinality(String)`` of one value."""
     return low_cardinality([value], np.zeros(row_count, np.uint8))
@@ -86,27 +77,26 @@ def constant(value: bytes, row_count: int) -> bytes:
 def map_of(pair_counts: Index, keys: Sequence[bytes], index: Index, values: bytes) -> bytes:
     """``Map(LowCardinality(String), String)``: pairs of each row; the key of each pair; ``values`` are strings in order."""
     offsets = np.cumsum(pair_counts, dtype="<u8").tobytes()
-    pairs = _dictionary(keys, index) + values if len(index) else b""
-    return _DICTIONARY_VERSION + offsets + pairs
+    return b"".join((_DICTIONARY_VERSION, offsets, _dictionary(keys, index), values))
 
 
 def _dictionary(keys: Sequence[bytes], index: Index) -> bytes:
     if not len(index):
         return b""
-    narrow = _narrow(index, len(keys))
-    flags = _OWN_KEYS | _NEW_KEYS | {1: 0, 2: 1, 4: 2}[narrow.itemsize]
+    numbers = narrow(index, len(keys))
+    flags = _OWN_KEYS | _NEW_KEYS | {1: 0, 2: 1, 4: 2}[numbers.itemsize]
     return b"".join(
         (
             _INT64.pack(flags),
             _INT64.pack(len(keys)),
             *map(string, keys),
-            _INT64.pack(len(narrow)),
-            narrow.tobytes(),
+            _INT64.pack(len(numbers)),
+            numbers.tobytes(),
         )
     )
 
 
-def _narrow(index: Index, keys: int) -> Index:
+def narrow(index: Index, keys: int) -> Index:
     """The same numbers in as few bytes as numbers below ``keys`` need."""
     kind = "u1" if keys <= 1 << 8 else "<u2" if keys <= 1 << 16 else "<u4"
     return index.astype(kind, copy=False)

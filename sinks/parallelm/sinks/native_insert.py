@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from parallelm.sinks.native import NativeBlock
 
-_FRAME_BYTES = 4 * 1024 * 1024
-"""What is compressed and checksummed at once."""
+_FRAME_BYTES = 512 * 1024
+"""What is compressed and checksummed at once: so little that both sides have it in their caches meanwhile."""
 
 
 def insert_native(client: Client, statement: str, block: NativeBlock, settings: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -95,6 +97,9 @@ class PartitionWork:
     """Monotonic time from which on no insert of an earlier owner can be running: an insert ends before its lease does."""
     pending: list[ConsumedRecord] = field(default_factory=list)
     pending_bytes: int = 0
+    """Memory that they take."""
+    waiting_since_s: float = math.inf
+    """Monotonic time at which the first of them was read, or the last block was made of what came before them."""
     end_offset: int | None = None
     """End of the partition, when the consumer reached it last."""
     position: int | None = None
@@ -112,14 +117,25 @@ class PartitionWork:
 
     def add(self, record: ConsumedRecord) -> None:
         """Take one record that was read."""
+        if not self.pending:
+            self.waiting_since_s = time.monotonic()
         self.pending.append(record)
-        self.pending_bytes += record.size_bytes
+        self.pending_bytes += record.held_bytes
         self.position = record.offset + 1
 
     @property
     def is_failing(self) -> bool:
         """Whether it cannot be written for now."""
         return self.backoff.is_failing
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a block of it is inserted in the next round."""
+        if self.block is None or self.block.is_under_way:
+            return self.following is not None
+        # What the tables say about the block of a crashed owner must be final; its insert may outlive it.
+        asks = self.block.replayed is not None and not self.block.intent_committed
+        return not asks or time.monotonic() >= self.settled_at_s
 
     @property
     def made_bytes(self) -> int:
@@ -146,7 +162,8 @@ class PartitionWork:
         """Take back the block to be delivered, of which nothing is stored: it is made again as two."""
         again = [*block.records, *(self.following.records if self.following else ())]
         self.pending[:0] = again
-        self.pending_bytes += sum(record.size_bytes for record in again)
+        self.pending_bytes += sum(record.held_bytes for record in again)
+        self.waiting_since_s = time.monotonic()
         self.ends += [block.intent.last, block.records[block.record_count // 2 - 1].offset]
         self.block = self.following = None
 
@@ -197,7 +214,8 @@ class PartitionWork:
         records = candidates[: rows.record_count]
         size_bytes = sum(record.size_bytes for record in records)
         del self.pending[: len(records)]
-        self.pending_bytes -= size_bytes
+        self.waiting_since_s = time.monotonic() if self.pending else math.inf
+        self.pending_bytes -= sum(record.held_bytes for record in records)
         intent = self._intent(records)
         replayed, self.replay = self.replay, None
         same = replayed is not None and (replayed.content_hash, replayed.row_format) == (

@@ -1,44 +1,28 @@
-"""Samples of many records as the columns of one block: no Python statement runs for a sample, few for a record.
-
-What repeats (who reported, which series) becomes small integers, which numpy spreads over the samples.
-"""
+"""Collects the samples of many records for one block: no Python statement runs for a sample, few for a record."""
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from parallelm.schemas.slicing import SlicedBatch, SlicedSeries
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES, MAX_UNFOLDED_BYTES
 from parallelm.sinks.errors import InvalidRecordError
-from parallelm.sinks.native import (
-    NativeBlock,
-    NativeColumn,
-    constant,
-    low_cardinality_of,
-    map_of,
-    string,
-)
+from parallelm.sinks.sample_columns import SampleColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     import numpy.typing as npt
 
     from parallelm.schemas.layouts import Contents, CutRecord
+    from parallelm.schemas.slicing import SlicedSeries
     from parallelm.sinks.blocks import ConsumedRecord
+    from parallelm.sinks.native import NativeBlock
     from parallelm.sinks.rows import Source
 
     Ints = npt.NDArray[np.integer]
 
-_HEAD_TEXTS = SlicedBatch._fields[: SlicedBatch._fields.index("seq")]
-_SERIES_TEXTS = SlicedSeries._fields[: SlicedSeries._fields.index("labels")]
 _BYTES_A_ROW = 128
 """Memory of a row on the server, without its labels."""
-_TEXT, _TIME = "LowCardinality(String)", "DateTime64(3, 'UTC')"
-_LABELS = "Map(LowCardinality(String), String)"
 
 
 class _Known(NamedTuple):
@@ -101,15 +85,22 @@ class SampleBlock:
 
     def native(self, timestamps_ms: npt.NDArray[np.float64], source: Source) -> NativeBlock:
         """All samples as rows of ``statistics``."""
-        columns = (
-            *self._of_heads(),
-            *self._of_series(),
-            NativeColumn("event_time", _TIME, np.floor(timestamps_ms).astype("<i8").tobytes()),
-            NativeColumn("value", "Float64", b"".join(self._values)),
-            *self._of_records(),
-            *_of_source(source, self._samples),
+        added, records = self._added, self._records
+        columns = SampleColumns(
+            heads=list(self._heads),
+            series=self._symbols,
+            head_of_record=np.array([known.head for known in added], np.uint32),
+            samples_of_record=np.array([known.samples for known in added]),
+            runs_of_record=np.array([len(known.series) for known in added]),
+            seq_of_record=np.array(self._seqs, "<i8"),
+            arrival_of_record=np.array([record.ingested_at_ms for record in records], "<i8"),
+            offset_of_record=np.array([record.offset for record in records], "<i8"),
+            series_of_run=np.concatenate([known.series for known in added]),
+            samples_of_run=np.concatenate([known.counts for known in added]),
+            event_times_ms=np.floor(timestamps_ms).astype("<i8"),
+            values=b"".join(self._values),
         )
-        return NativeBlock(self._samples, columns)
+        return columns.block(source)
 
     def _learn(self, contents: Contents) -> _Known:
         if contents.counts != contents.value_counts:
@@ -132,74 +123,10 @@ class SampleBlock:
                 "are the most: report shorter labels, or fewer samples in a record"
             )
         known = _Known(
-            head, np.array(symbols, np.uint32), np.array(contents.counts, np.int64), samples, unfolded_bytes
+            head, np.array(symbols, np.uint32), np.array(contents.counts, np.uint32), samples, unfolded_bytes
         )
         self._known[contents] = known
         return known
-
-    def _of_heads(self) -> Iterator[NativeColumn]:
-        heads = np.repeat(
-            np.array([known.head for known in self._added], np.uint32),
-            [known.samples for known in self._added],
-        )
-        for place, name in enumerate(_HEAD_TEXTS):
-            yield NativeColumn(name, _TEXT, low_cardinality_of([head[place] for head in self._heads], heads))
-
-    def _of_series(self) -> Iterator[NativeColumn]:
-        counts = np.concatenate([known.counts for known in self._added])
-        of_record = np.concatenate([known.series for known in self._added])
-        symbols = np.repeat(of_record, counts)
-        for name in _SERIES_TEXTS:
-            texts = map(attrgetter(name), self._symbols)
-            yield NativeColumn(name, _TEXT, low_cardinality_of(texts, symbols))
-        yield NativeColumn("labels", _LABELS, _labels([series.labels for series in self._symbols], symbols))
-        series_counts = np.array([len(known.series) for known in self._added])
-        yield NativeColumn("_series", "UInt32", np.repeat(_places(series_counts), counts).tobytes())
-        yield NativeColumn("_index", "UInt32", _places(counts).tobytes())
-
-    def _of_records(self) -> Iterator[NativeColumn]:
-        counts = [known.samples for known in self._added]
-        for name, kind, numbers in (
-            ("seq", "Int64", self._seqs),
-            ("ingested_at", _TIME, [record.ingested_at_ms for record in self._records]),
-            ("_offset", "Int64", [record.offset for record in self._records]),
-        ):
-            yield NativeColumn(name, kind, np.repeat(np.array(numbers, "<i8"), counts).tobytes())
-
-
-def _of_source(source: Source, row_count: int) -> Iterator[NativeColumn]:
-    yield NativeColumn("_topic", _TEXT, constant(source.topic.encode(), row_count))
-    yield NativeColumn("_topic_id", _TEXT, constant(source.topic_id.encode(), row_count))
-    yield NativeColumn("_partition", "Int32", np.full(row_count, source.partition, "<i4").tobytes())
-
-
-def _labels(labels: Sequence[dict[bytes, bytes]], symbols: Ints) -> bytes:
-    """Labels of each row, sorted by key; ``symbols`` says whose labels it has."""
-    keys: dict[bytes, int] = {}
-    keys_of = [[keys.setdefault(key, len(keys)) for key in sorted(each)] for each in labels]
-    values_of = [b"".join(string(each[key]) for key in sorted(each)) for each in labels]
-    pair_counts = np.array([len(each) for each in labels], np.int64)
-    row_pairs = pair_counts[symbols]
-    starts = np.repeat((np.cumsum(pair_counts) - pair_counts)[symbols], row_pairs)
-    flat = np.array([key for each in keys_of for key in each], np.uint32)
-    index = flat[starts + _places(row_pairs)] if len(flat) else flat
-    return map_of(row_pairs, list(keys), index, _spread(values_of, symbols))
-
-
-def _spread(texts: Sequence[bytes], symbols: Ints) -> bytes:
-    """The text of each symbol, joined."""
-    sizes = {len(text) for text in texts}
-    if sizes == {0}:
-        return b""
-    if len(sizes) == 1:
-        return np.frombuffer(b"".join(texts), f"V{sizes.pop()}")[symbols].tobytes()
-    return b"".join([texts[symbol] for symbol in symbols.tolist()])
-
-
-def _places(counts: Ints) -> Ints:
-    """0, 1, … for each count."""
-    ends = np.cumsum(counts)
-    return (np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)).astype("<u4")
 
 
 def _unequal(contents: Contents) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
+from collections import Counter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, TopicPartition
@@ -299,17 +300,23 @@ class Sink:
     # Writing
 
     def _make_blocks(self) -> None:
-        """Make the next block of each partition, those that have waited longest first, also while inserts are running."""
-        if is_full(self._work.values()):
-            return
-        for work in sorted(self._work.values(), key=_waiting_since):
-            if self._make_block(work) and is_full(self._work.values()):
+        """Make the next block of each partition, those that have waited longest first, also while inserts are running.
+
+        When much waits, of each topic only as many as are inserted side by side, and the others' blocks grow meanwhile:
+        what a row costs the server, in merges above all, falls with the size of its block.
+        """
+        works = self._work.values()
+        most = self._options.inserts_at_once if has_enough(works) else len(works)
+        next_of_topic = Counter(work.source.topic for work in works if work.is_due and not work.is_failing)
+        for work in sorted(works, key=attrgetter("waiting_since_s")):
+            if is_full(works):
                 return
+            if next_of_topic[work.source.topic] < most and self._make_block(work):
+                next_of_topic[work.source.topic] += 1
 
     def _make_block(self, work: PartitionWork) -> bool:
-        has_failed = (
-            work.block is not None and work.is_failing
-        )  # to be inserted: then nothing is made beside it
+        # When a block could not be inserted, nothing is made beside it.
+        has_failed = work.block is not None and work.is_failing
         if has_failed or work.backoff.waits(time.monotonic()):
             return False
         try:
@@ -374,8 +381,3 @@ class Sink:
             )
         for topic, records in lag.items():
             self._metrics.lag.labels(topic).set(records)
-
-
-def _waiting_since(work: PartitionWork) -> int:
-    """Arrival of the first record that waits; partitions without any come last."""
-    return work.pending[0].ingested_at_ms if work.pending else sys.maxsize

@@ -1,0 +1,165 @@
+"""The columns of ``statistics`` of many samples, each made only when it is sent.
+
+What repeats lies once for each record, or for each series of a record; numpy spreads it over the samples. All columns
+at once would take five times the memory of the samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from parallelm.schemas.slicing import SlicedBatch, SlicedSeries
+from parallelm.sinks.native import (
+    NativeBlock,
+    NativeColumn,
+    constant,
+    low_cardinality,
+    map_of,
+    narrow,
+    string,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from parallelm.sinks.rows import Source
+
+    Ints = npt.NDArray[np.integer]
+
+HEAD_TEXTS = SlicedBatch._fields[: SlicedBatch._fields.index("seq")]
+SERIES_TEXTS = SlicedSeries._fields[: SlicedSeries._fields.index("labels")]
+_TEXT, _TIME = "LowCardinality(String)", "DateTime64(3, 'UTC')"
+_LABELS = "Map(LowCardinality(String), String)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleColumns:
+    """Samples in the order of their records. A *run* is the samples of one series in one record."""
+
+    heads: Sequence[tuple[bytes, ...]]
+    """Texts of the records, each different one once."""
+    series: Sequence[SlicedSeries]
+    """Series, each different one once."""
+    head_of_record: Ints
+    samples_of_record: Ints
+    runs_of_record: Ints
+    seq_of_record: Ints
+    arrival_of_record: Ints
+    """Epoch milliseconds."""
+    offset_of_record: Ints
+    series_of_run: Ints
+    samples_of_run: Ints
+    event_times_ms: Ints
+    values: bytes
+    """Little-endian float64."""
+
+    def block(self, source: Source) -> NativeBlock:
+        """All samples as rows of ``statistics``."""
+        return NativeBlock(
+            row_count=len(self.event_times_ms),
+            columns=(
+                *self._of_heads(),
+                *self._of_series(),
+                NativeColumn("event_time", _TIME, self.event_times_ms.tobytes),
+                NativeColumn("value", "Float64", lambda: self.values),
+                *self._of_records(),
+                *self._of_source(source),
+            ),
+            size_bytes=len(self.values)
+            + self.event_times_ms.nbytes
+            + self.series_of_run.nbytes
+            + self.samples_of_run.nbytes,
+        )
+
+    def _of_heads(self) -> Iterator[NativeColumn]:
+        for place, name in enumerate(HEAD_TEXTS):
+            texts = [head[place] for head in self.heads]
+            make = partial(_texts, texts, self.head_of_record, self.samples_of_record)
+            yield NativeColumn(name, _TEXT, make)
+
+    def _of_series(self) -> Iterator[NativeColumn]:
+        for name in SERIES_TEXTS:
+            texts = list(map(attrgetter(name), self.series))
+            make = partial(_texts, texts, self.series_of_run, self.samples_of_run)
+            yield NativeColumn(name, _TEXT, make)
+        yield NativeColumn("labels", _LABELS, self._labels)
+        yield NativeColumn("_series", "UInt32", self._series_places)
+        yield NativeColumn("_index", "UInt32", lambda: _places(self.samples_of_run).tobytes())
+
+    def _of_records(self) -> Iterator[NativeColumn]:
+        for name, kind, numbers in (
+            ("seq", "Int64", self.seq_of_record),
+            ("ingested_at", _TIME, self.arrival_of_record),
+            ("_offset", "Int64", self.offset_of_record),
+        ):
+            yield NativeColumn(name, kind, partial(_spread_bytes, numbers, self.samples_of_record))
+
+    def _of_source(self, source: Source) -> Iterator[NativeColumn]:
+        count = len(self.event_times_ms)
+        yield NativeColumn("_topic", _TEXT, partial(constant, source.topic.encode(), count))
+        yield NativeColumn("_topic_id", _TEXT, partial(constant, source.topic_id.encode(), count))
+        yield NativeColumn("_partition", "Int32", lambda: np.full(count, source.partition, "<i4").tobytes())
+
+    def _series_places(self) -> bytes:
+        return _spread_bytes(_places(self.runs_of_record), self.samples_of_run)
+
+    def _labels(self) -> bytes:
+        """Labels of each row, sorted by key."""
+        keys: dict[bytes, int] = {}
+        pairs_of = [sorted(each.labels.items()) for each in self.series]
+        keys_of = [[keys.setdefault(key, len(keys)) for key, _ in pairs] for pairs in pairs_of]
+        texts_of = [b"".join(string(text) for _, text in pairs) for pairs in pairs_of]
+        symbols = _spread(narrow(self.series_of_run, len(pairs_of)), self.samples_of_run)
+        pair_counts = np.array([len(each) for each in keys_of], np.int64)
+        if len(set(pair_counts.tolist())) == 1:
+            row_pairs = np.full(len(symbols), pair_counts[0])
+            index = narrow(np.array(keys_of, np.uint32), len(keys))[symbols].ravel()
+        else:
+            row_pairs = pair_counts[symbols]
+            starts = np.repeat((np.cumsum(pair_counts) - pair_counts)[symbols], row_pairs)
+            flat = narrow(np.array([key for each in keys_of for key in each], np.uint32), len(keys))
+            index = flat[starts + _places(row_pairs)]
+        return map_of(row_pairs, list(keys), index, _joined(texts_of, symbols))
+
+
+def _texts(texts: Iterable[bytes], symbols: Ints, counts: Ints) -> bytes:
+    """``LowCardinality(String)`` of rows that have the text of their symbol, each symbol for as many rows as it counts."""
+    keys: dict[bytes, int] = {}
+    key_of = np.array([keys.setdefault(text, len(keys)) for text in texts], np.uint32)
+    return low_cardinality(list(keys), _spread(narrow(key_of, len(keys))[symbols], counts))
+
+
+def _spread(values: Ints, counts: Ints) -> Ints:
+    """Each value as often as it counts."""
+    if len(counts) and (least := int(counts.min())) == counts.max():
+        return values if least == 1 else np.repeat(values, least)
+    return np.repeat(values, counts)
+
+
+def _spread_bytes(values: Ints, counts: Ints) -> bytes:
+    return _spread(values, counts).tobytes()
+
+
+def _joined(texts: Sequence[bytes], symbols: Ints) -> bytes:
+    """The text of each symbol, joined."""
+    sizes = {len(text) for text in texts}
+    if sizes == {0}:
+        return b""
+    if len(sizes) == 1:
+        return np.frombuffer(b"".join(texts), f"V{sizes.pop()}")[symbols].tobytes()
+    return b"".join([texts[symbol] for symbol in symbols.tolist()])
+
+
+def _places(counts: Ints) -> Ints:
+    """0, 1, … for each count."""
+    if len(counts) and (least := int(counts.min())) == counts.max():
+        return np.tile(np.arange(least, dtype="<u4"), len(counts))
+    ends = np.cumsum(counts)
+    return (np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)).astype("<u4")

@@ -23,7 +23,9 @@ from parallelm.sinks.intent import Placement
 from parallelm.warehouse import migrate
 from tests.mcenter.engine.conftest import EngineProcess, running_engine
 from tests.service_process import ServiceProcess
+from tests.sinks import samples
 from tests.sinks.conftest import Platform
+from tests.sinks.samples import T0_MS
 from tests.sinks.test_faults import events, leave_intent, send_statistics
 from tests.waiting import wait_for
 
@@ -173,6 +175,30 @@ def test_a_writer_goes_to_another_host_of_its_shard(shards: Shards) -> None:
     with shards.with_map("a = 127.0.0.1:1, {0}").sink():
         send_statistics(shards.first, 50)
         shards.assert_exact(50)
+
+
+def test_while_a_shard_is_away_the_other_gets_its_rows_and_after_it_both_have_theirs(
+    shards: Shards, tmp_path: Path
+) -> None:
+    settings = shards.with_map("a = {0}; b = {1}").settings
+    shards.engine.kill()
+    with ServiceProcess(tmp_path / "sink", "sink", "--flush-ms", "20", settings=settings) as sink:
+        for sent in (100, 200, 300):  # the second and third time it has failed already
+            send_to_both_shards(shards.first, 100)
+            shards.first.wait("SELECT count() FROM statistics WHERE _partition = 0", 3 * sent)
+        assert shards.first.value("SELECT count() FROM statistics WHERE _partition = 1") == 0
+        shards.engine.start()
+        shards.assert_exact(600)
+        assert sink.terminate() == 0
+
+
+def send_to_both_shards(platform: Platform, records: int) -> None:
+    """As many to partition 0 as to partition 1."""
+    for partition in range(2):
+        for seq in range(records):
+            batch = samples.batch(samples.series([T0_MS, T0_MS + 1, T0_MS + 2], [1.0, 2.0, 3.0]), seq=seq)
+            platform.send(topics.STATISTICS, batch, partition=partition, flush=False)
+    platform.flush()
 
 
 def test_where_the_group_has_forgotten_its_offsets_all_shards_are_asked(shards: Shards) -> None:

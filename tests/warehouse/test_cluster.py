@@ -16,6 +16,8 @@ from clickhouse_driver import errors
 
 from parallelm.connections import Settings, save_settings
 from parallelm.mcenter.cli import cli
+from parallelm.mcenter.doctor.check import Verdict
+from parallelm.mcenter.doctor.warehouse import warehouse_checks
 from parallelm.sinks.tables import STORED_TOPICS, counted_in
 from parallelm.warehouse import MigrationError, migrate, status
 from parallelm.warehouse.catalogue import catalogue
@@ -199,6 +201,30 @@ def test_what_the_docs_say_that_the_packaged_engine_cannot_do_it_cannot(hosts: l
     hosts[1].engine.client().execute("CREATE TABLE plain (a Int8) ENGINE = MergeTree ORDER BY a")
     with pytest.raises(errors.ServerException, match="Distributed table of several shards is not supported"):
         client.execute("SELECT sum(a) FROM shards")
+
+
+@pytest.mark.keeper
+@pytest.mark.parametrize(
+    ("cluster", "shards", "verdict", "finding"),
+    [
+        ("prod", "a = h1; b = h2", Verdict.OK, "sinks write to 2, and cluster 'prod' reads as many"),
+        ("alone", "", Verdict.OK, "sinks write to 1, and cluster 'alone' reads as many"),
+        ("prod", "", Verdict.PROBLEM, "sinks write to 1, cluster 'prod' reads 2"),
+        ("prod", "a = h1; b = h2; c = h3", Verdict.PROBLEM, "sinks write to 3, cluster 'prod' reads 2"),
+        ("other", "", Verdict.PROBLEM, "knows no cluster 'other'"),
+        ("prod", "a", Verdict.PROBLEM, "cannot be checked"),
+        ("", "a = h1; b = h2", Verdict.NOTE, "2 shards, each of which is read by itself"),
+    ],
+)
+def test_the_doctor_compares_the_shards_that_are_written_with_those_that_are_read(
+    hosts: list[Host], cluster: str, shards: str, verdict: Verdict, finding: str
+) -> None:
+    clickhouse = dataclasses.replace(hosts[0].clickhouse, database="default", cluster=cluster, shards=shards)
+    [check] = [
+        each for each in warehouse_checks(Settings(clickhouse=clickhouse), 60) if each.name == "shards"
+    ]
+    assert check.verdict is verdict
+    assert finding in check.finding
 
 
 @pytest.fixture(scope="module")

@@ -54,8 +54,11 @@ class Delivery:
         dead_letters: DeadLetterProducer,
         counters: Mapping[str, DeadLetterCounter],
         metrics: SinkMetrics,
+        *,
+        several_shards: bool,
     ) -> None:
         self._consumer = consumer
+        self._several_shards = several_shards
         self._writers = writers
         self._refused = refused
         self._dead_letters = dead_letters
@@ -63,7 +66,9 @@ class Delivery:
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(len(writers), "insert")
         self._under_way: list[Future[None]] = []
-        self._begun: list[Block] = []
+        self._begun: list[tuple[PartitionWork, Block]] = []
+        self._away: dict[str, DatabaseUnavailableError] = {}
+        """Shards of which no host answers, while inserts are running."""
         self._written: list[PartitionWork] = []
         """Whose block is in ClickHouse, and not committed yet."""
         self._failed: list[tuple[PartitionWork, Block, InsertRefusedError | DatabaseUnavailableError]] = []
@@ -93,8 +98,8 @@ class Delivery:
         if not due:
             return
         self._commit_intents(due)
-        self._begun = [block for _, block in due]
-        for block in self._begun:
+        self._begun = due
+        for _, block in due:
             block.is_under_way = True
         rest = deque(due)
         self._under_way = [
@@ -110,7 +115,7 @@ class Delivery:
         """
         under_way, self._under_way = self._under_way, []
         wait(under_way)
-        for block in self._begun:
+        for _, block in self._begun:
             block.is_under_way = False
         try:
             for each in under_way:
@@ -133,7 +138,8 @@ class Delivery:
                 work, block = rest.popleft()
             except IndexError:  # another thread took the last one
                 return
-            if not work.is_ours or not lease_is_fresh():
+            shard = block.intent.placement.shard
+            if not work.is_ours or shard in self._away or not lease_is_fresh():
                 continue
             try:
                 self._write(writer, work.source, block)
@@ -141,24 +147,30 @@ class Delivery:
                 self._failed.append((work, block, error))
             except DatabaseUnavailableError as error:
                 self._failed.append((work, block, error))
-                return
+                self._away[shard] = error
             else:
                 self._written.append(work)
 
     def _handle_failed(self) -> None:
-        """Raises ``DatabaseUnavailableError`` when ClickHouse did not answer: nothing can be written for now."""
+        """Raises ``DatabaseUnavailableError`` when ClickHouse did not answer: nothing can be written for now.
+
+        With several shards only the partitions of the one that did not answer wait.
+        """
         failed, self._failed = self._failed, []
-        unavailable = None
+        away, self._away = self._away, {}
         for work, block, error in failed:
             if not work.is_ours:
                 continue
             if isinstance(error, DatabaseUnavailableError):
                 self._refused.unanswered(work, block)
-                unavailable = error
             elif self._refused.refused(work, block, error):
                 self._written.append(work)
-        if unavailable is not None:
-            raise unavailable
+        if not self._several_shards:
+            for unavailable in away.values():
+                raise unavailable
+        for work, block in self._begun:
+            if work.is_ours and block.intent.placement.shard in away:
+                self._refused.try_later(work, away[block.intent.placement.shard])
 
     def _commit_written(self) -> int:
         written = [(work, work.block) for work in self._written if work.is_ours and work.block is not None]

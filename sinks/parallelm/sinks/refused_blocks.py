@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parallelm.schemas import topics
-from parallelm.sinks.errors import DatabaseUnavailableError, InsertRefusedError
+from parallelm.sinks.errors import DatabaseUnavailableError, InsertRefusedError, RetryLaterError
 from parallelm.sinks.refusal import Step, may_be_cut, next_step
 from parallelm.sinks.tables import counted_in
 
@@ -34,7 +34,7 @@ class RefusedBlocks:
     """An insert whose answer is missing has ended after this time."""
     patience_s: float
     """One record that is too large for the server's memory for so long is too large."""
-    try_later: Callable[[PartitionWork, InsertRefusedError], None]
+    try_later: Callable[[PartitionWork, RetryLaterError], None]
     """Lets a partition wait; raises ``SinkError`` when it has waited for too long."""
 
     def unanswered(self, work: PartitionWork, block: Block) -> None:

@@ -20,7 +20,7 @@ from parallelm.warehouse.errors import WarehouseError
 from parallelm.warehouse.migrations import status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from parallelm.connections import Settings
     from parallelm.sinks.options import SinkOptions, Stop
@@ -59,7 +59,7 @@ def run_sink(
 
 
 def wait_for_warehouse(settings: Settings, limit_s: float, stop: Stop) -> None:
-    """Return once each shard of ClickHouse answers and its migrations are those of this code.
+    """Return once ClickHouse answers, of several shards one, and the migrations are those of this code.
 
     Raises ``NotReadyError`` when they are not, ``SinkError`` when it did not answer for ``limit_s`` or refuses these
     settings.
@@ -71,14 +71,25 @@ def wait_for_warehouse(settings: Settings, limit_s: float, stop: Stop) -> None:
     ]
     while not stop.is_set():
         try:
-            for place in places:
-                _check_migrated(place)
+            _check_shards(places)
         except DatabaseUnavailableError as error:
-            _LOG.warning("%s", error)
             backoff.failed(time.monotonic(), error)
             stop.wait(1.0)
             continue
         return
+
+
+def _check_shards(places: Sequence[Settings]) -> None:
+    """Raise ``DatabaseUnavailableError`` when no shard answers; what is there of others goes on without one."""
+    away = []
+    for place in places:
+        try:
+            _check_migrated(place)
+        except DatabaseUnavailableError as error:
+            _LOG.warning("%s", error)
+            away.append(error)
+    if len(away) == len(places):
+        raise away[0]
 
 
 def _check_migrated(settings: Settings) -> None:

@@ -110,6 +110,7 @@ class Sink:
             self._dead_letters,
             {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics},
             metrics,
+            several_shards=len(self._shards.shards) > 1,
         )
         self._backoff = Backoff(options.retry_limit_s)
         self._work: dict[tuple[str, int], PartitionWork] = {}

@@ -13,7 +13,7 @@ from parallelm.warehouse.cluster import local_table, on_cluster
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SYSTEM_TABLES = ("tables", "columns", "databases", "settings")
+_SYSTEM_TABLES = ("tables", "columns", "databases", "settings", "clusters")
 """What the queries and checks of this code read of ``system``; the server shows only what the user may see."""
 
 

@@ -37,3 +37,11 @@ def check_version(version: str, minimum: tuple[int, int]) -> None:
         raise ServerTooOldError(
             f"ClickHouse {version} is too old: the warehouse needs {needed} or newer. Upgrade the server first"
         )
+
+
+def shard_count(client: Client, cluster: str) -> int:
+    """Shards of a cluster as this server knows it; 0 when it does not."""
+    [(count,)] = client.execute(
+        "SELECT uniqExact(shard_num) FROM system.clusters WHERE cluster = %(cluster)s", {"cluster": cluster}
+    )
+    return int(count)

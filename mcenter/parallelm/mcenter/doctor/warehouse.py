@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.doctor.check import Check, ok, problem
+from parallelm.mcenter.doctor.check import Check, note, ok, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ def warehouse_checks(settings: Settings, timeout_s: float) -> Iterator[Check]:
     server = _server(clickhouse)
     yield server
     if not server.remedy:
+        if clickhouse.cluster or clickhouse.shards:
+            yield _shards(clickhouse)
         yield from _tables(dataclasses.replace(settings, clickhouse=clickhouse))
 
 
@@ -52,6 +54,36 @@ def _server(clickhouse: ClickHouseSettings) -> Check:
             "run `mcenter warehouse migrate`",
         )
     return ok("clickhouse", f"{where} answers, version {version}, database {clickhouse.database}")
+
+
+def _shards(clickhouse: ClickHouseSettings) -> Check:
+    from clickhouse_driver.errors import Error
+
+    from parallelm.connections import ConfigurationError
+    from parallelm.connections.clickhouse import clickhouse_client
+    from parallelm.connections.shards import ShardMap
+    from parallelm.warehouse.server_version import shard_count
+
+    try:
+        written = len(ShardMap.of(clickhouse).shards)
+        with clickhouse_client(clickhouse, database="default") as client:
+            read = shard_count(client, clickhouse.cluster)
+    except (ConfigurationError, Error, OSError, EOFError) as error:
+        return problem("shards", "they cannot be checked", str(error).splitlines()[0])
+    if not clickhouse.cluster:
+        remedy = "name the cluster that reads them all in [clickhouse] cluster"
+        return note("shards", f"sinks write to {written} shards, each of which is read by itself", remedy)
+    if not read:
+        known = f"{clickhouse.host}:{clickhouse.port} knows no cluster {clickhouse.cluster!r}"
+        return problem("shards", known, "add it to remote_servers on every host")
+    if read != written:
+        remedy = (
+            "let [clickhouse] shards and remote_servers have the same shards: rows on others are not seen"
+        )
+        return problem(
+            "shards", f"sinks write to {written}, cluster {clickhouse.cluster!r} reads {read}", remedy
+        )
+    return ok("shards", f"sinks write to {written}, and cluster {clickhouse.cluster!r} reads as many")
 
 
 def _tables(settings: Settings) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import importlib.util
 import os
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
 
 from parallelm.connections import load_settings
 from parallelm.connections.clickhouse import clickhouse_client
@@ -39,6 +42,7 @@ class DemoRun:
     """What a finished demo leaves behind: its words, its files, and a stack that is up."""
 
     printed: str
+    folder: Path
     output: Path
     client: Client
 
@@ -86,7 +90,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         client = clickhouse_client(load_settings({}, file=folder / "mcenter.toml").clickhouse)
-        yield DemoRun(done.stdout, output, client)
+        yield DemoRun(done.stdout, folder, output, client)
         client.disconnect()
     finally:
         subprocess.run([*MCENTER, "down", "--data", str(folder)], check=False, capture_output=True)
@@ -289,6 +293,24 @@ def test_the_printed_queries_can_be_pasted(demo: DemoRun):
         done = subprocess.run(["/bin/sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, shlex.quote(line) + done.stderr
         assert len(done.stdout.splitlines()) > 1
+
+
+def test_the_analysts_notebook_runs_on_the_demo(demo: DemoRun, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MCENTER_CONFIG", str(demo.folder / "mcenter.toml"))
+    notebook = nbformat.read(ROOT / "examples" / "analyst.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not committed"
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    printed = "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
+    assert "103 points uploaded\n1 point corrected\n" in printed
+    assert re.search(r"a rise of 'log loss' on predict by one deviation \(.*\) goes with \+", printed)
+    assert "choose one with --label (labels)" in printed
+    assert "from the deployment of late arrivals 2013-02 on predict (2013-02-01 12:00 UTC) on" in printed
+    assert "season and trend are in it" in printed
+    tables = [output["data"]["text/plain"] for output in outputs if "text/html" in output.get("data", {})]
+    assert re.search(r"2013-03-08 00:00:00\+00:00 +8\.\d+ +83\.\d+", tables[1]), "as known before and after"
+    [picture] = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
 
 
 def test_it_leaves_a_folder_alone_that_is_not_its_own(tmp_path: Path):

@@ -61,7 +61,7 @@ def test_kpis_from_a_file_to_their_correlation(
     assert best["verdict"] == "goes with it"
     shown = command("correlate", "rate", "--top", "1")
     assert "removed from all series: day of week; trend" in shown.stderr
-    assert "a rise of 'load' by one deviation (" in shown.stderr
+    assert "a rise of 'load' on predict by one deviation (" in shown.stderr
     assert "), on the same day" in shown.stderr
     assert "goes with it" in shown.stdout
     days = ["--from", "2013-06-10", "--to", "2013-07-10", "--holiday", "2013-06-12", "--keep", "trend"]

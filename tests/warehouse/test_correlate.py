@@ -68,7 +68,7 @@ def test_a_statistic_that_leads_the_kpi_is_first_with_its_lag_and_its_effect(
     assert (drift["lag"], drift["n"], drift["verdict"]) == (2, 198, "goes with it")
     assert drift["p_adjusted"] < 1e-10
     assert drift["effect_low"] < 3 * drift["deviation"] < drift["effect_high"]
-    assert drift["in_words"].startswith("a rise of 'drift' (feature=temp) by one deviation (")
+    assert drift["in_words"].startswith("a rise of 'drift' (feature=temp) on predict by one deviation (")
     assert drift["in_words"].endswith("), 2 days later")
     assert by_name.loc["pipelinestat.count", "aggregation"] == "sum"
     assert by_name.loc["noise", "verdict"] == "no sign of it"

@@ -65,7 +65,7 @@ def test_short_persistent_series_are_too_short_to_tell():
     weights = weigh(walks[0, LAGS - 1 :], walks[1:], days(40)).weights
     assert np.isnan(weights.p).mean() > 0.7
     assert (weights.n_effective[np.isnan(weights.p)] < 10).all()
-    assert not weigh(walks[0, :4], walks[1:, :11], days(4)).kpi_is_enough
+    assert weigh(walks[0, :4], walks[1:, :11], days(4)).problem == "too few values"
 
 
 def test_the_coefficient_of_noise_is_found_behind_a_fit_that_follows_it():

@@ -70,12 +70,11 @@ def draw_timeline(found: Timeline) -> TimelineFigure:
     nodes = list(dict.fromkeys(band.node for band in bands))
     alerts = _marks(found.alerts)
     names = list(dict.fromkeys(found.statistics["statistic"]))
-    lanes = max(1, len(lanes_of(alerts)))
     heights = [
         3.0,
         *[2.0] * len(names),
         *([0.7 + 0.32 * len(nodes)] if len(nodes) > 1 else []),
-        0.7 + 0.32 * lanes,
+        0.7 + 0.32 * len(lanes_of(alerts)),
     ]
     figure = TimelineFigure(
         figsize=(WIDTH_INCHES, 1.1 * sum(heights) + 0.6), dpi=DPI, facecolor="white", layout="constrained"

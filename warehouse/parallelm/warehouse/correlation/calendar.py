@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _WEEK_DAYS = 7
+_YEAR_MONTHS = 12
 _SATURDAY = 5
 _MONDAY_DAYS = 4
 """Days from 1 January 1970, a Thursday, to a Monday."""
@@ -35,17 +36,30 @@ class Calendar:
 
     start_ms: int
     width_ms: int
+    """Of months their mean."""
     count: int
     holidays: frozenset[date] = field(default_factory=frozenset)
+    has_months: bool = False
+    """Whether buckets are the months of the calendar."""
+    points: int | None = None
+    """Buckets in which the KPI has a value; None: all."""
 
     @cached_property
     def starts_ms(self) -> NDArray[np.int64]:
         """Start of each bucket."""
-        return self.start_ms + self.width_ms * np.arange(self.count, dtype=np.int64)
+        return self._starts_ms(np.arange(self.count, dtype=np.int64))
+
+    def _starts_ms(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.has_months:
+            first = np.datetime64(self.start_ms, "ms").astype("datetime64[M]")
+            months: NDArray[np.int64] = (first + numbers).astype("datetime64[ms]").astype(np.int64)
+            return months
+        return self.start_ms + self.width_ms * numbers
 
     def from_bucket(self, number: int) -> Calendar:
         """The calendar of the buckets from ``number`` on; a negative one is before the first."""
-        return replace(self, start_ms=self.start_ms + number * self.width_ms, count=self.count - number)
+        [start_ms] = self._starts_ms(np.array([number]))
+        return replace(self, start_ms=int(start_ms), count=self.count - number)
 
     @cached_property
     def has_hours(self) -> bool:
@@ -56,14 +70,18 @@ class Calendar:
     def has_weekdays(self) -> bool:
         """Whether the day of week is a season of it: every week has the same days in its buckets otherwise."""
         week_ms = _WEEK_DAYS * max(DAY_MS, self.width_ms)
-        return (
-            self.width_ms % (_WEEK_DAYS * DAY_MS) != 0 and self.width_ms * self.count >= _MIN_CYCLES * week_ms
-        )
+        is_cut = not self.has_months and self.width_ms % (_WEEK_DAYS * DAY_MS) != 0
+        return is_cut and self.width_ms * self.count >= _MIN_CYCLES * week_ms
+
+    @cached_property
+    def has_year(self) -> bool:
+        """Whether the month of the year is a season of it."""
+        return self.has_months and self.count >= _MIN_CYCLES * _YEAR_MONTHS
 
     @property
     def season_lags(self) -> tuple[int, ...]:
         """Buckets after which a season comes round again."""
-        lags = []
+        lags = [_YEAR_MONTHS] if self.has_year else []
         if self.has_hours and DAY_MS % self.width_ms == 0:
             lags.append(DAY_MS // self.width_ms)
         if self.has_weekdays:
@@ -74,19 +92,35 @@ class Calendar:
     @property
     def grows(self) -> bool:
         """Whether it is long enough to tell a season that grows."""
+        if self.has_months:
+            return self.count >= _GROWTH_CYCLES * _YEAR_MONTHS
         cycle_ms = _WEEK_DAYS * max(DAY_MS, self.width_ms) if self.has_weekdays else DAY_MS
         return self.width_ms * self.count >= _GROWTH_CYCLES * cycle_ms
 
     @property
     def slow_terms(self) -> int:
-        """How many slow waves the trend takes beside its line: one for 60 buckets, or 60 days where buckets are shorter."""
+        """How many slow waves the trend takes beside its line.
+
+        One for 60 values of the KPI, and for 60 days where buckets are shorter.
+        """
+        points = self.count if self.points is None else self.points
         days = self.width_ms * self.count // DAY_MS
-        return min((days if self.width_ms < DAY_MS else self.count) // _SLOW_BUCKETS, _MAX_SLOW_TERMS)
+        return min(
+            (min(days, points) if self.width_ms < DAY_MS else points) // _SLOW_BUCKETS, _MAX_SLOW_TERMS
+        )
 
     @cached_property
     def weekdays(self) -> NDArray[np.int64]:
         """Day of week on which each bucket starts, Monday is 0."""
         return (self.starts_ms // DAY_MS - _MONDAY_DAYS) % _WEEK_DAYS
+
+    @cached_property
+    def months(self) -> NDArray[np.int64]:
+        """Month of the year in which each bucket starts, January is 0."""
+        months: NDArray[np.int64] = (
+            self.starts_ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+        )
+        return months % _YEAR_MONTHS
 
     @cached_property
     def slots(self) -> NDArray[np.int64]:
@@ -106,6 +140,9 @@ class Calendar:
         days = max(1, self.width_ms // DAY_MS)
         first = self.starts_ms // DAY_MS
         known = np.array([(each - date(1970, 1, 1)).days for each in sorted(self.holidays)], dtype=np.int64)
+        if self.has_months:
+            bounds = self._starts_ms(np.arange(self.count + 1)) // DAY_MS
+            return np.diff(np.searchsorted(known, bounds)) / np.diff(bounds)
         shares = [np.isin(first + offset, known) for offset in range(days)]
         share: NDArray[np.float64] = np.mean(np.asarray(shares, dtype=np.float64), axis=0)
         return share
@@ -123,6 +160,7 @@ class Calendar:
         named = (
             (self.has_hours, "hour of day"),
             (self.has_weekdays, "day of week"),
+            (self.has_year, "month of year"),
             (bool(self.holiday_share.any()), f"holidays ({_count(self.holiday_share)})"),
         )
         return tuple(words for is_there, words in named if is_there)

@@ -21,6 +21,7 @@ _ROUNDS = 60
 """At most: a value a billion times too large bends the first fits, and each round takes about half of that away."""
 _CLOSE = 1.01
 _ROUNDING = 1e-12
+_WILD = 20
 _MAD_TO_DEVIATION = 1.4826
 _RIDGE = 1e-9
 _FEW_PATTERNS = 16
@@ -94,7 +95,7 @@ def _residuals(
     left = np.where(present, values, 0.0)
     for _ in range(_ROUNDS):
         left = np.where(present, left - _fit(left, space, inverse), 0.0)
-        limit = CLIP * _MAD_TO_DEVIATION * _median_size(left, present)
+        limit = _limit(left, present)
         # At least half of the values are fitted exactly: nothing shows what is wild.
         limit[limit <= _RIDGE * np.abs(left).max(axis=-1)] = np.inf
         if (np.abs(left) <= _CLOSE * limit[:, None]).all():
@@ -133,16 +134,20 @@ def _inverses(present: NDArray[np.bool_], space: NDArray[np.float64]) -> NDArray
     return np.asarray(np.linalg.inv(normal), dtype=np.float64)
 
 
-def _median_size(left: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    sizes = np.abs(left)
-    if present.all():
-        medians: NDArray[np.float64] = np.median(sizes, axis=-1)
-        return medians
-    counts = present.sum(axis=-1)
-    ordered = np.sort(np.where(present, sizes, np.inf), axis=-1)
-    middle = np.maximum(counts - 1, 0) // 2
-    found: NDArray[np.float64] = np.where(counts > 0, ordered[np.arange(left.shape[0]), middle], 0.0)
-    return found
+def _limit(left: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Size beyond which a residual is wild: ``CLIP`` robust deviations, and no more than one of twenty is."""
+    counts = np.maximum(present.sum(axis=-1), 1)
+    middle, high = (counts - 1) // 2, counts - 1 - counts // _WILD
+    sizes = np.where(present, np.abs(left), np.inf)
+    places = np.unique(np.concatenate([middle, counts // 2, high]))
+    ordered = (
+        np.partition(sizes, places, axis=-1) if places.size <= _FEW_PATTERNS else np.sort(sizes, axis=-1)
+    )
+    rows = np.arange(len(left))
+    median = (ordered[rows, middle] + ordered[rows, counts // 2]) / 2.0
+    return np.where(
+        present.any(axis=-1), np.maximum(CLIP * _MAD_TO_DEVIATION * median, ordered[rows, high]), 0.0
+    )
 
 
 def _slow_waves(calendar: Calendar) -> list[NDArray[np.float64]]:
@@ -156,6 +161,8 @@ def _season(calendar: Calendar) -> list[NDArray[np.float64]]:
         columns += indicators(calendar.slots)
     if calendar.has_weekdays:
         columns += indicators(calendar.weekdays)
+    if calendar.has_year:
+        columns += indicators(calendar.months)
     if calendar.holiday_share.any():
         columns.append(calendar.holiday_share)
     return columns

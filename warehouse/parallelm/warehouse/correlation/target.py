@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from parallelm.warehouse.correlation.autocorrelation import Unbiased
-from parallelm.warehouse.correlation.removal import Terms, basis, candidates, residuals
+from parallelm.warehouse.correlation.removal import Terms, basis, candidates, explained_by_rounding, residuals
 from parallelm.warehouse.correlation.whitening import filtered, spread_of, whitening_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parallelm.warehouse.correlation.calendar import Calendar
+
+Problem = Literal["too few values", "no variation"]
 
 MIN_FREEDOM = 3
 """Independent values that must remain once everything is fitted."""
@@ -49,22 +51,24 @@ class Target:
 
 def make_target(
     kpi: NDArray[np.float64], calendar: Calendar, *, season: bool = True, trend: bool = True
-) -> Target | None:
-    """A KPI with NaN where it has no value; None when too few values remain to judge anything."""
+) -> Target | Problem:
+    """A KPI with NaN where it has no value, or why nothing can be weighed against it."""
     rows = np.flatnonzero(np.isfinite(kpi))
     if rows.size <= MIN_FREEDOM:
-        return None
+        return "too few values"
     values = kpi[rows][None, :]
     chosen = _chosen_terms(values, rows, calendar, season=season, trend=trend)
     if chosen is None:
-        return None
+        return "too few values"
     terms, space, left = chosen
     coefficient = float(Unbiased(space)(left)[0])
     weights = whitening_filter(left[0], coefficient, calendar.season_lags)
     skipped = weights.size - 1
     freedom = rows.size - skipped - space.shape[1] - int(np.count_nonzero(weights[1:])) - 1
-    if freedom < MIN_FREEDOM or not np.any(left):
-        return None
+    if freedom < MIN_FREEDOM:
+        return "too few values"
+    if explained_by_rounding(values, left)[0]:
+        return "no variation"
     columns = filtered(terms.columns[rows].T, weights).T
     noise = _outside(filtered(left, weights)[0], basis(columns))
     scale = 1.0 / spread_of(noise, calendar, rows[skipped:])

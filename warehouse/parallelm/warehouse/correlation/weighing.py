@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from parallelm.warehouse.correlation.calendar import Calendar
+    from parallelm.warehouse.correlation.target import Problem
 
 Correction = Literal["holm", "fdr_bh"]
 
 ENOUGH = 10.0
 """Fewer effective points are too few to tell anything."""
+CAUTION = 1.2
+"""p-values are larger than Student's by this factor, for season, trend and filter had to be estimated."""
 _CHUNK_VALUES = 1_000_000
 _NEIGHBOURS = 10
 
@@ -55,8 +58,8 @@ class Weighed:
     """Standard deviation of each statistic once season and trend are removed."""
     removed: tuple[str, ...]
     kpi_points: int
-    kpi_is_enough: bool
-    """False: the KPI itself has too few points for anything."""
+    problem: Problem | None
+    """Of the KPI itself: why nothing can be weighed against it."""
 
 
 def weigh(
@@ -74,9 +77,10 @@ def weigh(
     lags = statistics.shape[1] - kpi.size + 1
     # Squares of tiny and huge values stay in range.
     unit = float(_sizes(kpi[None, :])[0])
+    calendar = replace(calendar, points=int(np.isfinite(kpi).sum()))
     target = make_target(kpi / unit, calendar, season=season, trend=trend)
-    if target is None:
-        return _nothing(statistics, lags, kpi)
+    if not isinstance(target, Target):
+        return _nothing(statistics, lags, kpi, target)
     earlier = calendar.from_bucket(1 - lags)
     # The KPI's terms over the longer grid of the statistics.
     grows = target.terms.season_grows
@@ -85,13 +89,13 @@ def weigh(
     chunk = max(1, _CHUNK_VALUES // statistics.shape[1])
     parts = [weigher.weigh(statistics[start : start + chunk]) for start in range(0, len(statistics), chunk)]
     if not parts:
-        return _nothing(statistics, lags, kpi)
+        return _nothing(statistics, lags, kpi, None)
     joined = [np.concatenate(arrays) for arrays in zip(*(part[:-1] for part in parts), strict=True)]
     removed = [*(calendar.season_words() if season else ()), *([calendar.trend_words] if trend else ())]
     if grows:
         removed.append("growth of the season")
     deviation = np.concatenate([part[-1] for part in parts])
-    return Weighed(Weights(*joined), deviation, tuple(removed), target.rows.size, kpi_is_enough=True)
+    return Weighed(Weights(*joined), deviation, tuple(removed), target.rows.size, None)
 
 
 def adjust(p: NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
@@ -210,12 +214,15 @@ def _neighbour_products(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _p_value(
     r: NDArray[np.float64], freedom: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two-sided p-value of each correlation, and Student's quantile of a 95 % interval."""
+    """Two-sided p-value of each correlation, and the half width of its 95 % interval in standard errors.
+
+    Both by Student's t with ``CAUTION``.
+    """
     from scipy.special import stdtr, stdtrit
 
     t = np.abs(r) * np.sqrt(freedom / np.maximum(1.0 - r * r, 1e-300))
-    p: NDArray[np.float64] = 2.0 * stdtr(freedom, -t)
-    quantile: NDArray[np.float64] = stdtrit(freedom, 0.975)
+    p: NDArray[np.float64] = np.minimum(2.0 * CAUTION * stdtr(freedom, -t), 1.0)
+    quantile: NDArray[np.float64] = stdtrit(freedom, 1.0 - 0.025 / CAUTION)
     return p, quantile
 
 
@@ -230,11 +237,13 @@ def _terms_like(
     return min(alike or found, key=lambda terms: abs(terms.columns.shape[1] - wanted)).columns
 
 
-def _nothing(statistics: NDArray[np.float64], lags: int, kpi: NDArray[np.float64]) -> Weighed:
+def _nothing(
+    statistics: NDArray[np.float64], lags: int, kpi: NDArray[np.float64], problem: Problem | None
+) -> Weighed:
     shape = len(statistics), lags
     unknown = np.full(shape, np.nan)
     weights = Weights(
         unknown, unknown, np.zeros(shape, dtype=np.int64), np.zeros(shape), unknown, unknown, unknown
     )
     points = int(np.isfinite(kpi).sum())
-    return Weighed(weights, np.full(len(statistics), np.nan), (), points, kpi_is_enough=False)
+    return Weighed(weights, np.full(len(statistics), np.nan), (), points, problem)

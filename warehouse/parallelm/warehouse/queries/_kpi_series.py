@@ -134,7 +134,7 @@ def _combined(found: pd.DataFrame, aggregation: Aggregation | None) -> list[str]
 
 def _clock_notes(name: str, found: pd.DataFrame, buckets: Buckets, timezone: str | None) -> list[str]:
     """Whether the KPI's days are those of the buckets; raises ``QueryError`` when they seem to be of another zone."""
-    if buckets.width_ms % DAY_MS:
+    if not buckets.are_whole_days:
         return []
     times = sorted({each for times in found["times"] for each in times})
     if timezone is None and _of_another_zone(times):

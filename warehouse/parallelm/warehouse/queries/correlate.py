@@ -123,9 +123,9 @@ def correlate(
     lags = min(max_lag, MAX_BUCKETS - series.points.size, 10 * series.points.size)
     found = read_statistics(settings, series, lags, aggregations or {}, statistics)
 
-    from parallelm.warehouse.correlation import Calendar, weigh
+    from parallelm.warehouse.correlation import weigh
 
-    calendar = Calendar(buckets.start_ms(series.first), buckets.width_ms, series.points.size, days)
+    calendar = buckets.calendar(series.first, series.points.size, days)
     weighed = weigh(
         series.points, found.matrix, calendar, season="season" not in keep, trend="trend" not in keep
     )
@@ -218,7 +218,7 @@ def _usable(weighed: Weighed) -> NDArray[np.bool_]:
 
     weights = weighed.weights
     usable: NDArray[np.bool_] = (
-        np.isfinite(weights.r) & (weights.n > 0) if weighed.kpi_is_enough else weights.n >= 0
+        weights.n >= 0 if weighed.problem == "too few values" else np.isfinite(weights.r) & (weights.n > 0)
     )
     return usable
 
@@ -227,23 +227,39 @@ def _in_words(row: Mapping[str, Any], kpi: KpiSeries) -> str:
     if row["verdict"] != GOES_WITH:
         return ""
     labels = ", ".join(f"{key}={value}" for key, value in sorted(row["labels"].items()))
-    named = f" ({labels})" if labels else ""
+    named = (f" ({labels})" if labels else "") + (f" on {row['node_id']}" if row["node_id"] else "")
     return (
         f"a rise of {row['statistic']!r}{named} by one deviation ({row['deviation']:.3g}) goes with {row['effect']:+.3g} of the KPI "
         f"({row['effect_low']:.3g} … {row['effect_high']:.3g}), {kpi.buckets.later(int(row['lag']))}"
     )
 
 
+def _sparse(kpi: KpiSeries) -> list[str]:
+    """Whether the KPI has a point in few of the buckets: those of longer ones would be compared as a whole."""
+    import numpy as np
+
+    gaps = np.diff(np.flatnonzero(np.isfinite(kpi.points)))
+    if not gaps.size or (gap := int(np.median(gaps))) == 1:
+        return []
+    buckets = kpi.buckets
+    here = f"the KPI has a value in one of {gap} {buckets.words} only, and is compared with the statistics of those"
+    return [f"{here}; with --bucket {buckets.wider(gap)} it is compared with all"]
+
+
 def _notes(kpi: KpiSeries, found: StatisticSeries, weighed: Weighed, table: pd.DataFrame) -> list[str]:
     from parallelm.warehouse.correlation import ENOUGH
 
-    notes = []
+    notes = _sparse(kpi)
     if not len(found.names):
         notes.append(f"MLApp {kpi.mlapp_id!r} has no statistics in the time of the KPI")
-    elif not weighed.kpi_is_enough:
+    elif weighed.problem == "too few values":
         notes.append(
-            f"too short to tell: the KPI has {weighed.kpi_points} {kpi.buckets.word}s with a value, "
+            f"too short to tell: the KPI has {weighed.kpi_points} {kpi.buckets.words} with a value, "
             "too few to remove season and trend and compare what is left"
+        )
+    elif weighed.problem == "no variation":
+        notes.append(
+            "nothing can be told: the KPI does not vary beside season and trend, but for single values that are far off"
         )
     else:
         shown = int(_usable(weighed).any(axis=1).sum())
@@ -253,7 +269,7 @@ def _notes(kpi: KpiSeries, found: StatisticSeries, weighed: Weighed, table: pd.D
                 "trend, or have no value in the time of the KPI"
             )
     short = int((table["verdict"] == TOO_SHORT).sum())
-    if short and weighed.kpi_is_enough:
+    if short and weighed.problem is None:
         notes.append(
             f"too short to tell: {short} of {len(table)} rows are worth fewer than {ENOUGH:.0f} independent points; "
             "a longer time or, where values change quickly, shorter buckets would help"

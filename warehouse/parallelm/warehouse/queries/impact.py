@@ -116,7 +116,6 @@ def _estimated(
     """The change between the buckets before the first of ``sides`` and those from the second on."""
     import numpy as np
 
-    from parallelm.warehouse.correlation import Calendar
     from parallelm.warehouse.correlation.calendar import holidays_of
     from parallelm.warehouse.interruption import estimate
 
@@ -135,14 +134,13 @@ def _estimated(
     if not present.size:
         return None
     low, high = int(present[0]), int(present[-1]) + 1
-    buckets = series.buckets
-    calendar = Calendar(buckets.start_ms(int(numbers[low])), buckets.width_ms, high - low, days)
+    calendar = series.buckets.calendar(int(numbers[low]), high - low, days)
     return estimate(values[low:high], numbers[low:high] >= kept, calendar)
 
 
 def _sentences(kpi: str, moment: _Moment, change: Change | None, buckets: Buckets) -> list[str]:
     if change is None:
-        needs = f"at least 14 {buckets.word}s before and 3 after {moment.what}, and more to tell the season"
+        needs = f"at least 14 {buckets.words} before and 3 after {moment.what}, and more to tell the season"
         return [f"too short to tell: {kpi!r} needs {needs}"]
     share = _percent(change.effect, change.expected)
     low, high = sorted((_percent(change.low, change.expected), _percent(change.high, change.expected)))

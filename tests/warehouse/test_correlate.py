@@ -76,7 +76,7 @@ def test_a_statistic_that_leads_the_kpi_is_first_with_its_lag_and_its_effect(
     assert found.removed[0] == "day of week"
     assert found.tests == 3 * 8
     assert found.notes == (
-        "1 of 4 statistics are left out: they do not vary beside season and trend, or have no value in the time of the KPI",
+        "1 of 4 statistics are left out: they do not vary beside what is removed, or have no value in the time of the KPI",
     )
     chosen = queries.correlate(
         settings,
@@ -176,6 +176,82 @@ def test_what_is_too_short_is_said_to_be_and_not_ranked(settings: Settings, clie
     assert queries.correlate(settings, "alone").notes == (
         "MLApp 'empty' has no statistics in the time of the KPI",
     )
+
+
+def test_months_are_the_calendars_and_holidays_and_local_clocks_count(settings: Settings, client: Client):
+    berlin = ZoneInfo("Europe/Berlin")
+    random = np.random.default_rng(4)
+    level = random.normal(size=60)
+    months = [datetime(2008 + number // 12, number % 12 + 1, 1, tzinfo=berlin) for number in range(60)]
+    start_ms = [int(month.timestamp() * 1000) for month in months]
+    insert(
+        client, "kpis", [kpi("k", at_ms, level[number], _index=0) for number, at_ms in enumerate(start_ms)]
+    )
+    days = [months[0] + timedelta(days=day) for day in range(365 * 5)]
+    insert(
+        client,
+        "statistics",
+        [
+            statistic(
+                "s", int(at.timestamp() * 1000), level[(at.year - 2008) * 12 + at.month - 1] + random.normal()
+            )
+            for at in days
+        ],
+    )
+    found = queries.correlate(
+        settings, "k", bucket="month", timezone="Europe/Berlin", holidays=["2010-12-24"]
+    )
+    best = found.table.iloc[0]
+    assert (best["lag"], best["n"], best["verdict"]) == (0, 60, "goes with it")
+    assert best["r"] > 0.9
+    assert best["in_words"].endswith("in the same month")
+    assert found.removed[:2] == ("month of year", "holidays (1 bucket)")
+    daily = queries.correlate(settings, "k", timezone="Europe/Berlin", max_lag=0)
+    assert (
+        "the KPI has a value in one of 31 days only, and is compared with the statistics of those; with --bucket month it is "
+        "compared with all"
+    ) in daily.notes
+
+
+def test_a_kpi_that_does_not_vary_is_said_to_tell_nothing(settings: Settings, client: Client):
+    rare = {"still": {}, "outages": {20: 1.0, 30: 1.0}}
+    for name, days in rare.items():
+        insert(client, "kpis", [kpi(name, T0_MS + day * DAY_MS, days.get(day, 0.0)) for day in range(90)])
+    values = np.random.default_rng(1).normal(size=90)
+    insert(
+        client, "statistics", [statistic("s", T0_MS + day * DAY_MS, each) for day, each in enumerate(values)]
+    )
+    for name in rare:
+        found = queries.correlate(settings, name)
+        assert found.table.empty
+        assert found.tests == 0
+        assert found.notes == (
+            "nothing can be told: the KPI does not vary beside season and trend, but for single values that are far off",
+        )
+
+
+def test_a_shift_of_the_level_is_one_event_and_is_said_to_be(settings: Settings, client: Client):
+    random = np.random.default_rng(6)
+    cause = random.normal(size=200)
+    after = np.arange(200) >= 120
+    values = cause + 0.5 * random.normal(size=200) + 5 * after
+    insert(client, "kpis", [kpi("k", T0_MS + day * DAY_MS, each) for day, each in enumerate(values)])
+    for name, series in {"cause": cause, "own shift": random.normal(size=200) + 9 * after}.items():
+        insert(
+            client,
+            "statistics",
+            [statistic(name, T0_MS + day * DAY_MS, each) for day, each in enumerate(series)],
+        )
+    found = queries.correlate(settings, "k")
+    assert found.removed[-1] == "a shift of the KPI's level at 2013-05-01"
+    assert list(found.table["verdict"]) == ["goes with it", "no sign of it"]
+    assert found.table["r"][0] > 0.8
+    assert any(
+        "compare the KPI before and after with `mcenter impact --at 2013-05-01`" in note
+        for note in found.notes
+    )
+    kept = queries.correlate(settings, "k", keep=["trend"])
+    assert "goes with it" in set(kept.table.set_index("statistic").loc[["own shift"], "verdict"])
 
 
 def test_an_unknown_kpi_is_reported_with_those_that_exist(settings: Settings, client: Client):

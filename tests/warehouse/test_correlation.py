@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -31,7 +32,18 @@ def autoregressive(random: np.random.Generator, n: int, phi: float, rows: int = 
     return series[:, 100:]
 
 
-@pytest.mark.parametrize("kind", ["weekend effect", "trend", "AR(0.9)", "growing weekend", "heavy tails"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "weekend effect",
+        "trend",
+        "AR(0.9)",
+        "growing weekend",
+        "heavy tails",
+        "a shift of the level",
+        "counts, most of them zero",
+    ],
+)
 def test_seldom_is_anything_found_where_there_is_nothing(kind: str):
     found = false_findings(kind, days=120, data_sets=100, seed=7)
     # 5 % of 100 data sets are 5; 11 are beyond the 99th percentile.
@@ -120,6 +132,46 @@ def test_one_wild_value_in_each_series_makes_no_finding():
     others[:, 40] = -1e9
     p = weigh(kpi, others, days(100)).weights.p
     assert (adjust(p, "holm") > 0.05).all()
+
+
+def test_rare_counts_are_no_outliers():
+    random = np.random.default_rng(8)
+    counts = random.poisson(0.15, 300).astype(float)
+    other = counts + 0.3 * random.normal(size=300)
+    weights = weigh(counts, other[None], days(300)).weights
+    assert weights.p[0, 0] < 1e-20
+    assert weights.r[0, 0] > 0.5
+
+
+@pytest.mark.parametrize("place", [20, 100, 170])
+def test_a_shift_of_the_level_is_found_where_it_is(place: int):
+    random = np.random.default_rng(place)
+    kpi = random.normal(size=200) + 6 * (np.arange(200) >= place)
+    other = random.normal(size=200) - 6 * (np.arange(200) >= place)
+    weighed = weigh(kpi, other[None], days(200))
+    assert weighed.shifts == (str(date(1970, 1, 5) + timedelta(days=place)),)
+    assert weighed.weights.p[0, 0] > 0.01
+    assert weigh(kpi, other[None], days(200), trend=False).shifts == ()
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.9, 1.0])
+def test_noise_has_no_shifts(phi: float):
+    random = np.random.default_rng(2)
+    for _ in range(20):
+        noise = np.cumsum(random.normal(size=200)) if phi == 1.0 else autoregressive(random, 200, phi)[0]
+        assert weigh(noise, noise[None], days(200)).shifts == ()
+
+
+def test_months_have_a_year_and_their_own_lengths():
+    months = Calendar(0, 30 * DAY_MS, 36, frozenset({date(1972, 2, 29), date(1972, 2, 1)}), has_months=True)
+    assert months.starts_ms[2] == (31 + 28) * DAY_MS
+    assert months.holiday_share[25] == pytest.approx(2 / 29)
+    assert months.holiday_share.sum() == pytest.approx(2 / 29)
+    assert months.season_words() == ("month of year", "holidays (1 bucket)")
+    assert list(months.months[[0, 11, 12]]) == [0, 11, 0]
+    assert months.from_bucket(-2).starts_ms[0] == -61 * DAY_MS
+    assert not replace(months, count=35).has_year
+    assert not months.has_weekdays
 
 
 def test_missing_values_are_left_out_on_either_side():

@@ -57,6 +57,13 @@ def candidates(
         yield _terms(base + plain + [column * line for column in plain], grows=True)
 
 
+def with_shifts(terms: Terms, buckets: Iterable[int]) -> Terms:
+    """The terms, and a step in each of these buckets."""
+    number = np.arange(len(terms.columns))
+    steps = [(number >= bucket).astype(np.float64) for bucket in buckets]
+    return Terms(np.column_stack([terms.columns, *steps]), terms.season_grows)
+
+
 def basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Orthonormal columns that span the same space."""
     left, sizes, _ = np.linalg.svd(columns, full_matrices=False)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from parallelm.warehouse.correlation.autocorrelation import Unbiased
-from parallelm.warehouse.correlation.removal import Terms, basis, candidates, explained_by_rounding, residuals
+from parallelm.warehouse.correlation.removal import (
+    Terms,
+    basis,
+    candidates,
+    explained_by_rounding,
+    residuals,
+    with_shifts,
+)
+from parallelm.warehouse.correlation.shifts import MOST, shift_in
 from parallelm.warehouse.correlation.whitening import filtered, spread_of, whitening_filter
 
 if TYPE_CHECKING:
@@ -31,6 +39,8 @@ class Target:
     rows: NDArray[np.int64]
     """Buckets in which it has a value."""
     terms: Terms
+    shifts: tuple[int, ...]
+    """Buckets with which a new level begins."""
     fitted: int
     """Dimensions of season and trend."""
     coefficient: float
@@ -62,6 +72,16 @@ def make_target(
         return "too few values"
     terms, space, left = chosen
     coefficient = float(Unbiased(space)(left)[0])
+    shifts: list[int] = []
+    while trend and len(shifts) < MOST:
+        place = shift_in(left[0], terms.columns[rows], coefficient)
+        if place is None:
+            break
+        shifts.append(int(rows[place]))
+        terms = with_shifts(terms, shifts[-1:])
+        space = basis(terms.columns[rows])
+        left = residuals(values, space)
+        coefficient = float(Unbiased(space)(left)[0])
     weights = whitening_filter(left[0], coefficient, calendar.season_lags)
     skipped = weights.size - 1
     freedom = rows.size - skipped - space.shape[1] - int(np.count_nonzero(weights[1:])) - 1
@@ -78,6 +98,7 @@ def make_target(
     return Target(
         rows=rows,
         terms=terms,
+        shifts=tuple(sorted(shifts)),
         fitted=space.shape[1],
         coefficient=coefficient,
         weights=weights,

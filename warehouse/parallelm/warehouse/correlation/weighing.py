@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from parallelm.warehouse.correlation.autocorrelation import Unbiased, effective_share
-from parallelm.warehouse.correlation.removal import basis, explained_by_rounding, residuals
+from parallelm.warehouse.correlation.calendar import local_date
+from parallelm.warehouse.correlation.removal import (
+    Terms,
+    basis,
+    candidates,
+    explained_by_rounding,
+    residuals,
+    with_shifts,
+)
 from parallelm.warehouse.correlation.target import MIN_FREEDOM, Target, make_target
 from parallelm.warehouse.correlation.whitening import filtered
 
@@ -57,6 +65,8 @@ class Weighed:
     deviation: NDArray[np.float64]
     """Standard deviation of each statistic once season and trend are removed."""
     removed: tuple[str, ...]
+    shifts: tuple[str, ...]
+    """Times by the local clock at which the KPI's level shifts; these are removed, too."""
     kpi_points: int
     problem: Problem | None
     """Of the KPI itself: why nothing can be weighed against it."""
@@ -84,8 +94,9 @@ def weigh(
     earlier = calendar.from_bucket(1 - lags)
     # The KPI's terms over the longer grid of the statistics.
     grows = target.terms.season_grows
-    columns = _terms_like(target, earlier, season=season, trend=trend, grows=grows)
-    weigher = _Weigher(target, basis(columns), lags, unit)
+    terms = _terms_like(target, earlier, season=season, trend=trend, grows=grows)
+    terms = with_shifts(terms, [bucket + lags - 1 for bucket in target.shifts])
+    weigher = _Weigher(target, basis(terms.columns), lags, unit)
     chunk = max(1, _CHUNK_VALUES // statistics.shape[1])
     parts = [weigher.weigh(statistics[start : start + chunk]) for start in range(0, len(statistics), chunk)]
     if not parts:
@@ -94,8 +105,10 @@ def weigh(
     removed = [*(calendar.season_words() if season else ()), *([calendar.trend_words] if trend else ())]
     if grows:
         removed.append("growth of the season")
+    shifts = tuple(local_date(calendar.starts_ms[bucket]) for bucket in target.shifts)
+    removed += [f"a shift of the KPI's level at {time}" for time in shifts]
     deviation = np.concatenate([part[-1] for part in parts])
-    return Weighed(Weights(*joined), deviation, tuple(removed), target.rows.size, None)
+    return Weighed(Weights(*joined), deviation, tuple(removed), shifts, target.rows.size, None)
 
 
 def adjust(p: NDArray[np.float64], correction: Correction) -> NDArray[np.float64]:
@@ -226,15 +239,11 @@ def _p_value(
     return p, quantile
 
 
-def _terms_like(
-    target: Target, calendar: Calendar, *, season: bool, trend: bool, grows: bool
-) -> NDArray[np.float64]:
-    from parallelm.warehouse.correlation.removal import candidates
-
+def _terms_like(target: Target, calendar: Calendar, *, season: bool, trend: bool, grows: bool) -> Terms:
     found = list(candidates(calendar, season=season, trend=trend))
     alike = [terms for terms in found if terms.season_grows == grows]
-    wanted = target.terms.columns.shape[1]
-    return min(alike or found, key=lambda terms: abs(terms.columns.shape[1] - wanted)).columns
+    wanted = target.terms.columns.shape[1] - len(target.shifts)
+    return min(alike or found, key=lambda terms: abs(terms.columns.shape[1] - wanted))
 
 
 def _nothing(
@@ -246,4 +255,4 @@ def _nothing(
         unknown, unknown, np.zeros(shape, dtype=np.int64), np.zeros(shape), unknown, unknown, unknown
     )
     points = int(np.isfinite(kpi).sum())
-    return Weighed(weights, np.full(len(statistics), np.nan), (), points, problem)
+    return Weighed(weights, np.full(len(statistics), np.nan), (), (), points, problem)

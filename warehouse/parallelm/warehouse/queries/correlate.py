@@ -265,9 +265,14 @@ def _notes(kpi: KpiSeries, found: StatisticSeries, weighed: Weighed, table: pd.D
         shown = int(_usable(weighed).any(axis=1).sum())
         if shown < len(found.names):
             notes.append(
-                f"{len(found.names) - shown} of {len(found.names)} statistics are left out: they do not vary beside season and "
-                "trend, or have no value in the time of the KPI"
+                f"{len(found.names) - shown} of {len(found.names)} statistics are left out: they do not vary beside what is "
+                "removed, or have no value in the time of the KPI"
             )
+    notes += [
+        f"a shift of the level, at {time}, is one event, which proves no correlation: compare the KPI before and after with "
+        f"`mcenter impact --at {time.replace(' ', 'T')}`"
+        for time in weighed.shifts
+    ]
     short = int((table["verdict"] == TOO_SHORT).sum())
     if short and weighed.problem is None:
         notes.append(

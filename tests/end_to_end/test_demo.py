@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pandas as pd
 import pytest
-from nbclient import NotebookClient
 
 from parallelm.connections import load_settings
 from parallelm.connections.clickhouse import clickhouse_client
@@ -296,6 +294,9 @@ def test_the_printed_queries_can_be_pasted(demo: DemoRun):
 
 
 def test_the_analysts_notebook_runs_on_the_demo(demo: DemoRun, monkeypatch: pytest.MonkeyPatch):
+    import nbformat
+    from nbclient import NotebookClient
+
     monkeypatch.setenv("MCENTER_CONFIG", str(demo.folder / "mcenter.toml"))
     notebook = nbformat.read(ROOT / "examples" / "analyst.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not committed"

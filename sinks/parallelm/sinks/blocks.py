@@ -24,7 +24,7 @@ MAX_BLOCK_SAMPLES = 750_000
 MAX_UNFOLDED_BYTES = 128 * 1024 * 1024
 """Memory that these rows may take on the server: the labels of a series are copied to each of its samples."""
 
-MAX_BLOCK_BYTES = 12 * 1024 * 1024
+MAX_BLOCK_BYTES = 10 * 1024 * 1024
 """Size of the records of one block. A larger record is a block of its own."""
 
 

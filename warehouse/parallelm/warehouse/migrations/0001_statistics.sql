@@ -3,6 +3,8 @@
 -- of one partition is away for that long while the others continue, its last block is still recognised.
 -- Samples lie series by series: in the order of time, labels and hosts of different series would alternate, and a sample
 -- of a sparse series would take half as much again.
+-- Parts are merged only when eight or more can be at once: a server that merges whatever it finds in an idle moment
+-- writes each sample several times, which costs it more than the insert.
 
 CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
 (
@@ -32,7 +34,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, node_id, cityHash64(labels), agent_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${deduplication_window}
 COMMENT 'Numbers reported by components: one row a sample.';
 
 -- One rollup, by day: minutes and hours are aggregated from the samples when they are asked for. A rollup by hour would

@@ -119,6 +119,17 @@ class LayoutReader:
             self.remembered_bytes -= cost
 
 
+def unequal_counts(contents: Contents) -> str:
+    """Which series has not as many values as timestamps; there must be one."""
+    counts = zip(contents.series, contents.counts, contents.value_counts, strict=True)
+    number, name, times, values = next(
+        (number, series.name, times, values)
+        for number, (series, times, values) in enumerate(counts)
+        if times != values
+    )
+    return f"series {number} ({name.decode(errors='replace')!r}) has {times} timestamps and {values} values"
+
+
 def _contents(batch: SlicedBatch) -> Contents:
     return Contents(
         (batch.mlapp_id, batch.node_id, batch.pipeline_instance_id, batch.agent_id, batch.producer_id),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from parallelm.schemas.layouts import unequal_counts
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES, MAX_UNFOLDED_BYTES
 from parallelm.sinks.errors import InvalidRecordError
 from parallelm.sinks.sample_columns import SampleColumns
@@ -104,7 +105,7 @@ class SampleBlock:
 
     def _learn(self, contents: Contents) -> _Known:
         if contents.counts != contents.value_counts:
-            raise InvalidRecordError(_unequal(contents))
+            raise InvalidRecordError(unequal_counts(contents))
         head = self._heads.setdefault(contents.head, len(self._heads))
         symbols = []
         unfolded_bytes = 0
@@ -127,15 +128,3 @@ class SampleBlock:
         )
         self._known[contents] = known
         return known
-
-
-def _unequal(contents: Contents) -> str:
-    number, series = next(
-        (number, series)
-        for number, series in enumerate(contents.series)
-        if contents.counts[number] != contents.value_counts[number]
-    )
-    return (
-        f"series {number} ({series.name.decode(errors='replace')!r}) has {contents.counts[number]} timestamps and "
-        f"{contents.value_counts[number]} values"
-    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from parallelm.definitions import DefinitionTopic
 from parallelm.schemas.codec import Codec
+from parallelm.schemas.layouts import LayoutReader
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topics import (
     ACTIONS,
@@ -57,6 +58,7 @@ def run_worker(
     """
     prefix = settings.kafka.topic_prefix
     codec = Codec(make_registry(settings.schema_registry, prefix))
+    reader = LayoutReader(codec.registry)
     with DefinitionTopic(settings) as definitions:
         rules = CurrentRules(definitions)
         stages = (
@@ -64,7 +66,7 @@ def run_worker(
                 "series",
                 (STATISTICS, STRUCTURED_STATISTICS),
                 SERIES_STATE,
-                lambda letters: SeriesHandler(codec, prefix, rules, letters),
+                lambda letters: SeriesHandler(codec, prefix, rules, letters, reader),
             ),
             Stage(
                 "mlapp",

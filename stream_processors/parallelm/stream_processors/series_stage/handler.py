@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.errors import DecodeError
-from parallelm.schemas.slicing import StatisticsDecoder
+from parallelm.schemas.layouts import LayoutReader, unequal_counts
 from parallelm.schemas.topics import STRUCTURED_STATISTICS
 from parallelm.stream_processors.alerts import series as judging
 from parallelm.stream_processors.alerts.lifecycle import Life, end
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.schemas.codec import Codec
-    from parallelm.schemas.slicing import SlicedBatch, SlicedSeries
+    from parallelm.schemas.layouts import CutRecord
+    from parallelm.schemas.slicing import SlicedSeries
     from parallelm.stream_processors.alerts.series import Changes, Memory
     from parallelm.stream_processors.current_rules import CurrentRules, MLAppRules
     from parallelm.stream_processors.runtime.chunks import Incoming
@@ -43,7 +44,7 @@ MAX_ORIGINS_LOOKED_UP = 50_000
 MAX_ORIGIN_BYTES = 10_000
 """Texts of an origin: they are in the key of what is remembered, too."""
 
-OriginKey = tuple[bytes, bytes, bytes, bytes]
+OriginKey = tuple[bytes, ...]
 
 
 class SeriesHandler:
@@ -51,8 +52,16 @@ class SeriesHandler:
 
     kinds: Mapping[str, BodyKind] = {PAGE: BodyKind(PageBody)}
 
-    def __init__(self, codec: Codec, prefix: str, rules: CurrentRules, letters: DeadLetters) -> None:
-        self._decoder = StatisticsDecoder(codec.registry)
+    def __init__(
+        self,
+        codec: Codec,
+        prefix: str,
+        rules: CurrentRules,
+        letters: DeadLetters,
+        reader: LayoutReader | None = None,
+    ) -> None:
+        # What a reader remembers takes memory: the shards of a process share one.
+        self._reader = reader or LayoutReader(codec.registry)
         self._rules = rules
         self._letters = letters
         self._travelling = Travelling(codec, prefix)
@@ -101,10 +110,10 @@ class SeriesHandler:
             self._letters.handled()
             return
         self._place = record.topic, record.partition
-        batch = self._decoder.decode(record.value)
-        rules = self._rules.of(batch.mlapp_id.decode())
+        cut = self._reader.read(record.value, record.key)
+        rules = self._rules.of(cut.contents.head[0].decode())
         if rules is not None and rules.watches_series:
-            yield from self._judge(batch, rules, record)
+            yield from self._judge(cut, rules, record)
         self._letters.handled()
 
     def on_time(self, store: StateStore, now_ms: int) -> Iterator[Output]:
@@ -139,20 +148,21 @@ class SeriesHandler:
 
     # ---- judging ------------------------------------------------------------------------------------------------
 
-    def _judge(self, batch: SlicedBatch, rules: MLAppRules, record: Incoming) -> Iterator[Output]:
-        for series in batch.series:
-            _check_lengths(series)
+    def _judge(self, cut: CutRecord, rules: MLAppRules, record: Incoming) -> Iterator[Output]:
+        contents = cut.contents
+        if contents.counts != contents.value_counts:
+            raise InvalidRecordError(unequal_counts(contents))
         found: list[tuple[Watchers, SlicedSeries, Sequence[tuple[float, float]]]] = []
-        origin = self._origin(batch)
+        origin = self._origin(contents.head)
         undo: list[tuple[Slot, Memory]] = []
         outputs: list[Output] = []
         reports = Reports()
         try:
-            for series in batch.series:
+            for series, times_ms, values in zip(contents.series, cut.timestamps_ms, cut.values, strict=True):
                 watchers = watchers_of(origin, rules, series)
                 if not watchers:
                     continue
-                samples = _samples(series)
+                samples = _samples(times_ms, values)
                 for slot in watchers.slots:
                     undo.append((slot, slot.memory))
                     outputs += self._absorb(slot, samples, record)
@@ -201,8 +211,8 @@ class SeriesHandler:
             self._dirty[slot.page] = None
             yield from self._travelling.steps(slot, changes, self._place)
 
-    def _origin(self, batch: SlicedBatch) -> Origin:
-        key = batch[:4]
+    def _origin(self, head: tuple[bytes, ...]) -> Origin:
+        key = head[:4]
         origin = self._by_bytes.get(key)
         if origin is None:
             if sum(map(len, key)) > MAX_ORIGIN_BYTES:
@@ -280,22 +290,12 @@ def _applied(rules: MLAppRules | None) -> tuple[int, int]:
     return NOT_APPLIED if rules is None else (rules.definition.version, rules.definition.event_time_ms)
 
 
-def _check_lengths(series: SlicedSeries) -> None:
-    if len(series.timestamps_ms) != len(series.values):
-        raise InvalidRecordError(
-            f"series {series.name.decode()!r} has {len(series.timestamps_ms) // 8} timestamps "
-            f"and {len(series.values) // 8} values"
-        )
-
-
-def _samples(series: SlicedSeries) -> Sequence[tuple[float, float]]:
-    count = len(series.values) // 8
+def _samples(times_ms: bytes, values: bytes) -> Sequence[tuple[float, float]]:
+    count = len(values) // 8
     if count == 1:
-        return ((_ONE.unpack(series.timestamps_ms)[0], _ONE.unpack(series.values)[0]),)
+        return ((_ONE.unpack(times_ms)[0], _ONE.unpack(values)[0]),)
     form = f"<{count}d"
-    return tuple(
-        zip(struct.unpack(form, series.timestamps_ms), struct.unpack(form, series.values), strict=True)
-    )
+    return tuple(zip(struct.unpack(form, times_ms), struct.unpack(form, values), strict=True))
 
 
 _ONE = struct.Struct("<d")

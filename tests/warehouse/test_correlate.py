@@ -247,9 +247,11 @@ def test_a_shift_of_the_level_is_one_event_and_is_said_to_be(settings: Settings,
     assert list(found.table["verdict"]) == ["goes with it", "no sign of it"]
     assert found.table["r"][0] > 0.8
     assert any(
-        "compare the KPI before and after with `mcenter impact --at 2013-05-01`" in note
+        "compare the KPI before and after with `mcenter impact k --at 2013-05-01`" in note
         for note in found.notes
     )
+    local = queries.correlate(settings, "k", timezone="America/New_York", bucket="12h", max_lag=0)
+    assert any("`mcenter impact k --at 2013-04-30T12:00:00-04:00`" in note for note in local.notes)
     kept = queries.correlate(settings, "k", keep=["trend"])
     assert "goes with it" in set(kept.table.set_index("statistic").loc[["own shift"], "verdict"])
 

@@ -61,6 +61,12 @@ class Buckets:
         """Start of a bucket as text."""
         return f"{_EPOCH + timedelta(milliseconds=self.start_ms(number)):%Y-%m-%d %H:%M}"
 
+    def moment(self, local: str) -> str:
+        """A time of the local clock as text that names its zone, unless that is UTC."""
+        if self.timezone in _UTC_NAMES:
+            return local.replace(" ", "T")
+        return datetime.fromisoformat(local).replace(tzinfo=zoneinfo.ZoneInfo(self.timezone)).isoformat()
+
     @property
     def are_whole_days(self) -> bool:
         """Whether every day of its clock lies within one bucket."""

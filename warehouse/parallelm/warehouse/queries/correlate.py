@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -270,7 +271,7 @@ def _notes(kpi: KpiSeries, found: StatisticSeries, weighed: Weighed, table: pd.D
             )
     notes += [
         f"a shift of the level, at {time}, is one event, which proves no correlation: compare the KPI before and after with "
-        f"`mcenter impact --at {time.replace(' ', 'T')}`"
+        f"`mcenter impact {shlex.quote(kpi.name)} --at {kpi.buckets.moment(time)}`"
         for time in weighed.shifts
     ]
     short = int((table["verdict"] == TOO_SHORT).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,42 @@ def test_outcomes_are_texts_in_their_shortest_form() -> None:
     assert found.timestamps_ms == [1_356_998_400_000] * 4
 
 
+@pytest.mark.parametrize(
+    ("given", "reported_id"),
+    [
+        (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (2**64 + 1, "18446744073709551617"),
+        (np.int64(7), "7"),
+        (7.0, "7"),
+        (np.str_("a"), "a"),
+        ("007", "007"),
+    ],
+)
+def test_ids_are_reported_exactly(given: Any, reported_id: str) -> None:
+    with capture() as reported:
+        mlops.predictions([given], [1])
+        mlops.actuals([given], [1])
+    assert reported.predictions[0].ids == reported.actuals[0].ids == [reported_id]
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[0.25], [0.75]]), pd.DataFrame({"late": [0.25, 0.75]}), pd.Series([0.25, 0.75])]
+)
+def test_scores_may_be_a_column_of_their_own(values: Any) -> None:
+    with capture() as reported:
+        mlops.predictions(["a", "b"], values, kind="score")
+    assert reported.predictions[0].values == [0.25, 0.75]  # noqa: PD011 - no frame
+
+
+def test_missing_features_of_every_kind_are_left_out() -> None:
+    frame = pd.DataFrame(
+        {"at": [pd.NaT], "count": pd.array([None], dtype="Int64"), "carrier": pd.Categorical([None])}
+    )
+    with capture() as reported:
+        mlops.predictions(["a"], [1], frame)
+    assert reported.predictions[0].features == {"at": [""], "count": [""], "carrier": [""]}
+
+
 class _Hostile:
     def __len__(self) -> int:
         raise ZeroDivisionError
@@ -87,6 +124,16 @@ class _Hostile:
         (lambda: mlops.predictions(["a"], [1], timestamp=[1, 2]), "1 ids and 2 timestamps"),
         (lambda: mlops.predictions([""], [1]), "an id is empty"),
         (lambda: mlops.predictions([None], [1]), "an id is None"),
+        (lambda: mlops.predictions([float("nan")], [1]), "an id is nan"),
+        (lambda: mlops.predictions([pd.NA], [1]), "an id is <NA>"),
+        (lambda: mlops.predictions([2.5], [1]), "an id is 2.5"),
+        (lambda: mlops.predictions(np.array([2.0**60]), [1]), "no exact whole number"),
+        (lambda: mlops.predictions([b"a"], [1]), r"of type bytes; .*str\(id\)"),
+        (lambda: mlops.predictions(["x" * 1_001], [1]), "an id has 1001 characters"),
+        (lambda: mlops.predictions(["a"], np.array([[0.1, 0.9]]), kind="score"), "2 columns"),
+        (lambda: mlops.predictions(["a"], pd.DataFrame({"no": [0.1], "yes": [0.9]})), "2 columns"),
+        (lambda: mlops.actuals(["a"], [pd.NaT]), "an outcome is NaT"),
+        (lambda: mlops.actuals(["a"], [""]), "an outcome is empty"),
         (lambda: mlops.predictions(["a"], [1.5], kind="score"), "a score is 1.5"),
         (lambda: mlops.predictions(["a"], [float("nan")], kind="score"), "a score is nan"),
         (lambda: mlops.predictions(["a"], [1], kind="guess"), "number, score, class"),
@@ -96,7 +143,7 @@ class _Hostile:
         (lambda: mlops.predictions(["a"], [_Hostile()]), "must be a number"),
         (lambda: mlops.predictions(_Hostile(), [1]), "ids"),
         (lambda: mlops.actuals(["a"], [None]), "an outcome is None"),
-        (lambda: mlops.actuals(["a"], [float("nan")]), "an outcome is NaN"),
+        (lambda: mlops.actuals(["a"], [float("nan")]), "an outcome is nan"),
         (lambda: mlops.actuals(["a"], []), "1 ids and 0 outcomes"),
     ],
 )

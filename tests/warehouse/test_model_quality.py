@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics
 
@@ -176,3 +177,22 @@ def test_a_day_is_a_day_of_the_time_zone(client: Client, settings: Settings) -> 
         assert not model_quality(settings, Judged(), by=by).empty  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="Mars"):
         model_quality(settings, Judged(), timezone="Mars/Olympus")
+
+
+@pytest.mark.parametrize("by", ["hour", "day", "week", "month"])
+def test_many_predictions_are_judged_in_parts_with_the_same_answer(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, by: Any
+) -> None:
+    """Also where an id is predicted again in another part, and where the outcome arrives a year later."""
+    at_ms = [T0_MS + n * 7 * 3_600_000 for n in range(200)]
+    scores = np.random.default_rng(3).random(200)
+    insert(client, "predictions", [prediction(f"{n % 150}", at_ms[n], value=scores[n]) for n in range(200)])
+    insert(client, "actuals", [actual(str(n), str(n % 2), event_time=T0_MS + 365 * DAY_MS) for n in range(100)])
+    judged = Judged(mlapp_id="app", start="2013-01-02", end="2013-02-20")
+    whole = model_quality(settings, judged, by=by, timezone="America/New_York")
+    assert whole["predictions"].sum() < 150
+    monkeypatch.setattr("parallelm.warehouse.queries.model_quality.ROWS_AT_ONCE", 30)
+    pd.testing.assert_frame_equal(model_quality(settings, judged, by=by, timezone="America/New_York"), whole)
+    everything = model_quality(settings, Judged(), by=by)
+    assert everything["predictions"].sum() == 150
+    assert everything["known"].sum() == 100

@@ -10,7 +10,7 @@ from parallelm.mlops._reporting.reporter import report_time_ns
 from parallelm.mlops._session.event_time import parse_time_ns
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException, SuppressException
 from parallelm.mlops.stats._callers_values import quoted, refusing, type_name
-from parallelm.mlops.stats._values import items, number, shown, string
+from parallelm.mlops.stats._values import LARGEST_EXACT_INTEGER, items, nested, number, shown, string
 from parallelm.schemas.well_known import (
     CLASS_PREDICTION,
     NUMBER_PREDICTION,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ROWS_A_RECORD = 5_000
 _BYTES_A_RECORD = 500_000
 _MAX_CHARACTER_BYTES = 4
+_LONGEST_ID = 1_000
 _ROW_BYTES = 24
 """Time, number and lengths of the texts."""
 
@@ -56,7 +57,7 @@ class Outcomes:
             return
         opened = self._session.opened()
         names = [_id(each) for each in items(ids, "ids")]
-        given = _of_length(values, "values", len(names))
+        given = _of_length(_one_column(values), "values", len(names))
         kind = _kind(kind, given)
         times_ns = _times_ns(timestamp, units, len(names))
         is_class = kind == CLASS_PREDICTION
@@ -136,26 +137,72 @@ def _records(rows: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _id(value: Any) -> str:
-    text = _text(value, "an id")
+    """Ids in files and databases are texts or whole numbers, and must be found again exactly as they were reported."""
+    if _is_missing(value):
+        raise MLOpsException(f"an id is {quoted(value)}: an outcome could not be found again")
+    if type_name(value) == "UUID":  # importing it costs programs that have none
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int.__int__(value))  # exactly, however large
+    text = string(value, "an id") if isinstance(value, str) else _whole(value)
     if not text:
         raise MLOpsException("an id is empty: an outcome could not be found again")
+    if len(text) > _LONGEST_ID:
+        raise MLOpsException(f"an id has {len(text)} characters; it may have {_LONGEST_ID}: {quoted(text)}")
     return text
+
+
+def _whole(value: Any) -> str:
+    """A whole number of another type, such as a column of a frame has when other ids are missing."""
+    if type_name(value) not in {"float", "float64", "float32"} and not hasattr(value, "dtype"):
+        raise MLOpsException(
+            f"an id is of type {type_name(value)}; ids are texts, whole numbers or UUIDs: give str(id)"
+        )
+    plain = number(value, "an id")
+    if not float(plain).is_integer() or abs(plain) > LARGEST_EXACT_INTEGER:
+        raise MLOpsException(
+            f"an id is {plain!r}, which is no exact whole number; ids are texts, whole numbers or UUIDs"
+        )
+    return str(int(plain))
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, and pandas' NaT and NA, which the library does not import."""
+    return (
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or type_name(value) in {"NaTType", "NAType"}
+    )
 
 
 def _text(value: Any, what: str) -> str:
     """A text as it is; of numbers the shortest form, so that 7 and 7.0 are the same class; true is 1."""
+    if _is_missing(value):
+        raise MLOpsException(f"{what} is {quoted(value)}; leave it out until it is known")
     if isinstance(value, str):
-        return string(value, what)
-    if value is None:
-        raise MLOpsException(f"{what} is None; leave it out until it is known")
-    plain = number(value, what)
-    if isinstance(plain, float) and math.isnan(plain):
-        raise MLOpsException(f"{what} is NaN; leave it out until it is known")
-    return _shortest(plain)
+        text = string(value, what)
+        if not text:
+            raise MLOpsException(f"{what} is empty; leave it out until it is known")
+        return text
+    return _shortest(number(value, what))
 
 
 def _shortest(plain: float) -> str:
     return str(int(plain)) if isinstance(plain, int) or plain.is_integer() else repr(plain)
+
+
+def _one_column(values: Any) -> Any:
+    """Values without the second dimension that a frame of one column and some libraries' predictions have."""
+    shape = getattr(values, "shape", ())
+    if not isinstance(shape, tuple) or len(shape) != 2:  # noqa: PLR2004 - rows and columns
+        return values
+    if shape[1] != 1:
+        raise MLOpsException(
+            f"values have {shape[1]} columns, and a prediction is one value: of the probabilities of two classes give "
+            'the second column with kind="score", of more classes the names of the likeliest'
+        )
+    rows = values.to_numpy() if hasattr(values, "to_numpy") else values
+    return [row[0] for row in nested(rows, "values")]
 
 
 def _of_length(values: Any, what: str, count: int) -> list[Any]:
@@ -225,7 +272,7 @@ def _features(features: Any, count: int) -> dict[str, list[str]]:
 
 
 def _feature(value: Any, name: str) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if _is_missing(value):
         return ""
     if isinstance(value, (bool, int, float)):
         plain = number(value, f"feature {quoted(name)}")

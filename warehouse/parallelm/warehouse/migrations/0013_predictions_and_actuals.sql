@@ -120,7 +120,7 @@ LEFT JOIN
     AND known.prediction_id = prediction.prediction_id
 COMMENT 'Each prediction beside its outcome by the newest revision. Of a prediction that the same model made again under the same id, the newest report counts.';
 
-CREATE VIEW IF NOT EXISTS outcomes_known_at ${on_cluster} AS SELECT
+CREATE VIEW IF NOT EXISTS outcomes_between ${on_cluster} AS SELECT
     prediction.mlapp_id AS mlapp_id,
     prediction.node_id AS node_id,
     prediction.outcome AS outcome,
@@ -146,7 +146,13 @@ FROM
 (
     SELECT *
     FROM predictions
-    WHERE ingested_at <= {at:DateTime64(3, 'UTC')}
+    WHERE ingested_at <= {known_at:DateTime64(3, 'UTC')}
+        AND prediction_id IN
+        (
+            SELECT prediction_id
+            FROM predictions
+            WHERE event_time >= {start:DateTime64(3, 'UTC')} AND event_time < {end:DateTime64(3, 'UTC')}
+        )
     ORDER BY ingested_at DESC, _partition DESC, _offset DESC, _index DESC
     LIMIT 1 BY mlapp_id, node_id, outcome, model_id, prediction_id
 ) AS prediction
@@ -154,11 +160,18 @@ LEFT JOIN
 (
     SELECT mlapp_id, outcome, prediction_id, actual, event_time, ingested_at, _topic
     FROM actuals
-    WHERE ingested_at <= {at:DateTime64(3, 'UTC')}
+    WHERE ingested_at <= {known_at:DateTime64(3, 'UTC')}
+        AND prediction_id IN
+        (
+            SELECT prediction_id
+            FROM predictions
+            WHERE event_time >= {start:DateTime64(3, 'UTC')} AND event_time < {end:DateTime64(3, 'UTC')}
+        )
     ORDER BY ingested_at DESC, _partition DESC, _offset DESC, _index DESC
     LIMIT 1 BY mlapp_id, outcome, prediction_id
 ) AS known
     ON known.mlapp_id = prediction.mlapp_id
     AND known.outcome = prediction.outcome
     AND known.prediction_id = prediction.prediction_id
-COMMENT 'Predictions and outcomes as they were known at a moment; columns as in outcomes: SELECT * FROM outcomes_known_at(at = \'2013-06-01 12:00:00\').';
+WHERE prediction.event_time >= {start:DateTime64(3, 'UTC')} AND prediction.event_time < {end:DateTime64(3, 'UTC')}
+COMMENT 'Predictions made from start on and before end, with their outcomes as known at a moment; columns as in outcomes: SELECT * FROM outcomes_between(start = \'2013-06-01 00:00:00\', end = \'2013-06-02 00:00:00\', known_at = now()). Reads only what this time needs.';

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zoneinfo
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from parallelm.schemas.times import Time, TimeError, range_ms
@@ -27,6 +28,9 @@ _STARTS = {
 }
 OVER, UNDER = "over", "under"
 """Keys of costs of numbers: what one unit too much costs, and one too little."""
+ROWS_AT_ONCE = 250_000
+"""Predictions that are judged by one question, unless a bucket has more."""
+FIRST, LAST = "1900-01-01 00:00:00", "2299-12-31 23:59:59"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _JUDGED = """
@@ -109,6 +113,19 @@ def model_quality(
     of this feature, empty when missing), ``predictions, known, known_share, unusable``, and ``MEASURES`` and ``total_cost``,
     which counts predictions that were not sampled by their share. Raises ``QueryError``.
     """
+    import pandas as pd
+
+    if by is not None and by not in _STARTS:
+        raise QueryError(f"quality by {by!r}: it must be one of {', '.join(_STARTS)}")
+    zone = _zone(timezone)
+    parts = [judged] if by is None else _parts(settings, judged, by, zone)
+    frames = [_quality(settings, part, by, segment, zone) for part in parts]
+    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def _quality(
+    settings: Settings, judged: Judged, by: Bucket | None, segment: str | None, zone: str
+) -> pd.DataFrame:
     source, parameters = _source(judged)
     keys = ["mlapp_id", "node_id", "outcome", "kind", "model_id"]
     named = list(keys)
@@ -117,11 +134,9 @@ def model_quality(
         keys.append("segment")
         parameters["segment"] = segment
     if by is not None:
-        if by not in _STARTS:
-            raise QueryError(f"quality by {by!r}: it must be one of {', '.join(_STARTS)}")
         named.insert(0, f"toDateTime64({_STARTS[by]}, 3, 'UTC') AS bucket_start")
         keys.insert(0, "bucket_start")
-        parameters["timezone"] = _zone(timezone)
+        parameters["timezone"] = zone
     return frame(
         settings,
         f"""
@@ -131,6 +146,28 @@ def model_quality(
         """,  # noqa: S608 - made of our own column names; values are parameters
         parameters,
     )
+
+
+def _parts(settings: Settings, judged: Judged, by: Bucket, zone: str) -> list[Judged]:
+    """The same predictions in parts of whole buckets, since the server holds all predictions of a question in memory."""
+    where = _selected(judged)
+    columns, _ = fetch(
+        settings,
+        f"""
+        SELECT toDateTime64({_STARTS[by]}, 3, 'UTC') AS bucket_start, count() FROM predictions {where}
+        GROUP BY bucket_start ORDER BY bucket_start
+        """,  # noqa: S608 - as above
+        where.parameters | {"timezone": zone},
+    )
+    edges: list[Time | None] = [judged.start]
+    held = 0
+    for bucket_start, rows in zip(*columns[:2], strict=True):
+        if held and held + rows > ROWS_AT_ONCE:
+            edges.append(bucket_start)
+            held = 0
+        held += rows
+    edges.append(judged.end)
+    return [replace(judged, start=start, end=end) for start, end in pairwise(edges)]
 
 
 def calibration(settings: Settings, judged: Judged) -> pd.DataFrame:
@@ -152,17 +189,25 @@ def calibration(settings: Settings, judged: Judged) -> pd.DataFrame:
     )
 
 
-def _source(judged: Judged) -> tuple[str, dict[str, object]]:
-    where = (
+def _selected(judged: Judged) -> Conditions:
+    return (
         Conditions()
         .equal(mlapp_id=judged.mlapp_id, outcome=judged.outcome, model_id=judged.model_id)
         .between("event_time", judged.start, judged.end)
     )
+
+
+def _source(judged: Judged) -> tuple[str, dict[str, object]]:
+    where = _selected(judged)
     table = "outcomes"
     parameters: dict[str, object] = dict(where.parameters)
-    if judged.known_at is not None:
-        table = "outcomes_known_at(at = %(known_at)s)"
-        parameters["known_at"] = _moment(judged.known_at)
+    if (judged.start, judged.end, judged.known_at) != (None, None, None):
+        table = "outcomes_between(start = %(from)s, end = %(to)s, known_at = %(known_at)s)"
+        parameters |= {
+            "from": _moment(judged.start, FIRST),
+            "to": _moment(judged.end, LAST),
+            "known_at": _moment(judged.known_at, LAST),
+        }
     matrix = {key: float(cost) for key, cost in judged.costs.items() if key not in {OVER, UNDER}}
     parameters |= {
         "threshold": float(judged.threshold),
@@ -174,13 +219,15 @@ def _source(judged: Judged) -> tuple[str, dict[str, object]]:
     return f"{table} {where}", parameters
 
 
-def _moment(known_at: Time) -> str:
+def _moment(moment: Time | None, otherwise: str) -> str:
     try:
-        at_ms, _ = range_ms(known_at, None)
+        at_ms, _ = range_ms(moment, None)
     except TimeError as error:
         raise QueryError(str(error)) from None
-    moment = _EPOCH + timedelta(milliseconds=at_ms or 0)
-    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    if at_ms is None:
+        return otherwise
+    shown = _EPOCH + timedelta(milliseconds=at_ms)
+    return shown.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
 
 
 def _zone(name: str) -> str:

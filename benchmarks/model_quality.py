@@ -34,14 +34,20 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=1_000_000)
     chosen = options.parse_args()
     with server() as server_settings, database(server_settings, "quality") as client:
-        settings = replace(server_settings, clickhouse=replace(server_settings.clickhouse, database="quality"))
+        settings = replace(
+            server_settings, clickhouse=replace(server_settings.clickhouse, database="quality")
+        )
         start_ms = (int(time.time() * 1000) // DAY_MS - DAYS) * DAY_MS
         _fill(client, chosen.rows, start_ms)
-        last, middle = (datetime.fromtimestamp((start_ms + days * DAY_MS) / 1000, UTC) for days in (DAYS - 1, DAYS // 2))
+        last, middle = (
+            datetime.fromtimestamp((start_ms + days * DAY_MS) / 1000, UTC) for days in (DAYS - 1, DAYS // 2)
+        )
         asked: dict[str, Callable[[], object]] = {
             "the last day": lambda: model_quality(settings, Judged(mlapp_id="app", start=last)),
             "a year by day": lambda: model_quality(settings, Judged(mlapp_id="app")),
-            "a year by day and carrier": lambda: model_quality(settings, Judged(mlapp_id="app"), segment="carrier"),
+            "a year by day and carrier": lambda: model_quality(
+                settings, Judged(mlapp_id="app"), segment="carrier"
+            ),
             "a year as known at a time": lambda: model_quality(
                 settings, Judged(mlapp_id="app", known_at=middle)
             ),
@@ -52,7 +58,9 @@ def main() -> None:
                 started_s = time.perf_counter()
                 ask()
                 spent_s.append(time.perf_counter() - started_s)
-            print(f"{name:60}{median(spent_s):7.2f} s   server {_peak_mb(settings):6.0f} MB at most", flush=True)
+            print(
+                f"{name:60}{median(spent_s):7.2f} s   server {_peak_mb(settings):6.0f} MB at most", flush=True
+            )
 
 
 def _fill(client: Client, rows: int, start_ms: int) -> None:
@@ -68,7 +76,7 @@ def _fill(client: Client, rows: int, start_ms: int) -> None:
             SELECT 'app', 'predict', 'delayed', 'score', 'model-' || toString(intDiv(number * 12, {rows})), 'flight-' || toString(number),
                 fromUnixTimestamp64Milli(toInt64({at}), 'UTC'), rand(1) / 4294967296, map('carrier', toString(number % 16), 'distance', toString(rand(2) % 3000)),
                 1, fromUnixTimestamp64Milli(toInt64({at}), 'UTC'), {_LINEAGE} FROM {numbers}
-            """,
+            """,  # noqa: S608 - numbers of our own
             settings=ONE_PART | {"max_partitions_per_insert_block": 0},
         )
         client.execute(
@@ -76,7 +84,7 @@ def _fill(client: Client, rows: int, start_ms: int) -> None:
             INSERT INTO actuals (mlapp_id, outcome, prediction_id, event_time, actual, ingested_at, _topic, _topic_id, _partition, _offset, _index)
             SELECT 'app', 'delayed', 'flight-' || toString(number), fromUnixTimestamp64Milli(toInt64({at} + {DAY_MS}), 'UTC'),
                 toString(rand(3) % 2), fromUnixTimestamp64Milli(toInt64({at} + {DAY_MS}), 'UTC'), {_LINEAGE} FROM {numbers}
-            """,
+            """,  # noqa: S608 - numbers of our own
             settings=ONE_PART | {"max_partitions_per_insert_block": 0},
         )
     merge(client)

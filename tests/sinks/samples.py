@@ -106,20 +106,25 @@ def kpis(
 
 
 def predictions(
-    ids: list[str], *, scores: list[float], features: dict[str, list[str]] | None = None, **changes: Any
+    ids: list[str],
+    *,
+    scores: list[float] | None = None,
+    classes: list[str] | None = None,
+    features: dict[str, list[str]] | None = None,
+    **changes: Any,
 ) -> records.Predictions:
     fields: dict[str, Any] = {
         "origin": ORIGIN,
         "producer_id": "p-1",
         "seq": 7,
         "outcome": "delayed",
-        "kind": "score",
+        "kind": "class" if classes else "score",
         "model_id": "m-1",
         "sampled_share": 0.5,
         "ids": ids,
         "timestamps_ms": [T0_MS] * len(ids),
-        "values": scores,
-        "classes": [],
+        "values": scores or [],
+        "classes": classes or [],
         "features": features or {},
     }
     return records.Predictions(**fields | changes)

@@ -187,7 +187,9 @@ def test_many_predictions_are_judged_in_parts_with_the_same_answer(
     at_ms = [T0_MS + n * 7 * 3_600_000 for n in range(200)]
     scores = np.random.default_rng(3).random(200)
     insert(client, "predictions", [prediction(f"{n % 150}", at_ms[n], value=scores[n]) for n in range(200)])
-    insert(client, "actuals", [actual(str(n), str(n % 2), event_time=T0_MS + 365 * DAY_MS) for n in range(100)])
+    insert(
+        client, "actuals", [actual(str(n), str(n % 2), event_time=T0_MS + 365 * DAY_MS) for n in range(100)]
+    )
     judged = Judged(mlapp_id="app", start="2013-01-02", end="2013-02-20")
     whole = model_quality(settings, judged, by=by, timezone="America/New_York")
     assert whole["predictions"].sum() < 150

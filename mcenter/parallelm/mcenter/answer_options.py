@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from parallelm.mcenter.not_empty import not_empty
 from parallelm.operations.actions import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -24,19 +25,13 @@ def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Seconds to wait for the processors.",
         ),
-        click.option("--comment", required=True, callback=_not_empty, help="Why."),
+        click.option("--comment", required=True, callback=not_empty, help="Why."),
         click.option(
             "--who",
             default=getpass.getuser,
-            callback=_not_empty,
+            callback=not_empty,
             help="Who decides.  [default: the user of this shell]",
         ),
     ):
         command = option(command)
     return command
-
-
-def _not_empty(_context: click.Context, parameter: click.Parameter, text: str) -> str:
-    if not text.strip():
-        raise click.BadParameter("is empty", param=parameter)
-    return text.strip()

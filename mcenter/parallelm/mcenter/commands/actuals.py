@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.commands.kpi import (
-    chosen_format,
-    format_options,
-    not_empty,
-    read_file,
-    refuse_bad_lines,
-    zone,
-)
+from parallelm.mcenter.file_options import FILE, file_format, file_options, read_file
+from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations import kpis
-from parallelm.operations.outcomes import ID_LABEL, upload_actuals
+from parallelm.operations.outcomes import (
+    ChangedOutcomes,
+    Outcome,
+    changed_outcomes,
+    outcomes_of,
+    upload_actuals,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from parallelm.operations import kpis
+
+ID_COLUMN = "id"
+_SHOWN_CLASSES = 10
+_NAMES_HINT = "values are read as numbers; names of classes need --classes, or --positive CLASS for scores"
 
 
 @click.group()
@@ -31,7 +37,7 @@ def actuals() -> None:
 
 
 @actuals.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@FILE
 @click.option(
     "--mlapp",
     "mlapp_id",
@@ -47,49 +53,95 @@ def actuals() -> None:
     show_default=True,
     help="What was predicted: the name given to mlops.predictions.",
 )
-@format_options
-@click.option("--skip-bad", is_flag=True, help="Upload the good lines; report the bad ones.")
-@click.option("--allow-future", is_flag=True, help="Accept timestamps more than a day ahead.")
+@click.option("--classes", "has_classes", is_flag=True, help="Values are names of classes, not numbers.")
+@click.option(
+    "--positive",
+    metavar="CLASS",
+    help="Values are names of classes: this one is 1, all others are 0, for scores.",
+)
+@file_options
 def upload(
     file: Path,
     mlapp_id: str,
     outcome: str,
     columns: tuple[tuple[str, str], ...],
-    timezone: str,
+    positive: str | None,
     *,
+    has_classes: bool,
     skip_bad: bool,
-    allow_future: bool,
     **written: Any,
 ) -> None:
     """Upload the outcomes in FILE, a CSV or Parquet with the columns id, timestamp and value; others are ignored.
 
-    FILE may be - for the standard input. Values are numbers, or 0 and 1; classes with names are reported by
-    mlops.actuals. How files are read, and what happens to bad lines, is as for `mcenter kpi upload`. An outcome that is
-    there already gets a revision, and the newest one counts.
+    FILE may be - for the standard input. Values are numbers, or 0 and 1, unless --classes or --positive says that they are
+    names. How files are read, and what happens to bad lines, is as for `mcenter kpi upload`. Of lines with the same id the
+    last one counts. Outcomes that the warehouse has with this value and time are not sent; another one is a revision, and
+    the newest counts.
     """
+    given = dict(columns)
+    id_column = given.pop("id", ID_COLUMN)
+    names = has_classes or positive is not None
+    wanted = file_format(columns=given, kpi=outcome, values_are_names=names, **written)
+    shown, found = read_file(file, wanted, skip_bad=skip_bad, values_hint="" if names else _NAMES_HINT)
+    outcomes = outcomes_of(found, id_column, names=names, positive=positive)
+    if not outcomes:
+        raise click.ClickException(f"{shown} has no outcomes")
+    _refuse_unknown_class(shown, outcomes, found.written, positive)
+    changed = _changed(mlapp_id, outcome, outcomes)
+    _upload(mlapp_id, outcome, file.name, changed.outcomes)
+    _print_upload(mlapp_id, outcome, found, outcomes, changed)
+
+
+def _refuse_unknown_class(
+    shown: str, outcomes: Sequence[Outcome], written: Sequence[str], positive: str | None
+) -> None:
+    if positive is not None and positive not in written:
+        others = ", ".join(sorted(set(written))[:_SHOWN_CLASSES])
+        raise click.BadParameter(
+            f"{shown} has no value {positive!r} among its {len(outcomes)} outcomes; there are: {others}",
+            param_hint="--positive",
+        )
+
+
+def _changed(mlapp_id: str, outcome: str, outcomes: list[Outcome]) -> ChangedOutcomes:
+    """Outcomes that are new or differ; all of them when the warehouse cannot be asked."""
+    settings = load_settings()
+    try:
+        with reported_in_one_line(settings):
+            return changed_outcomes(settings, mlapp_id, outcome, outcomes)
+    except click.ClickException as error:
+        echo(f"not compared with the warehouse, so known outcomes get a revision: {error.message}", err=True)
+        return ChangedOutcomes(outcomes, 0, 0, 0)
+
+
+def _upload(mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome]) -> None:
     from parallelm.schemas.errors import UndeliveredError
 
-    given = dict(columns)
-    id_column = given.pop("id", ID_LABEL)
-    wanted = kpis.KpiFileFormat(
-        columns=given,
-        timezone=zone(timezone),
-        latest_ms=kpis.latest_ms(time.time_ns() // 1_000_000, allow_future=allow_future),
-        **chosen_format(written | {"kpi": outcome}),
-    )
-    shown = "<stdin>" if str(file) == "-" else str(file)
-    found = read_file(file, shown, wanted)
-    refuse_bad_lines(found, shown, skip_bad=skip_bad)
-    points = [replace(point, labels={ID_LABEL: point.labels.get(id_column, "")}) for point in found.points]
-    if not points:
-        raise click.ClickException(f"{shown} has no outcomes")
+    if not outcomes:
+        return
     try:
-        count = upload_actuals(load_settings(), mlapp_id, outcome, file.name, points)
+        upload_actuals(load_settings(), mlapp_id, outcome, source, outcomes)
     except UndeliveredError as error:
         raise click.ClickException(
             f"{error}; upload the file again: outcomes that arrived get a revision"
         ) from error
-    echo(f"uploaded {count} outcomes of {outcome!r} to MLApp {mlapp_id}")
+
+
+def _print_upload(
+    mlapp_id: str, outcome: str, found: kpis.KpiFile, outcomes: Sequence[Outcome], changed: ChangedOutcomes
+) -> None:
+    said = f"uploaded {len(changed.outcomes)} outcomes of {outcome!r} to MLApp {mlapp_id}"
+    if found.bad_lines:
+        said += f"; {found.bad_lines} bad lines were left out"
+    if repeated := len(found.points) - len(outcomes):
+        said += f"; {repeated} lines repeat an id of the file, of which the last one counts"
+    if changed.revised:
+        said += f"; {changed.revised} of them revise a known outcome"
+    if changed.unchanged:
+        said += f"; {changed.unchanged} are known so and were not sent"
+    if changed.unpredicted:
+        said += f"; of {changed.unpredicted} ids there is no prediction yet"
+    echo(said)
 
 
 @actuals.command()

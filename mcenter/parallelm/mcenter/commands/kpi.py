@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import getpass
 import sys
-import time
-import zoneinfo
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - click's callback is called with it
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+from parallelm.mcenter.file_options import FILE, file_format, file_options, read_file
 from parallelm.mcenter.key_values import KEY_VALUE
+from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations import kpis
-from parallelm.operations.errors import KpiFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,76 +27,8 @@ if TYPE_CHECKING:
 
     from parallelm.schemas.records import KpiPoint
 
-_SHOWN_MISTAKES = 20
 _SHOWN_KPIS = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
-
-_FORMAT_OPTIONS = (
-    click.option(
-        "--column",
-        "columns",
-        type=KEY_VALUE,
-        multiple=True,
-        help="Name of a column in FILE: timestamp=Datum. For kpi, timestamp and value; repeatable.",
-    ),
-    click.option("--kpi", default="", help="Name of the KPI, when FILE has no column of names."),
-    click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is not a label; repeatable."),
-    click.option("--delimiter", default="", help="Between columns: , ; | or tab.  [default: detected]"),
-    click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign.  [default: detected]"),
-    click.option(
-        "--thousands",
-        type=click.Choice([".", ",", "space", "apostrophe"]),
-        help="Sign that groups digits by three.  [default: detected]",
-    ),
-    click.option(
-        "--date-format",
-        default="",
-        help="Form of the timestamps, as Python's strptime: '%d.%m.%Y %H:%M'.  [default: detected]",
-    ),
-    click.option(
-        "--unit",
-        type=click.Choice(kpis.UNITS),
-        help="Of timestamps that are numbers: since 1970, or a spreadsheet's days.",
-    ),
-    click.option(
-        "--timezone",
-        default="UTC",
-        show_default=True,
-        help="Of timestamps that name none: Europe/Berlin, …",
-    ),
-    click.option(
-        "--ambiguous",
-        type=click.Choice([each.value for each in kpis.AmbiguousTimes]),
-        default=kpis.AmbiguousTimes.REFUSE.value,
-        show_default=True,
-        help="Local times that clocks show twice. by-order: the rows of each series are in order of time.",
-    ),
-    click.option(
-        "--nonexistent",
-        type=click.Choice([each.value for each in kpis.NonexistentTimes]),
-        default=kpis.NonexistentTimes.REFUSE.value,
-        show_default=True,
-        help="Local times that clocks skip. forward: 02:30 is read as 03:30; backward: as 01:30.",
-    ),
-    click.option(
-        "--encoding", default="", help="windows-1252, utf-16-le, …  [default: its byte-order mark, or UTF-8]"
-    ),
-)
-
-
-def not_empty(_context: click.Context, parameter: click.Parameter, text: str) -> str:
-    """Refuse an empty option."""
-    if not text.strip():
-        raise click.BadParameter("is empty", param=parameter)
-    return text
-
-
-def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that say how a file is written."""
-    for option in reversed(_FORMAT_OPTIONS):
-        command = option(command)
-    return command
 
 
 def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,7 +55,7 @@ def kpi() -> None:
 
 
 @kpi.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@FILE
 @click.option(
     "--mlapp",
     "mlapp_id",
@@ -133,17 +64,15 @@ def kpi() -> None:
     show_default=True,
     help="MLApp whose KPIs these are.",
 )
-@format_options
-@click.option("--skip-bad", is_flag=True, help="Upload the good lines; report the bad ones.")
-@click.option("--allow-future", is_flag=True, help="Accept timestamps more than a day ahead.")
+@click.option("--kpi", default="", help="Name of the KPI, when FILE has no column of names.")
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is not a label; repeatable.")
+@file_options
 def upload(
     file: Path,
     mlapp_id: str,
     columns: tuple[tuple[str, str], ...],
-    timezone: str,
     *,
     skip_bad: bool,
-    allow_future: bool,
     **written: Any,
 ) -> None:
     """Upload the KPI points in FILE, a CSV or Parquet with the columns kpi, timestamp and value; all others are labels.
@@ -158,15 +87,8 @@ def upload(
     command asks for an option. When a line is bad, nothing is uploaded and every mistake is reported with its line and
     column. At the end it prints the count and time range of each KPI.
     """
-    wanted = kpis.KpiFileFormat(
-        columns=dict(columns),
-        timezone=zone(timezone),
-        latest_ms=kpis.latest_ms(time.time_ns() // 1_000_000, allow_future=allow_future),
-        **chosen_format(written),
-    )
-    shown = "<stdin>" if str(file) == "-" else str(file)
-    found = read_file(file, shown, wanted)
-    refuse_bad_lines(found, shown, skip_bad=skip_bad)
+    wanted = file_format(columns=dict(columns), **written)
+    shown, found = read_file(file, wanted, skip_bad=skip_bad)
     if not found.points:
         raise click.ClickException(f"{shown} has no KPI points")
     changed = _changed(mlapp_id, found)
@@ -264,50 +186,6 @@ def _withdraw(mlapp_id: str, rows: pd.DataFrame, who: str, comment: str) -> list
         raise click.ClickException(
             f"{error}; withdraw them again: points that are withdrawn stay so"
         ) from error
-
-
-def refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> None:
-    """Print the mistakes; raises ``click.ClickException`` for bad lines that are not to be skipped."""
-    for mistake in found.mistakes[:_SHOWN_MISTAKES]:
-        echo(f"{shown}: {mistake}", err=True)
-    if len(found.mistakes) > _SHOWN_MISTAKES:
-        echo(f"{shown}: and {len(found.mistakes) - _SHOWN_MISTAKES} more", err=True)
-    if found.bad_lines and not skip_bad:
-        raise click.ClickException(
-            f"{found.bad_lines} bad lines: nothing was uploaded "
-            f"(--skip-bad uploads the {len(found.points)} good ones)"
-        )
-
-
-def zone(name: str) -> zoneinfo.ZoneInfo:
-    """Zone of ``--timezone``."""
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise click.BadParameter(f"unknown time zone {name!r}", param_hint="--timezone") from error
-
-
-def chosen_format(written: dict[str, Any]) -> dict[str, Any]:
-    """Options of the format, without those that were not given."""
-    delimiter = _DELIMITERS.get(written["delimiter"], written["delimiter"])
-    if len(delimiter) > 1 or delimiter in {"\r", "\n", '"'}:
-        raise click.BadParameter("must be one character, or tab", param_hint="--delimiter")
-    return {name: value or "" for name, value in written.items()} | {
-        "delimiter": delimiter,
-        "ambiguous": kpis.AmbiguousTimes(written["ambiguous"]),
-        "nonexistent": kpis.NonexistentTimes(written["nonexistent"]),
-    }
-
-
-def read_file(file: Path, shown: str, wanted: kpis.KpiFileFormat) -> kpis.KpiFile:
-    """Points in a file or the standard input; raises ``click.ClickException``."""
-    try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        if data.startswith(kpis.PARQUET_MAGIC):
-            return kpis.read_kpi_parquet(data, wanted)
-        return kpis.read_kpi_file(data, wanted)
-    except (KpiFileError, OSError) as error:
-        raise click.ClickException(f"{shown}: {error}") from error
 
 
 def _changed(mlapp_id: str, found: kpis.KpiFile) -> kpis.ChangedPoints:

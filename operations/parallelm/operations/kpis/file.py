@@ -48,6 +48,8 @@ class KpiFile:
     """What a file holds."""
 
     points: list[KpiPoint] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    """The value of each point as the file writes it."""
     mistakes: list[Mistake] = field(default_factory=list)
     bad_lines: int = 0
     repeated: int = 0
@@ -60,6 +62,7 @@ class _Row:
     series: Series
     time: WrittenTime | int
     text: str
+    written: str
     value: float
 
 
@@ -73,13 +76,14 @@ def read_kpi_file(data: bytes, wanted: KpiFileFormat) -> KpiFile:
 
 def read_points(sheet: Sheet, wanted: KpiFileFormat) -> KpiFile:
     """The points in rows of text, and every mistake with its place."""
-    numbers = find_format(_column(sheet, "value"), wanted, sheet.delimiter)
+    values = [] if wanted.values_are_names else _column(sheet, "value")
+    numbers = find_format(values, wanted, sheet.delimiter)
     times = TimestampReader(wanted, numbers, _column(sheet, "timestamp"))
     found = KpiFile()
     rows: list[_Row] = []
     bad: set[int] = set()
     for line, cells in sheet.rows:
-        row = _row(line, cells, sheet.header, times, numbers)
+        row = _row(line, cells, sheet.header, times, None if wanted.values_are_names else numbers)
         if isinstance(row, _Row):
             rows.append(row)
         else:
@@ -97,7 +101,11 @@ def _column(sheet: Sheet, name: str) -> list[tuple[int, str]]:
 
 
 def _row(
-    line: int, cells: Sequence[str], header: Sequence[str], times: TimestampReader, numbers: NumberFormat
+    line: int,
+    cells: Sequence[str],
+    header: Sequence[str],
+    times: TimestampReader,
+    numbers: NumberFormat | None,
 ) -> _Row | list[Mistake]:
     if len(cells) != len(header):
         column = header[min(len(cells), len(header)) - 1]
@@ -111,13 +119,19 @@ def _row(
     except ValueError as error:
         mistakes.append(Mistake(line, "timestamp", str(error)))
     try:
-        value = parse_value(named["value"], numbers)
+        value = parse_value(named["value"], numbers) if numbers else _name(named["value"])
     except ValueError as error:
         mistakes.append(Mistake(line, "value", str(error)))
     if mistakes or time is None or value is None:
         return mistakes
     labels = tuple((key, named[key]) for key in sorted(header) if key not in REQUIRED and named[key])
-    return _Row(line, (named["kpi"], labels), time, named["timestamp"], value)
+    return _Row(line, (named["kpi"], labels), time, named["timestamp"], named["value"], value)
+
+
+def _name(text: str) -> float:
+    if not text:
+        raise ValueError("is empty")
+    return 0.0
 
 
 def _add_points(rows: Sequence[_Row], wanted: KpiFileFormat, found: KpiFile, bad: set[int]) -> None:
@@ -140,6 +154,7 @@ def _add_points(rows: Sequence[_Row], wanted: KpiFileFormat, found: KpiFile, bad
     bad.update(row.line for row in rows if row.line not in times)
     good = [row for row in rows if row.line in times]
     found.points = [_point(row, times[row.line]) for row in good]
+    found.written = [row.written for row in good]
     found.repeated = len(good) - len({(row.series, times[row.line]) for row in good})
 
 

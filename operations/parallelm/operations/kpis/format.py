@@ -65,6 +65,8 @@ class KpiFileFormat:
     nonexistent: NonexistentTimes = NonexistentTimes.REFUSE
     latest_ms: int = MAX_TIME_MS
     """Later timestamps are a mistake."""
+    values_are_names: bool = False
+    """Values are any text, such as names of classes; ``KpiFile.written`` has them, and points have 0."""
 
 
 def latest_ms(now_ms: int, *, allow_future: bool) -> int:

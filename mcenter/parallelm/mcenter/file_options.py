@@ -1,0 +1,141 @@
+"""Options of commands that upload a file: how it is written, and what becomes of bad lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+import zoneinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from parallelm.mcenter.key_values import KEY_VALUE
+from parallelm.mcenter.terminal import echo
+from parallelm.operations import kpis
+from parallelm.operations.errors import KpiFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SHOWN_MISTAKES = 20
+_DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
+
+FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+"""The file, or - for the standard input."""
+_OPTIONS = (
+    click.option(
+        "--column",
+        "columns",
+        type=KEY_VALUE,
+        multiple=True,
+        help="Name of a column in FILE: timestamp=Datum; repeatable.",
+    ),
+    click.option("--delimiter", default="", help="Between columns: , ; | or tab.  [default: detected]"),
+    click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign.  [default: detected]"),
+    click.option(
+        "--thousands",
+        type=click.Choice([".", ",", "space", "apostrophe"]),
+        help="Sign that groups digits by three.  [default: detected]",
+    ),
+    click.option(
+        "--date-format",
+        default="",
+        help="Form of the timestamps, as Python's strptime: '%d.%m.%Y %H:%M'.  [default: detected]",
+    ),
+    click.option(
+        "--unit",
+        type=click.Choice(kpis.UNITS),
+        help="Of timestamps that are numbers: since 1970, or a spreadsheet's days.",
+    ),
+    click.option(
+        "--timezone",
+        default="UTC",
+        show_default=True,
+        help="Of timestamps that name none: Europe/Berlin, …",
+    ),
+    click.option(
+        "--ambiguous",
+        type=click.Choice([each.value for each in kpis.AmbiguousTimes]),
+        default=kpis.AmbiguousTimes.REFUSE.value,
+        show_default=True,
+        help="Local times that clocks show twice. by-order: the rows of each series are in order of time.",
+    ),
+    click.option(
+        "--nonexistent",
+        type=click.Choice([each.value for each in kpis.NonexistentTimes]),
+        default=kpis.NonexistentTimes.REFUSE.value,
+        show_default=True,
+        help="Local times that clocks skip. forward: 02:30 is read as 03:30; backward: as 01:30.",
+    ),
+    click.option(
+        "--encoding", default="", help="windows-1252, utf-16-le, …  [default: its byte-order mark, or UTF-8]"
+    ),
+    click.option("--skip-bad", is_flag=True, help="Upload the good lines; report the bad ones."),
+    click.option("--allow-future", is_flag=True, help="Accept timestamps more than a day ahead."),
+)
+
+
+def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a file: ``skip_bad``, and those that ``file_format`` takes."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def file_format(*, timezone: str, allow_future: bool, **written: Any) -> kpis.KpiFileFormat:
+    """The format that the options say, and any other fields of it."""
+    delimiter = _DELIMITERS.get(written["delimiter"], written["delimiter"])
+    if len(delimiter) > 1 or delimiter in {"\r", "\n", '"'}:
+        raise click.BadParameter("must be one character, or tab", param_hint="--delimiter")
+    chosen: dict[str, Any] = {name: "" if value is None else value for name, value in written.items()} | {
+        "delimiter": delimiter,
+        "ambiguous": kpis.AmbiguousTimes(written["ambiguous"]),
+        "nonexistent": kpis.NonexistentTimes(written["nonexistent"]),
+    }
+    return kpis.KpiFileFormat(
+        timezone=_zone(timezone),
+        latest_ms=kpis.latest_ms(time.time_ns() // 1_000_000, allow_future=allow_future),
+        **chosen,
+    )
+
+
+def read_file(
+    file: Path, wanted: kpis.KpiFileFormat, *, skip_bad: bool, values_hint: str = ""
+) -> tuple[str, kpis.KpiFile]:
+    """Name and points of a file or the standard input; its mistakes are printed, and a hint on values that cannot be read.
+
+    Raises ``click.ClickException``, also for bad lines that are not to be skipped.
+    """
+    shown = "<stdin>" if str(file) == "-" else str(file)
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        read = kpis.read_kpi_parquet if data.startswith(kpis.PARQUET_MAGIC) else kpis.read_kpi_file
+        found = read(data, wanted)
+    except (KpiFileError, OSError) as error:
+        raise click.ClickException(f"{shown}: {error}") from error
+    if values_hint and any(mistake.column == "value" for mistake in found.mistakes):
+        echo(values_hint, err=True)
+    _refuse_bad_lines(found, shown, skip_bad=skip_bad)
+    return shown, found
+
+
+def _refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> None:
+    """Print the mistakes; raises ``click.ClickException`` for bad lines that are not to be skipped."""
+    for mistake in found.mistakes[:_SHOWN_MISTAKES]:
+        echo(f"{shown}: {mistake}", err=True)
+    if len(found.mistakes) > _SHOWN_MISTAKES:
+        echo(f"{shown}: and {len(found.mistakes) - _SHOWN_MISTAKES} more", err=True)
+    if found.bad_lines and not skip_bad:
+        raise click.ClickException(
+            f"{found.bad_lines} bad lines: nothing was uploaded "
+            f"(--skip-bad uploads the {len(found.points)} good ones)"
+        )
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    """Zone of ``--timezone``."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise click.BadParameter(f"unknown time zone {name!r}", param_hint="--timezone") from error

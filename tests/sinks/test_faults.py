@@ -49,6 +49,12 @@ def assert_exact(platform: Platform, records: int) -> None:
     assert platform.value("SELECT sum(value) FROM statistics") == 6 * records
     # An insert reaches the tables one after another, the rollup last.
     platform.wait("SELECT (sum(samples), sum(sum_value)) FROM statistics_by_day", (3 * records, 6 * records))
+    # Of each block one row in the log, and of each offset one block.
+    logged = (
+        "SELECT (sum(records), sum(rows), sum(last_offset - first_offset + 1), count() - uniqExact(_partition, first_offset)) "
+        "FROM ingested_blocks WHERE table_name = 'statistics'"
+    )
+    platform.wait(logged, (records, 3 * records, records, 0))
 
 
 class SinkProcess(ServiceProcess):
@@ -211,6 +217,7 @@ def test_a_block_whose_owner_died_before_inserting_it_is_inserted(platform: Plat
         platform.wait("SELECT count() FROM events", 6)
         wait_for(lambda: sink.metric("replays_total", topic=_name(platform, topics.EVENTS)) == 1)
     assert platform.value("SELECT uniqExact(_offset) FROM events") == 6
+    assert platform.value("SELECT sum(records) FROM ingested_blocks WHERE table_name = 'events'") == 6
 
 
 def test_a_block_that_makes_other_rows_now_is_inserted_when_nothing_of_it_is_there(platform: Platform):

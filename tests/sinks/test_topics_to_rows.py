@@ -18,184 +18,13 @@ from parallelm.sinks.errors import NotReadyError, SinkError, TooManyDeadLettersE
 from parallelm.sinks.service import wait_for_warehouse
 from parallelm.sinks.tables import STORED_TOPICS
 from tests.sinks import samples
+from tests.sinks.expected_rows import SINGLE_ROWS
 from tests.sinks.samples import T0_MS
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
     from tests.sinks.conftest import Platform
-
-T0 = datetime.fromtimestamp(T0_MS / 1000, UTC)
-SINGLE_ROWS: dict[str, tuple[Any, str, dict[str, Any]]] = {
-    "structured-statistics": (
-        samples.structured(),
-        "structured_statistics",
-        {
-            "mlapp_id": "app",
-            "node_id": "predict",
-            "pipeline_instance_id": "pi-1",
-            "agent_id": "host-1",
-            "producer_id": "p-1",
-            "seq": 1,
-            "event_time": T0,
-            "name": "continuousDataHistogram",
-            "labels": {"a": "1", "b": "2"},
-            "data": '{"a": 1}',
-            "histograms.feature": ["temp", "carrier"],
-            "histograms.kind": ["continuous", "categorical"],
-            "histograms.edges": [[-math.inf, 0.0, math.inf], []],
-            "histograms.categories": [[], ["UA", "é"]],
-            "histograms.weights": [[0.25, 0.75], [0.5, 0.5]],
-            "histograms.row_count": [100, 100],
-            "histograms.missing_count": [4, 0],
-        },
-    ),
-    "events": (
-        samples.event(),
-        "events",
-        {
-            "event_id": "p-1/2",
-            "type": "GenericDataAlert",
-            "title": "title",
-            "description": "text",
-            "is_alert": True,
-            "model_id": "m-1",
-            "data": b"\xff\x00\x80",
-            "event_time": T0,
-        },
-    ),
-    "kpis": (
-        samples.kpis(("on-time rate", {"carrier": "UA"}, T0_MS, 0.81)),
-        "kpis",
-        {
-            "name": "on-time rate",
-            "labels": {"carrier": "UA"},
-            "event_time": T0,
-            "value": 0.81,
-            "source": "kpis.csv",
-            "_index": 0,
-        },
-    ),
-    "models": (
-        samples.model(),
-        "models",
-        {
-            "model_id": "m-1",
-            "format": "ScikitLearn_3",
-            "size_bytes": 12_345_678_901,
-            "sha256": "ab" * 32,
-            "is_directory": False,
-            "annotations": {"auc": "0.7"},
-            "artifact_url": "file:///models/m-1",
-        },
-    ),
-    "mlapps": (
-        samples.definition(),
-        "mlapps",
-        {
-            "mlapp_id": "app",
-            "is_deleted": False,
-            "version": 2,
-            "model_policy": "canary",
-            "canary_threshold": -1.0,
-            "nodes.node_id": ["predict"],
-            "nodes.parents": [["train"]],
-            "rules.name": ["slow"],
-            "rules.for_ms": [60_000],
-            "source_yaml": "name: App\n",
-        },
-    ),
-    "alerts": (
-        samples.alert("firing"),
-        "alert_transitions",
-        {
-            "state": "firing",
-            "previous_state": "pending",
-            "value": 3.5,
-            "labels": {"feature": "temp"},
-            "cause_topic": "mlops.models",
-            "cause_partition": 3,
-            "cause_offset": 17,
-            "reason": "because firing",
-        },
-    ),
-    "deployments": (
-        samples.deployment("requested"),
-        "deployments",
-        {
-            "state": "requested",
-            "previous_state": "unknown",
-            "policy": "always_update",
-            "deployment_id": "app/predict/m-1",
-            "decided_at": datetime.fromtimestamp(T0_MS / 1000 + 0.005, UTC),
-        },
-    ),
-    "actions": (
-        samples.action(),
-        "actions",
-        {"who": "someone", "action": "approve", "parameters": {"k": "v"}},
-    ),
-    "agents": (
-        samples.agent(),
-        "agents",
-        {
-            "agent_id": "host-1",
-            "is_deleted": False,
-            "pipelines.state": ["running"],
-            "pipelines.pid": [123],
-            "pipelines.since": [T0],
-            "labels": {"gpu": "no"},
-        },
-    ),
-    "notifications": (
-        samples.notification(),
-        "notifications",
-        {
-            "notification_id": "n-1",
-            "state": "sent",
-            "target": "team/email/0",
-            "group_labels": {"alertname": "drift"},
-            "mlapp_ids": ["app"],
-            "transition_ids": ["t-1", "t-2"],
-            "created_at": T0,
-        },
-    ),
-    "predictions": (
-        samples.predictions(["f-1"], scores=[0.25], features={"carrier": ["UA"], "gate": [""]}),
-        "predictions",
-        {
-            "mlapp_id": "app",
-            "outcome": "delayed",
-            "kind": "score",
-            "model_id": "m-1",
-            "prediction_id": "f-1",
-            "event_time": T0,
-            "value": 0.25,
-            "predicted_class": "",
-            "features": {"carrier": "UA"},
-            "sampled_share": 0.5,
-            "_index": 0,
-        },
-    ),
-    "actuals": (
-        samples.actuals({"f-1": "1"}),
-        "actuals",
-        {
-            "mlapp_id": "app",
-            "outcome": "delayed",
-            "prediction_id": "f-1",
-            "event_time": T0,
-            "actual": "1",
-            "source": "landed.csv",
-            "_index": 0,
-        },
-    ),
-    "dead-letters": (
-        samples.dead_letter(),
-        "dead_letters",
-        {"source_topic": "mlops.events", "source_offset": 9, "stage": "rules", "key": b"\xff", "value": None},
-    ),
-}
 
 
 def one_row(platform: Platform, table: str) -> dict[str, Any]:
@@ -351,6 +180,11 @@ def test_poison_on_every_topic_is_a_dead_letter_and_stops_nothing(platform: Plat
         platform.wait("SELECT count() FROM statistics", 1)
     kept = platform.rows("SELECT DISTINCT value FROM dead_letters WHERE value = 'not avro at all'")
     assert kept == [("not avro at all",)]
+    logged = platform.rows(
+        "SELECT sum(records), sum(rows), sum(dead_letters), min(first_offset), max(last_offset), min(delay_ms) >= 0, "
+        "max(inserted_at) < now() + 1 FROM ingested_blocks WHERE table_name = 'events'"
+    )
+    assert logged == [(8, 1, 7, 0, 7, True, True)]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ HOUR_MS = 3_600_000
 APP = {"mlapp_id": "flight-delays"}
 MODELS = {"m-1": "January", "m-2": "February", "m-3": "March"}
 
+LATE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+"""The hour of the blocks that came late."""
+
 
 def at(day: float) -> int:
     """Epoch milliseconds of this day of January 2013, counted from 1."""
@@ -55,6 +58,8 @@ def insert_history(client: Client) -> None:
     _insert_alerts(client)
     _insert_statistics(client)
     _insert_kpis(client)
+    _insert_predictions(client)
+    _insert_blocks(client)
 
 
 def _insert_decisions(client: Client) -> None:
@@ -170,6 +175,41 @@ def _insert_kpis(client: Client) -> None:
     insert(client, "kpis", [point | APP for point in points])
 
 
+def _insert_predictions(client: Client) -> None:
+    """Of four scores a day three outcomes are known, of which one is not as predicted."""
+    made = {"outcome": "delayed", "kind": "score", "model_id": "m-1", "sampled_share": 1.0}
+    names = [(day, number) for day in (2, 3, 4) for number in range(4)]
+    predicted = [
+        {"prediction_id": f"{day}/{number}", "event_time": at(day), "value": 0.2 if number else 0.9} | made
+        for day, number in names
+    ]
+    known = [
+        {"prediction_id": f"{day}/{number}", "outcome": "delayed", "actual": "1", "event_time": at(day + 1)}
+        for day, number in names
+        if number == 0
+    ] + [
+        {
+            "prediction_id": f"{day}/{number}",
+            "outcome": "delayed",
+            "actual": str(number - 1),
+            "event_time": at(day + 1),
+        }
+        for day, number in names
+        if number in {1, 2}
+    ]
+    insert(client, "predictions", [APP | each for each in predicted])
+    insert(client, "actuals", [APP | each for each in known])
+
+
+def _insert_blocks(client: Client) -> None:
+    columns = "table_name, _topic, first_offset, last_offset, records, rows, inserted_at, last_ingested_at, delay_ms"
+    blocks = [
+        ("events", "mlops.events", first, first + 24, 25, 25, LATE, LATE, delay_ms)
+        for first, delay_ms in ((0, 61_000), (25, 180_000), (50, 250))
+    ]
+    client.execute(f"INSERT INTO ingested_blocks ({columns}) VALUES", blocks)
+
+
 ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "What is live now, and why?": [("predict", "February", when(8), "m-2 requested", "ada")],
     "What was live at a moment?": [("predict", "February", 2)],
@@ -209,6 +249,10 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
         ("predict", "latency, ms", {}, when(10)),
     ],
     "Which features miss more values than in training?": [("temp", 0.01, 0.2)],
+    "How often was each model right on each day, and of how many predictions is the outcome known?": [
+        (when(2), "m-1", 4, 0.75, 0.667),
+        (when(3), "m-1", 4, 0.75, 0.667),
+    ],
     "How did a KPI go by week, for each segment?": [
         (date(2012, 12, 31), "AA", 0.48),
         (date(2012, 12, 31), "UA", 0.9),
@@ -226,11 +270,12 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "Which records could not be stored, and why?": [
         ("mlops.statistics", "decode", "DecodeError", 3, "byte 3")
     ],
+    "Which records came into the warehouse late, and when?": [(LATE, "events", 2, 50, 180.0)],
 }
 
 
-def test_there_are_twenty_questions_and_an_answer_to_each() -> None:
-    assert len(QUESTIONS) == 20
+def test_there_is_an_answer_to_each_question() -> None:
+    assert len(QUESTIONS) == 22
     assert QUESTIONS.keys() - ANSWERS.keys() == {"How long was each model in production, and why did it end?"}
     assert ANSWERS.keys() <= QUESTIONS.keys()
 

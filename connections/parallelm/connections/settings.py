@@ -211,6 +211,8 @@ class RetentionSettings(_ShownWithoutSecrets):
     """Transitions of alerts and deployments, models, actions, definitions and notifications."""
     agents_days: int = 365
     dead_letters_days: int = 90
+    ingested_blocks_days: int = 30
+    """Log of the sinks, a row a block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -21,6 +21,7 @@ from parallelm.sinks.errors import (
     InsertStateUnknownError,
     TooManyDeadLettersError,
 )
+from parallelm.sinks.ingested_blocks import log_block
 from parallelm.sinks.intent import ROW_FORMAT, done_metadata, intent_metadata
 
 if TYPE_CHECKING:
@@ -163,8 +164,9 @@ class Delivery:
                 continue
             if isinstance(error, DatabaseUnavailableError):
                 self._refused.unanswered(work, block)
-            elif self._refused.refused(work, block, error):
-                self._written.append(work)
+            else:
+                # A block that was given up comes again without rows, for the log.
+                self._refused.refused(work, block, error)
         if not self._several_shards:
             for unavailable in away.values():
                 raise unavailable
@@ -256,6 +258,7 @@ class Delivery:
             self._metrics.last_insert_time.set_to_current_time()
             if block.replayed is not None or block.is_repeated:
                 self._verify(writer, source, block)
+        log_block(writer, source, block)
 
     def _count_dead_letters(self, written: Sequence[tuple[PartitionWork, Block]]) -> None:
         """Raises ``TooManyDeadLettersError``: then nothing of these blocks is committed."""

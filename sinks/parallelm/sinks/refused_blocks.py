@@ -42,8 +42,8 @@ class RefusedBlocks:
         block.is_repeated = True
         work.settled_at_s = time.monotonic() + self.settle_s
 
-    def refused(self, work: PartitionWork, block: Block, error: InsertRefusedError) -> bool:
-        """Do what the answer asks for; True when there is nothing left of the block to insert.
+    def refused(self, work: PartitionWork, block: Block, error: InsertRefusedError) -> None:
+        """Do what the answer asks for.
 
         Raises ``SinkError`` when the partition has waited for too long.
         """
@@ -63,7 +63,6 @@ class RefusedBlocks:
             block.give_up(error)
         else:
             self.try_later(work, _with_rows(error, block, there) if there else error)
-        return step is Step.GIVE_UP
 
     def _step(self, work: PartitionWork, block: Block, kind: Kind) -> tuple[Step, int]:
         now_s = time.monotonic()

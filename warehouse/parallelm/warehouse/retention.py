@@ -35,9 +35,10 @@ CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "agents_days": ("agents",),
     "dead_letters_days": ("dead_letters_log",),
+    "ingested_blocks_days": ("ingested_blocks",),
 }
 """Tables of each setting of section ``retention``."""
-_ARRIVAL = {"statistics_by_day_state": "last_ingested_at"}
+_ARRIVAL = dict.fromkeys(("statistics_by_day_state", "ingested_blocks"), "last_ingested_at")
 _DAYS = {"Day": 1, "Week": 7, "Month": 30, "Quarter": 91, "Year": 365}
 _TTL = re.compile(r" TTL toDateTime\((\w+)\) \+ toInterval(\w+)\((\d+)\)(?= SETTINGS|$)")
 

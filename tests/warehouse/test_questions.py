@@ -30,8 +30,8 @@ HOUR_MS = 3_600_000
 APP = {"mlapp_id": "flight-delays"}
 MODELS = {"m-1": "January", "m-2": "February", "m-3": "March"}
 
-LATE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-"""The hour of the blocks that came late."""
+LATE = datetime.now(UTC)
+"""When the blocks came that were late."""
 
 
 def at(day: float) -> int:
@@ -250,8 +250,8 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "Which features miss more values than in training?": [("temp", 0.01, 0.2)],
     "How often was each model right on each day, and of how many predictions is the outcome known?": [
-        (when(2), "m-1", 4, 0.75, 0.667),
-        (when(3), "m-1", 4, 0.75, 0.667),
+        (date(2013, 1, 2), "m-1", 4, 0.75, 0.667),
+        (date(2013, 1, 3), "m-1", 4, 0.75, 0.667),
     ],
     "How did a KPI go by week, for each segment?": [
         (date(2012, 12, 31), "AA", 0.48),
@@ -270,7 +270,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "Which records could not be stored, and why?": [
         ("mlops.statistics", "decode", "DecodeError", 3, "byte 3")
     ],
-    "Which records came into the warehouse late, and when?": [(LATE, "events", 2, 50, 180.0)],
+    "Which records came into the warehouse late, and when?": [(LATE.date(), "events", 2, 50, 180.0)],
 }
 
 

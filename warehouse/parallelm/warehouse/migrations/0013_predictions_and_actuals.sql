@@ -145,9 +145,9 @@ CREATE VIEW IF NOT EXISTS outcomes_between ${on_cluster} AS SELECT
 FROM
 (
     SELECT *
-    FROM predictions
+    FROM (SELECT * FROM predictions)
     WHERE ingested_at <= {known_at:DateTime64(3, 'UTC')}
-        AND prediction_id GLOBAL IN
+        AND prediction_id IN
         (
             SELECT prediction_id
             FROM predictions
@@ -161,7 +161,7 @@ LEFT JOIN
     SELECT mlapp_id, outcome, prediction_id, actual, event_time, ingested_at, _topic
     FROM actuals
     WHERE ingested_at <= {known_at:DateTime64(3, 'UTC')}
-        AND prediction_id GLOBAL IN
+        AND prediction_id IN
         (
             SELECT prediction_id
             FROM predictions

@@ -62,6 +62,8 @@ def parameters(rule: str) -> dict[str, Any]:
             ["over: 30s is shorter than the window: there is one value in 1m"],
         ),
         ("type: rate_of_change, over: 1h, above: 1, relative: 1", ["alerts[0].relative must be true or false"]),
+        ("type: z_score, beyond: 3, max_gap: 0s", ["alerts[0].max_gap is '0s': should be greater than 0"]),
+        ("type: z_score, beyond: 3, stale_after: 0", ["alerts[0].stale_after is 0: should be greater than 0"]),
         ("type: z_score", ["a z_score rule needs exactly one of 'above', 'below' and 'beyond'"]),
         ("type: z_score, above: 0", ["above: 0 is where half of all samples are; write a number above 0"]),
         ("type: z_score, below: 3", ["below: 3 is where half of all samples are; write a number below 0"]),
@@ -136,3 +138,26 @@ def test_a_shared_for_is_not_for_changes_of_level():
     text = definition("type: change_point", "{for: 1h, severity: critical}")
     record = to_record(parse_definition(text, "f"), text, version=1, applied_by="me", event_time_ms=0)
     assert (record.rules[0].for_ms, record.rules[0].severity) == (0, "critical")
+
+
+def test_nodes_that_a_silence_is_of_and_spans_of_no_time_are_refused_with_their_place():
+    text = """\
+mlapp: app
+alert_defaults: {max_gap: 0s, stale_after: 0s}
+nodes: [{id: predict, type: model_consumer}]
+alerts:
+  - {name: quiet, type: no_data, for: 10m, match: {node: predikt}}
+  - {name: no count, type: no_data, for: 10m, statistic: count, match: {node: train}}
+  - {name: rate, type: kpi, kpi: rate, above: 1, max_gap: 0s}
+  - {name: worse, type: canary, node: predict, stale_after: 0s}
+"""
+    with pytest.raises(DefinitionError) as caught:
+        parse_definition(text, "f")
+    assert [(problem.line, problem.message) for problem in caught.value.problems] == [
+        (2, "alert_defaults.max_gap is '0s': should be greater than 0"),
+        (2, "alert_defaults.stale_after is '0s': should be greater than 0"),
+        (5, "unknown node 'predikt'; did you mean 'predict'?"),
+        (6, "unknown node 'train'; there are: predict"),
+        (7, "alerts[2].max_gap is '0s': should be greater than 0"),
+        (8, "alerts[3].stale_after is '0s': should be greater than 0"),
+    ]

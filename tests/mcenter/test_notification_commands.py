@@ -126,6 +126,11 @@ def test_silences_are_made_listed_and_ended_with_who_and_why(run: Callable[..., 
         (("a=b", "--for", "0s"), "would end before it starts"),
         (("a=b", "--until", "2001-01-01"), "would end before it starts"),
         (("a=~.*", "--for", "1h"), "would mute every alert"),
+        (("a=", "--for", "1h"), "would mute every alert"),
+        (("alertname=", "--for", "1h"), "holds for no alert: each has a label 'alertname'"),
+        (("mlapp!~.+", "--for", "1h"), "holds for no alert: each has a label 'mlapp'"),
+        (("alertname!=", "--for", "1h"), "would mute every alert"),
+        (("severity=~.+", "a=", "--for", "1h"), "would mute every alert"),
     ],
 )
 def test_a_silence_that_makes_no_sense_is_refused(

@@ -202,7 +202,7 @@ def test_an_uploaded_file_is_reported_harmlessly(configured: Settings, tmp_path:
     # Progress is drawn by the command itself.
     shown = re.sub(r"\r(uploading[^\r\n]*|\x1b\[\?25[lh]|\x1b\[K)*", "", shown)
     assert is_harmless(shown)
-    assert "1 points from 2013-01-31" in shown
+    assert "1 point from 2013-01-31" in shown
     assert not any(line.startswith("forged") for line in shown.splitlines())
 
 

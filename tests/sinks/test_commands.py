@@ -41,7 +41,7 @@ def test_kpis_from_a_file_to_their_correlation(
     output = command("kpi", "upload", str(kpi_file(tmp_path, 60)), "--mlapp", "app").output
     first, last = (pd.Timestamp(T0_MS + 86_400_000 * n, unit="ms") for n in (0, 59))
     assert output == (
-        f"uploaded 60 points of 1 KPIs to MLApp app\n  rate: 60 points from {first} to {last} UTC\n"
+        f"uploaded 60 points of 1 KPI to MLApp app\n  rate: 60 points from {first} to {last} UTC\n"
     )
     times = [float(T0_MS + 86_400_000 * n) for n in range(60)]
     platform.send(
@@ -100,7 +100,7 @@ def test_a_year_of_local_hours_from_a_spreadsheet_is_stored_hour_by_hour(
         "kpi", "upload", str(file), *options, "--timezone", "Europe/Berlin", "--ambiguous", "by-order"
     ).output
     assert output == (
-        "uploaded 8760 points of 1 KPIs to MLApp default\n"
+        "uploaded 8760 points of 1 KPI to MLApp default\n"
         "  Last: 8760 points from 2012-12-31 23:00:00 to 2013-12-31 22:00:00 UTC\n"
     )
     with platform.sink():
@@ -136,7 +136,7 @@ def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
     assert "bad.csv: line 4, column value: 'NaN' is not a finite number" in output
     assert "2 bad lines: nothing was uploaded" in output
     with platform.sink():
-        assert "uploaded 1 points" in command("kpi", "upload", str(file), "--skip-bad").output
+        assert "uploaded 1 point" in command("kpi", "upload", str(file), "--skip-bad").output
         platform.wait("SELECT count() FROM kpis", 1)
     assert "is not UTF-8" in upload_bytes(command, tmp_path, b"kpi,timestamp,value\nk,2013-01-01,\xff\n")
     assert "the file is empty" in upload_bytes(command, tmp_path, b"")

@@ -85,7 +85,7 @@ def test_letters_are_selected_shown_and_dropped(
     assert "no dead letters have an id" in command("dead-letters", "show", "zz", exit_code=1).output
     assert "--comment" in command("dead-letters", "drop", "--id", beginning, "--yes", exit_code=2).output
     dropped = command("dead-letters", "drop", "--id", beginning, "--comment", "old", "--yes").output
-    assert "dropped 1 records" in dropped
+    assert "dropped 1 record" in dropped
     assert (
         "nothing to drop"
         in command("dead-letters", "drop", "--id", beginning, "--comment", "", "--yes").output

@@ -58,7 +58,7 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
         return json.loads(command("kpi", "list", "revenue", "--format", "json", *arguments).stdout)
 
     with platform.sink():
-        assert "uploaded 3 points of 1 KPIs" in command("kpi", "upload", str(file), *OPTIONS).output
+        assert "uploaded 3 points of 1 KPI" in command("kpi", "upload", str(file), *OPTIONS).output
         platform.wait("SELECT count() FROM kpis", 3)
         again = command("kpi", "upload", str(file), *OPTIONS).output
         assert again == (
@@ -85,9 +85,9 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
         refused = command(
             "kpi", "withdraw", *selected, "--comment", "typing error", exit_code=1, given=b"n\n"
         )
-        assert "withdraw 1 points of 'revenue'? [y/N]" in refused.output
+        assert "withdraw 1 point of 'revenue'? [y/N]" in refused.output
         done = command("kpi", "withdraw", *selected, "--who", "ann", "--comment", "typing error", "--yes")
-        assert "withdrew 1 points of 'revenue'" in done.output
+        assert "withdrew 1 point of 'revenue'" in done.output
         platform.wait("SELECT count() FROM kpis", 6)
     assert [each["value"] for each in shown()] == [1.0, 3.0, 4.0]
     assert [each["value"] for each in shown("--known-at", before)] == [1.0, 20.0, 3.0, 4.0]
@@ -108,7 +108,7 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
     nothing = command("kpi", "withdraw", *selected, "--comment", "again", "--yes", exit_code=1)
     assert "KPI 'revenue' has no such points" in nothing.output
     with platform.sink():
-        assert "uploaded 1 points" in command("kpi", "upload", "-", *OPTIONS, given=text).output
+        assert "uploaded 1 point" in command("kpi", "upload", "-", *OPTIONS, given=text).output
         platform.wait("SELECT count() FROM kpis_current", 4)
 
 
@@ -120,6 +120,6 @@ def test_without_the_warehouse_every_point_is_sent(
     frame([1.0]).to_parquet(data)
     sent = command("kpi", "upload", "-", *OPTIONS, given=data.getvalue())
     assert "not compared with the warehouse, so known points get a revision: ClickHouse: " in sent.output
-    assert "uploaded 1 points" in sent.output
+    assert "uploaded 1 point" in sent.output
     with platform.sink():
         platform.wait("SELECT count() FROM kpis", 1)

@@ -51,7 +51,7 @@ def test_outcomes_from_a_file_tell_how_good_a_model_was(
         revised = CliRunner().invoke(cli, [*command, *columns], catch_exceptions=False)
         assert revised.output.strip() == (
             "uploaded 2 outcomes of 'delayed' to MLApp app; 1 lines repeat an id of the file, of which the last one counts; "
-            "1 of them revise a known outcome; 1 are known so and were not sent; of 1 ids there is no prediction yet"
+            "1 of them revise a known outcome; 1 are known so and were not sent; of 1 id there is no prediction yet"
         )
         platform.wait("SELECT actual FROM outcomes WHERE prediction_id = 'b'", "1")
         file.write_text("flight;landed;late\nb;2013-06-01;0\n")

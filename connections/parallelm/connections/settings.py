@@ -16,13 +16,22 @@ import json
 import math
 import os
 import tomllib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from parallelm.connections import search, secret_files, variables
 from parallelm.connections.errors import ConfigurationError
 from parallelm.connections.search import FILE_NAME, LOCAL_STACK_FOLDER, settings_file
-from parallelm.connections.secrets import credentials_of, mask_text, without_credentials
+from parallelm.connections.secrets import mask_text
+from parallelm.connections.sections import (
+    ArtifactSettings,
+    ClickHouseSettings,
+    ComponentSettings,
+    KafkaSettings,
+    LogSettings,
+    RegistrySettings,
+    RetentionSettings,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,173 +68,6 @@ _CHOICES = {
 }
 _LEAST = {"flush_interval_ms": 1, "queue_max_samples": 1, "queue_max_kbytes": 1, "spool_max_mbytes": 1}
 """Numbers that must not be 0. None may be negative: each is a time, a size or a port."""
-
-
-def secret(default: str = "") -> Any:
-    """Field that is never shown: not in ``repr``, not in messages, not in logs."""
-    return field(default=default, repr=False)
-
-
-class _ShownWithoutSecrets:
-    """``repr`` of settings: no secret fields, and no passwords in URLs and addresses."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        shown = (
-            f"{entry.name}={_shown(getattr(self, entry.name))}"
-            for entry in dataclasses.fields(cast("Any", self))
-            if entry.repr
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _shown(value: object) -> str:
-    return repr(mask_text(value)) if isinstance(value, str) else repr(value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class KafkaSettings(_ShownWithoutSecrets):
-    """How to reach the brokers. Names follow librdkafka's."""
-
-    bootstrap_servers: str = "127.0.0.1:9092"
-    topic_prefix: str = "mlops."
-    security_protocol: str = "PLAINTEXT"
-    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
-    sasl_mechanism: str = ""
-    sasl_username: str = ""
-    sasl_password: str = secret()
-    ssl_ca_location: str = ""
-    ssl_certificate_location: str = ""
-    ssl_key_location: str = ""
-    ssl_key_password: str = secret()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ClickHouseSettings(_ShownWithoutSecrets):
-    """How to reach ClickHouse over its native protocol, and over HTTP for tools that want it."""
-
-    host: str = "127.0.0.1"
-    port: int = 9000
-    http_port: int = 8123
-    user: str = "default"
-    password: str = secret()
-    database: str = "mcenter"
-    secure: bool = False
-    ca_certs: str = ""
-    cluster: str = ""
-    """Cluster name; when set, migrations run ``ON CLUSTER`` with Replicated engines."""
-    shards: str = ""
-    """Shards and the hosts of each, for the sinks: ``a = host-a1, host-a2; b = host-b1``. Empty: one server."""
-    shards_version: int = 1
-    """Version of this map: raise it with every change."""
-    connect_timeout_s: float = 5.0
-    query_timeout_s: float = 60.0
-    read_only: bool = field(default=False, compare=False, metadata={"is_setting": False})
-    """Clients change nothing, whatever the user may do. Set by ``load_settings`` for the role, never by a file."""
-    alt_hosts: str = field(default="", compare=False, metadata={"is_setting": False})
-    """Hosts to try when ``host`` does not answer: of one shard, see ``shards``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class RegistrySettings(_ShownWithoutSecrets):
-    """Schema registry; with an empty URL the schemas packaged with the code are used."""
-
-    url: str = ""
-    user: str = ""
-    password: str = secret()
-    timeout_s: float = 10.0
-
-    def address(self) -> RegistrySettings:
-        """The same with user and password of the URL, where it has them, in their own fields."""
-        user, password = credentials_of(self.url)
-        url = without_credentials(self.url)
-        if url == self.url:
-            return self
-        return dataclasses.replace(self, url=url, user=self.user or user, password=self.password or password)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ArtifactSettings(_ShownWithoutSecrets):
-    """Where model files lie: any fsspec URL."""
-
-    url: str = ""
-    """For example ``s3://bucket/models``; empty: the folder of the local stack, ``.mcenter/artifacts``."""
-    options_json: str = secret()
-    """Options of the fsspec file system, as a JSON object."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ComponentSettings(_ShownWithoutSecrets):
-    """How the component library behaves inside its host program."""
-
-    flush_interval_ms: int = 100
-    linger_ms: int = 10
-    queue_max_samples: int = 1_000_000
-    """Bound of the queue between callers and the sender thread; further reports are dropped and counted."""
-    queue_max_kbytes: int = 32_768
-    """librdkafka's own queue (``queue.buffering.max.kbytes``)."""
-    close_timeout_s: float = 2.0
-    """What ``done()`` and interpreter exit wait at most when the broker is away."""
-    upload_timeout_s: float = 60.0
-    """What ``done()`` waits for model uploads while the broker is up."""
-    query_timeout_s: float = 5.0
-    """Time limit of every ``get_…`` call."""
-    outbox_folder: str = ""
-    """Where published models wait for upload; empty: ``~/.mcenter/outbox``."""
-    spool_folder: str = ""
-    """Folder on disk that records pass on their way, so that they outlive the process; empty: no spool."""
-    spool_max_mbytes: int = 256
-    """Bound of all files in ``spool_folder``, of all processes that share it."""
-    predictions_share: float = 1.0
-    """Share of predictions that ``mlops.predictions`` reports; which ones follows from their ids."""
-    predictions_leave_out: str = ""
-    """Features that are not reported, with commas."""
-    predictions_hash: str = ""
-    """Features of which a hash is reported, with commas: equal values stay equal."""
-    predictions_hash_key: str = secret()
-    """Key of these hashes; without one, a value that can be guessed can be recognised."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class LogSettings(_ShownWithoutSecrets):
-    """What services log on their standard error, and how."""
-
-    level: str = "INFO"
-    """DEBUG, INFO, WARNING or ERROR."""
-    format: str = "auto"
-    """``json``: a JSON object a line; ``text``: for people; ``auto``: text on a terminal, else JSON."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class RetentionSettings(_ShownWithoutSecrets):
-    """Days for which the warehouse keeps rows after they have arrived, by class of data; 0: for ever."""
-
-    statistics_days: int = 730
-    statistics_by_day_days: int = 3650
-    structured_statistics_days: int = 730
-    predictions_days: int = 730
-    events_days: int = 1825
-    kpis_days: int = 0
-    decisions_days: int = 0
-    """Transitions of alerts and deployments, models, actions, definitions and notifications."""
-    agents_days: int = 365
-    dead_letters_days: int = 90
-    ingested_blocks_days: int = 30
-    """Log of the sinks, a row a block."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Settings(_ShownWithoutSecrets):
-    """Everything that says where the platform is."""
-
-    kafka: KafkaSettings = field(default_factory=KafkaSettings)
-    clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
-    schema_registry: RegistrySettings = field(default_factory=RegistrySettings)
-    artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
-    component: ComponentSettings = field(default_factory=ComponentSettings)
-    log: LogSettings = field(default_factory=LogSettings)
-    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def load_settings(

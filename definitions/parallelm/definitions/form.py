@@ -13,6 +13,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Identifier = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Ids are used in record keys and file names: letters, digits, dot, dash and underscore."""
 DurationMs = Annotated[int, BeforeValidator(parse_duration)]
+PositiveDurationMs = Annotated[DurationMs, Field(gt=0)]
 Schedule = Annotated[str, BeforeValidator(check_schedule)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from parallelm.definitions.form import DurationMs, Form, Identifier
+from parallelm.definitions.form import DurationMs, Form, Identifier, PositiveDurationMs
 from parallelm.definitions.rules import RESERVED_LABELS
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class RuleDefaultsForm(Form):
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
     runbook_url: str = ""
-    max_gap: DurationMs = 0
-    stale_after: DurationMs = 0
+    max_gap: PositiveDurationMs | None = None
+    stale_after: PositiveDurationMs | None = None
     no_data: Literal["ok", "alerting", "keep"] = "ok"
     grace: DurationMs = 0
 

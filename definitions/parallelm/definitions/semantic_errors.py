@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.definitions.node_types import CONSUMERS, NODE_TYPES, PRODUCERS
 from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS
-from parallelm.definitions.rules import RULE_FORMS
+from parallelm.definitions.rules import RULE_FORMS, RuleForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -162,10 +162,10 @@ def _left_in_cycles(parents: Mapping[str, Sequence[str]]) -> bool:
 
 def _rule(index: int, raw: Mapping[str, Any], nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
     ids = [node.id for node in nodes if node.id]
-    watched = raw.get("node")
-    if isinstance(watched, str) and watched not in ids:
-        yield ("alerts", index, "node"), _unknown_node(watched, ids)
     form = RULE_FORMS.get(_text(raw.get("type")))
+    for path, node_id in (form or RuleForm).named_nodes(raw):
+        if node_id not in ids:
+            yield ("alerts", index, *path), _unknown_node(node_id, ids)
     if form is not None:
         for path, message in form.semantic_errors(raw):
             yield ("alerts", index, *path), message

@@ -46,6 +46,11 @@ def json_escaped(text: str) -> str:
     return "".join(char if char == "\n" or not _is_hidden(char) else _json_escape(char) for char in text)
 
 
+def counted(number: int, one: str) -> str:
+    """``1 record``, ``2 records``; a word in front of what is counted stays as it is: ``2 alert rules``."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+
+
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print one line for people: a line end inside a name does not start a new line."""
     click.echo(visible(text), err=err)

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.matchers import Matcher, all_match
+from parallelm.definitions.rules import RESERVED_LABELS
 from parallelm.operations.actions import ALL_MLAPPS
 from parallelm.operations.errors import OperationError
 from parallelm.schemas.codec import Codec
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 _TIMEOUT_S = 15.0
+_ANYTHING = (".*", ".+")
+_OF_NONE = {("=", ""), ("=~", ""), *(("!~", pattern) for pattern in _ANYTHING)}
+"""Conditions that a label which every alert has never meets."""
+_OF_ALL = {("!=", ""), ("!~", ""), *(("=~", pattern) for pattern in _ANYTHING)}
+"""Conditions that it always meets."""
 SHOWN_BESIDE_TIMEOUT_S = 3.0
 """What is shown beside alerts does not hold them up for longer when Kafka is away."""
 
@@ -49,7 +55,12 @@ def add_silence(
     """
     now_ms = _now_ms()
     starts_at_ms = now_ms if starts_at_ms is None else starts_at_ms
-    if not any(not matcher.matches({}) for matcher in matchers):
+    for matcher in matchers:
+        if _on_what_all_have(matcher) in _OF_NONE:
+            raise SilenceError(
+                f"{matcher} holds for no alert: each has a label {matcher.label!r}; give its value, as in {matcher.label}=…"
+            )
+    if all(matcher.matches({}) or _on_what_all_have(matcher) in _OF_ALL for matcher in matchers):
         raise SilenceError(
             "a silence needs a matcher that some alerts do not meet, as in alertname=drift; these would mute every alert"
         )
@@ -68,6 +79,11 @@ def add_silence(
     )
     _write(settings, silence, "silence", who, comment)
     return silence
+
+
+def _on_what_all_have(matcher: Matcher) -> tuple[str, str] | None:
+    """Operator and value of a condition on a label that every alert has."""
+    return (matcher.operator, matcher.value) if matcher.label in RESERVED_LABELS else None
 
 
 def end_silence(settings: Settings, silence_id: str, *, who: str, comment: str) -> Silence:

@@ -18,7 +18,7 @@ mlapp: app
 nodes:
   - {id: train, type: model_producer}
   - {id: predict, type: model_consumer, consumes: [train]}
-policy: {model_policy: manual}
+policy: {model_policy: manual, review_timeout: 3d, cool_down: 90m}
 alerts:
   - {name: late, type: threshold, statistic: share, above: 0.5, for: 2d, severity: critical}
 """
@@ -142,6 +142,8 @@ def test_a_deployment_is_explained_with_who_approved_it(decisions: Decisions) ->
         f"of model {model} to node 'predict' of MLApp '{decisions.cluster.mlapp}', attempt 1: active\n",
         f"announced at 2013-01-02 00:00:00 by node 'train' on 'host' ({decisions.cluster.name(MODELS)}/",
         "policy manual as of version 1, applied by me\n",
+        "review_timeout: 3d\n",
+        "cool_down: 1h30m\n",
         "approve by ann: as agreed\n",
         "requested by ann at ",
         "active on agent 'host' at 2013-01-03 00:00:00",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from parallelm.definitions.form import DurationMs, Form, Identifier, Name
+from parallelm.definitions.form import DurationMs, Form, Identifier, Name, PositiveDurationMs
 from parallelm.definitions.matchers import Matcher, parse_matcher
 
 GROUP_BY_ALL = "..."
@@ -26,7 +26,6 @@ def _matcher(text: object) -> Matcher:
 
 
 MatcherText = Annotated[Matcher, BeforeValidator(_matcher)]
-LongerThanZero = Annotated[DurationMs, Field(gt=0)]
 
 
 class RouteForm(Form):
@@ -38,8 +37,8 @@ class RouteForm(Form):
     continue_: bool = Field(default=False, alias="continue")
     group_by: list[Name] | None = None
     group_wait: DurationMs | None = None
-    group_interval: LongerThanZero | None = None
-    repeat_interval: LongerThanZero | None = None
+    group_interval: PositiveDurationMs | None = None
+    repeat_interval: PositiveDurationMs | None = None
     routes: list[RouteForm] = Field(default_factory=list)
 
 
@@ -47,7 +46,7 @@ class RateLimitForm(Form):
     """At most so many notifications in a time."""
 
     count: int = Field(gt=0)
-    per: LongerThanZero
+    per: PositiveDurationMs
 
 
 class ReceiverForm(Form):
@@ -59,7 +58,7 @@ class ReceiverForm(Form):
     title: str | None = None
     body: str | None = None
     rate_limit: RateLimitForm | None = None
-    give_up_after: LongerThanZero = DEFAULT_GIVE_UP_MS
+    give_up_after: PositiveDurationMs = DEFAULT_GIVE_UP_MS
 
 
 class InhibitForm(Form):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from parallelm.definitions.form import DurationMs, Form, Identifier, Name, Number
+from parallelm.definitions.form import DurationMs, Form, Identifier, Name, Number, PositiveDurationMs
 from parallelm.definitions.registered import import_modules_of
 from parallelm.definitions.templates import template_mistake
 from parallelm.schemas.records import AlertRule
@@ -74,6 +74,12 @@ class RuleForm(Form):
         if "match_pattern" in cls.model_fields:
             yield from pattern_mistakes(raw, "match_pattern")
 
+    @classmethod
+    def named_nodes(cls, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        """Path within the rule and id of each node that it names, as written."""
+        if isinstance(raw.get("node"), str):
+            yield ("node",), raw["node"]
+
     @staticmethod
     def listed_twice(raw: Mapping[str, Any], key: str) -> Iterator[tuple[Path, str]]:
         """Each entry of a list once."""
@@ -120,8 +126,8 @@ class SeriesRuleForm(RuleForm):
 
     match: dict[str, str] = Field(default_factory=dict)
     match_pattern: dict[str, str] = Field(default_factory=dict)
-    max_gap: DurationMs | None = None
-    stale_after: DurationMs | None = None
+    max_gap: PositiveDurationMs | None = None
+    stale_after: PositiveDurationMs | None = None
     no_data: Literal["ok", "alerting", "keep"] = "ok"
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from parallelm.definitions.form import DurationMs
+from parallelm.definitions.form import PositiveDurationMs
 from parallelm.definitions.rules import RuleForm
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class CanaryRuleForm(RuleForm, type_name="canary"):
 
     threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     title: str | None = None
-    max_gap: DurationMs | None = None
-    stale_after: Annotated[DurationMs, Field(gt=0)] = DEFAULT_STALE_MS
+    max_gap: PositiveDurationMs | None = None
+    stale_after: PositiveDurationMs = DEFAULT_STALE_MS
 
     @classmethod
     def semantic_errors(cls, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from parallelm.definitions.form import DurationMs, Name
+from parallelm.definitions.form import Name, PositiveDurationMs
 from parallelm.definitions.rules import RuleForm, pattern_mistakes
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class EventRuleForm(RuleForm, type_name="event"):
     match: dict[str, str] = Field(default_factory=dict)
     match_pattern: dict[str, str] = Field(default_factory=dict)
     by: list[Name] = Field(default_factory=lambda: ["node"])
-    window: Annotated[DurationMs, Field(gt=0)]
+    window: PositiveDurationMs
     above: Annotated[int, Field(ge=0)]
 
     @classmethod

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from parallelm.definitions.form import DurationMs, Name, Number
+from parallelm.definitions.form import Name, Number, PositiveDurationMs
 from parallelm.definitions.rules import RuleForm
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class KpiRuleForm(RuleForm, type_name="kpi"):
     match_pattern: dict[str, str] = Field(default_factory=dict)
     by: list[Name] | None = None
     aggregate: Literal["sum", "avg", "min", "max", "count"] | None = None
-    window: Annotated[DurationMs, Field(gt=0)] | None = None
+    window: PositiveDurationMs | None = None
     above: Number | None = None
     below: Number | None = None
-    max_gap: DurationMs | None = None
-    stale_after: Annotated[DurationMs, Field(gt=0)] = DEFAULT_STALE_MS
+    max_gap: PositiveDurationMs | None = None
+    stale_after: PositiveDurationMs = DEFAULT_STALE_MS
 
     @classmethod
     def semantic_errors(cls, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -67,6 +67,14 @@ class NoDataRuleForm(RuleForm, type_name="no_data"):
         if not has_statistic:
             yield from _labels_of_statistics(raw)
 
+    @classmethod
+    def named_nodes(cls, raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        """Also the one that its reports must be of."""
+        yield from super().named_nodes(raw)
+        match = raw.get("match")
+        if isinstance(match, dict) and isinstance(match.get("node"), str):
+            yield ("match", "node"), match["node"]
+
     @property
     def watched_statistic(self) -> str:
         """As the file names it."""

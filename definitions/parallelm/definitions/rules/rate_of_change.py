@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from parallelm.definitions.durations import format_duration, parse_duration
-from parallelm.definitions.form import DurationMs, Number
+from parallelm.definitions.form import Number, PositiveDurationMs
 from parallelm.definitions.limits import side_mistakes, side_parameters
 from parallelm.definitions.rules import DEFAULT_WINDOW_MS, SampleRuleForm
 
@@ -17,14 +15,12 @@ if TYPE_CHECKING:
     from parallelm.definitions.marked_yaml import Path
     from parallelm.definitions.policies import PolicyForm
 
-LengthMs = Annotated[DurationMs, Field(gt=0)]
-
 
 class RateOfChangeRuleForm(SampleRuleForm, type_name="rate_of_change"):
     """Each sample beside the one of ``over`` ago: as a difference, per unit of time, or as a share."""
 
-    over: LengthMs
-    per: LengthMs | None = None
+    over: PositiveDurationMs
+    per: PositiveDurationMs | None = None
     relative: bool = False
     counter: bool = False
     above: Number | None = None

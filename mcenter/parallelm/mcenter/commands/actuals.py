@@ -10,7 +10,7 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.file_options import FILE, file_format, file_options, read_file
 from parallelm.mcenter.not_empty import not_empty
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import counted, echo
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations.outcomes import (
     ChangedOutcomes,
@@ -130,7 +130,7 @@ def _upload(mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome
 def _print_upload(
     mlapp_id: str, outcome: str, found: kpis.KpiFile, outcomes: Sequence[Outcome], changed: ChangedOutcomes
 ) -> None:
-    said = f"uploaded {len(changed.outcomes)} outcomes of {outcome!r} to MLApp {mlapp_id}"
+    said = f"uploaded {counted(len(changed.outcomes), 'outcome')} of {outcome!r} to MLApp {mlapp_id}"
     if found.bad_lines:
         said += f"; {found.bad_lines} bad lines were left out"
     if repeated := len(found.points) - len(outcomes):
@@ -140,7 +140,7 @@ def _print_upload(
     if changed.unchanged:
         said += f"; {changed.unchanged} are known so and were not sent"
     if changed.unpredicted:
-        said += f"; of {changed.unpredicted} ids there is no prediction yet"
+        said += f"; of {counted(changed.unpredicted, 'id')} there is no prediction yet"
     echo(said)
 
 
@@ -200,4 +200,4 @@ def evaluate(
             segments=segments,
             timezone=timezone,
         )
-    echo(f"reported {count} samples of quality that are new or have changed")
+    echo(f"reported {counted(count, 'sample')} of quality, new or changed")

@@ -13,7 +13,7 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.record_lines import as_text
 from parallelm.mcenter.results import result_options, write_result
-from parallelm.mcenter.terminal import echo, echo_lines, visible
+from parallelm.mcenter.terminal import counted, echo, echo_lines, visible
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations.dead_letters import (
     Answers,
@@ -112,9 +112,9 @@ def replay(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
             echo("there is nothing to send again")
             return
         if not yes:
-            click.confirm(f"send {len(found.letter_ids)} records again?", abort=True)
+            click.confirm(f"send {counted(len(found.letter_ids), 'record')} again?", abort=True)
         sent = answers.give("replay_dead_letter", found.letter_ids, who=who, comment=comment)
-    echo(f"sent {sent} records again")
+    echo(f"sent {counted(sent, 'record')} again")
 
 
 @dead_letters.command()
@@ -133,9 +133,9 @@ def drop(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
             echo("there is nothing to drop")
             return
         if not yes:
-            click.confirm(f"drop {len(found)} records?", abort=True)
+            click.confirm(f"drop {counted(len(found), 'record')}?", abort=True)
         dropped = answers.give("drop_dead_letter", found, who=who, comment=comment)
-    echo(f"dropped {dropped} records")
+    echo(f"dropped {counted(dropped, 'record')}")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from parallelm.mcenter.file_options import FILE, file_format, file_options, read
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.results import result_options, write_result
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import counted, echo
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations import kpis
 
@@ -159,11 +159,11 @@ def withdraw(
         found.head(_SHOWN_KPIS)[["event_time", "labels", "value", "mlapp_id", "source"]], "table", None
     )
     if not yes:
-        click.confirm(f"withdraw {len(found)} points of {name!r}?", abort=True)
+        click.confirm(f"withdraw {counted(len(found), 'point')} of {name!r}?", abort=True)
     count = 0
     for mlapp_id, rows in found.groupby("mlapp_id", sort=True):
         count += sum(each.points for each in _withdraw(str(mlapp_id), rows, who, comment))
-    echo(f"withdrew {count} points of {name!r}")
+    echo(f"withdrew {counted(count, 'point')} of {name!r}")
 
 
 def _withdraw(mlapp_id: str, rows: pd.DataFrame, who: str, comment: str) -> list[kpis.UploadedKpi]:
@@ -219,7 +219,7 @@ def _print_upload(
     uploaded: list[kpis.UploadedKpi], mlapp_id: str, found: kpis.KpiFile, changed: kpis.ChangedPoints
 ) -> None:
     points = sum(each.points for each in uploaded)
-    said = f"uploaded {points} points of {len(uploaded)} KPIs to MLApp {mlapp_id}"
+    said = f"uploaded {counted(points, 'point')} of {counted(len(uploaded), 'KPI')} to MLApp {mlapp_id}"
     if found.bad_lines:
         said += f"; {found.bad_lines} bad lines were left out"
     if found.repeated:
@@ -230,7 +230,9 @@ def _print_upload(
         said += f"; {changed.unchanged} points are known with this value and were not sent"
     echo(said)
     for each in uploaded[:_SHOWN_KPIS]:
-        echo(f"  {each.name}: {each.points} points from {_utc(each.first_ms)} to {_utc(each.last_ms)} UTC")
+        echo(
+            f"  {each.name}: {counted(each.points, 'point')} from {_utc(each.first_ms)} to {_utc(each.last_ms)} UTC"
+        )
     if len(uploaded) > _SHOWN_KPIS:
         echo(f"  and {len(uploaded) - _SHOWN_KPIS} more KPIs")
 

@@ -12,7 +12,7 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.mlapp_file import FILE, read_definition
-from parallelm.mcenter.terminal import echo, write_data
+from parallelm.mcenter.terminal import counted, echo, write_data
 from parallelm.operations import definitions
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def validate(file: Path) -> None:
     definition = read_definition(file)
     echo(
         f"{file}: MLApp {definition.mlapp_id!r} is valid: "
-        f"{len(definition.nodes)} nodes, {len(definition.rules)} alert rules"
+        f"{counted(len(definition.nodes), 'node')}, {counted(len(definition.rules), 'alert rule')}"
     )
 
 
@@ -67,7 +67,7 @@ def list_mlapps(as_json: bool) -> None:
         else:
             echo(
                 f"{found.mlapp_id}  version {found.version}  {found.policy.model_policy.value}  "
-                f"{len(found.nodes)} nodes  {len(found.rules)} rules  applied by {found.applied_by}"
+                f"{counted(len(found.nodes), 'node')}  {counted(len(found.rules), 'rule')}  applied by {found.applied_by}"
             )
 
 

@@ -12,7 +12,7 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.logs import log_as_service
 from parallelm.mcenter.notifications_file import read_notifications
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import counted, echo
 from parallelm.supervision.service_frame import announce_ready, serving
 
 DEFAULT_FILE = "notifications.yaml"
@@ -82,7 +82,7 @@ def validate(file: Path, *, without_variables: bool) -> None:
 
     rules = read_notifications(file, None if without_variables else os.environ)
     routes = sum(1 for tree in route_trees(rules).values() for _ in tree.walk())
-    echo(f"{file} is valid: {routes} routes, {len(rules.receivers)} receivers")
+    echo(f"{file} is valid: {counted(routes, 'route')}, {counted(len(rules.receivers), 'receiver')}")
 
 
 @notifier.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from parallelm.definitions.durations import format_duration
 from parallelm.operations.explaining.part import Part, of_json
 from parallelm.operations.explaining.records import cause_of, definition_then
 from parallelm.operations.json_values import plain, scalar_text
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from parallelm.connections import Settings
+
+_SUFFIX_MS = "_ms"
 
 
 def deployment_rows(settings: Settings, text: str) -> list[dict[str, Any]]:
@@ -64,7 +67,22 @@ def _policy(settings: Settings, first: Mapping[str, Any]) -> Part:
         return Part(where)
     policy = definition.node_policies.get(first["node_id"], definition.policy)
     values = {"accept_timeout_ms": policy.accept_timeout_ms} | json.loads(policy.parameters_json)
-    return Part(where, values, of_json(values))
+    return Part(where, values, of_json(_as_written(values)))
+
+
+def _as_written(value: Any) -> Any:
+    """Parameters of a policy under the keys of the MLApp's file, without those that say nothing."""
+    if isinstance(value, list):
+        return [_as_written(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    written = {}
+    for key, each in value.items():
+        name = key.removesuffix(_SUFFIX_MS)
+        if each not in (None, "", [], {}) and not (each == 0 and name != key):
+            written[name] = format_duration(each) if name != key else _as_written(each)
+    gates = {key: written.pop(key) for key in ("before", "after") if key in written}
+    return written | ({"gates": gates} if gates else {})
 
 
 def _transition(settings: Settings, transition: Mapping[str, Any]) -> Part:

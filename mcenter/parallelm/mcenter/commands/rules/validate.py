@@ -7,7 +7,7 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 import click
 
 from parallelm.mcenter.mlapp_file import FILE, read_definition
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import counted, echo
 from parallelm.operations.rules_in_words import rules_in_words
 
 _WIDTH = 15
@@ -22,7 +22,7 @@ def validate(file: Path) -> None:
     """
     definition = read_definition(file)
     described = rules_in_words(definition)
-    echo(f"{file}: MLApp {definition.mlapp_id!r} is valid: {len(described)} alert rules")
+    echo(f"{file}: MLApp {definition.mlapp_id!r} is valid: {counted(len(described), 'alert rule')}")
     for rule in described:
         echo()
         echo(f"{rule.name} ({rule.type}, {rule.severity})")

@@ -11,6 +11,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from parallelm.operations.errors import OperationError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.records import Series, StatisticsBatch
-    from parallelm.warehouse.queries.model_quality import Judged
+    from parallelm.warehouse.queries.model_quality import Bucket, Judged
 
 AGENT_ID = "actuals"
 """Who reports: one for all hosts that evaluate, so that a series stays the same."""
 OUTCOME_LABEL = "outcome"
+BY_LABEL = "by"
 _CONNECT_TIMEOUT_S = 15.0
 _TIMEOUT_S = 30.0
 _Sample = tuple[str, str, str, str, str, int]
@@ -41,42 +44,55 @@ def report_quality(
     judged: Judged,
     *,
     enough: Enough,
+    by: Bucket = "day",
+    measures: Sequence[str] = (),
     segments: Sequence[str] = (),
     timezone: str = "UTC",
 ) -> int:
-    """Report the days whose quality is new or differs from what was reported; returns how many samples were sent.
+    """Report the days (or hours, weeks, months) whose quality is new or differs from what was reported; returns how many samples were sent.
 
-    Statistics are ``quality.accuracy``, … (``MEASURES``) and ``quality.known_share``, a sample a day at its start, with the
-    model's id and the labels ``outcome`` and, for each of ``segments``, the feature's value. Raises ``QueryError``,
+    Statistics are ``quality.accuracy``, … (``measures``, or all that apply: ``MEASURES`` and ``known_share``), a sample a day at its start, with
+    the model's id and the labels ``outcome``, ``by`` where that is no day, and, for each of ``segments``, the feature's
+    value. Raises ``QueryError``,
     ``TopicsError`` and ``UndeliveredError``.
     """
-    from parallelm.warehouse.queries.model_quality import model_quality, reported_quality
+    from parallelm.warehouse.queries.model_quality import MEASURES, model_quality, reported_quality
 
+    all_measures = (*MEASURES, "known_share")
+    if unknown := set(measures).difference(all_measures):
+        raise OperationError(f"there is no measure {min(unknown)!r}; there are: {', '.join(all_measures)}")
     before = reported_quality(settings, AGENT_ID, judged.mlapp_id)
     changed: dict[tuple[str, str], dict[_Sample, float]] = {}
     for segment in (None, *segments):
-        found = model_quality(settings, judged, segment=segment, timezone=timezone)
-        for sample, value in _samples(found, enough, segment):
+        found = model_quality(settings, judged, by=by, segment=segment, timezone=timezone)
+        labels = {} if by == "day" else {BY_LABEL: by}
+        for sample, value in _samples(found, enough, segment, labels, measures or all_measures):
             if not math.isclose(before.get(sample, math.nan), value, rel_tol=1e-9, abs_tol=1e-12):
                 changed.setdefault(sample[:2], {})[sample] = value
     _send(settings, changed)
     return sum(map(len, changed.values()))
 
 
-def _samples(found: pd.DataFrame, enough: Enough, segment: str | None) -> Iterator[tuple[_Sample, float]]:
-    from parallelm.warehouse.queries.model_quality import MEASURES, STATISTIC_PREFIX
+def _samples(
+    found: pd.DataFrame,
+    enough: Enough,
+    segment: str | None,
+    shared: Mapping[str, str],
+    measures: Sequence[str],
+) -> Iterator[tuple[_Sample, float]]:
+    from parallelm.warehouse.queries.model_quality import STATISTIC_PREFIX
 
     for row in found.to_dict("records"):
         if row["known"] < max(1, enough.known) or row["known_share"] < enough.known_share:
             continue
-        labels = {OUTCOME_LABEL: row["outcome"]}
+        labels = {OUTCOME_LABEL: row["outcome"], **shared}
         if segment is not None:
             if not row["segment"]:
                 continue
             labels[segment] = row["segment"]
         shown = "\n".join(f"{key}={labels[key]}" for key in sorted(labels))
         at_ms = round(row["bucket_start"].timestamp() * 1000)
-        for measure in (*MEASURES, "known_share"):
+        for measure in measures:
             if math.isfinite(row[measure]):
                 name = f"{STATISTIC_PREFIX}{measure}"
                 yield (row["mlapp_id"], row["node_id"], row["model_id"], name, shown, at_ms), row[measure]

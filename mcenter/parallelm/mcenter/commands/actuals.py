@@ -151,6 +151,20 @@ def _print_upload(
 @click.option(
     "--segment", "segments", metavar="FEATURE", multiple=True, help="Also by the values of this feature."
 )
+@click.option(
+    "--by",
+    type=click.Choice(["hour", "day", "week", "month"]),
+    default="day",
+    show_default=True,
+    help="Time of the predictions that one sample is about; other than days get the label 'by'.",
+)
+@click.option(
+    "--measure",
+    "measures",
+    metavar="MEASURE",
+    multiple=True,
+    help="Only accuracy, auc, log_loss, …; repeatable.",
+)
 @click.option("--timezone", default="UTC", show_default=True, help="Whose clock cuts days: Europe/Berlin, …")
 @click.option("--threshold", default=0.5, show_default=True, help="A score from here on decides for 1.")
 @click.option(
@@ -176,6 +190,8 @@ def _print_upload(
     help="Judge no day of which a smaller share is known.",
 )
 def evaluate(
+    by: Any,
+    measures: tuple[str, ...],
     segments: tuple[str, ...],
     timezone: str,
     costs: tuple[tuple[str, float], ...],
@@ -197,6 +213,8 @@ def evaluate(
             settings,
             Judged(costs=dict(costs), **selected),
             enough=Enough(known=min_known, known_share=min_known_share),
+            by=by,
+            measures=measures,
             segments=segments,
             timezone=timezone,
         )

@@ -13,6 +13,7 @@ from parallelm.mcenter.logs import log_as_service
 from parallelm.mcenter.notifications_file import read_notifications
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
 from parallelm.mcenter.terminal import counted, echo
+from parallelm.supervision.health import HEALTH
 from parallelm.supervision.service_frame import announce_ready, serving
 
 DEFAULT_FILE = "notifications.yaml"
@@ -68,6 +69,7 @@ def notifier(context: click.Context, file: Path, session_timeout_s: float, insta
                 announce_ready,
                 session_timeout_s=session_timeout_s,
                 instance_id=instance_id,
+                watch=HEALTH.watch,
             )
     except (SchemaError, NotifierError) as error:
         raise click.ClickException(str(error)) from error

@@ -21,6 +21,7 @@ from parallelm.stream_processors.notifications.edge.errors import (
     NotifierError,
     SessionLostError,
 )
+from parallelm.stream_processors.notifications.edge.health import NotifierHealth
 from parallelm.stream_processors.notifications.edge.session import Session
 from parallelm.stream_processors.notifications.edge.store import StateStore
 from parallelm.stream_processors.notifications.edge.targets import make_targets
@@ -54,6 +55,13 @@ class Stop(Protocol):
         """Wait for it."""
 
 
+class Watch(Protocol):
+    """Takes questions about health, for whoever supervises the process."""
+
+    def __call__(self, *, hangs: Callable[[], str], stalls: Callable[[], str]) -> None:
+        """Ask these whether it hangs, and whether it gets on with no work; empty answers mean no."""
+
+
 def run_notifier(
     settings: Settings,
     rules: NotificationRules,
@@ -62,6 +70,7 @@ def run_notifier(
     *,
     session_timeout_s: float = 10.0,
     instance_id: str = "",
+    watch: Watch | None = None,
 ) -> None:
     """Run one notifier until ``stop`` is set. ``on_ready`` is called once it works, or stands by.
 
@@ -78,8 +87,11 @@ def run_notifier(
     codec = Codec(make_registry(settings.schema_registry, prefix))
     dispatcher = Dispatcher(make_targets(rules))
     limit, wait_s = RateLimit(), _FIRST_WAIT_S
-    ready, fences = _Once(on_ready), _Fences()
     stop = _Watched(stop)
+    ready, fences = _Once(stop.health.works, on_ready), _Fences()
+    if watch is not None:
+        health = stop.health
+        watch(hangs=lambda: health.hangs(time.monotonic()), stalls=lambda: health.stalls(time.monotonic()))
     while not stop.is_set():
         election = Election(settings, f"{prefix}{NOTIFIER_GROUP}", session_timeout_s, instance_id)
         try:
@@ -93,6 +105,7 @@ def run_notifier(
         except _AWAY as error:
             if isinstance(error, FencedInstanceError):
                 fences.note(error)
+            stop.health.is_away(str(error), time.monotonic())
             if limit.allows():
                 logger.warning("%s; the notifier joins again", error)
             stop.wait(wait_s)
@@ -119,6 +132,7 @@ class _Watched:
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
+        self.health = NotifierHealth(time.monotonic())
         self._watchdog = Watchdog(
             what="the notifier's loop", loop_limit_s=_LOOP_LIMIT_S, stop_limit_s=_STOP_LIMIT_S
         )
@@ -126,29 +140,35 @@ class _Watched:
 
     def is_set(self) -> bool:
         """Whether it is to end."""
-        self._watchdog.beat()
+        self._beat()
         if self._stop.is_set():
             self._watchdog.stopping()
         return self._stop.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for it."""
-        self._watchdog.beat()
+        self._beat()
         return self._stop.wait(timeout_s)
 
     def ended(self) -> None:
         """The process ends by itself."""
         self._watchdog.ended()
 
+    def _beat(self) -> None:
+        self.health.runs(time.monotonic())
+        self._watchdog.beat()
+
 
 class _Once:
-    """Calls a function the first time only."""
+    """Calls one function every time, and another one the first time only."""
 
-    def __init__(self, function: Callable[[], None]) -> None:
+    def __init__(self, always: Callable[[], None], function: Callable[[], None]) -> None:
+        self._always = always
         self._function = function
         self._called = False
 
     def __call__(self) -> None:
+        self._always()
         if not self._called:
             self._called = True
             self._function()

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.operations import models as operations
 from parallelm.operations.errors import UnknownMLAppError, UnknownNodeError
+from parallelm.operations.quality import Enough, report_quality
 from parallelm.schemas.records import DeploymentState as State
 from parallelm.schemas.records import Event, Series, StatisticsBatch, StructuredStatistic
 from parallelm.schemas.topics import (
@@ -19,8 +21,11 @@ from parallelm.schemas.topics import (
     STRUCTURED_STATISTICS,
     origin_key,
 )
+from parallelm.warehouse import migrate
+from parallelm.warehouse.queries.model_quality import Judged
 from tests.stream_processors.live import DAY, START
 from tests.waiting import wait_for
+from tests.warehouse.rows import insert
 
 from .policies import POLICIES
 from .scenario import CANARY_NODE, HEAD, RULES
@@ -177,6 +182,48 @@ def test_a_canary_is_judged_by_its_predictions(cluster: Cluster, weights: tuple[
     predict(cluster, 5, weights, "m2", "predict-canary")
     leads_to(cluster, *leads)
     assert '"rmse"' in cluster.read(DEPLOYMENTS)[-1].evidence_json
+
+
+@pytest.mark.parametrize(
+    ("right", "leads"),
+    [
+        (True, ["m2 requested"]),
+        (False, ["m2 rolled_back on predict-canary", "m1 requested on predict-canary", "m2 rolled_back"]),
+    ],
+)
+def test_a_canary_waits_for_the_outcomes_of_its_predictions(cluster: Cluster, right: bool, leads: list[str]):
+    """Predictions of both models are known for hours; their accuracy only once the outcomes are."""
+    migrate(cluster.settings)
+    live_and_candidate(cluster, "judged_later")
+    leads_to(cluster, "m2 canary", "m2 requested on predict-canary")
+    accept(cluster, 4, "m2", "predict-canary")
+    leads_to(cluster, "m2 active on predict-canary", "m1 superseded on predict-canary")
+    judged, enough = Judged(mlapp_id=cluster.mlapp), Enough(known=5, known_share=0.9)
+    ids = [(hour, number) for hour in range(6) for number in range(10)]
+    made = {"mlapp_id": cluster.mlapp, "outcome": "late", "sampled_share": 1.0}
+    with clickhouse_client(cluster.settings.clickhouse) as client:
+        insert(client, "predictions", [
+            made | {
+                "node_id": node, "kind": "class", "model_id": model, "prediction_id": f"{hour}/{number}",
+                "event_time": START + 5 * DAY + hour * 3_600_000 + number, "predicted_class": predicted,
+            }
+            for node, model, predicted in (
+                ("predict", "m1", "late"), ("predict-canary", "m2", "late" if right else "on time")
+            )
+            for hour, number in ids
+        ])  # fmt: skip
+        known = {"mlapp_id": cluster.mlapp, "outcome": "late", "event_time": START + 6 * DAY}
+        # Of the first two hours nearly all outcomes are there: too few hours for a verdict.
+        for hours in ((0, 1), (2, 3, 4, 5)):
+            assert steps(cluster)[-1] == "m1 superseded on predict-canary"
+            insert(client, "actuals", [
+                known | {"prediction_id": f"{hour}/{number}", "actual": "late"} for hour, number in ids if hour in hours
+            ])  # fmt: skip
+            assert report_quality(
+                cluster.settings, judged, enough=enough, by="hour", measures=("accuracy",)
+            ) >= 2 * len(hours)
+            cluster.flush()
+    leads_to(cluster, *leads)
 
 
 def test_an_alert_that_the_policy_names_rolls_the_model_back(cluster: Cluster):

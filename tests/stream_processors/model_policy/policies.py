@@ -38,9 +38,5 @@ POLICIES = {
         "}]", "}, {metric: errors, direction: increase, weight: 4}]"
     ),
     "predicting": "policy: {model_policy: canary, canary_threshold: 0.2, canary: {node: predict-canary}}\n",
-    "judged_later": (
-        "policy: {model_policy: canary, canary: {node: predict-canary, min_samples: 4, duration: 3h, metrics: "
-        "[{metric: quality.accuracy, match: {by: hour}, direction: decrease, critical: true, must_have_data: true}]}}\n"
-    ),
     "guarded_canary": _CANARY % "node: predict-canary" + "  rollback_on: [{rule: drift}]\n",
 }

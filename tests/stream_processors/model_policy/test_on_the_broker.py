@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("worker")
 
+JUDGED_LATER = """policy:
+  model_policy: canary
+  canary:
+    node: predict-canary
+    metrics:
+      - {metric: quality.accuracy, match: {by: hour}, direction: decrease, critical: true, must_have_data: true}
+    min_samples: 4
+    duration: 3h
+"""
+
 
 def apply(cluster: Cluster, policy: str) -> None:
     nodes = HEAD + CANARY_NODE if "predict-canary" in POLICIES[policy] else HEAD
@@ -191,10 +201,13 @@ def test_a_canary_is_judged_by_its_predictions(cluster: Cluster, weights: tuple[
         (False, ["m2 rolled_back on predict-canary", "m1 requested on predict-canary", "m2 rolled_back"]),
     ],
 )
-def test_a_canary_waits_for_the_outcomes_of_its_predictions(cluster: Cluster, right: bool, leads: list[str]):
+def test_a_canary_waits_for_the_outcomes_of_its_predictions(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, right: bool, leads: list[str]
+):
     """Predictions of both models are known for hours; their accuracy only once the outcomes are."""
+    monkeypatch.setitem(POLICIES, "judged later", JUDGED_LATER)
     migrate(cluster.settings)
-    live_and_candidate(cluster, "judged_later")
+    live_and_candidate(cluster, "judged later")
     leads_to(cluster, "m2 canary", "m2 requested on predict-canary")
     accept(cluster, 4, "m2", "predict-canary")
     leads_to(cluster, "m2 active on predict-canary", "m1 superseded on predict-canary")

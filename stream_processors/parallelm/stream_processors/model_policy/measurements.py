@@ -14,6 +14,8 @@ from parallelm.stream_processors.model_policy.state import OPEN, Reading
 from parallelm.stream_processors.model_policy.work import At, Outcome, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from parallelm.schemas.records import RuleAggregate
     from parallelm.stream_processors.model_policy.state import CanaryData, Deployment, MLAppDeployments
 
@@ -58,7 +60,7 @@ def on_distribution(known: MLAppDeployments, reported: RuleAggregate, at: At) ->
                 continue
             data = canaries.data_of(work, node_id, candidate)
             data = (
-                replace(_seen(data, reported.event_time_ms), canary_predictions=reported.data)
+                replace(_seen(data, [reported.event_time_ms]), canary_predictions=reported.data)
                 if group
                 else replace(data, baseline_predictions=reported.data, reports=data.reports + 1)
             )
@@ -146,7 +148,7 @@ def _canary_samples(
     if not changed:
         return
     data = replace(data, reports=data.reports + len(values))
-    canaries.remember(work, _seen(data, max(at_ms for at_ms, _ in samples), reports=0) if group else data)
+    canaries.remember(work, _seen(data, [at_ms for at_ms, _ in samples], reports=0) if group else data)
     canaries.weigh(work, node_id, work.current(node_id, candidate))
 
 
@@ -166,11 +168,12 @@ def _group(work: Work, node_id: str, candidate: Deployment, reported: RuleAggreg
     return False if live is not None and about == live.model_id else None
 
 
-def _seen(data: CanaryData, at_ms: float, *, reports: int = 1) -> CanaryData:
+def _seen(data: CanaryData, times_ms: Sequence[float], *, reports: int = 1) -> CanaryData:
+    """One record may hold the samples of all its time: those that waited for outcomes do."""
     return replace(
         data,
-        first_ms=data.first_ms or at_ms,
-        last_ms=max(data.last_ms, at_ms),
+        first_ms=min([*times_ms, data.first_ms or times_ms[0]]),
+        last_ms=max([*times_ms, data.last_ms]),
         reports=data.reports + reports,
     )
 

@@ -87,7 +87,10 @@ def test_predictions_wait_on_disk_while_no_broker_answers(
 ) -> None:
     spool = {"MCENTER_COMPONENT_SPOOL_FOLDER": str(tmp_path / "spool")}
     with unused_port() as nobody:
-        away = {"MCENTER_KAFKA_BOOTSTRAP_SERVERS": address_of(nobody)}
+        away = {
+            "MCENTER_KAFKA_BOOTSTRAP_SERVERS": address_of(nobody),
+            "MCENTER_COMPONENT_CLOSE_TIMEOUT_S": "2",
+        }
         assert platform.run(REPORT, **spool, **away).strip() == "{}"
     assert platform.run(COLLECT, **spool).strip() == "{}"
     rows = platform.rows(

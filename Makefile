@@ -17,9 +17,11 @@ MINUTES ?= 20
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TESTS)
 
-# Signals, crashes and hostile clients with chance, more often than in the suite; the seed is an argument. The last run is
-# the processors' (`make faults PROCESSOR_ROUNDS=300 SEED=7`): it reports how soon work went on after each kind of fault.
+# Signals, crashes and hostile clients with chance, more often than in the suite; the seed is an argument. The last runs are
+# the sinks' and the processors' (`make faults SINK_ROUNDS=300 SEED=7`): they report how soon work went on after each kind
+# of fault.
 ROUNDS ?= 40
+SINK_ROUNDS ?= 100
 PROCESSOR_ROUNDS ?= 100
 FAULTS = FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --numprocesses 0 --timeout 3600
 faults: $(VENV)/.installed-dev
@@ -28,6 +30,7 @@ faults: $(VENV)/.installed-dev
 		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py \
 		tests/stream_processors/notifications/test_faults.py
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) -s tests/sinks/test_two_shards.py
+	FAULT_ROUNDS=$(SINK_ROUNDS) $(FAULTS) -s tests/sinks/faults
 	FAULT_ROUNDS=$(PROCESSOR_ROUNDS) $(FAULTS) -s tests/stream_processors/faults
 
 check: $(VENV)/.installed-dev

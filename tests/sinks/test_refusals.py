@@ -168,6 +168,18 @@ def test_a_record_whose_labels_would_fill_the_server_is_a_dead_letter_and_delays
         platform.wait("SELECT count() FROM dead_letters WHERE stage = 'validate'", 1)
 
 
+def test_a_table_that_cannot_be_written_while_the_group_rebalances_is_written_later(platform: Platform):
+    with platform.sink(**AT_ONCE) as sink:
+        platform.client.execute("RENAME TABLE events TO gone")
+        send_events(platform, EVENTS)
+        wait_for(lambda: sink.metric("retries_total", reason="database") >= 2)
+        sink.assigned.clear()
+        with platform.sink(**AT_ONCE):
+            wait_for(sink.assigned.is_set)
+        platform.client.execute("RENAME TABLE gone TO events")
+        platform.wait(EXACT, (EVENTS, EVENTS))
+
+
 def test_pieces_of_a_refused_block_survive_kill_9(platform: Platform, tmp_path: Path):
     platform.client.execute("ALTER TABLE events ADD CONSTRAINT c CHECK seq % 97 != 96")
     send_events(platform, 200)
@@ -224,13 +236,12 @@ def test_a_database_that_does_not_answer_for_longer_than_the_session_costs_no_pa
         send_sample(platform)
         platform.wait("SELECT count() FROM statistics", 1)
         sink.assigned.clear()
-        wire.hold_from_bytes = 1
+        wire.hold(1)
         send_sample(platform)
         assert wire.is_holding.wait(60)
         wait_for(lambda: sink.metric("retries_total", reason="database") >= 2)
         wire.sever()
-        wire.hold_from_bytes = None
-        wire.go_on.set()
+        wire.release()
         wire.cut = False
         platform.wait("SELECT count() FROM statistics", 2)
         assert not sink.assigned.is_set()

@@ -25,12 +25,23 @@ class Wire:
         """While true, connections are refused."""
         self.cut_after_bytes: int | None = None
         """The next connection that sends so much more is cut there, once."""
-        self.hold_from_bytes: int | None = None
-        """What a client sends in pieces of this size or larger waits until ``go_on``."""
         self.is_holding = threading.Event()
-        self.go_on = threading.Event()
+        """Whether something is held."""
+        self._hold_from_bytes: int | None = None
+        self._go_on = threading.Event()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self, from_bytes: int) -> None:
+        """Hold what clients send in pieces of this size or larger."""
+        self.is_holding.clear()
+        self._go_on.clear()
+        self._hold_from_bytes = from_bytes
+
+    def release(self) -> None:
+        """Send on what is held, and hold nothing more."""
+        self._hold_from_bytes = None
+        self._go_on.set()
 
     def sever(self) -> None:
         """Cut all connections, and refuse new ones."""
@@ -41,8 +52,8 @@ class Wire:
     def close(self) -> None:
         """End for good."""
         self._listener.close()
-        self.go_on.set()
         self.sever()
+        self.release()
 
     def _accept(self) -> None:
         while True:
@@ -74,9 +85,9 @@ class Wire:
     def _send(self, near: socket.socket, far: socket.socket) -> None:
         with suppress(OSError):
             while data := near.recv(65536):
-                if self.hold_from_bytes is not None and len(data) >= self.hold_from_bytes:
+                if self._hold_from_bytes is not None and len(data) >= self._hold_from_bytes:
                     self.is_holding.set()
-                    self.go_on.wait()
+                    self._go_on.wait()
                 if self._is_to_be_cut(len(data)):
                     break
                 far.sendall(data)

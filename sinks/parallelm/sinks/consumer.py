@@ -19,6 +19,7 @@ from parallelm.schemas.errors import SchemaError
 from parallelm.schemas.topic_admin import log_bounds, topic_ids
 from parallelm.sinks.errors import FencedError, InsertStateUnknownError, NotReadyError, RetryLaterError
 from parallelm.sinks.intent import Committed, read_metadata
+from parallelm.sinks.topic_identity import TopicIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,6 +67,8 @@ def make_consumer(
             queued_max_messages_kbytes=4_096,
             # When so much is queued, asking again is put off by a whole second otherwise.
             fetch_queue_backoff_ms=10,
+            # A topic that is created again is found within this time.
+            topic_metadata_refresh_interval_ms=10_000,
             **named,
         )
     )
@@ -79,6 +82,7 @@ class TopicAdmin:
         self._refused = RefusedConnections()
         self._admin = AdminClient(client_config(kafka) | {"error_cb": self._refused.note})
         self._servers = kafka.bootstrap_servers
+        self.identity = TopicIdentity(self._admin)
 
     def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         """Ids by topic name; raises ``NotReadyError`` for a topic that is missing or a broker that does not answer."""

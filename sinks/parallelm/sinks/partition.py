@@ -51,6 +51,8 @@ class Block:
     is_repeated: bool = False
     """Whether it was sent before, and may be stored."""
 
+    is_confirmed: bool = False
+    """Whether its topic was the same one after its records were read."""
     is_counted: bool = False
     """Whether its dead letters were counted."""
 
@@ -128,6 +130,15 @@ class PartitionWork:
         """Whether it cannot be written for now."""
         return self.backoff.is_failing
 
+    def writes_pieces(self, now_s: float) -> bool:
+        """Whether a refused block is being written in pieces, and does not wait."""
+        return bool(self.ends) and not self.backoff.waits(now_s)
+
+    @property
+    def is_to_be_confirmed(self) -> bool:
+        """Whether it has a block of which it is not known that its records are of the topic that ``source`` names."""
+        return any(block is not None and not block.is_confirmed for block in (self.block, self.following))
+
     @property
     def is_due(self) -> bool:
         """Whether a block of it is inserted in the next round."""
@@ -184,6 +195,8 @@ class PartitionWork:
         """The block under way is in ClickHouse."""
         if self.block is not None:
             self.committed = self.block.intent.last + 1
+            while self.ends and self.ends[-1] <= self.block.intent.last:
+                self.ends.pop()
         self.block, self.following = self.following, None
 
     def _next_length(self) -> int:
@@ -197,8 +210,6 @@ class PartitionWork:
         return length or 0
 
     def _fresh_length(self) -> int:
-        while self.ends and self.pending and self.pending[0].offset > self.ends[-1]:
-            self.ends.pop()
         if not self.ends:
             return block_length(self.pending)
         return block_length(

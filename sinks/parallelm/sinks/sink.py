@@ -33,6 +33,7 @@ from parallelm.sinks.errors import (
     RetryLaterError,
     SinkError,
 )
+from parallelm.sinks.lag import lag_of
 from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.refused_blocks import RefusedBlocks
 from parallelm.sinks.room import has_enough, is_full, to_pause
@@ -42,7 +43,7 @@ from parallelm.sinks.tables import counted_in, row_maker
 from parallelm.sinks.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from parallelm.connections import Settings
     from parallelm.sinks.metrics import SinkMetrics
@@ -105,7 +106,7 @@ class Sink:
                 self._questions,
                 settle_s=options.session_timeout_s,
                 patience_s=_PATIENT_SHARE * options.retry_limit_s,
-                try_later=lambda work, error: self._retry_later(work.backoff, error),
+                try_later=self._try_later,
             ),
             self._dead_letters,
             {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics},
@@ -137,9 +138,9 @@ class Sink:
         )
         try:
             while not stop.is_set():
-                self._collect(stop)
-                self._make_blocks()
-                self._deliver()
+                turn = self._collect(stop)
+                self._make_blocks(turn)
+                self._deliver(turn)
             self._complete()
         except FencedError as error:
             if not self._options.instance_id:
@@ -177,13 +178,23 @@ class Sink:
 
     # Reading
 
-    def _collect(self, stop: Stop) -> None:
-        """Read until a flush interval has passed since the last inserts began, or there is enough for others."""
+    def _collect(self, stop: Stop) -> Sequence[PartitionWork]:
+        """Read until a flush interval has passed since the last inserts began, or there is enough for others.
+
+        Returns the partitions to write: before that time, those that are written in pieces.
+        """
         deadline_s = self._begun_at_s + self._interval_s
-        while not stop.is_set():
-            self._read(max(0.0, deadline_s - time.monotonic()))
-            if time.monotonic() >= deadline_s or has_enough(self._work.values()):
-                return
+        while True:
+            has_pieces = bool(self._in_pieces())
+            self._read(0.0 if has_pieces else max(0.0, deadline_s - time.monotonic()))
+            works = list(self._work.values())
+            if stop.is_set() or time.monotonic() >= deadline_s or has_enough(works):
+                return works
+            if has_pieces:
+                return self._in_pieces()
+
+    def _in_pieces(self) -> Sequence[PartitionWork]:
+        return [work for work in self._work.values() if work.writes_pieces(time.monotonic())]
 
     def _read(self, timeout_s: float) -> None:
         """Read what there is, or wait for it."""
@@ -247,6 +258,7 @@ class Sink:
             )
             starts.append(TopicPartition(topic, partition, start.offset))
         consumer.assign(starts)
+        consumer.resume(starts)  # else the client remembers that one was paused when it was ours before
         self._paused = set()
         counts: dict[str, int] = {}
         for topic, _ in self._work:
@@ -300,7 +312,7 @@ class Sink:
 
     # Writing
 
-    def _make_blocks(self) -> None:
+    def _make_blocks(self, turn: Sequence[PartitionWork]) -> None:
         """Make the next block of each partition, those that have waited longest first, also while inserts are running.
 
         When much waits, of each topic only as many as are inserted side by side, and the others' blocks grow meanwhile:
@@ -309,39 +321,42 @@ class Sink:
         works = self._work.values()
         most = self._options.inserts_at_once if has_enough(works) else len(works)
         next_of_topic = Counter(work.source.topic for work in works if work.is_due and not work.is_failing)
-        for work in sorted(works, key=attrgetter("waiting_since_s")):
+        for work in sorted(turn, key=attrgetter("waiting_since_s")):
             if is_full(works):
-                return
+                break
             if next_of_topic[work.source.topic] < most and self._make_block(work):
                 next_of_topic[work.source.topic] += 1
+        self._admin.identity.ask({work.source.topic for work in works if work.is_to_be_confirmed})
 
     def _make_block(self, work: PartitionWork) -> bool:
-        # When a block could not be inserted, nothing is made beside it.
-        has_failed = work.block is not None and work.is_failing
-        if has_failed or work.backoff.waits(time.monotonic()):
+        # Beside a block that could not be inserted no other is made.
+        if (work.block is not None and work.is_failing) or work.backoff.waits(time.monotonic()):
             return False
         try:
-            is_made = work.make_block() is not None
+            if work.make_block() is None:
+                return False
         except RetryLaterError as error:
             self._retry_later(work.backoff, error)
             return False
-        if is_made:
-            work.backoff.succeeded()
-        return is_made
+        work.backoff.succeeded()
+        return True
 
-    def _deliver(self) -> None:
+    def _deliver(self, turn: Sequence[PartitionWork]) -> None:
         """Complete the inserts that are running, reading on meanwhile, and begin the next."""
         while self._delivery.is_inserting:
             if has_enough(self._work.values()):
                 self._delivery.wait(_WAIT_WHEN_FULL_S)
             self._read(_WAIT_FOR_INSERTS_S)
-        self._begun_at_s = time.monotonic()
+        if len(turn) >= len(self._work):
+            self._begun_at_s = time.monotonic()
         if self._complete() and self._lease_is_fresh():
             try:
-                self._delivery.begin(self._work.values(), self._lease_is_fresh)
+                confirmed = self._admin.identity.confirmed(turn, self._try_later)
+                self._delivery.begin(confirmed, self._lease_is_fresh)
                 self._delivery.commit_empty_ends(self._work.values())
             except RetryLaterError as error:
                 self._retry_later(self._backoff, error)
+        self._admin.identity.look(work.source for work in self._work.values())
         self._report_lag()
 
     def _complete(self) -> bool:
@@ -360,6 +375,9 @@ class Sink:
         """Whether the last poll is so recent that Kafka cannot have given our partitions to others yet."""
         return time.monotonic() - self._polled_at_s < self._options.session_timeout_s / 2
 
+    def _try_later(self, work: PartitionWork, error: RetryLaterError) -> None:
+        self._retry_later(work.backoff, error)
+
     def _retry_later(self, backoff: Backoff, error: RetryLaterError) -> None:
         is_database = isinstance(error, (DatabaseUnavailableError, InsertRefusedError))
         reason = "database" if is_database else "other"
@@ -368,17 +386,8 @@ class Sink:
         backoff.failed(time.monotonic(), error)
 
     def _report_lag(self) -> None:
-        now_s = time.monotonic()
-        if now_s < self._lag_due_s:
+        if time.monotonic() < self._lag_due_s:
             return
-        self._lag_due_s = now_s + _LAG_INTERVAL_S
-        lag = dict.fromkeys(self._topics, 0)
-        for (topic, partition), work in self._work.items():
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            if work.position is not None and high > work.position:
-                lag[topic] += high - work.position
-            lag[topic] += len(work.pending) + sum(
-                block.record_count for block in (work.block, work.following) if block
-            )
-        for topic, records in lag.items():
+        self._lag_due_s = time.monotonic() + _LAG_INTERVAL_S
+        for topic, records in lag_of(self._consumer, self._topics, self._work).items():
             self._metrics.lag.labels(topic).set(records)

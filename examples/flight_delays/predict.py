@@ -2,9 +2,10 @@ r"""Predict each day's late arrivals with the model that the platform has deploy
 
     printf '2013-06-01\n2013-06-02\n' | python predict.py
 
-reads days from standard input. Reports what it predicted, how alike the flights are to those that the model was trained
-on, and, a day later, when the flights have arrived, how good the predictions were. Three nodes run it: one predicts all
-flights, a canary every fourth of them (``--every 4``), and one those of an airport (``--origin JFK``).
+reads days from standard input. Reports each prediction, and how alike the flights are to those that the model was trained
+on. A day later, when the flights have arrived, it reports which were late: how good the predictions were is worked out by
+``mcenter actuals evaluate`` and ``mcenter model quality``. Three nodes run it: one predicts all flights, a canary every
+fourth of them (``--every 4``), and one those of an airport (``--origin JFK``).
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
-import numpy as np
-import pandas as pd
 from flights import FIRST_MODEL, LATE_MINUTES, OBSERVED, WEATHER, Flights, noon
 from released_days import released_days
 
@@ -28,15 +27,15 @@ from parallelm.mlops.predefined_stats import PredefinedStats
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from parallelm.mlops.models.model import Model
 
 MODEL_DEADLINE_S = 120.0
-QUALITY_DAYS = 7
-"""Days of predictions for AUC and accuracy: the weather of a single day varies too little to rank flights."""
 DISTRIBUTION_DAYS = 14
 """Days of flights for the distribution: the weather of a few days does not resemble that of two months."""
-FEWEST_FLIGHTS = 5
-"""Flights of an hour whose log loss is reported."""
+OUTCOME = "late"
+"""Under this name predictions meet what became of them."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +66,18 @@ class Part:
 
 
 class Predictor:
-    """The deployed model, and the predictions for flights that have not arrived yet."""
+    """The deployed model, and what it predicts."""
 
     def __init__(self, flights: Flights, part: Part) -> None:
         self._flights = flights
         self._part = part
         self._model: Model | None = None
         self._classifier = None
-        self._scores: dict[date, pd.Series] = {}
-        """Late probability of each flight by day, since the model was deployed."""
 
     def work(self, today: date) -> None:
-        """Report yesterday's quality, take the deployed model, predict today's flights."""
-        yesterday = today - timedelta(days=1)
-        if yesterday in self._scores:
-            with mlops.event_time(noon(yesterday)):
-                self._report_quality(yesterday)
+        """Report yesterday's arrivals, take the deployed model, predict today's flights."""
+        if self._part.is_all and today > FIRST_MODEL:
+            self._report_arrivals(today - timedelta(days=1))
         with mlops.event_time(noon(today)):
             self._take_model(today)
             if self._classifier is None:
@@ -100,14 +95,21 @@ class Predictor:
                 path = Path(folder) / "model.joblib"
                 model.download(str(path))
                 self._classifier = joblib.load(path)
-            self._model, self._scores = model, {}
+            self._model = model
 
     def _predict(self, today: date) -> None:
         features = self._part.of(self._flights.scheduled(today))
         started = time.perf_counter()
         late = self._classifier.predict_proba(features)[:, 1]
         latency_ms = (time.perf_counter() - started) * 1_000
-        self._scores[today] = pd.Series(late, index=features.index)
+        mlops.predictions(
+            flight_ids(features),
+            late,
+            features[["carrier", "origin"]],
+            outcome=OUTCOME,
+            kind="score",
+            timestamp=departures(features, today),
+        )
         mlops.set_stat(PredefinedStats.PREDICTIONS_COUNT, len(late))
         mlops.set_stat("share predicted late", (late > 0.5).mean())
         mlops.set_stat("mean late probability", late.mean())
@@ -120,29 +122,21 @@ class Predictor:
                 MultiLineGraph().name("weather").labels(WEATHER).data(features[WEATHER].mean().tolist())
             )
 
-    def _report_quality(self, yesterday: date) -> None:
-        days = [yesterday - timedelta(days=n) for n in range(QUALITY_DAYS)]
-        scores = pd.concat([self._scores[day] for day in days if day in self._scores])
-        delay = self._flights.outcome(days[-1], yesterday)["arr_delay"].dropna()
-        scores = scores[scores.index.intersection(delay.index)]
-        late = delay[scores.index] >= LATE_MINUTES
-        if 0 < late.sum() < len(late):
-            mlops.metrics.roc_auc_score(late, scores)
-            mlops.metrics.accuracy_score(late, scores > 0.5)
-        self._report_log_loss(yesterday)
-
-    def _report_log_loss(self, day: date) -> None:
-        """Mean log loss of the flights of each hour: samples enough to compare two models after a week."""
+    def _report_arrivals(self, day: date) -> None:
+        """Which flights were late, of those that have arrived; of the others it will never be known."""
         delay = self._flights.outcome(day)["arr_delay"].dropna()
-        scores = self._scores[day]
-        scores = scores[scores.index.intersection(delay.index)]
-        late = delay[scores.index] >= LATE_MINUTES
-        loss = -np.log(scores.where(late, 1 - scores).clip(lower=1e-6))
-        hours = self._flights.scheduled(day)["minute_of_day"][loss.index] // 60
-        for hour, losses in loss.groupby(hours):
-            if len(losses) >= FEWEST_FLIGHTS:
-                with mlops.event_time(datetime(day.year, day.month, day.day, int(hour), tzinfo=UTC)):
-                    mlops.set_stat("log loss", losses.mean())
+        mlops.actuals(flight_ids(delay), delay >= LATE_MINUTES, outcome=OUTCOME, timestamp=noon(day))
+
+
+def flight_ids(flights: pd.DataFrame | pd.Series) -> list[str]:
+    """Ids of flights: their rows in the data of the year."""
+    return [f"2013-{row}" for row in flights.index]
+
+
+def departures(features: pd.DataFrame, day: date) -> list[datetime]:
+    """The hours of departure: how good a model is is compared hour by hour."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return [midnight + timedelta(hours=minute // 60) for minute in features["minute_of_day"].tolist()]
 
 
 def wait_for_model_of(today: date) -> Model:

@@ -304,7 +304,9 @@ def test_the_analysts_notebook_runs_on_the_demo(demo: DemoRun, monkeypatch: pyte
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     printed = "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
     assert "103 points uploaded\n1 point corrected\n" in printed
-    assert re.search(r"a rise of 'log loss' on predict by one deviation \(.*\) goes with \+", printed)
+    assert re.search(
+        r"a rise of 'quality.log_loss'.* on predict by one deviation \(.*\) goes with \+", printed
+    )
     assert "choose one with --label (labels)" in printed
     assert "from the deployment of late arrivals 2013-02 on predict (2013-02-01 12:00 UTC) on" in printed
     assert "season and trend are in it" in printed

@@ -144,7 +144,7 @@ def read_figures(settings: Settings, days: int, broken_month: str) -> Figures:
             "Rows in ClickHouse, and rows a second from the arrival of the first at Kafka to that of the last.",
         ),
         kpi=ask("on_time_rate", f"The {KPI}, by day"),
-        quality=ask("quality", "AUC of the live model, by day"),
+        quality=ask("quality", "AUC of each model on its flights, by week"),
     )
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from parallelm.mcenter.demo.errors import DemoError
 from parallelm.mcenter.demo.replay import MLAPP, environ
+from parallelm.operations.quality import Enough, report_quality
 from parallelm.warehouse.queries import query_frame
+from parallelm.warehouse.queries.model_quality import Judged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,11 @@ count, and the week ends a day later."""
 VERDICT_DEADLINE_S = 10.0
 DEADLINE_S = 60.0
 POLL_S = 0.02
+OUTCOME = "late"
+HOUR, WEEK = Enough(known=5), Enough(known=100)
+"""Flights of an hour, and of a week, that have arrived before predictions for it are judged."""
+EVALUATED = timedelta(weeks=6)
+"""What was reported before is not reported again; the weeks since the last evaluation are among these."""
 _PENDING = ("canary", "held", "awaiting_approval")
 
 
@@ -45,8 +52,11 @@ class People:
     def after(self, day: date) -> None:
         """Do what is due after ``day``."""
         if day.day in VERDICT_DAYS and day.month > FIRST_REVIEW.month:
+            self._report_quality(day)
             is_last = day.day == VERDICT_DAYS[-1]
             self._wait_for_model(f"{day:%Y-%m}", "predict", None if is_last else VERDICT_DEADLINE_S)
+        if (day + timedelta(days=1)).day == 1 and day > FIRST_REVIEW:
+            self._report_quality(day)
         if day == SILENCED_FROM:
             self.type(
                 "alerts", "silence", f"mlapp={MLAPP}", 'feature=~"dewp|visib"', "--for", "1h",
@@ -68,6 +78,32 @@ class People:
             "--event-time", noon, "--who", REVIEWER, "--comment", comment,
         )  # fmt: skip
         self._wait_for_model(month, REVIEWED_NODE)
+
+    def at_the_end(self, last_day: date) -> None:
+        """Report what is left, when everything is in the warehouse."""
+        report_quality(
+            self.settings,
+            Judged(mlapp_id=MLAPP, start=last_day - EVALUATED, end=last_day),
+            enough=WEEK,
+            by="week",
+        )
+        of_the_month = Judged(mlapp_id=MLAPP, outcome=OUTCOME, start=last_day.replace(day=1), end=last_day)
+        report_quality(self.settings, of_the_month, enough=HOUR, by="hour", measures=("log_loss",))
+
+    def _report_quality(self, day: date) -> None:
+        """Report how good the predictions before ``day`` were, as a person's hourly job would."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self._ask(_ARRIVED.format(mlapp=MLAPP, day=day, before=day - timedelta(days=1))) != "1":
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"the arrivals before {day} are not in the warehouse after {DEADLINE_S:.0f} s"
+                )
+            time.sleep(POLL_S)
+        of_the_month = Judged(mlapp_id=MLAPP, outcome=OUTCOME, start=day.replace(day=1), end=day)
+        report_quality(self.settings, of_the_month, enough=HOUR, by="hour", measures=("log_loss",))
+        monday = day - timedelta(days=day.weekday())
+        whole_weeks = Judged(mlapp_id=MLAPP, outcome=OUTCOME, start=monday - EVALUATED, end=monday)
+        report_quality(self.settings, whole_weeks, enough=WEEK, by="week")
 
     def type(self, *command: str) -> str:
         """Run a ``mcenter`` command as a person would; returns what it printed."""
@@ -113,6 +149,12 @@ def _shortened(printed: str) -> str:
 
 
 _MODEL = "SELECT model_id FROM models WHERE mlapp_id = '{mlapp}' AND endsWith(name, '{month}')"
+_ARRIVED = (
+    "SELECT (SELECT max(event_time) FROM actuals WHERE mlapp_id = '{mlapp}') >= toDateTime64('{before} 00:00:00', 3, 'UTC')"
+    " AND (SELECT min(last) FROM (SELECT max(event_time) AS last FROM predictions WHERE mlapp_id = '{mlapp}'"
+    " AND node_id != 'predict-jfk' GROUP BY node_id)) >= toDateTime64('{day} 00:00:00', 3, 'UTC')"
+)
+"""Whether all predictions before a day, and their outcomes, are there: some of that day are."""
 _STATE = (
     "SELECT state FROM deployments_current INNER JOIN models USING (mlapp_id, model_id)"
     " WHERE mlapp_id = '{mlapp}' AND node_id = '{node}' AND endsWith(name, '{month}')"

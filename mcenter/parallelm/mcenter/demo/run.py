@@ -9,6 +9,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from parallelm.mcenter.demo.errors import DemoError
 from parallelm.mcenter.demo.figures import read_figures
 from parallelm.mcenter.demo.people import People
 from parallelm.mcenter.demo.receiver import PORT_VARIABLE, receiving
-from parallelm.mcenter.demo.replay import apply_definition, example_folder, replay
+from parallelm.mcenter.demo.replay import FIRST_DAY, apply_definition, example_folder, replay
 from parallelm.mcenter.demo.report import write_report
 from parallelm.mcenter.demo.timeline import draw_timeline
 from parallelm.mcenter.local_stack import LocalStack
@@ -80,6 +81,8 @@ class Demo:
             people = People(settings, config)
             seconds = self._replayed(examples, config, people, console)
             with console.status("waiting until everything is in ClickHouse"):
+                wait_until_drained(settings)
+                people.at_the_end(FIRST_DAY + timedelta(days=self.days))
                 wait_until_drained(settings)
             with console.status("asking ClickHouse"):
                 figures = read_figures(settings, self.days, self.broken_month)

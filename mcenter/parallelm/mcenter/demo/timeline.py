@@ -111,11 +111,13 @@ def _kpi(axes: Axes, kpi: pd.DataFrame) -> None:
 def _quality(axes: Axes, figures: Figures) -> None:
     for model, days in figures.quality.frame.groupby("model", sort=False):
         ink = BROKEN_INK if model == figures.broken_model else QUALITY_INK
-        axes.plot(days["day"].map(place), days["value"], color=ink, linewidth=2)
+        axes.plot(days["day"].map(place), days["value"], ".-", color=ink, linewidth=2)
     threshold = figures.quality.frame["threshold"].iloc[0]
     axes.axhline(threshold, color=SEVERITY_INK["critical"], linewidth=1, linestyle=(0, (4, 3)))
     name_panel(
-        axes, "AUC of the live model", "over its predictions of the last week; dashed: threshold of the alert"
+        axes,
+        "AUC of each live model",
+        "by week of its predictions, once the flights have arrived; dashed: threshold of the alert",
     )
 
 

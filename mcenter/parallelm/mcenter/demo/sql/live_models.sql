@@ -3,6 +3,7 @@ WITH
     (
         SELECT
             replaceOne(model.name, 'late arrivals ', '') AS model,
+            model.model_id AS model_id,
             model.node_id AS trained_on,
             model.event_time AS trained_at,
             deployment.node_id AS node_id,
@@ -25,14 +26,20 @@ WITH
         SELECT
             model,
             toUInt64(sumIf(value, name = 'pipelinestat.count')) AS flights,
-            avgIf(value, name = 'ROC AUC Score') AS auc,
-            avgIf(value, name = 'Accuracy Score') AS accuracy,
             avgIf(value, name = 'share predicted late') AS predicted_late,
             minIf(value, endsWith(name, 'overlapResult') AND labels['line'] = 'overlapScore_temp') AS temp_similarity
         FROM live
         INNER JOIN statistics ON statistics.node_id = live.node_id
         WHERE statistics.mlapp_id = 'flight-delays'
             AND statistics.event_time >= live.live_from AND statistics.event_time < live.live_to
+        GROUP BY model
+    ),
+    judged AS
+    (
+        SELECT model, avgIf(value, name = 'quality.auc') AS auc, avgIf(value, name = 'quality.accuracy') AS accuracy
+        FROM live
+        INNER JOIN statistics ON statistics.node_id = live.node_id AND statistics.model_id = live.model_id
+        WHERE statistics.mlapp_id = 'flight-delays' AND labels['by'] = 'week'
         GROUP BY model
     ),
     business AS
@@ -47,5 +54,6 @@ WITH
 SELECT model, flights, held_out_auc, auc, accuracy, predicted_late, temp_similarity, on_time_rate
 FROM predicted
 INNER JOIN trained USING (model)
+LEFT JOIN judged USING (model)
 INNER JOIN business USING (model)
 ORDER BY model

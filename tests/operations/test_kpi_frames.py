@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
 
+from parallelm.mcenter.results import write_result
 from parallelm.operations.errors import KpiFileError
 from parallelm.operations.kpis import KpiFile, KpiFileFormat, read_kpi_file, read_kpi_frame, read_kpi_parquet
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY_MS = 1_359_590_400_000
@@ -116,3 +121,21 @@ def test_an_empty_frame_and_columns_of_one_name_are_refused():
     )
     with pytest.raises(KpiFileError, match="'x' appears twice"):
         read(twice)
+
+
+def test_points_in_a_parquet_file_of_a_query_are_read_with_their_labels(tmp_path: Path):
+    frame = pd.DataFrame(
+        {
+            "event_time": pd.to_datetime(["2013-01-01", "2013-01-02"], utc=True),
+            "name": "rate",
+            "labels": [{"carrier": "UA", "hub": "EWR"}, {}],
+            "value": [1.0, 2.0],
+        }
+    )
+    write_result(frame, "parquet", tmp_path / "points.parquet")
+    wanted = KpiFileFormat(columns={"timestamp": "event_time", "kpi": "name"})
+    found = read_kpi_parquet((tmp_path / "points.parquet").read_bytes(), wanted)
+    assert [(point.labels, point.value) for point in found.points] == [
+        ({"carrier": "UA", "hub": "EWR"}, 1.0),
+        ({}, 2.0),
+    ]

@@ -196,6 +196,19 @@ def test_while_a_shard_is_away_the_other_gets_its_rows_and_after_it_both_have_th
         assert sink.terminate() == 0
 
 
+def test_partitions_that_wait_for_a_shard_are_read_on_after_a_rebalance(shards: Shards) -> None:
+    shards.engine.kill()
+    platform = shards.with_map("a = {0}; b = {1}")
+    with platform.sink() as first:
+        send_to_both_shards(shards.first, 50)
+        wait_for(lambda: first.metric("retries_total", reason="database") >= 2)
+        with platform.sink():  # it takes a half of the partitions, and gives them back
+            shards.first.wait("SELECT count() FROM statistics WHERE _partition = 0", 150)
+        shards.engine.start()
+        send_to_both_shards(shards.first, 50)
+        shards.assert_exact(200)
+
+
 def send_to_both_shards(platform: Platform, records: int) -> None:
     """As many to partition 0 as to partition 1."""
     for partition in range(2):

@@ -18,8 +18,9 @@ from clickhouse_driver import errors
 from parallelm.connections import Settings, save_settings
 from parallelm.mcenter.cli import cli
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.sinks.ingested_blocks import WRITTEN
 from parallelm.sinks.service import wait_for_warehouse
-from parallelm.sinks.tables import STORED_TOPICS, counted_in
+from parallelm.sinks.tables import STORED_TOPICS
 from parallelm.warehouse import drift, migrate, status
 from parallelm.warehouse.backup import back_up_database, folder_of_server, restore_database
 from parallelm.warehouse.catalogue import catalogue
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from clickhouse_driver import Client
 
-WRITTEN = [counted_in(topic) for topic in STORED_TOPICS]
 GRANT = re.compile(r"GRANT(?: ON CLUSTER \S+)? (?P<right>.+ ON \S+) TO (?P<role>\w+)")
 REFUSED = 497
 """ClickHouse's code of an access that is denied."""
@@ -195,7 +195,7 @@ def test_a_reader_asks_everything_and_changes_nothing(warehouse: Warehouse) -> N
     assert len(catalogue(warehouse.settings)) > len(WRITTEN)
     refused(
         client,
-        *(f"INSERT INTO {table} (_offset) SELECT 1" for table in WRITTEN),
+        *(f"INSERT INTO {table} (_partition) SELECT 1" for table in WRITTEN),
         "ALTER TABLE kpis DELETE WHERE 1",
         "TRUNCATE TABLE kpis",
         "DROP TABLE events",

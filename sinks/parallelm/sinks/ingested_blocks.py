@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.sinks.errors import DatabaseUnavailableError, InsertRefusedError
 from parallelm.sinks.rows import Rows
+from parallelm.sinks.tables import TABLES
 
 if TYPE_CHECKING:
     from parallelm.sinks.partition import Block
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from parallelm.sinks.writer import Writer
 
 TABLE = "ingested_blocks"
+WRITTEN: tuple[str, ...] = (*(table.counted_in for table in TABLES.values()), TABLE)
+"""All tables that sinks insert into."""
 
 
 def log_block(writer: Writer, source: Source, block: Block) -> None:

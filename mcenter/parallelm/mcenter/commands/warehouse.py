@@ -143,12 +143,11 @@ def roles() -> None:
 
     Run it as an administrator of the ClickHouse server, and again after an upgrade.
     """
-    from parallelm.sinks.tables import TABLES
+    from parallelm.sinks.ingested_blocks import WRITTEN
     from parallelm.warehouse.roles import role_statements
 
     clickhouse = load_settings().clickhouse
-    written = [table.counted_in for table in TABLES.values()]
-    for statement in role_statements(clickhouse.database, written, clickhouse.cluster):
+    for statement in role_statements(clickhouse.database, WRITTEN, clickhouse.cluster):
         echo(f"{statement};")
 
 

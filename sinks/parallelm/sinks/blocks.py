@@ -18,13 +18,13 @@ _RECORD = struct.Struct("<qqqq")
 _OBJECTS_OF_RECORD = 240
 """Memory of a record's Python objects, without their contents."""
 
-MAX_BLOCK_SAMPLES = 750_000
+MAX_BLOCK_SAMPLES = 600_000
 """Rows that one insert may unfold into."""
 
 MAX_UNFOLDED_BYTES = 128 * 1024 * 1024
 """Memory that these rows may take on the server: the labels of a series are copied to each of its samples."""
 
-MAX_BLOCK_BYTES = 10 * 1024 * 1024
+MAX_BLOCK_BYTES = 16 * 1024 * 1024
 """Size of the records of one block. A larger record is a block of its own."""
 
 

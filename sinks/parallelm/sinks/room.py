@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from parallelm.sinks.partition import PartitionWork
 
-_MAX_PENDING_BYTES = 30 * 1024 * 1024
+_MAX_PENDING_BYTES = 38 * 1024 * 1024
 _MAX_PENDING_BYTES_OF_PARTITION = 2 * MAX_BLOCK_BYTES
-_ENOUGH_BYTES = 20 * 1024 * 1024
-_MAX_MADE_BYTES = 20 * 1024 * 1024
+_ENOUGH_BYTES = 26 * 1024 * 1024
+_MAX_MADE_BYTES = 24 * 1024 * 1024
 
 
 def to_pause(works: Mapping[tuple[str, int], PartitionWork]) -> set[tuple[str, int]]:

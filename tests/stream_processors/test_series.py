@@ -68,7 +68,7 @@ def test_two_breaches_twenty_days_apart_are_not_one_that_lasted(between: str):
         ("for: 2d, max_gap: 2d", 30, 2, True),
         ("for: 2d, max_gap: 2d", 30, 2.1, False),
         ("for: 20d", 30, 10, True),  # half of ``for`` is longer
-        ("for: 2d, max_gap: 0d", 30, 1, False),
+        ("for: 2d, max_gap: 1h", 30, 1, False),
     ],
 )
 def test_a_breach_is_held_over_as_long_a_gap_as_the_series_usually_leaves(

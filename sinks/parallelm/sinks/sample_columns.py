@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.integer]
 
-HEAD_TEXTS = SlicedBatch._fields[: SlicedBatch._fields.index("seq")]
-SERIES_TEXTS = SlicedSeries._fields[: SlicedSeries._fields.index("labels")]
+_HEAD_TEXTS = SlicedBatch._fields[: SlicedBatch._fields.index("seq")]
+_SERIES_TEXTS = SlicedSeries._fields[: SlicedSeries._fields.index("labels")]
 _TEXT, _TIME = "LowCardinality(String)", "DateTime64(3, 'UTC')"
 _LABELS = "Map(LowCardinality(String), String)"
 
@@ -79,13 +79,13 @@ class SampleColumns:
         )
 
     def _of_heads(self) -> Iterator[NativeColumn]:
-        for place, name in enumerate(HEAD_TEXTS):
+        for place, name in enumerate(_HEAD_TEXTS):
             texts = [head[place] for head in self.heads]
             make = partial(_texts, texts, self.head_of_record, self.samples_of_record)
             yield NativeColumn(name, _TEXT, make)
 
     def _of_series(self) -> Iterator[NativeColumn]:
-        for name in SERIES_TEXTS:
+        for name in _SERIES_TEXTS:
             texts = list(map(attrgetter(name), self.series))
             make = partial(_texts, texts, self.series_of_run, self.samples_of_run)
             yield NativeColumn(name, _TEXT, make)
@@ -118,7 +118,7 @@ class SampleColumns:
         texts_of = [b"".join(string(text) for _, text in pairs) for pairs in pairs_of]
         symbols = _spread(narrow(self.series_of_run, len(pairs_of)), self.samples_of_run)
         pair_counts = np.array([len(each) for each in keys_of], np.int64)
-        if len(set(pair_counts.tolist())) == 1:
+        if _same(pair_counts) is not None:
             row_pairs = np.full(len(symbols), pair_counts[0])
             index = narrow(np.array(keys_of, np.uint32), len(keys))[symbols].ravel()
         else:
@@ -138,9 +138,8 @@ def _texts(texts: Iterable[bytes], symbols: Ints, counts: Ints) -> bytes:
 
 def _spread(values: Ints, counts: Ints) -> Ints:
     """Each value as often as it counts."""
-    if len(counts) and (least := int(counts.min())) == counts.max():
-        return values if least == 1 else np.repeat(values, least)
-    return np.repeat(values, counts)
+    same = _same(counts)
+    return values if same == 1 else np.repeat(values, counts if same is None else same)
 
 
 def _spread_bytes(values: Ints, counts: Ints) -> bytes:
@@ -159,7 +158,12 @@ def _joined(texts: Sequence[bytes], symbols: Ints) -> bytes:
 
 def _places(counts: Ints) -> Ints:
     """0, 1, … for each count."""
-    if len(counts) and (least := int(counts.min())) == counts.max():
-        return np.tile(np.arange(least, dtype="<u4"), len(counts))
+    if (same := _same(counts)) is not None:
+        return np.tile(np.arange(same, dtype="<u4"), len(counts))
     ends = np.cumsum(counts)
     return (np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)).astype("<u4")
+
+
+def _same(counts: Ints) -> int | None:
+    """What all of them are; None when they differ, or there are none: spreading by one number is much faster."""
+    return int(counts[0]) if len(counts) and counts.min() == counts.max() else None

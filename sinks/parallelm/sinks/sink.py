@@ -321,11 +321,11 @@ class Sink:
         works = self._work.values()
         most = self._options.inserts_at_once if has_enough(works) else len(works)
         next_of_topic = Counter(work.source.topic for work in works if work.is_due and not work.is_failing)
-        for work in sorted(turn, key=attrgetter("waiting_since_s")):
-            if is_full(works):
-                break
+        for work in () if is_full(works) else sorted(turn, key=attrgetter("waiting_since_s")):
             if next_of_topic[work.source.topic] < most and self._make_block(work):
                 next_of_topic[work.source.topic] += 1
+                if is_full(works):
+                    break
         self._admin.identity.ask({work.source.topic for work in works if work.is_to_be_confirmed})
 
     def _make_block(self, work: PartitionWork) -> bool:

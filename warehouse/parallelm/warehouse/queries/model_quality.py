@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from parallelm.schemas.times import Time, TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries._buckets import checked_zone
 from parallelm.warehouse.queries._frames import Conditions, fetch, frame
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def model_quality(
 
     if by is not None and by not in _STARTS:
         raise QueryError(f"quality by {by!r}: it must be one of {', '.join(_STARTS)}")
-    zone = _zone(timezone)
+    zone = checked_zone(timezone)
     parts = [judged] if by is None else _parts(settings, judged, by, zone)
     frames = [_quality(settings, part, by, segment, zone) for part in parts]
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
@@ -228,13 +228,6 @@ def _moment(moment: Time | None, otherwise: str) -> str:
         return otherwise
     shown = _EPOCH + timedelta(milliseconds=at_ms)
     return shown.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-
-
-def _zone(name: str) -> str:
-    try:
-        return zoneinfo.ZoneInfo(name).key
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise QueryError(f"unknown time zone {name!r}; name one as Europe/Berlin") from None
 
 
 def reported_quality(

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations mcenter
+ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations server mcenter
 
 .PHONY: demo test fuzz faults check bench up clean lock docs format
 

@@ -21,6 +21,7 @@ ROOMS = {
     "warehouse": "warehouse",
     "supervision": "supervision",
     "operations": "operations",
+    "server": "server",
     "mcenter": "mcenter",
 }
 FORBIDDEN = dict.fromkeys(ROOMS, "parallelm.sinks") | {"sinks": "parallelm.mlops"}

@@ -164,6 +164,20 @@ class RetentionSettings(_ShownWithoutSecrets):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ServerSettings(_ShownWithoutSecrets):
+    """The server with pages and REST API."""
+
+    host: str = "127.0.0.1"
+    """Address that it listens on."""
+    port: int = 0
+    """0: 3456 when that is free, else any."""
+    path_prefix: str = ""
+    """Path below which a proxy shows it, such as ``/mcenter``."""
+    database_url: str = secret()
+    """SQLAlchemy URL of accounts and sessions; empty: SQLite in ``.mcenter/server.db``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings(_ShownWithoutSecrets):
     """Everything that says where the platform is."""
 
@@ -174,3 +188,4 @@ class Settings(_ShownWithoutSecrets):
     component: ComponentSettings = field(default_factory=ComponentSettings)
     log: LogSettings = field(default_factory=LogSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)

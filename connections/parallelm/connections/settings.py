@@ -30,6 +30,7 @@ from parallelm.connections.sections import (
     LogSettings,
     RegistrySettings,
     RetentionSettings,
+    ServerSettings,
     Settings,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "RegistrySettings",
     "RetentionSettings",
     "Role",
+    "ServerSettings",
     "Settings",
     "load_settings",
     "misspelt_variables",

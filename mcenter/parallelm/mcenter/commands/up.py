@@ -37,6 +37,9 @@ from parallelm.supervision.service_frame import announce_ready, interruptible, s
 @click.option("--clickhouse-http-port", type=PORT, help="Port of ClickHouse's HTTP interface.")
 @click.option("--registry-port", type=PORT, help="Port of the schema registry.")
 @click.option(
+    "--server-port", type=PORT, help="Port of pages and REST API.  [default: 3456 when it is free, else any]"
+)
+@click.option(
     "--notifications",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Also run the notifier, with this file of routes and receivers.",
@@ -49,7 +52,7 @@ def up(
     detach: bool,
     **ports: int | None,
 ) -> None:
-    """Start Kafka, ClickHouse, the schema registry, the sink and the processors on this machine.
+    """Start Kafka, ClickHouse, the schema registry, the sink, the processors and the server on this machine.
 
     Real processes on loopback, without Docker, a Java installation or root. All data are in the data folder. The
     first start downloads Kafka (44 MB); later ones need no network. Ports that no option

@@ -19,8 +19,11 @@ from parallelm.connections import (
 )
 from parallelm.connections.search import FILE_NAME, admin_file
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.services import NOTIFIER, SERVICES
+from parallelm.mcenter.local_stack.services import NOTIFIER, SERVER, SERVICES
 from parallelm.supervision.ports import choose_ports
+
+USUAL_SERVER_PORT = 3456
+"""Where ``mlops.attach()`` looks without arguments."""
 
 READER, ADMIN = "reader", "admin"
 """ClickHouse users: people, notebooks, BI tools and components read; the sink and those who ask for the admin profile also write."""
@@ -31,6 +34,7 @@ PORTS_OF = {
     "registry": ("registry",),
     "sink": ("sink_metrics",),
     "processors": ("processors_metrics",),
+    SERVER: ("server", "server_metrics"),
     NOTIFIER: ("notifier_metrics",),
 }
 
@@ -45,6 +49,7 @@ class Plan:
     clickhouse_port: int | None = None
     clickhouse_http_port: int | None = None
     registry_port: int | None = None
+    server_port: int | None = None
     notifications: Path | None = None
     """The notifier's file; None: no notifier."""
 
@@ -53,9 +58,9 @@ class Plan:
         if unknown:
             raise StackError(f"unknown service {unknown[0]!r}; there are: {', '.join(SERVICES)}")
         missing = {"kafka", "clickhouse"} - set(self.services)
-        if missing and ({"sink", "processors"} & set(self.services) or self.notifications):
+        if missing and ({"sink", "processors", SERVER} & set(self.services) or self.notifications):
             raise StackError(
-                "sink, processors and notifier need kafka and clickhouse; missing: "
+                "sink, processors, server and notifier need kafka and clickhouse; missing: "
                 f"{', '.join(sorted(missing))}"
             )
 
@@ -88,9 +93,10 @@ class Plan:
             "clickhouse": self.clickhouse_port,
             "clickhouse_http": self.clickhouse_http_port,
             "registry": self.registry_port,
+            SERVER: self.server_port,
         }
         wanted = {port: named.get(port) for service in self.processes for port in PORTS_OF[service]}
-        ports = choose_ports(wanted, earlier)
+        ports = choose_ports(wanted, {SERVER: USUAL_SERVER_PORT} | earlier)
         (self.folder / "ports.json").write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
         return ports
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from parallelm.mcenter.local_stack.plan import StackSettings
 
-SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors")
+SERVICES = ("kafka", "clickhouse", "registry", "sink", "processors", "server")
 """Every service, in the order in which they start and in the reverse of which they stop."""
 
 _SAME_INSTANCE = ("--instance-id", "local-stack")
@@ -33,6 +33,8 @@ _ARGUMENTS = {"processors": _SOON, "notifier": _SOON, "sink": _SAME_INSTANCE}
 
 NOTIFIER = "notifier"
 """The service that runs only with a file of notifications."""
+
+SERVER = "server"
 
 PROGRESS_LIMIT_S = 60.0
 """Processors without progress for so long are unhealthy, and started again if that lasts."""
@@ -58,12 +60,15 @@ def services(
     if "registry" in names:
         found.append(_registry(folder, ports["registry"]))
     workers = [name for name in names if name in {"sink", "processors"}]
-    if workers or notifications:
+    if workers or notifications or SERVER in names:
         found.append(_prepare(folder))
     found += [_worker(folder, name, ports[f"{name}_metrics"]) for name in workers]
     if notifications:
         file = ("--file", str(notifications))
         found.append(_worker(folder, NOTIFIER, ports[f"{NOTIFIER}_metrics"], *file))
+    if SERVER in names:
+        at = ("--port", str(ports[SERVER]))
+        found.append(_worker(folder, SERVER, ports["server_metrics"], *at, port=ports[SERVER]))
     if "kafka" in names and os.access(cache_folder(), os.W_OK) and not class_cache(cache_folder()).exists():
         found.append(_kafka_training(folder, tuple(service.name for service in found)))
     return found
@@ -119,13 +124,14 @@ def _prepare(folder: Path) -> Service:
     )
 
 
-def _worker(folder: Path, name: str, metrics_port: int, *arguments: str) -> Service:
+def _worker(folder: Path, name: str, metrics_port: int, *arguments: str, port: int | None = None) -> Service:
     return _python(
         folder,
         name,
         *("parallelm.mcenter", name, *_ARGUMENTS.get(name, ()), *arguments),
         environ={METRICS_PORT: str(metrics_port)},
         needs=(PREPARE,),
+        port=port,
         metrics_port=metrics_port,
         probe=lambda: _worker_answers(name, metrics_port),
     )

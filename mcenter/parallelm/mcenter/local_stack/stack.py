@@ -77,6 +77,7 @@ class LocalStack:
         clickhouse_port: int | None = None,
         clickhouse_http_port: int | None = None,
         registry_port: int | None = None,
+        server_port: int | None = None,
         notifications: Path | None = None,
     ) -> None:
         self.plan = Plan(
@@ -86,6 +87,7 @@ class LocalStack:
             clickhouse_port,
             clickhouse_http_port,
             registry_port,
+            server_port,
             notifications.absolute() if notifications else None,
         )
         self._supervisor: subprocess.Popen[bytes] | None = None

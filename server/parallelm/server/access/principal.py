@@ -1,0 +1,42 @@
+"""Who asks, how that is known, and what it allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from parallelm.server.access.matrix import ROLES_OF
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVERY_MLAPP: Final = "*"
+"""Key of roles that somebody has on all MLApps, and on what belongs to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A person or a program."""
+
+    name: str
+    authenticated_by: str
+    """``session``, ``oidc`` or ``token``."""
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Roles by MLApp."""
+    scopes: frozenset[str] | None = None
+    """Actions that a token is limited to; None: no limit but the roles."""
+
+    def may(self, action: str, mlapp_id: str | None = None) -> bool:
+        """Whether it may do this to the MLApp; without one, to all of them."""
+        if self.scopes is not None and action not in self.scopes:
+            return False
+        held = self.roles.get(EVERY_MLAPP, frozenset())
+        if mlapp_id is not None:
+            held |= self.roles.get(mlapp_id, frozenset())
+        return bool(held & ROLES_OF[action])
+
+    def mlapps(self, action: str) -> frozenset[str] | None:
+        """MLApps to which it may do this; None: all."""
+        if self.may(action):
+            return None
+        return frozenset(mlapp_id for mlapp_id in self.roles if self.may(action, mlapp_id))

@@ -1,0 +1,1 @@
+"""Accounts, sessions and tokens: what the server keeps in its SQL database."""

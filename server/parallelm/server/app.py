@@ -1,0 +1,40 @@
+"""The application: middleware, the API, the pages and the static files, for one context."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from parallelm.server import api, pages
+from parallelm.server.problems import add_problem_handlers
+from parallelm.server.requests import RequestFrame
+
+if TYPE_CHECKING:
+    from parallelm.server.context import ServerContext
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(context: ServerContext) -> FastAPI:
+    """An application that serves ``context``. Several in one process, or one in several processes, share nothing."""
+    app = FastAPI(
+        title="MCenter Stream",
+        version=metadata.version("mcenter-stream"),
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        root_path=context.settings.server.path_prefix,
+    )
+    app.state.context = context
+    app.add_middleware(RequestFrame)
+    add_problem_handlers(app)
+    for router in api.routers():
+        app.include_router(router, prefix=api.PREFIX)
+    for router in pages.routers():
+        app.include_router(router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app

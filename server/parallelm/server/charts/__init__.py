@@ -1,0 +1,1 @@
+"""Options of charts, built from data: pure functions."""

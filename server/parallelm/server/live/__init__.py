@@ -1,0 +1,1 @@
+"""What has just happened, pushed to the pages that show it."""

@@ -1,0 +1,69 @@
+"""How values read on a page."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from parallelm.operations.json_values import is_missing, plain, scalar_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_MANY: Final = 10_000
+
+
+def local_time(value: Any, zone: str = "UTC") -> str:
+    """A moment in the viewer's zone, to the second; empty where there is none."""
+    if is_missing(value):
+        return ""
+    moment = value if isinstance(value, datetime) else datetime.fromtimestamp(int(value) / 1000, UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"{moment.astimezone(zone_of(zone)):%Y-%m-%d %H:%M:%S}"
+
+
+def iso_time(value: Any) -> str:
+    """A moment for ``<time datetime>``."""
+    if is_missing(value):
+        return ""
+    moment = value if isinstance(value, datetime) else datetime.fromtimestamp(int(value) / 1000, UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def number(value: Any) -> str:
+    """Short: whole numbers with thin spaces, others with four digits."""
+    if is_missing(value):
+        return "-"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}".replace(",", "\u202f") if abs(value) >= _MANY else str(int(value))
+    return f"{float(value):.4g}"
+
+
+def labels(value: Mapping[str, str] | None) -> str:
+    """Labels as ``key=value``, with commas."""
+    return ", ".join(f"{key}={each}" for key, each in (value or {}).items())
+
+
+def as_json(value: Any) -> str:
+    """For an attribute that a script reads."""
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone; UTC for a name that is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "local_time": local_time,
+    "iso_time": iso_time,
+    "number": number,
+    "labels": labels,
+    "as_json": as_json,
+    "text": scalar_text,
+}

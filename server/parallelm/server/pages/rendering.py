@@ -1,0 +1,64 @@
+"""Templates and what all of them know: who looks, the menu, the time range and the viewer's zone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from parallelm.server import pages
+from parallelm.server.context import context_of
+from parallelm.server.pages import filters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+_ENVIRONMENT: Final = Environment(
+    loader=PackageLoader("parallelm.server", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= filters.FILTERS
+_STATIC: Final = Path(__file__).parent.parent / "static"
+
+
+def render(
+    request: Request,
+    template: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """A page, or the part of one that htmx asks for."""
+    text = _ENVIRONMENT.get_template(template).render(_of_every_page(request) | dict(values or {}))
+    return HTMLResponse(text, status_code, headers)
+
+
+def _of_every_page(request: Request) -> dict[str, Any]:
+    asking = context_of(request).authenticate(request)
+    entries = [page for page in pages.menu() if asking and asking.mlapps(page.action) != frozenset()]
+    root = request.scope.get("root_path", "")
+    return {
+        "asking": asking,
+        "menu": [page for page in entries if not page.of_mlapp],
+        "tabs": [page for page in entries if page.of_mlapp],
+        "path": request.url.path.removeprefix(root),
+        "root": root,
+        "zone": request.cookies.get("zone", "UTC"),
+        "static": lambda name: f"{root}/static/{name}?{_version(name)}",
+    }
+
+
+def _version(name: str) -> int:
+    """Changes when the file does: browsers may keep it as long as they like."""
+    try:
+        return (_STATIC / name).stat().st_mtime_ns // 1_000_000_000
+    except FileNotFoundError:
+        return 0

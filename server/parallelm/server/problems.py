@@ -1,0 +1,137 @@
+"""Errors as answers: RFC 9457 problem details for the API, a page in words for people.
+
+One table says which status an error of operations, topics or the warehouse has. What is in no table is a fault of ours: 500,
+with nothing but the request's id, under which the log has the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from clickhouse_driver import errors as clickhouse_errors
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from parallelm.definitions.errors import DefinitionError
+from parallelm.operations import errors as operations
+from parallelm.schemas import errors as schemas
+from parallelm.schemas.times import TimeError
+from parallelm.server.api import PREFIX
+from parallelm.server.requests import request_id_of
+from parallelm.warehouse.errors import QueryError, WarehouseError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_LOG = logging.getLogger(__name__)
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
+    operations.UnknownMLAppError: HTTPStatus.NOT_FOUND,
+    operations.UnknownTopicError: HTTPStatus.NOT_FOUND,
+    operations.UnknownAlertError: HTTPStatus.NOT_FOUND,
+    operations.UnknownDeadLetterError: HTTPStatus.NOT_FOUND,
+    operations.UnknownNodeError: HTTPStatus.NOT_FOUND,
+    operations.UnknownModelError: HTTPStatus.NOT_FOUND,
+    operations.UnknownDecisionError: HTTPStatus.NOT_FOUND,
+    operations.AlertNotOpenError: HTTPStatus.CONFLICT,
+    operations.NoEffectError: HTTPStatus.CONFLICT,
+    operations.ReplayError: HTTPStatus.CONFLICT,
+    operations.NoAnswerError: HTTPStatus.GATEWAY_TIMEOUT,
+    operations.OperationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DefinitionError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    QueryError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TimeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    schemas.EncodeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    schemas.SchemaError: HTTPStatus.SERVICE_UNAVAILABLE,
+    WarehouseError: HTTPStatus.SERVICE_UNAVAILABLE,
+    clickhouse_errors.Error: HTTPStatus.SERVICE_UNAVAILABLE,
+    EOFError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ConnectionError: HTTPStatus.SERVICE_UNAVAILABLE,
+    TimeoutError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""The nearest class of an error's own line of classes counts."""
+
+
+def problem(
+    request: Request, status: int, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+) -> Response:
+    """An error as the one who asked can read it: a page for a browser, else problem details."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "instance": request.url.path,
+        "request_id": request_id_of(request),
+        **more,
+    }
+    if is_for_a_person(request):
+        from parallelm.server.pages.rendering import render
+
+        return render(request, "problem.html", {"problem": body}, status_code=int(status), headers=headers)
+    return JSONResponse(body, int(status), headers=headers, media_type=MEDIA_TYPE)
+
+
+def is_for_a_person(request: Request) -> bool:
+    """Whether the answer is shown in a browser."""
+    return not request.url.path.removeprefix(request.scope.get("root_path", "")).startswith(PREFIX) and (
+        "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
+    )
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """By the table; 500 for what is not in it."""
+    return next(
+        (STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF),
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let the application answer errors in this form."""
+    for kind in STATUS_OF:
+        app.add_exception_handler(kind, _known)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unknown)
+
+
+def _known(request: Request, error: Exception) -> Response:
+    status = status_of(error)
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        _LOG.warning("%s: %s", request_id_of(request), str(error).partition("Stack trace")[0])
+        return problem(request, status, _in_short(error), headers={"Retry-After": "5"})
+    return problem(request, status, str(error))
+
+
+def _in_short(error: Exception) -> str:
+    """Of an error of a driver its first line: the rest is for its developers."""
+    lines = [line for line in str(error).partition("Stack trace")[0].splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    return problem(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    mistakes = [
+        {"where": ".".join(str(part) for part in each["loc"]), "message": each["msg"]}
+        for each in error.errors()
+    ]
+    detail = "; ".join(f"{each['where']}: {each['message']}" for each in mistakes)
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=mistakes)
+
+
+def _unknown(request: Request, error: Exception) -> Response:
+    _LOG.error("%s failed", request_id_of(request), exc_info=error)
+    detail = "the server made a mistake; its log has the reason under the request id"
+    return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)

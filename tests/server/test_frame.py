@@ -1,0 +1,36 @@
+"""What surrounds every request: ids, headers, errors as problem details or as a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def test_a_page_names_its_request_and_lets_no_other_host_in(client: httpx.Client):
+    answer = client.get("/", headers={"Accept": "text/html"})
+    assert answer.status_code == 200
+    assert len(answer.headers["X-Request-ID"]) == 32
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+
+
+def test_an_unknown_path_of_the_api_is_problem_details(client: httpx.Client):
+    answer = client.get("/api/v1/nothing", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_an_unknown_page_is_a_page_in_words(client: httpx.Client):
+    answer = client.get("/nothing", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert answer.headers["X-Request-ID"] in answer.text
+
+
+def test_the_contract_is_openapi_3_1(client: httpx.Client):
+    contract = client.get("/api/v1/openapi.json").json()
+    assert contract["openapi"].startswith("3.1")
+    assert "/api/v1/health" in contract["paths"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-NAMES = ["kafka", "clickhouse", "registry", "sink", "processors", "notifier"]
+NAMES = ["kafka", "clickhouse", "registry", "sink", "processors", "notifier", "server"]
 NOTIFICATIONS = """\
 receivers:
   - name: team

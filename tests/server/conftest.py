@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,11 +12,19 @@ import httpx
 import pytest
 import uvicorn
 
+from parallelm.operations.lag import group_lags
+from parallelm.schemas.topic_admin import create_topics
 from parallelm.server.access.matrix import ADMIN
 from parallelm.server.access.principal import EVERY_MLAPP, Principal
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
 from parallelm.server.run import listen
+from parallelm.warehouse import migrate
+from tests.conftest import settings_of_a_test
+from tests.server.seed import seed
+from tests.service_process import ServiceProcess
+from tests.stream_processors.live import Worker
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +49,31 @@ def served(context: ServerContext) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server_settings(stack: Settings) -> Settings:
-    """Of the server under test."""
-    return stack
+def platform(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Topics, tables, processors and sink of this room, and the MLApp of ``seed`` in them: settings that may write."""
+    folder = tmp_path_factory.mktemp("platform")
+    with settings_of_a_test(stack, folder) as settings:
+        create_topics(settings)
+        migrate(settings)
+        sink = ServiceProcess(folder / "sink", "sink", settings=settings)
+        with sink, Worker(settings, folder / "processors"):
+            seed(settings, folder)
+            wait_for(lambda: not behind(settings), lambda: f"lag: {behind(settings)}")
+            yield settings
+
+
+def behind(settings: Settings) -> dict[str, int]:
+    """Records that each consumer has not handled, where there are any."""
+    prefix = settings.kafka.topic_prefix
+    return {
+        lag.group: lag.records for lag in group_lags(settings) if lag.group.startswith(prefix) and lag.records
+    }
+
+
+@pytest.fixture(scope="session")
+def server_settings(platform: Settings) -> Settings:
+    """Of the server under test, which reads ClickHouse only."""
+    return dataclasses.replace(platform, clickhouse=dataclasses.replace(platform.clickhouse, read_only=True))
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parallelm.warehouse.queries import alerts, live_models
+from tests.server.seed import MLAPP
+
 if TYPE_CHECKING:
     import httpx
+
+    from parallelm.connections import Settings
 
 
 def test_a_page_names_its_request_and_lets_no_other_host_in(client: httpx.Client):
@@ -34,3 +39,10 @@ def test_the_contract_is_openapi_3_1(client: httpx.Client):
     contract = client.get("/api/v1/openapi.json").json()
     assert contract["openapi"].startswith("3.1")
     assert "/api/v1/health" in contract["paths"]
+
+
+def test_the_seeded_mlapp_has_two_models_and_an_alert(platform: Settings):
+    found = live_models(platform, mlapp_id=MLAPP)
+    assert list(found["node_id"]) == ["predict"]
+    raised = alerts(platform, mlapp_id=MLAPP)
+    assert {"slow answers", "other customers"} <= set(raised["rule"])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
+import zipfile
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from assets import hatch_build
 from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
@@ -29,12 +34,9 @@ mlops.done()
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PM_", "MCENTER_", "PYTHON"))
-    }
+def run(*command: str | Path, cwd: Path, **more: str) -> str:
+    kept = (name for name in os.environ if not name.startswith(("PM_", "MCENTER_", "PYTHON")))
+    environment = {name: os.environ[name] for name in kept} | more
     finished = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -43,11 +45,24 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
     run(
-        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, REPOSITORY, cwd=folder
+        sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, REPOSITORY, cwd=folder
     )
+    (built,) = folder.glob("*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sdist, as pip does for whoever has only that; without npm."""
+    folder = tmp_path_factory.mktemp("wheel")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (source,) = folder.iterdir()
+    build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
+    run(*build, cwd=folder, PATH="/nowhere")
     (built,) = folder.glob("*.whl")
     return built
 
@@ -84,6 +99,40 @@ def needed_by(environment: Path, extra: str) -> Iterator[Distribution]:
             found = distribution(requirement.name)
             waiting.append((found, {"", *requirement.extras}))
             yield found
+
+
+@pytest.mark.wheel
+def test_the_wheel_has_what_the_pages_load_and_its_licences(wheel: Path) -> None:
+    folder = "parallelm/server/static/"
+    with zipfile.ZipFile(wheel) as archive:
+        static = {name.removeprefix(folder) for name in archive.namelist() if name.startswith(folder)}
+    assert static >= {"app.js", "app.css", "icon.svg"}
+    assert static >= {f"vendor/{name}" for name in hatch_build.FILES}
+
+
+def test_what_npm_brings_is_locked_by_checksum_and_not_by_registry() -> None:
+    for lock in [
+        path for room in ("server", "tests") for path in (REPOSITORY / room).rglob("package-lock.json")
+    ]:
+        packages = json.loads(lock.read_text())["packages"]
+        assert len(packages) > 1
+        for name, package in packages.items():
+            assert "resolved" not in package
+            assert "integrity" in package or not name
+
+
+def test_without_a_registry_the_build_says_what_is_missing(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(hatch_build.HERE, source / "assets")
+    (source / "parallelm/server/static").mkdir(parents=True)
+    with pytest.raises(AssertionError, match=r"npm cannot fetch echarts, .* must be reachable"):
+        run(
+            sys.executable,
+            source / "assets/hatch_build.py",
+            cwd=tmp_path,
+            NPM_CONFIG_REGISTRY="http://127.0.0.1:9",
+            NPM_CONFIG_CACHE=str(tmp_path / "cache"),
+        )
 
 
 @pytest.mark.wheel

@@ -352,7 +352,7 @@ def test_where_two_folders_cannot_be_exchanged_they_are_renamed(
     store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on NFS, which lacks that call."""
-    monkeypatch.setattr("parallelm.mlops._models.exchange._renamed", lambda *_, **__: False)
+    monkeypatch.setattr("parallelm.connections.artifacts.renames._renamed", lambda *_, **__: False)
     for is_directory in (True, True, False, False, True):
         store.of(is_directory=is_directory).download("model")
     assert content_of(Path("model")) == {"weights": b"new"}

@@ -12,8 +12,8 @@ import pytest
 from fsspec.asyn import AsyncFileSystem
 
 from parallelm.connections.artifacts import filesystem
+from parallelm.connections.artifacts.create_only import ArtifactExistsError, put_new
 from parallelm.mlops import MLOps, mlops
-from parallelm.mlops._models.create_only import ArtifactExistsError, put_new
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.models.model import ModelFormat
 from parallelm.mlops.testing import capture

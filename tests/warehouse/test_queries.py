@@ -146,7 +146,7 @@ def test_a_component_is_given_what_is_requested_of_it_or_live_and_nothing_else(
     assert found is not None
     assert other is not None
     open_states = {"requested", "accepted", "active"}
-    overlays = {"pinned", "unpinned", "refused"}
+    overlays = {"pinned", "unpinned", "refused", "deleted"}
     assert found.model_id == ("new" if state in open_states | overlays | {"canary"} else "old")
     assert other.model_id == ("new" if state in open_states | overlays else "old")
     assert (found.policy, found.attempt) == ("always_update", 2 if found.model_id == "new" else 1)

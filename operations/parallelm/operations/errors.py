@@ -73,3 +73,19 @@ class AccessError(OperationError):
 
 class BackupError(OperationError):
     """A backup cannot be written or restored."""
+
+
+class ModelDeletedError(OperationError):
+    """The model's file was deleted."""
+
+
+class ModelInUseError(OperationError):
+    """A model cannot be deleted: it is live, pending, or a node is pinned to it."""
+
+
+class ModelFileError(OperationError):
+    """A file cannot be a model as it was described."""
+
+
+class ArtifactStoreError(OperationError):
+    """The artifact store does not take or give a file."""

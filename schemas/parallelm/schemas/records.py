@@ -289,6 +289,7 @@ class DeploymentState(StrEnum):
     PINNED = "pinned"
     UNPINNED = "unpinned"
     REFUSED = "refused"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

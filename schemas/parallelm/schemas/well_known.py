@@ -94,6 +94,19 @@ NOTIFIER_GROUP: Final = "notifier"
 ACKNOWLEDGE: Final = "acknowledge"
 CLOSE: Final = "close"
 
+# Formats of models' files.
+DIRECTORY_FORMATS: Final = frozenset({"Savedmodel", "SparkML", "Mlflow"})
+"""Their artifact is a tar.gz of a directory."""
+TEXT_FORMATS: Final = frozenset({"Json", "Text", "Pmml"})
+MODEL_FORMATS: Final = (
+    "Json", "Savedmodel", "SparkML", "Binary", "Text", "ScikitLearn_2", "ScikitLearn_3", "H2O_3", "H2O_Driverless_AI",
+    "Pmml", "Onnx", "Pytorch", "Xgboost", "Mlflow", "Unknown",
+)  # fmt: skip
+
+# Actions of people on models, beside those of the model policy.
+UPLOAD_MODEL: Final = "upload_model"
+DELETE_MODEL: Final = "delete_model"
+
 # What predictions are: values of ``Predictions.kind``.
 NUMBER_PREDICTION: Final = "number"
 SCORE_PREDICTION: Final = "score"

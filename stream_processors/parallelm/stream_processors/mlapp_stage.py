@@ -25,7 +25,7 @@ from parallelm.stream_processors import alert_routes, deployment_routes
 from parallelm.stream_processors.alert_routes import ALERT_ACTIONS, AlertRoutes
 from parallelm.stream_processors.arrival import Arrival
 from parallelm.stream_processors.deployment_routes import DEPLOYMENTS_OF
-from parallelm.stream_processors.model_policy.actions import ACTIONS as MODEL_ACTIONS
+from parallelm.stream_processors.model_policy.actions import HANDLED as MODEL_ACTIONS
 from parallelm.stream_processors.model_policy.agents import has_ended_for
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.runtime.partitioning import control_partition

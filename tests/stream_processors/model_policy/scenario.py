@@ -145,6 +145,9 @@ class Scenario:
     def _reject(self, model: str = "") -> Outcome:
         return self._act("reject", model)
 
+    def _delete(self, model: str) -> Outcome:
+        return self._act("delete_model", model)
+
     def _deploy(self, model: str) -> Outcome:
         return self._act("set_model", model)
 

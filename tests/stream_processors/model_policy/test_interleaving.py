@@ -30,7 +30,7 @@ from parallelm.stream_processors.model_policy.work import At, deployment_id_of
 from .policies import POLICIES
 from .scenario import HEAD, START_MS, Scenario, applied, summary
 
-ANSWERS = {State.SKIPPED, State.PINNED, State.UNPINNED, State.REFUSED}
+ANSWERS = {State.SKIPPED, State.PINNED, State.UNPINNED, State.REFUSED, State.DELETED}
 PENDING = {State.HELD, State.AWAITING_APPROVAL, State.CANARY}
 OPEN = PENDING | {State.REQUESTED, State.ACCEPTED, State.ACTIVE}
 ENDS = {State.SUPERSEDED, State.ROLLED_BACK, State.REMOVED}

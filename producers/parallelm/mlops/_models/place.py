@@ -11,8 +11,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelm.connections.artifacts.renames import exchange, rename_to_free
 from parallelm.mlops._delivery.file_lock import FileLock
-from parallelm.mlops._models.exchange import exchange, rename_to_free
 from parallelm.mlops._models.former_downloads import FormerDownloads
 from parallelm.mlops.mlops_exception import MLOpsException
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import re
 import sys
 import threading
 import time
@@ -12,7 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from parallelm.connections.artifacts import artifacts_url, filesystem, public_artifacts_url, store_error
+from parallelm.connections.artifacts import (
+    artifact_url,
+    artifacts_url,
+    filesystem,
+    public_artifacts_url,
+    store_error,
+)
+from parallelm.connections.artifacts.create_only import ArtifactExistsError, put_new
 from parallelm.connections.rate_limit import RateLimit
 from parallelm.connections.secrets import redacted
 from parallelm.connections.settings import ConfigurationError
@@ -20,7 +26,6 @@ from parallelm.mlops._delivery.broker_away import FIRST_UPLOAD_RETRY_S, LONGEST_
 from parallelm.mlops._delivery.drops import named
 from parallelm.mlops._delivery.encoding.topic_records import model_announcement
 from parallelm.mlops._delivery.host_process.forking import no_fork
-from parallelm.mlops._models.create_only import ArtifactExistsError, put_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,13 +160,13 @@ class Uploads(threading.Thread):
         put_new(store, path, entry.artifact, entry.manifest)
 
     def _url(self, entry: OutboxEntry) -> str:
-        root = public_artifacts_url(self._settings.artifacts).rstrip("/")
-        parts = (
-            entry.manifest["origin"]["mlapp_id"],
-            entry.manifest["model_id"],
-            entry.manifest["file_name"],
+        manifest = entry.manifest
+        return artifact_url(
+            self._settings.artifacts,
+            manifest["origin"]["mlapp_id"],
+            manifest["model_id"],
+            manifest["file_name"],
         )
-        return "/".join((root, *map(_path_part, parts)))
 
     def _arrived(self, entry: OutboxEntry) -> None:
         try:
@@ -254,7 +259,3 @@ def _let_asynchronous_stores_work_at_exit() -> None:
 
     loop = get_loop()
     loop.call_soon_threadsafe(loop.set_default_executor, _InlineExecutor())
-
-
-def _path_part(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"

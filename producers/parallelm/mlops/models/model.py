@@ -10,6 +10,7 @@ from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.stats._callers_values import is_text, quoted, refusing, type_name
 from parallelm.mlops.stats._values import jsonable, string
 from parallelm.mlops.stats_category import StatCategory
+from parallelm.schemas.well_known import DIRECTORY_FORMATS, TEXT_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +41,12 @@ class ModelFormat(str, Enum):  # noqa: UP042 - str() of a member is part of the 
     @property
     def is_directory(self) -> bool:
         """Whether models of this format are directories."""
-        return self in {ModelFormat.SAVEDMODEL, ModelFormat.SPARKML, ModelFormat.MLFLOW}
+        return self.value in DIRECTORY_FORMATS
 
     @property
     def is_text(self) -> bool:
         """Whether models of this format are text."""
-        return self in {ModelFormat.JSON, ModelFormat.TEXT, ModelFormat.PMML}
+        return self.value in TEXT_FORMATS
 
     @classmethod
     def from_str(cls, name: str) -> ModelFormat:

@@ -1,4 +1,4 @@
-"""What people decide: approve, reject, set a model, roll back, pin, unpin. Every action is answered by a transition."""
+"""What people decide: approve, reject, set a model, roll back, pin, unpin, delete. Every action is answered by a transition."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import DeploymentState as State
+from parallelm.schemas.well_known import DELETE_MODEL
 from parallelm.stream_processors.model_policy import steps
-from parallelm.stream_processors.model_policy.state import LIVE_STATES, PENDING, Pin
+from parallelm.stream_processors.model_policy.state import LIVE_STATES, MAX_DELETED, PENDING, Pin
 from parallelm.stream_processors.model_policy.work import At, Outcome, Work
 
 if TYPE_CHECKING:
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
 
 def on_action(known: MLAppDeployments, action: UserAction, at: At) -> Outcome:
     """An action without a node is meant for every node that it concerns; actions of others' concern do nothing."""
+    work = Work(known, replace(at, who=action.who))
+    if action.action == DELETE_MODEL:
+        _delete(work, action)
+        return work.outcome
     act = ACTIONS.get(action.action)
     if act is None:
         return known, []
-    work = Work(known, replace(at, who=action.who))
+    if action.model_id in known.deleted:
+        _refuse(work, action.node_id, action, f"model {action.model_id} was deleted")
+        return work.outcome
     nodes = [each.node_id for each in known.consumers if action.node_id in {"", each.node_id}]
     if not nodes:
         there = ", ".join(each.node_id for each in known.consumers) or "none"
@@ -140,6 +147,44 @@ def _unpin(work: Work, node_id: str, action: UserAction) -> str:
     return ""
 
 
+def _delete(work: Work, action: UserAction) -> None:
+    """A model that nothing runs, waits for or is pinned to is never deployed again: its file may be removed.
+
+    Deleting it again is answered alike: whoever was interrupted before the file was gone may repeat it.
+    """
+    model_id = action.model_id
+    reason = _used(work.known, model_id) if model_id else "no model is named"
+    if reason:
+        _refuse(work, action.node_id, action, reason)
+        return
+    others = tuple(each for each in work.known.deleted if each != model_id)
+    work.known = replace(
+        work.known,
+        deleted=(*others, model_id)[-MAX_DELETED:],
+        latest=tuple(each for each in work.known.latest if each.model_id != model_id),
+        waiting=tuple(each for each in work.known.waiting if each.model_id != model_id),
+    )
+    for node in work.known.nodes:
+        # A roll-back does not go to it.
+        gone = (
+            replace(each, was_active=False) if each.model_id == model_id else each
+            for each in node.deployments
+        )
+        work.put(replace(node, deployments=tuple(gone)))
+    work.answer("", model_id, State.DELETED, _because("deleted it", action))
+
+
+def _used(known: MLAppDeployments, model_id: str) -> str:
+    """Where a model is deployed, pending or pinned; empty when it is not."""
+    for node in known.nodes:
+        found = next((each for each in node.deployments if each.open and each.model_id == model_id), None)
+        if found is not None:
+            return f"model {model_id} is {found.state.value} on node {node.node_id!r}"
+        if node.pinned is not None and node.pinned.model_id == model_id:
+            return f"{node.pinned.who} has pinned node {node.node_id!r} to model {model_id}; unpin it first"
+    return ""
+
+
 ACTIONS: Mapping[str, Act] = {
     "approve": _approve,
     "reject": _reject,
@@ -148,9 +193,11 @@ ACTIONS: Mapping[str, Act] = {
     "pin": _pin,
     "unpin": _unpin,
 }
+"""What is done node by node."""
+HANDLED = frozenset({*ACTIONS, DELETE_MODEL})
 
 
-_COMMANDS = {"set_model": "deploy", "roll_back": "rollback"}
+_COMMANDS = {"set_model": "deploy", "roll_back": "rollback", DELETE_MODEL: "delete"}
 """What people call an action, where it is not its name: their command."""
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def on_announcement(known: MLAppDeployments, announced: Announced, at: At) -> Outcome:
     """Without a definition it waits for one."""
     work = Work(known, at)
+    if announced.model_id in known.deleted:
+        return work.outcome
     if known.version == 0:
         if all(waiting.model_id != announced.model_id for waiting in known.waiting):
             work.known = replace(known, waiting=(*known.waiting, announced)[-MAX_WAITING:])

@@ -25,6 +25,8 @@ MAX_PRODUCERS = 100
 MAX_FORMER_NODES = 100
 """Removed nodes whose count of deployments goes on when they come back."""
 MAX_SKIPPED = 50
+MAX_DELETED = 1_000
+"""Deleted models that are remembered; the oldest goes first."""
 DEFINITION_WAIT_MS = 60_000
 """How long an announcement waits for its MLApp's definition before a record says that it is not deployed."""
 
@@ -271,6 +273,8 @@ class MLAppDeployments:
     """Newest model of each producer by publication, for nodes that the definition adds later."""
     skipped: tuple[str, ...] = ()
     """Models that no node takes, as was reported."""
+    deleted: tuple[str, ...] = ()
+    """Models whose files a person has deleted: nothing deploys them any more."""
     nodes: tuple[NodeDeployments, ...] = ()
     measured: Measurements = field(default=NOTHING_MEASURED, compare=False)
     """Stored under a key of its own."""

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
     model_id String COMMENT 'Model.',
     deployment_id String COMMENT 'One deployment: MLApp, node, model and attempt.',
     attempt Int32 COMMENT 'Which deployment of this node it is, from 1: a roll-back to an earlier model is a new one. 0: decided not to deploy, or the answer to a person.',
-    state LowCardinality(String) COMMENT 'State after the transition: held, awaiting_approval, canary, requested, accepted, active, superseded, failed, rolled_back, rejected, removed, skipped; pinned, unpinned and refused answer a person and change no deployment.',
+    state LowCardinality(String) COMMENT 'State after the transition: held, awaiting_approval, canary, requested, accepted, active, superseded, failed, rolled_back, rejected, removed, skipped; pinned, unpinned, refused and deleted answer a person and change no deployment.',
     previous_state LowCardinality(String) COMMENT 'State before it; unknown when it is the first.',
     policy LowCardinality(String) COMMENT 'Model policy that decided: always_update, manual or canary.',
     reason String COMMENT 'Why, in a sentence.',
@@ -45,7 +45,7 @@ CREATE VIEW IF NOT EXISTS deployments ${on_cluster}
     model_id String COMMENT 'Model.',
     deployment_id String COMMENT 'One deployment: MLApp, node, model and attempt.',
     attempt Int32 COMMENT 'Which deployment of this node it is, from 1: a roll-back to an earlier model is a new one. 0: decided not to deploy, or the answer to a person.',
-    state LowCardinality(String) COMMENT 'State after the transition: held, awaiting_approval, canary, requested, accepted, active, superseded, failed, rolled_back, rejected, removed, skipped; pinned, unpinned and refused answer a person and change no deployment.',
+    state LowCardinality(String) COMMENT 'State after the transition: held, awaiting_approval, canary, requested, accepted, active, superseded, failed, rolled_back, rejected, removed, skipped; pinned, unpinned, refused and deleted answer a person and change no deployment.',
     previous_state LowCardinality(String) COMMENT 'State before it; unknown when it is the first.',
     policy LowCardinality(String) COMMENT 'Model policy that decided: always_update, manual or canary.',
     reason String COMMENT 'Why, in a sentence.',
@@ -166,7 +166,7 @@ FROM
     (
         SELECT *, (ingested_at, _partition, _offset) AS place
         FROM deployments
-        WHERE state NOT IN ('pinned', 'unpinned', 'refused')
+        WHERE state NOT IN ('pinned', 'unpinned', 'refused', 'deleted')
     ) AS transition
     GROUP BY mlapp_id, node_id, model_id, deployment_id
 ) AS deployment

@@ -82,7 +82,7 @@ def last_deployed_model(
                 FROM deployments
                 WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s
                       AND (%(any_model)s OR model_id = %(model_id)s)
-                      AND state NOT IN ('pinned', 'unpinned', 'refused')
+                      AND state NOT IN ('pinned', 'unpinned', 'refused', 'deleted')
             ) AS transition
             GROUP BY mlapp_id, model_id, deployment_id
             HAVING deployment_state IN ('requested', 'accepted', 'active')
@@ -130,14 +130,16 @@ def models(
 
     Columns: ``event_time, model_id, name, format, description, mlapp_id, node_id,
     agent_id, size_bytes, sha256, artifact_url, file_name, is_directory, annotations, owner, train_version,
-    model_version, live_on`` (nodes on which the model is live now).
+    model_version, live_on`` (nodes on which the model is live now), ``deleted_at, deleted_by`` (missing and empty while its
+    file is there).
     """
     where = Conditions().equal(mlapp_id=mlapp_id, model_id=model_id).between("event_time", start, end)
     return frame(
         settings,
         f"""
         SELECT event_time, model_id, name, format, description, mlapp_id, node_id, agent_id, size_bytes, sha256,
-               artifact_url, file_name, is_directory, annotations, owner, train_version, model_version, live_on
+               artifact_url, file_name, is_directory, annotations, owner, train_version, model_version, live_on,
+               deleted_at, deleted_by
         FROM (SELECT * FROM models {where}) AS model
         LEFT JOIN
         (
@@ -146,6 +148,11 @@ def models(
             WHERE live_from IS NOT NULL AND live_to IS NULL
             GROUP BY mlapp_id, model_id
         ) AS live USING (mlapp_id, model_id)
+        LEFT JOIN
+        (
+            SELECT mlapp_id, model_id, toNullable(min(event_time)) AS deleted_at, argMin(who, event_time) AS deleted_by
+            FROM deployments WHERE state = 'deleted' GROUP BY mlapp_id, model_id
+        ) AS deletion USING (mlapp_id, model_id)
         ORDER BY event_time, model_id
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -35,6 +36,12 @@ def artifacts_url(artifacts: ArtifactSettings) -> str:
 def public_artifacts_url(artifacts: ArtifactSettings) -> str:
     """URL of the store without user and password. ``filesystem`` adds them to URLs below it again."""
     return without_credentials(artifacts_url(artifacts))
+
+
+def artifact_url(artifacts: ArtifactSettings, mlapp_id: str, model_id: str, file_name: str) -> str:
+    """Where the file of a model of an MLApp lies in the store, without user and password."""
+    root = public_artifacts_url(artifacts).rstrip("/")
+    return "/".join((root, *map(_path_part, (mlapp_id, model_id, file_name))))
 
 
 def filesystem(artifacts: ArtifactSettings, url: str | None = None) -> tuple[Any, str]:
@@ -119,3 +126,7 @@ def _collect(value: Any, name: str, found: list[str]) -> None:
             _collect(item, name, found)
     elif isinstance(value, str) and (name == "key" or is_secret_name(name)):
         found.append(value)
+
+
+def _path_part(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"

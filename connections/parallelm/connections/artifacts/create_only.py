@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parallelm.mlops._models.exchange import rename_to_free
+from parallelm.connections.artifacts.renames import rename_to_free
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

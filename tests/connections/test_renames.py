@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parallelm.mlops._models.exchange import exchange, rename_to_free
+from parallelm.connections.artifacts.renames import exchange, rename_to_free
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_name_that_is_taken_is_not_renamed_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_call: bool
 ) -> None:
     if not has_call:
-        monkeypatch.setattr("parallelm.mlops._models.exchange._renamed", lambda *_, **__: False)
+        monkeypatch.setattr("parallelm.connections.artifacts.renames._renamed", lambda *_, **__: False)
     (tmp_path / "one").write_text("1")
     (tmp_path / "link").symlink_to("nowhere")
     for taken in ("link", "one"):

@@ -1,0 +1,255 @@
+"""The files of models: upload one as a person, read one, and delete one that nothing uses.
+
+A file is written once and never changed; it is read as bytes, and nothing here opens what is in it. A deleted model stays in
+the warehouse with all that it did: what goes is its file, once the processors have agreed that nothing deploys it any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+from parallelm.connections.artifacts import artifact_url, filesystem, public_artifacts_url, store_error
+from parallelm.connections.artifacts.create_only import put_new
+from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, new_action
+from parallelm.operations.definitions import get_definition
+from parallelm.operations.errors import (
+    ArtifactStoreError,
+    ModelDeletedError,
+    ModelFileError,
+    ModelInUseError,
+    UnknownModelError,
+    UnknownNodeError,
+)
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.records import DeploymentState, ModelAnnouncement, Origin
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
+from parallelm.schemas.topics import ACTIONS, MODELS
+from parallelm.schemas.well_known import DELETE_MODEL, DIRECTORY_FORMATS, MODEL_FORMATS, UPLOAD_MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.records import DeploymentTransition, MLAppDefinition
+
+SOURCE: Final = "source"
+UPLOADED: Final = "uploaded"
+"""Annotation of models that no component has trained."""
+_GZIP: Final = b"\x1f\x8b"
+_CHUNK_BYTES: Final = 1 << 20
+_LONGEST_NAME: Final = 200
+_CONFIRM_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewModel:
+    """What is said of a model that is uploaded."""
+
+    name: str
+    format: str
+    file_name: str
+    description: str = ""
+    node_id: str = ""
+    """Node that it is taken to come from: those that consume its models are offered this one. Empty: of none."""
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """The file of a model, to be read once."""
+
+    file_name: str
+    size_bytes: int
+    sha256: str
+    chunks: Iterator[bytes]
+    """Raises ``ArtifactStoreError`` instead of the last one when the bytes are not those that were published."""
+
+
+def upload_model(
+    settings: Settings, mlapp_id: str, file: Path, model: NewModel, *, who: str, comment: str = ""
+) -> ModelAnnouncement:
+    """Put a file into the artifact store and announce it, as a component does; the model policy takes it from there.
+
+    Raises ``ModelFileError`` for what cannot be a model, ``UnknownMLAppError``, ``UnknownNodeError``, ``ArtifactStoreError``,
+    and as ``TopicWriter.write``; uploading it again then makes another model.
+    """
+    _check(get_definition(settings, mlapp_id), file, model)
+    size_bytes, sha256 = _measure(file)
+    model_id = uuid.uuid4().hex
+    url = artifact_url(settings.artifacts, mlapp_id, model_id, model.file_name)
+    now_ms = time.time_ns() // 1_000_000
+    announcement = ModelAnnouncement(
+        origin=Origin(
+            mlapp_id=mlapp_id, node_id=model.node_id, pipeline_instance_id="", agent_id=socket.gethostname()
+        ),
+        producer_id=uuid.uuid4().hex,
+        seq=0,
+        event_time_ms=now_ms,
+        model_id=model_id,
+        name=model.name,
+        format=model.format,
+        description=model.description,
+        artifact_url=url,
+        file_name=model.file_name,
+        is_directory=model.format in DIRECTORY_FORMATS,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        annotations={
+            key: json.dumps(value) for key, value in {**model.annotations, SOURCE: UPLOADED}.items()
+        },
+        owner=who,
+        train_version="",
+        model_version="",
+    )
+    try:
+        store, path = filesystem(settings.artifacts, url)
+        put_new(store, path, file, {"model_id": model_id, "size_bytes": size_bytes, "sha256": sha256})
+    except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
+        raise _of_store(settings, "takes no file", error) from None
+    _announce(settings, announcement, who, comment)
+    return announcement
+
+
+def open_model(settings: Settings, model_id: str) -> StoredModel:
+    """The file of a model; raises ``UnknownModelError``, ``ModelDeletedError``, ``ArtifactStoreError``."""
+    row = _announced(settings, model_id)
+    if row["deleted_by"]:
+        raise ModelDeletedError(f"the file of model {model_id} was deleted by {row['deleted_by']}")
+    try:
+        store, path = filesystem(settings.artifacts, row["artifact_url"])
+        opened = store.open(path, "rb")
+    except FileNotFoundError as error:
+        raise ArtifactStoreError(
+            f"the artifact store has no file of model {model_id}: {row['artifact_url']} is gone"
+        ) from error
+    except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
+        raise _of_store(settings, "gives no file", error) from None
+    # A tar.gz of a directory was announced under that name already.
+    chunks = _checked(opened, int(row["size_bytes"]), row["sha256"])
+    return StoredModel(row["file_name"], int(row["size_bytes"]), row["sha256"], chunks)
+
+
+def delete_model(
+    settings: Settings,
+    mlapp_id: str,
+    model_id: str,
+    *,
+    who: str,
+    comment: str,
+    timeout_s: float = ANSWER_TIMEOUT_S,
+) -> DeploymentTransition:
+    """Have the processors give a model up, then remove its file. Deleting it again is harmless.
+
+    Raises ``ModelInUseError`` while it is live, pending or pinned, ``UnknownModelError``, ``ArtifactStoreError`` when its file
+    could not be removed, and as ``act``.
+    """
+    row = _announced(settings, model_id, mlapp_id)
+    action = new_action(DELETE_MODEL, mlapp_id, who=who, comment=comment, model_id=model_id)
+    (answer,) = act(settings, action, timeout_s=timeout_s)
+    if answer.state is DeploymentState.REFUSED:
+        raise ModelInUseError(answer.reason)
+    try:
+        store, path = filesystem(settings.artifacts, row["artifact_url"])
+        store.rm_file(path)
+    except FileNotFoundError:
+        pass
+    except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
+        wanted = (
+            f"does not remove the file of model {model_id}, which is not deployed any more: delete it again"
+        )
+        raise _of_store(settings, wanted, error) from None
+    found: DeploymentTransition = answer
+    return found
+
+
+def _announced(settings: Settings, model_id: str, mlapp_id: str | None = None) -> Mapping[str, Any]:
+    from parallelm.warehouse.queries import models
+
+    found = models(settings, mlapp_id=mlapp_id, model_id=model_id).to_dict("records")
+    if not found:
+        where = f"MLApp {mlapp_id!r} has" if mlapp_id else "there is"
+        raise UnknownModelError(f"{where} no model {model_id!r}")
+    return {str(key): value for key, value in found[0].items()}
+
+
+def _check(definition: MLAppDefinition, file: Path, model: NewModel) -> None:
+    if model.node_id and model.node_id not in {node.node_id for node in definition.nodes}:
+        known = ", ".join(node.node_id for node in definition.nodes)
+        raise UnknownNodeError(
+            f"MLApp {definition.mlapp_id!r} has no node {model.node_id!r}; there are: {known}"
+        )
+    if not model.name.strip():
+        raise ModelFileError("a model needs a name")
+    if model.format not in MODEL_FORMATS:
+        raise ModelFileError(f"there is no format {model.format!r}; there are: {', '.join(MODEL_FORMATS)}")
+    name = model.file_name
+    if not name or len(name) > _LONGEST_NAME or PurePath(name).name != name or "\\" in name:
+        raise ModelFileError(f"{name!r} is not the name of a file")
+    with file.open("rb") as opened:
+        beginning = opened.read(len(_GZIP))
+    if not beginning:
+        raise ModelFileError(f"{name} is empty")
+    if model.format in DIRECTORY_FORMATS and beginning != _GZIP:
+        raise ModelFileError(f"a model of format {model.format} is a directory: upload it as a tar.gz")
+
+
+def _measure(file: Path) -> tuple[int, str]:
+    with file.open("rb") as opened:
+        return file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _announce(settings: Settings, announcement: ModelAnnouncement, who: str, comment: str) -> None:
+    prefix = settings.kafka.topic_prefix
+    codec = Codec(make_registry(settings.schema_registry, prefix))
+    action = new_action(
+        UPLOAD_MODEL,
+        announcement.origin.mlapp_id,
+        who=who,
+        comment=comment,
+        node_id=announcement.origin.node_id,
+        model_id=announcement.model_id,
+        parameters={"file": announcement.file_name, "sha256": announcement.sha256},
+    )
+    # The audit record first: a model without one would come from nobody.
+    write_and_confirm(
+        settings,
+        [
+            OutgoingRecord(ACTIONS.full_name(prefix), ACTIONS.key(action), codec.encode(action)),
+            OutgoingRecord(MODELS.full_name(prefix), MODELS.key(announcement), codec.encode(announcement)),
+        ],
+        timeout_s=_CONFIRM_S,
+    )
+
+
+def _checked(opened: Any, size_bytes: int, sha256: str) -> Iterator[bytes]:
+    """Chunks of a file; the last one only when size and digest are right: a download that is cut shows as such."""
+    digest, read, held = hashlib.sha256(), 0, b""
+    with opened:
+        while chunk := opened.read(_CHUNK_BYTES):
+            if held:
+                yield held
+            digest.update(chunk)
+            read, held = read + len(chunk), chunk
+    if (read, digest.hexdigest()) != (size_bytes, sha256):
+        raise ArtifactStoreError(
+            f"the artifact store has {read} bytes with SHA-256 {digest.hexdigest()}, not the {size_bytes} bytes with {sha256} "
+            "that were published"
+        )
+    if held:
+        yield held
+
+
+def _of_store(settings: Settings, what: str, error: Exception) -> ArtifactStoreError:
+    where = public_artifacts_url(settings.artifacts)
+    return ArtifactStoreError(
+        f"the artifact store {where!r} {what}: {store_error(settings.artifacts, error)}"
+    )

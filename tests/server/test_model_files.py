@@ -1,0 +1,142 @@
+"""The files of models as people handle them: uploaded, read and deleted, through the real processors and sink."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.connections.artifacts import local_path
+from parallelm.operations.definitions import apply_definition, validate_definition
+from parallelm.operations.errors import (
+    ArtifactStoreError,
+    ModelDeletedError,
+    ModelFileError,
+    ModelInUseError,
+    UnknownModelError,
+    UnknownNodeError,
+)
+from parallelm.operations.model_files import NewModel, delete_model, open_model, upload_model
+from parallelm.operations.models import decide
+from parallelm.warehouse.queries import deployments, models
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+    from parallelm.schemas.records import ModelAnnouncement
+
+MLAPP = "uploads"
+DEFINITION = b"""\
+mlapp: uploads
+nodes:
+  - {id: train, type: model_producer}
+  - {id: predict, type: model_consumer, parents: [train], consumes: [train]}
+policy: {model_policy: manual}
+"""
+CONTENT = b'{"bias": 0.5}' * 200_000
+
+
+@pytest.fixture(scope="module")
+def defined(platform: Settings) -> Settings:
+    apply_definition(platform, validate_definition(DEFINITION, "uploads.yaml"), "ada")
+    return platform
+
+
+def uploaded(settings: Settings, folder: Path, node_id: str = "") -> ModelAnnouncement:
+    file = folder / "model.json"
+    file.write_bytes(CONTENT)
+    model = NewModel(name="by hand", format="Json", file_name="model.json", node_id=node_id)
+    made = upload_model(settings, MLAPP, file, model, who="ada", comment="from the old system")
+    wait_for(lambda: len(models(settings, model_id=made.model_id)) == 1)
+    return made
+
+
+def test_an_uploaded_model_is_read_as_it_was_until_it_is_deleted(defined: Settings, tmp_path: Path):
+    made = uploaded(defined, tmp_path)
+    stored = open_model(defined, made.model_id)
+    assert (stored.file_name, stored.size_bytes) == ("model.json", len(CONTENT))
+    assert b"".join(stored.chunks) == CONTENT
+
+    answer = delete_model(defined, MLAPP, made.model_id, who="ada", comment="not needed")
+    assert (answer.state, answer.reason) == ("deleted", "ada deleted it: not needed")
+    assert not Path(local_path(made.artifact_url)).exists()
+    wait_for(lambda: models(defined, model_id=made.model_id)["deleted_by"].item() == "ada")
+    with pytest.raises(ModelDeletedError, match="deleted by ada"):
+        open_model(defined, made.model_id)
+    (refused,) = decide(defined, "set_model", MLAPP, who="ada", model_id=made.model_id)
+    assert (refused.state, refused.reason) == (
+        "refused",
+        f"deploy refused: model {made.model_id} was deleted",
+    )
+
+
+def test_a_model_that_waits_for_a_review_is_offered_to_its_node_and_not_deleted(
+    defined: Settings, tmp_path: Path
+):
+    made = uploaded(defined, tmp_path, "train")
+
+    def states() -> list[str]:
+        return list(deployments(defined, mlapp_id=MLAPP, model_id=made.model_id)["state"])
+
+    wait_for(lambda: states() == ["awaiting_approval"], states)
+    with pytest.raises(ModelInUseError, match="is awaiting_approval on node 'predict'"):
+        delete_model(defined, MLAPP, made.model_id, who="ada", comment="not needed")
+    assert b"".join(open_model(defined, made.model_id).chunks) == CONTENT
+
+
+def test_deleting_goes_on_where_it_was_interrupted(defined: Settings, tmp_path: Path):
+    made = uploaded(defined, tmp_path)
+    file = Path(local_path(made.artifact_url))
+    delete_model(defined, MLAPP, made.model_id, who="ada", comment="first")
+    file.write_bytes(CONTENT)  # as if the process had ended before it was removed
+    assert delete_model(defined, MLAPP, made.model_id, who="ada", comment="again").state == "deleted"
+    assert not file.exists()
+
+
+def test_a_download_of_other_bytes_than_those_published_does_not_end_well(defined: Settings, tmp_path: Path):
+    made = uploaded(defined, tmp_path)
+    file = Path(local_path(made.artifact_url))
+    file.write_bytes(CONTENT[:-1] + b"?")
+    read = bytearray()
+    with pytest.raises(ArtifactStoreError, match="not the 2600000 bytes"):
+        read.extend(itertools.chain.from_iterable(open_model(defined, made.model_id).chunks))
+    assert len(read) < len(CONTENT)
+    file.unlink()
+    with pytest.raises(ArtifactStoreError, match="has no file of model"):
+        open_model(defined, made.model_id)
+
+
+def test_a_model_that_does_not_exist_is_named(defined: Settings):
+    with pytest.raises(UnknownModelError, match="no model 'nothing'"):
+        open_model(defined, "nothing")
+    with pytest.raises(UnknownModelError, match="MLApp 'uploads' has no model 'nothing'"):
+        delete_model(defined, MLAPP, "nothing", who="ada", comment="")
+
+
+@pytest.mark.parametrize(
+    ("changes", "content", "message"),
+    [
+        ({"file_name": "../model.json"}, b"{}", "is not the name of a file"),
+        ({"file_name": "a\\b"}, b"{}", "is not the name of a file"),
+        ({"file_name": ""}, b"{}", "is not the name of a file"),
+        ({"name": " "}, b"{}", "needs a name"),
+        ({"format": "Pickle"}, b"{}", "there is no format 'Pickle'"),
+        ({"format": "Savedmodel"}, b"{}", "upload it as a tar.gz"),
+        ({}, b"", "is empty"),
+    ],
+)
+def test_what_cannot_be_a_model_is_refused(
+    defined: Settings, tmp_path: Path, changes: dict[str, str], content: bytes, message: str
+):
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    said = {"name": "m", "format": "Json", "file_name": "model.json"} | changes
+    with pytest.raises(ModelFileError, match=message):
+        upload_model(defined, MLAPP, file, NewModel(**said), who="ada")
+
+
+def test_a_node_that_does_not_exist_is_named(defined: Settings, tmp_path: Path):
+    with pytest.raises(UnknownNodeError, match="no node 'elsewhere'"):
+        uploaded(defined, tmp_path, "elsewhere")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.schemas.records import AlertTransition
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries import Keyset, OneOrMore
 
 _SHOWN = 5
 _SIMILAR = 0.5
@@ -40,7 +41,7 @@ class Episode:
 def list_alerts(
     settings: Settings,
     *,
-    mlapp_id: str | None = None,
+    mlapp_id: OneOrMore | None = None,
     rule: str | None = None,
     severity: str | None = None,
     node_id: str | None = None,
@@ -48,6 +49,7 @@ def list_alerts(
     labels: Mapping[str, str] | None = None,
     also_over: bool = False,
     at: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Alerts that are open, now or ``at`` an event time; with ``also_over``, or a ``state``, those that have ended too.
 
@@ -66,6 +68,7 @@ def list_alerts(
         fired_only=False,
         open_only=not (also_over or state),
         at=at,
+        page=page,
     )
 
 
@@ -82,14 +85,16 @@ def silenced_by(settings: Settings, found: pd.DataFrame) -> list[str]:
     ]
 
 
-def find_alert(settings: Settings, text: str) -> Mapping[str, Any]:
+def find_alert(settings: Settings, text: str, mlapp_id: str | None = None) -> Mapping[str, Any]:
     """The episode whose id ``text`` is or begins; of several episodes of one alert the open one, else the latest.
+
+    With ``mlapp_id`` among the alerts of this MLApp, which are then all that an error names.
 
     Raises ``UnknownAlertError`` with those that are near.
     """
     from parallelm.warehouse.queries import alert_episodes
 
-    found = alert_episodes(settings, text) if text.strip() else []
+    found = alert_episodes(settings, text, mlapp_id=mlapp_id) if text.strip() else []
     exact = [row for row in found if text in {row["alert_id"], row["fingerprint"]}]
     candidates = exact or found
     fingerprints = {row["fingerprint"] for row in candidates}
@@ -99,25 +104,31 @@ def find_alert(settings: Settings, text: str) -> Mapping[str, Any]:
         raise UnknownAlertError(
             f"{len(fingerprints)} alerts begin with {text!r}; write more of the id:\n{_lines(candidates)}"
         )
-    raise UnknownAlertError(_unknown(settings, text))
+    raise UnknownAlertError(_unknown(settings, text, mlapp_id))
 
 
-def show_alert(settings: Settings, text: str) -> Episode:
+def show_alert(settings: Settings, text: str, mlapp_id: str | None = None) -> Episode:
     """The episode that ``text`` names, with its transitions; raises as ``find_alert``."""
     from parallelm.warehouse.queries import alert_transitions
 
-    alert = find_alert(settings, text)
+    alert = find_alert(settings, text, mlapp_id)
     return Episode(alert, alert_transitions(settings, alert_id=alert["alert_id"], mlapp_id=alert["mlapp_id"]))
 
 
 def acknowledge_alert(
-    settings: Settings, text: str, *, who: str, comment: str, timeout_s: float = ANSWER_TIMEOUT_S
+    settings: Settings,
+    text: str,
+    *,
+    who: str,
+    comment: str,
+    mlapp_id: str | None = None,
+    timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> AlertTransition:
     """Say that a person takes care of a firing alert, and return the transition that follows.
 
     Raises ``AlertNotOpenError`` for one that is over, pending or acknowledged already, and as ``find_alert`` and ``act``.
     """
-    alert = find_alert(settings, text)
+    alert = find_alert(settings, text, mlapp_id)
     _require_open(alert)
     if alert["acknowledged_at"] is not None:
         raise AlertNotOpenError(
@@ -133,13 +144,19 @@ def acknowledge_alert(
 
 
 def close_alert(
-    settings: Settings, text: str, *, who: str, comment: str, timeout_s: float = ANSWER_TIMEOUT_S
+    settings: Settings,
+    text: str,
+    *,
+    who: str,
+    comment: str,
+    mlapp_id: str | None = None,
+    timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> AlertTransition:
     """End an episode as a person, and return the transition that follows. The alert fires again in a new episode only.
 
     Raises ``AlertNotOpenError`` for one that is over, and as ``find_alert`` and ``act``.
     """
-    alert = find_alert(settings, text)
+    alert = find_alert(settings, text, mlapp_id)
     _require_open(alert)
     return _answer(settings, alert, CLOSE, who, comment, timeout_s)
 
@@ -177,11 +194,11 @@ def _require_open(alert: Mapping[str, Any]) -> None:
     )
 
 
-def _unknown(settings: Settings, text: str) -> str:
+def _unknown(settings: Settings, text: str, mlapp_id: str | None) -> str:
     """What there is instead: open alerts whose id, rule or node is like the text, else the latest ones."""
     from parallelm.warehouse.queries import alert_episodes
 
-    latest = alert_episodes(settings, "")
+    latest = alert_episodes(settings, "", mlapp_id=mlapp_id)
     if not latest:
         return f"there is no alert {text!r}: none has been raised yet"
     by_name = {name: row for row in reversed(latest) for name in (row["rule"], row["alert_id"][: len(text)])}

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from parallelm.server import api, pages
+from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
 
@@ -28,12 +29,14 @@ def create_app(context: ServerContext) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         root_path=context.settings.server.path_prefix,
+        generate_unique_id_function=operation_id,
     )
     app.state.context = context
     app.add_middleware(RequestFrame)
     add_problem_handlers(app)
     for router in api.routers():
-        app.include_router(router, prefix=api.PREFIX)
+        app.include_router(router, prefix=api.PREFIX, responses=PROBLEMS)
+    add_contract(app)
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

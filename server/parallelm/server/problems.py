@@ -7,6 +7,7 @@ with nothing but the request's id, under which the log has the rest.
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,19 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:mcenter:problem:"
+
+
+class ApiProblemError(HTTPException):
+    """A problem of a kind of its own, with what programs want to know of it."""
+
+    def __init__(
+        self, status: int, kind: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.kind = kind
+        self.more = more
+
 
 STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     operations.UnknownMLAppError: HTTPStatus.NOT_FOUND,
@@ -62,11 +76,20 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
 
 
 def problem(
-    request: Request, status: int, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    kind: str = "",
+    headers: dict[str, str] | None = None,
+    **more: Any,
 ) -> Response:
-    """An error as the one who asked can read it: a page for a browser, else problem details."""
+    """An error as the one who asked can read it: a page for a browser, else problem details.
+
+    ``kind`` names what is wrong more closely than the status does.
+    """
     body = {
-        "type": "about:blank",
+        "type": f"{TYPE_PREFIX}{kind or _kebab(HTTPStatus(status).phrase)}",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
         "detail": detail,
@@ -110,7 +133,25 @@ def _known(request: Request, error: Exception) -> Response:
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         _LOG.warning("%s: %s", request_id_of(request), str(error).partition("Stack trace")[0])
         return problem(request, status, _in_short(error), headers={"Retry-After": "5"})
-    return problem(request, status, str(error))
+    mistaken = error if isinstance(error, DefinitionError) else error.__cause__
+    more: dict[str, Any] = {"errors": _mistakes_of(mistaken)} if isinstance(mistaken, DefinitionError) else {}
+    return problem(request, status, str(error), kind=kind_of(type(error)), **more)
+
+
+def _mistakes_of(error: DefinitionError) -> list[dict[str, Any]]:
+    return [
+        {"where": error.source, "message": each.message, "line": each.line, "column": each.column}
+        for each in error.problems
+    ]
+
+
+def kind_of(error: type[Exception]) -> str:
+    """Last part of a problem's type: the error's name in words."""
+    return _kebab(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", error.__name__.removesuffix("Error")))
+
+
+def _kebab(words: str) -> str:
+    return words.lower().replace(" ", "-")
 
 
 def _in_short(error: Exception) -> str:
@@ -121,7 +162,10 @@ def _in_short(error: Exception) -> str:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    return problem(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    kind, more = (error.kind, error.more) if isinstance(error, ApiProblemError) else ("", {})
+    return problem(
+        request, error.status_code, str(error.detail), kind=kind, headers=dict(error.headers or {}), **more
+    )
 
 
 def _invalid(request: Request, error: Exception) -> Response:
@@ -131,7 +175,7 @@ def _invalid(request: Request, error: Exception) -> Response:
         for each in error.errors()
     ]
     detail = "; ".join(f"{each['where']}: {each['message']}" for each in mistakes)
-    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=mistakes)
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, kind="invalid-request", errors=mistakes)
 
 
 def _unknown(request: Request, error: Exception) -> Response:

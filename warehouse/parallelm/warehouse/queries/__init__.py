@@ -7,7 +7,8 @@ nothing but the driver; all others need pandas. They raise the driver's errors w
 """
 
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._frames import query_frame, time_column
+from parallelm.warehouse.queries._frames import OneOrMore, query_frame, time_column
+from parallelm.warehouse.queries._keyset import Keyset
 from parallelm.warehouse.queries.alerts import OPEN_STATES, alert_episodes, alert_transitions, alerts
 from parallelm.warehouse.queries.correlate import Correlations, correlate
 from parallelm.warehouse.queries.dead_letters import (
@@ -36,7 +37,14 @@ from parallelm.warehouse.queries.lineage import (
     rows_of_record,
     samples_around,
 )
-from parallelm.warehouse.queries.mlapps import check_connection, mlapp_agents, mlapp_definition
+from parallelm.warehouse.queries.mlapps import (
+    check_connection,
+    current_mlapp,
+    mlapp_agents,
+    mlapp_definition,
+    mlapp_versions,
+    mlapps,
+)
 from parallelm.warehouse.queries.models import (
     DeployedModel,
     deployment_history,
@@ -63,6 +71,8 @@ __all__ = [
     "DeadLetterRecord",
     "DeployedModel",
     "Impact",
+    "Keyset",
+    "OneOrMore",
     "QueryError",
     "SampleRow",
     "Timeline",
@@ -72,6 +82,7 @@ __all__ = [
     "alerts",
     "check_connection",
     "correlate",
+    "current_mlapp",
     "dead_letter_records",
     "dead_letters",
     "definition_at",
@@ -88,6 +99,8 @@ __all__ = [
     "live_models",
     "mlapp_agents",
     "mlapp_definition",
+    "mlapp_versions",
+    "mlapps",
     "model_announcement",
     "model_samples",
     "models",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.warehouse.queries._keyset import Keyset
 
-
+OneOrMore = str | Collection[str]
+"""A value that a column must have, or several of which it must have one."""
 _MAX_LIMIT = 2**63 - 1
 
 
@@ -28,12 +31,25 @@ class Conditions:
         self._clauses: list[str] = []
         self.parameters: dict[str, Any] = {}
 
-    def equal(self, **filters: str | bool | None) -> Conditions:
-        """Select rows whose columns have these values."""
+    def equal(self, **filters: OneOrMore | bool | int | None) -> Conditions:
+        """Select rows whose columns have these values, or one of several."""
         for column, value in filters.items():
-            if value is not None:
+            if value is None:
+                continue
+            if isinstance(value, Collection) and not isinstance(value, str):
+                self._clauses.append(f"{column} IN %({column})s" if value else "0")
+                self.parameters[column] = tuple(sorted(value))
+            else:
                 self._clauses.append(f"{column} = %({column})s")
                 self.parameters[column] = value
+        return self
+
+    def containing(self, text: str | None, *columns: str) -> Conditions:
+        """Select rows of which some column has the text in it, in whatever case."""
+        if text:
+            found = (f"positionCaseInsensitiveUTF8({column}, %(containing)s) > 0" for column in columns)
+            self._clauses.append(f"({' OR '.join(found)})")
+            self.parameters["containing"] = text
         return self
 
     def starting(self, column: str, beginning: str | None) -> Conditions:
@@ -105,10 +121,15 @@ def query_frame(settings: Settings, query: str) -> pd.DataFrame:
     return frame(settings, query)
 
 
-def frame(settings: Settings, query: str, parameters: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    """Result as a frame; times are UTC ``datetime64``, an empty result keeps its columns and their types."""
+def frame(
+    settings: Settings, query: str, parameters: Mapping[str, Any] | None = None, page: Keyset | None = None
+) -> pd.DataFrame:
+    """Result, or a page of it, as a frame; times are UTC ``datetime64``, an empty result keeps its columns and their types."""
     import pandas as pd
 
+    if page is not None:
+        query, of_page = page.of(query)
+        parameters = {**(parameters or {}), **of_page}
     columns, types = fetch(settings, query, parameters)
     # By number: a query may give two columns one name.
     series = {

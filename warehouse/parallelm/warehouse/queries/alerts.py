@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
+    from parallelm.warehouse.queries._keyset import Keyset
 
 
 OPEN_STATES = ("pending", "firing", "acknowledged", "silenced")
@@ -24,7 +26,7 @@ OPEN_STATES = ("pending", "firing", "acknowledged", "silenced")
 def alerts(
     settings: Settings,
     *,
-    mlapp_id: str | None = None,
+    mlapp_id: OneOrMore | None = None,
     rule: str | None = None,
     severity: str | None = None,
     node_id: str | None = None,
@@ -35,6 +37,7 @@ def alerts(
     at: Time | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Alerts by the time their condition was met.
 
@@ -79,21 +82,25 @@ def alerts(
         ORDER BY started_at, rule, alert_id
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters | parameters,
+        page,
     )
 
 
-def alert_episodes(settings: Settings, prefix: str, *, limit: int = 1000) -> list[dict[str, Any]]:
+def alert_episodes(
+    settings: Settings, prefix: str, *, mlapp_id: str | None = None, limit: int = 1000
+) -> list[dict[str, Any]]:
     """Episodes whose id begins with ``prefix``, the latest first: rows of ``alerts_current``. Needs no pandas."""
+    where = Conditions().starting("alert_id", prefix).equal(mlapp_id=mlapp_id)
     return records(
         settings,
         f"""
         SELECT *
         FROM alerts_current
-        WHERE startsWith(alert_id, %(prefix)s)
+        {where}
         ORDER BY state IN {OPEN_STATES} DESC, started_at DESC, alert_id
         LIMIT %(limit)s
-        """,  # noqa: S608 - of our own constant
-        {"prefix": prefix, "limit": limit},
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters | {"limit": limit},
     )
 
 

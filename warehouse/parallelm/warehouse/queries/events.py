@@ -11,18 +11,21 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
+    from parallelm.warehouse.queries._keyset import Keyset
 
 
 def events(
     settings: Settings,
     type: str | None = None,  # noqa: A002 - the field's name
     *,
-    mlapp_id: str | None = None,
+    mlapp_id: OneOrMore | None = None,
     node_id: str | None = None,
     agent_id: str | None = None,
     is_alert: bool | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Events by event time.
 
@@ -41,4 +44,5 @@ def events(
         ORDER BY event_time, _partition, _offset
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parallelm.warehouse.queries._frames import records
+from parallelm.warehouse.queries._frames import Conditions, frame, records
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from parallelm.connections import Settings
+    from parallelm.warehouse.queries._frames import OneOrMore
+    from parallelm.warehouse.queries._keyset import Keyset
 
 
 def check_connection(settings: Settings) -> None:
@@ -58,3 +62,57 @@ def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
         """,
         {"mlapp_id": mlapp_id},
     )
+
+
+def mlapps(
+    settings: Settings,
+    *,
+    mlapp_id: OneOrMore | None = None,
+    search: str | None = None,
+    page: Keyset | None = None,
+) -> pd.DataFrame:
+    """Current definitions by id, those removed left out; ``search`` selects what has the text in id, name or description.
+
+    Columns: ``mlapp_id, name, description, version, model_policy, health_threshold, canary_threshold,
+    accept_timeout_ms, applied_by, applied_at, node_count, rule_count``.
+    """
+    where = Conditions().equal(mlapp_id=mlapp_id).containing(search, "mlapp_id", "name", "description")
+    return frame(
+        settings,
+        f"""
+        SELECT mlapp_id, name, description, version, model_policy, health_threshold, canary_threshold,
+               accept_timeout_ms, applied_by, event_time AS applied_at, length(nodes.node_id) AS node_count,
+               length(rules.name) AS rule_count
+        FROM mlapps_current {where}
+        ORDER BY mlapp_id
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+        page,
+    )
+
+
+def mlapp_versions(
+    settings: Settings, mlapp_id: str, *, version: int | None = None, page: Keyset | None = None
+) -> pd.DataFrame:
+    """Versions of a definition, removals among them: the columns of ``mlapps``, with nodes, rules and the file's text."""
+    where = Conditions().equal(mlapp_id=mlapp_id, version=version)
+    return frame(
+        settings,
+        f"""
+        SELECT *, event_time AS applied_at
+        FROM mlapps {where}
+        ORDER BY ingested_at, _offset
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+        page,
+    )
+
+
+def current_mlapp(settings: Settings, mlapp_id: str) -> dict[str, Any] | None:
+    """Row of ``mlapps_current``; None when the MLApp is not defined."""
+    found = records(
+        settings,
+        "SELECT *, event_time AS applied_at FROM mlapps_current WHERE mlapp_id = %(mlapp_id)s",
+        {"mlapp_id": mlapp_id},
+    )
+    return found[0] if found else None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
+    from parallelm.warehouse.queries._keyset import Keyset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,19 +123,30 @@ def model_announcement(settings: Settings, model_id: str) -> dict[str, Any] | No
 def models(
     settings: Settings,
     *,
-    mlapp_id: str | None = None,
+    mlapp_id: OneOrMore | None = None,
     model_id: str | None = None,
+    name: str | None = None,
+    model_format: str | None = None,
+    node_id: str | None = None,
+    owner: str | None = None,
+    annotations: Mapping[str, str] | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Models by the time they were announced.
+
+    ``annotations`` selects models that have these, as texts in JSON, among any others.
 
     Columns: ``event_time, model_id, name, format, description, mlapp_id, node_id,
     agent_id, size_bytes, sha256, artifact_url, file_name, is_directory, annotations, owner, train_version,
     model_version, live_on`` (nodes on which the model is live now), ``deleted_at, deleted_by`` (missing and empty while its
     file is there).
     """
-    where = Conditions().equal(mlapp_id=mlapp_id, model_id=model_id).between("event_time", start, end)
+    where = Conditions().equal(
+        mlapp_id=mlapp_id, model_id=model_id, name=name, format=model_format, node_id=node_id, owner=owner
+    )
+    where.labels(annotations, "annotations").between("event_time", start, end)
     return frame(
         settings,
         f"""
@@ -156,16 +169,18 @@ def models(
         ORDER BY event_time, model_id
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )
 
 
 def deployments(
     settings: Settings,
     *,
-    mlapp_id: str | None = None,
+    mlapp_id: OneOrMore | None = None,
     node_id: str | None = None,
     model_id: str | None = None,
     state: str | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Deployments by the time they were decided.
 
@@ -184,17 +199,19 @@ def deployments(
         ORDER BY decided_at, node_id, attempt, deployment_id
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )
 
 
 def deployment_history(
     settings: Settings,
     *,
-    mlapp_id: str | None = None,
+    mlapp_id: OneOrMore | None = None,
     node_id: str | None = None,
     model_id: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Every decision on deployments, the answers to people among them, in the order in which they were made.
 
@@ -219,10 +236,13 @@ def deployment_history(
         ORDER BY mlapp_id, ingested_at, _partition, _offset
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )
 
 
-def live_models(settings: Settings, at: Time | None = None, *, mlapp_id: str | None = None) -> pd.DataFrame:
+def live_models(
+    settings: Settings, at: Time | None = None, *, mlapp_id: OneOrMore | None = None
+) -> pd.DataFrame:
     """The model that was live on each node at a moment, or is now.
 
     Columns: ``mlapp_id, node_id, model_id, model_name, attempt, live_from, live_to, policy, decided_reason, decided_by, agents``.

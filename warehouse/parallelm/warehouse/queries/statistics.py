@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
+    from parallelm.warehouse.queries._keyset import Keyset
 
 _BUCKETS = {"1m": "minute", "1h": "hour", "1d": "day"}
 
@@ -175,7 +177,9 @@ def training_histograms(settings: Settings, model_id: str, label: str, value: st
     )
 
 
-def statistic_counts(settings: Settings, *, mlapp_id: str | None = None) -> pd.DataFrame:
+def statistic_counts(
+    settings: Settings, *, mlapp_id: OneOrMore | None = None, page: Keyset | None = None
+) -> pd.DataFrame:
     """What was reported: ``mlapp_id, node_id, name, samples, sum_value, first_time, last_time`` of every statistic."""
     where = Conditions().equal(mlapp_id=mlapp_id)
     return frame(
@@ -188,6 +192,7 @@ def statistic_counts(settings: Settings, *, mlapp_id: str | None = None) -> pd.D
         ORDER BY mlapp_id, node_id, name
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )
 
 

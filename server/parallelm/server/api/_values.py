@@ -1,0 +1,122 @@
+"""Values in answers: times are UTC in ISO 8601, numbers that JSON cannot hold are texts, what is missing is null."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+from parallelm.operations.json_values import is_missing
+from parallelm.schemas.times import TimeError, range_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+Model = TypeVar("Model", bound=BaseModel)
+_NON_FINITE = ["NaN", "Infinity", "-Infinity"]
+
+
+def _number(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+Number = Annotated[
+    float,
+    PlainSerializer(_number, return_type=float | str),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "enum": _NON_FINITE}]}),
+]
+"""A number; NaN and infinities as texts."""
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, datetime):
+        value = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)
+    return value
+
+
+def _time_text(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    PlainSerializer(_time_text, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-06-01T08:00:00.000Z"]}),
+]
+"""A time with milliseconds, in UTC."""
+
+
+def _is_time(text: str) -> str:
+    try:
+        range_ms(text, None)
+    except TimeError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+AskedTime = Annotated[
+    str,
+    AfterValidator(_is_time),
+    Field(
+        description="A date or a time in ISO 8601; without a zone it is UTC.",
+        examples=["2026-06-01", "2026-06-01T08:00:00Z"],
+        max_length=64,
+    ),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "description": "A date or a time in ISO 8601; without a zone it is UTC.",
+            "examples": ["2026-06-01T08:00:00Z"],
+        }
+    ),
+]
+"""A time in a question."""
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+"""An id or a name in a question."""
+
+
+class Answer(BaseModel):
+    """Base of what is answered."""
+
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_serialization_defaults_required=True, use_attribute_docstrings=True
+    )
+
+
+def rows(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a frame as dicts, NULL as None."""
+    return [
+        {str(name): None if is_missing(value) else value for name, value in row.items()}
+        for row in found.to_dict("records")
+    ]
+
+
+def answers(model: type[Model], found: Iterable[Any]) -> list[Model]:
+    """Each as the model says."""
+    return [model.model_validate(each) for each in found]
+
+
+def from_json(text: str) -> Any:
+    """A value that is stored as JSON; a text that is none stays one."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SHOWN_MISTAKES = 20
-_DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 """The file, or - for the standard input."""
@@ -83,21 +80,12 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def file_format(*, timezone: str, allow_future: bool, **written: Any) -> kpis.KpiFileFormat:
+def file_format(**said: Any) -> kpis.KpiFileFormat:
     """The format that the options say, and any other fields of it."""
-    delimiter = _DELIMITERS.get(written["delimiter"], written["delimiter"])
-    if len(delimiter) > 1 or delimiter in {"\r", "\n", '"'}:
-        raise click.BadParameter("must be one character, or tab", param_hint="--delimiter")
-    chosen: dict[str, Any] = {name: "" if value is None else value for name, value in written.items()} | {
-        "delimiter": delimiter,
-        "ambiguous": kpis.AmbiguousTimes(written["ambiguous"]),
-        "nonexistent": kpis.NonexistentTimes(written["nonexistent"]),
-    }
-    return kpis.KpiFileFormat(
-        timezone=_zone(timezone),
-        latest_ms=kpis.latest_ms(time.time_ns() // 1_000_000, allow_future=allow_future),
-        **chosen,
-    )
+    try:
+        return kpis.format_of(**said)
+    except KpiFileError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def read_file(
@@ -110,8 +98,7 @@ def read_file(
     shown = "<stdin>" if str(file) == "-" else str(file)
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        read = kpis.read_kpi_parquet if data.startswith(kpis.PARQUET_MAGIC) else kpis.read_kpi_file
-        found = read(data, wanted)
+        found = kpis.read_points_of(data, wanted)
     except (KpiFileError, OSError) as error:
         raise click.ClickException(f"{shown}: {error}") from error
     if values_hint and any(mistake.column == "value" for mistake in found.mistakes):
@@ -131,11 +118,3 @@ def _refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> Non
             f"{found.bad_lines} bad lines: nothing was uploaded "
             f"(--skip-bad uploads the {len(found.points)} good ones)"
         )
-
-
-def _zone(name: str) -> zoneinfo.ZoneInfo:
-    """Zone of ``--timezone``."""
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise click.BadParameter(f"unknown time zone {name!r}", param_hint="--timezone") from error

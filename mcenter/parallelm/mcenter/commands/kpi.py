@@ -23,8 +23,6 @@ from parallelm.operations import kpis
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pandas as pd
-
     from parallelm.schemas.records import KpiPoint
 
 _SHOWN_KPIS = 50
@@ -146,6 +144,7 @@ def withdraw(
     A withdrawal is a revision: `kpi list` and all queries leave the point out from then on, alert rules on the KPI judge again
     without it, and `kpi list --known-at` still shows it for earlier times. Uploading the point again brings it back.
     """
+    from parallelm.schemas.errors import UndeliveredError
     from parallelm.warehouse.queries import kpis as find
 
     settings = load_settings()
@@ -160,32 +159,13 @@ def withdraw(
     )
     if not yes:
         click.confirm(f"withdraw {counted(len(found), 'point')} of {name!r}?", abort=True)
-    count = 0
-    for mlapp_id, rows in found.groupby("mlapp_id", sort=True):
-        count += sum(each.points for each in _withdraw(str(mlapp_id), rows, who, comment))
-    echo(f"withdrew {counted(count, 'point')} of {name!r}")
-
-
-def _withdraw(mlapp_id: str, rows: pd.DataFrame, who: str, comment: str) -> list[kpis.UploadedKpi]:
-    from parallelm.schemas.errors import UndeliveredError
-    from parallelm.schemas.records import KpiPoint
-
-    points = [
-        KpiPoint(
-            name=row["name"],
-            labels=row["labels"],
-            timestamp_ms=(row["event_time"] - _EPOCH) // timedelta(milliseconds=1),
-            value=row["value"],
-            model_id="",
-        )
-        for row in rows.to_dict("records")
-    ]
     try:
-        return kpis.withdraw_kpis(load_settings(), mlapp_id, points, who=who, comment=comment)
+        count = kpis.withdraw_rows(settings, found, who=who, comment=comment)
     except UndeliveredError as error:
         raise click.ClickException(
             f"{error}; withdraw them again: points that are withdrawn stay so"
         ) from error
+    echo(f"withdrew {counted(count, 'point')} of {name!r}")
 
 
 def _changed(mlapp_id: str, found: kpis.KpiFile) -> kpis.ChangedPoints:

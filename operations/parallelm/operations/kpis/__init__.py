@@ -3,12 +3,15 @@
 from parallelm.operations.kpis.file import KpiFile, Mistake, read_kpi_file
 from parallelm.operations.kpis.format import UNITS, AmbiguousTimes, KpiFileFormat, NonexistentTimes, latest_ms
 from parallelm.operations.kpis.frames import PARQUET_MAGIC, read_kpi_frame, read_kpi_parquet
+from parallelm.operations.kpis.reading import columns_of, format_of, read_points_of
 from parallelm.operations.kpis.upload import (
     ChangedPoints,
     UploadedKpi,
     changed_points,
+    summarize,
     upload_kpis,
     withdraw_kpis,
+    withdraw_rows,
 )
 
 __all__ = [
@@ -22,10 +25,15 @@ __all__ = [
     "NonexistentTimes",
     "UploadedKpi",
     "changed_points",
+    "columns_of",
+    "format_of",
     "latest_ms",
     "read_kpi_file",
     "read_kpi_frame",
     "read_kpi_parquet",
+    "read_points_of",
+    "summarize",
     "upload_kpis",
     "withdraw_kpis",
+    "withdraw_rows",
 ]

@@ -27,14 +27,22 @@ PARQUET_MAGIC = b"PAR1"
 
 def read_kpi_parquet(data: bytes, wanted: KpiFileFormat) -> KpiFile:
     """Read a Parquet file with the columns of a KPI file; raises ``KpiFileError`` when it is none."""
+    return read_kpi_frame(_frame(data), wanted)
+
+
+def parquet_columns(data: bytes) -> list[str]:
+    """Names of the columns of a Parquet file, those of a column of mappings apart; raises ``KpiFileError``."""
+    return list(_columns(_frame(data)))
+
+
+def _frame(data: bytes) -> pd.DataFrame:
     import pandas as pd
 
     try:
         # Whole numbers with gaps stay whole: a label 7 is not 7.0.
-        frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow", dtype_backend="numpy_nullable")
+        return pd.read_parquet(io.BytesIO(data), engine="pyarrow", dtype_backend="numpy_nullable")
     except Exception as error:  # pyarrow has an error for each of a Parquet file's parts
         raise KpiFileError(f"is not a Parquet file that can be read: {error}") from error
-    return read_kpi_frame(frame, wanted)
 
 
 def read_kpi_frame(frame: pd.DataFrame, wanted: KpiFileFormat) -> KpiFile:

@@ -40,17 +40,29 @@ class Sheet:
 
 def read_sheet(text: str, wanted: KpiFileFormat) -> Sheet:
     """Rows of CSV text; raises ``KpiFileError`` when it is not CSV or lacks a column."""
+    delimiter, rows = _begin(text, wanted)
+    line, names = next(rows, (1, []))
+    header = [_clean(name) for name in names]
+    body = list(rows)
+    _refuse_unquoted_decimals(header, body, delimiter)
+    return make_sheet(line, header, body, wanted, delimiter)
+
+
+def csv_columns(text: str, wanted: KpiFileFormat) -> list[str]:
+    """Names in the first row of CSV text; raises ``KpiFileError`` when it is not CSV."""
+    _, rows = _begin(text, wanted)
+    return [_clean(name) for name in next(rows, (1, []))[1]]
+
+
+def _begin(text: str, wanted: KpiFileFormat) -> tuple[str, Iterator[Row]]:
+    """The delimiter, and the rows from the header on."""
     first = next((line for line in text.splitlines() if line.strip()), "").strip(" ")
     stated = _SEP_LINE.match(first)
     delimiter = wanted.delimiter or (stated[1] if stated else "") or _delimiter(text, wanted)
     rows = _rows(text, delimiter)
     if stated:
         next(rows, None)
-    line, names = next(rows, (1, []))
-    header = [_clean(name) for name in names]
-    body = list(rows)
-    _refuse_unquoted_decimals(header, body, delimiter)
-    return make_sheet(line, header, body, wanted, delimiter)
+    return delimiter, rows
 
 
 def make_sheet(

@@ -6,14 +6,18 @@ import dataclasses
 import socket
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import pandas as pd
+
     from parallelm.connections import Settings
     from parallelm.schemas.records import KpiBatch, KpiPoint
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POINTS_A_RECORD = 500
 _CONNECT_TIMEOUT_S = 15.0
 _TIMEOUT_S = 30.0
@@ -94,6 +98,30 @@ def withdraw_kpis(
     """
     gone = [dataclasses.replace(point, withdrawn=True) for point in points]
     return upload_kpis(settings, mlapp_id, f"withdrawn by {who}: {comment}", gone)
+
+
+def withdraw_rows(settings: Settings, found: pd.DataFrame, *, who: str, comment: str) -> int:
+    """Withdraw points that ``parallelm.warehouse.queries.kpis`` returned, of any MLApps; how many. Raises as ``withdraw_kpis``."""
+    count = 0
+    for mlapp_id, rows in found.groupby("mlapp_id", sort=True):
+        gone = withdraw_kpis(settings, str(mlapp_id), _points_of(rows), who=who, comment=comment)
+        count += sum(each.points for each in gone)
+    return count
+
+
+def _points_of(rows: pd.DataFrame) -> list[KpiPoint]:
+    from parallelm.schemas.records import KpiPoint
+
+    return [
+        KpiPoint(
+            name=row["name"],
+            labels=row["labels"],
+            timestamp_ms=(row["event_time"] - _EPOCH) // timedelta(milliseconds=1),
+            value=row["value"],
+            model_id="",
+        )
+        for row in rows.to_dict("records")
+    ]
 
 
 def changed_points(settings: Settings, mlapp_id: str, points: Sequence[KpiPoint]) -> ChangedPoints:

@@ -18,6 +18,7 @@ from parallelm.server.access.matrix import ADMIN
 from parallelm.server.access.principal import EVERY_MLAPP, Principal
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
+from parallelm.server.live import LiveChanges
 from parallelm.server.run import listen
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
@@ -79,7 +80,9 @@ def server_settings(platform: Settings) -> Settings:
 @pytest.fixture(scope="session")
 def server_url(server_settings: Settings) -> Iterator[str]:
     """Address of a running server."""
-    context = ServerContext(settings=server_settings, authenticate=lambda _: ADMINISTRATOR)
+    context = ServerContext(
+        settings=server_settings, authenticate=lambda _: ADMINISTRATOR, live=LiveChanges(server_settings)
+    )
     with served(context) as url:
         yield url
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from parallelm.server import api, pages
+from parallelm.server import api, live, pages
 from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
@@ -39,5 +39,6 @@ def create_app(context: ServerContext) -> FastAPI:
     add_contract(app)
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)
+    app.include_router(live.ROUTER, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

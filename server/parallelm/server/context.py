@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.server.access.principal import Principal
+    from parallelm.server.live.changes import LiveChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class ServerContext:
     """How to reach Kafka and ClickHouse; ClickHouse as the user that reads."""
     authenticate: Callable[[Request], Principal | None]
     """Who asks; None for somebody unknown."""
+    live: LiveChanges
+    """What has just arrived, for those who look."""
 
 
 def context_of(connection: HTTPConnection) -> ServerContext:

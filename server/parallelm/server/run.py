@@ -12,6 +12,7 @@ import uvicorn
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
 from parallelm.server.errors import AddressError
+from parallelm.server.live import LiveChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def make_context(settings: Settings) -> ServerContext:
     """What requests may use, from the settings."""
-    return ServerContext(settings=settings, authenticate=lambda _: None)
+    return ServerContext(settings=settings, authenticate=lambda _: None, live=LiveChanges(settings))
 
 
 def run_server(
@@ -55,7 +56,7 @@ def run_server(
         server_header=False,
         timeout_graceful_shutdown=_STOP_S,
     )
-    asyncio.run(_serve(_Server(config), listener, stop, on_ready))
+    asyncio.run(_serve(_Server(config), context, listener, stop, on_ready))
 
 
 class _Server(uvicorn.Server):
@@ -66,10 +67,15 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(
-    server: uvicorn.Server, listener: socket.socket, stop: Stop, on_ready: Callable[[], None]
+    server: uvicorn.Server,
+    context: ServerContext,
+    listener: socket.socket,
+    stop: Stop,
+    on_ready: Callable[[], None],
 ) -> None:
     def end() -> None:
         server.should_exit = True
+        context.live.close()
 
     serving = asyncio.create_task(server.serve([listener]))
     asyncio.get_running_loop().add_reader(stop.fileno(), end)

@@ -25,11 +25,15 @@ Asking = Annotated[Principal, Depends(principal)]
 """Parameter of a handler: who asks."""
 
 
-def require(action: str) -> Callable[..., Principal]:
-    """Dependency that lets those pass who may do ``action``, to the MLApp of the path where it names one."""
+def require(action: str, *, anywhere: bool = False) -> Callable[..., Principal]:
+    """Dependency that lets those pass who may do ``action``: to the MLApp of the path where it names one, else to all.
+
+    With ``anywhere`` to at least one: the handler shows what is theirs.
+    """
 
     def check(request: Request, asking: Asking) -> Principal:
-        allow(asking, action, request.path_params.get("mlapp_id"))
+        if not (anywhere and asking.mlapps(action)):
+            allow(asking, action, request.path_params.get("mlapp_id"))
         return asking
 
     return check

@@ -1,1 +1,6 @@
 """What has just happened, pushed to the pages that show it."""
+
+from parallelm.server.live.changes import LiveChanges
+from parallelm.server.live.stream import ROUTER
+
+__all__ = ["ROUTER", "LiveChanges"]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 import uvicorn
+from assets.hatch_build import is_current
+from playwright.sync_api import sync_playwright
 
 from parallelm.operations.lag import group_lags
 from parallelm.schemas.topic_admin import create_topics
@@ -22,6 +24,9 @@ from parallelm.server.live import LiveChanges
 from parallelm.server.run import listen
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
+from tests.server.browser.chromium import browser_tools
+from tests.server.browser.looking import WIDE
+from tests.server.browser.watching import PageProblems
 from tests.server.seed import seed
 from tests.service_process import ServiceProcess
 from tests.stream_processors.live import Worker
@@ -29,6 +34,8 @@ from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
 
     from parallelm.connections import Settings
 
@@ -92,3 +99,42 @@ def client(server_url: str) -> Iterator[httpx.Client]:
     """A client of the administrator."""
     with httpx.Client(base_url=server_url, timeout=30) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium; for a file only, since Playwright keeps an event loop running in this thread."""
+    assert is_current(), "what pages load is missing: run `python server/assets/hatch_build.py`"
+    tools = browser_tools()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=tools.chromium,
+            env=tools.environment,
+            args=["--no-sandbox", "--headless=shell", "--disable-gpu"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page_problems(server_url: str) -> PageProblems:
+    """What ``page`` does that no page must do; a test says what it makes on purpose."""
+    return PageProblems(server_url.removeprefix("http://"))
+
+
+@pytest.fixture
+def page(browser: Browser, server_url: str, page_problems: PageProblems) -> Iterator[Page]:
+    """A page of the administrator's browser in Berlin: ``page.goto("/")``. Fails on errors in its console."""
+    context = browser.new_context(
+        base_url=server_url,
+        viewport={"width": WIDE[0], "height": WIDE[1]},
+        timezone_id="Europe/Berlin",
+        locale="en-GB",
+        color_scheme="light",
+    )
+    context.set_default_timeout(15_000)
+    opened = context.new_page()
+    page_problems.watch(opened)
+    yield opened
+    context.close()
+    page_problems.check()

@@ -32,6 +32,11 @@ def iso_time(value: Any) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
+def wall_time(value: int | None, zone: str = "UTC") -> str:
+    """Epoch milliseconds for ``<input type="datetime-local">``, in the viewer's zone."""
+    return "" if value is None else local_time(value, zone).replace(" ", "T")
+
+
 def number(value: Any) -> str:
     """Short: whole numbers with thin spaces, others with four digits."""
     if is_missing(value):
@@ -62,6 +67,7 @@ def zone_of(name: str) -> ZoneInfo:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "local_time": local_time,
     "iso_time": iso_time,
+    "wall_time": wall_time,
     "number": number,
     "labels": labels,
     "as_json": as_json,

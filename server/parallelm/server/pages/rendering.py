@@ -25,6 +25,7 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters |= filters.FILTERS
+_THEMES: Final = ("light", "dark")
 _STATIC: Final = Path(__file__).parent.parent / "static"
 
 
@@ -51,7 +52,9 @@ def _of_every_page(request: Request) -> dict[str, Any]:
         "tabs": [page for page in entries if page.of_mlapp],
         "path": request.url.path.removeprefix(root),
         "root": root,
-        "zone": request.cookies.get("zone", "UTC"),
+        "query": request.query_params.multi_items(),
+        "zone": filters.zone_of(request.cookies.get("zone", "UTC")).key,
+        "theme": theme if (theme := request.cookies.get("theme")) in _THEMES else "",
         "static": lambda name: f"{root}/static/{name}?{_version(name)}",
     }
 

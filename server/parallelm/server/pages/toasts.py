@@ -1,0 +1,17 @@
+"""Results of actions as messages in a corner of the page, which also survive a change of page."""
+
+from __future__ import annotations
+
+import json
+
+from starlette.responses import Response
+
+
+def toast(text: str, answer: Response | None = None) -> Response:
+    """Let an answer to htmx tell a result; without an answer it tells that and changes nothing on the page.
+
+    With ``HX-Redirect`` or ``HX-Refresh`` in the answer the message is shown on the page that comes.
+    """
+    answer = answer or Response(status_code=204)
+    answer.headers["HX-Trigger"] = json.dumps({"toast": {"text": text}})
+    return answer

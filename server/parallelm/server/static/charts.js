@@ -1,0 +1,270 @@
+// Draws charts with ECharts from JSON of the server: {option, summary, table, zoom}. See parallelm/server/charts/__init__.py.
+"use strict";
+
+const drawn = new Map(); // element -> {chart, answer}
+let echartsLoading = null;
+
+function loadEcharts() {
+  echartsLoading ||= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.documentElement.dataset.echarts;
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", () => reject(new Error("ECharts is not there")));
+    document.head.append(script);
+  });
+  return echartsLoading;
+}
+
+/* ---- From the server's option to ECharts ---- */
+
+// Colours stand in the option as var(--name): the style sheet knows them, for each theme.
+function coloursOf(element) {
+  const known = new Map();
+  const probe = document.createElement("i");
+  probe.hidden = true;
+  element.append(probe);
+  const resolve = (name) => {
+    if (!known.has(name)) {
+      probe.style.color = name;
+      known.set(name, getComputedStyle(probe).color);
+    }
+    return known.get(name);
+  };
+  return { resolve, done: () => probe.remove() };
+}
+
+function resolved(value, colour) {
+  if (typeof value === "string") return value.startsWith("var(--") ? colour(value) : value;
+  if (Array.isArray(value)) return value.length && typeof value[0] === "number" ? value : value.map((each) => resolved(each, colour));
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, FUNCTIONS[name] && FUNCTIONS[name][each] || resolved(each, colour)]));
+  }
+  return value;
+}
+
+function shortNumber(value) {
+  if (typeof value !== "number") return value ?? "";
+  if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(value) < 1e-4)) return value.toExponential(3);
+  return String(Number(value.toPrecision(5)));
+}
+
+// A bar from start to end in a lane, with its name where there is room: data are [lane, start, end], name and style of the item.
+function drawLane(parameters, api) {
+  const [left, middle] = api.coord([api.value(1), api.value(0)]);
+  const right = api.coord([api.value(2), api.value(0)])[0];
+  const high = Math.min(api.size([0, 1])[1] * 0.7, 22);
+  const frame = parameters.coordSys;
+  const from = Math.max(left, frame.x), to = Math.min(right, frame.x + frame.width);
+  if (to < frame.x || from > frame.x + frame.width) return null;
+  const shape = { x: from, y: middle - high / 2, width: Math.max(to - from, 2), height: high, r: 2 };
+  const style = { fill: api.visual("color"), opacity: api.visual("opacity") ?? 1 };
+  const text = { type: "text", ignore: to - from < 30, style: { text: String(api.value(3) ?? ""), x: from + 5, y: middle, fill: api.visual("borderColor"), width: to - from - 8, overflow: "truncate", verticalAlign: "middle", fontSize: 11 } };
+  return { type: "group", children: [{ type: "rect", shape, style }, text] };
+}
+
+// Bars of unequal width, as histograms with numeric edges have: data are [low, high, height].
+function drawBin(parameters, api) {
+  const [x0, y0] = api.coord([api.value(0), api.value(2)]);
+  const [x1, y1] = api.coord([api.value(1), 0]);
+  const shape = { x: x0 + 0.5, y: y0, width: Math.max(x1 - x0 - 1, 1), height: y1 - y0 };
+  return { type: "rect", shape, style: { fill: api.visual("color"), opacity: api.visual("opacity") ?? 1 } };
+}
+
+// What an option names and JSON cannot hold: {key: {name: function}}.
+const FUNCTIONS = {
+  renderItem: { lanes: drawLane, bins: drawBin },
+  valueFormatter: { short: shortNumber },
+  formatter: { short: shortNumber },
+};
+
+function dressed(answer, element) {
+  const { resolve, done } = coloursOf(element);
+  const option = resolved(answer.option, resolve);
+  const ink = resolve("var(--ink)"), muted = resolve("var(--muted)"), grid = resolve("var(--grid)"), outline = resolve("var(--outline)");
+  const axis = { axisLine: { lineStyle: { color: outline } }, axisTick: { lineStyle: { color: outline } }, axisLabel: { color: muted }, splitLine: { lineStyle: { color: grid } }, nameTextStyle: { color: muted } };
+  const theme = {
+    color: [1, 2, 3, 4, 5, 6, 7, 8].map((number) => resolve(`var(--series-${number})`)),
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: ink },
+    categoryAxis: axis, valueAxis: axis, timeAxis: axis, logAxis: axis,
+    legend: { textStyle: { color: ink }, pageTextStyle: { color: muted }, pageIconColor: ink, pageIconInactiveColor: grid },
+    tooltip: { renderMode: "richText", backgroundColor: resolve("var(--raised)"), borderColor: outline, textStyle: { color: ink, fontSize: 12 } },
+    visualMap: { textStyle: { color: muted } },
+    markPoint: { label: { color: ink } },
+  };
+  done();
+  return { option: { animation: false, useUTC: true, ...option }, theme };
+}
+
+/* ---- One chart ---- */
+
+async function draw(figure) {
+  const canvas = figure.querySelector(".canvas");
+  const running = (figure.drawing = new AbortController());
+  canvas.setAttribute("aria-busy", "true");
+  try {
+    const [answer] = await Promise.all([fetchJson(figure.dataset.chartUrl, running.signal), loadEcharts()]);
+    if (figure.drawing !== running || !figure.isConnected) return;
+    show(figure, canvas, answer);
+    offerTable(figure, answer.table);
+  } catch (error) {
+    if (error.name !== "AbortError" && figure.isConnected) say(figure, canvas, error.message);
+  }
+  if (figure.drawing === running) canvas.removeAttribute("aria-busy");
+}
+
+async function fetchJson(url, signal) {
+  const answer = await fetch(url, { signal, headers: { Accept: "application/json" }, credentials: "same-origin" });
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(found.detail || `The server answered ${answer.status}.`);
+  return found;
+}
+
+function say(figure, canvas, text) {
+  forget(figure);
+  const message = document.createElement("p");
+  message.className = "message";
+  message.textContent = text;
+  canvas.removeAttribute("role");
+  canvas.replaceChildren(message);
+}
+
+function show(figure, canvas, answer) {
+  if (!answer.option) {
+    say(figure, canvas, answer.summary);
+    return;
+  }
+  forget(figure);
+  canvas.replaceChildren();
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", answer.summary);
+  if (answer.height) canvas.dataset.height = answer.height;
+  const { option, theme } = dressed(answer, canvas);
+  const chart = window.echarts.init(canvas, theme, { renderer: "canvas" });
+  chart.setOption(option);
+  drawn.set(figure, { chart, answer });
+  sizes.observe(canvas);
+  if (answer.zoom) letZoom(chart, answer);
+  chart.on("click", (event) => follow(figure, event.data && event.data.link));
+}
+
+function forget(figure) {
+  const known = drawn.get(figure);
+  if (!known) return;
+  sizes.unobserve(known.chart.getDom());
+  known.chart.dispose();
+  drawn.delete(figure);
+}
+
+function follow(figure, link) {
+  if (!link) return;
+  if (!figure.dataset.target) location.assign(link);
+  else window.htmx.ajax("GET", link, { target: figure.dataset.target, swap: "innerHTML" });
+}
+
+// Dragging over a chart asks for the page again with that time range: every part of it follows, and "Back" zooms out.
+function letZoom(chart, answer) {
+  chart.dispatchAction({ type: "takeGlobalCursor", key: "dataZoomSelect", dataZoomSelectActive: true });
+  chart.on("datazoom", (event) => {
+    const chosen = event.batch && event.batch.find((each) => each.startValue !== undefined);
+    if (!chosen || chosen.endValue - chosen.startValue < 2) return;
+    const utc = (wall) => new Date(utcOfWall(answer.zone || "UTC", Math.round(wall))).toISOString();
+    const address = new URL(location.href);
+    address.searchParams.set("from", utc(chosen.startValue));
+    address.searchParams.set("to", utc(chosen.endValue));
+    location.assign(address);
+  });
+}
+
+/* ---- The same as a table ---- */
+
+const MOST_ROWS = 200;
+
+function offerTable(figure, table) {
+  figure.querySelector(":scope > details")?.remove();
+  if (!table) return;
+  const details = document.createElement("details");
+  const summary = document.createElement("summary");
+  summary.textContent = "Data";
+  details.append(summary);
+  details.addEventListener("toggle", () => details.open && details.children.length === 1 && details.append(tableOf(figure, table)));
+  figure.append(details);
+}
+
+function tableOf(figure, { columns, rows }) {
+  const scroll = document.createElement("div");
+  scroll.className = "scroll";
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "region");
+  scroll.setAttribute("aria-label", `Data of ${figure.querySelector("figcaption").firstElementChild.textContent}`);
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  for (const column of columns) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = column;
+    head.append(cell);
+  }
+  const body = table.createTBody();
+  for (const row of rows.slice(0, MOST_ROWS)) {
+    const line = body.insertRow();
+    for (const value of row) {
+      const cell = line.insertCell();
+      const link = value && typeof value === "object" && value.link;
+      if (typeof value === "number") cell.className = "n";
+      if (!link) cell.textContent = shortNumber(value);
+      else {
+        const anchor = document.createElement("a");
+        anchor.href = link;
+        anchor.textContent = value.text;
+        anchor.addEventListener("click", (event) => {
+          if (!figure.dataset.target) return;
+          event.preventDefault();
+          follow(figure, link);
+        });
+        cell.append(anchor);
+      }
+    }
+  }
+  scroll.append(table);
+  if (rows.length > MOST_ROWS) {
+    const more = document.createElement("p");
+    more.textContent = `The first ${MOST_ROWS} of ${rows.length} rows.`;
+    scroll.append(more);
+  }
+  return scroll;
+}
+
+/* ---- All charts of the page ---- */
+
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) window.echarts.getInstanceByDom(target)?.resize();
+});
+const seen = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    seen.unobserve(target);
+    draw(target);
+  }
+}, { rootMargin: "200px" });
+
+function watch(root) {
+  if (root.matches && root.matches("[data-chart-url]")) seen.observe(root);
+  for (const figure of root.querySelectorAll("[data-chart-url]")) seen.observe(figure);
+}
+
+function redrawAll() {
+  for (const [figure, { answer }] of [...drawn]) show(figure, figure.querySelector(".canvas"), answer);
+}
+
+document.addEventListener("htmx:load", (event) => watch(event.detail.elt));
+document.addEventListener("htmx:beforeCleanupElement", (event) => drawn.has(event.target) && forget(event.target));
+document.addEventListener("htmx:sseMessage", (event) => {
+  for (const figure of document.querySelectorAll("[data-refresh]")) {
+    if (figure.dataset.refresh.split(" ").includes(event.detail.type)) draw(figure);
+  }
+});
+document.addEventListener("theme", redrawAll);
+document.addEventListener("zone", () => { for (const figure of [...drawn.keys()]) draw(figure); });
+addEventListener("beforeprint", () => { for (const { chart } of drawn.values()) chart.resize(); });
+
+watch(document);

@@ -52,3 +52,34 @@ def test_models_are_filtered_and_compared(client: httpx.Client):
     assert get(client, path) == new
     compared = get(client, f"{path}/comparison", other_id=old["model_id"])
     assert "Accuracy Score" in {each["statistic"] for each in compared}
+
+
+def test_statistics_are_lines_that_lose_no_peak(client: httpx.Client):
+    names = {(each["name"], each["node_id"]) for each in get(client, "/mlapps/churn/statistics")["items"]}
+    assert ("latency", "predict") in names
+    exact = get(client, "/mlapps/churn/statistics/lines", name="latency")
+    coarse = get(client, "/mlapps/churn/statistics/lines", name="latency", points=10)
+    assert sum(line["samples"][0] for line in exact["lines"]) == len(exact["lines"])
+    assert coarse["width_ms"] > exact["width_ms"]
+    for found in (exact, coarse):
+        assert max(max(line["maxima"]) for line in found["lines"]) > 0.8
+        assert sum(sum(line["samples"]) for line in found["lines"]) == 60
+        assert all(len(line["times_ms"]) <= 1000 for line in found["lines"])
+    day = get(
+        client, "/mlapps/churn/statistics/lines", name="latency", **{"from": "2026-05-03", "to": "2026-05-04"}
+    )
+    assert [line["samples"] for line in day["lines"]] == [[1]]
+    shares = get(client, "/mlapps/churn/statistics/lines", name=["shares", "latency"], label="label=leaves")
+    assert {line["name"] for line in shares["lines"]} <= {"shares"}
+
+
+def test_tables_histograms_and_events_are_told_as_they_were_reported(client: httpx.Client):
+    table = get(client, "/mlapps/churn/structured-statistics", name="largest")["items"][0]
+    assert table["graph_type"] == "MATRIX"
+    assert "Baker & Sons" in str(table["data"])
+    feature = get(client, "/mlapps/churn/histograms", feature="age", node_id="predict", limit=1)["items"][0]
+    assert len(feature["edges"]) == len(feature["weights"]) + 1
+    assert feature["edges"][0] == "-Infinity"
+    alert = get(client, "/events", is_alert=True)["items"][0]
+    assert (alert["title"], alert["data"]["rows"]) == ("few customers", 200)
+    assert len(get(client, "/events", mlapp_id="churn", type="GenericEvent")["items"]) == 6

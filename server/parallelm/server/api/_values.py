@@ -17,7 +17,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from parallelm.operations.json_values import is_missing
+from parallelm.operations.json_values import is_missing, plain
 from parallelm.schemas.times import TimeError, range_ms
 
 if TYPE_CHECKING:
@@ -120,3 +120,11 @@ def from_json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def of_payload(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose ``data`` is decoded as its content type says, with numbers that JSON cannot hold as texts."""
+    data = row["data"]
+    if "json" in row["content_type"] and isinstance(data, str):
+        data = from_json(data)
+    return {**row, "data": plain(data)}

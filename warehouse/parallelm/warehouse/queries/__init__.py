@@ -37,6 +37,7 @@ from parallelm.warehouse.queries.lineage import (
     rows_of_record,
     samples_around,
 )
+from parallelm.warehouse.queries.lines import Line, Lines, statistic_lines
 from parallelm.warehouse.queries.mlapps import (
     check_connection,
     current_mlapp,
@@ -72,6 +73,8 @@ __all__ = [
     "DeployedModel",
     "Impact",
     "Keyset",
+    "Line",
+    "Lines",
     "OneOrMore",
     "QueryError",
     "SampleRow",
@@ -115,6 +118,7 @@ __all__ = [
     "rows_of_record",
     "samples_around",
     "statistic_counts",
+    "statistic_lines",
     "statistic_names",
     "statistics",
     "statistics_rollup",

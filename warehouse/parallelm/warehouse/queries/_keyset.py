@@ -17,6 +17,11 @@ class Keyset:
     """Values of these columns in the last row of the page before; None for the first page."""
     limit: int = 100
 
+    @property
+    def places(self) -> str:
+        """Columns of its order that say where a record stood on Kafka, for the end of a SELECT that leaves them out."""
+        return "".join(f", {column}" for column in self.order if column.startswith("_"))
+
     def of(self, query: str) -> tuple[str, dict[str, Any]]:
         """``query`` limited to the page, and the parameters for it."""
         parameters: dict[str, Any] = {"page_limit": self.limit}

@@ -39,7 +39,7 @@ def events(
         settings,
         f"""
         SELECT event_time, type, title, description, is_alert, data, content_type, mlapp_id, node_id, agent_id,
-               model_id, labels, event_id
+               model_id, labels, event_id{page.places if page else ""}
         FROM events {where}
         ORDER BY event_time, _partition, _offset
         """,  # noqa: S608 - made of our own column names; values are parameters

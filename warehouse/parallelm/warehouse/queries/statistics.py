@@ -108,6 +108,7 @@ def structured_statistics(
     model_id: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Tables, graphs, histograms, opaque data.
 
@@ -119,10 +120,12 @@ def structured_statistics(
         settings,
         f"""
         SELECT event_time, name, graph_type, mode, content_type, data, mlapp_id, node_id, agent_id, model_id, labels
+               {page.places if page else ""}
         FROM structured_statistics {where}
         ORDER BY event_time, _partition, _offset
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )
 
 
@@ -136,6 +139,7 @@ def histograms(
     feature: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Distributions, one row a feature.
 
@@ -148,10 +152,12 @@ def histograms(
         settings,
         f"""
         SELECT event_time, name, feature, kind, edges, categories, weights, row_count, missing_count, mlapp_id, node_id, model_id
+               {page.places if page else ""}
         FROM histograms {where}
         ORDER BY event_time, _partition, _offset, _index
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,13 +18,11 @@ from playwright.sync_api import sync_playwright
 from parallelm.operations.lag import group_lags
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.server.access.matrix import ADMIN
-from parallelm.server.access.principal import EVERY_MLAPP, Principal
 from parallelm.server.app import create_app
-from parallelm.server.context import ServerContext
-from parallelm.server.live import LiveChanges
-from parallelm.server.run import listen
+from parallelm.server.run import listen, make_context
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
+from tests.server.accounts import ACCOUNT_OF, SignedIn, make_account, opened_database, signed_in
 from tests.server.browser.chromium import browser_tools
 from tests.server.browser.looking import WIDE
 from tests.server.browser.watching import PageProblems
@@ -33,13 +32,13 @@ from tests.stream_processors.live import Worker
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
     from parallelm.connections import Settings
-
-ADMINISTRATOR = Principal("ada", "session", {EVERY_MLAPP: frozenset({ADMIN})})
+    from parallelm.server.accounts.database import Database
+    from parallelm.server.context import ServerContext
 
 
 @contextmanager
@@ -79,24 +78,60 @@ def behind(settings: Settings) -> dict[str, int]:
 
 
 @pytest.fixture(scope="session")
+def server_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Accounts of the server under test: one a role, and administrator ``ada``."""
+    with opened_database(f"sqlite:///{tmp_path_factory.mktemp('accounts') / 'server.db'}") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
 def server_settings(platform: Settings) -> Settings:
     """Of the server under test, which reads ClickHouse only."""
     return dataclasses.replace(platform, clickhouse=dataclasses.replace(platform.clickhouse, read_only=True))
 
 
 @pytest.fixture(scope="session")
-def server_url(server_settings: Settings) -> Iterator[str]:
+def server_url(server_settings: Settings, server_database: Database) -> Iterator[str]:
     """Address of a running server."""
-    context = ServerContext(
-        settings=server_settings, authenticate=lambda _: ADMINISTRATOR, live=LiveChanges(server_settings)
-    )
-    with served(context) as url:
+    with served(make_context(server_settings, server_database)) as url:
         yield url
 
 
+@pytest.fixture(scope="session")
+def client_as(server_url: str, server_database: Database) -> Iterator[Callable[[str], httpx.Client]]:
+    """Clients by role (``viewer`` …), each signed in as an account that has this role on all MLApps."""
+    with ExitStack() as opened:
+
+        @cache
+        def client_of(role: str) -> httpx.Client:
+            session = signed_in(server_database, ACCOUNT_OF[role])
+            return opened.enter_context(session.client(server_url))
+
+        yield client_of
+
+
+@pytest.fixture(scope="session")
+def client_with(server_url: str, server_database: Database) -> Iterator[Callable[[str, str], httpx.Client]]:
+    """Clients by role and MLApp: each signed in as an account that has this role on this MLApp and nothing else."""
+    with ExitStack() as opened:
+
+        @cache
+        def client_of(role: str, mlapp_id: str) -> httpx.Client:
+            name = make_account(server_database, [(role, mlapp_id)])
+            return opened.enter_context(signed_in(server_database, name).client(server_url))
+
+        yield client_of
+
+
 @pytest.fixture
-def client(server_url: str) -> Iterator[httpx.Client]:
+def client(client_as: Callable[[str], httpx.Client]) -> httpx.Client:
     """A client of the administrator."""
+    return client_as(ADMIN)
+
+
+@pytest.fixture
+def anonymous(server_url: str) -> Iterator[httpx.Client]:
+    """A client of somebody who has not signed in."""
     with httpx.Client(base_url=server_url, timeout=30) as opened:
         yield opened
 
@@ -123,7 +158,9 @@ def page_problems(server_url: str) -> PageProblems:
 
 
 @pytest.fixture
-def page(browser: Browser, server_url: str, page_problems: PageProblems) -> Iterator[Page]:
+def page(
+    browser: Browser, server_url: str, page_problems: PageProblems, administrator: SignedIn
+) -> Iterator[Page]:
     """A page of the administrator's browser in Berlin: ``page.goto("/")``. Fails on errors in its console."""
     context = browser.new_context(
         base_url=server_url,
@@ -133,8 +170,15 @@ def page(browser: Browser, server_url: str, page_problems: PageProblems) -> Iter
         color_scheme="light",
     )
     context.set_default_timeout(15_000)
+    context.add_cookies([administrator.browser_cookie(server_url)])
     opened = context.new_page()
     page_problems.watch(opened)
     yield opened
     context.close()
     page_problems.check()
+
+
+@pytest.fixture
+def administrator(server_database: Database) -> SignedIn:
+    """A session of the administrator: ``browser.add_cookies([administrator.browser_cookie(server_url)])``."""
+    return signed_in(server_database, ACCOUNT_OF[ADMIN])

@@ -8,23 +8,16 @@ import httpx
 import pytest
 
 from parallelm.server.access.matrix import VIEWER
-from parallelm.server.access.principal import Principal
-from parallelm.server.context import ServerContext
-from tests.server.conftest import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from parallelm.connections import Settings
-
-STRANGER = Principal("sam", "token", {"other": frozenset({VIEWER})})
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="module")
-def stranger(server_settings: Settings) -> Iterator[httpx.Client]:
+def stranger(client_with: Callable[[str, str], httpx.Client]) -> Iterator[httpx.Client]:
     """A client that may read another MLApp only."""
-    context = ServerContext(settings=server_settings, authenticate=lambda _: STRANGER)
-    with served(context) as url, httpx.Client(base_url=f"{url}/api/v1", timeout=30) as opened:
+    known = client_with(VIEWER, "other")
+    with httpx.Client(base_url=known.base_url.join("/api/v1"), cookies=known.cookies, timeout=30) as opened:
         yield opened
 
 

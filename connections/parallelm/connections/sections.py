@@ -175,6 +175,10 @@ class ServerSettings(_ShownWithoutSecrets):
     """Path below which a proxy shows it, such as ``/mcenter``."""
     database_url: str = secret()
     """SQLAlchemy URL of accounts and sessions; empty: SQLite in ``.mcenter/server.db``."""
+    session_idle_minutes: int = 720
+    """A session of a browser ends after so many minutes without a request."""
+    session_hours: int = 168
+    """It ends after so many hours at the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -6,10 +6,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 from parallelm.server import api, live, pages
+from parallelm.server.access.forgery import refuse_forgery
 from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
@@ -30,6 +31,7 @@ def create_app(context: ServerContext) -> FastAPI:
         redoc_url=None,
         root_path=context.settings.server.path_prefix,
         generate_unique_id_function=operation_id,
+        dependencies=[Depends(refuse_forgery)],
     )
     app.state.context = context
     app.add_middleware(RequestFrame)

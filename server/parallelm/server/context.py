@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from parallelm.server.access.authentication import authenticate
 
-    from starlette.requests import HTTPConnection, Request
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
 
     from parallelm.connections import Settings
     from parallelm.server.access.principal import Principal
+    from parallelm.server.accounts.database import Database
     from parallelm.server.live.changes import LiveChanges
 
 
@@ -21,10 +22,14 @@ class ServerContext:
 
     settings: Settings
     """How to reach Kafka and ClickHouse; ClickHouse as the user that reads."""
-    authenticate: Callable[[Request], Principal | None]
-    """Who asks; None for somebody unknown."""
+    database: Database
+    """Accounts, sessions and tokens."""
     live: LiveChanges
     """What has just arrived, for those who look."""
+
+    def authenticate(self, connection: HTTPConnection) -> Principal | None:
+        """Who asks; None for somebody unknown."""
+        return authenticate(self.database, self.settings.server, connection)
 
 
 def context_of(connection: HTTPConnection) -> ServerContext:

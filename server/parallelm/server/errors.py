@@ -9,3 +9,39 @@ class ServerError(Exception):
 
 class AddressError(ServerError):
     """The server cannot listen where it should."""
+
+
+class TransportError(ServerError):
+    """It would listen to other hosts without TLS."""
+
+
+class DatabaseError(ServerError):
+    """The SQL database cannot be used."""
+
+
+class AccountError(ServerError):
+    """Something about an account, a group or a token cannot be as asked."""
+
+
+class PasswordError(AccountError):
+    """A password is too easily guessed."""
+
+
+class UnknownAccountError(AccountError):
+    """There is no such account, group, session or token."""
+
+
+class LinkError(AccountError):
+    """A one-time link is used, expired, or never was."""
+
+
+class SignInError(ServerError):
+    """Name and password do not fit, or the account is disabled. Does not say which."""
+
+
+class LockedOutError(SignInError):
+    """Too many failures; says when to try again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

@@ -10,16 +10,21 @@ import logging
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from clickhouse_driver import errors as clickhouse_errors
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
 
 from parallelm.definitions.errors import DefinitionError
 from parallelm.operations import errors as operations
 from parallelm.schemas import errors as schemas
 from parallelm.schemas.times import TimeError
+from parallelm.server import errors
+from parallelm.server.access.forgery import go_on_path
 from parallelm.server.api import PREFIX
 from parallelm.server.requests import request_id_of
 from parallelm.warehouse.errors import QueryError, WarehouseError
@@ -27,7 +32,6 @@ from parallelm.warehouse.errors import QueryError, WarehouseError
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
-    from starlette.responses import Response
 
 _LOG = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
@@ -46,6 +50,11 @@ class ApiProblemError(HTTPException):
 
 
 STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
+    errors.UnknownAccountError: HTTPStatus.NOT_FOUND,
+    errors.AccountError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.LockedOutError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.SignInError: HTTPStatus.UNAUTHORIZED,
+    SQLAlchemyError: HTTPStatus.SERVICE_UNAVAILABLE,
     operations.UnknownMLAppError: HTTPStatus.NOT_FOUND,
     operations.UnknownTopicError: HTTPStatus.NOT_FOUND,
     operations.UnknownAlertError: HTTPStatus.NOT_FOUND,
@@ -162,10 +171,20 @@ def _in_short(error: Exception) -> str:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    if error.status_code == HTTPStatus.UNAUTHORIZED and is_for_a_person(request):
+        return _to_sign_in(request)
     kind, more = (error.kind, error.more) if isinstance(error, ApiProblemError) else ("", {})
     return problem(
         request, error.status_code, str(error.detail), kind=kind, headers=dict(error.headers or {}), **more
     )
+
+
+def _to_sign_in(request: Request) -> Response:
+    """Sign in and come back; htmx must not put the sign-in page into a part of another one."""
+    path = f"{request.scope.get('root_path', '')}/sign-in?{urlencode({'next': go_on_path(request)})}"
+    if "hx-request" in request.headers:
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": path})
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER)
 
 
 def _invalid(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from parallelm.server.accounts.database import Database
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
 from parallelm.server.errors import AddressError
@@ -38,9 +39,19 @@ def listen(host: str, port: int) -> socket.socket:
     raise AddressError(f"cannot listen on {host}:{port}: {reason.strerror}; name another port") from reason
 
 
-def make_context(settings: Settings) -> ServerContext:
-    """What requests may use, from the settings."""
-    return ServerContext(settings=settings, authenticate=lambda _: None, live=LiveChanges(settings))
+def make_context(settings: Settings, database: Database) -> ServerContext:
+    """What requests may use."""
+    return ServerContext(settings=settings, database=database, live=LiveChanges(settings))
+
+
+@contextmanager
+def opened_context(settings: Settings) -> Iterator[ServerContext]:
+    """The same with the SQL database that the settings name; raises ``DatabaseError``."""
+    database = Database(settings.server.database_url)
+    try:
+        yield make_context(settings, database)
+    finally:
+        database.close()
 
 
 def run_server(

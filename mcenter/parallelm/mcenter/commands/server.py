@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import time
 
 import click
 
@@ -21,8 +23,9 @@ def server(host: str | None, port: int | None) -> None:
 
     What no option says is in section [server] of mcenter.toml.
     """
+    from parallelm.server.accounts import first_administrator
     from parallelm.server.errors import ServerError
-    from parallelm.server.run import listen, make_context, run_server
+    from parallelm.server.run import listen, opened_context, run_server
 
     settings = load_settings()
     own = settings.server
@@ -32,9 +35,16 @@ def server(host: str | None, port: int | None) -> None:
     settings = dataclasses.replace(settings, server=own)
     log_as_service(settings.log, service="server")
     try:
-        with serving() as stop, listen(settings.server.host, settings.server.port) as listener:
+        with (
+            serving() as stop,
+            opened_context(settings) as context,
+            listen(settings.server.host, settings.server.port) as listener,
+        ):
             address = "{}:{}".format(*listener.getsockname()[:2])
-            echo(f"MCenter Stream is at http://{address}{settings.server.path_prefix}/")
-            run_server(make_context(settings), listener, stop, announce_ready)
+            url = f"http://{address}{settings.server.path_prefix}"
+            echo(f"MCenter Stream is at {url}/")
+            if link := first_administrator.make_link(context.database, url, time.time_ns() // 1_000_000):
+                echo(first_administrator.in_words(context.database, link, shown=sys.stdout.isatty()))
+            run_server(context, listener, stop, announce_ready)
     except ServerError as error:
         raise click.ClickException(str(error)) from error

@@ -83,6 +83,8 @@ def _print_ready(stack: LocalStack) -> None:
 
 
 def _print_addresses(stack: LocalStack) -> None:
+    from parallelm.server.accounts import first_administrator
+
     folder, clickhouse = stack.plan.folder, stack.settings.clickhouse
     state = load_state(folder)
     more = {"clickhouse": f", http://{clickhouse.host}:{clickhouse.http_port}, user {clickhouse.user}"}
@@ -93,6 +95,8 @@ def _print_addresses(stack: LocalStack) -> None:
     path = settings_path(folder)
     echo(f"  {'settings':<12}{path} (user {clickhouse.user} with password, read-only)")
     echo(f"  {'to write':<12}{admin_file(path)} (user {stack.admin_settings.clickhouse.user} with password)")
+    if link := first_administrator.left_in(folder):
+        echo(f"  {'sign in':<12}{link} (once: choose your name and password)")
     if not _is_found(path):
         echo(f"For other commands: export MCENTER_CONFIG={shlex.quote(str(path))}")
 

@@ -118,6 +118,7 @@ class Demo:
         data = "" if default else f" --data {shlex.quote(_short(self.folder))}"
         config = "" if default else f"MCENTER_CONFIG={shlex.quote(_short(settings_path(self.folder)))} "
         if self.keep:
+            self._say_where_to_sign_in(console)
             console.print(f"\n[bold]The stack is up.[/bold] Stop it with: {command} down{data}")
         else:
             console.print("\n[bold]Start the stack again on the same data:[/bold]")
@@ -125,6 +126,13 @@ class Demo:
         console.print("[bold]Then ask:[/bold]")
         for sql in QUESTIONS:
             _print_line(console, f'{config}{command} query "{sql}"')
+
+    def _say_where_to_sign_in(self, console: Console) -> None:
+        from parallelm.server.accounts import first_administrator
+
+        if link := first_administrator.left_in(self.folder):
+            console.print("\n[bold]Open this link[/bold] (once: choose your name and password):")
+            _print_line(console, link)
 
 
 def _check_installed() -> None:

@@ -25,6 +25,9 @@ from parallelm.supervision.ports import choose_ports
 USUAL_SERVER_PORT = 3456
 """Where ``mlops.attach()`` looks without arguments."""
 
+SERVER_DATABASE = "server.db"
+"""File of accounts and sessions."""
+
 READER, ADMIN = "reader", "admin"
 """ClickHouse users: people, notebooks, BI tools and components read; the sink and those who ask for the admin profile also write."""
 
@@ -121,7 +124,12 @@ class Plan:
             admin = dataclasses.replace(admin, clickhouse=ClickHouseSettings(user=ADMIN, password=password))
             save_settings(admin, admin_file(path))
         artifacts = ArtifactSettings(url=(self.folder / "artifacts").as_uri())
-        settings = dataclasses.replace(settings, kafka=kafka, clickhouse=clickhouse, artifacts=artifacts)
+        server = settings.server
+        if not server.database_url:
+            server = dataclasses.replace(server, database_url=f"sqlite:///{self.folder / SERVER_DATABASE}")
+        settings = dataclasses.replace(
+            settings, kafka=kafka, clickhouse=clickhouse, artifacts=artifacts, server=server
+        )
         save_settings(settings, path)
         return StackSettings(
             load_settings({}, file=path), load_settings({}, file=path, role="admin").clickhouse

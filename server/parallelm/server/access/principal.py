@@ -25,6 +25,11 @@ class Principal:
     """Roles by MLApp."""
     scopes: frozenset[str] | None = None
     """Actions that a token is limited to; None: no limit but the roles."""
+    account_id: int = 0
+    session: str = ""
+    """Digest of the browser's session, where it is one."""
+    csrf_token: str = field(default="", repr=False)
+    """What has to come with everything that a session's browser asks to be changed."""
 
     def may(self, action: str, mlapp_id: str | None = None) -> bool:
         """Whether it may do this to the MLApp; without one, to all of them."""

@@ -48,6 +48,7 @@ def _of_every_page(request: Request) -> dict[str, Any]:
     root = request.scope.get("root_path", "")
     return {
         "asking": asking,
+        "csrf_token": asking.csrf_token if asking else "",
         "menu": [page for page in entries if not page.of_mlapp],
         "tabs": [page for page in entries if page.of_mlapp],
         "path": request.url.path.removeprefix(root),

@@ -1,0 +1,96 @@
+"""Who asks: by the session of a browser. One question to the SQL database a request."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from parallelm.server.access.principal import Principal
+from parallelm.server.accounts import sessions
+from parallelm.server.accounts.roles import roles_of
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+    from starlette.responses import Response
+
+    from parallelm.connections import ServerSettings
+    from parallelm.server.accounts.database import Database
+
+_MINUTE_MS: Final = 60_000
+_KNOWN: Final = "principal"
+
+
+def now_ms() -> int:
+    """Now."""
+    return time.time_ns() // 1_000_000
+
+
+def lifetimes(settings: ServerSettings) -> sessions.Lifetimes:
+    """How long sessions last here."""
+    return sessions.Lifetimes(
+        settings.session_idle_minutes * _MINUTE_MS, settings.session_hours * 60 * _MINUTE_MS
+    )
+
+
+def cookie_name(database: Database) -> str:
+    """Of an installation's own: browsers send a cookie to every port of a host."""
+    return f"mcenter_session_{database.installation_id}"
+
+
+def authenticate(
+    database: Database, settings: ServerSettings, connection: HTTPConnection
+) -> Principal | None:
+    """Who asks; None for somebody unknown."""
+    known: dict[str, Any] = connection.scope.setdefault("state", {})
+    if _KNOWN not in known:
+        known[_KNOWN] = _by_session(database, settings, connection)
+    found: Principal | None = known[_KNOWN]
+    return found
+
+
+def forget(connection: HTTPConnection) -> None:
+    """Find out anew who asks: a sign-in or sign-out has changed it."""
+    connection.scope["state"].pop(_KNOWN, None)
+
+
+def set_session(response: Response, connection: HTTPConnection, database: Database, secret: str) -> None:
+    """Let the browser show this session from now on."""
+    response.set_cookie(
+        cookie_name(database),
+        secret,
+        httponly=True,
+        samesite="lax",
+        secure=connection.url.scheme == "https",
+        path=cookie_path(connection),
+    )
+
+
+def clear_session(response: Response, connection: HTTPConnection, database: Database) -> None:
+    """Let the browser forget its session."""
+    response.delete_cookie(cookie_name(database), path=cookie_path(connection), httponly=True, samesite="lax")
+
+
+def cookie_path(connection: HTTPConnection) -> str:
+    """Below which the browser shows it."""
+    return connection.scope.get("root_path", "") or "/"
+
+
+def _by_session(database: Database, settings: ServerSettings, connection: HTTPConnection) -> Principal | None:
+    secret = connection.cookies.get(cookie_name(database))
+    if not secret:
+        return None
+    now = now_ms()
+    with database.reading() as sql:
+        session = sessions.find(sql, secret, now, lifetimes(settings))
+        if session is None:
+            return None
+        roles = roles_of(sql, session.account_id)
+    sessions.note_use(database, session, now)
+    return Principal(
+        name=session.account.name,
+        authenticated_by=session.authenticated_by,
+        roles=roles,
+        account_id=session.account_id,
+        session=session.digest,
+        csrf_token=sessions.csrf_token(secret),
+    )

@@ -49,9 +49,13 @@ def list_alerts(
     labels: Mapping[str, str] | None = None,
     also_over: bool = False,
     at: Time | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
     page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Alerts that are open, now or ``at`` an event time; with ``also_over``, or a ``state``, those that have ended too.
+
+    ``start`` and ``end`` limit them to those whose condition was met in this range of event time.
 
     Columns as ``parallelm.warehouse.queries.alerts``.
     """
@@ -68,6 +72,8 @@ def list_alerts(
         fired_only=False,
         open_only=not (also_over or state),
         at=at,
+        start=start,
+        end=end,
         page=page,
     )
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from parallelm.definitions import DefinitionError, DefinitionTopic, next_version, parse_definition, to_record
-from parallelm.operations.errors import InvalidFileError, UnknownMLAppError
+from parallelm.operations.errors import DefinitionChangedError, InvalidFileError, UnknownMLAppError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,20 +42,39 @@ def validate_definition(data: bytes, source: str) -> MLAppDefinition:
     return to_record(entry, text, version=0, applied_by="", event_time_ms=time.time_ns() // 1_000_000)
 
 
-def apply_definition(settings: Settings, definition: MLAppDefinition, applied_by: str) -> AppliedDefinition:
+def apply_definition(
+    settings: Settings, definition: MLAppDefinition, applied_by: str, *, base_version: int | None = None
+) -> AppliedDefinition:
     """Make it the definition of its MLApp, in a new version when anything but comments and layout differs.
 
-    Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
+    ``base_version`` is the version that it was made from (0: there was none): ``DefinitionChangedError`` when another one is in
+    force. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
     ``UndeliveredError`` when the broker does not confirm it.
     """
     wanted = dataclasses.replace(definition, applied_by=applied_by)
     with DefinitionTopic(settings) as topic:
         current = topic.catch_up().get(wanted.mlapp_id)
+        _require_base(current, wanted.mlapp_id, base_version)
         new = next_version(current, wanted)
         if new is not None:
             topic.apply(new)
             return AppliedDefinition(new, is_new=True)
     return AppliedDefinition(current or wanted, is_new=False)
+
+
+def _require_base(current: MLAppDefinition | None, mlapp_id: str, base_version: int | None) -> None:
+    version = current.version if current else 0
+    if base_version is None or version == base_version:
+        return
+    now = (
+        f"is at version {version} now, applied by {current.applied_by}"
+        if current
+        else "is not defined any more"
+    )
+    raise DefinitionChangedError(
+        f"MLApp {mlapp_id!r} {now}, and this was made from version {base_version}: nothing was applied; take the change over "
+        "into the version that is in force"
+    )
 
 
 def list_definitions(settings: Settings) -> list[MLAppDefinition]:

@@ -89,3 +89,7 @@ class ModelFileError(OperationError):
 
 class ArtifactStoreError(OperationError):
     """The artifact store does not take or give a file."""
+
+
+class DefinitionChangedError(OperationError):
+    """Somebody has applied another version of an MLApp's definition meanwhile."""

@@ -10,9 +10,9 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.logs import log_as_service
-from parallelm.mcenter.notifications_file import read_notifications
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
 from parallelm.mcenter.terminal import counted, echo
+from parallelm.operations.notifications import UnknownRouteError, read_notifications, routes_of, try_route
 from parallelm.supervision.health import HEALTH
 from parallelm.supervision.service_frame import announce_ready, serving
 
@@ -80,11 +80,10 @@ def notifier(context: click.Context, file: Path, session_timeout_s: float, insta
 @click.option("--without-variables", is_flag=True, help="Do not look up ${NAME} in the environment.")
 def validate(file: Path, *, without_variables: bool) -> None:
     """Check FILE without a cluster; ends with 1 and every mistake's line and column when it is not valid."""
-    from parallelm.stream_processors.notifications.desk import route_trees
-
     rules = read_notifications(file, None if without_variables else os.environ)
-    routes = sum(1 for tree in route_trees(rules).values() for _ in tree.walk())
-    echo(f"{file} is valid: {counted(routes, 'route')}, {counted(len(rules.receivers), 'receiver')}")
+    echo(
+        f"{file} is valid: {counted(len(routes_of(rules)), 'route')}, {counted(len(rules.receivers), 'receiver')}"
+    )
 
 
 @notifier.command()
@@ -95,8 +94,6 @@ def test(route: str, file: Path) -> None:
 
     Needs no cluster. Ends with 1 when a target does not take it.
     """
-    from parallelm.stream_processors.notifications.edge.trial import UnknownRouteError, try_route
-
     rules = read_notifications(file, os.environ)
     try:
         results = try_route(rules, route)

@@ -15,10 +15,10 @@ from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.services import SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
-from parallelm.mcenter.notifications_file import check_notifications
 from parallelm.mcenter.number_options import PORT
 from parallelm.mcenter.stack_options import data_option, default_folder, download_progress
 from parallelm.mcenter.terminal import echo, echo_styled
+from parallelm.operations.notifications import read_notifications
 from parallelm.supervision.service_frame import announce_ready, interruptible, serving
 
 
@@ -62,7 +62,7 @@ def up(
     if folder == default_folder() and folder.parent != Path.cwd():
         echo(f"This is the stack of {folder.parent}; `--data {LOCAL_STACK_FOLDER}` makes another one here.")
     if notifications is not None:
-        check_notifications(notifications)
+        read_notifications(notifications, os.environ)  # a notifier could not run with a wrong one
     stack = LocalStack(folder, services or SERVICES, notifications=notifications, **ports)
     if detach:
         with interruptible(), download_progress() as progress:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.authentication import cookie_name
 from parallelm.server.access.forgery import HEADER
 from parallelm.server.access.matrix import ADMIN, ROLES
@@ -79,5 +80,5 @@ def signed_in(database: Database, name: str) -> SignedIn:
         account = people.find(sql, name)
         now_ms = time.time_ns() // 1_000_000
         return SignedIn(
-            cookie_name(database), sessions.begin(sql, account, "session", now_ms, sessions.Lifetimes())
+            cookie_name(database), sessions.begin(sql, account, SERVER_ACCOUNT, now_ms, sessions.Lifetimes())
         )

@@ -21,6 +21,7 @@ from parallelm.operations.errors import (
 from parallelm.operations.model_files import NewModel, delete_model, open_model, upload_model
 from parallelm.operations.models import decide
 from parallelm.warehouse.queries import deployments, models
+from tests.people import person
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def uploaded(settings: Settings, folder: Path, node_id: str = "") -> ModelAnnoun
     file = folder / "model.json"
     file.write_bytes(CONTENT)
     model = NewModel(name="by hand", format="Json", file_name="model.json", node_id=node_id)
-    made = upload_model(settings, MLAPP, file, model, who="ada", comment="from the old system")
+    made = upload_model(settings, MLAPP, file, model, who=person("ada"), comment="from the old system")
     wait_for(lambda: len(models(settings, model_id=made.model_id)) == 1)
     return made
 
@@ -59,13 +60,13 @@ def test_an_uploaded_model_is_read_as_it_was_until_it_is_deleted(defined: Settin
     assert (stored.file_name, stored.size_bytes) == ("model.json", len(CONTENT))
     assert b"".join(stored.chunks) == CONTENT
 
-    answer = delete_model(defined, MLAPP, made.model_id, who="ada", comment="not needed")
+    answer = delete_model(defined, MLAPP, made.model_id, who=person("ada"), comment="not needed")
     assert (answer.state, answer.reason) == ("deleted", "ada deleted it: not needed")
     assert not Path(local_path(made.artifact_url)).exists()
     wait_for(lambda: models(defined, model_id=made.model_id)["deleted_by"].item() == "ada")
     with pytest.raises(ModelDeletedError, match="deleted by ada"):
         open_model(defined, made.model_id)
-    (refused,) = decide(defined, "set_model", MLAPP, who="ada", model_id=made.model_id)
+    (refused,) = decide(defined, "set_model", MLAPP, who=person("ada"), model_id=made.model_id)
     assert (refused.state, refused.reason) == (
         "refused",
         f"deploy refused: model {made.model_id} was deleted",
@@ -82,16 +83,16 @@ def test_a_model_that_waits_for_a_review_is_offered_to_its_node_and_not_deleted(
 
     wait_for(lambda: states() == ["awaiting_approval"], states)
     with pytest.raises(ModelInUseError, match="is awaiting_approval on node 'predict'"):
-        delete_model(defined, MLAPP, made.model_id, who="ada", comment="not needed")
+        delete_model(defined, MLAPP, made.model_id, who=person("ada"), comment="not needed")
     assert b"".join(open_model(defined, made.model_id).chunks) == CONTENT
 
 
 def test_deleting_goes_on_where_it_was_interrupted(defined: Settings, tmp_path: Path):
     made = uploaded(defined, tmp_path)
     file = Path(local_path(made.artifact_url))
-    delete_model(defined, MLAPP, made.model_id, who="ada", comment="first")
+    delete_model(defined, MLAPP, made.model_id, who=person("ada"), comment="first")
     file.write_bytes(CONTENT)  # as if the process had ended before it was removed
-    assert delete_model(defined, MLAPP, made.model_id, who="ada", comment="again").state == "deleted"
+    assert delete_model(defined, MLAPP, made.model_id, who=person("ada"), comment="again").state == "deleted"
     assert not file.exists()
 
 
@@ -112,7 +113,7 @@ def test_a_model_that_does_not_exist_is_named(defined: Settings):
     with pytest.raises(UnknownModelError, match="no model 'nothing'"):
         open_model(defined, "nothing")
     with pytest.raises(UnknownModelError, match="MLApp 'uploads' has no model 'nothing'"):
-        delete_model(defined, MLAPP, "nothing", who="ada", comment="")
+        delete_model(defined, MLAPP, "nothing", who=person("ada"), comment="")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_what_cannot_be_a_model_is_refused(
     file.write_bytes(content)
     said = {"name": "m", "format": "Json", "file_name": "model.json"} | changes
     with pytest.raises(ModelFileError, match=message):
-        upload_model(defined, MLAPP, file, NewModel(**said), who="ada")
+        upload_model(defined, MLAPP, file, NewModel(**said), who=person("ada"))
 
 
 def test_a_node_that_does_not_exist_is_named(defined: Settings, tmp_path: Path):

@@ -270,6 +270,7 @@ def action() -> records.UserAction:
         action_id="act-1",
         mlapp_id="app",
         who="someone",
+        authenticated_by="unverified_local_user",
         action="approve",
         node_id="predict",
         model_id="m-1",

@@ -11,6 +11,7 @@ import pytest
 from parallelm.operations.dead_letters import Answers, Selection, list_dead_letters
 from parallelm.operations.errors import ReplayError
 from parallelm.schemas import topics
+from tests.people import person
 from tests.sinks import samples
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def test_of_two_that_replay_at_once_only_the_later_sends(platform: Platform, let
     assert len(selected) < len(letters)
     earlier, later = Answers(settings), Answers(settings)
     with pytest.raises(ReplayError, match="another process answers dead letters"):
-        earlier.give("replay_dead_letter", selected, who="a", comment="")
-    assert later.give("replay_dead_letter", selected, who="b", comment="") == 1
+        earlier.give("replay_dead_letter", selected, who=person("a"), comment="")
+    assert later.give("replay_dead_letter", selected, who=person("b"), comment="") == 1
     platform.wait("SELECT count() FROM actions", 1)
     assert platform.value("SELECT who FROM dead_letters WHERE state = 'replayed'") == "b"
 

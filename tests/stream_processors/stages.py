@@ -207,7 +207,7 @@ class Stages:
         self, action: str, target: str, *, mlapp: str = "app", at_ms: int | None = None, who: str = "ann"
     ) -> None:
         self.write("actions", mlapp, UserAction(
-            event_time_ms=self.now_ms if at_ms is None else at_ms, action_id="a", mlapp_id=mlapp, who=who,
+            event_time_ms=self.now_ms if at_ms is None else at_ms, action_id="a", mlapp_id=mlapp, who=who, authenticated_by="unverified_local_user",
             action=action, node_id="", model_id="", target=target, comment="known", parameters={},
         ))  # fmt: skip
 

@@ -106,7 +106,7 @@ def test_a_clock_that_is_a_year_ahead_deafens_neither_a_series_nor_a_component_s
     assert all(abs(each.event_time_ms / 1000 - time.time()) < 300 for each in found)
     (component,) = (each for each in found if each.rule == "GenericDataAlert")
     action = UserAction(
-        event_time_ms=int(START + (today() + YEAR) * DAY), action_id="a", mlapp_id=cluster.mlapp, who="ann",
+        event_time_ms=int(START + (today() + YEAR) * DAY), action_id="a", mlapp_id=cluster.mlapp, who="ann", authenticated_by="unverified_local_user",
         action="close", node_id="", model_id="", target=component.alert_id, comment="known", parameters={},
     )  # fmt: skip
     cluster.send_bytes(ACTIONS, cluster.mlapp.encode(), cluster.codec.encode(action))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,14 @@ from parallelm.operations.actions import ANSWER_TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+WHO = click.option(
+    "--who",
+    callback=not_empty,
+    help="Who decides.  [default: the user that the brokers know, else the user of this shell]",
+)
+"""The option ``--who``: a name or None, for ``author_of_command``."""
 
 
 def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,12 +33,7 @@ def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Seconds to wait for the processors.",
         ),
         click.option("--comment", required=True, callback=not_empty, help="Why."),
-        click.option(
-            "--who",
-            default=getpass.getuser,
-            callback=not_empty,
-            help="Who decides.  [default: the user of this shell]",
-        ),
+        WHO,
     ):
         command = option(command)
     return command

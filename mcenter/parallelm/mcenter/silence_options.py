@@ -9,6 +9,7 @@ import click
 
 from parallelm.definitions.durations import parse_duration
 from parallelm.definitions.matchers import Matcher, parse_matcher
+from parallelm.mcenter.answer_options import WHO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +46,7 @@ class DurationType(click.ParamType):
 def who_and_why(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``--who`` and ``--comment``."""
     command = click.option("--comment", required=True, help="Why.")(command)
-    return click.option("--who", default=None, help="Who does it.  [default: the user of this shell]")(
-        command
-    )
+    return WHO(command)
 
 
 def shown_time(at_ms: int) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.schemas.topics import Topic
 
 ALL_MLAPPS = "*"
@@ -39,7 +40,7 @@ def new_action(
     action: str,
     mlapp_id: str,
     *,
-    who: str,
+    who: Author,
     comment: str = "",
     node_id: str = "",
     model_id: str = "",
@@ -52,7 +53,8 @@ def new_action(
         event_time_ms=time.time_ns() // 1_000_000 if event_time_ms is None else event_time_ms,
         action_id=uuid.uuid4().hex,
         mlapp_id=mlapp_id,
-        who=who,
+        who=who.name,
+        authenticated_by=who.authenticated_by,
         action=action,
         node_id=node_id,
         model_id=model_id,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.schemas.records import AlertTransition
     from parallelm.schemas.times import Time
     from parallelm.warehouse.queries import Keyset, OneOrMore
@@ -125,7 +126,7 @@ def acknowledge_alert(
     settings: Settings,
     text: str,
     *,
-    who: str,
+    who: Author,
     comment: str,
     mlapp_id: str | None = None,
     timeout_s: float = ANSWER_TIMEOUT_S,
@@ -153,7 +154,7 @@ def close_alert(
     settings: Settings,
     text: str,
     *,
-    who: str,
+    who: Author,
     comment: str,
     mlapp_id: str | None = None,
     timeout_s: float = ANSWER_TIMEOUT_S,
@@ -168,7 +169,7 @@ def close_alert(
 
 
 def _answer(
-    settings: Settings, alert: Mapping[str, Any], action: str, who: str, comment: str, timeout_s: float
+    settings: Settings, alert: Mapping[str, Any], action: str, who: Author, comment: str, timeout_s: float
 ) -> AlertTransition:
     record = new_action(
         action,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.operations.topic_records import DecodedRecord
     from parallelm.schemas.times import Time
     from parallelm.warehouse.queries import DeadLetterRecord
@@ -148,7 +149,7 @@ class Answers:
             ) from error
         self._wait_for_the_sink()
 
-    def give(self, answer: Answer, letter_ids: Sequence[str], *, who: str, comment: str) -> int:
+    def give(self, answer: Answer, letter_ids: Sequence[str], *, who: Author, comment: str) -> int:
         """Send records again or drop them; returns how many. Those that were answered meanwhile are left alone.
 
         Raises ``ReplayError``: what was answered before it stays so, the rest stays open.
@@ -163,7 +164,7 @@ class Answers:
         return len(wanted)
 
     def _in_one_transaction(
-        self, answer: Answer, page: Sequence[DeadLetterRecord], *, who: str, comment: str, before: int
+        self, answer: Answer, page: Sequence[DeadLetterRecord], *, who: Author, comment: str, before: int
     ) -> None:
         from confluent_kafka import KafkaException
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.schemas.records import DeploymentTransition, MLAppDefinition
 
 SOURCE: Final = "source"
@@ -75,7 +76,7 @@ class StoredModel:
 
 
 def upload_model(
-    settings: Settings, mlapp_id: str, file: Path, model: NewModel, *, who: str, comment: str = ""
+    settings: Settings, mlapp_id: str, file: Path, model: NewModel, *, who: Author, comment: str = ""
 ) -> ModelAnnouncement:
     """Put a file into the artifact store and announce it, as a component does; the model policy takes it from there.
 
@@ -106,7 +107,7 @@ def upload_model(
         annotations={
             key: json.dumps(value) for key, value in {**model.annotations, SOURCE: UPLOADED}.items()
         },
-        owner=who,
+        owner=who.name,
         train_version="",
         model_version="",
     )
@@ -143,7 +144,7 @@ def delete_model(
     mlapp_id: str,
     model_id: str,
     *,
-    who: str,
+    who: Author,
     comment: str,
     timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> DeploymentTransition:
@@ -207,7 +208,7 @@ def _measure(file: Path) -> tuple[int, str]:
         return file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _announce(settings: Settings, announcement: ModelAnnouncement, who: str, comment: str) -> None:
+def _announce(settings: Settings, announcement: ModelAnnouncement, who: Author, comment: str) -> None:
     prefix = settings.kafka.topic_prefix
     codec = Codec(make_registry(settings.schema_registry, prefix))
     action = new_action(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.schemas.records import DeploymentTransition, MLAppDefinition
 
 _SHOWN = 5
@@ -26,7 +27,7 @@ def decide(
     action: str,
     mlapp_id: str,
     *,
-    who: str,
+    who: Author,
     comment: str = "",
     node_id: str = "",
     model_id: str = "",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
 
 _TIMEOUT_S = 15.0
 _ANYTHING = (".*", ".+")
@@ -44,7 +45,7 @@ def add_silence(
     matchers: Sequence[Matcher],
     *,
     ends_at_ms: int,
-    who: str,
+    who: Author,
     comment: str,
     starts_at_ms: int | None = None,
 ) -> Silence:
@@ -73,7 +74,7 @@ def add_silence(
         ],
         starts_at_ms=starts_at_ms,
         ends_at_ms=ends_at_ms,
-        who=who,
+        who=who.name,
         comment=comment,
         created_at_ms=now_ms,
     )
@@ -86,7 +87,7 @@ def _on_what_all_have(matcher: Matcher) -> tuple[str, str] | None:
     return (matcher.operator, matcher.value) if matcher.label in RESERVED_LABELS else None
 
 
-def end_silence(settings: Settings, silence_id: str, *, who: str, comment: str) -> Silence:
+def end_silence(settings: Settings, silence_id: str, *, who: Author, comment: str) -> Silence:
     """End a silence now. The audit log gets an action ``unsilence``.
 
     Raises ``SilenceError`` when there is none of this id, or it is over; and as ``add_silence``.
@@ -133,7 +134,7 @@ def silences_of(silences: Iterable[Silence], labels: Mapping[str, str], at_ms: i
     ]
 
 
-def _write(settings: Settings, silence: Silence, action: str, who: str, comment: str) -> None:
+def _write(settings: Settings, silence: Silence, action: str, who: Author, comment: str) -> None:
     prefix = settings.kafka.topic_prefix
     name = SILENCES.full_name(prefix)
     require_topic(settings, name, _TIMEOUT_S)
@@ -143,7 +144,8 @@ def _write(settings: Settings, silence: Silence, action: str, who: str, comment:
         event_time_ms=_now_ms(),
         action_id=uuid.uuid4().hex,
         mlapp_id=next(iter(mlapps)) if len(mlapps) == 1 else ALL_MLAPPS,
-        who=who,
+        who=who.name,
+        authenticated_by=who.authenticated_by,
         action=action,
         node_id="",
         model_id="",

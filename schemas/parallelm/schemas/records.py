@@ -323,6 +323,7 @@ class UserAction:
     action_id: str
     mlapp_id: str
     who: str
+    authenticated_by: str
     action: str
     node_id: str
     model_id: str

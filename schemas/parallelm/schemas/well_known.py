@@ -94,6 +94,22 @@ NOTIFIER_GROUP: Final = "notifier"
 ACKNOWLEDGE: Final = "acknowledge"
 CLOSE: Final = "close"
 
+# How the author of an action is known: values of ``UserAction.authenticated_by``.
+SERVER_ACCOUNT: Final = "server_account"
+"""Signed in at the server with a password."""
+OIDC_ACCOUNT: Final = "oidc"
+"""Signed in at the server by an identity provider."""
+API_TOKEN: Final = "token"  # noqa: S105 - a word
+BROKER_PRINCIPAL: Final = "broker_principal"
+"""A command; the brokers have checked its user."""
+UNVERIFIED_LOCAL_USER: Final = "unverified_local_user"
+"""A command; nobody has checked the name."""
+NOBODY: Final = "nobody"
+"""Somebody who has not signed in: of refusals."""
+AUTHENTICATIONS: Final = (
+    SERVER_ACCOUNT, OIDC_ACCOUNT, API_TOKEN, BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER, NOBODY,
+)  # fmt: skip
+
 # Formats of models' files.
 DIRECTORY_FORMATS: Final = frozenset({"Savedmodel", "SparkML", "Mlflow"})
 """Their artifact is a tar.gz of a directory."""

@@ -68,7 +68,7 @@ class Turn:
     def act(self, action: str, *, model: str = "", target: str = "", node: str = "") -> None:
         record = UserAction(
             event_time_ms=int(START + self.day * DAY), action_id=f"{self.cluster.mlapp}-{self.day}",
-            mlapp_id=self.cluster.mlapp, who="anna", action=action, node_id=node,
+            mlapp_id=self.cluster.mlapp, who="anna", authenticated_by="unverified_local_user", action=action, node_id=node,
             model_id=self.model(model) if model else "", target=target, comment="as agreed", parameters={},
         )  # fmt: skip
         self._send(ACTIONS, self.cluster.mlapp.encode(), record)

@@ -134,7 +134,7 @@ class Scenario:
 
     def _act(self, action: str, model: str = "", node: str = "predict") -> Outcome:
         record = UserAction(
-            event_time_ms=self.now_ms, action_id=f"act-{self._records}", mlapp_id="app", who="anna", action=action,
+            event_time_ms=self.now_ms, action_id=f"act-{self._records}", mlapp_id="app", who="anna", authenticated_by="unverified_local_user", action=action,
             node_id=node, model_id=model, target="", comment="as agreed", parameters={},
         )  # fmt: skip
         return actions.on_action(self.known, record, self.at())

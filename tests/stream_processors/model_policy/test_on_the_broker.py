@@ -23,6 +23,7 @@ from parallelm.schemas.topics import (
 )
 from parallelm.warehouse import migrate
 from parallelm.warehouse.queries.model_quality import Judged
+from tests.people import person
 from tests.stream_processors.live import DAY, START
 from tests.waiting import wait_for
 from tests.warehouse.rows import insert
@@ -102,7 +103,13 @@ def leads_to(cluster: Cluster, *expected: str) -> None:
 
 def decide(cluster: Cluster, action: str, model: str = "", node: str = "") -> list[str]:
     answers = operations.decide(
-        cluster.settings, action, cluster.mlapp, who="anna", comment="as agreed", node_id=node, model_id=model
+        cluster.settings,
+        action,
+        cluster.mlapp,
+        who=person("anna"),
+        comment="as agreed",
+        node_id=node,
+        model_id=model,
     )
     assert all(answer.who == "anna" and answer.cause.topic.endswith("actions") for answer in answers)
     return [f"{answer.model_id} {answer.state.value}" for answer in answers]
@@ -270,6 +277,6 @@ def test_a_gate_after_takes_a_bad_model_away(cluster: Cluster):
 def test_an_action_that_cannot_be_is_refused_before_it_is_written(cluster: Cluster):
     apply(cluster, "manual")
     with pytest.raises(UnknownNodeError, match="no node 'train' that consumes models; there are: predict"):
-        operations.decide(cluster.settings, "approve", cluster.mlapp, who="anna", node_id="train")
+        operations.decide(cluster.settings, "approve", cluster.mlapp, who=person("anna"), node_id="train")
     with pytest.raises(UnknownMLAppError, match="there is no MLApp 'nothing'"):
-        operations.decide(cluster.settings, "approve", "nothing", who="anna")
+        operations.decide(cluster.settings, "approve", "nothing", who=person("anna"))

@@ -10,6 +10,7 @@ from parallelm.operations.silences import add_silence, end_silence, list_silence
 from parallelm.schemas.records import NotificationState
 from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, SILENCES
 from parallelm.supervision.ports import choose_ports
+from tests.people import person
 from tests.stream_processors.notifications.platform import SECRET, rules
 from tests.stream_processors.notifications.receivers import mail_server
 from tests.stream_processors.notifications.transitions import alert, deployment
@@ -47,7 +48,7 @@ def test_silences_mute_and_end_and_acknowledged_alerts_are_not_repeated(
             platform.settings,
             [parse_matcher("alertname=~muted.*")],
             ends_at_ms=time.time_ns() // 1_000_000 + 3_600_000,
-            who="me",
+            who=person("me"),
             comment="known",
         )
         platform.send(alert("firing", "muted one", mlapp="app"), alert("firing", "muted two", mlapp="other"))
@@ -55,7 +56,7 @@ def test_silences_mute_and_end_and_acknowledged_alerts_are_not_repeated(
         wait_for(lambda: len(receiver.posts) >= 2, notifier.log)
         assert {post.title for post in receiver.posts} == {"[FIRING:1] loud app"}
         platform.send(alert("acknowledged", "loud", who="ann"))
-        end_silence(platform.settings, silence.silence_id, who="me", comment="over")
+        end_silence(platform.settings, silence.silence_id, who=person("me"), comment="over")
         wait_for(lambda: len(titles(receiver, "muted")) >= 4, notifier.log)
         assert set(titles(receiver, "muted")) == {"[FIRING:1] muted one app", "[FIRING:1] muted two other"}
         loud = len(titles(receiver, "loud"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.record_lines import as_text
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import counted, echo, echo_lines, visible
 from parallelm.mcenter.time_option import TIME
+from parallelm.operations.authors import author_of_command
 from parallelm.operations.dead_letters import (
     Answers,
     Selection,
@@ -51,7 +52,6 @@ def _selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_WHO = click.option("--who", default=getpass.getuser, help="Who decides.  [default: the user of this shell]")
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 _AT_MOST = click.option(
     "--limit", type=click.IntRange(min=1), help="At most so many, the latest.  [default: all]"
@@ -93,10 +93,10 @@ def show(letter_id: str) -> None:
 @dead_letters.command()
 @_selection_options
 @_AT_MOST
-@_WHO
+@WHO
 @click.option("--comment", default="", help="Why.")
 @_YES
-def replay(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
+def replay(*, who: str | None, comment: str, yes: bool, **selected: Any) -> None:
     """Send dead letters again to the topics they came from, for the consumer that gave up on them; fix the cause first.
 
     They are recorded as replayed, and no second replay sends them. A record that still cannot be handled becomes a new
@@ -113,17 +113,19 @@ def replay(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
             return
         if not yes:
             click.confirm(f"send {counted(len(found.letter_ids), 'record')} again?", abort=True)
-        sent = answers.give("replay_dead_letter", found.letter_ids, who=who, comment=comment)
+        sent = answers.give(
+            "replay_dead_letter", found.letter_ids, who=author_of_command(settings, who), comment=comment
+        )
     echo(f"sent {counted(sent, 'record')} again")
 
 
 @dead_letters.command()
 @_selection_options
 @_AT_MOST
-@_WHO
+@WHO
 @click.option("--comment", required=True, help="Why.")
 @_YES
-def drop(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
+def drop(*, who: str | None, comment: str, yes: bool, **selected: Any) -> None:
     """Record that dead letters are given up: they count as open no more. Their bytes stay until retention takes them."""
     settings = load_settings()
     with reported_in_one_line(settings), _topic_option():
@@ -134,7 +136,9 @@ def drop(*, who: str, comment: str, yes: bool, **selected: Any) -> None:
             return
         if not yes:
             click.confirm(f"drop {counted(len(found), 'record')}?", abort=True)
-        dropped = answers.give("drop_dead_letter", found, who=who, comment=comment)
+        dropped = answers.give(
+            "drop_dead_letter", found, who=author_of_command(settings, who), comment=comment
+        )
     echo(f"dropped {counted(dropped, 'record')}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.file_options import FILE, file_format, file_options, read_file
 from parallelm.mcenter.key_values import KEY_VALUE
@@ -19,6 +19,7 @@ from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import counted, echo
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations import kpis
+from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,16 +129,17 @@ def list_(
 @kpi.command()
 @click.argument("name", callback=not_empty)
 @_selection
-@click.option(
-    "--who",
-    default=getpass.getuser,
-    callback=not_empty,
-    help="Who withdraws.  [default: the user of this shell]",
-)
+@WHO
 @click.option("--comment", required=True, callback=not_empty, help="Why.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def withdraw(
-    name: str, labels: tuple[tuple[str, str], ...], who: str, comment: str, *, yes: bool, **selected: Any
+    name: str,
+    labels: tuple[tuple[str, str], ...],
+    who: str | None,
+    comment: str,
+    *,
+    yes: bool,
+    **selected: Any,
 ) -> None:
     """Withdraw the points of KPI NAME that are selected: they were wrong and hold no more.
 
@@ -160,7 +162,7 @@ def withdraw(
     if not yes:
         click.confirm(f"withdraw {counted(len(found), 'point')} of {name!r}?", abort=True)
     try:
-        count = kpis.withdraw_rows(settings, found, who=who, comment=comment)
+        count = kpis.withdraw_rows(settings, found, who=author_of_command(settings, who), comment=comment)
     except UndeliveredError as error:
         raise click.ClickException(
             f"{error}; withdraw them again: points that are withdrawn stay so"

@@ -14,6 +14,7 @@ from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
+from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -236,7 +237,7 @@ def _decide(
     *,
     mlapp_id: str,
     node_id: str,
-    who: str,
+    who: str | None,
     comment: str,
     event_time: str | None,
     timeout_s: float,
@@ -256,7 +257,7 @@ def _decide(
         settings,
         action,
         mlapp_id,
-        who=who,
+        who=author_of_command(settings, who),
         comment=comment,
         node_id=node_id,
         model_id=model_id,

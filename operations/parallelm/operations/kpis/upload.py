@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.schemas.records import KpiBatch, KpiPoint
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,7 +91,7 @@ def upload_kpis(
 
 
 def withdraw_kpis(
-    settings: Settings, mlapp_id: str, points: Sequence[KpiPoint], *, who: str, comment: str
+    settings: Settings, mlapp_id: str, points: Sequence[KpiPoint], *, who: Author, comment: str
 ) -> list[UploadedKpi]:
     """Say that points were wrong: a revision that takes each of them out of the latest values; earlier ones are kept.
 
@@ -100,7 +101,7 @@ def withdraw_kpis(
     return upload_kpis(settings, mlapp_id, f"withdrawn by {who}: {comment}", gone)
 
 
-def withdraw_rows(settings: Settings, found: pd.DataFrame, *, who: str, comment: str) -> int:
+def withdraw_rows(settings: Settings, found: pd.DataFrame, *, who: Author, comment: str) -> int:
     """Withdraw points that ``parallelm.warehouse.queries.kpis`` returned, of any MLApps; how many. Raises as ``withdraw_kpis``."""
     count = 0
     for mlapp_id, rows in found.groupby("mlapp_id", sort=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from parallelm.operations.authors import Author
 from parallelm.server.access.matrix import ROLES_OF
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Principal:
 
     name: str
     authenticated_by: str
-    """``session``, ``oidc`` or ``token``."""
+    """``SERVER_ACCOUNT``, ``OIDC_ACCOUNT`` or ``API_TOKEN`` of the well-known names."""
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Roles by MLApp."""
     scopes: frozenset[str] | None = None
@@ -30,6 +31,11 @@ class Principal:
     """Digest of the browser's session, where it is one."""
     csrf_token: str = field(default="", repr=False)
     """What has to come with everything that a session's browser asks to be changed."""
+
+    @property
+    def author(self) -> Author:
+        """As the author of what it does, for the audit log."""
+        return Author(self.name, self.authenticated_by)
 
     def may(self, action: str, mlapp_id: str | None = None) -> bool:
         """Whether it may do this to the MLApp; without one, to all of them."""

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
+from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.authentication import now_ms
 from parallelm.server.accounts import first_administrator, links, passwords, signing_in
 from parallelm.server.context import context_of
@@ -49,7 +50,7 @@ def choose(
     except AccountError as error:
         return _form(request, link, name, is_first=is_first, problem=str(error), status_code=422)
     first_administrator.remove_file(database)
-    return begin(request, account, "session", "/")
+    return begin(request, account, SERVER_ACCOUNT, "/")
 
 
 def _form(

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access import authentication
 from parallelm.server.access.forgery import checked_go_on_path
 from parallelm.server.accounts import sessions, signing_in
@@ -47,7 +48,7 @@ def sign_in(
         return _form(request, go_on, name=name, problem=str(error), status_code=429, headers=retry)
     except SignInError as error:
         return _form(request, go_on, name=name, problem=str(error), status_code=401)
-    return begin(request, account, "session", go_on)
+    return begin(request, account, SERVER_ACCOUNT, go_on)
 
 
 @ROUTER.post("/sign-out")

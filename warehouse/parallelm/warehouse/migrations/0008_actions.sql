@@ -6,6 +6,7 @@ CREATE TABLE IF NOT EXISTS actions ${on_cluster}
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
     action_id String COMMENT 'Unique id.',
     who LowCardinality(String) COMMENT 'User name.',
+    authenticated_by LowCardinality(String) COMMENT 'How the user is known: server_account, oidc, token, broker_principal, unverified_local_user; nobody for refusals of somebody who has not signed in.',
     action LowCardinality(String) COMMENT 'approve, reject, set_model, roll_back, pin, unpin, upload_model, delete_model, acknowledge, close, silence, unsilence, replay_dead_letter, drop_dead_letter, launch, stop, archive, change_threshold.',
     node_id LowCardinality(String) COMMENT 'Node; may be empty.',
     model_id String COMMENT 'Model; may be empty.',

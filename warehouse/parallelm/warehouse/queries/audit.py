@@ -23,13 +23,13 @@ def actions(
 ) -> list[dict[str, Any]]:
     """Actions, the latest first.
 
-    Keys: ``event_time, action_id, mlapp_id, who, action, node_id, model_id, target, comment, parameters, ingested_at``.
+    Keys: ``event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment, parameters, ingested_at``.
     """
     where = Conditions().equal(mlapp_id=mlapp_id, who=who, action=action).between("event_time", start, end)
     return records(
         settings,
         f"""
-        SELECT event_time, action_id, mlapp_id, who, action, node_id, model_id, target, comment, parameters, ingested_at
+        SELECT event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment, parameters, ingested_at
         FROM actions {where}
         ORDER BY event_time DESC, action_id
         {limit_clause(limit)}

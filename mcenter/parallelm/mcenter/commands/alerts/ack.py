@@ -9,17 +9,19 @@ from parallelm.mcenter.answer_options import answer_options
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.terminal import echo
 from parallelm.operations.alerts import acknowledge_alert
+from parallelm.operations.authors import author_of_command
 
 
 @click.command()
 @click.argument("alert")
 @answer_options
-def ack(alert: str, who: str, comment: str, timeout_s: float) -> None:
+def ack(alert: str, who: str | None, comment: str, timeout_s: float) -> None:
     """Acknowledge ALERT, an id or the beginning of one: it goes on, and resolves as usual.
 
     Waits until the processors have recorded it.
     """
     settings = load_settings()
     with reported_in_one_line(settings):
-        done = acknowledge_alert(settings, alert, who=who, comment=comment, timeout_s=timeout_s)
+        author = author_of_command(settings, who)
+        done = acknowledge_alert(settings, alert, who=author, comment=comment, timeout_s=timeout_s)
     echo(f"alert {done.alert_id} ({done.rule}) is acknowledged by {done.who}")

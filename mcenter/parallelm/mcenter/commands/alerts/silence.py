@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 
 import click
@@ -13,6 +12,7 @@ from parallelm.definitions.matchers import Matcher  # noqa: TC001 - click's call
 from parallelm.mcenter.silence_options import DurationType, MatcherType, shown_time, who_and_why
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
+from parallelm.operations.authors import author_of_command
 
 
 @click.command()
@@ -36,8 +36,8 @@ def silence(
     ends_at_ms = (
         range_ms(until, None)[0] if until is not None else time.time_ns() // 1_000_000 + (for_ms or 0)
     )
-    made = add_silence(
-        load_settings(), matchers, ends_at_ms=ends_at_ms or 0, who=who or getpass.getuser(), comment=comment
-    )
+    settings = load_settings()
+    author = author_of_command(settings, who)
+    made = add_silence(settings, matchers, ends_at_ms=ends_at_ms or 0, who=author, comment=comment)
     left = format_duration(round((made.ends_at_ms - made.starts_at_ms) / 1000) * 1000)
     echo(f"silence {made.silence_id} is in force until {shown_time(made.ends_at_ms)} ({left})")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-
 import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.silence_options import who_and_why
 from parallelm.mcenter.terminal import echo
+from parallelm.operations.authors import author_of_command
 
 
 @click.command()
@@ -18,5 +17,6 @@ def unsilence(silence_id: str, who: str | None, comment: str) -> None:
     """End the silence SILENCE_ID now."""
     from parallelm.operations.silences import end_silence
 
-    end_silence(load_settings(), silence_id, who=who or getpass.getuser(), comment=comment)
+    settings = load_settings()
+    end_silence(settings, silence_id, who=author_of_command(settings, who), comment=comment)
     echo(f"silence {silence_id} has ended")

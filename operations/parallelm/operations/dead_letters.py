@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from parallelm.operations.authors import Author
     from parallelm.operations.topic_records import DecodedRecord
     from parallelm.schemas.times import Time
-    from parallelm.warehouse.queries import DeadLetterRecord
+    from parallelm.warehouse.queries import DeadLetterRecord, Keyset
 
 Answer = Literal["replay_dead_letter", "drop_dead_letter"]
 
@@ -55,7 +55,9 @@ class Selection:
     """At most so many, the latest."""
 
 
-def list_dead_letters(settings: Settings, selection: Selection, *, open_only: bool = True) -> pd.DataFrame:
+def list_dead_letters(
+    settings: Settings, selection: Selection, *, open_only: bool = True, page: Keyset | None = None
+) -> pd.DataFrame:
     """Dead letters, the latest first; columns as of the query of that name. Raises ``UnknownTopicError``."""
     from parallelm.warehouse.queries import dead_letters
 
@@ -70,6 +72,7 @@ def list_dead_letters(settings: Settings, selection: Selection, *, open_only: bo
         end=selection.end,
         open_only=open_only,
         limit=selection.limit,
+        page=page,
     )
 
 

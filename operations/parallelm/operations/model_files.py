@@ -14,9 +14,11 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from parallelm.connections.artifacts import artifact_url, filesystem, public_artifacts_url, store_error
 from parallelm.connections.artifacts.create_only import put_new
+from parallelm.connections.secrets import without_credentials
 from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, new_action
 from parallelm.operations.definitions import get_definition
 from parallelm.operations.errors import (
@@ -120,13 +122,13 @@ def upload_model(
     return announcement
 
 
-def open_model(settings: Settings, model_id: str) -> StoredModel:
+def open_model(settings: Settings, model_id: str, mlapp_id: str | None = None) -> StoredModel:
     """The file of a model; raises ``UnknownModelError``, ``ModelDeletedError``, ``ArtifactStoreError``."""
-    row = _announced(settings, model_id)
+    row = _announced(settings, model_id, mlapp_id)
     if row["deleted_by"]:
         raise ModelDeletedError(f"the file of model {model_id} was deleted by {row['deleted_by']}")
     try:
-        store, path = filesystem(settings.artifacts, row["artifact_url"])
+        store, path = filesystem(settings.artifacts, _own_url(settings, row))
         opened = store.open(path, "rb")
     except FileNotFoundError as error:
         raise ArtifactStoreError(
@@ -154,12 +156,13 @@ def delete_model(
     could not be removed, and as ``act``.
     """
     row = _announced(settings, model_id, mlapp_id)
+    url = _own_url(settings, row)
     action = new_action(DELETE_MODEL, mlapp_id, who=who, comment=comment, model_id=model_id)
     (answer,) = act(settings, action, timeout_s=timeout_s)
     if answer.state is DeploymentState.REFUSED:
         raise ModelInUseError(answer.reason)
     try:
-        store, path = filesystem(settings.artifacts, row["artifact_url"])
+        store, path = filesystem(settings.artifacts, url)
         store.rm_file(path)
     except FileNotFoundError:
         pass
@@ -170,6 +173,18 @@ def delete_model(
         raise _of_store(settings, wanted, error) from None
     found: DeploymentTransition = answer
     return found
+
+
+def _own_url(settings: Settings, row: Mapping[str, Any]) -> str:
+    """Where the file lies; whoever may announce a model could name any file or host that this process reaches."""
+    url = str(row["artifact_url"])
+    own = artifact_url(settings.artifacts, row["mlapp_id"], row["model_id"], "")
+    if not url.startswith(own) or ".." in unquote(url[len(own) :]).split("/"):
+        raise ArtifactStoreError(
+            f"the file of model {row['model_id']} was announced as {without_credentials(url)!r}, which is not its place in the "
+            f"artifact store, {own!r}: it is not opened. See [artifacts] url"
+        )
+    return url
 
 
 def _announced(settings: Settings, model_id: str, mlapp_id: str | None = None) -> Mapping[str, Any]:

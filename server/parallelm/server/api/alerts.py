@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Path, Query, Request
@@ -9,8 +10,11 @@ from fastapi import Depends, Path, Query, Request
 from parallelm.operations import alerts as operations
 from parallelm.operations.explaining.alert import explain_alert
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.access.principal import Principal
+from parallelm.server.api._decisions import Said, WaitS
 from parallelm.server.api._explanation import Explanation
 from parallelm.server.api._labels import AskedLabels, labels_of
+from parallelm.server.api._once import Once, OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, readable, unknown
 from parallelm.server.api._resource import resource
@@ -82,6 +86,18 @@ class AlertDetails(Alert):
     transitions: list[Transition]
 
 
+class AlertAnswer(Answer):
+    """The transition that followed."""
+
+    transition_id: str
+    alert_id: str
+    state: str
+    previous_state: str
+    event_time_ms: int
+    who: str
+    reason: str
+
+
 @ROUTER.get("/alerts")
 def list_alerts(
     request: Request,
@@ -127,6 +143,59 @@ def get_alert(request: Request, mlapp_id: MLAppId, alert_id: AlertId) -> AlertDe
 def get_alert_explanation(request: Request, mlapp_id: MLAppId, alert_id: AlertId) -> Explanation:
     """Why it was raised, down to the records and numbers."""
     return Explanation.of(explain_alert(context_of(request).settings, _found(request, mlapp_id, alert_id)))
+
+
+@ROUTER.post(
+    "/mlapps/{mlapp_id}/alerts/{alert_id}/acknowledge", dependencies=[Depends(require("alerts.answer"))]
+)
+def acknowledge_alert(
+    request: Request,
+    mlapp_id: MLAppId,
+    alert_id: AlertId,
+    said: Said,
+    asking: Asking,
+    once: OnceKey,
+    wait_s: WaitS = 30,
+) -> AlertAnswer:
+    """Say that somebody takes care of a firing alert."""
+    return _answered(request, operations.acknowledge_alert, (mlapp_id, alert_id), said, asking, once, wait_s)
+
+
+@ROUTER.post("/mlapps/{mlapp_id}/alerts/{alert_id}/close", dependencies=[Depends(require("alerts.answer"))])
+def close_alert(
+    request: Request,
+    mlapp_id: MLAppId,
+    alert_id: AlertId,
+    said: Said,
+    asking: Asking,
+    once: OnceKey,
+    wait_s: WaitS = 30,
+) -> AlertAnswer:
+    """End an alert; it fires again in a new episode only."""
+    return _answered(request, operations.close_alert, (mlapp_id, alert_id), said, asking, once, wait_s)
+
+
+def _answered(
+    request: Request,
+    answer: Callable[..., Any],
+    ids: tuple[str, str],
+    said: Said,
+    asking: Principal,
+    once: Once,
+    wait_s: float,
+) -> AlertAnswer:
+    def act() -> AlertAnswer:
+        transition = answer(
+            context_of(request).settings,
+            found_id(request, *ids),
+            mlapp_id=ids[0],
+            who=asking.name,
+            comment=said.comment,
+            timeout_s=wait_s,
+        )
+        return AlertAnswer.model_validate(transition)
+
+    return once(act)
 
 
 def found_id(request: Request, mlapp_id: str, alert_id: str) -> str:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path as FilePath
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, File, Form, Path, Query, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
 
+from parallelm.operations import model_files
 from parallelm.operations import models as operations
+from parallelm.operations.errors import NoAnswerError
+from parallelm.operations.model_files import NewModel
+from parallelm.schemas.times import range_ms
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.api._decisions import MAX_COMMENT, Comment, WaitS
+from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, readable, unknown
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, Name, Number, answers, from_json, rows
-from parallelm.server.api.mlapps import MLAppId
+from parallelm.server.api.mlapps import MLAppId, current
 from parallelm.server.context import context_of
+from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = resource("models")
 ModelId = Annotated[str, Path(description="Id of a model, in full.", min_length=1, max_length=500)]
@@ -63,6 +76,64 @@ class Comparison(Answer):
     shift_from: Number | None
     shift_to: Number | None
     p_value: Number | None
+
+
+class DeploymentAnswer(Answer):
+    """What the processors decided about one node."""
+
+    transition_id: str
+    deployment_id: str
+    node_id: str
+    model_id: str
+    attempt: int
+    state: str
+    """`refused` where it cannot be done; `reason` says why."""
+    previous_state: str
+    reason: str
+    who: str
+    event_time_ms: int
+
+
+class Decision(BaseModel):
+    """What somebody decides about a model and a node."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["approve", "reject", "set_model", "roll_back", "pin", "unpin"]
+    model_id: Annotated[str, Field(max_length=500)] = ""
+    """In full. Empty: the one that is pending (approve, reject), live (pin) or was live before (roll_back)."""
+    node_id: Annotated[str, Field(max_length=500)] = ""
+    """Empty: every node that it concerns."""
+    comment: Comment = ""
+    event_time: AskedTime | None = None
+    """When it is decided, for a replay of the past; now where it is missing."""
+
+
+class Decided(Answer):
+    """What followed from a decision."""
+
+    answers: list[DeploymentAnswer]
+    """One a node; empty when the processors have not answered yet."""
+    message: str
+    """Why there is no answer yet: the decision is recorded and is carried out when they get to it."""
+
+
+class UploadedModel(Answer):
+    """What was announced."""
+
+    model_id: str
+    name: str
+    format: str
+    file_name: str
+    size_bytes: int
+    sha256: str
+
+
+class Deleted(Answer):
+    """A model whose file is gone."""
+
+    model_id: str
+    reason: str
 
 
 @ROUTER.get("/models")
@@ -118,6 +189,145 @@ def compare_models(
         announced(request, mlapp_id, each)
     found = operations.compare(context_of(request).settings, mlapp_id, model_id, other_id, node_id)
     return answers(Comparison, rows(found.astype(object).where(found.notna(), None)))
+
+
+@ROUTER.post(
+    "/mlapps/{mlapp_id}/decisions",
+    dependencies=[Depends(require("models.review"))],
+    responses={202: {"model": Decided, "description": "Recorded; the processors have not answered yet."}},
+)
+def decide(
+    request: Request,
+    response: Response,
+    mlapp_id: MLAppId,
+    decision: Decision,
+    asking: Asking,
+    once: OnceKey,
+    wait_s: WaitS = 30,
+) -> Decided:
+    """Approve, reject, deploy, roll back, pin or unpin."""
+
+    def act() -> Decided:
+        current(request, mlapp_id)
+        if decision.model_id:
+            announced(request, mlapp_id, decision.model_id)
+        if decision.action == "set_model" and not decision.model_id:
+            raise ApiProblemError(422, "invalid-request", "set_model needs a model_id")
+        at_ms, _ = range_ms(decision.event_time, None)
+        try:
+            found = operations.decide(
+                context_of(request).settings,
+                decision.action,
+                mlapp_id,
+                who=asking.name,
+                comment=decision.comment,
+                node_id=decision.node_id,
+                model_id=decision.model_id,
+                event_time_ms=at_ms,
+                timeout_s=wait_s,
+            )
+        except NoAnswerError as error:
+            return Decided(answers=[], message=str(error))
+        return Decided(answers=answers(DeploymentAnswer, found), message="")
+
+    decided = once(act)
+    response.status_code = 200 if decided.answers else 202
+    return decided
+
+
+@ROUTER.post("/mlapps/{mlapp_id}/models", dependencies=[Depends(require("models.upload"))], status_code=201)
+def upload_model(
+    request: Request,
+    mlapp_id: MLAppId,
+    file: Annotated[UploadFile, File(description="The model's file; of a directory a tar.gz.")],
+    name: Annotated[str, Form(min_length=1, max_length=500)],
+    format_: Annotated[str, Form(alias="format", max_length=100, examples=["Onnx"])],
+    asking: Asking,
+    once: OnceKey,
+    description: Annotated[str, Form(max_length=5000)] = "",
+    node_id: Annotated[
+        str, Form(max_length=500, description="Node that it is taken to come from; empty: of none.")
+    ] = "",
+    annotations: Annotated[str, Form(max_length=100_000, description="A JSON object.")] = "{}",
+    comment: Annotated[str, Form(max_length=MAX_COMMENT)] = "",
+) -> UploadedModel:
+    """Upload a model; the model policy takes it from there."""
+    wanted = from_json(annotations)
+    if not isinstance(wanted, dict):
+        raise ApiProblemError(422, "invalid-request", "annotations must be a JSON object")
+    model = NewModel(
+        name=name,
+        format=format_,
+        file_name=file.filename or "model",
+        description=description,
+        node_id=node_id,
+        annotations=wanted,
+    )
+
+    def act() -> UploadedModel:
+        current(request, mlapp_id)
+        with NamedTemporaryFile() as kept:
+            shutil.copyfileobj(file.file, kept)
+            kept.flush()
+            found = model_files.upload_model(
+                context_of(request).settings,
+                mlapp_id,
+                FilePath(kept.name),
+                model,
+                who=asking.name,
+                comment=comment,
+            )
+        return UploadedModel.model_validate(found)
+
+    return once(act)
+
+
+@ROUTER.get(
+    "/mlapps/{mlapp_id}/models/{model_id}/file",
+    dependencies=[Depends(require("models.download"))],
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+    },
+)
+def download_model(request: Request, mlapp_id: MLAppId, model_id: ModelId) -> StreamingResponse:
+    """The model's file, streamed from the artifact store. A stream that is cut does not match its `Content-Length`."""
+    announced(request, mlapp_id, model_id)
+    stored = model_files.open_model(context_of(request).settings, model_id, mlapp_id)
+    headers = {
+        "Content-Length": str(stored.size_bytes),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(stored.file_name, safe='')}",
+        "ETag": f'"{stored.sha256}"',
+        "X-Content-SHA256": stored.sha256,
+    }
+    return StreamingResponse(stored.chunks, headers=headers, media_type="application/octet-stream")
+
+
+@ROUTER.delete("/mlapps/{mlapp_id}/models/{model_id}", dependencies=[Depends(require("models.delete"))])
+def delete_model(
+    request: Request,
+    mlapp_id: MLAppId,
+    model_id: ModelId,
+    asking: Asking,
+    once: OnceKey,
+    comment: Annotated[str, Query(min_length=1, max_length=MAX_COMMENT, description="Why.")],
+    wait_s: WaitS = 30,
+) -> Deleted:
+    """Remove a model's file; refused while it is live, pending or pinned. What it did stays in the history."""
+
+    def act() -> Deleted:
+        announced(request, mlapp_id, model_id)
+        answer = model_files.delete_model(
+            context_of(request).settings,
+            mlapp_id,
+            model_id,
+            who=asking.name,
+            comment=comment,
+            timeout_s=wait_s,
+        )
+        return Deleted(model_id=model_id, reason=answer.reason)
+
+    return once(act)
 
 
 def announced(request: Request, mlapp_id: str, model_id: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._keyset import Keyset
 
 
 def dead_letters(
@@ -27,6 +28,7 @@ def dead_letters(
     end: Time | None = None,
     open_only: bool = True,
     limit: int | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Dead letters, the latest first; ``open_only``: without those that were sent again or dropped.
 
@@ -45,6 +47,7 @@ def dead_letters(
         {limit_clause(limit)}
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
     )
 
 

@@ -180,6 +180,7 @@ def deployments(
     node_id: str | None = None,
     model_id: str | None = None,
     state: str | None = None,
+    deployment_id: str | None = None,
     page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Deployments by the time they were decided.
@@ -188,7 +189,11 @@ def deployments(
     requested_at, accepted_at, live_from, live_to, decided_reason, decided_by, ended_reason, related_model_id,
     deployment_id, attempt, ended_by, agents, evidence_json``. ``live_from`` is missing for a model that was never live, ``live_to`` for one that is live now.
     """
-    where = Conditions().equal(mlapp_id=mlapp_id, node_id=node_id, model_id=model_id, state=state)
+    where = (
+        Conditions()
+        .equal(mlapp_id=mlapp_id, node_id=node_id, model_id=model_id, state=state)
+        .equal(deployment_id=deployment_id)
+    )
     return frame(
         settings,
         f"""
@@ -228,6 +233,7 @@ def deployment_history(
         f"""
         SELECT event_time, decided_at, mlapp_id, node_id, model_id, model_name, attempt, state, previous_state, policy, who, agent_id,
                reason, related_model_id, evidence_json, cause_topic, cause_partition, cause_offset, deployment_id
+               {page.places if page else ""}
         FROM (SELECT * FROM deployments {where}) AS decision
         LEFT JOIN
         (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from parallelm.connections.artifacts import local_path
+from parallelm.connections.artifacts import artifact_url, local_path
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.operations.errors import (
     ArtifactStoreError,
@@ -20,13 +21,17 @@ from parallelm.operations.errors import (
 )
 from parallelm.operations.model_files import NewModel, delete_model, open_model, upload_model
 from parallelm.operations.models import decide
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.records import ModelAnnouncement, Origin
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
+from parallelm.schemas.topics import MODELS
 from parallelm.warehouse.queries import deployments, models
 from tests.people import person
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
-    from parallelm.schemas.records import ModelAnnouncement
 
 MLAPP = "uploads"
 DEFINITION = b"""\
@@ -141,3 +146,25 @@ def test_what_cannot_be_a_model_is_refused(
 def test_a_node_that_does_not_exist_is_named(defined: Settings, tmp_path: Path):
     with pytest.raises(UnknownNodeError, match="no node 'elsewhere'"):
         uploaded(defined, tmp_path, "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "http://127.0.0.1:1/secret", "{own}/../../other/secret", "{own}/%2e%2e/x"]
+)
+def test_a_model_that_names_any_other_place_as_its_file_is_not_opened(defined: Settings, url: str):
+    model_id = uuid.uuid4().hex
+    own = artifact_url(defined.artifacts, MLAPP, model_id, "f").removesuffix("/f")
+    announced = ModelAnnouncement(
+        origin=Origin(mlapp_id=MLAPP, node_id="", pipeline_instance_id="", agent_id="h"),
+        producer_id="p", seq=0, event_time_ms=1_780_000_000_000, model_id=model_id, name="n", format="Json", description="",
+        artifact_url=url.format(own=own), file_name="f", is_directory=False, size_bytes=1, sha256="", annotations={}, owner="",
+        train_version="", model_version="",
+    )  # fmt: skip
+    codec = Codec(make_registry(defined.schema_registry, defined.kafka.topic_prefix))
+    name = MODELS.full_name(defined.kafka.topic_prefix)
+    TopicWriter(defined).write([OutgoingRecord(name, MODELS.key(announced), codec.encode(announced))])
+    wait_for(lambda: len(models(defined, model_id=model_id)) == 1)
+    with pytest.raises(ArtifactStoreError, match="is not its place"):
+        open_model(defined, model_id)
+    with pytest.raises(ArtifactStoreError, match="is not its place"):
+        delete_model(defined, MLAPP, model_id, who="ada", comment="")

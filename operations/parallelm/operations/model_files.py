@@ -127,8 +127,9 @@ def open_model(settings: Settings, model_id: str, mlapp_id: str | None = None) -
     row = _announced(settings, model_id, mlapp_id)
     if row["deleted_by"]:
         raise ModelDeletedError(f"the file of model {model_id} was deleted by {row['deleted_by']}")
+    url = _own_url(settings, row)
     try:
-        store, path = filesystem(settings.artifacts, _own_url(settings, row))
+        store, path = filesystem(settings.artifacts, url)
         opened = store.open(path, "rb")
     except FileNotFoundError as error:
         raise ArtifactStoreError(
@@ -178,7 +179,7 @@ def delete_model(
 def _own_url(settings: Settings, row: Mapping[str, Any]) -> str:
     """Where the file lies; whoever may announce a model could name any file or host that this process reaches."""
     url = str(row["artifact_url"])
-    own = artifact_url(settings.artifacts, row["mlapp_id"], row["model_id"], "")
+    own = artifact_url(settings.artifacts, row["mlapp_id"], row["model_id"], "file").removesuffix("file")
     if not url.startswith(own) or ".." in unquote(url[len(own) :]).split("/"):
         raise ArtifactStoreError(
             f"the file of model {row['model_id']} was announced as {without_credentials(url)!r}, which is not its place in the "

@@ -60,6 +60,9 @@ class ListedModel(Model):
 
     live_on: list[str]
     """Nodes on which it is live now."""
+    deleted_at: Moment | None
+    """When its file was deleted; null while it is there."""
+    deleted_by: str
 
 
 class Comparison(Answer):

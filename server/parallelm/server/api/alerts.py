@@ -189,7 +189,7 @@ def _answered(
             context_of(request).settings,
             found_id(request, *ids),
             mlapp_id=ids[0],
-            who=asking.name,
+            who=asking.author,
             comment=said.comment,
             timeout_s=wait_s,
         )

@@ -122,7 +122,9 @@ def replay_dead_letters(request: Request, chosen: Chosen, asking: Asking, once: 
     def act() -> Answered:
         answers = operations.Answers(settings)
         found = operations.replayable(settings, _chosen(request, chosen))
-        count = answers.give("replay_dead_letter", found.letter_ids, who=asking.name, comment=chosen.comment)
+        count = answers.give(
+            "replay_dead_letter", found.letter_ids, who=asking.author, comment=chosen.comment
+        )
         return Answered(count=count, left_out=list(found.left_out))
 
     return once(act)
@@ -135,7 +137,7 @@ def drop_dead_letters(request: Request, chosen: Chosen, asking: Asking, once: On
     def act() -> Answered:
         answers = operations.Answers(context_of(request).settings)
         found = list(_chosen(request, chosen)["letter_id"])
-        count = answers.give("drop_dead_letter", found, who=asking.name, comment=chosen.comment)
+        count = answers.give("drop_dead_letter", found, who=asking.author, comment=chosen.comment)
         return Answered(count=count, left_out=[])
 
     return once(act)

@@ -222,7 +222,7 @@ def decide(
                 context_of(request).settings,
                 decision.action,
                 mlapp_id,
-                who=asking.name,
+                who=asking.author,
                 comment=decision.comment,
                 node_id=decision.node_id,
                 model_id=decision.model_id,
@@ -277,7 +277,7 @@ def upload_model(
                 mlapp_id,
                 FilePath(kept.name),
                 model,
-                who=asking.name,
+                who=asking.author,
                 comment=comment,
             )
         return UploadedModel.model_validate(found)
@@ -324,7 +324,7 @@ def delete_model(
             context_of(request).settings,
             mlapp_id,
             model_id,
-            who=asking.name,
+            who=asking.author,
             comment=comment,
             timeout_s=wait_s,
         )

@@ -99,7 +99,7 @@ def create_silence(request: Request, wanted: NewSilence, asking: Asking, once: O
             matchers,
             starts_at_ms=starts_at_ms,
             ends_at_ms=ends_at_ms or 0,
-            who=asking.name,
+            who=asking.author,
             comment=wanted.comment,
         )
         return Silence.model_validate(_shown(made))
@@ -123,7 +123,7 @@ def end_silence(
         if not found or not _is_seen(asking, found[0]):
             raise unknown("silence", silence_id)
         allow(asking, _SILENCE, _mlapp_of(operations.matchers_of(found[0])))
-        ended = operations.end_silence(settings, silence_id, who=asking.name, comment=said.comment)
+        ended = operations.end_silence(settings, silence_id, who=asking.author, comment=said.comment)
         return Silence.model_validate(_shown(ended))
 
     return once(act)

@@ -53,7 +53,7 @@ class LiveChanges:
             viewer.wakes.set()
 
     async def stream(self, mlapps: frozenset[str] | None) -> AsyncIterator[str]:
-        """Events for one viewer, who may see ``mlapps`` (None: all): ``changed``, with kinds by MLApp."""
+        """Events for one viewer, who sees ``mlapps`` (None: all): the kind of what has arrived, and of which MLApps."""
         viewer = _Viewer(mlapps)
         self._viewers.add(viewer)
         async with self._starting:
@@ -81,10 +81,10 @@ class LiveChanges:
             return ": still here\n\n"
         pending, viewer.pending = viewer.pending, set()
         viewer.wakes.clear()
-        kinds: dict[str, list[str]] = {}
+        mlapps: dict[str, list[str]] = {}
         for kind, mlapp_id in sorted(pending):
-            kinds.setdefault(mlapp_id, []).append(kind)
-        return f"event: changed\ndata: {json.dumps(kinds)}\n\n"
+            mlapps.setdefault(kind, []).append(mlapp_id)
+        return "".join(f"event: {kind}\ndata: {json.dumps(ids)}\n\n" for kind, ids in mlapps.items())
 
     async def _latest(self) -> datetime | None:
         try:

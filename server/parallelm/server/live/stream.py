@@ -14,9 +14,15 @@ ROUTER: Final = APIRouter()
 
 
 @ROUTER.get("/live")
-async def live(request: Request, asking: Asking) -> StreamingResponse:
-    """Server-sent events: ``changed`` with ``{mlapp_id: [kind, …]}`` when something has arrived."""
-    events = context_of(request).live.stream(asking.mlapps("mlapps.read"))
+async def live(request: Request, asking: Asking, mlapp_id: str = "") -> StreamingResponse:
+    """Server-sent events: ``alerts``, ``statistics``, … when some have arrived, with the ids of their MLApps.
+
+    With ``mlapp_id`` of that one only; without a role on it, of none.
+    """
+    allowed = asking.mlapps("mlapps.read")
+    if mlapp_id:
+        allowed = frozenset({mlapp_id} if asking.may("mlapps.read", mlapp_id) else ())
+    events = context_of(request).live.stream(allowed)
     return StreamingResponse(
         events,
         media_type="text/event-stream",

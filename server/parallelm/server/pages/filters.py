@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -46,6 +47,11 @@ def number(value: Any) -> str:
     return f"{float(value):.4g}"
 
 
+def percent(value: Any) -> str:
+    """A share with its sign: ``+3.2 %``; a dash where it is not known."""
+    return "-" if is_missing(value) or math.isnan(value) else f"{value:+.1%}".replace("%", " %")
+
+
 def labels(value: Mapping[str, str] | None) -> str:
     """Labels as ``key=value``, with commas."""
     return ", ".join(f"{key}={each}" for key, each in (value or {}).items())
@@ -69,6 +75,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "iso_time": iso_time,
     "wall_time": wall_time,
     "number": number,
+    "percent": percent,
     "labels": labels,
     "as_json": as_json,
     "text": scalar_text,

@@ -165,11 +165,24 @@ document.addEventListener("toast", (event) => toast(event.detail.text, event.det
 
 /* ---- Clicks and forms ---- */
 
+// Select a line of a text that is edited, counted from 1.
+function showLine(text, number) {
+  const lines = text.value.split("\n");
+  const start = lines.slice(0, number - 1).reduce((sum, line) => sum + line.length + 1, 0);
+  text.focus();
+  text.setSelectionRange(start, start + lines[number - 1].length);
+  text.scrollTop = ((number - 3) / lines.length) * text.scrollHeight;
+}
+
 document.addEventListener("click", (event) => {
-  const control = event.target.closest("[data-opens], [data-closes], [data-toggles], [data-prints]");
+  const control = event.target.closest("[data-line], [data-opens], [data-closes], [data-toggles], [data-prints]");
   if (!control) {
     for (const open of document.querySelectorAll("details.time-range[open]")) if (!open.contains(event.target)) open.open = false;
     return;
+  }
+  if (control.dataset.line) {
+    event.preventDefault();
+    showLine(document.querySelector(control.getAttribute("href")), Number(control.dataset.line));
   }
   if (control.dataset.opens) document.getElementById(control.dataset.opens).showModal();
   if ("closes" in control.dataset) control.closest("dialog").close();

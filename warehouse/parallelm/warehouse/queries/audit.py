@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from parallelm.warehouse.queries._frames import Conditions, limit_clause, records
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
 
@@ -15,13 +17,15 @@ def actions(
     settings: Settings,
     *,
     mlapp_id: str | None = None,
+    mlapps: Collection[str] | None = None,
     who: str | None = None,
     action: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
     limit: int | None = None,
+    skip: int = 0,
 ) -> list[dict[str, Any]]:
-    """Actions, the latest first.
+    """Actions, the latest first; of ``mlapps`` only, where they are named.
 
     Keys: ``event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment, parameters, ingested_at``.
     """
@@ -29,10 +33,19 @@ def actions(
     return records(
         settings,
         f"""
-        SELECT event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment, parameters, ingested_at
-        FROM actions {where}
+        SELECT event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment,
+               parameters, ingested_at
+        FROM (SELECT * FROM actions {where})
+        WHERE %(all)s OR has(%(mlapps)s, mlapp_id)
         ORDER BY event_time DESC, action_id
-        {limit_clause(limit)}
+        {limit_clause(limit)} OFFSET {int(skip)}
         """,  # noqa: S608 - made of our own column names; values are parameters
-        where.parameters,
+        where.parameters | {"all": mlapps is None, "mlapps": ["", *(mlapps or ())]},
     )
+
+
+def action_names(settings: Settings) -> list[str]:
+    """Kinds of actions that were ever taken."""
+    return [
+        row["action"] for row in records(settings, "SELECT DISTINCT action FROM actions ORDER BY action", {})
+    ]

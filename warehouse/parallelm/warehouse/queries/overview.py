@@ -17,11 +17,12 @@ _DEFINED = """
 SELECT mlapp_id, name, description, version, model_policy, applied_by, event_time AS applied_at,
        length(nodes.node_id) AS nodes
 FROM mlapps_current
+WHERE %(all)s OR mlapp_id = %(mlapp_id)s
 """
 _ALERTS = """
 SELECT mlapp_id, severity, count() AS alerts
 FROM alerts_current
-WHERE state IN ('firing', 'acknowledged')
+WHERE state IN ('firing', 'acknowledged') AND (%(all)s OR mlapp_id = %(mlapp_id)s)
 GROUP BY mlapp_id, severity
 """
 _DEPLOYMENTS = """
@@ -29,11 +30,13 @@ SELECT mlapp_id, uniqIf(node_id, live_from IS NOT NULL AND live_to IS NULL) AS l
        countIf(state = 'awaiting_approval') AS pending
 FROM deployments_current
 WHERE state NOT IN ('superseded', 'failed', 'rolled_back', 'rejected', 'removed', 'skipped')
+    AND (%(all)s OR mlapp_id = %(mlapp_id)s)
 GROUP BY mlapp_id
 """
 _ACTIVITY = """
 SELECT mlapp_id, max(last_ingested_at) AS heard_of, sumIf(total, name = %(predictions)s) AS predictions
 FROM statistics_by_day_state
+WHERE %(all)s OR mlapp_id = %(mlapp_id)s
 GROUP BY mlapp_id
 """
 
@@ -71,35 +74,27 @@ class MLAppSummary:
         return "good" if self.heard_of else "unknown"
 
 
-def mlapp_summaries(settings: Settings, predictions: str = "pipelinestat.count") -> list[MLAppSummary]:
-    """Every MLApp that is defined or has reported, by id; ``predictions`` names the statistic that counts them."""
+def mlapp_summaries(
+    settings: Settings, *, mlapp_id: str | None = None, predictions: str = "pipelinestat.count"
+) -> list[MLAppSummary]:
+    """Every MLApp that is defined or has reported, by id, or the one of ``mlapp_id``.
+
+    ``predictions`` names the statistic that counts them.
+    """
+    which = {"all": mlapp_id is None, "mlapp_id": mlapp_id or "", "predictions": predictions}
     found: dict[str, MLAppSummary] = {}
-    for row in records(settings, _DEFINED, {}):
+    for row in records(settings, _DEFINED, which):
         found[row["mlapp_id"]] = MLAppSummary(**row)
 
     def of(row: Mapping[str, Any]) -> MLAppSummary:
         return found.setdefault(row["mlapp_id"], MLAppSummary(row["mlapp_id"]))
 
-    for row in records(settings, _ACTIVITY, {"predictions": predictions}):
+    for row in records(settings, _ACTIVITY, which):
         summary = of(row)
         summary.heard_of, summary.predictions = row["heard_of"], row["predictions"]
-    for row in records(settings, _ALERTS, {}):
+    for row in records(settings, _ALERTS, which):
         of(row).alerts[row["severity"]] = row["alerts"]
-    for row in records(settings, _DEPLOYMENTS, {}):
+    for row in records(settings, _DEPLOYMENTS, which):
         summary = of(row)
         summary.live_models, summary.pending_reviews = row["live"], row["pending"]
     return [found[mlapp_id] for mlapp_id in sorted(found)]
-
-
-def definition_versions(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
-    """Versions of an MLApp, the latest first: ``version, applied_by, event_time, is_deleted, source_yaml``."""
-    return records(
-        settings,
-        """
-        SELECT version, applied_by, event_time, is_deleted, source_yaml
-        FROM mlapps
-        WHERE mlapp_id = %(mlapp_id)s
-        ORDER BY ingested_at DESC, _offset DESC
-        """,
-        {"mlapp_id": mlapp_id},
-    )

@@ -1,0 +1,54 @@
+"""Business report: a week, a month or a quarter on one page that can be printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import HTMLResponse
+
+from parallelm.operations.business_report import PERIODS, MLAppNumbers, Period, business_report
+from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.context import context_of
+from parallelm.server.pages import Page
+from parallelm.server.pages.filters import zone_of
+from parallelm.server.pages.rendering import render
+
+ROUTER: Final = APIRouter()
+PAGE: Final = Page("Report", "/report", "mlapps.read", place=60)
+
+
+@ROUTER.get("/report", dependencies=[Depends(require("mlapps.read", anywhere=True))])
+def report(
+    request: Request, asking: Asking, period: Period = "month", day: date | None = None
+) -> HTMLResponse:
+    """The period that ``day`` is in (default: today), by the viewer's calendar."""
+    zone = zone_of(request.cookies.get("zone", "UTC"))
+    moment = datetime.now(UTC) if day is None else datetime(day.year, day.month, day.day, 12, tzinfo=zone)
+    found = business_report(
+        context_of(request).settings, period, moment, zone=zone, mlapps=asking.mlapps("mlapps.read")
+    )
+    values = {
+        "report": found,
+        "nothing": MLAppNumbers(),
+        "periods": PERIODS,
+        "last_day": found.end - timedelta(days=1),
+        "earlier": found.start - timedelta(days=1),
+        "later": found.end,
+        "total": _total(found.now.values()),
+        "total_before": _total(found.before.values()),
+    }
+    return render(request, "business_report.html", values)
+
+
+def _total(numbers: Iterable[MLAppNumbers]) -> MLAppNumbers:
+    total = MLAppNumbers()
+    for each in numbers:
+        total.models += each.models
+        total.deployed += each.deployed
+        total.rolled_back += each.rolled_back
+        total.predictions += each.predictions
+        total.alerts.update(each.alerts)
+    return total

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.server.access.principal import Principal
+    from parallelm.server.accounts.audit import AuditLog
     from parallelm.server.accounts.database import Database
     from parallelm.server.live.changes import LiveChanges
 
@@ -24,6 +25,8 @@ class ServerContext:
     """How to reach Kafka and ClickHouse; ClickHouse as the user that reads."""
     database: Database
     """Accounts, sessions and tokens."""
+    audit: AuditLog
+    """Changes of accounts, and what tells of them."""
     live: LiveChanges
     """What has just arrived, for those who look."""
 

@@ -64,3 +64,8 @@ def request_id_of(connection: HTTPConnection) -> str:
     """The id of a request."""
     found: Any = connection.scope["state"]["request_id"]
     return str(found)
+
+
+def base_url(connection: HTTPConnection) -> str:
+    """Address of the server as who asks knows it, without a slash at its end."""
+    return str(connection.base_url).rstrip("/")

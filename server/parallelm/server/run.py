@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from parallelm.server.accounts.audit import AuditLog
 from parallelm.server.accounts.database import Database
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
@@ -41,16 +42,24 @@ def listen(host: str, port: int) -> socket.socket:
 
 def make_context(settings: Settings, database: Database) -> ServerContext:
     """What requests may use."""
-    return ServerContext(settings=settings, database=database, live=LiveChanges(settings))
+    return ServerContext(
+        settings=settings,
+        database=database,
+        audit=AuditLog(database, settings),
+        live=LiveChanges(settings),
+    )
 
 
 @contextmanager
 def opened_context(settings: Settings) -> Iterator[ServerContext]:
     """The same with the SQL database that the settings name; raises ``DatabaseError``."""
     database = Database(settings.server.database_url)
+    context = make_context(settings, database)
     try:
-        yield make_context(settings, database)
+        context.audit.wake()
+        yield context
     finally:
+        context.audit.close()
         database.close()
 
 

@@ -1,12 +1,13 @@
-"""Who asks: by the session of a browser. One question to the SQL database a request."""
+"""Who asks: by the token of a program, or else by the session of a browser. One look into the SQL database a request."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from parallelm.schemas.well_known import API_TOKEN
 from parallelm.server.access.principal import Principal
-from parallelm.server.accounts import sessions
+from parallelm.server.accounts import sessions, tokens
 from parallelm.server.accounts.roles import roles_of
 
 if TYPE_CHECKING:
@@ -43,9 +44,18 @@ def authenticate(
     """Who asks; None for somebody unknown."""
     known: dict[str, Any] = connection.scope.setdefault("state", {})
     if _KNOWN not in known:
-        known[_KNOWN] = _by_session(database, settings, connection)
+        token = bearer(connection)
+        known[_KNOWN] = (
+            _by_session(database, settings, connection) if token is None else _by_token(database, token)
+        )
     found: Principal | None = known[_KNOWN]
     return found
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    """The token of ``Authorization: Bearer``; None where there is no such header, and a session counts."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def forget(connection: HTTPConnection) -> None:
@@ -73,6 +83,23 @@ def clear_session(response: Response, connection: HTTPConnection, database: Data
 def cookie_path(connection: HTTPConnection) -> str:
     """Below which the browser shows it."""
     return connection.scope.get("root_path", "") or "/"
+
+
+def _by_token(database: Database, secret: str) -> Principal | None:
+    now = now_ms()
+    with database.reading() as sql:
+        token = tokens.find(sql, secret, now)
+        if token is None:
+            return None
+        roles = roles_of(sql, token.account_id)
+    tokens.note_use(database, token, now)
+    return Principal(
+        name=token.account.name,
+        authenticated_by=API_TOKEN,
+        roles=roles,
+        scopes=None if token.scopes is None else frozenset(token.scopes),
+        account_id=token.account_id,
+    )
 
 
 def _by_session(database: Database, settings: ServerSettings, connection: HTTPConnection) -> Principal | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 
+from parallelm.server.access.matrix import ACTIONS
 from parallelm.server.access.principal import Principal
 from parallelm.server.context import context_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def principal(request: Request) -> Principal:
@@ -25,18 +24,28 @@ Asking = Annotated[Principal, Depends(principal)]
 """Parameter of a handler: who asks."""
 
 
-def require(action: str, *, anywhere: bool = False) -> Callable[..., Principal]:
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Dependency of a route: who asks must be allowed an action."""
+
+    action: str
+    anywhere: bool
+
+    def __call__(self, request: Request, asking: Asking) -> Principal:
+        """Let them pass; 403 for those who may not."""
+        if not (self.anywhere and asking.mlapps(self.action)):
+            allow(asking, self.action, request.path_params.get("mlapp_id"))
+        return asking
+
+
+def require(action: str, *, anywhere: bool = False) -> Requirement:
     """Dependency that lets those pass who may do ``action``: to the MLApp of the path where it names one, else to all.
 
     With ``anywhere`` to at least one: the handler shows what is theirs.
     """
-
-    def check(request: Request, asking: Asking) -> Principal:
-        if not (anywhere and asking.mlapps(action)):
-            allow(asking, action, request.path_params.get("mlapp_id"))
-        return asking
-
-    return check
+    if action not in ACTIONS:
+        raise KeyError(action)
+    return Requirement(action, anywhere)
 
 
 def allow(asking: Principal, action: str, mlapp_id: str | None = None) -> None:
@@ -46,3 +55,14 @@ def allow(asking: Principal, action: str, mlapp_id: str | None = None) -> None:
         raise HTTPException(
             403, f"{asking.name} has no role that allows {action}{where}; ask an administrator for one"
         )
+
+
+def require_session(asking: Asking) -> Principal:
+    """For what a person does to their own account: a stolen token must not make itself others."""
+    if not asking.session:
+        raise HTTPException(403, "this needs a session: sign in with a browser; a token cannot do it")
+    return asking
+
+
+AskingInPerson = Annotated[Principal, Depends(require_session)]
+"""Parameter of a handler: who asks, with a session."""

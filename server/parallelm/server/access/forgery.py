@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from parallelm.server.access.authentication import bearer
 from parallelm.server.context import context_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _OURS: Final = frozenset({"same-origin", "none"})
 
 async def refuse_forgery(request: Request) -> None:
     """403 for what another site has sent, or what comes without the session's token."""
-    if request.method in SAFE or "authorization" in request.headers:
+    if request.method in SAFE or bearer(request) is not None:
         return
     if not comes_from_us(request):
         raise HTTPException(403, "another site has sent this request; open the page here and repeat it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 VIEWER: Final = "viewer"
@@ -16,21 +17,53 @@ _SCIENCE: Final = frozenset({DATA_SCIENTIST, OPERATOR, ADMIN})
 _DECIDE: Final = frozenset({APPROVER, ADMIN})
 _OPERATE: Final = frozenset({OPERATOR, ADMIN})
 
-ROLES_OF: Final[dict[str, frozenset[str]]] = {
-    "mlapps.read": _ALL,
-    "mlapps.write": _SCIENCE,
-    "alerts.answer": _SCIENCE | _DECIDE,
-    "alerts.silence": _SCIENCE,
-    "models.upload": _SCIENCE,
-    "models.review": _DECIDE,
-    "models.delete": _OPERATE,
-    "models.download": _SCIENCE | _DECIDE,
-    "kpis.write": _SCIENCE,
-    "reports.write": _SCIENCE,
-    "captures.write": _SCIENCE,
-    "operations.read": _OPERATE,
-    "operations.write": _OPERATE,
-    "audit.read": _DECIDE | _OPERATE,
-    "users.manage": frozenset({ADMIN}),
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that a page or a call does, and who may."""
+
+    what: str
+    roles: frozenset[str]
+    is_on_mlapp: bool = True
+    """False: it belongs to no single MLApp, so only a role on all of them counts."""
+
+
+ACTIONS: Final[dict[str, Action]] = {
+    "mlapps.read": Action(
+        "look at an MLApp: all its pages, statistics, KPIs, alerts, models, deployments, captures and reports",
+        _ALL,
+    ),
+    "mlapps.write": Action("apply and remove its definition, alert rules and model policy", _SCIENCE),
+    "alerts.answer": Action("acknowledge and close its alerts", _SCIENCE | _DECIDE),
+    "alerts.silence": Action("silence its alerts, and end silences", _SCIENCE),
+    "models.upload": Action("upload a model", _SCIENCE),
+    "models.download": Action("download a model's file", _SCIENCE | _DECIDE),
+    "models.review": Action("approve, reject, deploy, roll back, pin and unpin its models", _DECIDE),
+    "models.delete": Action("delete a model's file", _OPERATE),
+    "kpis.write": Action("upload and withdraw KPIs and outcomes", _SCIENCE),
+    "reports.write": Action("report statistics, events and models over HTTP", _SCIENCE),
+    "captures.write": Action("take, import and delete captures of it", _SCIENCE),
+    "operations.read": Action("see lag, dead letters, processes and retention", _OPERATE, is_on_mlapp=False),
+    "operations.write": Action(
+        "replay and drop dead letters, send test notifications, manage webhooks", _OPERATE, is_on_mlapp=False
+    ),
+    "audit.read": Action("read the audit log", _DECIDE | _OPERATE),
+    "users.manage": Action(
+        "manage accounts, groups, roles and tokens of services", frozenset({ADMIN}), is_on_mlapp=False
+    ),
 }
-"""Roles that may do each action. Reading needs one role of any kind."""
+"""Everybody who has an account may, besides, see and change what is their own: password, sessions and tokens."""
+
+ROLES_OF: Final[dict[str, frozenset[str]]] = {name: action.roles for name, action in ACTIONS.items()}
+"""Roles that may do each action."""
+
+
+def as_table() -> str:
+    """The matrix for people, in Markdown."""
+    titles = " | ".join(role.replace("_", " ") for role in ROLES)
+    lines = [f"| Action | | {titles} |", "|---|---|" + "---|" * len(ROLES)]
+    for name, action in ACTIONS.items():
+        cells = " | ".join("yes" if role in action.roles else "" for role in ROLES)
+        where = "" if action.is_on_mlapp else " *"
+        lines.append(f"| `{name}` | {action.what}{where} | {cells} |")
+    return "\n".join(lines) + "\n"

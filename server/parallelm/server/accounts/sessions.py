@@ -88,12 +88,16 @@ def note_use(database: Database, session: BrowserSession, now_ms: int) -> None:
 
 def of_account(sql: Session, account_id: int, now_ms: int, lifetimes: Lifetimes) -> Sequence[BrowserSession]:
     """Its live sessions, the one used last first."""
-    rows = sql.scalars(
+    return [row for row in all_of(sql, account_id) if is_live(row, now_ms, lifetimes)]
+
+
+def all_of(sql: Session, account_id: int) -> Sequence[BrowserSession]:
+    """Its sessions, also those that are over."""
+    return sql.scalars(
         select(BrowserSession)
         .where(BrowserSession.account_id == account_id)
         .order_by(BrowserSession.used_ms.desc(), BrowserSession.created_ms.desc())
-    )
-    return [row for row in rows if is_live(row, now_ms, lifetimes)]
+    ).all()
 
 
 def end(sql: Session, session_digest: str) -> None:

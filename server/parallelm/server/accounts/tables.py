@@ -5,7 +5,7 @@ No secret is in them: passwords as argon2id, what opens something (sessions, tok
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -199,3 +199,15 @@ class FailedAttempts(Base):
     count: Mapped[int] = mapped_column(Integer)
     last_ms: Mapped[int] = mapped_column(BigInteger, index=True)
     locked_until_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class AuditRecord(Base):
+    """An action record that is still to be sent: written with the change that it tells of, or not at all."""
+
+    __tablename__ = "audit_records"
+
+    action_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    record: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """A ``UserAction``."""
+    claimed_until_ms: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
+    """One process sends it; another one when that has not come to an end by then."""

@@ -143,3 +143,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
     )
     op.create_index(op.f("ix_tokens_account_id"), "tokens", ["account_id"], unique=False)
+    op.create_table(
+        "audit_records",
+        sa.Column("action_id", sa.String(length=32), nullable=False),
+        sa.Column("record", sa.JSON(), nullable=False),
+        sa.Column("claimed_until_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("action_id", name=op.f("pk_audit_records")),
+    )
+    op.create_index(
+        op.f("ix_audit_records_claimed_until_ms"), "audit_records", ["claimed_until_ms"], unique=False
+    )

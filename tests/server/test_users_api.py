@@ -1,0 +1,225 @@
+"""Accounts, groups and tokens over REST, as an administrator and a program use them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from parallelm.server.accounts.links import PATH
+from tests.server.accounts import PASSWORD, make_account, signed_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from parallelm.server.accounts.database import Database
+
+VIEWER_ON_ALL = {"role": "viewer", "mlapp_id": "*"}
+
+
+@pytest.fixture
+def api(client: httpx.Client) -> Callable[..., httpx.Response]:
+    """Calls of the administrator."""
+
+    def call(method: str, path: str, **sent: Any) -> httpx.Response:
+        return client.request(method, f"/api/v1{path}", **sent)
+
+    return call
+
+
+@pytest.fixture
+def user(server_database: Database, server_url: str) -> Iterator[tuple[str, httpx.Client]]:
+    """A person with a password, who is signed in, and their client."""
+    name = make_account(server_database, [("viewer", "*")], password=PASSWORD)
+    with signed_in(server_database, name).client(f"{server_url}/api/v1") as opened:
+        yield name, opened
+
+
+def new_name() -> str:
+    return f"n-{uuid.uuid4().hex[:10]}"
+
+
+def with_token(url: str, token: str) -> httpx.Client:
+    return httpx.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+
+def test_a_person_is_made_chooses_a_password_by_the_link_and_has_the_roles(
+    api: Callable[..., httpx.Response], server_url: str
+):
+    name = new_name()
+    made = api("POST", "/users", json={"name": name.upper(), "full_name": "Grace", "roles": [VIEWER_ON_ALL]})
+    assert made.status_code == 201, made.text
+    assert made.json()["name"] == name
+    assert made.json()["has_password"] is False
+    url = api("POST", f"/users/{name}/password-link").json()["url"]
+    assert url.startswith(f"{server_url}{PATH}?link=")
+
+    with httpx.Client(base_url=server_url, headers={"Accept": "text/html"}) as grace:
+        form = {"link": url.partition("link=")[2], "password": PASSWORD, "repeated": PASSWORD}
+        assert grace.post(PATH, data=form).status_code == 303
+        me = grace.get("/api/v1/me").json()
+        assert grace.get("/api/v1/users").status_code == 403
+    assert (me["name"], me["roles"]) == (name, [VIEWER_ON_ALL])
+    assert api("GET", f"/users/{name}").json()["has_password"] is True
+
+
+def test_a_new_link_ends_the_one_before(api: Callable[..., httpx.Response], user: tuple[str, httpx.Client]):
+    first, second = (api("POST", f"/users/{user[0]}/password-link").json()["url"] for _ in range(2))
+    assert httpx.get(first).status_code == 422
+    assert httpx.get(second).status_code == 200
+
+
+def test_roles_of_a_group_come_to_those_of_its_members_and_go_with_it(
+    api: Callable[..., httpx.Response], user: tuple[str, httpx.Client]
+):
+    name, client = user
+    team = new_name()
+    roles = [{"role": "approver", "mlapp_id": "churn"}]
+    assert api("POST", "/groups", json={"name": team, "roles": roles, "members": [name]}).status_code == 201
+    assert client.get("/me").json()["roles"] == [VIEWER_ON_ALL, *roles]
+    assert api("GET", f"/users/{name}").json()["groups"] == [team]
+    assert api("DELETE", f"/groups/{team}").status_code == 204
+    assert client.get("/me").json()["roles"] == [VIEWER_ON_ALL]
+
+
+def test_a_disabled_account_is_out_with_its_sessions_and_tokens_until_it_is_enabled(
+    api: Callable[..., httpx.Response], user: tuple[str, httpx.Client], server_url: str
+):
+    name, client = user
+    token = client.post("/me/tokens", json={"name": "job"}).json()["token"]
+    with with_token(server_url, token) as program:
+        assert program.get("/me").status_code == 200
+        assert api("PATCH", f"/users/{name}", json={"is_disabled": True}).json()["is_disabled"] is True
+        assert client.get("/me").status_code == 401
+        assert program.get("/me").status_code == 401
+        form = {"name": name, "password": PASSWORD}
+        assert httpx.post(f"{server_url}/sign-in", data=form).status_code == 401
+        api("PATCH", f"/users/{name}", json={"is_disabled": False})
+        assert program.get("/me").status_code == 200
+        assert client.get("/me").status_code == 401, "a session that has ended stays so"
+
+
+def test_the_last_administrator_stays_one(api: Callable[..., httpx.Response]):
+    for change in ({"is_disabled": True}, {"roles": []}):
+        refused = api("PATCH", "/users/ada", json=change)
+        assert refused.status_code == 422
+        assert "nobody would be left" in refused.json()["detail"]
+    assert api("GET", "/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"name": "two words"}, "no name"),
+        ({"name": "ada"}, "already"),
+        ({"name": "x", "roles": [{"role": "owner"}]}, "viewer"),
+        ({"name": "x", "groups": ["nothing"]}, "no group"),
+        ({"name": "x", "kind": "robot"}, "person"),
+        ({"name": "x", "password": "secret"}, "extra"),
+    ],
+    ids=str,
+)
+def test_an_account_that_cannot_be_is_refused(
+    api: Callable[..., httpx.Response], wanted: dict[str, Any], said: str
+):
+    refused = api("POST", "/users", json=wanted)
+    assert refused.status_code in {404, 422}
+    assert said in refused.text.lower()
+    assert api("GET", "/users/x").status_code == 404
+
+
+def test_a_token_is_shown_once_acts_within_its_scopes_and_can_be_revoked(
+    user: tuple[str, httpx.Client], server_url: str, server_database: Database
+):
+    _, client = user
+    made = client.post("/me/tokens", json={"name": "report", "scopes": ["mlapps.read"]}).json()
+    listed = client.get("/me/tokens").json()
+    assert [each["token_id"] for each in listed] == [made["token_id"]]
+    assert made["token"] not in client.get("/me/tokens").text
+    assert made["token"].startswith(listed[0]["hint"])
+    with server_database.reading() as sql:
+        raw = sql.connection().exec_driver_sql("SELECT * FROM tokens").all()
+    assert not any(made["token"] in str(row) for row in raw)
+
+    with with_token(server_url, made["token"]) as program:
+        assert program.get("/me").json()["authenticated_by"] == "token"
+        assert program.get("/mlapps").status_code == 200
+        assert program.get("/me/tokens").status_code == 403, "a token makes no tokens"
+        assert program.get("/users").status_code == 403
+        assert client.get("/me/tokens").json()[0]["used_at"] is not None
+        assert client.delete(f"/me/tokens/{made['token_id']}").status_code == 204
+        refused = program.get("/me")
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_scopes_take_away_and_never_give(user: tuple[str, httpx.Client], server_url: str):
+    _, client = user
+    wide = client.post(
+        "/me/tokens", json={"name": "wide", "scopes": ["users.manage", "models.review"]}
+    ).json()
+    with with_token(server_url, wide["token"]) as program:
+        assert program.get("/users").status_code == 403
+        assert program.get("/mlapps/churn").status_code in {403, 404}, "not among its scopes"
+    assert client.post("/me/tokens", json={"name": "x", "scopes": ["everything"]}).status_code == 422
+
+
+def test_a_program_has_an_account_whose_tokens_the_administrator_makes(
+    api: Callable[..., httpx.Response], server_url: str, user: tuple[str, httpx.Client]
+):
+    name = new_name()
+    api("POST", "/users", json={"name": name, "kind": "service", "roles": [VIEWER_ON_ALL]})
+    assert api("POST", f"/users/{name}/password-link").status_code == 422
+    made = api("POST", f"/users/{name}/tokens", json={"name": "job", "valid_days": 1}).json()
+    with with_token(server_url, made["token"]) as program:
+        assert program.get("/me").json()["name"] == name
+    assert api("POST", f"/users/{user[0]}/tokens", json={"name": "job"}).status_code == 422
+    other = user[1].post("/me/tokens", json={"name": "mine"}).json()["token_id"]
+    assert api("DELETE", f"/users/{name}/tokens/{other}").status_code == 404, "of another account"
+    assert api("DELETE", f"/users/{user[0]}/tokens/{other}").status_code == 204
+
+
+def test_a_token_that_is_none_is_no_reason_to_look_for_a_session(server_url: str, server_database: Database):
+    session = signed_in(server_database, "ada")
+    with session.client(server_url, headers={"Authorization": "Bearer mcs_nothing"}) as client:
+        assert client.get("/api/v1/me").status_code == 401
+
+
+def test_one_changes_the_own_password_and_is_out_everywhere_else(
+    user: tuple[str, httpx.Client], server_url: str, server_database: Database
+):
+    name, client = user
+    with signed_in(server_database, name).client(f"{server_url}/api/v1") as other:
+        assert len(client.get("/me/sessions").json()) == 2
+        wrong = client.put("/me/password", json={"present": "no", "new": "a better one for me"})
+        assert wrong.status_code == 422
+        weak = client.put("/me/password", json={"present": PASSWORD, "new": f"{name}password"})
+        assert weak.status_code == 422
+        changed = client.put("/me/password", json={"present": PASSWORD, "new": "a better one for me"})
+        assert changed.status_code == 204
+        assert client.get("/me").status_code == 200
+        assert other.get("/me").status_code == 401
+
+
+def test_sessions_are_ended_one_by_one_and_all(
+    user: tuple[str, httpx.Client],
+    server_url: str,
+    server_database: Database,
+    api: Callable[..., httpx.Response],
+):
+    name, client = user
+    others = [signed_in(server_database, name).client(f"{server_url}/api/v1") for _ in range(3)]
+    listed = client.get("/me/sessions").json()
+    assert [each["is_this_one"] for each in listed].count(True) == 1
+    first = next(each["session_id"] for each in listed if not each["is_this_one"])
+    assert client.delete(f"/me/sessions/{first}").status_code == 204
+    assert sorted(other.get("/me").status_code for other in others) == [200, 200, 401]
+    client.delete("/me/sessions")
+    assert [other.get("/me").status_code for other in others] == [401] * 3
+    assert client.get("/me").status_code == 200
+    api("DELETE", f"/users/{name}/sessions")
+    assert client.get("/me").status_code == 401
+    for other in others:
+        other.close()

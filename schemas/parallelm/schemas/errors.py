@@ -59,3 +59,7 @@ class UndeliveredError(TopicsError):
         super().__init__(message)
         self.records = records
         """The records that were not confirmed."""
+
+
+class CaptureFileError(SchemaError):
+    """A file is no timeline capture, or one that must not be read; the message names the member."""

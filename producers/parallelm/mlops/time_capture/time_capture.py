@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from parallelm.mlops.ion.ion import Agent
     from parallelm.schemas.times import Time
 
-_FOLDER = "timeline-capture-export"
-
 
 class TimeCapture:
     """A timeline capture, read from its tar: the MLApp, its statistics, events, system statistics and aggregates.
@@ -40,8 +38,6 @@ class TimeCapture:
                 f"a timeline capture needs pandas: pip install 'mcenter-stream[metrics]' ({error})"
             ) from error
         archive = Path(input_timeline_capture)
-        if not archive.is_file():
-            raise MLOpsException(f"there is no timeline capture at {str(archive)!r}")
         unpacked = Path(tempfile.mkdtemp(prefix="timeline-capture-"))
         self._remove = weakref.finalize(self, shutil.rmtree, unpacked, ignore_errors=True)
         try:
@@ -51,15 +47,21 @@ class TimeCapture:
             raise
 
     def _read(self, archive: Path, unpacked: Path) -> None:
-        from parallelm.mlops.packer import DirectoryPack
         from parallelm.mlops.time_capture._details import read_details
         from parallelm.mlops.time_capture._statistics import read_statistics
         from parallelm.mlops.time_capture._tables import EVENTS, read_table
+        from parallelm.schemas.captures import CaptureArchive
+        from parallelm.schemas.captures.names import EXPORT
+        from parallelm.schemas.errors import CaptureFileError
 
-        DirectoryPack().unpack(archive, unpacked)
-        self._folder = unpacked / _FOLDER
+        try:
+            with CaptureArchive(archive) as checked:
+                checked.extract(unpacked, EXPORT)
+        except CaptureFileError as error:
+            raise MLOpsException(str(error)) from error
+        self._folder = unpacked / EXPORT
         if not self._folder.is_dir():
-            raise MLOpsException(f"{str(archive)!r} is not a timeline capture: it has no folder {_FOLDER}/")
+            raise MLOpsException(f"{str(archive)!r} is not a timeline capture: it has no folder {EXPORT}/")
         self._files = sorted(file for file in self._folder.iterdir() if file.is_file())
         self._details = read_details(self._folder)
         statistics = self._of_kind("Ion-stats")

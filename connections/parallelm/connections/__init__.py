@@ -3,6 +3,7 @@
 from parallelm.connections.errors import ConfigurationError
 from parallelm.connections.settings import (
     ArtifactSettings,
+    CapturesSettings,
     ClickHouseSettings,
     ComponentSettings,
     KafkaSettings,
@@ -17,6 +18,7 @@ from parallelm.connections.settings import (
 
 __all__ = [
     "ArtifactSettings",
+    "CapturesSettings",
     "ClickHouseSettings",
     "ComponentSettings",
     "ConfigurationError",

@@ -104,6 +104,16 @@ class ArtifactSettings(_ShownWithoutSecrets):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CapturesSettings(_ShownWithoutSecrets):
+    """Where timeline captures are stored, and for how long."""
+
+    url: str = ""
+    """Any fsspec URL, opened with the options of the artifact store; empty: its folder ``captures``."""
+    keep_days: int = 365
+    """Days for which a capture is kept after it was taken; 0: for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ComponentSettings(_ShownWithoutSecrets):
     """How the component library behaves inside its host program."""
 
@@ -189,6 +199,7 @@ class Settings(_ShownWithoutSecrets):
     clickhouse: ClickHouseSettings = field(default_factory=ClickHouseSettings)
     schema_registry: RegistrySettings = field(default_factory=RegistrySettings)
     artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
+    captures: CapturesSettings = field(default_factory=CapturesSettings)
     component: ComponentSettings = field(default_factory=ComponentSettings)
     log: LogSettings = field(default_factory=LogSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)

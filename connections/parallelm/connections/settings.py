@@ -24,6 +24,7 @@ from parallelm.connections.search import FILE_NAME, LOCAL_STACK_FOLDER, settings
 from parallelm.connections.secrets import mask_text
 from parallelm.connections.sections import (
     ArtifactSettings,
+    CapturesSettings,
     ClickHouseSettings,
     ComponentSettings,
     KafkaSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "FILE_NAME",
     "LOCAL_STACK_FOLDER",
     "ArtifactSettings",
+    "CapturesSettings",
     "ClickHouseSettings",
     "ComponentSettings",
     "ConfigurationError",

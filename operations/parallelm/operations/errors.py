@@ -93,3 +93,15 @@ class ArtifactStoreError(OperationError):
 
 class DefinitionChangedError(OperationError):
     """Somebody has applied another version of an MLApp's definition meanwhile."""
+
+
+class CaptureError(OperationError):
+    """A timeline capture cannot be taken, stored or imported."""
+
+
+class UnknownCaptureError(OperationError):
+    """There is no timeline capture of this id, or more than one."""
+
+
+class CaptureStateError(OperationError):
+    """A timeline capture is still being made, has failed, or is gone by the retention."""

@@ -1,0 +1,209 @@
+"""``mcenter capture``: take, list, show, download, delete and import timeline captures."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.cells import as_json
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+from parallelm.mcenter.not_empty import not_empty
+from parallelm.mcenter.tables import as_table
+from parallelm.mcenter.terminal import counted, echo, echo_lines
+from parallelm.mcenter.time_option import TIME
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+    from parallelm.operations.captures import CaptureRecord
+
+_SCALE = 1000
+_MB = 1_000_000
+WHO = click.option(
+    "--who",
+    default=getpass.getuser,
+    callback=not_empty,
+    help="Who does it.  [default: the user of this shell]",
+)
+
+
+@click.group()
+def capture() -> None:
+    """Take, list, download, delete and import timeline captures.
+
+    A capture is one tar file with an MLApp's state over a time range: definitions, statistics, events, actions, alerts,
+    deployments, models' metadata and KPIs, as CSV of the original platform, as Parquet, and as a report to read.
+    """
+
+
+@capture.command()
+@click.argument("mlapp_id", metavar="MLAPP", callback=not_empty)
+@click.option(
+    "--from", "start", type=TIME, required=True, help="Begin of the range of event time: 2026-03-01."
+)
+@click.option("--to", "end", type=TIME, required=True, help="Its end, which is not in it.")
+@click.option("--name", default="", help="Name of the capture.  [default: the days of the range]")
+@click.option("--detach", is_flag=True, help="Return at once; a process of its own makes the capture.")
+@WHO
+def create(mlapp_id: str, start: str, end: str, name: str, who: str, *, detach: bool) -> None:
+    """Take a capture of MLAPP, and print its id."""
+    from parallelm.operations import captures
+
+    settings = load_settings()
+    request = captures.CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=who, name=name)
+    with reported_in_one_line(settings):
+        if detach:
+            record = captures.start_capture(settings, request)
+            echo(
+                f"capture {record.capture_id} is being made; `mcenter capture show {record.capture_id}` says how far"
+            )
+            return
+        record = _made_here(settings, request)
+    rows = sum(record.rows.values())
+    echo(
+        f"capture {record.capture_id}: {counted(rows, 'row')}, {record.size_bytes / _MB:.1f} MB; download it with"
+    )
+    echo(f"  mcenter capture download {record.capture_id}")
+    for gone in captures.delete_expired(settings):
+        echo(
+            f"deleted capture {gone.capture_id} of MLApp {gone.mlapp_id!r}: it was older than the retention allows"
+        )
+
+
+def _made_here(settings: Settings, request: Any) -> CaptureRecord:
+    from parallelm.operations.captures import make_capture, new_capture
+
+    record = new_capture(settings, request)
+    with click.progressbar(
+        length=_SCALE, label="taking", file=sys.stderr, hidden=not sys.stderr.isatty(), item_show_func=str
+    ) as bar:
+        return make_capture(
+            settings, record, lambda now: bar.update(int(now.share * _SCALE) - bar.pos, now.step)
+        )
+
+
+@capture.command(name="list")
+@click.option("--mlapp", "mlapp_id", help="Only captures of this MLApp.")
+@click.option("--json", "json_", is_flag=True, help="One JSON object a line.")
+def list_(mlapp_id: str | None, *, json_: bool) -> None:
+    """List captures, the latest first, with their state and when the retention deletes them."""
+    from parallelm.operations.captures import list_captures
+
+    settings = load_settings()
+    found = list_captures(settings, mlapp_id)
+    if json_:
+        for each in found:
+            echo(as_json(_shown(settings, each)))
+    elif not found:
+        echo("there is no capture; take one with `mcenter capture create MLAPP --from … --to …`")
+    else:
+        echo_lines(as_table([_line(settings, each) for each in found]))
+
+
+@capture.command()
+@click.argument("capture_id", metavar="CAPTURE", callback=not_empty)
+@click.option("--json", "json_", is_flag=True, help="As a JSON object.")
+def show(capture_id: str, *, json_: bool) -> None:
+    """Print how far a capture is, or what it holds. CAPTURE is its id or the beginning of it."""
+    from parallelm.operations.captures import find_capture
+
+    settings = load_settings()
+    shown = _shown(settings, find_capture(settings, capture_id))
+    if json_:
+        echo(as_json(shown))
+        return
+    rows = shown.pop("rows")
+    for key, value in shown.items():
+        echo(f"{key}: {value}")
+    for table, count in sorted(rows.items()):
+        echo(f"  {table}: {counted(count, 'row')}")
+
+
+@capture.command()
+@click.argument("capture_id", metavar="CAPTURE", callback=not_empty)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="File or folder to write to.  [default: timeline_capture_<name>_<MLApp>.tar here]",
+)
+def download(capture_id: str, output: Path) -> None:
+    """Copy a complete capture to a file, and check that it is as it was made."""
+    from parallelm.operations.captures import download_capture, find_capture
+
+    settings = load_settings()
+    folder, name = (output, "") if output.is_dir() else (output.parent, output.name)
+    size = find_capture(settings, capture_id).size_bytes
+    with click.progressbar(
+        length=size, label="downloading", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        file = download_capture(settings, capture_id, folder, file_name=name, on_bytes=bar.update)
+    echo(f"{file}: {file.stat().st_size / _MB:.1f} MB")
+
+
+@capture.command()
+@click.argument("capture_ids", metavar="CAPTURE...", nargs=-1)
+@click.option("--expired", is_flag=True, help="Those that are older than the retention allows.")
+def delete(capture_ids: tuple[str, ...], *, expired: bool) -> None:
+    """Delete captures; one that is being made is given up."""
+    from parallelm.operations.captures import delete_capture, delete_expired
+
+    if expired == bool(capture_ids):
+        raise click.UsageError("name captures, or --expired")
+    settings = load_settings()
+    gone = delete_expired(settings) if expired else [delete_capture(settings, each) for each in capture_ids]
+    for record in gone:
+        echo(f"deleted capture {record.capture_id} of MLApp {record.mlapp_id!r}")
+    if not gone:
+        echo("no capture is older than the retention allows")
+
+
+def _shown(settings: Settings, record: CaptureRecord) -> dict[str, Any]:
+    from parallelm.operations.captures import expires_at_ms
+
+    times = {
+        "from": record.start_ms,
+        "to": record.end_ms,
+        "created_at": record.created_at_ms,
+        "kept_until": expires_at_ms(record, settings),
+    }
+    return {
+        "capture_id": record.capture_id,
+        "name": record.name,
+        "mlapp_id": record.mlapp_id,
+        "state": record.state.value,
+        "share": record.share,
+        "step": record.step,
+        "reason": record.reason,
+        **{key: _utc(value) for key, value in times.items()},
+        "created_by": record.created_by,
+        "size_bytes": record.size_bytes,
+        "sha256": record.sha256,
+        "rows": record.rows,
+    }
+
+
+def _line(settings: Settings, record: CaptureRecord) -> dict[str, Any]:
+    shown = _shown(settings, record)
+    state = f"{shown['state']} {record.share:.0%}" if record.state == "in_progress" else shown["state"]
+    return {
+        **{key: shown[key] for key in ("capture_id", "mlapp_id", "name", "from", "to")},
+        "state": state,
+        "MB": f"{record.size_bytes / _MB:.1f}",
+        "kept_until": shown["kept_until"] or "for ever",
+        "reason": record.reason,
+    }
+
+
+def _utc(moment_ms: int | None) -> str | None:
+    from datetime import UTC, datetime, timedelta
+
+    if moment_ms is None:
+        return None
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment_ms)
+    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")

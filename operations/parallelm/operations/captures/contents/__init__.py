@@ -1,0 +1,1 @@
+"""What a capture holds, and how it is written."""

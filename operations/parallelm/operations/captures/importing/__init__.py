@@ -1,0 +1,1 @@
+"""Makes the history in a capture readable in another installation."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parallelm.schemas.well_known import LINE_LABEL
 from parallelm.warehouse.queries._blocks import blocks
 from parallelm.warehouse.queries._frames import records
 from parallelm.warehouse.queries.captures import END, IN_RANGE, SPILL, START
@@ -19,8 +18,10 @@ if TYPE_CHECKING:
     from parallelm.warehouse.queries._blocks import Block
     from parallelm.warehouse.queries.captures import CaptureRange
 
+_LINE = "line"
+"""Label with the name of a line within a multi-line graph."""
 _NUMBER = "multiIf(isNaN(value), 'NaN', value = inf, 'Infinity', value = -inf, '-Infinity', toString(value))"
-_OTHER_LABELS = f"mapFilter((label, text) -> label != '{LINE_LABEL}', labels)"
+_OTHER_LABELS = f"mapFilter((label, text) -> label != '{_LINE}', labels)"
 _LABELLED = """
     if(empty({labels}), {name}, concat({name}, '{{', arrayStringConcat(arrayMap(
         (label, text) -> concat(label, '=', toJSONString(text)), mapKeys({labels}), mapValues({labels})), ','), '}}'))
@@ -38,17 +39,17 @@ _LINES = f"""
         if(category = 'TIME_SERIES', 'TIME_SERIES', 'INSTANT') AS mode, name,
         concat('{{', toJSONString({_LABELLED.format(name="toString(name)", labels="labels")}), ': ', {_NUMBER}, '}}') AS text,
         model_id
-    FROM statistics WHERE {IN_RANGE} AND NOT mapContains(labels, '{LINE_LABEL}')
+    FROM statistics WHERE {IN_RANGE} AND NOT mapContains(labels, '{_LINE}')
 """  # noqa: S608 - made of our own names; values are parameters
 _MULTI_LINES = f"""
     SELECT any(pipeline_instance_id), any(node_id), any(agent_id), event_time, any(producer_id),
         'MULTILINEGRAPH' AS graph_type, if(any(category) = 'TIME_SERIES', 'TIME_SERIES', 'INSTANT') AS mode, name,
         concat('{{', arrayStringConcat(arrayMap(each -> concat(each.2, ': ', each.3), arraySort(each -> each.1, groupArray((
             (_series, _index),
-            toJSONString({_LABELLED.format(name=f"labels['{LINE_LABEL}']", labels=_OTHER_LABELS)}), {_NUMBER}
+            toJSONString({_LABELLED.format(name=f"labels['{_LINE}']", labels=_OTHER_LABELS)}), {_NUMBER}
         )))), ', '), '}}') AS text,
         model_id
-    FROM statistics WHERE {IN_RANGE} AND mapContains(labels, '{LINE_LABEL}')
+    FROM statistics WHERE {IN_RANGE} AND mapContains(labels, '{_LINE}')
     GROUP BY _topic_id, _partition, _offset, name, model_id, event_time, _index
 """  # noqa: S608 - as above
 _STRUCTURED = f"""

@@ -6,15 +6,17 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from parallelm.operations.authors import REQUEST
 from parallelm.operations.errors import NoAnswerError, NoEffectError
 from parallelm.operations.lag import group_lags
+from parallelm.operations.topic_records import FieldFilter, read_records
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import ClusterUnavailableError
 from parallelm.schemas.group_offsets import GroupOffsets
 from parallelm.schemas.records import RecordPosition, UserAction
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import connect, log_offsets
-from parallelm.schemas.topic_reader import read_to_end, reader_config
+from parallelm.schemas.topic_reader import StartPoint, read_to_end, reader_config
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
 from parallelm.schemas.topics import ACTIONS, DEPLOYMENTS
 from parallelm.schemas.well_known import PROCESSORS_GROUP
@@ -60,8 +62,15 @@ def new_action(
         model_id=model_id,
         target=target,
         comment=comment,
-        parameters=dict(parameters or {}),
+        parameters={**(parameters or {}), **who.parameters},
     )
+
+
+def recorded_actions(settings: Settings, request: str, since_ms: int) -> list[UserAction]:
+    """Actions on the topic that this request (``Author.request``) has made since Kafka's clock said so; raises as ``read_records``."""
+    start = StartPoint("time", since_ms)
+    found = read_records(settings, ACTIONS, start, [FieldFilter(("parameters", REQUEST), request)])
+    return [each.value for each in found]
 
 
 def act(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from parallelm.schemas.well_known import BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
+
+REQUEST: Final = "request"
+"""Parameter of an action: digest of the request by which it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,13 @@ class Author:
     name: str
     authenticated_by: str
     """One of ``parallelm.schemas.well_known.AUTHENTICATIONS``."""
+    request: str = ""
+    """What it asked with, where that is known: a repeat of it has the same one."""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What an action says of its request."""
+        return {REQUEST: self.request} if self.request else {}
 
     def __str__(self) -> str:
         return self.name

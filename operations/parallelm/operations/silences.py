@@ -155,6 +155,7 @@ def _write(settings: Settings, silence: Silence, action: str, who: Author, comme
             "matchers": ", ".join(str(matcher) for matcher in matchers_of(silence)),
             "starts_at_ms": str(silence.starts_at_ms),
             "ends_at_ms": str(silence.ends_at_ms),
+            **who.parameters,
         },
     )
     # The audit record first: a silence without one would be a change that nobody made.

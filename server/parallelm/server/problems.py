@@ -129,6 +129,12 @@ def status_of(error: Exception) -> HTTPStatus:
     )
 
 
+def is_nothing_done(error: Exception) -> bool:
+    """Whether an action that ended so was refused before anything was done."""
+    status = error.status_code if isinstance(error, HTTPException) else status_of(error)
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Let the application answer errors in this form."""
     for kind in STATUS_OF:

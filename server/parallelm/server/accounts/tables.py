@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -211,3 +212,20 @@ class AuditRecord(Base):
     """A ``UserAction``."""
     claimed_until_ms: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
     """One process sends it; another one when that has not come to an end by then."""
+
+
+class AnsweredRequest(Base):
+    """An action under an idempotency key: who holds it now, or what it answered."""
+
+    __tablename__ = "answered_requests"
+
+    digest: Mapped[str] = mapped_column(_DIGEST, primary_key=True)
+    """Of the account and its key."""
+    body_digest: Mapped[str] = mapped_column(_DIGEST)
+    """Of what was asked."""
+    begun_ms: Mapped[int] = mapped_column(BigInteger)
+    held_until_ms: Mapped[int] = mapped_column(BigInteger)
+    """Until then a process works on it; later it has ended without an answer."""
+    answer: Mapped[str | None] = mapped_column(Text)
+    """JSON; None while there is none."""
+    expires_ms: Mapped[int] = mapped_column(BigInteger, index=True)

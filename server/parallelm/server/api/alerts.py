@@ -10,7 +10,6 @@ from fastapi import Depends, Path, Query, Request
 from parallelm.operations import alerts as operations
 from parallelm.operations.explaining.alert import explain_alert
 from parallelm.server.access.dependencies import Asking, require
-from parallelm.server.access.principal import Principal
 from parallelm.server.api._decisions import Said, WaitS
 from parallelm.server.api._explanation import Explanation
 from parallelm.server.api._labels import AskedLabels, labels_of
@@ -153,12 +152,11 @@ def acknowledge_alert(
     mlapp_id: MLAppId,
     alert_id: AlertId,
     said: Said,
-    asking: Asking,
     once: OnceKey,
     wait_s: WaitS = 30,
 ) -> AlertAnswer:
     """Say that somebody takes care of a firing alert."""
-    return _answered(request, operations.acknowledge_alert, (mlapp_id, alert_id), said, asking, once, wait_s)
+    return _answered(request, operations.acknowledge_alert, (mlapp_id, alert_id), said, once, wait_s)
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/alerts/{alert_id}/close", dependencies=[Depends(require("alerts.answer"))])
@@ -167,12 +165,11 @@ def close_alert(
     mlapp_id: MLAppId,
     alert_id: AlertId,
     said: Said,
-    asking: Asking,
     once: OnceKey,
     wait_s: WaitS = 30,
 ) -> AlertAnswer:
     """End an alert; it fires again in a new episode only."""
-    return _answered(request, operations.close_alert, (mlapp_id, alert_id), said, asking, once, wait_s)
+    return _answered(request, operations.close_alert, (mlapp_id, alert_id), said, once, wait_s)
 
 
 def _answered(
@@ -180,7 +177,6 @@ def _answered(
     answer: Callable[..., Any],
     ids: tuple[str, str],
     said: Said,
-    asking: Principal,
     once: Once,
     wait_s: float,
 ) -> AlertAnswer:
@@ -189,13 +185,13 @@ def _answered(
             context_of(request).settings,
             found_id(request, *ids),
             mlapp_id=ids[0],
-            who=asking.author,
+            who=once.author,
             comment=said.comment,
             timeout_s=wait_s,
         )
         return AlertAnswer.model_validate(transition)
 
-    return once(act)
+    return once(AlertAnswer, act)
 
 
 def found_id(request: Request, mlapp_id: str, alert_id: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from parallelm.operations import dead_letters as operations
 from parallelm.operations.dead_letters import Selection
 from parallelm.operations.json_values import plain
-from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.access.dependencies import require
 from parallelm.server.api._decisions import Comment
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
@@ -115,32 +115,30 @@ def get_dead_letter(
 
 
 @ROUTER.post("/dead-letters/replay", dependencies=_WRITES)
-def replay_dead_letters(request: Request, chosen: Chosen, asking: Asking, once: OnceKey) -> Answered:
+def replay_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answered:
     """Send them again to the topics they came from, for the consumer that gave up on them; fix the cause first."""
     settings = context_of(request).settings
 
     def act() -> Answered:
         answers = operations.Answers(settings)
         found = operations.replayable(settings, _chosen(request, chosen))
-        count = answers.give(
-            "replay_dead_letter", found.letter_ids, who=asking.author, comment=chosen.comment
-        )
+        count = answers.give("replay_dead_letter", found.letter_ids, who=once.author, comment=chosen.comment)
         return Answered(count=count, left_out=list(found.left_out))
 
-    return once(act)
+    return once(Answered, act)
 
 
 @ROUTER.post("/dead-letters/drop", dependencies=_WRITES)
-def drop_dead_letters(request: Request, chosen: Chosen, asking: Asking, once: OnceKey) -> Answered:
+def drop_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answered:
     """Record that they are given up; their bytes stay until retention takes them."""
 
     def act() -> Answered:
         answers = operations.Answers(context_of(request).settings)
         found = list(_chosen(request, chosen)["letter_id"])
-        count = answers.give("drop_dead_letter", found, who=asking.author, comment=chosen.comment)
+        count = answers.give("drop_dead_letter", found, who=once.author, comment=chosen.comment)
         return Answered(count=count, left_out=[])
 
-    return once(act)
+    return once(Answered, act)
 
 
 def _chosen(request: Request, chosen: Chosen) -> Any:

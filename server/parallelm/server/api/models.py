@@ -204,7 +204,6 @@ def decide(
     response: Response,
     mlapp_id: MLAppId,
     decision: Decision,
-    asking: Asking,
     once: OnceKey,
     wait_s: WaitS = 30,
 ) -> Decided:
@@ -222,7 +221,7 @@ def decide(
                 context_of(request).settings,
                 decision.action,
                 mlapp_id,
-                who=asking.author,
+                who=once.author,
                 comment=decision.comment,
                 node_id=decision.node_id,
                 model_id=decision.model_id,
@@ -233,7 +232,7 @@ def decide(
             return Decided(answers=[], message=str(error))
         return Decided(answers=answers(DeploymentAnswer, found), message="")
 
-    decided = once(act)
+    decided = once(Decided, act)
     response.status_code = 200 if decided.answers else 202
     return decided
 
@@ -245,7 +244,6 @@ def upload_model(
     file: Annotated[UploadFile, File(description="The model's file; of a directory a tar.gz.")],
     name: Annotated[str, Form(min_length=1, max_length=500)],
     format_: Annotated[str, Form(alias="format", max_length=100, examples=["Onnx"])],
-    asking: Asking,
     once: OnceKey,
     description: Annotated[str, Form(max_length=5000)] = "",
     node_id: Annotated[
@@ -277,12 +275,12 @@ def upload_model(
                 mlapp_id,
                 FilePath(kept.name),
                 model,
-                who=asking.author,
+                who=once.author,
                 comment=comment,
             )
         return UploadedModel.model_validate(found)
 
-    return once(act)
+    return once(UploadedModel, act)
 
 
 @ROUTER.get(
@@ -311,7 +309,6 @@ def delete_model(
     request: Request,
     mlapp_id: MLAppId,
     model_id: ModelId,
-    asking: Asking,
     once: OnceKey,
     comment: Annotated[str, Query(min_length=1, max_length=MAX_COMMENT, description="Why.")],
     wait_s: WaitS = 30,
@@ -324,13 +321,13 @@ def delete_model(
             context_of(request).settings,
             mlapp_id,
             model_id,
-            who=asking.author,
+            who=once.author,
             comment=comment,
             timeout_s=wait_s,
         )
         return Deleted(model_id=model_id, reason=answer.reason)
 
-    return once(act)
+    return once(Deleted, act)
 
 
 def announced(request: Request, mlapp_id: str, model_id: str) -> dict[str, Any]:

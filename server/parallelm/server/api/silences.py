@@ -99,12 +99,12 @@ def create_silence(request: Request, wanted: NewSilence, asking: Asking, once: O
             matchers,
             starts_at_ms=starts_at_ms,
             ends_at_ms=ends_at_ms or 0,
-            who=asking.author,
+            who=once.author,
             comment=wanted.comment,
         )
         return Silence.model_validate(_shown(made))
 
-    return once(act)
+    return once(Silence, act)
 
 
 @ROUTER.post("/silences/{silence_id}/end")
@@ -123,10 +123,10 @@ def end_silence(
         if not found or not _is_seen(asking, found[0]):
             raise unknown("silence", silence_id)
         allow(asking, _SILENCE, _mlapp_of(operations.matchers_of(found[0])))
-        ended = operations.end_silence(settings, silence_id, who=asking.author, comment=said.comment)
+        ended = operations.end_silence(settings, silence_id, who=once.author, comment=said.comment)
         return Silence.model_validate(_shown(ended))
 
-    return once(act)
+    return once(Silence, act)
 
 
 def _mlapp_of(matchers: list[Matcher]) -> str | None:

@@ -189,6 +189,8 @@ class ServerSettings(_ShownWithoutSecrets):
     """A session of a browser ends after so many minutes without a request."""
     session_hours: int = 168
     """It ends after so many hours at the latest."""
+    notifications_file: str = ""
+    """The notifier's file, whose routes a page shows and tries; empty: they are not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

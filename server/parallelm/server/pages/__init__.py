@@ -1,4 +1,7 @@
-"""The pages: a file a page, with its ``ROUTER`` and, where the menu names it, its ``PAGE``."""
+"""The pages: a file a page, with its ``ROUTER`` and, where the menu names it, its ``PAGE``; a folder where a page has several.
+
+``PAGES`` instead of ``PAGE`` are several entries: of the main menu and among an MLApp's tabs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,5 +47,6 @@ def routers() -> Iterator[APIRouter]:
 
 def menu() -> list[Page]:
     """All entries, in their order."""
-    found = (module.PAGE for module in _modules() if hasattr(module, "PAGE"))
-    return sorted(found, key=lambda page: page.place)
+    several = (getattr(module, "PAGES", ()) for module in _modules())
+    single = (module.PAGE for module in _modules() if hasattr(module, "PAGE"))
+    return sorted((*chain.from_iterable(several), *single), key=lambda page: page.place)

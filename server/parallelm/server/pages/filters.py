@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from parallelm.definitions.durations import format_duration
 from parallelm.operations.json_values import is_missing, plain, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _MANY: Final = 10_000
+_SHOWN_BESIDE: Final = frozenset({"alertname", "mlapp", "severity", "node", "statistic"})
 
 
 def local_time(value: Any, zone: str = "UTC") -> str:
@@ -53,8 +55,18 @@ def percent(value: Any) -> str:
 
 
 def labels(value: Mapping[str, str] | None) -> str:
-    """Labels as ``key=value``, with commas."""
-    return ", ".join(f"{key}={each}" for key, each in (value or {}).items())
+    """Labels as ``key=value``, with commas; those without a value are left out."""
+    return ", ".join(f"{key}={each}" for key, each in (value or {}).items() if each)
+
+
+def own_labels(value: Mapping[str, str]) -> dict[str, str]:
+    """Labels of an alert without those that stand beside them: its rule, MLApp, node and severity."""
+    return {key: each for key, each in value.items() if key not in _SHOWN_BESIDE and each}
+
+
+def number_or_none(value: Any) -> str:
+    """As ``number``, and nothing where there is no number."""
+    return "" if is_missing(value) or math.isnan(value) else number(value)
 
 
 def as_json(value: Any) -> str:
@@ -76,7 +88,10 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "wall_time": wall_time,
     "number": number,
     "percent": percent,
+    "number_or_none": number_or_none,
     "labels": labels,
+    "own_labels": own_labels,
     "as_json": as_json,
+    "duration": format_duration,
     "text": scalar_text,
 }

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from fastapi import Depends, Query
 from parallelm.schemas.times import TimeError, ceil_ms, time_ns
 from parallelm.server.pages.filters import local_time
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES: Final = ("from", "to", "known_at")
 _AGO: Final = re.compile(r"-([0-9]{1,5})([hdw])")
 _UNIT_MS: Final = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
@@ -41,6 +43,21 @@ class TimeRange:
     known_at_ms: int | None = None
     written: tuple[tuple[str, str], ...] = ()
     """As the address has it."""
+
+    @property
+    def start(self) -> datetime | None:
+        """As questions take it."""
+        return _moment(self.start_ms)
+
+    @property
+    def end(self) -> datetime | None:
+        """As questions take it."""
+        return _moment(self.end_ms)
+
+    @property
+    def known_at(self) -> datetime | None:
+        """As questions take it."""
+        return _moment(self.known_at_ms)
 
     @property
     def query(self) -> str:
@@ -83,6 +100,10 @@ def time_range(
     if start_ms is not None and end_ms is not None and end_ms <= start_ms:
         raise TimeError(f"the range ends at {end}, which is not after its start {start}")
     return TimeRange(start_ms, end_ms, known_at_ms, written)
+
+
+def _moment(at_ms: int | None) -> datetime | None:
+    return None if at_ms is None else _EPOCH + timedelta(milliseconds=at_ms)
 
 
 def _moment_ms(text: str) -> int | None:

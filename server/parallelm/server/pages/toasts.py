@@ -7,11 +7,13 @@ import json
 from starlette.responses import Response
 
 
-def toast(text: str, answer: Response | None = None) -> Response:
+def toast(text: str, answer: Response | None = None, kind: str = "ok") -> Response:
     """Let an answer to htmx tell a result; without an answer it tells that and changes nothing on the page.
+
+    ``kind`` "error" stays until it is closed: what was asked was not done, and the page shows how things are now.
 
     With ``HX-Redirect`` or ``HX-Refresh`` in the answer the message is shown on the page that comes.
     """
     answer = answer or Response(status_code=204)
-    answer.headers["HX-Trigger"] = json.dumps({"toast": {"text": text}})
+    answer.headers["HX-Trigger"] = json.dumps({"toast": {"text": text, "kind": kind}})
     return answer

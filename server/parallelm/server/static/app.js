@@ -121,14 +121,15 @@ function toast(text, kind = "ok", more = "") {
 
 // What was told just before the page went away is told on the next one.
 addEventListener("pagehide", () => {
-  const fresh = [...document.querySelectorAll(".toast:not(.error)")].filter((each) => Date.now() - each.dataset.at < 2000);
-  sessionStorage.setItem("toasts", JSON.stringify(fresh.map((each) => each.firstChild.textContent)));
+  const fresh = [...document.querySelectorAll(".toast")].filter((each) => Date.now() - each.dataset.at < 2000);
+  const told = fresh.map((each) => [each.firstChild.textContent, each.matches(".error") ? "error" : "ok"]);
+  sessionStorage.setItem("toasts", JSON.stringify(told));
 });
 
 function toldBefore() {
   const texts = JSON.parse(sessionStorage.getItem("toasts") || "[]");
   sessionStorage.removeItem("toasts");
-  for (const text of texts) toast(text);
+  for (const [text, kind] of texts) toast(text, kind);
 }
 
 // A problem as the server says it: a page, a part of one, or problem details.
@@ -192,6 +193,17 @@ document.addEventListener("click", (event) => {
     remember("theme", page.dataset.theme, 365);
     themeChanged();
   }
+});
+// A mistake's line: the cursor goes there. <a href="#editor" data-line="3">
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-line]");
+  if (!link) return;
+  event.preventDefault();
+  const editor = document.querySelector(link.getAttribute("href"));
+  const lines = editor.value.split("\n");
+  const start = lines.slice(0, link.dataset.line - 1).join("\n").length + (link.dataset.line > 1 ? 1 : 0);
+  editor.focus();
+  editor.setSelectionRange(start, start + (lines[link.dataset.line - 1] || "").length);
 });
 document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && document.querySelector("details.time-range[open]");

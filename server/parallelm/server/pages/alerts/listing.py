@@ -1,0 +1,185 @@
+"""The list of alerts, of all MLApps or of one, by rule; what it shows is in its address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import HTMLResponse
+
+from parallelm.operations.alerts import list_alerts, silenced_by
+from parallelm.schemas.errors import SchemaError
+from parallelm.server.access.dependencies import Asking, allow, require
+from parallelm.server.context import context_of
+from parallelm.server.pages._rows import labels_of, rows
+from parallelm.server.pages.rendering import render
+from parallelm.server.pages.time_range import Shown
+from parallelm.warehouse.queries import OPEN_STATES, Keyset
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from parallelm.connections import Settings
+    from parallelm.server.pages.time_range import TimeRange
+
+ROUTER: Final = APIRouter()
+SEVERITIES: Final = ("critical", "warning", "info")
+STATES: Final = (
+    ("", "Open"),
+    ("all", "Open and past"),
+    ("firing", "Firing"),
+    ("acknowledged", "Acknowledged"),
+    ("pending", "Pending"),
+    ("resolved", "Resolved"),
+    ("inactive", "Ended before it fired"),
+)
+_SHOWN: Final = 300
+_ORDER: Final = ("started_at", "rule", "alert_id")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """What the list is limited to, as the address says it."""
+
+    severity: str = ""
+    mlapp: str = ""
+    node: str = ""
+    state: str = ""
+    rule: str = ""
+    label: str = ""
+    after: tuple[Any, ...] | None = None
+    """Of the page before: when its last alert started, its rule and its id."""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it leaves something out, but for the state."""
+        return any((self.severity, self.mlapp, self.node, self.rule, self.label))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Alerts of one rule, the latest first."""
+
+    mlapp_id: str
+    rule: str
+    alerts: list[dict[str, Any]]
+
+    @property
+    def severity(self) -> str:
+        """The worst that one of them has."""
+        found = {each["severity"] for each in self.alerts}
+        return next((each for each in SEVERITIES if each in found), min(found))
+
+    @property
+    def open(self) -> int:
+        """How many have not ended."""
+        return sum(each["state"] in OPEN_STATES for each in self.alerts)
+
+
+def _filter(
+    severity: str = "",
+    mlapp: str = "",
+    node: str = "",
+    state: str = "",
+    rule: str = "",
+    label: str = "",
+    after: Annotated[str, Query(pattern=r"^(-?\d{1,14}\|[^|]*\|[^|]*)?$")] = "",
+) -> AlertFilter:
+    place = None
+    if after:
+        ms, its_rule, alert_id = after.split("|")
+        place = (_EPOCH + timedelta(milliseconds=int(ms)), its_rule, alert_id)
+    return AlertFilter(severity, mlapp.strip(), node.strip(), state, rule.strip(), label, place)
+
+
+Filtered = Annotated[AlertFilter, Depends(_filter)]
+
+
+@ROUTER.get("/alerts", dependencies=[Depends(require("mlapps.read", anywhere=True))])
+def alerts(request: Request, asking: Asking, wanted: Filtered, shown: Shown) -> HTMLResponse:
+    """Alerts of all MLApps that somebody may see, or of the one that the filter names."""
+    if wanted.mlapp:
+        allow(asking, "mlapps.read", wanted.mlapp)
+    mlapps = {wanted.mlapp} if wanted.mlapp else asking.mlapps("mlapps.read")
+    return _page(request, "alerts/list.html", mlapps, wanted, shown)
+
+
+@ROUTER.get("/mlapps/{mlapp_id}/alerts", dependencies=[Depends(require("mlapps.read"))])
+def alerts_of_an_mlapp(request: Request, mlapp_id: str, wanted: Filtered, shown: Shown) -> HTMLResponse:
+    """The same of one MLApp."""
+    return _page(request, "alerts/of_mlapp.html", {mlapp_id}, wanted, shown, mlapp_id=mlapp_id)
+
+
+def _page(
+    request: Request,
+    template: str,
+    mlapps: Collection[str] | None,
+    wanted: AlertFilter,
+    shown: TimeRange,
+    **more: Any,
+) -> HTMLResponse:
+    settings = context_of(request).settings
+    found = list_alerts(
+        settings,
+        mlapp_id=mlapps,
+        rule=wanted.rule or None,
+        severity=wanted.severity or None,
+        node_id=wanted.node or None,
+        state=wanted.state if wanted.state not in {"", "all"} else None,
+        labels=labels_of(wanted.label),
+        also_over=wanted.state == "all",
+        at=shown.known_at,
+        start=shown.start,
+        end=shown.end,
+        page=Keyset(order=_ORDER, descending=True, after=wanted.after, limit=_SHOWN + 1),
+    )
+    silenced, trouble = _silenced(settings, found) if shown.known_at_ms is None else ([], "")
+    entries = [
+        row | {"silenced_by": by} for row, by in zip(rows(found), silenced or [""] * len(found), strict=True)
+    ]
+    page, left = entries[:_SHOWN], entries[_SHOWN:]
+    values = {
+        "groups": _groups(page),
+        "count": len(page),
+        "older": _older(request, page[-1]) if left else "",
+        "wanted": wanted,
+        "shown": shown,
+        "states": STATES,
+        "severities": SEVERITIES,
+        "open_states": OPEN_STATES,
+        "trouble": trouble,
+        "known": {name: sorted({row[key] for row in page if row[key]}) for name, key in _KNOWN.items()},
+    }
+    return render(request, template, values | more)
+
+
+_KNOWN: Final = {"mlapp": "mlapp_id", "node": "node_id", "rule": "rule"}
+
+
+def _silenced(settings: Settings, found: Any) -> tuple[list[str], str]:
+    try:
+        return silenced_by(settings, found), ""
+    except SchemaError as error:
+        return [], f"Silences are not shown: {error}"
+
+
+def _groups(entries: list[dict[str, Any]]) -> list[Group]:
+    """Alerts of one rule together, the group with the latest alert first."""
+
+    def key(row: dict[str, Any]) -> tuple[str, str]:
+        return row["mlapp_id"], row["rule"]
+
+    found = [Group(*names, list(group)) for names, group in groupby(sorted(entries, key=key), key)]
+    return sorted(found, key=lambda group: group.alerts[0]["started_at"], reverse=True)
+
+
+def _older(request: Request, last: dict[str, Any]) -> str:
+    """The address of what is older than the last alert of the list."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    started_ms = (last["started_at"] - _EPOCH) // timedelta(milliseconds=1)
+    return "?" + urlencode([*kept, ("after", f"{started_ms}|{last['rule']}|{last['alert_id']}")])

@@ -61,6 +61,7 @@ def test_a_valid_file_becomes_the_record_that_the_processors_read():
         ("predict", "model_consumer", ("train",)),
     ]
     assert definition.policy.accept_timeout_ms == 5_400_000
+    assert definition.stage == "production"
     assert definition.policy.canary_threshold == -1
     drift, late = definition.rules
     assert drift.for_ms == 3 * 86_400_000

@@ -208,6 +208,7 @@ def definition(**changes: Any) -> records.MLAppDefinition:
         "policy": policy,
         "rules": [rule],
         "source_yaml": "name: App\n",
+        "stage": "sandbox",
     }
     return records.MLAppDefinition(**(fields | changes))
 

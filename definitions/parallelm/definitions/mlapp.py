@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from parallelm.definitions.policies import PolicyForm
     from parallelm.definitions.rules import RuleForm
 
+Stage = Literal["production", "sandbox"]
+"""A sandbox is for trying out; it is listed apart from what others rely on."""
+
 
 class NodeForm(Form):
     """One step of the MLApp."""
@@ -37,6 +40,7 @@ class MLAppForm(Form):
     mlapp: Identifier
     name: Name | None = None
     description: str = ""
+    stage: Stage = "production"
     nodes: list[Any]
     policy: dict[str, Any] = Field(default_factory=dict)
     alert_defaults: dict[str, Any] = Field(default_factory=dict)
@@ -50,6 +54,7 @@ class MLApp:
     mlapp_id: str
     name: str
     description: str
+    stage: Stage
     nodes: tuple[NodeForm, ...]
     policy: PolicyForm
     node_policies: Mapping[str, PolicyForm]

@@ -59,6 +59,7 @@ class _Reading(SectionReader):
             mlapp_id=top.mlapp,
             name=top.name or top.mlapp,
             description=top.description,
+            stage=top.stage,
             nodes=tuple(node for node in nodes if node),
             policy=policy,
             node_policies={node_id: found for node_id, found in own_policies.items() if found},

@@ -32,6 +32,7 @@ def to_record(app: MLApp, text: str, *, version: int, applied_by: str, event_tim
         mlapp_id=app.mlapp_id,
         name=app.name,
         description=app.description,
+        stage=app.stage,
         version=version,
         applied_by=applied_by,
         nodes=tuple(nodes),

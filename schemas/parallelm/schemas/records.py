@@ -214,6 +214,8 @@ class MLAppDefinition:
     node_policies: Mapping[str, Policy] = field(default_factory=dict)
     rules: Sequence[AlertRule]
     source_yaml: str
+    stage: str = "production"
+    """``production`` or ``sandbox``."""
 
 
 class AlertState(StrEnum):

@@ -28,6 +28,8 @@ class MLApp(Answer):
     mlapp_id: str
     name: str
     description: str
+    stage: str
+    """`production` or `sandbox`."""
     version: int
     """Counts up from 1 with each change."""
     model_policy: str

@@ -41,8 +41,8 @@ def wall_time(value: int | None, zone: str = "UTC") -> str:
 
 
 def number(value: Any) -> str:
-    """Short: whole numbers with thin spaces, others with four digits."""
-    if is_missing(value):
+    """Short: whole numbers with thin spaces, others with four digits; a dash where there is none."""
+    if is_missing(value) or math.isnan(value):
         return "-"
     if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}".replace(",", "\u202f") if abs(value) >= _MANY else str(int(value))

@@ -16,7 +16,7 @@ from parallelm.warehouse.queries.overview import MLAppSummary, mlapp_summaries
 ROUTER: Final = APIRouter()
 PAGE: Final = Page("Overview", "/", "mlapps.read", place=10)
 
-Show = Literal["all", "attention", "reviews", "undefined"]
+Show = Literal["all", "attention", "reviews", "production", "sandbox", "undefined"]
 _ORDER: Final = {"critical": 0, "warning": 1, "unknown": 3, "good": 2}
 _PAGE_SIZE: Final = 100
 
@@ -64,5 +64,7 @@ def _is_shown(each: MLAppSummary, text: str, show: Show) -> bool:
         "all": True,
         "attention": bool(each.alerts),
         "reviews": bool(each.pending_reviews),
+        "production": each.stage == "production",
+        "sandbox": each.stage == "sandbox",
         "undefined": not each.version,
     }[show]

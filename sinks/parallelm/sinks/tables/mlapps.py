@@ -36,6 +36,7 @@ def _removed(mlapp_id: str, arrived_at_ms: int) -> list[Version]:
         policy=policy,
         rules=(),
         source_yaml="",
+        stage="",
     )
     return [Version(empty, is_deleted=True)]
 

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS mlapps ${on_cluster}
     `rules.severity` Array(String) COMMENT 'Severity of each.',
     `rules.parameters_json` Array(String) COMMENT 'Settings of each as JSON.',
     source_yaml String COMMENT 'Text of the applied file.',
+    stage LowCardinality(String) COMMENT 'production or sandbox; empty for a tombstone.',
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
     _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id; a recreated topic has another.',
@@ -70,6 +71,7 @@ CREATE VIEW IF NOT EXISTS mlapps_current ${on_cluster}
     `rules.severity` Array(String) COMMENT 'Severity of each.',
     `rules.parameters_json` Array(String) COMMENT 'Settings of each as JSON.',
     `source_yaml` String COMMENT 'Text of the applied file.',
+    `stage` LowCardinality(String) COMMENT 'production or sandbox.',
     `ingested_at` DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).'
 )
 AS SELECT
@@ -99,6 +101,7 @@ AS SELECT
     rules.severity,
     rules.parameters_json,
     source_yaml,
+    stage,
     ingested_at
 FROM (SELECT * FROM mlapps ORDER BY ingested_at DESC, _offset DESC LIMIT 1 BY mlapp_id)
 WHERE NOT is_deleted

@@ -73,14 +73,14 @@ def mlapps(
 ) -> pd.DataFrame:
     """Current definitions by id, those removed left out; ``search`` selects what has the text in id, name or description.
 
-    Columns: ``mlapp_id, name, description, version, model_policy, health_threshold, canary_threshold,
+    Columns: ``mlapp_id, name, description, stage, version, model_policy, health_threshold, canary_threshold,
     accept_timeout_ms, applied_by, applied_at, node_count, rule_count``.
     """
     where = Conditions().equal(mlapp_id=mlapp_id).containing(search, "mlapp_id", "name", "description")
     return frame(
         settings,
         f"""
-        SELECT mlapp_id, name, description, version, model_policy, health_threshold, canary_threshold,
+        SELECT mlapp_id, name, description, stage, version, model_policy, health_threshold, canary_threshold,
                accept_timeout_ms, applied_by, event_time AS applied_at, length(nodes.node_id) AS node_count,
                length(rules.name) AS rule_count
         FROM mlapps_current {where}

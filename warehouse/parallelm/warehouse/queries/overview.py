@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 _DEFINED = """
-SELECT mlapp_id, name, description, version, model_policy, applied_by, event_time AS applied_at,
+SELECT mlapp_id, name, description, stage, version, model_policy, applied_by, event_time AS applied_at,
        length(nodes.node_id) AS nodes
 FROM mlapps_current
 WHERE %(all)s OR mlapp_id = %(mlapp_id)s
@@ -48,6 +48,8 @@ class MLAppSummary:
     mlapp_id: str
     name: str = ""
     description: str = ""
+    stage: str = ""
+    """``production`` or ``sandbox``; empty while it is not defined."""
     version: int = 0
     """0: it reports, and nobody has defined it."""
     model_policy: str = ""

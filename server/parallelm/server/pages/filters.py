@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from parallelm.definitions.durations import format_duration
 from parallelm.operations.json_values import is_missing, plain, scalar_text
+from parallelm.schemas.times import TimeError, ceil_ms, time_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,14 @@ def iso_time(value: Any) -> str:
 def wall_time(value: int | None, zone: str = "UTC") -> str:
     """Epoch milliseconds for ``<input type="datetime-local">``, in the viewer's zone."""
     return "" if value is None else local_time(value, zone).replace(" ", "T")
+
+
+def wall_of_text(text: str, zone: str = "UTC") -> str:
+    """As ``wall_time``, of a time as an address has it; empty for what is none."""
+    try:
+        return wall_time(ceil_ms(time_ns(text)), zone) if text else ""
+    except TimeError:
+        return ""
 
 
 def number(value: Any) -> str:
@@ -86,6 +95,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "local_time": local_time,
     "iso_time": iso_time,
     "wall_time": wall_time,
+    "wall_of_text": wall_of_text,
     "number": number,
     "percent": percent,
     "number_or_none": number_or_none,

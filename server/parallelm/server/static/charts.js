@@ -74,7 +74,7 @@ function drawBin(parameters, api) {
 const FUNCTIONS = {
   renderItem: { lanes: drawLane, bins: drawBin },
   valueFormatter: { short: shortNumber },
-  formatter: { short: shortNumber },
+  formatter: { short: shortNumber, cell: (item) => shortNumber(item.value[2]) },
 };
 
 function dressed(answer, element) {
@@ -105,7 +105,8 @@ async function draw(figure) {
     const [answer] = await Promise.all([fetchJson(figure.dataset.chartUrl, running.signal), loadEcharts()]);
     if (figure.drawing !== running || !figure.isConnected) return;
     show(figure, canvas, answer);
-    offerTable(figure, answer.table);
+    offerTable(figure, answer.option && answer.table);
+    tellNotes(figure, answer.notes);
   } catch (error) {
     if (error.name !== "AbortError" && figure.isConnected) say(figure, canvas, error.message);
   }
@@ -131,6 +132,7 @@ function say(figure, canvas, text) {
 function show(figure, canvas, answer) {
   if (!answer.option) {
     say(figure, canvas, answer.summary);
+    if (answer.table) canvas.replaceChildren(tableOf(figure, answer.table));
     return;
   }
   forget(figure);
@@ -175,9 +177,16 @@ function letZoom(chart, answer) {
   });
 }
 
-/* ---- The same as a table ---- */
+function tellNotes(figure, notes) {
+  figure.querySelector(":scope > .notes")?.remove();
+  if (!notes || !notes.length) return;
+  const words = document.createElement("p");
+  words.className = "notes quiet small";
+  words.textContent = `${notes.join(". ")}.`;
+  figure.append(words);
+}
 
-const MOST_ROWS = 200;
+/* ---- The same as a table ---- */
 
 function offerTable(figure, table) {
   figure.querySelector(":scope > details")?.remove();
@@ -190,12 +199,12 @@ function offerTable(figure, table) {
   figure.append(details);
 }
 
-function tableOf(figure, { columns, rows }) {
+function tableOf(figure, { columns, rows, total }) {
   const scroll = document.createElement("div");
   scroll.className = "scroll";
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "region");
-  scroll.setAttribute("aria-label", `Data of ${figure.querySelector("figcaption").firstElementChild.textContent}`);
+  scroll.setAttribute("aria-label", `Data of ${figure.querySelector("figcaption").textContent.trim()}`);
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
   for (const column of columns) {
@@ -205,7 +214,7 @@ function tableOf(figure, { columns, rows }) {
     head.append(cell);
   }
   const body = table.createTBody();
-  for (const row of rows.slice(0, MOST_ROWS)) {
+  for (const row of rows) {
     const line = body.insertRow();
     for (const value of row) {
       const cell = line.insertCell();
@@ -226,9 +235,9 @@ function tableOf(figure, { columns, rows }) {
     }
   }
   scroll.append(table);
-  if (rows.length > MOST_ROWS) {
+  if (rows.length < total) {
     const more = document.createElement("p");
-    more.textContent = `The first ${MOST_ROWS} of ${rows.length} rows.`;
+    more.textContent = `The first ${rows.length} of ${total} rows.`;
     scroll.append(more);
   }
   return scroll;

@@ -28,7 +28,7 @@ from parallelm.warehouse.queries.history import (
     statistic_names,
 )
 from parallelm.warehouse.queries.impact import Impact, impact
-from parallelm.warehouse.queries.kpis import kpi_revisions, kpi_values, kpis
+from parallelm.warehouse.queries.kpis import kpi_names, kpi_revisions, kpi_values, kpis
 from parallelm.warehouse.queries.lineage import (
     actions_on,
     definition_at,
@@ -56,6 +56,14 @@ from parallelm.warehouse.queries.models import (
     model_samples,
     models,
 )
+from parallelm.warehouse.queries.reported import (
+    ReportedStatistic,
+    latest_report,
+    report_times,
+    reported_span,
+    reported_statistics,
+    reports,
+)
 from parallelm.warehouse.queries.statistics import (
     histograms,
     statistic_counts,
@@ -77,6 +85,7 @@ __all__ = [
     "Lines",
     "OneOrMore",
     "QueryError",
+    "ReportedStatistic",
     "SampleRow",
     "Timeline",
     "actions_on",
@@ -95,10 +104,12 @@ __all__ = [
     "events",
     "histograms",
     "impact",
+    "kpi_names",
     "kpi_revisions",
     "kpi_values",
     "kpis",
     "last_deployed_model",
+    "latest_report",
     "live_models",
     "mlapp_agents",
     "mlapp_definition",
@@ -115,6 +126,10 @@ __all__ = [
     "past_series",
     "past_successions",
     "query_frame",
+    "report_times",
+    "reported_span",
+    "reported_statistics",
+    "reports",
     "rows_of_record",
     "samples_around",
     "statistic_counts",

@@ -71,6 +71,17 @@ class Conditions:
                 self.parameters[name] = bound_ms
         return self
 
+    def known(self, column: str, at: Time | None) -> Conditions:
+        """Select rows that had arrived at a moment, its millisecond included; None: all."""
+        if at is not None:
+            try:
+                at_ms, _ = range_ms(at, None)
+            except TimeError as error:
+                raise QueryError(str(error)) from None
+            self._clauses.append(f"{column} <= fromUnixTimestamp64Milli(toInt64(%(known_at)s), 'UTC')")
+            self.parameters["known_at"] = int(at_ms or 0)
+        return self
+
     def labels(self, wanted: Mapping[str, str] | None, column: str = "labels") -> Conditions:
         """Select rows that have these labels, among any others; raises ``QueryError`` for what is not text."""
         for number, (key, value) in enumerate((wanted or {}).items()):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas.times import TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries._frames import Conditions, frame, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,6 +91,12 @@ def kpi_values(
         (name, tuple(sorted(labels.items())), int(event_ms)): float(value)
         for name, labels, event_ms, value in found.itertuples(index=False)
     }
+
+
+def kpi_names(settings: Settings, mlapp_id: str) -> list[str]:
+    """Names of the KPIs that were ever reported for an MLApp."""
+    query = "SELECT DISTINCT toString(name) AS name FROM kpis WHERE mlapp_id = %(mlapp_id)s ORDER BY name"
+    return [row["name"] for row in records(settings, query, {"mlapp_id": mlapp_id})]
 
 
 def _as_known(at: Time | None) -> tuple[str, dict[str, int]]:

@@ -70,26 +70,28 @@ def statistic_lines(
     labels: Mapping[str, str] | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    known_at: Time | None = None,
     points: int = 1_000,
 ) -> Lines:
     """Every series of a statistic from ``start`` to ``end``, each in at most ``points`` buckets (2,000 at most).
 
     Without a side the window begins or ends with what was reported. Buckets of a day or more come from the rollup, which
-    outlives the samples. Raises ``QueryError``.
+    outlives the samples; with ``known_at`` all come from the samples that had arrived by then. Raises ``QueryError``.
     """
     if isinstance(points, bool) or not 1 <= points <= MOST_POINTS:
         raise QueryError(f"the number of points is {points!r}; it must be from 1 to {MOST_POINTS}")
     where = Conditions().equal(
         name=name, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id, model_id=model_id
     )
-    where.labels(labels)
+    where.labels(labels).known("ingested_at", known_at)
     start_ms, end_ms = _window(settings, where, start, end)
     if start_ms is None or end_ms is None or start_ms >= end_ms:
         return Lines([], start_ms, end_ms, WIDTHS_MS[0], 0)
     width_ms = next(
         (each for each in WIDTHS_MS if (end_ms - start_ms) / each <= max(1, points - 1)), WIDTHS_MS[-1]
     )
-    found = _lines(settings, where, start_ms, end_ms, width_ms)
+    is_by_day = width_ms >= _DAY_MS and known_at is None
+    found = _lines(settings, where, start_ms, end_ms, width_ms, is_by_day=is_by_day)
     return Lines(found[:MOST_SERIES], start_ms, end_ms, width_ms, max(0, len(found) - MOST_SERIES))
 
 
@@ -122,8 +124,9 @@ _FROM_DAYS: Final = """
 """
 
 
-def _lines(settings: Settings, where: Conditions, start_ms: int, end_ms: int, width_ms: int) -> list[Line]:
-    is_by_day = width_ms >= _DAY_MS
+def _lines(
+    settings: Settings, where: Conditions, start_ms: int, end_ms: int, width_ms: int, *, is_by_day: bool
+) -> list[Line]:
     source, time, aggregates = (
         ("statistics_by_day", "bucket_start", _FROM_DAYS)
         if is_by_day

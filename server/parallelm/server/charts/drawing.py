@@ -1,0 +1,141 @@
+"""What one chart shows, and what all charts have in common."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.responses import Response
+
+MOST_POINTS: Final = 2_000
+"""Of one line."""
+BRUSH: Final = {
+    "itemSize": 0,
+    "feature": {"dataZoom": {"yAxisIndex": "none", "title": {"zoom": "", "back": ""}}},
+}
+"""Lets dragging choose a range of the x axis. Its buttons, which it cannot be without, have no size."""
+MOST_TABLE_ROWS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One chart."""
+
+    summary: str
+    option: dict[str, Any] | None = None
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[Any]] = ()
+    """Of the table; a cell with a link is ``{"text": …, "link": …}``."""
+    zoom: bool = False
+    height: str = ""
+    """``small``, ``tall`` or ``huge``."""
+    notes: Sequence[str] = field(default=())
+    """What is not shown, and why."""
+
+    def answer(self, zone: str = "UTC") -> Response:
+        """As ``charts.js`` takes it."""
+        body = {
+            "option": self.option,
+            "summary": ". ".join((self.summary, *self.notes)),
+            "notes": list(self.notes),
+            "table": {
+                "columns": list(self.columns),
+                "rows": [list(row) for row in self.rows[:MOST_TABLE_ROWS]],
+                "total": len(self.rows),
+            }
+            if self.columns
+            else None,
+            "zoom": self.zoom,
+            "zone": zone,
+            "height": self.height,
+        }
+        text = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def nothing(text: str) -> Drawing:
+    """A chart without data: says so."""
+    return Drawing(text)
+
+
+def finite(value: float | None) -> float | None:
+    """A number as JSON can hold it; a gap for any other."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def wall_ms(times_ms: Iterable[int], zone: str) -> list[int]:
+    """What the clock of a zone shows at these moments, in milliseconds as if it showed UTC."""
+    import numpy as np
+    import pandas as pd
+
+    moments = np.fromiter(times_ms, dtype=np.int64)
+    if zone == "UTC" or not moments.size:
+        return [int(each) for each in moments]
+    index = pd.DatetimeIndex(moments.view("datetime64[ms]")).tz_localize("UTC").tz_convert(zone)
+    return [int(each) for each in index.tz_localize(None).astype("datetime64[ms]").astype(np.int64)]
+
+
+def wall_text(wall: int) -> str:
+    """A time of ``wall_ms`` in a table."""
+    from datetime import UTC, datetime, timedelta
+
+    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=wall):%Y-%m-%d %H:%M:%S}"
+
+
+def series_colour(number: int) -> str:
+    """Colour of the n-th line."""
+    return f"var(--series-{number % 8 + 1})"
+
+
+def time_axis(start: int | None = None, end: int | None = None, **more: Any) -> dict[str, Any]:
+    """A time axis in the viewer's clock."""
+    bounds = {"min": start, "max": end}
+    labels = {"hideOverlap": True}
+    return {
+        "type": "time",
+        "axisLabel": labels,
+        **{key: value for key, value in bounds.items() if value is not None},
+        **more,
+    }
+
+
+def value_axis(name: str = "", **more: Any) -> dict[str, Any]:
+    """An axis of numbers that need not begin at 0."""
+    return {
+        "type": "value",
+        "scale": True,
+        "name": name,
+        "nameLocation": "end",
+        "axisLabel": {"formatter": "short"},
+        **more,
+    }
+
+
+def frame(**more: Any) -> dict[str, Any]:
+    """Margins that leave room for labels, and a tooltip."""
+    return {
+        "grid": {"left": 8, "right": 14, "top": 26, "bottom": 6, "containLabel": True},
+        "tooltip": {"trigger": "axis", "confine": True, "valueFormatter": "short"},
+        **more,
+    }
+
+
+def legend(names: Sequence[str]) -> dict[str, Any]:
+    """On top, scrolled where there is no room; none for one line."""
+    return {
+        "type": "scroll",
+        "top": 0,
+        "left": 0,
+        "itemWidth": 14,
+        "itemHeight": 8,
+        "data": list(names),
+        "show": len(names) > 1,
+    }
+
+
+def counted(number: int, what: str) -> str:
+    """``1 line``, ``3 lines``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,49 @@
+"""Which times the charts of an MLApp's page show, and their addresses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+
+from parallelm.server.charts.lines import Window
+from parallelm.server.context import context_of
+from parallelm.server.pages.time_range import TimeRange
+
+
+def window_of(request: Request, mlapp_id: str, shown: TimeRange) -> Window:
+    """The range asked for; a side that is not, is where the MLApp's reports begin or end."""
+    from parallelm.warehouse.queries import reported_span
+
+    if shown.start_ms is not None and shown.end_ms is not None:
+        return Window(shown.start_ms, shown.end_ms)
+    first_ms, last_ms = reported_span(context_of(request).settings, mlapp_id) or (None, None)
+    start_ms = first_ms if shown.start_ms is None else shown.start_ms
+    end_ms = last_ms if shown.end_ms is None else shown.end_ms
+    if start_ms is not None and end_ms is not None and end_ms <= start_ms:
+        end_ms = start_ms + 1
+    return Window(start_ms, end_ms)
+
+
+def window_query(window: Window, shown: TimeRange) -> dict[str, str]:
+    """For addresses of charts."""
+    times = {"from": window.start_ms, "to": window.end_ms, "known_at": shown.known_at_ms}
+    return {name: iso(moment) for name, moment in times.items() if moment is not None}
+
+
+def address(request: Request, *parts: str, **query: Any) -> str:
+    """Address of another route: path segments, and what is asked for there; nothing empty."""
+    path = "/".join(quote(part, safe="") for part in parts)
+    asked = urlencode({name: value for name, value in query.items() if value not in {None, ""}})
+    return f"{request.scope.get('root_path', '')}/{path}" + (f"?{asked}" if asked else "")
+
+
+def iso(moment_ms: int) -> str:
+    """A time for an address."""
+    return (
+        datetime.fromtimestamp(moment_ms / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

@@ -1,0 +1,127 @@
+"""The Data Science View in a real browser: every statistic of the seeded MLApp, drawn by its type."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from tests.server.browser.looking import assert_accessible, draw_all, option_of, take_pictures
+from tests.server.seed import MLAPP
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+    from tests.server.browser.watching import PageProblems
+
+ADDRESS = f"/mlapps/{MLAPP}/statistics"
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=re.compile(f"^{re.escape(name)}, node "))
+
+
+def figure(page: Page, name: str) -> Locator:
+    found = card(page, name).locator("figure").first
+    found.scroll_into_view_if_needed()
+    found.locator(".canvas:not([aria-busy])").wait_for()
+    return found
+
+
+def expect_blocked_script(problems: PageProblems) -> None:
+    """The seeded HTML has a script."""
+    problems.expect("Blocked script execution")
+
+
+def test_each_statistic_is_drawn_by_its_type(page: Page, page_problems: PageProblems) -> None:
+    expect_blocked_script(page_problems)
+    page.goto(ADDRESS)
+    latency = option_of(figure(page, "latency"))
+    [line] = [each for each in latency["series"] if each["type"] == "line"]
+    assert len(line["data"]) == 60
+    assert max(value for _, value in line["data"]) > 0.8
+    shares = option_of(figure(page, "shares"))
+    assert {each["name"] for each in shares["series"]} == {"leaves", "stays"}
+    customers = option_of(figure(page, "customers"))
+    assert customers["series"][0]["data"] == [120, 60, 20]
+    assert customers["xAxis"][0]["data"] == ["basic", "plus", "max"]
+    risk = option_of(figure(page, "risk by age"))
+    assert risk["series"][0]["data"] == [[20, 0.1], [30, 0.2], [40, 0.25], [50, 0.5]]
+    [mark] = risk["series"][0]["markLine"]["data"]
+    assert (mark["name"], mark["xAxis"]) == ("pension", 45)
+    largest = figure(page, "largest").get_by_role("table")
+    expect(largest.get_by_role("row")).to_have_count(3)
+    expect(largest).to_contain_text("<b>Smith</b>")
+    confusion = option_of(figure(page, "Confusion Matrix"))
+    assert confusion["series"][0]["type"] == "heatmap"
+    assert sorted(cell[2] for cell in confusion["series"][0]["data"]) == [12, 20, 80, 88]
+    expect(card(page, "settings")).to_contain_text("threshold")
+    summary = page.frame_locator("iframe[title=summary]")
+    expect(summary.get_by_role("heading")).to_have_text("Summary")
+    expect(page).to_have_title(re.compile("churn"))
+
+
+def test_histograms_are_drawn_by_feature_with_their_edges(page: Page) -> None:
+    page.goto(f"{ADDRESS}?search=continuousDataHistogram&node=train")
+    bins = option_of(figure(page, "continuousDataHistogram: age"))["series"][0]["data"]
+    assert all(low < high for low, high, _ in bins)
+    assert sum(share for *_, share in bins) > 0.99
+
+
+def test_two_models_are_drawn_beside_each_other(page: Page) -> None:
+    page.goto(f"{ADDRESS}?search=overlap&node=predict")
+    page.get_by_label("Model", exact=True).select_option(label="churn-30")
+    page.get_by_label("Beside model").select_option(label="churn-00")
+    expect(page).to_have_url(re.compile("with_model="))
+    option = option_of(figure(page, "continuousDataHistogram.overlapResult"))
+    names = {each["name"] for each in option["series"]}
+    assert len(names) == 2
+    assert any("churn-30" in name for name in names)
+    assert any("churn-00" in name for name in names)
+
+
+def test_two_times_are_drawn_over_each_other(page: Page) -> None:
+    page.goto(
+        f"{ADDRESS}?search=latency&from=2026-06-01&to=2026-06-15&with_from=2026-05-01&with_to=2026-05-15"
+    )
+    option = option_of(figure(page, "latency"))
+    first, second = (each["data"] for each in option["series"] if each["type"] == "line")
+    assert len(first) == len(second) == 14
+    assert [time for time, _ in first] == [time for time, _ in second]
+
+
+def test_dragging_over_a_chart_chooses_the_time_of_the_whole_page(page: Page) -> None:
+    page.goto(f"{ADDRESS}?search=latency")
+    box = figure(page, "latency").locator("canvas").bounding_box()
+    assert box
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.4, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, middle, steps=5)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("from=2026-0.*to=2026-0"))
+    [line] = [each for each in option_of(figure(page, "latency"))["series"] if each["type"] == "line"]
+    assert 5 <= len(line["data"]) <= 20
+    page.go_back()
+    [line] = [each for each in option_of(figure(page, "latency"))["series"] if each["type"] == "line"]
+    assert len(line["data"]) == 60
+
+
+def test_the_page_is_accessible_and_says_in_words_what_charts_show(
+    page: Page, page_problems: PageProblems
+) -> None:
+    expect_blocked_script(page_problems)
+    page.goto(ADDRESS)
+    draw_all(page)
+    expect(figure(page, "latency").get_by_role("img")).to_have_accessible_name(re.compile("1 line over time"))
+    figure(page, "latency").get_by_text("Data", exact=True).click()
+    expect(figure(page, "latency").get_by_role("row")).to_have_count(61)
+    assert_accessible(page)
+    take_pictures(page, "statistics")
+
+
+def test_an_mlapp_without_statistics_says_what_to_run(page: Page, page_problems: PageProblems) -> None:
+    page_problems.expect("404")
+    page.goto("/mlapps/nobody/statistics")
+    expect(page.get_by_role("main")).to_contain_text("no MLApp 'nobody'")

@@ -1,0 +1,109 @@
+"""Captures of an MLApp: taken in the background, shown while they are being made, downloaded, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import StreamingResponse
+from starlette.responses import HTMLResponse, Response
+
+from parallelm.operations.captures import (
+    CaptureRecord,
+    CaptureRequest,
+    CaptureState,
+    delete_capture,
+    expires_at_ms,
+    find_capture,
+    list_captures,
+    open_capture,
+    start_capture,
+)
+from parallelm.operations.errors import UnknownCaptureError
+from parallelm.schemas.captures.names import download_name
+from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.context import context_of
+from parallelm.server.pages import Page
+from parallelm.server.pages.rendering import render
+from parallelm.server.pages.toasts import toast
+
+ROUTER: Final = APIRouter(prefix="/mlapps/{mlapp_id}/captures")
+PAGE: Final = Page("Captures", "/captures", "mlapps.read", place=80, of_mlapp=True)
+_READ: Final = [Depends(require("mlapps.read"))]
+_WRITE: Final = [Depends(require("captures.write"))]
+_PIECE: Final = 256 * 1024
+
+
+@ROUTER.get("", dependencies=_READ)
+def captures(request: Request, mlapp_id: str, asking: Asking) -> HTMLResponse:
+    """The list; the part of it that changes while one is being made is asked for by htmx."""
+    settings = context_of(request).settings
+    found = list_captures(settings, mlapp_id)
+    values = {
+        "mlapp_id": mlapp_id,
+        "captures": [(each, expires_at_ms(each, settings)) for each in found],
+        "in_progress": any(each.state is CaptureState.IN_PROGRESS for each in found),
+        "may_write": asking.may("captures.write", mlapp_id),
+    }
+    part = request.headers.get("hx-target") == "captures"
+    return render(request, "parts/captures.html" if part else "captures.html", values)
+
+
+@ROUTER.post("", dependencies=_WRITE)
+def create(
+    request: Request,
+    mlapp_id: str,
+    asking: Asking,
+    start: Annotated[str, Form(alias="from")],
+    end: Annotated[str, Form(alias="to")],
+    name: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Begin to take one."""
+    wanted = CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=asking.name, name=name)
+    record = start_capture(context_of(request).settings, wanted)
+    return toast(
+        f"capture {record.capture_id} is being made",
+        Response(status_code=204, headers={"HX-Refresh": "true"}),
+    )
+
+
+@ROUTER.get("/{capture_id}/download", dependencies=_READ)
+def download(request: Request, mlapp_id: str, capture_id: str) -> StreamingResponse:
+    """The file."""
+    record = _of_mlapp(request, mlapp_id, capture_id)
+    with ExitStack() as stack:
+        _, file = stack.enter_context(open_capture(context_of(request).settings, record.capture_id))
+        opened = stack.pop_all()
+
+    def pieces() -> Iterator[bytes]:
+        with opened:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    name = quote(download_name(record.name, record.mlapp_id))
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        "Content-Length": str(record.size_bytes),
+    }
+    return StreamingResponse(pieces(), media_type="application/x-tar", headers=headers)
+
+
+@ROUTER.delete("/{capture_id}", dependencies=_WRITE)
+def delete(request: Request, mlapp_id: str, capture_id: str) -> Response:
+    """Delete it; one that is being made is given up."""
+    record = _of_mlapp(request, mlapp_id, capture_id)
+    delete_capture(context_of(request).settings, record.capture_id)
+    return toast(
+        f"capture {record.capture_id} is deleted", Response(status_code=204, headers={"HX-Refresh": "true"})
+    )
+
+
+def _of_mlapp(request: Request, mlapp_id: str, capture_id: str) -> CaptureRecord:
+    """One of this MLApp: roles on another one do not reach it."""
+    record = find_capture(context_of(request).settings, capture_id)
+    if record.mlapp_id != mlapp_id:
+        raise UnknownCaptureError(f"MLApp {mlapp_id!r} has no capture {capture_id!r}")
+    return record

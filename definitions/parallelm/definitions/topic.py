@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.codec import Codec
+from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.errors import ClusterUnavailableError, DecodeError, TopicsError
 from parallelm.schemas.records import MLAppDefinition
 from parallelm.schemas.registry import make_registry
@@ -98,6 +99,8 @@ class DefinitionTopic:
 
     def _absorb(self, message: Any) -> None:
         self._next[message.partition()] = message.offset() + 1
+        if not concerns(message.headers(), ""):
+            return  # history of a capture, for the sinks alone
         key = (message.key() or b"").decode(errors="replace")
         if message.value() is None:
             self._newest.pop(key, None)

@@ -6,23 +6,21 @@ replay finds it answered, and no other consumer handles it twice.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from parallelm.operations.actions import ALL_MLAPPS, new_action
 from parallelm.operations.errors import ReplayError, UnknownDeadLetterError
-from parallelm.operations.lag import group_lags
+from parallelm.operations.stored import wait_until_stored
 from parallelm.operations.topic_records import decoded, find_topic
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.dead_letters import sent_again_for
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_reader import RawRecord
 from parallelm.schemas.topics import ACTIONS, CATALOGUE, DEAD_LETTERS
-from parallelm.schemas.well_known import SINK_GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 Answer = Literal["replay_dead_letter", "drop_dead_letter"]
 
 _TIMEOUT_S = 30.0
-_POLL_S = 0.1
 _LETTERS_A_TRANSACTION = 50
 """A letter takes 900 KB at most."""
 
@@ -198,19 +195,9 @@ class Answers:
 
     def _wait_for_the_sink(self) -> None:
         """What an earlier process has answered must be in the tables that say what is open."""
-        prefix = self._settings.kafka.topic_prefix
-        deadline = time.monotonic() + self._timeout_s
-        while behind := sum(_behind(self._settings, f"{prefix}{SINK_GROUP}", prefix)):
-            if time.monotonic() > deadline:
-                raise ReplayError(
-                    f"the sink is {behind} records behind on {DEAD_LETTERS.name} and {ACTIONS.name}, so it is not known "
-                    "which dead letters are open: start it (`mcenter sink`) or wait for it. Nothing was sent"
-                )
-            time.sleep(_POLL_S)
-
-
-def _behind(settings: Settings, group: str, prefix: str) -> Iterator[int]:
-    for lag in group_lags(settings):
-        if lag.group == group:
-            for topic in (DEAD_LETTERS, ACTIONS):
-                yield lag.by_topic.get(topic.full_name(prefix), 0)
+        behind = wait_until_stored(self._settings, (DEAD_LETTERS, ACTIONS), self._timeout_s)
+        if behind:
+            raise ReplayError(
+                f"the sink is {behind} records behind on {DEAD_LETTERS.name} and {ACTIONS.name}, so it is not known "
+                "which dead letters are open: start it (`mcenter sink`) or wait for it. Nothing was sent"
+            )

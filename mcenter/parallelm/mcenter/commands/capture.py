@@ -163,6 +163,48 @@ def delete(capture_ids: tuple[str, ...], *, expired: bool) -> None:
         echo("no capture is older than the retention allows")
 
 
+@capture.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--mlapp", "mlapp_id", default="", help="Id under which it is imported.  [default: its own]")
+@WHO
+def import_(file: Path, mlapp_id: str, who: str) -> None:
+    """Make the history in FILE, a capture of any installation, readable here.
+
+    Its records go to the tables and to nothing else: nobody is notified, no model is deployed. What is stored already is
+    left out, so importing twice adds nothing. An MLApp that is defined here keeps its history to itself: name another id.
+    """
+    from parallelm.operations.authors import author_of_command
+    from parallelm.operations.captures import import_capture
+
+    settings = load_settings()
+    with (
+        reported_in_one_line(settings),
+        click.progressbar(
+            length=_SCALE,
+            label="importing",
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+            item_show_func=str,
+        ) as bar,
+    ):
+        done = import_capture(
+            settings,
+            file,
+            who=author_of_command(settings, who),
+            mlapp_id=mlapp_id,
+            on_progress=lambda share, table: bar.update(int(share * _SCALE) - bar.pos, table),
+        )
+    sent = sum(done.records.values())
+    echo(
+        f"imported capture {done.capture_id} as MLApp {done.mlapp_id!r}: {counted(sent, 'record')} sent, "
+        f"{counted(done.known_rows, 'row')} known before"
+    )
+    if done.behind:
+        echo(
+            f"the sinks have {counted(done.behind, 'record')} left to store: they can be read when `mcenter status` says 0"
+        )
+
+
 def _shown(settings: Settings, record: CaptureRecord) -> dict[str, Any]:
     from parallelm.operations.captures import expires_at_ms
 

@@ -9,6 +9,7 @@ import fastavro
 
 from parallelm.connections.kafka import client_config
 from parallelm.operations.errors import BackupError
+from parallelm.schemas.dead_letters import concerns
 from parallelm.schemas.topic_admin import connect, create_topics, log_bounds
 from parallelm.schemas.topic_reader import read_to_end, reader_config
 from parallelm.schemas.topics import MLAPP_STATE, MLAPPS, NOTIFIER_STATE, SERIES_STATE, SILENCES
@@ -40,6 +41,8 @@ def save_topic(settings: Settings, topic: Topic, file: Path) -> int:
     """Write the newest record of each key to a file, and return how many there are."""
     newest: dict[tuple[int, bytes | None], dict[str, Any]] = {}
     for message in _read(settings, topic.full_name(settings.kafka.topic_prefix)):
+        if not concerns(message.headers(), ""):
+            continue  # history of a capture, for the sinks alone: it is in the warehouse
         place = (message.partition(), message.key())
         newest.pop(place, None)  # so that the order is that of the newest
         if message.value() is not None:

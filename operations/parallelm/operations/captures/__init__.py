@@ -1,6 +1,7 @@
 """Timeline captures: an MLApp's state over a time range in one file, made in the background, stored, read and imported."""
 
 from parallelm.operations.captures.background import start_capture
+from parallelm.operations.captures.importing import ImportReport, import_capture
 from parallelm.operations.captures.keeping import (
     delete_capture,
     delete_expired,
@@ -17,11 +18,13 @@ __all__ = [
     "CaptureRecord",
     "CaptureRequest",
     "CaptureState",
+    "ImportReport",
     "delete_capture",
     "delete_expired",
     "download_capture",
     "expires_at_ms",
     "find_capture",
+    "import_capture",
     "list_captures",
     "make_capture",
     "new_capture",

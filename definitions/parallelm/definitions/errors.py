@@ -23,3 +23,7 @@ class DefinitionError(Exception):
         super().__init__(
             "\n".join(f"{source}:{found.line}:{found.column}: {found.message}" for found in self.problems)
         )
+
+
+class FencedError(Exception):
+    """Somebody else has begun to write a definition."""

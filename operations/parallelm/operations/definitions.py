@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from parallelm.definitions import DefinitionError, DefinitionTopic, next_version, parse_definition, to_record
+from parallelm.definitions.errors import FencedError
+from parallelm.definitions.exclusive import ExclusiveWriter
 from parallelm.operations.errors import DefinitionChangedError, InvalidFileError, UnknownMLAppError
 
 if TYPE_CHECKING:
@@ -48,13 +50,14 @@ def apply_definition(
     """Make it the definition of its MLApp, in a new version when anything but comments and layout differs.
 
     ``base_version`` is the version that it was made from (0: there was none): ``DefinitionChangedError`` when another one is in
-    force. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
+    force, or somebody else applies one at this moment. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
     ``UndeliveredError`` when the broker does not confirm it.
     """
     wanted = dataclasses.replace(definition, applied_by=applied_by)
+    if base_version is not None:
+        return _apply_alone(settings, wanted, base_version)
     with DefinitionTopic(settings) as topic:
         current = topic.catch_up().get(wanted.mlapp_id)
-        _require_base(current, wanted.mlapp_id, base_version)
         new = next_version(current, wanted)
         if new is not None:
             topic.apply(new)
@@ -62,9 +65,26 @@ def apply_definition(
     return AppliedDefinition(current or wanted, is_new=False)
 
 
-def _require_base(current: MLAppDefinition | None, mlapp_id: str, base_version: int | None) -> None:
+def _apply_alone(settings: Settings, wanted: MLAppDefinition, base_version: int) -> AppliedDefinition:
+    with ExclusiveWriter(settings, wanted.mlapp_id) as writer, DefinitionTopic(settings) as topic:
+        current = topic.catch_up().get(wanted.mlapp_id)
+        _require_base(current, wanted.mlapp_id, base_version)
+        new = next_version(current, wanted)
+        if new is None:
+            return AppliedDefinition(current or wanted, is_new=False)
+        try:
+            writer.write(new)
+        except FencedError as error:
+            raise DefinitionChangedError(
+                f"somebody else applies a definition of MLApp {wanted.mlapp_id!r} at this moment: nothing was applied; take the "
+                "change over into the version that is in force"
+            ) from error
+        return AppliedDefinition(new, is_new=True)
+
+
+def _require_base(current: MLAppDefinition | None, mlapp_id: str, base_version: int) -> None:
     version = current.version if current else 0
-    if base_version is None or version == base_version:
+    if version == base_version:
         return
     now = (
         f"is at version {version} now, applied by {current.applied_by}"

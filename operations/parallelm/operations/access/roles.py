@@ -58,6 +58,7 @@ _OUTCOMES = (topics.PREDICTIONS, topics.ACTUALS)
 _OPERATED = (
     topics.MLAPPS, topics.ACTIONS, topics.SILENCES, topics.KPIS, topics.ACTUALS, topics.STATISTICS,
 )  # fmt: skip
+_APPLIES_DEFINITIONS = Right("TRANSACTIONAL_ID", "definition-", _WRITE, is_prefix=True)
 _PRODUCER = _on((*_REPORTS, *_OUTCOMES, topics.MODELS), _WRITE)
 _READER = (
     Right("TOPIC", "", _ALL_TOPICS, is_prefix=True),
@@ -109,7 +110,7 @@ _FOUND = (
     Role(
         "operator",
         "people who act: mcenter mlapp, alerts, model, kpi, actuals",
-        (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS),
+        (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS, _APPLIES_DEFINITIONS),
     ),
     Role(
         "admin",

@@ -128,3 +128,8 @@ def of_payload(row: dict[str, Any]) -> dict[str, Any]:
     if "json" in row["content_type"] and isinstance(data, str):
         data = from_json(data)
     return {**row, "data": plain(data)}
+
+
+def moment_of(at_ms: int | None) -> datetime | None:
+    """Of milliseconds since 1970."""
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -147,12 +147,7 @@ def list_deployment_history(
 @ROUTER.get("/mlapps/{mlapp_id}/deployments/{deployment_id}", dependencies=[Depends(require(READ))])
 def get_deployment(request: Request, mlapp_id: MLAppId, deployment_id: DeploymentId) -> Deployment:
     """One deployment."""
-    from parallelm.warehouse.queries import deployments
-
-    found = rows(deployments(context_of(request).settings, mlapp_id=mlapp_id, deployment_id=deployment_id))
-    if not found:
-        raise unknown("deployment", deployment_id, f" in MLApp {mlapp_id!r}")
-    return Deployment.model_validate(_shown(found[0]))
+    return Deployment.model_validate(_shown(found_deployment(request, mlapp_id, deployment_id)))
 
 
 @ROUTER.get(
@@ -171,6 +166,16 @@ def get_deployment_explanation(
     if not found:
         raise unknown("deployment", deployment_id, f" in MLApp {mlapp_id!r}")
     return Explanation.of(explain_deployment(settings, deployment_id, found))
+
+
+def found_deployment(request: Request, mlapp_id: str, deployment_id: str) -> dict[str, Any]:
+    """Its row; 404 when the MLApp has none of this id."""
+    from parallelm.warehouse.queries import deployments
+
+    found = rows(deployments(context_of(request).settings, mlapp_id=mlapp_id, deployment_id=deployment_id))
+    if not found:
+        raise unknown("deployment", deployment_id, f" in MLApp {mlapp_id!r}")
+    return found[0]
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

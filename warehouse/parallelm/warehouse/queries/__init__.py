@@ -28,7 +28,7 @@ from parallelm.warehouse.queries.history import (
     statistic_names,
 )
 from parallelm.warehouse.queries.impact import Impact, impact
-from parallelm.warehouse.queries.kpis import kpi_names, kpi_revisions, kpi_values, kpis
+from parallelm.warehouse.queries.kpis import kpi_names, kpi_revisions, kpi_summaries, kpi_values, kpis
 from parallelm.warehouse.queries.lineage import (
     actions_on,
     definition_at,
@@ -106,6 +106,7 @@ __all__ = [
     "impact",
     "kpi_names",
     "kpi_revisions",
+    "kpi_summaries",
     "kpi_values",
     "kpis",
     "last_deployed_model",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parallelm.warehouse.queries._frames import Conditions, limit_clause, records
+from parallelm.warehouse.queries._frames import Conditions, frame, limit_clause, records
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import pandas as pd
+
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
+    from parallelm.warehouse.queries._keyset import Keyset
 
 
 def actions(
@@ -49,3 +53,30 @@ def action_names(settings: Settings) -> list[str]:
     return [
         row["action"] for row in records(settings, "SELECT DISTINCT action FROM actions ORDER BY action", {})
     ]
+
+
+def action_log(
+    settings: Settings,
+    *,
+    mlapp_id: OneOrMore | None = None,
+    who: str | None = None,
+    action: str | None = None,
+    target: str | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    page: Keyset | None = None,
+) -> pd.DataFrame:
+    """Actions in the order in which Kafka took them, with the columns of ``actions``."""
+    where = Conditions().equal(mlapp_id=mlapp_id, who=who, action=action, target=target)
+    where.between("event_time", start, end)
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment,
+               parameters, ingested_at{page.places if page else ""}
+        FROM actions {where}
+        ORDER BY ingested_at, _partition, _offset
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
+        page,
+    )

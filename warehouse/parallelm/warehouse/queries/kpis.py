@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._keyset import Keyset
 
 
 def kpis(
@@ -26,6 +27,7 @@ def kpis(
     start: Time | None = None,
     end: Time | None = None,
     known_at: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """KPI points by their latest revision: ``event_time, name, labels, value, mlapp_id, revisions, source, revised_at``.
 
@@ -39,10 +41,12 @@ def kpis(
         settings,
         f"""
         SELECT event_time, name, labels, value, mlapp_id, revisions, source, revised_at
+               {", toString(labels) AS label_text" if page else ""}
         FROM {source} {where}
         ORDER BY event_time, name, labels
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters | parameters,
+        page,
     )
 
 
@@ -54,6 +58,7 @@ def kpi_revisions(
     labels: Mapping[str, str] | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    page: Keyset | None = None,
 ) -> pd.DataFrame:
     """All revisions of KPI points, the latest of a point last.
 
@@ -65,10 +70,29 @@ def kpi_revisions(
         settings,
         f"""
         SELECT event_time, name, labels, value, mlapp_id, withdrawn, source, ingested_at
+               {page.places if page else ""}
         FROM kpis {where}
         ORDER BY event_time, name, labels, ingested_at, _partition, _offset, _index
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
+        page,
+    )
+
+
+def kpi_summaries(settings: Settings, mlapp_id: str, page: Keyset | None = None) -> pd.DataFrame:
+    """KPIs of an MLApp by name: ``name, points, label_names, first_time, last_time, revised_at``."""
+    return frame(
+        settings,
+        """
+        SELECT name, count() AS points, arraySort(groupUniqArrayArray(mapKeys(labels))) AS label_names,
+               min(event_time) AS first_time, max(event_time) AS last_time, max(kpis_current.revised_at) AS revised_at
+        FROM kpis_current
+        WHERE mlapp_id = %(mlapp_id)s
+        GROUP BY name
+        ORDER BY name
+        """,
+        {"mlapp_id": mlapp_id},
+        page,
     )
 
 

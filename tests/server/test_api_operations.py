@@ -1,0 +1,55 @@
+"""What operators and auditors ask over REST, and dead letters that they answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
+from parallelm.schemas.topics import EVENTS
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    import httpx
+
+    from parallelm.connections import Settings
+
+
+def test_lag_delays_and_retention_are_told(client: httpx.Client, platform: Settings):
+    groups = client.get("/api/v1/operations/lag").json()
+    assert {each["group"].removeprefix(platform.kafka.topic_prefix) for each in groups} >= {
+        "sink",
+        "processors",
+    }
+    assert {"statistics", "alert_transitions_log"} <= {
+        each["table_name"] for each in client.get("/api/v1/operations/ingestion").json()
+    }
+    kept = {each["table"]: each["wanted_days"] for each in client.get("/api/v1/operations/retention").json()}
+    assert kept["agents"] == 365
+
+
+def test_a_dead_letter_is_shown_sent_again_and_dropped(client: httpx.Client, platform: Settings):
+    topic = EVENTS.full_name(platform.kafka.topic_prefix)
+    TopicWriter(platform).write([OutgoingRecord(topic, "app", b"no event")])
+
+    def found() -> list[dict[str, str]]:
+        return client.get("/api/v1/dead-letters", params={"topic": "events"}).json()["items"]  # type: ignore[no-any-return]
+
+    # The sink and the processors give up on it, each for itself.
+    wait_for(lambda: len(found()) == 2, lambda: str(found()))
+    letter = client.get(f"/api/v1/dead-letters/{found()[0]['letter_id']}").json()
+    assert (letter["record"], letter["size_bytes"]) == (None, 11)
+    assert letter["decode_error"]
+    first = {each["letter_id"] for each in found()}
+    sent = client.post("/api/v1/dead-letters/replay", json={"topic": "events", "comment": "mended"})
+    assert sent.json() == {"count": 2, "left_out": []}
+    # They still cannot be read: new letters.
+    wait_for(lambda: len({each["letter_id"] for each in found()} - first) == 2, lambda: str(found()))
+    ids = [each["letter_id"] for each in found() if each["letter_id"] not in first]
+    dropped = client.post("/api/v1/dead-letters/drop", json={"letter_ids": ids, "comment": "from a test"})
+    assert dropped.json()["count"] == 2
+    wait_for(lambda: found() == [], lambda: str(found()))
+    unknown = client.get("/api/v1/dead-letters/none")
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:mcenter:problem:unknown-dead-letter")
+    log = client.get("/api/v1/actions", params={"action": "drop_dead_letter", "who": "ada"}).json()["items"]
+    assert {each["target"] for each in log} == set(ids)
+    assert {each["comment"] for each in log} == {"from a test"}

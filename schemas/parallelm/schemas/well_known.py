@@ -100,6 +100,8 @@ SERVER_ACCOUNT: Final = "server_account"
 OIDC_ACCOUNT: Final = "oidc"
 """Signed in at the server by an identity provider."""
 API_TOKEN: Final = "token"  # noqa: S105 - a word
+ONE_TIME_LINK: Final = "one_time_link"
+"""Somebody who chooses a password by a link."""
 BROKER_PRINCIPAL: Final = "broker_principal"
 """A command; the brokers have checked its user."""
 UNVERIFIED_LOCAL_USER: Final = "unverified_local_user"
@@ -107,7 +109,7 @@ UNVERIFIED_LOCAL_USER: Final = "unverified_local_user"
 NOBODY: Final = "nobody"
 """Somebody who has not signed in: of refusals."""
 AUTHENTICATIONS: Final = (
-    SERVER_ACCOUNT, OIDC_ACCOUNT, API_TOKEN, BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER, NOBODY,
+    SERVER_ACCOUNT, OIDC_ACCOUNT, API_TOKEN, ONE_TIME_LINK, BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER, NOBODY,
 )  # fmt: skip
 
 # Formats of models' files.

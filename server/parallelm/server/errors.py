@@ -38,6 +38,9 @@ class LinkError(AccountError):
 class SignInError(ServerError):
     """Name and password do not fit, or the account is disabled. Does not say which."""
 
+    account_name = ""
+    """Of the account, where there is one: for the audit log. What is typed as a name may be a password."""
+
 
 class LockedOutError(SignInError):
     """Too many failures; says when to try again."""

@@ -21,11 +21,15 @@ from starlette.responses import RedirectResponse, Response
 
 from parallelm.definitions.errors import DefinitionError
 from parallelm.operations import errors as operations
+from parallelm.operations.authors import Author
 from parallelm.schemas import errors as schemas
 from parallelm.schemas.times import TimeError
+from parallelm.schemas.well_known import NOBODY
 from parallelm.server import errors
+from parallelm.server.access.authentication import bearer
 from parallelm.server.access.forgery import go_on_path
 from parallelm.server.api import PREFIX
+from parallelm.server.context import context_of
 from parallelm.server.requests import request_id_of
 from parallelm.warehouse.errors import QueryError, WarehouseError
 
@@ -180,10 +184,24 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == HTTPStatus.UNAUTHORIZED and is_for_a_person(request):
         return _to_sign_in(request)
+    if error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        _note_refusal(request, str(error.detail))
     kind, more = (error.kind, error.more) if isinstance(error, ApiProblemError) else ("", {})
     return problem(
         request, error.status_code, str(error.detail), kind=kind, headers=dict(error.headers or {}), **more
     )
+
+
+def _note_refusal(request: Request, reason: str) -> None:
+    """For the audit log; not that somebody has not signed in yet."""
+    context = context_of(request)
+    asking = context.authenticate(request)
+    if asking is None and bearer(request) is None:
+        return
+    author = Author("", NOBODY) if asking is None else asking.author
+    address = request.client.host if request.client else ""
+    target = f"{request.method} {request.url.path}"
+    context.audit.refused(author, "refuse", target, reason=reason, address=address)
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _AT_ONCE: Final = 200
 _CONFIRM_S: Final = 15.0
+_MINUTE_S: Final = 60.0
 _CLAIM_MS: Final = 60_000
 _AGAIN_S: Final = 10.0
 """Kafka is away: try again after so long."""
@@ -52,13 +53,36 @@ class Change:
     author: Author
     now_ms: int
 
-    def note(self, action: str, target: str, *, mlapp_id: str = ALL_MLAPPS, **parameters: object) -> None:
+    def note(self, action: str, target: str, **parameters: object) -> None:
         """Record what is done in this transaction."""
         said = {key: str(value)[:500] for key, value in parameters.items()}
         made = new_action(
-            action, mlapp_id, who=self.author, target=target, parameters=said, event_time_ms=self.now_ms
+            action, ALL_MLAPPS, who=self.author, target=target, parameters=said, event_time_ms=self.now_ms
         )
         self.sql.add(AuditRecord(action_id=made.action_id, record=dataclasses.asdict(made)))
+
+
+class RefusalLimit:
+    """Lets few refusals through in a minute, and equal ones once: whoever is refused must not fill the log."""
+
+    def __init__(self, in_a_minute: int = 60) -> None:
+        self._in_a_minute = in_a_minute
+        self._lock = threading.Lock()
+        self._since_s = float("-inf")
+        self._seen: set[tuple[str, ...]] = set()
+        self._left_out = 0
+
+    def take(self, refusal: tuple[str, ...], now_s: float) -> int | None:
+        """How many were left out since the last one that was let through; None: leave this one out as well."""
+        with self._lock:
+            if now_s - self._since_s >= _MINUTE_S:
+                self._since_s, self._seen = now_s, set()
+            if refusal in self._seen or len(self._seen) >= self._in_a_minute:
+                self._left_out += 1
+                return None
+            self._seen.add(refusal)
+            left_out, self._left_out = self._left_out, 0
+            return left_out
 
 
 class AuditLog:
@@ -67,6 +91,7 @@ class AuditLog:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._refusals = RefusalLimit()
         self._woken = threading.Event()
         self._closed = threading.Event()
         self._starting = threading.Lock()
@@ -78,6 +103,16 @@ class AuditLog:
         with self._database.writing() as sql:
             yield Change(sql, author, time.time_ns() // 1_000_000)
         self.wake()
+
+    def refused(self, author: Author, action: str, target: str, **parameters: object) -> None:
+        """Record a refusal, unless there are too many of late: those that are not recorded are counted in the next one."""
+        left_out = self._refusals.take((author.name, action, target), time.monotonic())
+        if left_out is None:
+            return
+        if left_out:
+            parameters["left_out_before"] = left_out
+        with self.changing(author) as change:
+            change.note(action, target[:200], **parameters)
 
     def wake(self) -> None:
         """Send what waits."""

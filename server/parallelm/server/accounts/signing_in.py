@@ -53,14 +53,18 @@ def sign_in(database: Database, name: str, password: str, address: str, now_ms: 
     name = name.strip().lower()
     of_name, of_address = _subject("name", name), _subject("address", address)
     # Counted before the password is looked at: attempts side by side must not be more than those one after the other.
-    with database.writing() as sql:
-        _count_attempt(sql, of_name, OF_NAME, now_ms)
-        _count_attempt(sql, of_address, OF_ADDRESS, now_ms)
-        sql.execute(delete(FailedAttempts).where(FailedAttempts.last_ms < now_ms - FORGET_MS))
-        account = sql.scalar(select(Account).where(Account.name == name))
-    fits = passwords.fits(password, account.password_hash if account else None)
-    if account is None or not fits or account.disabled_ms is not None:
-        raise SignInError(_NO)
+    known = ""
+    try:
+        with database.writing() as sql:
+            account = sql.scalar(select(Account).where(Account.name == name))
+            known = account.name if account else ""
+            _count_attempt(sql, of_name, OF_NAME, now_ms)
+            _count_attempt(sql, of_address, OF_ADDRESS, now_ms)
+            sql.execute(delete(FailedAttempts).where(FailedAttempts.last_ms < now_ms - FORGET_MS))
+        account = _checked(account, password)
+    except SignInError as error:
+        error.account_name = known
+        raise
     outdated = account.password_hash and passwords.is_outdated(account.password_hash)
     with database.writing() as sql:
         account = sql.get_one(Account, account.id)
@@ -70,6 +74,13 @@ def sign_in(database: Database, name: str, password: str, address: str, now_ms: 
         # An own account is no way to try those of others for ever.
         forgive = update(FailedAttempts).where(FailedAttempts.subject == of_address)
         sql.execute(forgive.values(count=FailedAttempts.count - 1, locked_until_ms=0))
+    return account
+
+
+def _checked(account: Account | None, password: str) -> Account:
+    fits = passwords.fits(password, account.password_hash if account else None)
+    if account is None or not fits or account.disabled_ms is not None:
+        raise SignInError(_NO)
     return account
 
 

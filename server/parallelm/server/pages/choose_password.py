@@ -7,7 +7,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
-from parallelm.schemas.well_known import SERVER_ACCOUNT
+from parallelm.operations.authors import Author
+from parallelm.schemas.well_known import ONE_TIME_LINK, SERVER_ACCOUNT
 from parallelm.server.access.authentication import now_ms
 from parallelm.server.accounts import first_administrator, links, passwords, signing_in
 from parallelm.server.context import context_of
@@ -38,13 +39,16 @@ def choose(
     """Use the link up and sign in."""
     database = context_of(request).database
     with database.reading() as sql:
-        is_first = links.look(sql, link, now_ms()) is None
+        account = links.look(sql, link, now_ms())
+        is_first = account is None
+        name = name if account is None else account.name
     try:
         if password != repeated:
             raise AccountError("the two passwords differ; type the same twice")  # noqa: TRY301 - told like the others
-        with database.writing() as sql:
-            account = links.use(sql, link, name, password, now_ms())
-            signing_in.unlock(sql, account.name)
+        with context_of(request).audit.changing(Author(name.strip().lower(), ONE_TIME_LINK)) as change:
+            account = links.use(change.sql, link, name, password, now_ms())
+            signing_in.unlock(change.sql, account.name)
+            change.note("create_first_administrator" if is_first else "choose_password", account.name)
     except LinkError:
         raise
     except AccountError as error:

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from parallelm.schemas.well_known import SERVER_ACCOUNT
+from parallelm.operations.authors import Author
+from parallelm.schemas.well_known import NOBODY, SERVER_ACCOUNT
 from parallelm.server.access import authentication
 from parallelm.server.access.forgery import checked_go_on_path
 from parallelm.server.accounts import sessions, signing_in
@@ -43,12 +44,20 @@ def sign_in(
         account = signing_in.sign_in(
             context_of(request).database, name, password, address_of(request), authentication.now_ms()
         )
-    except LockedOutError as error:
+    except SignInError as error:
+        return _refused(request, error, name, go_on)
+    return begin(request, account, SERVER_ACCOUNT, go_on)
+
+
+def _refused(request: Request, error: SignInError, name: str, go_on: str) -> Response:
+    action = "lock_out" if isinstance(error, LockedOutError) else "refuse_sign_in"
+    context_of(request).audit.refused(
+        Author(error.account_name, NOBODY), action, error.account_name, address=address_of(request)
+    )
+    if isinstance(error, LockedOutError):
         retry = {"Retry-After": str(error.retry_after_s)}
         return _form(request, go_on, name=name, problem=str(error), status_code=429, headers=retry)
-    except SignInError as error:
-        return _form(request, go_on, name=name, problem=str(error), status_code=401)
-    return begin(request, account, SERVER_ACCOUNT, go_on)
+    return _form(request, go_on, name=name, problem=str(error), status_code=401)
 
 
 @ROUTER.post("/sign-out")
@@ -57,8 +66,9 @@ def sign_out(request: Request) -> Response:
     context = context_of(request)
     asking = context.authenticate(request)
     if asking is not None:
-        with context.database.writing() as sql:
-            sessions.end(sql, asking.session)
+        with context.audit.changing(asking.author) as change:
+            sessions.end(change.sql, asking.session)
+            change.note("sign_out", asking.name)
     response = _redirect(request, "/sign-in")
     authentication.clear_session(response, request, context.database)
     response.headers["Clear-Site-Data"] = '"cache"'
@@ -69,12 +79,13 @@ def begin(request: Request, account: Account, authenticated_by: str, go_on: str)
     """A new session, also where there was one: nobody can have planted it."""
     context = context_of(request)
     before = context.authenticate(request)
-    with context.database.writing() as sql:
+    with context.audit.changing(Author(account.name, authenticated_by)) as change:
         if before is not None:
-            sessions.end(sql, before.session)
+            sessions.end(change.sql, before.session)
+        change.note("sign_in", account.name, address=address_of(request))
         secret = sessions.begin(
-            sql,
-            sql.merge(account),
+            change.sql,
+            change.sql.merge(account),
             authenticated_by,
             authentication.now_ms(),
             authentication.lifetimes(context.settings.server),

@@ -1,0 +1,145 @@
+"""The matrix of roles and actions, tried cell by cell on every route of the server over HTTP."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi.routing import APIRoute
+
+from parallelm.server.access.dependencies import Requirement
+from parallelm.server.access.matrix import ACTIONS, ROLES, as_table
+from parallelm.server.app import create_app
+from parallelm.server.run import make_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+    from fastapi.dependencies.models import Dependant
+
+    from parallelm.connections import Settings
+    from parallelm.server.accounts.database import Database
+
+PAGE = Path(__file__).parents[2] / "docs" / "server-security.md"
+UNKNOWN_ID = "0123456789abcdef"
+WITHOUT_ACTION = {
+    # Before somebody has signed in.
+    "GET /api/v1/health", "GET /sign-in", "POST /sign-in", "POST /sign-out", "GET /choose-password", "POST /choose-password",
+    # One's own, in person or by the account that asks.
+    "GET /api/v1/me", "PUT /api/v1/me/password", "GET /api/v1/me/sessions", "DELETE /api/v1/me/sessions",
+    "DELETE /api/v1/me/sessions/{session_id}", "GET /api/v1/me/tokens", "POST /api/v1/me/tokens",
+    "DELETE /api/v1/me/tokens/{token_id}",
+}  # fmt: skip
+"""Routes that need no role."""
+ASKED_INSIDE = {
+    # Lists: each item is shown to those who may read its MLApp.
+    "GET /api/v1/mlapps", "GET /api/v1/alerts", "GET /api/v1/models", "GET /api/v1/deployments", "GET /api/v1/events",
+    "GET /api/v1/silences", "GET /live",
+    # What it is about stands in the body or in what an id names.
+    "POST /api/v1/silences", "POST /api/v1/silences/{silence_id}/end",
+}  # fmt: skip
+"""Routes whose handlers ask for an action themselves; tests of their own hold them to it."""
+
+
+@pytest.fixture(scope="module")
+def routes(server_settings: Settings, server_database: Database) -> list[APIRoute]:
+    """All routes of the application."""
+    app = create_app(make_context(server_settings, server_database))
+    return [route for route in app.routes if isinstance(route, APIRoute)]
+
+
+def named(route: APIRoute) -> str:
+    return f"{next(iter(route.methods))} {route.path}"
+
+
+def requirements(dependant: Dependant) -> Iterator[Requirement]:
+    """What a route asks for, in its own dependencies or in theirs."""
+    for each in dependant.dependencies:
+        if isinstance(each.call, Requirement):
+            yield each.call
+        yield from requirements(each)
+
+
+def answer(client: httpx.Client, route: APIRoute) -> int:
+    """Status of a request for things that do not exist: whoever may do it does no harm."""
+    path = re.sub(r"\{(\w+)(:\w+)?\}", lambda found: known_or_not(found[1]), route.path)
+    return client.request(next(iter(route.methods)), path, headers={"Accept": "application/json"}).status_code
+
+
+def known_or_not(parameter: str) -> str:
+    return (
+        "churn" if parameter == "mlapp_id" else ("1" if parameter in {"version", "token_id"} else UNKNOWN_ID)
+    )
+
+
+def test_every_route_asks_for_an_action_or_is_known_to_need_none(routes: list[APIRoute]):
+    silent = {named(route) for route in routes if not list(requirements(route.dependant))}
+    assert silent - WITHOUT_ACTION - ASKED_INSIDE == set(), (
+        "name the action: dependencies=[Depends(require(…))]"
+    )
+
+
+def test_every_action_is_asked_for_somewhere(routes: list[APIRoute]):
+    asked = {each.action for route in routes for each in requirements(route.dependant)}
+    assert asked <= set(ACTIONS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_opens_what_the_matrix_says_and_nothing_else(
+    role: str, routes: list[APIRoute], client_as: Callable[[str], httpx.Client]
+):
+    wrong = []
+    for route in routes:
+        needed = {each.action for each in requirements(route.dependant)}
+        if not needed:
+            continue
+        may = all(role in ACTIONS[action].roles for action in needed)
+        status = answer(client_as(role), route)
+        if may == (status == 403) or status in {401, 500}:
+            wrong.append((named(route), sorted(needed), status))
+    assert not wrong, f"{role}: {wrong}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_on_another_mlapp_opens_nothing_of_this_one(
+    role: str, routes: list[APIRoute], client_with: Callable[[str, str], httpx.Client]
+):
+    client = client_with(role, "another")
+    of_mlapp = [route for route in routes if "{mlapp_id}" in route.path and named(route) not in ASKED_INSIDE]
+    open_ = [named(route) for route in of_mlapp if answer(client, route) not in {403, 404}]
+    assert not open_, open_
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_belongs_to_no_mlapp_needs_a_role_on_all(
+    role: str, routes: list[APIRoute], client_with: Callable[[str, str], httpx.Client]
+):
+    client = client_with(role, "churn")
+    of_all = [
+        route
+        for route in routes
+        if any(
+            not ACTIONS[each.action].is_on_mlapp and not each.anywhere
+            for each in requirements(route.dependant)
+        )
+    ]
+    assert of_all
+    open_ = [named(route) for route in of_all if answer(client, route) != 403]
+    assert not open_, open_
+
+
+def test_without_signing_in_nothing_is_open(routes: list[APIRoute], anonymous: httpx.Client):
+    open_ = [
+        named(route)
+        for route in routes
+        if named(route) not in WITHOUT_ACTION - {each for each in WITHOUT_ACTION if "/me" in each}
+        and answer(anonymous, route) != 401
+    ]
+    assert not open_, open_
+
+
+def test_the_documentation_shows_the_matrix():
+    assert as_table() in PAGE.read_text(encoding="utf-8")

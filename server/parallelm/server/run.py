@@ -34,9 +34,12 @@ def listen(host: str, port: int) -> socket.socket:
     tries = [port] if port else [DEFAULT_PORT, 0]
     for wanted in tries:
         try:
-            return socket.create_server((host, wanted), backlog=512)
+            opened = socket.create_server((host, wanted), backlog=512)
         except OSError as error:
             reason = error
+            continue
+        # asyncio sends answers without delay (TCP_NODELAY) only where it sees that the socket is TCP's: it saves 40 ms a request.
+        return socket.socket(opened.family, opened.type, socket.IPPROTO_TCP, fileno=opened.detach())
     raise AddressError(f"cannot listen on {host}:{port}: {reason.strerror}; name another port") from reason
 
 

@@ -71,6 +71,8 @@ class ClickHouseSettings(_ShownWithoutSecrets):
     query_timeout_s: float = 60.0
     read_only: bool = field(default=False, compare=False, metadata={"is_setting": False})
     """Clients change nothing, whatever the user may do. Set by ``load_settings`` for the role, never by a file."""
+    is_pooled: bool = field(default=False, compare=False, metadata={"is_setting": False})
+    """Connections are used again, see ``clickhouse_pool``."""
     alt_hosts: str = field(default="", compare=False, metadata={"is_setting": False})
     """Hosts to try when ``host`` does not answer: of one shard, see ``shards``."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -45,6 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def make_context(settings: Settings, database: Database) -> ServerContext:
     """What requests may use."""
+    settings = replace(settings, clickhouse=replace(settings.clickhouse, is_pooled=True))
     return ServerContext(
         settings=settings,
         database=database,

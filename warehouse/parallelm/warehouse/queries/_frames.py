@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.connections.clickhouse_pool import lent_client
 from parallelm.schemas.times import Time, TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
 
@@ -111,12 +111,9 @@ def fetch(
     settings: Settings, query: str, parameters: Mapping[str, Any] | None = None
 ) -> tuple[list[Sequence[Any]], list[tuple[str, str]]]:
     """``(columns of values, (name, ClickHouse type) of each)``; raises the driver's errors."""
-    client = clickhouse_client(settings.clickhouse)
-    try:
+    with lent_client(settings.clickhouse) as client:
         # Without parameters the driver leaves percent signs alone: an analyst's LIKE and % need no doubling.
         columns, types = client.execute(query, parameters or None, with_column_types=True, columnar=True)
-    finally:
-        client.disconnect()
     return columns or [()] * len(types), types
 
 

@@ -85,7 +85,7 @@ def test_somebody_sees_the_alerts_of_their_mlapps_only(
     listed = viewer.get("/alerts?state=all").text
     assert "low sales" in listed
     assert "slow answers" not in listed
-    assert viewer.get("/alerts", params={"mlapp": "churn"}).status_code == 403
+    assert viewer.get("/alerts", params={"mlapp_id": "churn"}).status_code == 403
     assert viewer.get("/mlapps/churn/alerts").status_code == 403
     foreign = alerts(platform, mlapp_id="churn")["alert_id"].iloc[0]
     assert viewer.get(f"/mlapps/{mlapp}/alerts/{foreign}").status_code == 404

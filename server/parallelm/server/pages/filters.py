@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _MANY: Final = 10_000
+_PAIR: Final = re.compile(r"'((?:[^'\\]|\\.)*)':'((?:[^'\\]|\\.)*)'")
+_KILO: Final = 1000
 _SHOWN_BESIDE: Final = frozenset({"alertname", "mlapp", "severity", "node", "statistic"})
 
 
@@ -68,14 +71,34 @@ def labels(value: Mapping[str, str] | None) -> str:
     return ", ".join(f"{key}={each}" for key, each in (value or {}).items() if each)
 
 
+def size(value: Any) -> str:
+    """Bytes, in the unit in which they are read."""
+    count = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < _KILO or unit == "GB":
+            break
+        count /= _KILO
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def map_labels(text: str) -> str:
+    """Labels that ClickHouse has made a text of, ``{'feature':'age'}``, as ``labels`` shows them."""
+    return ", ".join(f"{key}={value}" for key, value in _PAIR.findall(text))
+
+
+def written(value: Any) -> str:
+    """A text as it is, and any other value as JSON."""
+    return value if isinstance(value, str) else as_json(value)
+
+
 def own_labels(value: Mapping[str, str]) -> dict[str, str]:
     """Labels of an alert without those that stand beside them: its rule, MLApp, node and severity."""
     return {key: each for key, each in value.items() if key not in _SHOWN_BESIDE and each}
 
 
 def number_or_none(value: Any) -> str:
-    """As ``number``, and nothing where there is no number."""
-    return "" if is_missing(value) or math.isnan(value) else number(value)
+    """As ``number``, and nothing where there is no finite number."""
+    return "" if is_missing(value) or not math.isfinite(value) else number(value)
 
 
 def as_json(value: Any) -> str:
@@ -101,6 +124,9 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "number_or_none": number_or_none,
     "labels": labels,
     "own_labels": own_labels,
+    "size": size,
+    "map_labels": map_labels,
+    "written": written,
     "as_json": as_json,
     "duration": format_duration,
     "text": scalar_text,

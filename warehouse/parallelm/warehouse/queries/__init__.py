@@ -46,6 +46,7 @@ from parallelm.warehouse.queries.mlapps import (
     mlapp_versions,
     mlapps,
 )
+from parallelm.warehouse.queries.model_usage import model_usage
 from parallelm.warehouse.queries.models import (
     DeployedModel,
     deployment_history,
@@ -55,6 +56,7 @@ from parallelm.warehouse.queries.models import (
     model_announcement,
     model_samples,
     models,
+    pins,
 )
 from parallelm.warehouse.queries.reported import (
     ReportedStatistic,
@@ -118,6 +120,7 @@ __all__ = [
     "mlapps",
     "model_announcement",
     "model_samples",
+    "model_usage",
     "models",
     "notifications_of",
     "open_dead_letters",
@@ -126,6 +129,7 @@ __all__ = [
     "past_samples",
     "past_series",
     "past_successions",
+    "pins",
     "query_frame",
     "report_times",
     "reported_span",

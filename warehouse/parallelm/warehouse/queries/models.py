@@ -130,13 +130,15 @@ def models(
     node_id: str | None = None,
     owner: str | None = None,
     annotations: Mapping[str, str] | None = None,
+    search: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
     page: Keyset | None = None,
 ) -> pd.DataFrame:
     """Models by the time they were announced.
 
-    ``annotations`` selects models that have these, as texts in JSON, among any others.
+    ``annotations`` selects models that have these, as texts in JSON, among any others; ``search`` those that have the text in
+    name, id or description.
 
     Columns: ``event_time, model_id, name, format, description, mlapp_id, node_id,
     agent_id, size_bytes, sha256, artifact_url, file_name, is_directory, annotations, owner, train_version,
@@ -146,7 +148,8 @@ def models(
     where = Conditions().equal(
         mlapp_id=mlapp_id, model_id=model_id, name=name, format=model_format, node_id=node_id, owner=owner
     )
-    where.labels(annotations, "annotations").between("event_time", start, end)
+    where.labels(annotations, "annotations").containing(search, "name", "model_id", "description")
+    where.between("event_time", start, end)
     return frame(
         settings,
         f"""
@@ -265,6 +268,24 @@ def live_models(
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters | ({} if at_ms is None else {"at_ms": at_ms}),
     )
+
+
+def pins(settings: Settings, mlapp_id: str) -> dict[str, dict[str, Any]]:
+    """By node that a person has pinned: ``model_id, who, event_time, reason``."""
+    found = records(
+        settings,
+        """
+        SELECT node_id, argMax(state, place) AS last_state, argMax(model_id, place) AS model_id, argMax(who, place) AS who,
+               argMax(event_time, place) AS event_time, argMax(reason, place) AS reason
+        FROM (
+            SELECT *, (ingested_at, _partition, _offset) AS place FROM deployments
+            WHERE mlapp_id = %(mlapp_id)s AND state IN ('pinned', 'unpinned')
+        ) AS answer
+        GROUP BY node_id
+        """,
+        {"mlapp_id": mlapp_id},
+    )
+    return {row["node_id"]: row for row in found if row["last_state"] == "pinned"}
 
 
 def model_samples(

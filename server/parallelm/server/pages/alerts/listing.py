@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
-from parallelm.operations.alerts import list_alerts, silenced_by
+from parallelm.operations.alerts import find_alert, list_alerts, silenced_by
+from parallelm.operations.errors import UnknownAlertError
 from parallelm.schemas.errors import SchemaError
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.context import context_of
@@ -83,8 +84,8 @@ class Group:
 
 def _filter(
     severity: str = "",
-    mlapp: str = "",
-    node: str = "",
+    mlapp: Annotated[str, Query(alias="mlapp_id")] = "",
+    node: Annotated[str, Query(alias="node_id")] = "",
     state: str = "",
     rule: str = "",
     label: str = "",
@@ -107,6 +108,16 @@ def alerts(request: Request, asking: Asking, wanted: Filtered, shown: Shown) -> 
         allow(asking, "mlapps.read", wanted.mlapp)
     mlapps = {wanted.mlapp} if wanted.mlapp else asking.mlapps("mlapps.read")
     return _page(request, "alerts/list.html", mlapps, wanted, shown)
+
+
+@ROUTER.get("/alerts/{alert_id}")
+def alert_by_id(request: Request, asking: Asking, alert_id: str) -> RedirectResponse:
+    """The page of an alert whose MLApp the link does not name."""
+    found = find_alert(context_of(request).settings, alert_id)
+    if not asking.may("mlapps.read", found["mlapp_id"]):
+        raise UnknownAlertError(f"there is no alert {alert_id!r}")
+    root = request.scope.get("root_path", "")
+    return RedirectResponse(f"{root}/mlapps/{quote(found['mlapp_id'])}/alerts/{quote(found['alert_id'])}")
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/alerts", dependencies=[Depends(require("mlapps.read"))])

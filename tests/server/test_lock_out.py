@@ -15,7 +15,9 @@ from parallelm.server.accounts import signing_in
 from parallelm.server.accounts.audit import RefusalLimit
 from parallelm.server.accounts.signing_in import OF_ADDRESS, OF_NAME, sign_in
 from parallelm.server.errors import LockedOutError, SignInError
-from tests.server.accounts import PASSWORD, make_account, opened_database
+from parallelm.server.run import make_context
+from tests.server.accounts import PASSWORD, make_account, opened_database, signed_in
+from tests.server.conftest import served
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -137,16 +139,21 @@ def test_refusals_in_masses_are_counted_and_not_recorded():
 
 
 def test_what_is_refused_and_what_is_done_to_accounts_is_in_the_audit_log(
-    server_url: str, server_database: Database, platform: Settings, client: httpx.Client
+    server_settings: Settings, server_database: Database, platform: Settings
 ):
     name = make_account(server_database, [("viewer", "*")], password=PASSWORD)
     team = f"t-{uuid.uuid4().hex[:8]}"
-    with httpx.Client(base_url=server_url, headers={"Accept": "text/html"}) as browser:
+    # A server of its own: how many refusals are recorded in a minute is counted by process.
+    with (
+        served(make_context(server_settings, server_database)) as url,
+        httpx.Client(base_url=url, headers={"Accept": "text/html"}) as browser,
+        signed_in(server_database, "ada").client(url) as client,
+    ):
         browser.post("/sign-in", data={"name": name, "password": "wrong"})
         browser.post("/sign-in", data={"name": PASSWORD, "password": "typed into the wrong field"})
         browser.post("/sign-in", data={"name": name, "password": PASSWORD})
         assert browser.get("/api/v1/users").status_code == 403
-    client.post("/api/v1/groups", json={"name": team, "members": [name]})
+        client.post("/api/v1/groups", json={"name": team, "members": [name]})
 
     def recorded() -> set[tuple[str, str, str, str]]:
         with clickhouse_client(platform.clickhouse) as opened:

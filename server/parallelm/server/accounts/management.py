@@ -146,6 +146,14 @@ def create_token(
     return made, secret
 
 
+def token_of(sql: Session, account_id: int, token_id: int) -> Token:
+    """A token of this account; raises ``UnknownAccountError``."""
+    found = tokens.get(sql, token_id)
+    if found.account_id != account_id:
+        raise UnknownAccountError(f"there is no token {token_id}")
+    return found
+
+
 def revoke_token(change: Change, token: Token) -> None:
     """It lets nobody in from now on."""
     if token.revoked_ms is None:

@@ -16,7 +16,7 @@ from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, Moment
 from parallelm.server.api.users import MANAGES, AccountName, Asked, moment
 from parallelm.server.context import context_of
-from parallelm.server.errors import AccountError, UnknownAccountError
+from parallelm.server.errors import AccountError
 
 ROUTER: Final = resource("tokens")
 TokenId = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -75,7 +75,7 @@ def create_my_token(request: Request, wanted: NewToken, asking: AskingInPerson) 
 def revoke_my_token(request: Request, token_id: TokenId, asking: AskingInPerson) -> None:
     """Let it be of no more use."""
     with context_of(request).audit.changing(asking.author) as change:
-        management.revoke_token(change, _of(tokens.get(change.sql, token_id), asking.account_id))
+        management.revoke_token(change, management.token_of(change.sql, asking.account_id, token_id))
 
 
 @ROUTER.get("/users/{name}/tokens", dependencies=MANAGES)
@@ -104,13 +104,7 @@ def revoke_token_of_user(request: Request, name: AccountName, token_id: TokenId,
     """Let it be of no more use."""
     with context_of(request).audit.changing(asking.author) as change:
         account = people.find(change.sql, name)
-        management.revoke_token(change, _of(tokens.get(change.sql, token_id), account.id))
-
-
-def _of(token: TokenRow, account_id: int) -> TokenRow:
-    if token.account_id != account_id:
-        raise UnknownAccountError(f"there is no token {token.id}")
-    return token
+        management.revoke_token(change, management.token_of(change.sql, account.id, token_id))
 
 
 def _shown(token: TokenRow) -> dict[str, Any]:

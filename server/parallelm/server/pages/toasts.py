@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 
@@ -17,3 +18,13 @@ def toast(text: str, answer: Response | None = None, kind: str = "ok") -> Respon
     answer = answer or Response(status_code=204)
     answer.headers["HX-Trigger"] = json.dumps({"toast": {"text": text, "kind": kind}})
     return answer
+
+
+def refreshed(text: str) -> Response:
+    """Tell a result on the same page, loaded anew."""
+    return toast(text, Response(headers={"HX-Refresh": "true"}))
+
+
+def gone_to(request: Request, path: str, text: str) -> Response:
+    """Tell a result on another page of ours."""
+    return toast(text, Response(headers={"HX-Redirect": f"{request.scope.get('root_path', '')}{path}"}))

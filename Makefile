@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations server mcenter
 
-.PHONY: demo test fuzz faults check bench up clean lock docs format
+.PHONY: demo test fuzz faults check bench up clean lock docs format pictures
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/mcenter demo $(DEMO_ARGS)
@@ -41,6 +41,10 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
+
+# Pictures of the pages in docs/images, from the stack that `make demo KEEP=1` leaves running.
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.server.pictures
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,9 @@ INTERVAL_S: Final = 2.0
 _AFTER_AN_ERROR_S: Final = 10.0
 _SILENCE_S: Final = 15.0
 """Proxies end connections on which nothing comes for long."""
+
+_LONGEST_S: Final = 300.0
+"""Then the browser connects anew, and is asked anew who it is: a session may have ended, a role be taken away."""
 
 
 @dataclass(eq=False, slots=True)
@@ -63,7 +67,8 @@ class LiveChanges:
                 self._asking = asyncio.create_task(self._ask(since))
         try:
             yield "retry: 3000\n\n"
-            while not self._is_closed:
+            ends = time.monotonic() + _LONGEST_S
+            while not self._is_closed and time.monotonic() < ends:
                 yield await self._next_of(viewer)
         finally:
             self._viewers.discard(viewer)

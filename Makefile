@@ -17,7 +17,7 @@ MINUTES ?= 20
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TESTS)
 
-# Signals, crashes and hostile clients with chance, more often than in the suite; the seed is an argument. The last runs are
+# Signals, crashes, hostile clients and requests with chance, more often than in the suite; the seed is an argument. The last runs are
 # the sinks' and the processors' (`make faults SINK_ROUNDS=300 SEED=7`): they report how soon work went on after each kind
 # of fault.
 ROUNDS ?= 40
@@ -29,6 +29,7 @@ faults: $(VENV)/.installed-dev
 		tests/mcenter/test_signals.py tests/mcenter/engine/test_crash.py \
 		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py \
 		tests/stream_processors/notifications/test_faults.py
+	CONTRACT_EXAMPLES=$(ROUNDS) $(FAULTS) tests/server/test_contract.py
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) -s tests/sinks/test_two_shards.py
 	FAULT_ROUNDS=$(SINK_ROUNDS) $(FAULTS) -s tests/sinks/faults
 	FAULT_ROUNDS=$(PROCESSOR_ROUNDS) $(FAULTS) -s tests/stream_processors/faults

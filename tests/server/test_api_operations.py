@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
@@ -53,3 +54,41 @@ def test_a_dead_letter_is_shown_sent_again_and_dropped(client: httpx.Client, pla
     log = client.get("/api/v1/actions", params={"action": "drop_dead_letter", "who": "ada"}).json()["items"]
     assert {each["target"] for each in log} == set(ids)
     assert {each["comment"] for each in log} == {"from a test"}
+
+
+def test_sql_is_answered_as_the_user_that_reads_and_no_further_than_its_bound(client: httpx.Client):
+    def ask(sql: str) -> httpx.Response:
+        return client.post("/api/v1/query", json={"sql": sql})
+
+    assert ask("SELECT mlapp_id, version AS v FROM mlapps_current WHERE mlapp_id = 'churn'").json() == {
+        "columns": ["mlapp_id", "v"], "rows": [["churn", 1]], "is_cut": False,
+    }  # fmt: skip
+    many = ask("SELECT number FROM numbers(1000000)").json()
+    assert (len(many["rows"]), many["is_cut"]) == (10_000, True)
+    for sql in ("DROP TABLE statistics", "nonsense", "0", "INSERT INTO events VALUES"):
+        answer = ask(sql)
+        assert answer.status_code == 422, sql
+        assert "Stack trace" not in answer.text
+
+
+def test_who_may_read_all_mlapps_gets_the_reading_user_with_the_profile(
+    client: httpx.Client, platform: Settings
+):
+    profile = client.get("/api/v1/connection-profile")
+    assert profile.headers["Cache-Control"] == "no-store"
+    assert profile.json()["kafka"]["bootstrap_servers"] == platform.kafka.bootstrap_servers
+    assert profile.json()["clickhouse"]["user"] == platform.clickhouse.user
+
+
+def test_a_capture_is_taken_followed_downloaded_and_deleted(client: httpx.Client):
+    path = "/api/v1/mlapps/churn/captures"
+    made = client.post(path, json={"from": "2026-05-01", "to": "2026-05-10", "name": "may"})
+    assert made.status_code == 202, made.text
+    own = f"{path}/{made.json()['capture_id']}"
+    wait_for(lambda: client.get(own).json()["state"] == "complete", lambda: client.get(own).text)
+    assert client.get(own).json()["rows"]
+    file = client.get(f"{own}/file")
+    assert hashlib.sha256(file.content).hexdigest() == client.get(own).json()["sha256"]
+    assert client.get(path).json()["items"][0]["name"] == "may"
+    assert client.delete(own).status_code == 204
+    assert client.get(own).json()["type"] == "urn:mcenter:problem:unknown-capture"

@@ -17,10 +17,12 @@ _ROWS_WANTED = re.compile(r"\s*INSERT\b(?!.*\bSELECT\b)", re.IGNORECASE | re.DOT
 """A server that gets this waits for rows, which nobody sends here."""
 
 
-def ask(settings: Settings, sql: str) -> pd.DataFrame:
+def ask(
+    settings: Settings, sql: str, *, most_rows: int | None = None, most_seconds: int | None = None
+) -> pd.DataFrame:
     """Run one statement as the user that the settings name, and return its result; times are UTC.
 
-    Raises ``QuestionError`` when there is nothing to run; the driver's errors pass through.
+    With ``most_rows`` the server stops soon after so many: a result may have some more. Raises ``QuestionError`` when there is nothing to run; the driver's errors pass through.
     """
     from parallelm.warehouse.queries import query_frame
 
@@ -30,4 +32,9 @@ def ask(settings: Settings, sql: str) -> pd.DataFrame:
         raise QuestionError(
             "INSERT works only with a SELECT here; KPIs come in by `mcenter kpi upload`, reports by components"
         )
-    return query_frame(settings, sql)
+    limits: dict[str, str | int] = {}
+    if most_rows is not None:
+        limits |= {"max_result_rows": most_rows + 1, "result_overflow_mode": "break"}
+    if most_seconds is not None:
+        limits |= {"max_execution_time": most_seconds}
+    return query_frame(settings, sql, limits)

@@ -66,6 +66,8 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     operations.UnknownNodeError: HTTPStatus.NOT_FOUND,
     operations.UnknownModelError: HTTPStatus.NOT_FOUND,
     operations.UnknownDecisionError: HTTPStatus.NOT_FOUND,
+    operations.UnknownCaptureError: HTTPStatus.NOT_FOUND,
+    operations.CaptureStateError: HTTPStatus.CONFLICT,
     operations.AlertNotOpenError: HTTPStatus.CONFLICT,
     operations.NoEffectError: HTTPStatus.CONFLICT,
     operations.ReplayError: HTTPStatus.CONFLICT,

@@ -13,7 +13,7 @@ from parallelm.server.problems import MEDIA_TYPE
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-PROBLEM_STATUSES: Final = (401, 403, 404, 409, 412, 413, 422, 429, 503, 504)
+PROBLEM_STATUSES: Final = (400, 401, 403, 404, 409, 412, 413, 422, 429, 502, 503, 504)
 DESCRIPTION: Final = """\
 What a page does, and the command, a program does here.
 
@@ -57,10 +57,8 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     }
     for status in PROBLEM_STATUSES
 }
-_SECURITY: Final = {
-    "token": {"type": "http", "scheme": "bearer"},
-    "session": {"type": "apiKey", "in": "cookie", "name": "session"},
-}
+_SECURITY: Final = {"token": {"type": "http", "scheme": "bearer"}}
+"""Of programs. Pages use the same calls with the session of their browser."""
 
 
 def operation_id(route: Any) -> str:

@@ -70,7 +70,7 @@ class AppliedDefinition(Answer):
     "/mlapps/{mlapp_id}/definition",
     dependencies=[Depends(require(READ))],
     response_class=Response,
-    responses={200: {"content": {_YAML: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {_YAML: {"schema": {"type": "object"}}}}},
 )
 def get_definition(request: Request, mlapp_id: MLAppId) -> Response:
     """The file in force, as it was applied; its `ETag` is for `If-Match` of the next one."""

@@ -37,7 +37,7 @@ class LabelMatcher(BaseModel):
 
     label: Annotated[str, Field(min_length=1, max_length=500, examples=["mlapp"])]
     operator: Literal["=", "!=", "=~", "!~"] = "="
-    value: Annotated[str, Field(max_length=MAX_VALUE, examples=["churn"])]
+    value: Annotated[str, Field(max_length=MAX_VALUE, examples=["fraud"])]
 
 
 class NewSilence(BaseModel):

@@ -108,12 +108,17 @@ def limit_clause(limit: int | None) -> str:
 
 
 def fetch(
-    settings: Settings, query: str, parameters: Mapping[str, Any] | None = None
+    settings: Settings,
+    query: str,
+    parameters: Mapping[str, Any] | None = None,
+    limits: Mapping[str, str | int] | None = None,
 ) -> tuple[list[Sequence[Any]], list[tuple[str, str]]]:
     """``(columns of values, (name, ClickHouse type) of each)``; raises the driver's errors."""
     with lent_client(settings.clickhouse) as client:
         # Without parameters the driver leaves percent signs alone: an analyst's LIKE and % need no doubling.
-        columns, types = client.execute(query, parameters or None, with_column_types=True, columnar=True)
+        columns, types = client.execute(
+            query, parameters or None, with_column_types=True, columnar=True, settings=limits
+        )
     return columns or [()] * len(types), types
 
 
@@ -124,21 +129,32 @@ def records(settings: Settings, query: str, parameters: Mapping[str, Any]) -> li
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def query_frame(settings: Settings, query: str) -> pd.DataFrame:
-    """Result of any SQL as a frame: what an analyst asks in a notebook. Times are UTC; raises the driver's errors."""
-    return frame(settings, query)
+def query_frame(
+    settings: Settings, query: str, limits: Mapping[str, str | int] | None = None
+) -> pd.DataFrame:
+    """Result of any SQL as a frame: what an analyst asks in a notebook. Times are UTC; raises the driver's errors.
+
+    ``limits`` are settings of ClickHouse for it. Raises ``QueryError`` for an expression without a statement.
+    """
+    columns, types = fetch(settings, query, limits=limits)
+    if len(columns) != len(types):  # an expression alone, which some servers answer without saying what it is
+        raise QueryError(f"{query!r} is no statement; write SELECT before it")
+    return _as_frame(columns, types)
 
 
 def frame(
     settings: Settings, query: str, parameters: Mapping[str, Any] | None = None, page: Keyset | None = None
 ) -> pd.DataFrame:
     """Result, or a page of it, as a frame; times are UTC ``datetime64``, an empty result keeps its columns and their types."""
-    import pandas as pd
-
     if page is not None:
         query, of_page = page.of(query)
         parameters = {**(parameters or {}), **of_page}
-    columns, types = fetch(settings, query, parameters)
+    return _as_frame(*fetch(settings, query, parameters))
+
+
+def _as_frame(columns: list[Sequence[Any]], types: list[tuple[str, str]]) -> pd.DataFrame:
+    import pandas as pd
+
     # By number: a query may give two columns one name.
     series = {
         number: _series(values, kind)

@@ -1,0 +1,158 @@
+"""Timeline captures: an MLApp's state over a time range in one file, made in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from fastapi import Depends, Path, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from parallelm.operations import captures as operations
+from parallelm.schemas.captures.names import download_name
+from parallelm.server.access.dependencies import require
+from parallelm.server.api._once import OnceKey
+from parallelm.server.api._paging import Page, Paging
+from parallelm.server.api._readable import READ, unknown
+from parallelm.server.api._resource import resource
+from parallelm.server.api._values import Answer, AskedTime, Moment, moment_of
+from parallelm.server.api.mlapps import MLAppId
+from parallelm.server.context import context_of
+
+ROUTER: Final = resource("captures")
+CaptureId = Annotated[str, Path(min_length=1, max_length=200)]
+_READS: Final = [Depends(require(READ))]
+_WRITES: Final = [Depends(require("captures.write"))]
+_PIECE: Final = 256 * 1024
+_TAR: Final = "application/x-tar"
+
+
+class NewCapture(BaseModel):
+    """What is taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_: Annotated[AskedTime, Field(alias="from")]
+    to: AskedTime
+    name: Annotated[str, Field(max_length=200)] = ""
+
+
+class Capture(Answer):
+    """A capture, or one that is being made."""
+
+    capture_id: str
+    name: str
+    mlapp_id: str
+    start: Moment
+    end: Moment
+    created_by: str
+    created_at: Moment
+    expires_at: Moment | None
+    """Null: it is kept for ever."""
+    state: str
+    """`in_progress`, `complete`, `failed` or `expired`."""
+    share: float
+    """Of its making, 0 to 1."""
+    step: str
+    reason: str
+    """Why it failed."""
+    size_bytes: int
+    sha256: str
+    rows: dict[str, int]
+    """By table."""
+
+
+@ROUTER.get("/mlapps/{mlapp_id}/captures", dependencies=_READS)
+def list_captures(request: Request, mlapp_id: MLAppId, page: Paging) -> Page[Capture]:
+    """Captures, the latest first."""
+    found = [
+        _shown(request, each) for each in operations.list_captures(context_of(request).settings, mlapp_id)
+    ]
+    return page.page_of(Capture, found, "created_at", "capture_id", descending=True)
+
+
+@ROUTER.post("/mlapps/{mlapp_id}/captures", dependencies=_WRITES, status_code=202)
+def create_capture(request: Request, mlapp_id: MLAppId, wanted: NewCapture, once: OnceKey) -> Capture:
+    """Begin to take one; `share` tells how far it is."""
+
+    def act() -> Capture:
+        made = operations.start_capture(
+            context_of(request).settings,
+            operations.CaptureRequest(
+                mlapp_id=mlapp_id, start=wanted.from_, end=wanted.to, who=once.author.name, name=wanted.name
+            ),
+        )
+        return Capture.model_validate(_shown(request, made))
+
+    return once(Capture, act)
+
+
+@ROUTER.get("/mlapps/{mlapp_id}/captures/{capture_id}", dependencies=_READS)
+def get_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> Capture:
+    """One capture."""
+    return Capture.model_validate(_shown(request, _found(request, mlapp_id, capture_id)))
+
+
+@ROUTER.get(
+    "/mlapps/{mlapp_id}/captures/{capture_id}/file",
+    dependencies=_READS,
+    response_class=StreamingResponse,
+    responses={200: {"content": {_TAR: {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def download_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> StreamingResponse:
+    """Its file: a tar that programs of the original read, with Parquet of every table and a report."""
+    record = _found(request, mlapp_id, capture_id)
+    with ExitStack() as stack:
+        _, file = stack.enter_context(
+            operations.open_capture(context_of(request).settings, record.capture_id)
+        )
+        opened = stack.pop_all()
+
+    def pieces() -> Iterator[bytes]:
+        with opened:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    headers = {
+        "Content-Length": str(record.size_bytes),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(download_name(record.name, mlapp_id))}",
+        "ETag": f'"{record.sha256}"',
+    }
+    return StreamingResponse(pieces(), headers=headers, media_type=_TAR)
+
+
+@ROUTER.delete("/mlapps/{mlapp_id}/captures/{capture_id}", dependencies=_WRITES, status_code=204)
+def delete_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> None:
+    """Delete one; one that is being made is given up."""
+    record = _found(request, mlapp_id, capture_id)
+    operations.delete_capture(context_of(request).settings, record.capture_id)
+
+
+def _found(request: Request, mlapp_id: str, capture_id: str) -> operations.CaptureRecord:
+    for each in operations.list_captures(context_of(request).settings, mlapp_id):
+        if each.capture_id == capture_id:
+            return each
+    raise unknown("capture", capture_id, f" of MLApp {mlapp_id!r}")
+
+
+def _shown(request: Request, record: operations.CaptureRecord) -> dict[str, Any]:
+    return {
+        "capture_id": record.capture_id,
+        "name": record.name,
+        "mlapp_id": record.mlapp_id,
+        "start": moment_of(record.start_ms),
+        "end": moment_of(record.end_ms),
+        "created_by": record.created_by,
+        "created_at": moment_of(record.created_at_ms),
+        "expires_at": moment_of(operations.expires_at_ms(record, context_of(request).settings)),
+        "state": record.state.value,
+        "share": record.share,
+        "step": record.step,
+        "reason": record.reason,
+        "size_bytes": record.size_bytes,
+        "sha256": record.sha256,
+        "rows": record.rows,
+    }

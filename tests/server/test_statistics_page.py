@@ -65,8 +65,8 @@ def test_each_statistic_is_drawn_by_its_type(page: Page, page_problems: PageProb
 def test_histograms_are_drawn_by_feature_with_their_edges(page: Page) -> None:
     page.goto(f"{ADDRESS}?search=continuousDataHistogram&node=train")
     bins = option_of(figure(page, "continuousDataHistogram: age"))["series"][0]["data"]
-    assert all(low < high for low, high, _ in bins)
-    assert sum(share for *_, share in bins) > 0.99
+    assert all(low < high for low, high, *_ in bins)
+    assert sum(share for _, _, share, _ in bins) > 0.99
 
 
 def test_two_models_are_drawn_beside_each_other(page: Page) -> None:

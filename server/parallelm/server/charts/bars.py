@@ -67,6 +67,7 @@ def draw_histograms(histograms: Sequence[Histogram]) -> Drawing:
 
 def _draw_edges(histograms: Sequence[Histogram]) -> Drawing:
     series, rows = [], []
+    opacity = 0.6 if len(histograms) > 1 else 0.9
     for number, histogram in enumerate(histograms):
         edges = drawable_edges(histogram.edges)
         bins = zip(edges, edges[1:], histogram.weights, strict=False)
@@ -75,10 +76,9 @@ def _draw_edges(histograms: Sequence[Histogram]) -> Drawing:
                 "type": "custom",
                 "renderItem": "bins",
                 "name": histogram.name,
-                "data": [[low, high, finite(weight)] for low, high, weight in bins],
+                "data": [[low, high, finite(weight), opacity] for low, high, weight in bins],
                 "encode": {"x": [0, 1], "y": 2},
                 "color": series_colour(number),
-                "itemStyle": {"opacity": 0.55 if len(histograms) > 1 else 0.85},
                 "clip": True,
             }
         )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 MOST_POINTS: Final = 2_000
 """Of one line."""
-BRUSH: Final = {
+BRUSH: Final[dict[str, Any]] = {
     "itemSize": 0,
     "feature": {"dataZoom": {"yAxisIndex": "none", "title": {"zoom": "", "back": ""}}},
 }
@@ -30,8 +30,8 @@ class Drawing:
     rows: Sequence[Sequence[Any]] = ()
     """Of the table; a cell with a link is ``{"text": …, "link": …}``."""
     zoom: bool = False
-    height: str = ""
-    """``small``, ``tall`` or ``huge``."""
+    height: int | None = None
+    """In pixels, where the chart has another than the page gives it."""
     notes: Sequence[str] = field(default=())
     """What is not shown, and why."""
 

@@ -9,6 +9,8 @@ from parallelm.operations.json_values import scalar_text
 from parallelm.server.charts.drawing import Drawing, finite, frame, nothing
 
 MOST_CELLS: Final = 2_500
+_ROW_HEIGHT: Final = 22
+_LEAST_HEIGHT: Final = 130
 _LABELLED_COLUMNS: Final = 10
 _LABELLED_CELLS: Final = 150
 
@@ -86,7 +88,7 @@ def draw_matrix(
     )
     option["grid"]["top"] = 32
     rows = [[name, *(finite(value) for value in line)] for name, line in zip(row_names, values, strict=True)]
-    height = "tall" if len(row_names) > 8 else ""  # noqa: PLR2004 - rows that fit
+    height = max(_LEAST_HEIGHT, 60 + _ROW_HEIGHT * len(row_names))
     return Drawing(told, option, ("Row", *column_names), rows, height=height)
 
 

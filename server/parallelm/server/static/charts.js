@@ -62,12 +62,12 @@ function drawLane(parameters, api) {
   return { type: "group", children: [{ type: "rect", shape, style }, text] };
 }
 
-// Bars of unequal width, as histograms with numeric edges have: data are [low, high, height].
+// Bars of unequal width, as histograms with numeric edges have: data are [low, high, height, opacity].
 function drawBin(parameters, api) {
   const [x0, y0] = api.coord([api.value(0), api.value(2)]);
   const [x1, y1] = api.coord([api.value(1), 0]);
   const shape = { x: x0 + 0.5, y: y0, width: Math.max(x1 - x0 - 1, 1), height: y1 - y0 };
-  return { type: "rect", shape, style: { fill: api.visual("color"), opacity: api.visual("opacity") ?? 1 } };
+  return { type: "rect", shape, style: { fill: api.visual("color"), opacity: api.value(3) } };
 }
 
 // What an option names and JSON cannot hold: {key: {name: function}}.
@@ -139,7 +139,7 @@ function show(figure, canvas, answer) {
   canvas.replaceChildren();
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", answer.summary);
-  if (answer.height) canvas.dataset.height = answer.height;
+  if (answer.height) canvas.style.height = `${answer.height}px`;
   const { option, theme } = dressed(answer, canvas);
   const chart = window.echarts.init(canvas, theme, { renderer: "canvas" });
   chart.setOption(option);

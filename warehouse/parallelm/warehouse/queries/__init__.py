@@ -18,6 +18,16 @@ from parallelm.warehouse.queries.dead_letters import (
     open_dead_letters,
 )
 from parallelm.warehouse.queries.events import events
+from parallelm.warehouse.queries.health import (
+    SCORES,
+    Activity,
+    FeatureHealth,
+    Reporter,
+    activity,
+    feature_health,
+    feature_histograms,
+    histogram_reporters,
+)
 from parallelm.warehouse.queries.history import (
     SampleRow,
     past_events,
@@ -78,9 +88,12 @@ from parallelm.warehouse.queries.timeline import Timeline, timeline
 
 __all__ = [
     "OPEN_STATES",
+    "SCORES",
+    "Activity",
     "Correlations",
     "DeadLetterRecord",
     "DeployedModel",
+    "FeatureHealth",
     "Impact",
     "Keyset",
     "Line",
@@ -88,9 +101,11 @@ __all__ = [
     "OneOrMore",
     "QueryError",
     "ReportedStatistic",
+    "Reporter",
     "SampleRow",
     "Timeline",
     "actions_on",
+    "activity",
     "alert_episodes",
     "alert_transitions",
     "alerts",
@@ -104,6 +119,9 @@ __all__ = [
     "deployment_transitions",
     "deployments",
     "events",
+    "feature_health",
+    "feature_histograms",
+    "histogram_reporters",
     "histograms",
     "impact",
     "kpi_names",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
 
 NUMBERS: Final = "LINEGRAPH"
 """Kind of what is reported as numbers."""
@@ -119,7 +120,7 @@ def latest_report(
     name: str,
     *,
     node_id: str | None = None,
-    agent_id: str | None = None,
+    agent_id: OneOrMore | None = None,
     model_id: str | None = None,
     labels: dict[str, str] | None = None,
     start: Time | None = None,
@@ -147,7 +148,7 @@ def report_times(
     name: str,
     *,
     node_id: str | None = None,
-    agent_id: str | None = None,
+    agent_id: OneOrMore | None = None,
     model_id: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
@@ -171,7 +172,7 @@ def reports(
     name: str,
     *,
     node_id: str | None = None,
-    agent_id: str | None = None,
+    agent_id: OneOrMore | None = None,
     model_id: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
@@ -196,7 +197,7 @@ def _reports(
     mlapp_id: str,
     name: str,
     node_id: str | None,
-    agent_id: str | None,
+    agent_id: OneOrMore | None,
     model_id: str | None,
     start: Time | None,
     end: Time | None,

@@ -1,0 +1,203 @@
+"""Data of the charts of the Health View, as JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from starlette.responses import Response
+
+from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX, PREDICTION_HISTOGRAM
+from parallelm.server.access.dependencies import require
+from parallelm.server.charts.bars import Histogram, draw_histograms
+from parallelm.server.charts.drawing import Drawing, nothing, wall_ms, wall_text
+from parallelm.server.charts.lanes import SEVERITY_COLOURS, Bar, Mark, lane_panel
+from parallelm.server.charts.panels import stack
+from parallelm.server.charts.statistics import distribution_of
+from parallelm.server.charts.tables import draw_matrix
+from parallelm.server.context import context_of
+from parallelm.server.pages._window import window_of
+from parallelm.server.pages.health import Compared, canary_decisions, reporter_of
+from parallelm.server.pages.statistic_charts import Name, Zone
+from parallelm.server.pages.statistics import events_of, model_names
+from parallelm.server.pages.time_range import Shown
+
+ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
+_COLUMNS: Final = 40
+_ROWS: Final = 40
+_EVENTS: Final = 400
+
+
+@ROUTER.get("/charts/{mlapp_id}/feature.json")
+def feature_chart(
+    request: Request,
+    mlapp_id: str,
+    feature: Name,
+    shown: Shown,
+    compared: Compared,
+    zone: Zone,
+) -> Response:
+    """The histograms of a feature in training and at work, over each other."""
+    from parallelm.warehouse.queries import feature_histograms
+
+    trained, at_work = feature_histograms(
+        context_of(request).settings,
+        mlapp_id,
+        feature,
+        training=reporter_of(compared.training),
+        inference=reporter_of(compared.inference),
+        start=shown.start,
+        end=shown.end,
+        known_at=shown.known_at,
+    )
+    found = [("training", trained), ("inference", at_work)]
+    return draw_histograms([Histogram.of_row(name, row) for name, row in found if row]).answer(zone)
+
+
+@ROUTER.get("/charts/{mlapp_id}/scores.json")
+def scores(request: Request, mlapp_id: str, shown: Shown, compared: Compared, zone: Zone) -> Response:
+    """Similarity scores of all features over time, the worst feature on top."""
+    from parallelm.warehouse.queries import SCORES, statistic_lines
+
+    reporter = reporter_of(compared.inference)
+    found = statistic_lines(
+        context_of(request).settings,
+        SCORES,
+        mlapp_id=mlapp_id,
+        node_id=reporter.node_id if reporter else None,
+        agent_id=reporter.agent_id if reporter else None,
+        start=shown.start,
+        end=shown.end,
+        known_at=shown.known_at,
+        points=_COLUMNS,
+    )
+    lowest: dict[str, dict[int, float]] = {}
+    for line in found.lines:
+        written = line.labels.get(FEATURE_LABEL) or line.labels.get(LINE_LABEL, "")
+        cells = lowest.setdefault(written.removeprefix(OVERLAP_LABEL_PREFIX), {})
+        for at_ms, value in zip(line.times_ms, line.minima, strict=True):
+            cells[at_ms] = min(cells.get(at_ms, value), value)
+    times = sorted({at_ms for cells in lowest.values() for at_ms in cells})
+    features = sorted(lowest, key=lambda name: (min(lowest[name].values()), name))[:_ROWS]
+    drawing = draw_matrix(
+        features,
+        [wall_text(each)[:16] for each in wall_ms(times, zone)],
+        [[lowest[name].get(at_ms) for at_ms in times] for name in features],
+        told=f"Similarity with training of {len(features)} features over time, the worst on top: {', '.join(features[:3])}",
+        bounds=(0.0, 1.0),
+        low_is_bad=True,
+        labelled=False,
+    )
+    return drawing.answer(zone)
+
+
+@ROUTER.get("/charts/{mlapp_id}/events.json")
+def events(request: Request, mlapp_id: str, shown: Shown, zone: Zone) -> Response:
+    """Events, and alerts as long as they went on, on a time axis."""
+    window = window_of(request, mlapp_id, shown)
+    end_ms = window.end_ms or int(datetime.now(UTC).timestamp() * 1000)
+    marks = [
+        Mark(
+            row["type"],
+            _ms(row["event_time"]),
+            f"{row['title'] or row['type']}: {row['description']}",
+            "var(--warning)" if row["is_alert"] else "var(--accent)",
+        )
+        for row in events_of(request, mlapp_id, shown, _EVENTS)
+    ]
+    bars = alert_bars(request, mlapp_id, shown)
+    if not marks and not bars:
+        return nothing("Neither an event nor an alert in this time.").answer(zone)
+    panel = lane_panel("", bars, marks, end_ms, zone)
+    ends = [None if each is None else wall_ms([each], zone)[0] for each in (window.start_ms, window.end_ms)]
+    option, height = stack([panel], *ends)
+    rows = [[wall_text(wall_ms([mark.at_ms], zone)[0]), mark.lane, mark.told] for mark in marks]
+    rows += [[wall_text(wall_ms([bar.start_ms], zone)[0]), bar.lane, bar.told] for bar in bars]
+    told = f"{len(bars)} alerts and {len(marks)} events over time"
+    drawing = Drawing(told, option, ("Time", "What", "Told"), sorted(rows), zoom=True, height=height)
+    return drawing.answer(zone)
+
+
+def alert_bars(request: Request, mlapp_id: str, shown: Shown, link: Any = None) -> list[Bar]:
+    """Alerts that fired, as long as they went on; ``link`` makes an address of an alert's id."""
+    from parallelm.warehouse.queries import alerts
+
+    found = alerts(context_of(request).settings, mlapp_id=mlapp_id, end=shown.end).to_dict("records")
+    bars = []
+    for row in found:
+        start_ms, end_ms = _ms(row["fired_at"]), _ms_or_none(row["resolved_at"])
+        if shown.start_ms is not None and end_ms is not None and end_ms < shown.start_ms:
+            continue
+        colour = SEVERITY_COLOURS.get(row["severity"], "var(--muted)")
+        until = "resolved" if end_ms is not None else row["state"]
+        bars.append(
+            Bar(
+                f"alert: {row['rule']}",
+                start_ms,
+                end_ms,
+                "",
+                f"{row['rule']} ({row['severity']}, {until}): {row['fired_reason']}",
+                colour=colour,
+                opacity=0.4 if row["state"] == "silenced" else 0.85,
+                link=link(row["alert_id"]) if link else "",
+            )
+        )
+    return bars
+
+
+@ROUTER.get("/charts/{mlapp_id}/canary.json")
+def canary(
+    request: Request, mlapp_id: str, deployment: Annotated[str, Query(max_length=200)], zone: Zone
+) -> Response:
+    """The predictions of a canary and of the live model, over each other."""
+    rows = canary_decisions(request, mlapp_id).get(deployment)
+    if not rows:
+        raise HTTPException(404, f"there was no canary {deployment!r}")
+    place = next(number for number, row in enumerate(rows) if row["state"] == "canary")
+    began, end = rows[place], rows[-1]["event_time"] if len(rows) > place + 1 else None
+    evidence = json.loads(began["evidence_json"] or "{}")
+    names = model_names(request, mlapp_id)
+    asked = {"start": began["event_time"], "end": end}
+    on_trial, live = _predictions(request, mlapp_id, began, evidence, asked)
+    found = [
+        distribution_of(row, f"{title}: {names.get(model_id, model_id[:8])}")
+        for title, model_id, row in (
+            ("live", began["related_model_id"], live),
+            ("canary", began["model_id"], on_trial),
+        )
+        if row
+    ]
+    return draw_histograms([each for each in found if each]).answer(zone)
+
+
+def _predictions(
+    request: Request, mlapp_id: str, began: dict[str, Any], evidence: dict[str, Any], asked: dict[str, Any]
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Latest distributions of the predictions of canary and live model: by model where reports name it, else by who reports."""
+    from parallelm.warehouse.queries import latest_report, mlapp_agents
+
+    settings = context_of(request).settings
+
+    def latest(**whose: Any) -> dict[str, Any] | None:
+        return latest_report(settings, mlapp_id, PREDICTION_HISTOGRAM, **asked, **whose)
+
+    if named := latest(model_id=began["model_id"]):
+        return named, latest(model_id=began["related_model_id"])
+    if node_id := evidence.get("node"):
+        return latest(node_id=node_id), latest(node_id=began["node_id"])
+    agents = set(evidence.get("agents", ()))
+    others = {
+        each["agent_id"] for each in mlapp_agents(settings, mlapp_id) if each["node_id"] == began["node_id"]
+    }
+    whose = {"node_id": began["node_id"]}
+    return latest(**whose, agent_id=agents), latest(**whose, agent_id=others - agents)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _ms_or_none(moment: Any) -> int | None:
+    return None if moment is None or moment != moment else _ms(moment)  # noqa: PLR0124 - NaT differs from itself

@@ -1,0 +1,229 @@
+"""How healthy an MLApp is: its features in training and at work, and how much it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from parallelm.schemas.well_known import (
+    CATEGORICAL_HISTOGRAM,
+    CATEGORICAL_OVERLAP,
+    CONTINUOUS_HISTOGRAM,
+    CONTINUOUS_OVERLAP,
+    FEATURE_LABEL,
+    INFERENCE_PHASE,
+    LINE_LABEL,
+    OVERLAP_LABEL_PREFIX,
+    PHASE_LABEL,
+    TRAINING_PHASE,
+)
+from parallelm.warehouse.queries._frames import Conditions, records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
+
+HISTOGRAMS: Final = (CONTINUOUS_HISTOGRAM, CATEGORICAL_HISTOGRAM)
+SCORES: Final = (CONTINUOUS_OVERLAP, CATEGORICAL_OVERLAP)
+_LATEST: Final = "(event_time, ingested_at, _offset, _series, _index)"
+_FEATURE: Final = (
+    f"if(mapContains(labels, '{FEATURE_LABEL}'), labels['{FEATURE_LABEL}'], "
+    f"replaceOne(labels['{LINE_LABEL}'], '{OVERLAP_LABEL_PREFIX}', ''))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """A node on a host; an empty field means any."""
+
+    node_id: str = ""
+    agent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureHealth:
+    """One feature: how the data at work differ from those of training."""
+
+    feature: str
+    score: float | None
+    """Latest similarity score, 0 to 1; None when none was reported."""
+    lowest: float | None
+    """Of the time asked for."""
+    reported_at: datetime | None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """Latest value of each ``drift.…`` statistic."""
+
+
+def feature_health(
+    settings: Settings,
+    mlapp_id: str,
+    *,
+    inference: Reporter | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    known_at: Time | None = None,
+) -> list[FeatureHealth]:
+    """Every feature with a similarity score or a measure of drift in this time, the worst first."""
+    where = _where(mlapp_id, inference, start, end, known_at)
+    found = records(
+        settings,
+        f"""
+        SELECT name, {_FEATURE} AS feature, argMax(value, {_LATEST}) AS latest, min(value) AS lowest,
+               max(event_time) AS reported_at
+        FROM statistics {where} AND (name IN %(scores)s OR startsWith(name, 'drift.')) AND isFinite(value)
+        GROUP BY name, feature
+        HAVING feature != ''
+        """,  # noqa: S608 - made of our own names; values are parameters
+        where.parameters | {"scores": SCORES},
+    )
+    features: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in found:
+        features.setdefault(row["feature"], {})[row["name"]] = row
+    made = [_feature(name, rows) for name, rows in features.items()]
+    return sorted(
+        made,
+        key=lambda each: (each.score is None, each.score, -each.measures.get("drift.psi", 0.0), each.feature),
+    )
+
+
+def _feature(name: str, rows: Mapping[str, Mapping[str, Any]]) -> FeatureHealth:
+    score = next((rows[each] for each in SCORES if each in rows), None)
+    return FeatureHealth(
+        name,
+        None if score is None else score["latest"],
+        None if score is None else score["lowest"],
+        max(row["reported_at"] for row in rows.values()),
+        {each: row["latest"] for each, row in rows.items() if each not in SCORES},
+    )
+
+
+def feature_histograms(
+    settings: Settings,
+    mlapp_id: str,
+    feature: str,
+    *,
+    training: Reporter | None = None,
+    inference: Reporter | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    known_at: Time | None = None,
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The latest histogram of a feature at work, and before it that of the training of the same model.
+
+    Rows of ``histograms``, training first; None where there is none. Data that name no model are compared with the latest
+    training before them.
+    """
+    worked = _where(mlapp_id, inference, start, end, known_at)
+    at_work = _histogram(settings, worked, feature, INFERENCE_PHASE)
+    # Training may lie before the time that is looked at.
+    trained = _where(mlapp_id, training, None, end, known_at)
+    if at_work and at_work["model_id"]:
+        trained.equal(model_id=at_work["model_id"])
+    return _histogram(settings, trained, feature, TRAINING_PHASE), at_work
+
+
+def histogram_reporters(settings: Settings, mlapp_id: str) -> dict[str, list[Reporter]]:
+    """Who has reported histograms of training and of data at work, by phase."""
+    found = records(
+        settings,
+        f"""
+        SELECT labels['{PHASE_LABEL}'] AS phase, toString(node_id) AS node_id, toString(agent_id) AS agent_id
+        FROM histograms
+        WHERE mlapp_id = %(mlapp_id)s AND name IN %(names)s
+        GROUP BY phase, node_id, agent_id
+        ORDER BY node_id, agent_id
+        """,  # noqa: S608 - as above
+        {"mlapp_id": mlapp_id, "names": HISTOGRAMS},
+    )
+    reporters: dict[str, list[Reporter]] = {TRAINING_PHASE: [], INFERENCE_PHASE: []}
+    for row in found:
+        reporters.setdefault(row["phase"], []).append(Reporter(row["node_id"], row["agent_id"]))
+    return reporters
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What an MLApp did in a time."""
+
+    predictions: float
+    models_produced: int
+    models_consumed: int
+    """Models that were live on some node."""
+    alerts: Mapping[str, int]
+    """Alerts that fired, by severity."""
+
+
+def activity(
+    settings: Settings,
+    mlapp_id: str,
+    *,
+    predictions: str = "pipelinestat.count",
+    start: Time | None = None,
+    end: Time | None = None,
+) -> Activity:
+    """Counts of a time; ``predictions`` names the statistic that counts them."""
+    counted = Conditions().equal(mlapp_id=mlapp_id, name=predictions)
+    counted.between("bucket_start" if start is end is None else "event_time", start, end)
+    source = (
+        f"SELECT sum(total) AS n FROM statistics_by_day_state {counted}"  # noqa: S608 - as above
+        if start is end is None
+        else f"SELECT sumIf(value, isFinite(value)) AS n FROM statistics {counted}"  # noqa: S608 - as above
+    )
+    [made] = records(settings, source, counted.parameters)
+    produced = Conditions().equal(mlapp_id=mlapp_id).between("event_time", start, end)
+    [models] = records(
+        settings,
+        f"SELECT uniqExact(model_id) AS n FROM models_log {produced}",  # noqa: S608 - as above
+        produced.parameters,
+    )
+    live = Conditions().equal(mlapp_id=mlapp_id).between("live_from", None, end)
+    ended = Conditions().equal(mlapp_id=mlapp_id).between("live_to", start, None)
+    still = str(ended).removeprefix("WHERE ")
+    [consumed] = records(
+        settings,
+        f"""
+        SELECT uniqExact(model_id) AS n FROM deployments_current {live} AND live_from IS NOT NULL AND (live_to IS NULL OR {still})
+        """,  # noqa: S608 - as above
+        live.parameters | ended.parameters,
+    )
+    fired = Conditions().equal(mlapp_id=mlapp_id).between("fired_at", start, end)
+    alerts = records(
+        settings,
+        f"""
+        SELECT severity, count() AS n FROM alerts_current {fired} AND fired_at IS NOT NULL GROUP BY severity ORDER BY severity
+        """,  # noqa: S608 - as above
+        fired.parameters,
+    )
+    return Activity(made["n"], models["n"], consumed["n"], {row["severity"]: row["n"] for row in alerts})
+
+
+def _histogram(settings: Settings, where: Conditions, feature: str, phase: str) -> dict[str, Any] | None:
+    where.equal(feature=feature, name=HISTOGRAMS).labels({PHASE_LABEL: phase})
+    found = records(
+        settings,
+        f"""
+        SELECT feature, kind, edges, categories, weights, row_count, missing_count, model_id, node_id, agent_id, event_time
+        FROM histograms {where}
+        ORDER BY event_time DESC, ingested_at DESC, _offset DESC, _index DESC
+        LIMIT 1
+        """,  # noqa: S608 - as above
+        where.parameters,
+    )
+    return found[0] if found else None
+
+
+def _where(
+    mlapp_id: str,
+    reporter: Reporter | None,
+    start: Time | None = None,
+    end: Time | None = None,
+    known_at: Time | None = None,
+) -> Conditions:
+    asked = reporter or Reporter()
+    where = Conditions().equal(
+        mlapp_id=mlapp_id, node_id=asked.node_id or None, agent_id=asked.agent_id or None
+    )
+    return where.between("event_time", start, end).known("ingested_at", known_at)

@@ -45,18 +45,15 @@ def stack(panels: Sequence[Panel], start: int | None, end: int | None) -> tuple[
         )
         titles.append(
             {
-                "text": panel.title,
-                "subtext": panel.note,
+                "text": f"{{name|{_plain(panel.title)}}}  {{note|{_plain(panel.note)}}}",
                 "left": 0,
                 "top": top + 2,
                 "padding": 0,
-                "itemGap": 2,
-                "textStyle": {"fontSize": 12, "fontWeight": 600, "color": "var(--ink)"},
-                "subtextStyle": {
-                    "fontSize": 11,
-                    "color": "var(--muted)",
-                    "width": _LEFT - 14,
-                    "overflow": "break",
+                "textStyle": {
+                    "rich": {
+                        "name": {"fontSize": 12, "fontWeight": 600, "color": "var(--ink)"},
+                        "note": {"fontSize": 11, "fontWeight": "normal", "color": "var(--muted)"},
+                    }
                 },
             }
         )
@@ -90,3 +87,8 @@ def stack(panels: Sequence[Panel], start: int | None, end: int | None) -> tuple[
         "toolbox": {**BRUSH, "feature": {"dataZoom": {**BRUSH["feature"]["dataZoom"], "xAxisIndex": "all"}}},
     }
     return option, top + _AXIS
+
+
+def _plain(text: str) -> str:
+    """Text without what rich labels read as a style."""
+    return text.replace("{", "(").replace("}", ")").replace("|", "/").replace("\n", " ")

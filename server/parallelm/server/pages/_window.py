@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -33,10 +33,15 @@ def window_query(window: Window, shown: TimeRange) -> dict[str, str]:
     return {name: iso(moment) for name, moment in times.items() if moment is not None}
 
 
-def address(request: Request, *parts: str, **query: Any) -> str:
+def address(request: Request, *parts: str, **query: str) -> str:
     """Address of another route: path segments, and what is asked for there; nothing empty."""
+    return address_of_pairs(request, list(query.items()), *parts)
+
+
+def address_of_pairs(request: Request, query: Sequence[tuple[str, str]], *parts: str) -> str:
+    """The same where a name may come several times."""
     path = "/".join(quote(part, safe="") for part in parts)
-    asked = urlencode({name: value for name, value in query.items() if value not in {None, ""}})
+    asked = urlencode([(name, value) for name, value in query if value])
     return f"{request.scope.get('root_path', '')}/{path}" + (f"?{asked}" if asked else "")
 
 

@@ -12,13 +12,21 @@ from starlette.responses import HTMLResponse
 
 from parallelm.operations.errors import UnknownMLAppError
 from parallelm.schemas.well_known import (
+    CATEGORICAL_HISTOGRAM,
+    CATEGORICAL_OVERLAP,
+    CONTINUOUS_HISTOGRAM,
+    CONTINUOUS_OVERLAP,
     DRIFT_JS,
     DRIFT_KS,
     DRIFT_MISSING,
     DRIFT_NEW_CATEGORIES,
     DRIFT_P_VALUE,
     DRIFT_PSI,
+    FEATURE_LABEL,
     INFERENCE_PHASE,
+    LINE_LABEL,
+    OVERLAP_LABEL_PREFIX,
+    PHASE_LABEL,
     TRAINING_PHASE,
 )
 from parallelm.server.access.dependencies import require
@@ -28,10 +36,21 @@ from parallelm.server.pages._window import address, window_of, window_query
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.statistics import events_of, model_names
 from parallelm.server.pages.time_range import Shown
-from parallelm.warehouse.queries import Reporter
+from parallelm.warehouse.queries import Names, Reporter
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 PAGE: Final = Page("Health", "/health", "mlapps.read", place=20, of_mlapp=True)
+NAMES: Final = Names(
+    histograms=(CONTINUOUS_HISTOGRAM, CATEGORICAL_HISTOGRAM),
+    scores=(CONTINUOUS_OVERLAP, CATEGORICAL_OVERLAP),
+    drift="drift.",
+    feature_label=FEATURE_LABEL,
+    line_label=LINE_LABEL,
+    line_prefix=OVERLAP_LABEL_PREFIX,
+    phase_label=PHASE_LABEL,
+    training=TRAINING_PHASE,
+    inference=INFERENCE_PHASE,
+)
 MEASURES: Final = (
     ("PSI", DRIFT_PSI),
     ("JS", DRIFT_JS),
@@ -81,7 +100,7 @@ def health(
     if definition is None and not everything:
         raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}, and none has reported under this id")
     window = window_query(window_of(request, mlapp_id, shown), shown)
-    by_phase = histogram_reporters(settings, mlapp_id)
+    by_phase = histogram_reporters(settings, mlapp_id, NAMES)
     asked = {"training": compared.training, "inference": compared.inference}
     comparators = [each for each in everything if each.name in AB_STATISTICS]
     values: dict[str, Any] = {
@@ -146,6 +165,7 @@ def _features(
     found = feature_health(
         context_of(request).settings,
         mlapp_id,
+        NAMES,
         inference=reporter_of(compared.inference),
         start=shown.start,
         end=shown.end,

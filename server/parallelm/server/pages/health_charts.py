@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import Response
 
-from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX, PREDICTION_HISTOGRAM
+from parallelm.schemas.well_known import PREDICTION_HISTOGRAM
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.bars import Histogram, draw_histograms
 from parallelm.server.charts.drawing import Drawing, nothing, wall_ms, wall_text
@@ -19,7 +20,7 @@ from parallelm.server.charts.statistics import distribution_of
 from parallelm.server.charts.tables import draw_matrix
 from parallelm.server.context import context_of
 from parallelm.server.pages._window import window_of
-from parallelm.server.pages.health import Compared, canary_decisions, reporter_of
+from parallelm.server.pages.health import NAMES, Compared, canary_decisions, reporter_of
 from parallelm.server.pages.statistic_charts import Name, Zone
 from parallelm.server.pages.statistics import events_of, model_names
 from parallelm.server.pages.time_range import Shown
@@ -45,6 +46,7 @@ def feature_chart(
     trained, at_work = feature_histograms(
         context_of(request).settings,
         mlapp_id,
+        NAMES,
         feature,
         training=reporter_of(compared.training),
         inference=reporter_of(compared.inference),
@@ -59,12 +61,12 @@ def feature_chart(
 @ROUTER.get("/charts/{mlapp_id}/scores.json")
 def scores(request: Request, mlapp_id: str, shown: Shown, compared: Compared, zone: Zone) -> Response:
     """Similarity scores of all features over time, the worst feature on top."""
-    from parallelm.warehouse.queries import SCORES, statistic_lines
+    from parallelm.warehouse.queries import statistic_lines
 
     reporter = reporter_of(compared.inference)
     found = statistic_lines(
         context_of(request).settings,
-        SCORES,
+        NAMES.scores,
         mlapp_id=mlapp_id,
         node_id=reporter.node_id if reporter else None,
         agent_id=reporter.agent_id if reporter else None,
@@ -75,8 +77,7 @@ def scores(request: Request, mlapp_id: str, shown: Shown, compared: Compared, zo
     )
     lowest: dict[str, dict[int, float]] = {}
     for line in found.lines:
-        written = line.labels.get(FEATURE_LABEL) or line.labels.get(LINE_LABEL, "")
-        cells = lowest.setdefault(written.removeprefix(OVERLAP_LABEL_PREFIX), {})
+        cells = lowest.setdefault(NAMES.feature_of(line.labels), {})
         for at_ms, value in zip(line.times_ms, line.minima, strict=True):
             cells[at_ms] = min(cells.get(at_ms, value), value)
     times = sorted({at_ms for cells in lowest.values() for at_ms in cells})
@@ -101,13 +102,13 @@ def events(request: Request, mlapp_id: str, shown: Shown, zone: Zone) -> Respons
     marks = [
         Mark(
             row["type"],
-            _ms(row["event_time"]),
+            ms_of(row["event_time"]),
             f"{row['title'] or row['type']}: {row['description']}",
             "var(--warning)" if row["is_alert"] else "var(--accent)",
         )
         for row in events_of(request, mlapp_id, shown, _EVENTS)
     ]
-    bars = alert_bars(request, mlapp_id, shown)
+    bars = alert_bars(request, mlapp_id, shown, prefix="alert: ")
     if not marks and not bars:
         return nothing("Neither an event nor an alert in this time.").answer(zone)
     panel = lane_panel("", bars, marks, end_ms, zone)
@@ -120,21 +121,23 @@ def events(request: Request, mlapp_id: str, shown: Shown, zone: Zone) -> Respons
     return drawing.answer(zone)
 
 
-def alert_bars(request: Request, mlapp_id: str, shown: Shown, link: Any = None) -> list[Bar]:
-    """Alerts that fired, as long as they went on; ``link`` makes an address of an alert's id."""
+def alert_bars(
+    request: Request, mlapp_id: str, shown: Shown, link: Callable[[str], str] | None = None, prefix: str = ""
+) -> list[Bar]:
+    """Alerts that fired, as long as they went on; ``link`` makes an address of an alert's id, ``prefix`` begins its lane."""
     from parallelm.warehouse.queries import alerts
 
     found = alerts(context_of(request).settings, mlapp_id=mlapp_id, end=shown.end).to_dict("records")
     bars = []
     for row in found:
-        start_ms, end_ms = _ms(row["fired_at"]), _ms_or_none(row["resolved_at"])
+        start_ms, end_ms = ms_of(row["fired_at"]), _ms_or_none(row["resolved_at"])
         if shown.start_ms is not None and end_ms is not None and end_ms < shown.start_ms:
             continue
         colour = SEVERITY_COLOURS.get(row["severity"], "var(--muted)")
         until = "resolved" if end_ms is not None else row["state"]
         bars.append(
             Bar(
-                f"alert: {row['rule']}",
+                f"{prefix}{row['rule']}",
                 start_ms,
                 end_ms,
                 "",
@@ -195,9 +198,10 @@ def _predictions(
     return latest(**whose, agent_id=agents), latest(**whose, agent_id=others - agents)
 
 
-def _ms(moment: datetime) -> int:
+def ms_of(moment: datetime) -> int:
+    """Milliseconds since 1970."""
     return round(moment.timestamp() * 1000)
 
 
 def _ms_or_none(moment: Any) -> int | None:
-    return None if moment is None or moment != moment else _ms(moment)  # noqa: PLR0124 - NaT differs from itself
+    return None if moment is None or moment != moment else ms_of(moment)  # noqa: PLR0124 - NaT differs from itself

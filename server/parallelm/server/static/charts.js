@@ -56,7 +56,7 @@ function drawLane(parameters, api) {
   const frame = parameters.coordSys;
   const from = Math.max(left, frame.x), to = Math.min(right, frame.x + frame.width);
   if (to < frame.x || from > frame.x + frame.width) return null;
-  const shape = { x: from, y: middle - high / 2, width: Math.max(to - from, 2), height: high, r: 2 };
+  const shape = { x: from, y: middle - high / 2, width: Math.max(to - from, 4), height: high, r: 2 };
   const style = { fill: api.visual("color"), opacity: api.visual("opacity") ?? 1 };
   const text = { type: "text", ignore: to - from < 30, style: { text: String(api.value(3) ?? ""), x: from + 5, y: middle, fill: api.visual("borderColor"), width: to - from - 8, overflow: "truncate", verticalAlign: "middle", fontSize: 11 } };
   return { type: "group", children: [{ type: "rect", shape, style }, text] };
@@ -77,6 +77,8 @@ const FUNCTIONS = {
   formatter: { short: shortNumber, cell: (item) => shortNumber(item.value[2]) },
 };
 
+const NARROW = 560;
+
 function dressed(answer, element) {
   const { resolve, done } = coloursOf(element);
   const option = resolved(answer.option, resolve);
@@ -92,6 +94,10 @@ function dressed(answer, element) {
     markPoint: { label: { color: ink } },
   };
   done();
+  if (element.clientWidth < NARROW && Array.isArray(option.grid)) {
+    for (const each of option.grid) each.left = 92;
+    for (const each of option.yAxis) if (each.type === "category") each.axisLabel.width = 84;
+  }
   return { option: { animation: false, useUTC: true, ...option }, theme };
 }
 

@@ -19,9 +19,9 @@ from parallelm.warehouse.queries.dead_letters import (
 )
 from parallelm.warehouse.queries.events import events
 from parallelm.warehouse.queries.health import (
-    SCORES,
     Activity,
     FeatureHealth,
+    Names,
     Reporter,
     activity,
     feature_health,
@@ -88,7 +88,6 @@ from parallelm.warehouse.queries.timeline import Timeline, timeline
 
 __all__ = [
     "OPEN_STATES",
-    "SCORES",
     "Activity",
     "Correlations",
     "DeadLetterRecord",
@@ -98,6 +97,7 @@ __all__ = [
     "Keyset",
     "Line",
     "Lines",
+    "Names",
     "OneOrMore",
     "QueryError",
     "ReportedStatistic",

@@ -24,6 +24,7 @@ def actions(
     mlapps: Collection[str] | None = None,
     who: str | None = None,
     action: str | None = None,
+    action_id: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
     limit: int | None = None,
@@ -33,7 +34,8 @@ def actions(
 
     Keys: ``event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment, parameters, ingested_at``.
     """
-    where = Conditions().equal(mlapp_id=mlapp_id, who=who, action=action).between("event_time", start, end)
+    where = Conditions().equal(mlapp_id=mlapp_id, who=who, action=action, action_id=action_id)
+    where.between("event_time", start, end)
     return records(
         settings,
         f"""

@@ -23,6 +23,7 @@ def events(
     node_id: str | None = None,
     agent_id: str | None = None,
     is_alert: bool | None = None,
+    event_id: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
     page: Keyset | None = None,
@@ -33,7 +34,7 @@ def events(
     agent_id, model_id, labels, event_id``. A range does not include its end; times without a zone are UTC.
     """
     where = Conditions().equal(type=type, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id)
-    where = where.equal(is_alert=is_alert)
+    where = where.equal(is_alert=is_alert, event_id=event_id)
     where = where.between("event_time", start, end)
     return frame(
         settings,

@@ -5,34 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from parallelm.schemas.well_known import (
-    CATEGORICAL_HISTOGRAM,
-    CATEGORICAL_OVERLAP,
-    CONTINUOUS_HISTOGRAM,
-    CONTINUOUS_OVERLAP,
-    FEATURE_LABEL,
-    INFERENCE_PHASE,
-    LINE_LABEL,
-    OVERLAP_LABEL_PREFIX,
-    PHASE_LABEL,
-    TRAINING_PHASE,
-)
 from parallelm.warehouse.queries._frames import Conditions, records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
 
-HISTOGRAMS: Final = (CONTINUOUS_HISTOGRAM, CATEGORICAL_HISTOGRAM)
-SCORES: Final = (CONTINUOUS_OVERLAP, CATEGORICAL_OVERLAP)
 _LATEST: Final = "(event_time, ingested_at, _offset, _series, _index)"
-_FEATURE: Final = (
-    f"if(mapContains(labels, '{FEATURE_LABEL}'), labels['{FEATURE_LABEL}'], "
-    f"replaceOne(labels['{LINE_LABEL}'], '{OVERLAP_LABEL_PREFIX}', ''))"
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What reports about the distribution of data are called."""
+
+    histograms: Sequence[str]
+    scores: Sequence[str]
+    """Statistics that hold similarity scores, a series a feature."""
+    drift: str
+    """Beginning of the names of measures of drift."""
+    feature_label: str
+    line_label: str
+    """Label whose value is ``line_prefix`` and the feature, where there is no feature label."""
+    line_prefix: str
+    phase_label: str
+    training: str
+    inference: str
+    """Values of the phase label."""
+
+    def feature_of(self, labels: Mapping[str, str]) -> str:
+        """The feature that a series is about."""
+        return labels.get(self.feature_label) or labels.get(self.line_label, "").removeprefix(
+            self.line_prefix
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class FeatureHealth:
 def feature_health(
     settings: Settings,
     mlapp_id: str,
+    names: Names,
     *,
     inference: Reporter | None = None,
     start: Time | None = None,
@@ -71,38 +79,48 @@ def feature_health(
     found = records(
         settings,
         f"""
-        SELECT name, {_FEATURE} AS feature, argMax(value, {_LATEST}) AS latest, min(value) AS lowest,
+        SELECT name,
+               if(mapContains(labels, %(feature)s), labels[%(feature)s], replaceOne(labels[%(line)s], %(prefix)s, '')) AS feature,
+               argMax(value, {_LATEST}) AS latest, min(value) AS lowest,
                max(event_time) AS reported_at
-        FROM statistics {where} AND (name IN %(scores)s OR startsWith(name, 'drift.')) AND isFinite(value)
+        FROM statistics {where} AND (name IN %(scores)s OR startsWith(name, %(drift)s)) AND isFinite(value)
         GROUP BY name, feature
         HAVING feature != ''
         """,  # noqa: S608 - made of our own names; values are parameters
-        where.parameters | {"scores": SCORES},
+        where.parameters
+        | {
+            "scores": tuple(names.scores),
+            "drift": names.drift,
+            "feature": names.feature_label,
+            "line": names.line_label,
+            "prefix": names.line_prefix,
+        },
     )
     features: dict[str, dict[str, dict[str, Any]]] = {}
     for row in found:
         features.setdefault(row["feature"], {})[row["name"]] = row
-    made = [_feature(name, rows) for name, rows in features.items()]
+    made = [_feature(name, rows, names.scores) for name, rows in features.items()]
     return sorted(
         made,
-        key=lambda each: (each.score is None, each.score, -each.measures.get("drift.psi", 0.0), each.feature),
+        key=lambda each: (each.score is None, each.score, each.feature),
     )
 
 
-def _feature(name: str, rows: Mapping[str, Mapping[str, Any]]) -> FeatureHealth:
-    score = next((rows[each] for each in SCORES if each in rows), None)
+def _feature(name: str, rows: Mapping[str, Mapping[str, Any]], scores: Sequence[str]) -> FeatureHealth:
+    score = next((rows[each] for each in scores if each in rows), None)
     return FeatureHealth(
         name,
         None if score is None else score["latest"],
         None if score is None else score["lowest"],
         max(row["reported_at"] for row in rows.values()),
-        {each: row["latest"] for each, row in rows.items() if each not in SCORES},
+        {each: row["latest"] for each, row in rows.items() if each not in scores},
     )
 
 
 def feature_histograms(
     settings: Settings,
     mlapp_id: str,
+    names: Names,
     feature: str,
     *,
     training: Reporter | None = None,
@@ -117,28 +135,28 @@ def feature_histograms(
     training before them.
     """
     worked = _where(mlapp_id, inference, start, end, known_at)
-    at_work = _histogram(settings, worked, feature, INFERENCE_PHASE)
+    at_work = _histogram(settings, worked, names, feature, names.inference)
     # Training may lie before the time that is looked at.
     trained = _where(mlapp_id, training, None, end, known_at)
     if at_work and at_work["model_id"]:
         trained.equal(model_id=at_work["model_id"])
-    return _histogram(settings, trained, feature, TRAINING_PHASE), at_work
+    return _histogram(settings, trained, names, feature, names.training), at_work
 
 
-def histogram_reporters(settings: Settings, mlapp_id: str) -> dict[str, list[Reporter]]:
+def histogram_reporters(settings: Settings, mlapp_id: str, names: Names) -> dict[str, list[Reporter]]:
     """Who has reported histograms of training and of data at work, by phase."""
     found = records(
         settings,
-        f"""
-        SELECT labels['{PHASE_LABEL}'] AS phase, toString(node_id) AS node_id, toString(agent_id) AS agent_id
+        """
+        SELECT labels[%(phase)s] AS phase, toString(node_id) AS node_id, toString(agent_id) AS agent_id
         FROM histograms
         WHERE mlapp_id = %(mlapp_id)s AND name IN %(names)s
         GROUP BY phase, node_id, agent_id
         ORDER BY node_id, agent_id
-        """,  # noqa: S608 - as above
-        {"mlapp_id": mlapp_id, "names": HISTOGRAMS},
+        """,
+        {"mlapp_id": mlapp_id, "names": tuple(names.histograms), "phase": names.phase_label},
     )
-    reporters: dict[str, list[Reporter]] = {TRAINING_PHASE: [], INFERENCE_PHASE: []}
+    reporters: dict[str, list[Reporter]] = {names.training: [], names.inference: []}
     for row in found:
         reporters.setdefault(row["phase"], []).append(Reporter(row["node_id"], row["agent_id"]))
     return reporters
@@ -200,8 +218,10 @@ def activity(
     return Activity(made["n"], models["n"], consumed["n"], {row["severity"]: row["n"] for row in alerts})
 
 
-def _histogram(settings: Settings, where: Conditions, feature: str, phase: str) -> dict[str, Any] | None:
-    where.equal(feature=feature, name=HISTOGRAMS).labels({PHASE_LABEL: phase})
+def _histogram(
+    settings: Settings, where: Conditions, names: Names, feature: str, phase: str
+) -> dict[str, Any] | None:
+    where.equal(feature=feature, name=tuple(names.histograms)).labels({names.phase_label: phase})
     found = records(
         settings,
         f"""

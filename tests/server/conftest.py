@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 @contextmanager
 def served(context: ServerContext) -> Iterator[str]:
     """Serve an application on a free loopback port; yields its URL."""
-    server = uvicorn.Server(uvicorn.Config(create_app(context), log_config=None, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(context), log_config=None, lifespan="off", proxy_headers=False)
+    )
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
         thread.start()
@@ -87,7 +89,10 @@ def server_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 @pytest.fixture(scope="session")
 def server_settings(platform: Settings) -> Settings:
     """Of the server under test, which reads ClickHouse only."""
-    return dataclasses.replace(platform, clickhouse=dataclasses.replace(platform.clickhouse, read_only=True))
+    # Tests ask more often than a program may; the limit has tests of its own.
+    own = dataclasses.replace(platform.server, api_requests_per_minute=1_000_000)
+    reading = dataclasses.replace(platform.clickhouse, read_only=True)
+    return dataclasses.replace(platform, clickhouse=reading, server=own)
 
 
 @pytest.fixture(scope="session")

@@ -187,6 +187,17 @@ class ServerSettings(_ShownWithoutSecrets):
     """Path below which a proxy shows it, such as ``/mcenter``."""
     database_url: str = secret()
     """SQLAlchemy URL of accounts and sessions; empty: SQLite in ``.mcenter/server.db``."""
+    public_url: str = ""
+    """Address by which browsers reach it where a proxy is between, such as ``https://mlops.example.org/mcenter``."""
+    tls_certificate: str = ""
+    """PEM file with the server's certificate and those between it and an authority."""
+    tls_key: str = ""
+    """PEM file with its key."""
+    tls_key_password: str = secret()
+    trusted_proxies: str = ""
+    """Addresses or networks, with commas, of the proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` count."""
+    api_requests_per_minute: int = 600
+    """Of each account or, without one, of each address; in each process. 0: no limit."""
     session_idle_minutes: int = 720
     """A session of a browser ends after so many minutes without a request."""
     session_hours: int = 168

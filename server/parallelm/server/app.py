@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from parallelm.server import api, live, pages
 from parallelm.server.access.forgery import refuse_forgery
+from parallelm.server.access.limits import BODY_BYTES, limit_rate
 from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
@@ -32,12 +34,16 @@ def create_app(context: ServerContext) -> FastAPI:
         root_path=context.settings.server.path_prefix,
         generate_unique_id_function=operation_id,
         dependencies=[Depends(refuse_forgery)],
+        max_body_size=BODY_BYTES,
     )
     app.state.context = context
     app.add_middleware(RequestFrame)
+    proxies = [each.strip() for each in context.settings.server.trusted_proxies.split(",") if each.strip()]
+    if proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     add_problem_handlers(app)
     for router in api.routers():
-        app.include_router(router, prefix=api.PREFIX, responses=PROBLEMS)
+        app.include_router(router, prefix=api.PREFIX, responses=PROBLEMS, dependencies=[Depends(limit_rate)])
     add_contract(app)
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from parallelm.connections import Settings
+    from parallelm.server.access.limits import RequestLimit
     from parallelm.server.access.principal import Principal
     from parallelm.server.accounts.audit import AuditLog
     from parallelm.server.accounts.database import Database
@@ -27,6 +28,8 @@ class ServerContext:
     """Accounts, sessions and tokens."""
     audit: AuditLog
     """Changes of accounts, and what tells of them."""
+    requests: RequestLimit
+    """How often somebody has asked of late."""
     live: LiveChanges
     """What has just arrived, for those who look."""
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import MutableHeaders
 
+from parallelm.server.access.limits import rate_headers
+
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +28,13 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 """Of every answer that does not set its own."""
+_TLS_ONLY: Final = "max-age=31536000"
+SANDBOX: Final = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-cache",
+}
+"""Of a document that somebody else wrote, for a frame of ours: no script, no form, no request, and an origin of its own."""
 
 
 class RequestFrame:
@@ -51,6 +60,10 @@ class RequestFrame:
                 headers[REQUEST_ID] = request_id
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", _TLS_ONLY)
+                for name, value in rate_headers(scope).items():
+                    headers[name] = value
             await send(message)
 
         try:
@@ -68,4 +81,7 @@ def request_id_of(connection: HTTPConnection) -> str:
 
 def base_url(connection: HTTPConnection) -> str:
     """Address of the server as who asks knows it, without a slash at its end."""
-    return str(connection.base_url).rstrip("/")
+    from parallelm.server.context import context_of
+
+    public_url = context_of(connection).settings.server.public_url
+    return (public_url or str(connection.base_url)).rstrip("/")

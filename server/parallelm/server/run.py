@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
+import ssl
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from parallelm.server.access.limits import RequestLimit
 from parallelm.server.accounts.audit import AuditLog
 from parallelm.server.accounts.database import Database
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
-from parallelm.server.errors import AddressError
+from parallelm.server.errors import AddressError, TransportError
 from parallelm.server.live import LiveChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from parallelm.connections import Settings
+    from parallelm.connections import ServerSettings, Settings
     from parallelm.supervision.service_frame import Stop
 
 DEFAULT_PORT: Final = 3456
@@ -44,6 +47,36 @@ def listen(host: str, port: int) -> socket.socket:
     raise AddressError(f"cannot listen on {host}:{port}: {reason.strerror}; name another port") from reason
 
 
+def check_transport(settings: ServerSettings) -> None:
+    """Raise ``TransportError`` where passwords would go over a network without TLS."""
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise TransportError("[server] tls_certificate and tls_key belong together; name both files, or none")
+    if settings.tls_certificate or settings.trusted_proxies or is_loopback(settings.host):
+        return
+    raise TransportError(
+        f"the server would listen on {settings.host} without TLS, so that passwords could be read on the way; name "
+        "[server] tls_certificate and tls_key, or listen on 127.0.0.1, or, behind a proxy that does TLS, name its address in "
+        "[server] trusted_proxies"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this host reach it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def url_of(settings: ServerSettings, listener: socket.socket) -> str:
+    """Address of the server for people, without a slash at its end."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}{settings.path_prefix}"
+
+
 def make_context(settings: Settings, database: Database) -> ServerContext:
     """What requests may use."""
     settings = replace(settings, clickhouse=replace(settings.clickhouse, is_pooled=True))
@@ -51,6 +84,7 @@ def make_context(settings: Settings, database: Database) -> ServerContext:
         settings=settings,
         database=database,
         audit=AuditLog(database, settings),
+        requests=RequestLimit(settings.server.api_requests_per_minute),
         live=LiveChanges(settings),
     )
 
@@ -72,15 +106,23 @@ def run_server(
     context: ServerContext, listener: socket.socket, stop: Stop, on_ready: Callable[[], None]
 ) -> None:
     """Serve until ``stop`` is set."""
-    config = uvicorn.Config(
-        create_app(context),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_S,
-    )
+    own = context.settings.server
+    try:
+        config = uvicorn.Config(
+            create_app(context),
+            ssl_certfile=own.tls_certificate or None,
+            ssl_keyfile=own.tls_key or None,
+            ssl_keyfile_password=own.tls_key_password or None,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_S,
+        )
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise TransportError(f"[server] tls_certificate and tls_key cannot be used: {error}") from error
     asyncio.run(_serve(_Server(config), context, listener, stop, on_ready))
 
 

@@ -48,7 +48,11 @@ def comes_from_us(connection: HTTPConnection) -> bool:
     if site is not None:
         return site in _OURS
     origin = connection.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
+    if origin is None:
+        return True
+    public = urlsplit(context_of(connection).settings.server.public_url)
+    ours = {connection.headers.get("host", ""), public.netloc} - {""}
+    return urlsplit(origin).netloc in ours
 
 
 async def _of_form(request: Request) -> str:

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE: Final = 200
-_CONFIRM_S: Final = 15.0
+_CONFIRM_S: Final = 10.0
 _MINUTE_S: Final = 60.0
 _CLAIM_MS: Final = 60_000
 _AGAIN_S: Final = 10.0
-"""Kafka is away: try again after so long."""
+"""Kafka is away, or another process has left records: look again after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,11 @@ class AuditLog:
         self._closed.set()
         self._woken.set()
         if self._thread is not None:
-            self._thread.join(_CONFIRM_S + 5)
+            self._thread.join(_CONFIRM_S)
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            self._woken.wait()
+            self._woken.wait(_AGAIN_S)
             self._woken.clear()
             while not self._closed.is_set() and not self._send_all():
                 self._closed.wait(_AGAIN_S)
@@ -155,6 +155,9 @@ class AuditLog:
     def _claim(self) -> list[UserAction]:
         now_ms = time.time_ns() // 1_000_000
         free = select(AuditRecord).where(AuditRecord.claimed_until_ms < now_ms).limit(_AT_ONCE)
+        with self._database.reading() as sql:
+            if sql.scalar(free) is None:
+                return []
         with self._database.writing() as sql:
             rows = sql.scalars(free.with_for_update(skip_locked=True)).all()
             for row in rows:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SQLITE_FILE: Final = "server.db"
 INSTALLATION_ID: Final = "id"
+_URL: Final = "url"
 _BUSY_MS: Final = 15_000
 """What a process waits for another one that writes to the same SQLite file."""
 _MIGRATION_LOCK: Final = 0x6D63_656E_7465_7200
@@ -74,6 +75,17 @@ class Database:
         writing = self._engine.execution_options(**{_WRITES: True})
         with Session(writing, expire_on_commit=False) as sql, sql.begin():
             yield sql
+
+    def remember_url(self, url: str) -> None:
+        """Where a server of this installation was reached last, for commands that make links."""
+        with self.writing() as sql:
+            sql.merge(Installation(name=_URL, value=url[:200]))
+
+    def remembered_url(self) -> str:
+        """Empty when no server has run yet."""
+        with self.reading() as sql:
+            found = sql.get(Installation, _URL)
+            return found.value if found else ""
 
     def close(self) -> None:
         """Close its connections."""

@@ -22,7 +22,7 @@ HOURS: Final = 24
 PATH: Final = "/choose-password"
 _OVER: Final = (
     "this link is used up, expired or incomplete; an administrator makes another one (Users), and so does "
-    "`mcenter server link` on the server's machine"
+    "`mcenter server reset-link USER` on the server's machine"
 )
 
 

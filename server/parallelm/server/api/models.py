@@ -18,6 +18,7 @@ from parallelm.operations.errors import NoAnswerError
 from parallelm.operations.model_files import NewModel
 from parallelm.schemas.times import range_ms
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.access.limits import UPLOAD_BYTES
 from parallelm.server.api._decisions import MAX_COMMENT, Comment, WaitS
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
@@ -237,7 +238,12 @@ def decide(
     return decided
 
 
-@ROUTER.post("/mlapps/{mlapp_id}/models", dependencies=[Depends(require("models.upload"))], status_code=201)
+@ROUTER.post(
+    "/mlapps/{mlapp_id}/models",
+    dependencies=[Depends(require("models.upload"))],
+    status_code=201,
+    max_body_size=UPLOAD_BYTES,
+)
 def upload_model(
     request: Request,
     mlapp_id: MLAppId,

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from parallelm.operations import model_files
 from parallelm.operations.errors import ModelInUseError, NoAnswerError
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.access.limits import UPLOAD_BYTES
 from parallelm.server.api.models import download_model
 from parallelm.server.context import context_of
 from parallelm.server.pages._rows import stored
@@ -28,7 +29,7 @@ from parallelm.warehouse.queries import models
 ROUTER: Final = APIRouter(prefix="/mlapps/{mlapp_id}/models")
 
 
-@ROUTER.post("/upload", dependencies=[Depends(require("models.upload"))])
+@ROUTER.post("/upload", dependencies=[Depends(require("models.upload"))], max_body_size=UPLOAD_BYTES)
 def upload(
     request: Request,
     asking: Asking,

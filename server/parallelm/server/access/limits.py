@@ -1,0 +1,88 @@
+"""How much somebody may ask for: requests to the API in a minute, and the size of a request's body."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fastapi import HTTPException, Request
+from starlette.concurrency import run_in_threadpool
+
+from parallelm.server.context import context_of
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+BODY_BYTES: Final = 2 * 1024**2
+"""Of a request that names no other limit."""
+UPLOAD_BYTES: Final = 4 * 1024**3
+"""Of a file that is uploaded: ``max_body_size=UPLOAD_BYTES`` on the route."""
+_WINDOW_S: Final = 60
+_KNOWN: Final = "rate_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left of a limit."""
+
+    limit: int
+    left: int
+    """Negative when there were too many."""
+    reset_s: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As an answer tells it."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(max(0, self.left)),
+            "RateLimit-Reset": str(self.reset_s),
+        }
+
+
+class RequestLimit:
+    """Counts requests of this process, by who asks, in windows of a minute."""
+
+    def __init__(self, in_a_minute: int) -> None:
+        self._in_a_minute = in_a_minute
+        self._lock = threading.Lock()
+        self._window = 0
+        self._counts: dict[str, int] = {}
+
+    def take(self, who: str, now_s: float) -> Remaining | None:
+        """Count one request; None without a limit."""
+        if not self._in_a_minute:
+            return None
+        window = int(now_s // _WINDOW_S)
+        with self._lock:
+            if window != self._window:
+                self._window, self._counts = window, {}
+            count = self._counts[who] = self._counts.get(who, 0) + 1
+        reset_s = int((window + 1) * _WINDOW_S - now_s) + 1
+        return Remaining(self._in_a_minute, self._in_a_minute - count, reset_s)
+
+
+async def limit_rate(request: Request) -> None:
+    """Dependency of the routes for programs: 429 for who asks too often."""
+    context = context_of(request)
+    asking = await run_in_threadpool(context.authenticate, request)
+    address = request.client.host if request.client else ""
+    who = f"account {asking.account_id}" if asking else f"address {address}"
+    remaining = context.requests.take(who, time.time())
+    if remaining is None:
+        return
+    request.scope["state"][_KNOWN] = remaining
+    if remaining.left < 0:
+        raise HTTPException(
+            429,
+            f"more than {remaining.limit} requests in a minute; go on in {remaining.reset_s} s",
+            headers={"Retry-After": str(remaining.reset_s)},
+        )
+
+
+def rate_headers(scope: Scope) -> dict[str, str]:
+    """What an answer tells of the limit."""
+    known = scope.get("state", {}).get(_KNOWN)
+    return known.headers if isinstance(known, Remaining) else {}

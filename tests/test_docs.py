@@ -275,7 +275,7 @@ import prometheus_client
 from prometheus_client.registry import CollectorRegistry
 from parallelm.sinks import SinkMetrics
 import parallelm.mcenter.engine.metrics, parallelm.stream_processors.runtime.metrics
-import parallelm.stream_processors.notifications.edge.metrics
+import parallelm.stream_processors.notifications.edge.metrics, parallelm.server.metrics
 SinkMetrics()
 for family in prometheus_client.REGISTRY.collect():
     print(family.name + "_total" * (family.type == "counter"))

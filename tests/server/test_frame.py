@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prometheus_client import generate_latest
+
 from parallelm.warehouse.queries import alerts, live_models
 from tests.server.seed import MLAPP
 
@@ -46,3 +48,10 @@ def test_the_seeded_mlapp_has_two_models_and_an_alert(platform: Settings):
     assert list(found["node_id"]) == ["predict"]
     raised = alerts(platform, mlapp_id=MLAPP)
     assert {"slow answers", "other customers"} <= set(raised["rule"])
+
+
+def test_requests_are_counted_by_route_and_not_by_address(client: httpx.Client):
+    client.get("/mlapps/nobody-knows-it", headers={"Accept": "text/html"})
+    lines = [line for line in generate_latest().decode().splitlines() if "request_seconds_count" in line]
+    assert any('route="/mlapps/{mlapp_id}",status="404"' in line for line in lines)
+    assert not any("nobody-knows-it" in line for line in lines)

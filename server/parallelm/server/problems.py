@@ -30,6 +30,7 @@ from parallelm.server.access.authentication import bearer
 from parallelm.server.access.forgery import go_on_path
 from parallelm.server.api import PREFIX
 from parallelm.server.context import context_of
+from parallelm.server.metrics import PROBLEMS
 from parallelm.server.requests import request_id_of
 from parallelm.warehouse.errors import QueryError, WarehouseError
 
@@ -225,6 +226,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _unknown(request: Request, error: Exception) -> Response:
+    PROBLEMS.inc()
     _LOG.error("%s failed", request_id_of(request), exc_info=error)
     detail = "the server made a mistake; its log has the reason under the request id"
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.datastructures import MutableHeaders
 
 from parallelm.server.access.limits import rate_headers
+from parallelm.server.metrics import REQUESTS
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -50,12 +51,12 @@ class RequestFrame:
             return
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        start, status = time.perf_counter(), 500
+        start, status, begun = time.perf_counter(), 500, 0.0
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], time.perf_counter()
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
                 for name, value in HEADERS.items():
@@ -69,7 +70,11 @@ class RequestFrame:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            took_ms = (time.perf_counter() - start) * 1000
+            took_s = (begun or time.perf_counter()) - start
+            # Of the path its form only: an id a line would be a series an id.
+            route = getattr(scope.get("route"), "path", "none")
+            REQUESTS.labels(scope["method"], route, status).observe(took_s)
+            took_ms = took_s * 1000
             _LOG.info("%s %s %d %.0f ms %s", scope["method"], scope["path"], status, took_ms, request_id)
 
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from parallelm.server.metrics import VIEWERS
 from parallelm.warehouse.queries.changes import changes_since, latest_arrival
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class LiveChanges:
         """Events for one viewer, who sees ``mlapps`` (None: all): the kind of what has arrived, and of which MLApps."""
         viewer = _Viewer(mlapps)
         self._viewers.add(viewer)
+        VIEWERS.inc()
         async with self._starting:
             if self._asking is None or self._asking.done():
                 # From before the page is told that it is connected: what arrives from then on is not missed.
@@ -72,6 +74,7 @@ class LiveChanges:
                 yield await self._next_of(viewer)
         finally:
             self._viewers.discard(viewer)
+            VIEWERS.dec()
 
     def tell(self, found: frozenset[tuple[str, str]]) -> None:
         """Tell viewers of what has arrived, ``(kind, mlapp_id)`` each."""

@@ -93,7 +93,7 @@ def draw_lines(
         ("Time", "Series", "Mean", "Smallest", "Largest", "Samples"),
         [row for each in shown for row in each.rows(zone)],
         zoom=True,
-        notes=[f"{counted(left_out, 'series')} with fewer samples left out"] if left_out > 0 else (),
+        notes=[f"{counted(left_out, 'line')} with fewer samples left out"] if left_out > 0 else (),
     )
 
 

@@ -43,7 +43,10 @@ class DefinitionTopic:
         self._settings = settings
         self._newest: dict[str, MLAppDefinition] = {}
         self._next: dict[int, int] = {}
-        self._consumer = Consumer(reader_config(settings.kafka, "mcenter-definitions"))
+        # The history of a capture is sent in transactions; it is skipped, and not waited for.
+        self._consumer = Consumer(
+            reader_config(settings.kafka, "mcenter-definitions", isolation_level="read_uncommitted")
+        )
         self._admin = AdminClient(client_config(settings.kafka))
 
     def __enter__(self) -> Self:
@@ -72,7 +75,7 @@ class DefinitionTopic:
             places = [(self._topic, partition) for partition in self._next]
             ends = log_offsets(self._admin, places, OffsetSpec.latest(), self._timeout_s)
             unread = {place: end for place, end in ends.items() if self._next[place[1]] < end}
-            for message in read_to_end(self._consumer, unread, self._timeout_s):
+            for message in read_to_end(self._consumer, unread, self._timeout_s, on_end=self._reached):
                 self._absorb(message)
         except (KafkaException, ClusterUnavailableError) as error:
             reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
@@ -96,6 +99,10 @@ class DefinitionTopic:
         self._consumer.assign(
             [TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in metadata.partitions]
         )
+
+    def _reached(self, place: tuple[str, int], offset: int) -> None:
+        """The last offsets before an end may have no record: markers of transactions."""
+        self._next[place[1]] = max(self._next[place[1]], offset)
 
     def _absorb(self, message: Any) -> None:
         self._next[message.partition()] = message.offset() + 1

@@ -141,11 +141,13 @@ def read_to_end(
     ends: Mapping[tuple[str, int], int],
     timeout_s: float,
     on_poll: Callable[[], None] = lambda: None,
+    on_end: Callable[[tuple[str, int], int], None] = lambda _place, _offset: None,
 ) -> Iterator[Any]:
     """Messages until every partition has reached its offset in ``ends``; a few later ones may be included.
 
     The consumer must be made with ``reader_config`` and assigned. Waits for a broker that is away for a moment.
-    ``on_poll`` is called before each poll; what it raises ends the reading. Raises ``ClusterUnavailableError`` when
+    ``on_poll`` is called before each poll; what it raises ends the reading. ``on_end`` is told where a partition ends,
+    which a consumer says once: who reads on with it must know that there is nothing before that offset. Raises ``ClusterUnavailableError`` when
     nothing arrives for ``timeout_s``, ``TopicsError`` for other errors.
     """
     pending = dict(ends)
@@ -160,6 +162,7 @@ def read_to_end(
             heard_at, place = time.monotonic(), (message.topic(), message.partition())
             if _at_end(message):
                 # The last offsets before an end may have no record: markers of transactions, compacted ones.
+                on_end(place, message.offset())
                 pending.pop(place, None)
                 continue
             yield message

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from confluent_kafka import Producer
 from pyarrow import parquet
 
 from parallelm.connections import save_settings
+from parallelm.connections.kafka import client_config
 from parallelm.definitions import DefinitionTopic
 from parallelm.mcenter.cli import cli
 from parallelm.operations.authors import Author
@@ -27,15 +29,19 @@ from parallelm.operations.captures import (
 )
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.operations.errors import CaptureError
+from parallelm.operations.lag import group_lags
 from parallelm.schemas import topics
 from parallelm.schemas.captures import CaptureArchive, names
-from parallelm.schemas.dead_letters import concerns
+from parallelm.schemas.dead_letters import concerns, sent_again_for
 from parallelm.schemas.errors import CaptureFileError
 from parallelm.schemas.topic_admin import connect, log_bounds
-from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
+from parallelm.schemas.well_known import PROCESSORS_GROUP, UNVERIFIED_LOCAL_USER
 from tests.operations.captures.installations import COUNTED, installation
 from tests.operations.captures.test_making import request
 from tests.producers.time_capture.captures import whole_capture, write_tar
+from tests.sinks import samples
+from tests.stream_processors.live import Cluster, Worker
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from tests.sinks.conftest import Platform
 
+RULE = "{name: late, type: threshold, statistic: share, above: 0.5}"
 ADA = Author("ada", UNVERIFIED_LOCAL_USER)
 _LINEAGE = ("ingested_at", "_topic", "_topic_id", "_partition", "_offset", "_series", "_index")
 _ORDER = {
@@ -244,6 +251,55 @@ def test_nobody_but_the_sinks_is_to_handle_what_is_imported(target: Platform, fi
     assert save_topic(target.settings, topics.MLAPPS, tmp_path / "mlapps.avro") == 0, "nor after a restore"
 
 
+def test_running_processors_raise_nothing_and_deploy_nothing(stack: Settings, file: Path, tmp_path: Path):
+    with (
+        installation(stack, tmp_path / "running") as running,
+        Worker(running.settings, tmp_path / "worker") as worker,
+    ):
+        import_capture(running.settings, file, who=ADA)
+        cluster = Cluster(running.settings, mlapp="live")
+        cluster.apply("mlapp: app\nnodes: [{id: predict, type: model_consumer}]\nalerts: [" + RULE + "]\n")
+        cluster.statistic(1, "share", 0.9)  # what they judge shows that they have read all before it
+        cluster.flush()
+        wait_for(
+            lambda: len(running.rows("SELECT 1 FROM alert_transitions WHERE mlapp_id = 'live'")) == 1,
+            worker.log,
+        )
+        wait_for(lambda: not _behind(running.settings), worker.log)
+        assert len(rows(running, "alert_transitions", "app")) == COUNTED["alert_transitions"]
+        assert len(rows(running, "deployments", "app")) == COUNTED["deployments"]
+        assert running.value("SELECT count() FROM dead_letters") == 0
+        assert worker.terminate() == 0
+
+
+def _behind(settings: Settings) -> int:
+    """Records of control topics that the processors have not handled."""
+    group = f"{settings.kafka.topic_prefix}{PROCESSORS_GROUP}"
+    return sum(lag.records for lag in group_lags(settings) if lag.group == group)
+
+
+def test_a_transaction_on_the_topic_of_definitions_holds_nobody_up(target: Platform):
+    prefix = target.settings.kafka.topic_prefix
+    name = topics.MLAPPS.full_name(prefix)
+    sender = Producer(client_config(target.settings.kafka, transactional_id=f"{prefix}test"))
+    sender.init_transactions(30.0)
+    history = target.codec.encode(samples.definition(mlapp_id="old"))
+    with DefinitionTopic(target.settings, timeout_s=5.0) as topic:
+        topic.catch_up()
+        for end in (sender.commit_transaction, sender.abort_transaction):
+            sender.begin_transaction()
+            sender.produce(name, history, b"old/capture", 0, headers=sent_again_for(f"{prefix}sink"))
+            sender.flush()
+            assert "old" not in topic.catch_up(), "while it is open"
+            end()
+            for mlapp_id in ("held", "up"):  # on the marker, and on what comes after it
+                target.send(topics.MLAPPS, samples.definition(mlapp_id=mlapp_id), key=mlapp_id, partition=0)
+                assert mlapp_id in topic.catch_up()
+                assert "old" not in topic.catch_up()
+    for mlapp_id in ("held", "up"):
+        target.send(topics.MLAPPS, None, key=mlapp_id, partition=0)
+
+
 def test_a_defined_mlapp_keeps_its_history(target: Platform, file: Path):
     definition = validate_definition(b"mlapp: mine\nnodes: [{id: train, type: auxiliary}]\n", "mine.yaml")
     apply_definition(target.settings, definition, "ada")
@@ -280,7 +336,6 @@ def test_sinks_that_are_behind_are_waited_for(stack: Settings, file: Path, tmp_p
     from parallelm.schemas.topic_admin import create_topics
     from parallelm.warehouse import migrate
     from tests.conftest import settings_of_a_test
-    from tests.sinks import samples
     from tests.sinks.conftest import Platform as Other
 
     with settings_of_a_test(stack, tmp_path / "stopped") as settings:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 60.0
 _POLL_S = 0.1
+_OPEN_MS = 20_000
+"""Processors wait for a transaction: one whose import was killed ends after this time."""
 
 Place = tuple[str, int, int]
 """Topic without prefix, partition and offset."""
@@ -57,6 +59,7 @@ class Sender:
             client_config(
                 self.settings.kafka,
                 transactional_id=f"{prefix}capture-import",
+                transaction_timeout_ms=_OPEN_MS,
                 compression_type="lz4",
                 partitioner="murmur2_random",
             )

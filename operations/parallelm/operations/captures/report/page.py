@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -86,7 +87,7 @@ def _models(findings: ReportFindings, axis: Axis) -> str:
         )
         for number, row in enumerate(live)
     ]
-    chart = band_chart(axis, bands, "Models that were live, by node") if bands else ""
+    chart = _scrolled(band_chart(axis, bands, "Models that were live, by node")) if bands else ""
     columns = {
         "name": "model",
         "model_id": "id",
@@ -108,7 +109,7 @@ def _alerts(findings: ReportFindings, axis: Axis) -> str:
         )
         for row in findings.alerts
     ]
-    chart = band_chart(axis, bands, "Alerts that were open, by rule") if bands else ""
+    chart = _scrolled(band_chart(axis, bands, "Alerts that were open, by rule")) if bands else ""
     columns = {
         "rule": "rule",
         "severity": "severity",
@@ -227,7 +228,7 @@ def _figure(axis: Axis, name: str, rows: Sequence[Row], width_ms: int) -> str:
         for row in rows
     ]
     chart = line_chart(axis, points, name, width_ms)
-    return f"<figure><figcaption>{escape(name)}</figcaption>{chart}</figure>"
+    return f"<figure><figcaption>{escape(name)}</figcaption>{_scrolled(chart)}</figure>"
 
 
 def _table(columns: Mapping[str, str], rows: Sequence[Row], count: int, when_empty: str) -> str:
@@ -242,10 +243,17 @@ def _table(columns: Mapping[str, str], rows: Sequence[Row], count: int, when_emp
     )
 
 
+def _scrolled(part: str) -> str:
+    """What may be wider than the page: it scrolls by itself, with the keyboard too."""
+    return f'<div class="scroll" tabindex="0">{part}</div>'
+
+
 def _cells(values: Iterable[Any]) -> str:
-    return "".join(
-        f'<td class="number">{escape(f"{value:,}")}</td>'
-        if type(value) is int
-        else f"<td>{escape('' if value is None else scalar_text(value))}</td>"
-        for value in values
-    )
+    return "".join(map(_cell, values))
+
+
+def _cell(value: Any) -> str:
+    if type(value) is int:
+        return f'<td class="number">{value:,}</td>'
+    kind = ' class="time"' if isinstance(value, datetime) else ""
+    return f"<td{kind}>{escape('' if value is None else scalar_text(value))}</td>"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,17 @@ from benchmarks.warehouse_of_samples import COLUMNS, samples
 from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.mcenter.local_stack import LocalStack
+from parallelm.operations.captures import (
+    CaptureRequest,
+    CaptureState,
+    download_capture,
+    find_capture,
+    start_capture,
+)
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from parallelm.connections import Settings
 
 SERIES = 200
@@ -50,14 +56,31 @@ def main() -> None:
         migrate(settings)
         save_settings(settings, Path(folder) / "bench.toml")
         _fill(settings, chosen.samples)
-        environ = os.environ | {"MCENTER_CONFIG": str(Path(folder) / "bench.toml"), "TMPDIR": folder}
-        _take(folder, environ, "all", chosen.samples)
-        _take(folder, environ, "some", chosen.import_samples)
-        command = ["import", f"{folder}/some.tar", "--mlapp", "copy"]
-        seconds, most = _watched(command, environ)
+        _take(settings, Path(folder), "all", chosen.samples)
+        file = _take(settings, Path(folder), "some", chosen.import_samples)
+        command = [
+            sys.executable,
+            "-m",
+            "parallelm.mcenter",
+            "capture",
+            "import",
+            str(file),
+            "--mlapp",
+            "copy",
+        ]
+        began_s = time.monotonic()
+        with subprocess.Popen(
+            command,
+            env=os.environ | {"MCENTER_CONFIG": str(Path(folder) / "bench.toml")},
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            most = _most_memory(psutil.Process(process.pid))
         with clickhouse_client(settings.clickhouse) as client:
             [(count,)] = client.execute("SELECT count() FROM statistics WHERE mlapp_id = 'copy'")
-        print(f"import of {count:,} samples: {seconds:.0f} s, at most {most / 1e6:.0f} MB", flush=True)
+        print(
+            f"import of {count:,} samples: {time.monotonic() - began_s:.0f} s, at most {most / 1e6:.0f} MB",
+            flush=True,
+        )
 
 
 def _fill(settings: Settings, count: int) -> None:
@@ -70,35 +93,33 @@ def _fill(settings: Settings, count: int) -> None:
             )
 
 
-def _take(folder: str, environ: dict[str, str], name: str, count: int) -> None:
+def _take(settings: Settings, folder: Path, name: str, count: int) -> Path:
     """Take a capture of the first ``count`` samples and download it."""
-    end_s = (START_MS + -(-count // SERIES) * STEP_MS) / 1000
-    end = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(end_s))
-    seconds, most = _watched(["create", "app", "--from", "2026-01-01", "--to", end, "--name", name], environ)
-    run = [sys.executable, "-m", "parallelm.mcenter", "capture"]
-    listed = subprocess.run([*run, "list", "--json"], env=environ, check=True, capture_output=True, text=True)
-    capture_id = listed.stdout.splitlines()[0].split('"capture_id": "')[1].split('"')[0]
-    subprocess.run([*run, "download", capture_id, "-o", f"{folder}/{name}.tar"], env=environ, check=True)
-    size = Path(folder, f"{name}.tar").stat().st_size
+    start = datetime.fromtimestamp(START_MS / 1000, UTC)
+    end = start + timedelta(milliseconds=-(-count // SERIES) * STEP_MS)
+    began_s = time.monotonic()
+    request = CaptureRequest(mlapp_id="app", start=start, end=end, who="bench", name=name)
+    record = start_capture(settings, request)
+    most = _most_memory(psutil.Process(record.pid))
+    seconds = time.monotonic() - began_s
+    done = find_capture(settings, record.capture_id)
+    if done.state is not CaptureState.COMPLETE:
+        raise SystemExit(f"capture {name} has failed: {done.reason}")
     print(
-        f"capture of {count:,} samples: {seconds:.0f} s, at most {most / 1e6:.0f} MB, file of {size / 1e6:.0f} MB",
+        f"capture of {done.rows['statistics']:,} samples: {seconds:.0f} s, at most {most / 1e6:.0f} MB, "
+        f"file of {done.size_bytes / 1e6:.0f} MB",
         flush=True,
     )
+    return download_capture(settings, record.capture_id, folder)
 
 
-def _watched(command: Sequence[str], environ: dict[str, str]) -> tuple[float, int]:
-    """Seconds that a command takes, and the most memory of its process."""
-    began_s, most = time.monotonic(), 0
-    with subprocess.Popen(
-        [sys.executable, "-m", "parallelm.mcenter", "capture", *command], env=environ
-    ) as process:
-        watched = psutil.Process(process.pid)
-        while process.poll() is None:
-            most = max(most, _memory(watched))
-            time.sleep(0.05)
-    if process.returncode:
-        raise SystemExit(f"capture {command[0]} ended with {process.returncode}")
-    return time.monotonic() - began_s, most
+def _most_memory(process: psutil.Process) -> int:
+    """The most memory of a process until it ends."""
+    most = 0
+    while now := _memory(process):
+        most = max(most, now)
+        time.sleep(0.05)
+    return most
 
 
 def _memory(process: psutil.Process) -> int:

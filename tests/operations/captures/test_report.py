@@ -169,3 +169,17 @@ def test_what_there_is_and_what_there_is_not_is_said(changes: dict[str, Any], sa
     html = report_html(findings("a", **changes))
     check(html)
     assert said in html
+
+
+def test_more_than_a_page_shows_is_counted():
+    one = findings("a")
+    many = findings(
+        "a",
+        alerts=list(one.alerts) * 700,
+        deployments=list(one.deployments) * 600,
+        series=list(one.series) * 501,
+    )
+    html = report_html(many)
+    check(html)
+    for said in ("and 200 more, which", "and 100 more, which", "and 1 more, which"):
+        assert said in html

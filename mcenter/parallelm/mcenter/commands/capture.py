@@ -56,13 +56,15 @@ def create(mlapp_id: str, start: str, end: str, name: str, who: str, *, detach: 
     settings = load_settings()
     request = captures.CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=who, name=name)
     with reported_in_one_line(settings):
-        if detach:
-            record = captures.start_capture(settings, request)
-            echo(
-                f"capture {record.capture_id} is being made; `mcenter capture show {record.capture_id}` says how far"
-            )
-            return
-        record = _made_here(settings, request)
+        record = captures.start_capture(settings, request)
+    if detach:
+        echo(
+            f"capture {record.capture_id} is being made; `mcenter capture show {record.capture_id}` says how far"
+        )
+        return
+    record = _followed(settings, record)
+    if record.state is not captures.CaptureState.COMPLETE:
+        raise click.ClickException(f"capture {record.capture_id} has failed: {record.reason}")
     rows = sum(record.rows.values())
     echo(
         f"capture {record.capture_id}: {counted(rows, 'row')}, {record.size_bytes / _MB:.1f} MB; download it with"
@@ -74,16 +76,30 @@ def create(mlapp_id: str, start: str, end: str, name: str, who: str, *, detach: 
         )
 
 
-def _made_here(settings: Settings, request: Any) -> CaptureRecord:
-    from parallelm.operations.captures import make_capture, new_capture
+def _followed(settings: Settings, record: CaptureRecord) -> CaptureRecord:
+    """The record at the end; the process that makes the capture goes on when this one is interrupted."""
+    from parallelm.operations.captures import follow_capture
 
-    record = new_capture(settings, request)
-    with click.progressbar(
-        length=_SCALE, label="taking", file=sys.stderr, hidden=not sys.stderr.isatty(), item_show_func=str
-    ) as bar:
-        return make_capture(
-            settings, record, lambda now: bar.update(int(now.share * _SCALE) - bar.pos, now.step)
-        )
+    try:
+        with click.progressbar(
+            length=_SCALE,
+            label="taking",
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+            item_show_func=_step,
+        ) as bar:
+            for now in follow_capture(settings, record):
+                bar.update(int(now.share * _SCALE) - bar.pos, now)
+                record = now
+    except KeyboardInterrupt:
+        raise click.ClickException(
+            f"capture {record.capture_id} is still being made; `mcenter capture delete {record.capture_id}` gives it up"
+        ) from None
+    return record
+
+
+def _step(now: CaptureRecord | None) -> str:
+    return now.step if now is not None else ""
 
 
 @capture.command(name="list")

@@ -1,6 +1,6 @@
 """Timeline captures: an MLApp's state over a time range in one file, made in the background, stored, read and imported."""
 
-from parallelm.operations.captures.background import start_capture
+from parallelm.operations.captures.background import follow_capture, start_capture
 from parallelm.operations.captures.importing import ImportReport, import_capture
 from parallelm.operations.captures.keeping import (
     delete_capture,
@@ -24,6 +24,7 @@ __all__ = [
     "download_capture",
     "expires_at_ms",
     "find_capture",
+    "follow_capture",
     "import_capture",
     "list_captures",
     "make_capture",

@@ -44,13 +44,18 @@ class _Blocks(IterQueryResult):  # type: ignore[misc]  # clickhouse_driver has n
 
 
 def blocks(
-    settings: Settings, query: str, parameters: Mapping[str, Any], *, as_bytes: bool = False
+    settings: Settings,
+    query: str,
+    parameters: Mapping[str, Any],
+    *,
+    as_bytes: bool = False,
+    rows: int = BLOCK_ROWS,
 ) -> Iterator[Block]:
-    """Blocks of a result; with ``as_bytes`` texts as they are stored. Raises the driver's errors."""
+    """Blocks of at most so many rows; with ``as_bytes`` texts as they are stored. Raises the driver's errors."""
     client = clickhouse_client(
         settings.clickhouse,
         send_receive_timeout=_PATIENCE_S,
-        settings={"max_block_size": BLOCK_ROWS, "strings_as_bytes": as_bytes},
+        settings={"max_block_size": rows, "strings_as_bytes": as_bytes},
     )
     client.iter_query_result_cls = _Blocks
     try:

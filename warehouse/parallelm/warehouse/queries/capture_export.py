@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.warehouse.queries._blocks import blocks
 from parallelm.warehouse.queries._frames import records
-from parallelm.warehouse.queries.captures import END, IN_RANGE, SPILL, START
+from parallelm.warehouse.queries.captures import CAPTURE_TABLES, END, IN_RANGE, SPILL, START, block_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,27 +70,30 @@ _KPIS = f"""
 """  # noqa: S608 - as above
 
 
-def export_statistics(settings: Settings, chosen: CaptureRange) -> Iterator[Block]:
+def export_numbers(settings: Settings, chosen: CaptureRange) -> Iterator[Block]:
     """Lines of ``mlopsdb-Ion-stats-….csv`` by pipeline instance, host and time: the two, and the line.
 
-    Numbers, structured statistics and KPIs by their latest revision. Lines of a multi-line graph that were reported
-    together are one line; what has no pipeline instance is under its node.
+    Numbers, and KPIs by their latest revision. Lines of a multi-line graph that were reported together are one line; what
+    has no pipeline instance is under its node.
     """
-    query = f"""
+    lines = f"SELECT {_COLUMNS} FROM ({_LINES}) UNION ALL SELECT * FROM ({_MULTI_LINES}) UNION ALL SELECT * FROM ({_KPIS})"  # noqa: S608 - as above
+    yield from blocks(settings, _exported(lines), chosen.parameters, as_bytes=True)
+
+
+def export_structured(settings: Settings, chosen: CaptureRange) -> Iterator[Block]:
+    """The same for tables, graphs, histograms and other statistics that are not a single number."""
+    (table,) = (each for each in CAPTURE_TABLES if each.name == "structured_statistics")
+    rows = block_rows(settings, table, chosen)
+    yield from blocks(settings, _exported(_STRUCTURED), chosen.parameters, as_bytes=True, rows=rows)
+
+
+def _exported(lines: str) -> str:
+    return f"""
         SELECT {_NODE}, agent_id, formatRow('CSV', {_NODE}, toUnixTimestamp64Milli(event_time) * 1000000, agent_id,
             producer_id, graph_type, 0, mode, name, text, if(model_id = '', 'NULL', model_id))
-        FROM (
-            SELECT * FROM (
-                SELECT {_COLUMNS} FROM ({_LINES})
-                UNION ALL SELECT * FROM ({_MULTI_LINES})
-                UNION ALL SELECT * FROM ({_STRUCTURED})
-                UNION ALL SELECT * FROM ({_KPIS})
-            )
-            ORDER BY {_NODE}, agent_id, event_time
-        )
+        FROM (SELECT * FROM ({lines}) ORDER BY {_NODE}, agent_id, event_time)
         {SPILL}
     """  # noqa: S608 - as above
-    yield from blocks(settings, query, chosen.parameters, as_bytes=True)
 
 
 def export_events(settings: Settings, chosen: CaptureRange) -> Iterator[Block]:
@@ -111,7 +114,9 @@ def export_events(settings: Settings, chosen: CaptureRange) -> Iterator[Block]:
         ) ORDER BY at)
         {SPILL}
     """  # noqa: S608 - as above
-    yield from blocks(settings, query, chosen.parameters, as_bytes=True)
+    (table,) = (each for each in CAPTURE_TABLES if each.name == "events")
+    rows = block_rows(settings, table, chosen)
+    yield from blocks(settings, query, chosen.parameters, as_bytes=True, rows=rows)
 
 
 def aggregates_by_day(settings: Settings, chosen: CaptureRange) -> list[dict[str, Any]]:

@@ -30,22 +30,28 @@ def bucketed_samples(
     )
 
 
-def bucketed_kpis(settings: Settings, chosen: CaptureRange, width_ms: int) -> list[dict[str, Any]]:
-    """KPIs by their latest revision: ``name, labels, bucket, mean, minimum, maximum, points``."""
+def bucketed_kpis(
+    settings: Settings, chosen: CaptureRange, width_ms: int, series: int
+) -> list[dict[str, Any]]:
+    """KPIs by their latest revision, so many series of most points: ``name, labels, bucket, mean, minimum, maximum, points``."""
     return records(
         settings,
         f"""
-        SELECT name, labels, intDiv(toUnixTimestamp64Milli(event_time) - %(start_ms)s, %(width_ms)s) AS bucket,
-            avg(value) AS mean, min(value) AS minimum, max(value) AS maximum, count() AS points
-        FROM (
+        WITH current AS (
             SELECT name, labels, event_time, argMax(revision.value, place) AS value
             FROM (SELECT *, (ingested_at, _partition, _offset, _index) AS place FROM kpis WHERE {IN_RANGE}) AS revision
             GROUP BY name, labels, event_time
             HAVING NOT argMax(withdrawn, place) AND isFinite(value)
         )
+        SELECT name, labels, intDiv(toUnixTimestamp64Milli(event_time) - %(start_ms)s, %(width_ms)s) AS bucket,
+            avg(value) AS mean, min(value) AS minimum, max(value) AS maximum, count() AS points
+        FROM current
+        WHERE (name, toString(labels)) IN (
+            SELECT name, toString(labels) FROM current GROUP BY name, labels ORDER BY count() DESC, name LIMIT %(series)s
+        )
         GROUP BY name, labels, bucket ORDER BY name, toString(labels), bucket
         """,  # noqa: S608 - as above
-        chosen.parameters | {"width_ms": width_ms},
+        chosen.parameters | {"width_ms": width_ms, "series": series},
     )
 
 
@@ -76,13 +82,31 @@ def alerts_between(settings: Settings, chosen: CaptureRange) -> list[dict[str, A
     )
 
 
+_SHORT = "substringUTF8({0}, 1, 500) AS {0}"
+_SHOWN = {
+    "events": (
+        "event_time",
+        "type",
+        "node_id",
+        "agent_id",
+        "is_alert",
+        *map(_SHORT.format, ("title", "description")),
+    ),
+    "actions": ("event_time", "who", "action", "node_id", "model_id", "target", _SHORT.format("comment")),
+    "models": ("event_time", "name", "model_id", "node_id", "format"),
+}
+
+
 def first_rows(
     settings: Settings, table: str, chosen: CaptureRange, limit: int
 ) -> tuple[list[dict[str, Any]], int]:
     """The first rows of ``events``, ``actions`` or ``models`` in the range, and how many there are of them."""
     found = records(
         settings,
-        f"SELECT *, count() OVER () AS counted FROM {table} WHERE {IN_RANGE} ORDER BY event_time LIMIT %(limit)s",  # noqa: S608 - as above
+        f"""
+        SELECT {", ".join(_SHOWN[table])}, count() OVER () AS counted
+        FROM {table} WHERE {IN_RANGE} ORDER BY event_time LIMIT %(limit)s
+        """,  # noqa: S608 - as above
         chosen.parameters | {"limit": limit},
     )
     return found, found[0]["counted"] if found else 0

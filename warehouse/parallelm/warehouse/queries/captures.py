@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from parallelm.warehouse.queries._blocks import Block, blocks
+from parallelm.warehouse.queries._blocks import BLOCK_ROWS, Block, blocks
 from parallelm.warehouse.queries._frames import records
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
 
+PAYLOAD = "data"
+"""Column that may hold as much as a record does."""
+_BLOCK_BYTES = 8_000_000
 _SORT_BYTES = 300_000_000
 """A sort or a GROUP BY that needs more memory goes over the server's disk."""
 SPILL = f"SETTINGS max_bytes_before_external_sort = {_SORT_BYTES}, max_bytes_before_external_group_by = {_SORT_BYTES}"
@@ -121,8 +124,19 @@ def capture_rows(settings: Settings, table: CaptureTable, chosen: CaptureRange) 
         )
         {SPILL}
     """  # noqa: S608 - made of our own names; values are parameters
-    for block in blocks(settings, query, chosen.parameters):
+    rows = block_rows(settings, table, chosen) if PAYLOAD in names else BLOCK_ROWS
+    for block in blocks(settings, query, chosen.parameters, rows=rows):
         yield Block(names, kinds, block.columns)
+
+
+def block_rows(settings: Settings, table: CaptureTable, chosen: CaptureRange) -> int:
+    """Rows of a block that stays small also where each row has the largest payload of the table."""
+    [row] = records(
+        settings,
+        f"SELECT max(length({PAYLOAD})) AS longest FROM {table.name} WHERE {table.where}",  # noqa: S608 - as above
+        chosen.parameters,
+    )
+    return max(1, min(BLOCK_ROWS, _BLOCK_BYTES // max(1, int(row["longest"]))))
 
 
 def capture_columns(settings: Settings, table: str) -> list[tuple[str, str]]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+from heapq import merge
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.captures import names
-from parallelm.warehouse.queries import capture_export as export
+from parallelm.warehouse.queries.capture_export import (
+    aggregates_by_day,
+    export_events,
+    export_numbers,
+    export_structured,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from parallelm.connections import Settings
     from parallelm.operations.captures.contents.tar_writer import CaptureWriter
+    from parallelm.warehouse.queries._blocks import Block
     from parallelm.warehouse.queries.captures import CaptureRange
 
 _NS_A_MS = 1_000_000
@@ -66,7 +73,8 @@ def write_statistics(
     """
     written = []
     header = csv_line(names.STATISTICS_COLUMNS)
-    pieces = _pieces(settings, chosen)
+    numbers, structured = (_pieces(each(settings, chosen)) for each in (export_numbers, export_structured))
+    pieces = merge(numbers, structured, key=lambda piece: piece[0])
     for (instance, host), of_file in groupby(pieces, key=lambda piece: piece[0]):
         with writer.member(names.statistics_member("stats", chosen.mlapp_id, instance, host)) as member:
             member.write(header)
@@ -83,9 +91,9 @@ def write_statistics(
     return written
 
 
-def _pieces(settings: Settings, chosen: CaptureRange) -> Iterator[tuple[tuple[str, str], Sequence[bytes]]]:
+def _pieces(blocks: Iterable[Block]) -> Iterator[tuple[tuple[str, str], Sequence[bytes]]]:
     """Lines that belong to one file, in order."""
-    for block in export.export_statistics(settings, chosen):
+    for block in blocks:
         instances, hosts, lines = block.columns
         keys = zip(instances, hosts, strict=True)
         begin = 0
@@ -99,7 +107,7 @@ def write_events(settings: Settings, writer: CaptureWriter, chosen: CaptureRange
     """Write events, and the alerts that rules have raised."""
     with writer.member(names.events_member(chosen.mlapp_id)) as member:
         member.write(csv_line(names.EVENTS_COLUMNS))
-        for block in export.export_events(settings, chosen):
+        for block in export_events(settings, chosen):
             member.write(b"".join(block.columns[0]), block.rows)
 
 
@@ -107,7 +115,7 @@ def write_aggregates(settings: Settings, writer: CaptureWriter, chosen: CaptureR
     """Write what the MLApp had done by the end of each day of the range."""
     total: dict[str, float] = {}
     lines = [csv_line(names.AGGREGATES_COLUMNS)]
-    for row in export.aggregates_by_day(settings, chosen):
+    for row in aggregates_by_day(settings, chosen):
         for column, count in row.items():
             total[column] = total.get(column, 0) + count
         cells = {

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from parallelm.warehouse.queries._blocks import Block
 
-ROWS_A_GROUP = 131_072
-_BYTES_A_GROUP = 32 << 20
+ROWS_A_GROUP = 65_536
+_BYTES_A_GROUP = 16 << 20
 _WRAPPED = re.compile(r"(LowCardinality|Nullable|Array|SimpleAggregateFunction)\((.*)\)$", re.DOTALL)
 _MAP = re.compile(r"Map\((.*), (.*)\)$")
 _SIMPLE = {

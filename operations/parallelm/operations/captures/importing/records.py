@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 def record_of(kind: type, row: Row) -> Any:
     """A record of class ``kind`` from the columns of a row; what the tables do not store is empty."""
-    return kind(**{field.name: _value(field, hint, row) for field, hint in _fields(kind)})
+    return _maker(kind)(row)
 
 
 def epoch_ms(moment: Any) -> int:
@@ -32,44 +32,46 @@ def epoch_ms(moment: Any) -> int:
 
 
 @cache
-def _fields(kind: type) -> list[tuple[dataclasses.Field[Any], Any]]:
+def _maker(kind: type) -> Callable[[Row], Any]:
+    """What makes a record of a row: the annotations of its class are read once."""
     hints = typing.get_type_hints(kind)
-    return [(field, hints[field.name]) for field in dataclasses.fields(kind)]
+    getters = [(field.name, _getter(field, hints[field.name])) for field in dataclasses.fields(kind)]
+    return lambda row: kind(**{name: get(row) for name, get in getters})
 
 
-def _value(field: dataclasses.Field[Any], hint: Any, row: Row) -> Any:
+def _getter(field: dataclasses.Field[Any], hint: Any) -> Callable[[Row], Any]:
+    name = field.name
     if hint is records.RecordPosition:
-        return hint(**{each.name: row[f"{field.name}_{each.name}"] for each in dataclasses.fields(hint)})
+        columns = [(each.name, f"{name}_{each.name}") for each in dataclasses.fields(hint)]
+        return lambda row: hint(**{part: row[column] for part, column in columns})
     if dataclasses.is_dataclass(hint):
-        return record_of(typing.cast("type", hint), row)
+        return _maker(typing.cast("type", hint))
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Sequence and dataclasses.is_dataclass(arguments[0]):
-        return _nested(field.name, typing.cast("type", arguments[0]), row)
-    is_time = field.name.endswith(_TIMES)
-    column = field.name.removesuffix("_ms") if is_time else field.name
-    if column not in row:
-        return _missing(field, hint)
-    if is_time:
-        return epoch_ms(row[column])
-    return _converted(hint, row[column])
+        return lambda row: _nested(name, typing.cast("type", arguments[0]), row)
+    is_time = name.endswith(_TIMES)
+    column = name.removesuffix("_ms") if is_time else name
+    convert = epoch_ms if is_time else _converter(hint)
+    missing = _missing(field, hint)
+    return lambda row: convert(row[column]) if column in row else missing()
 
 
-def _converted(hint: Any, value: Any) -> Any:
+def _converter(hint: Any) -> Callable[[Any], Any]:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
-    if typing.get_origin(hint) is Mapping:
-        return dict(value)
-    return value
+        return hint
+    return dict if typing.get_origin(hint) is Mapping else lambda value: value
 
 
-def _missing(field: dataclasses.Field[Any], hint: Any) -> Any:
+def _missing(field: dataclasses.Field[Any], hint: Any) -> Callable[[], Any]:
+    """What stands for a column that there is not."""
     if field.default is not dataclasses.MISSING:
-        return field.default
+        return lambda: field.default
     if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
+        return field.default_factory
     if typing.get_origin(hint) is Mapping:
-        return {}
-    return () if typing.get_origin(hint) is Sequence else _EMPTY[hint]
+        return dict
+    empty = () if typing.get_origin(hint) is Sequence else _EMPTY.get(hint)
+    return lambda: empty
 
 
 def _nested(name: str, kind: type, row: Row) -> list[Any]:
@@ -121,15 +123,19 @@ def statistics_batch(rows: Sequence[Row]) -> records.StatisticsBatch:
     series: dict[int, list[Row]] = {}
     for row in rows:
         series.setdefault(row["_series"], []).append(row)
-    report: records.StatisticsBatch = record_of(records.StatisticsBatch, rows[0])
-    return dataclasses.replace(
-        report,
-        series=[
-            dataclasses.replace(
-                record_of(records.Series, of_series[0]),
-                timestamps_ms=[float(epoch_ms(row["event_time"])) for row in of_series],
-                values=[row["value"] for row in of_series],
-            )
-            for of_series in series.values()
-        ],
+    batch: records.StatisticsBatch = record_of(records.StatisticsBatch, rows[0])
+    return dataclasses.replace(batch, series=[_series(of_series) for of_series in series.values()])
+
+
+def _series(rows: Sequence[Row]) -> records.Series:
+    """There are as many as samples when each record has one of a series: so nothing is looked up here."""
+    first = rows[0]
+    return records.Series(
+        name=first["name"],
+        model_id=first["model_id"],
+        category=first["category"],
+        graph_type=first["graph_type"],
+        labels=dict(first["labels"]),
+        timestamps_ms=[float(epoch_ms(row["event_time"])) for row in rows],
+        values=[row["value"] for row in rows],
     )

@@ -68,7 +68,7 @@ def read_findings(
         series=series,
         samples=samples,
         structured=queries.structured_reports(settings, chosen),
-        kpis=queries.bucketed_kpis(settings, chosen, width_ms),
+        kpis=queries.bucketed_kpis(settings, chosen, width_ms, DRAWN_SERIES),
         revisions=queries.kpi_revision_counts(settings, chosen),
         deployments=queries.deployments_between(settings, chosen),
         alerts=queries.alerts_between(settings, chosen),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from parallelm.operations.captures.report.findings import ReportFindings, Row
 
-_SHOWN_SERIES = 500
+_SHOWN_ROWS = 500
 _ALERT_STYLES = {"critical": "critical", "warning": "warning"}
 
 
@@ -85,7 +85,7 @@ def _models(findings: ReportFindings, axis: Axis) -> str:
             moment_ms(row["live_to"]) if row["live_to"] is not None else axis.end_ms,
             f"model{number % 4}",
         )
-        for number, row in enumerate(live)
+        for number, row in enumerate(live[-_SHOWN_ROWS:])
     ]
     chart = _scrolled(band_chart(axis, bands, "Models that were live, by node")) if bands else ""
     columns = {
@@ -107,7 +107,7 @@ def _alerts(findings: ReportFindings, axis: Axis) -> str:
             moment_ms(row["resolved_at"]) if row["resolved_at"] is not None else axis.end_ms,
             _ALERT_STYLES.get(row["severity"], "info"),
         )
-        for row in findings.alerts
+        for row in findings.alerts[:_SHOWN_ROWS]
     ]
     chart = _scrolled(band_chart(axis, bands, "Alerts that were open, by rule")) if bands else ""
     columns = {
@@ -152,7 +152,7 @@ def _statistics(findings: ReportFindings, axis: Axis) -> str:
             name: number_text(row[name]) if row[name] == row[name] else ""
             for name in ("mean", "minimum", "maximum", "last")
         }
-        for row in findings.series[:_SHOWN_SERIES]
+        for row in findings.series[:_SHOWN_ROWS]
     ]
     columns = {
         "name": "statistic",
@@ -235,6 +235,7 @@ def _table(columns: Mapping[str, str], rows: Sequence[Row], count: int, when_emp
     if not rows:
         return f"<p>{escape(when_empty)}</p>" if when_empty else ""
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in columns.values())
+    rows = rows[:_SHOWN_ROWS]
     body = "".join(f"<tr>{_cells(row[name] for name in columns)}</tr>" for row in rows)
     more = count - len(rows)
     rest = f"<p>and {more:,} more, which are in the tables of this capture.</p>" if more > 0 else ""

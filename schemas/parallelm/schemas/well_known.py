@@ -90,6 +90,9 @@ PROCESSORS_GROUP: Final = "processors"
 SINK_GROUP: Final = "sink"
 NOTIFIER_GROUP: Final = "notifier"
 
+CAPTURE_IMPORT: Final = "capture-import"
+"""Transactional id of who imports captures, without the prefix of topics: there is one import at a time."""
+
 # Actions of people on alerts: values of ``UserAction.action``.
 ACKNOWLEDGE: Final = "acknowledge"
 CLOSE: Final = "close"

@@ -192,7 +192,7 @@ def import_(file: Path, mlapp_id: str, who: str) -> None:
     from parallelm.operations.authors import author_of_command
     from parallelm.operations.captures import import_capture
 
-    settings = load_settings()
+    settings = load_settings(role="admin")
     with (
         reported_in_one_line(settings),
         click.progressbar(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas import topics
 from parallelm.schemas.topics import CATALOGUE
-from parallelm.schemas.well_known import NOTIFIER_GROUP, PROCESSORS_GROUP, SINK_GROUP
+from parallelm.schemas.well_known import CAPTURE_IMPORT, NOTIFIER_GROUP, PROCESSORS_GROUP, SINK_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +53,7 @@ _WITHOUT_GROUP = Right("GROUP", READER_GROUPS, ("DESCRIBE",), is_prefix=True, ha
 _ALL_TOPICS = ("READ", "DESCRIBE", "DESCRIBE_CONFIGS")
 
 _ANSWERS_DEAD_LETTERS = Right("TRANSACTIONAL_ID", topics.DEAD_LETTERS.name, _WRITE)
+_IMPORTS_CAPTURES = Right("TRANSACTIONAL_ID", CAPTURE_IMPORT, _WRITE)
 _OUTCOMES = (topics.PREDICTIONS, topics.ACTUALS)
 
 _OPERATED = (
@@ -114,12 +115,13 @@ _FOUND = (
     ),
     Role(
         "admin",
-        "people who set up: mcenter topics, warehouse, backup, restore, dead-letters replay",
+        "people who set up: mcenter topics, warehouse, backup, restore, dead-letters replay, capture import",
         (
             Right("TOPIC", "", (*_ALL_TOPICS, "CREATE", "WRITE", "ALTER", "ALTER_CONFIGS"), is_prefix=True),
             Right("GROUP", "", ("DESCRIBE", "READ"), is_prefix=True),
             _WITHOUT_GROUP,
             _ANSWERS_DEAD_LETTERS,
+            _IMPORTS_CAPTURES,
         ),
     ),
 )

@@ -10,7 +10,7 @@ from parallelm.operations.errors import CaptureError
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.dead_letters import sent_again_for
 from parallelm.schemas.registry import make_registry
-from parallelm.schemas.well_known import SINK_GROUP
+from parallelm.schemas.well_known import CAPTURE_IMPORT, SINK_GROUP
 from parallelm.schemas.wire import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Sender:
         self._producer = Producer(
             client_config(
                 self.settings.kafka,
-                transactional_id=f"{prefix}capture-import",
+                transactional_id=f"{prefix}{CAPTURE_IMPORT}",
                 transaction_timeout_ms=_OPEN_MS,
                 compression_type="lz4",
                 partitioner="murmur2_random",

@@ -118,12 +118,18 @@ class Container:
             "MCENTER_METRICS_HOST": "127.0.0.1",
             "MCENTER_METRICS_PORT": str(self.port),
         }
+        if name == "server":
+            # Here it is on loopback, on any port; its database is in a folder of this machine.
+            variables["MCENTER_SERVER_HOST"] = "127.0.0.1"
+            variables["MCENTER_SERVER_DATABASE_URL"] = f"sqlite:///{folder / 'server.db'}"
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         home = str(folder / name)
         (folder / name).mkdir(exist_ok=True)
         self.environ = {"PATH": path, "HOME": home, **variables}
         self.folder = home
-        self.command = [*self.service.get("entrypoint", ["mcenter"]), *self.service["command"]]
+        command = [*self.service.get("entrypoint", ["mcenter"]), *self.service["command"]]
+        free = str(choose_ports({"server": None}, {})["server"])
+        self.command = [free if word == "3456" else word for word in command]
 
     def run(self, exit_code: int = 0) -> str:
         done = subprocess.run(
@@ -153,7 +159,7 @@ def test_every_variable_is_a_setting_and_changes_it(local: LocalStack, tmp_path:
 def test_the_commands_run_as_they_stand_there(local: LocalStack):
     assert "created mlops.statistics" in Container("setup", local).run()
     assert "all topics exist" in Container("setup", local).run(), "at the next start"
-    services = [Container(name, local) for name in ("sink", "processors")]
+    services = [Container(name, local) for name in ("sink", "processors", "server")]
     running = [
         subprocess.Popen(each.command, env=each.environ, cwd=each.folder, stderr=subprocess.DEVNULL)
         for each in services
@@ -172,7 +178,7 @@ def test_the_commands_run_as_they_stand_there(local: LocalStack):
     finally:
         for process in running:
             process.send_signal(signal.SIGTERM)
-        assert [process.wait(DEADLINE_S) for process in running] == [0, 0]
+        assert [process.wait(DEADLINE_S) for process in running] == [0, 0, 0]
 
 
 def test_the_reading_user_is_made_as_the_manual_says():

@@ -48,7 +48,7 @@ def test_a_manifest_is_valid_by_the_schema_of_kubernetes(manifest: dict[str, Any
 def test_the_containers_run_commands_that_exist_and_no_root():
     pods = [each["spec"]["template"]["spec"] for each in MANIFESTS if "template" in each.get("spec", {})]
     containers = [each for pod in pods for each in (*pod.get("initContainers", ()), *pod["containers"])]
-    assert len(containers) == 5
+    assert len(containers) == 6
     for container in containers:
         check_command(container["args"])
         mounted = {mount["name"] for mount in container["volumeMounts"]}
@@ -58,7 +58,7 @@ def test_the_containers_run_commands_that_exist_and_no_root():
 
 def test_the_settings_of_the_manifests_can_be_read(tmp_path: Path):
     (text,) = (each["data"]["mcenter.toml"] for each in MANIFESTS if each["kind"] == "ConfigMap")
-    for name in ("kafka_password", "clickhouse_password"):
+    for name in ("kafka_password", "clickhouse_password", "server_database_url"):
         (tmp_path / name).write_text(f"{name}\n")
     (tmp_path / "mcenter.toml").write_text(text.replace("/secrets", str(tmp_path)))
     settings = load_settings({}, file=tmp_path / "mcenter.toml")

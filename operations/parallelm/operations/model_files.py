@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 import time
 import uuid
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 SOURCE: Final = "source"
 UPLOADED: Final = "uploaded"
 """Annotation of models that no component has trained."""
+_MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK_BYTES: Final = 1 << 20
 _LONGEST_NAME: Final = 200
@@ -64,6 +66,8 @@ class NewModel:
     node_id: str = ""
     """Node that it is taken to come from: those that consume its models are offered this one. Empty: of none."""
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    model_id: str = ""
+    """Of programs that choose it themselves; empty: a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def upload_model(
     """
     _check(get_definition(settings, mlapp_id), file, model)
     size_bytes, sha256 = _measure(file)
-    model_id = uuid.uuid4().hex
+    model_id = model.model_id or uuid.uuid4().hex
     url = artifact_url(settings.artifacts, mlapp_id, model_id, model.file_name)
     now_ms = time.time_ns() // 1_000_000
     announcement = ModelAnnouncement(
@@ -208,6 +212,10 @@ def _check(definition: MLAppDefinition, file: Path, model: NewModel) -> None:
         raise ModelFileError("a model needs a name")
     if model.format not in MODEL_FORMATS:
         raise ModelFileError(f"there is no format {model.format!r}; there are: {', '.join(MODEL_FORMATS)}")
+    if model.model_id and not _MODEL_ID.fullmatch(model.model_id):
+        raise ModelFileError(
+            f"the id of a model has up to 100 letters, digits, _ and -, unlike {model.model_id!r}"
+        )
     name = model.file_name
     if not name or len(name) > _LONGEST_NAME or PurePath(name).name != name or "\\" in name:
         raise ModelFileError(f"{name!r} is not the name of a file")

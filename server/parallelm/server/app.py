@@ -14,6 +14,7 @@ from parallelm.server import api, live, pages
 from parallelm.server.access.forgery import refuse_forgery
 from parallelm.server.access.limits import BODY_BYTES, limit_rate
 from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
+from parallelm.server.compatibility import add_compatibility
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
 
@@ -47,6 +48,7 @@ def create_app(context: ServerContext) -> FastAPI:
     add_contract(app)
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)
+    add_compatibility(app)
     app.include_router(live.ROUTER, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

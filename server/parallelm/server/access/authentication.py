@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.schemas.well_known import API_TOKEN
 from parallelm.server.access.principal import Principal
-from parallelm.server.accounts import sessions, tokens
+from parallelm.server.accounts import json_web_tokens, sessions, tokens
 from parallelm.server.accounts.roles import roles_of
 
 if TYPE_CHECKING:
@@ -45,9 +45,12 @@ def authenticate(
     known: dict[str, Any] = connection.scope.setdefault("state", {})
     if _KNOWN not in known:
         token = bearer(connection)
-        known[_KNOWN] = (
-            _by_session(database, settings, connection) if token is None else _by_token(database, token)
-        )
+        if token is None:
+            known[_KNOWN] = by_session(database, settings, connection.cookies.get(cookie_name(database)))
+        elif (secret := json_web_tokens.secret_in(token)) is not None:
+            known[_KNOWN] = by_session(database, settings, secret)
+        else:
+            known[_KNOWN] = _by_token(database, token)
     found: Principal | None = known[_KNOWN]
     return found
 
@@ -102,8 +105,8 @@ def _by_token(database: Database, secret: str) -> Principal | None:
     )
 
 
-def _by_session(database: Database, settings: ServerSettings, connection: HTTPConnection) -> Principal | None:
-    secret = connection.cookies.get(cookie_name(database))
+def by_session(database: Database, settings: ServerSettings, secret: str | None) -> Principal | None:
+    """Whose session this is the secret of; None when it is over, or there is none."""
     if not secret:
         return None
     now = now_ms()

@@ -1,1 +1,19 @@
-"""Calls of the original's clients, which existing programs make: outside the API's contract."""
+"""The calls of the original's clients, with or without ``mlops/`` before their paths: outside of the contract of the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parallelm.server.compatibility import captures, models, questions, reports, sign_in, topology
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_ROUTERS = (sign_in.ROUTER, topology.ROUTER, reports.ROUTER, models.ROUTER, questions.ROUTER, captures.ROUTER)
+
+
+def add_compatibility(app: FastAPI) -> None:
+    """Let the application answer them."""
+    for prefix in ("", "/mlops"):
+        for router in _ROUTERS:
+            app.include_router(router, prefix=prefix, include_in_schema=False)

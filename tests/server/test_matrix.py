@@ -28,6 +28,7 @@ UNKNOWN_ID = "0123456789abcdef"
 WITHOUT_ACTION = {
     # Before somebody has signed in.
     "GET /api/v1/health", "GET /sign-in", "POST /sign-in", "POST /sign-out", "GET /choose-password", "POST /choose-password",
+    "GET /oidc/start", "GET /oidc/callback",
     # One's own, in person or by the account that asks.
     "GET /api/v1/me", "PUT /api/v1/me/password", "GET /api/v1/me/sessions", "DELETE /api/v1/me/sessions",
     "DELETE /api/v1/me/sessions/{session_id}", "GET /api/v1/me/tokens", "POST /api/v1/me/tokens",

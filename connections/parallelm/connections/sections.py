@@ -198,6 +198,13 @@ class ServerSettings(_ShownWithoutSecrets):
     """Addresses or networks, with commas, of the proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` count."""
     api_requests_per_minute: int = 600
     """Of each account or, without one, of each address; in each process. 0: no limit."""
+    oidc_issuer: str = ""
+    """Address of an identity provider (OpenID Connect) by which people sign in; empty: none."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = secret()
+    oidc_scopes: str = "openid profile email"
+    oidc_groups_claim: str = "groups"
+    """Claim with the names of somebody's groups: those of the server that are called so have them as members."""
     session_idle_minutes: int = 720
     """A session of a browser ends after so many minutes without a request."""
     session_hours: int = 168

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from parallelm.server.access.principal import Principal
     from parallelm.server.accounts.audit import AuditLog
     from parallelm.server.accounts.database import Database
+    from parallelm.server.accounts.oidc import IdentityProvider
     from parallelm.server.live.changes import LiveChanges
 
 
@@ -30,6 +31,8 @@ class ServerContext:
     """Changes of accounts, and what tells of them."""
     requests: RequestLimit
     """How often somebody has asked of late."""
+    identity_provider: IdentityProvider
+    """By which people sign in, where one is set up."""
     live: LiveChanges
     """What has just arrived, for those who look."""
 

@@ -35,6 +35,10 @@ class LinkError(AccountError):
     """A one-time link is used, expired, or never was."""
 
 
+class IdentityProviderError(ServerError):
+    """Somebody cannot sign in by the identity provider."""
+
+
 class SignInError(ServerError):
     """Name and password do not fit, or the account is disabled. Does not say which."""
 

@@ -15,6 +15,7 @@ import uvicorn
 from parallelm.server.access.limits import RequestLimit
 from parallelm.server.accounts.audit import AuditLog
 from parallelm.server.accounts.database import Database
+from parallelm.server.accounts.oidc import IdentityProvider
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
 from parallelm.server.errors import AddressError, TransportError
@@ -85,6 +86,7 @@ def make_context(settings: Settings, database: Database) -> ServerContext:
         database=database,
         audit=AuditLog(database, settings),
         requests=RequestLimit(settings.server.api_requests_per_minute),
+        identity_provider=IdentityProvider(settings.server),
         live=LiveChanges(settings),
     )
 

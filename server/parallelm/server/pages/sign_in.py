@@ -28,7 +28,7 @@ def ask(request: Request, go_on: Annotated[str, Query(alias="next")] = "/") -> R
     go_on = checked_go_on_path(go_on)
     if context_of(request).authenticate(request) is not None:
         return _redirect(request, go_on)
-    return _form(request, go_on)
+    return sign_in_form(request, go_on)
 
 
 @ROUTER.post("/sign-in")
@@ -56,8 +56,8 @@ def _refused(request: Request, error: SignInError, name: str, go_on: str) -> Res
     )
     if isinstance(error, LockedOutError):
         retry = {"Retry-After": str(error.retry_after_s)}
-        return _form(request, go_on, name=name, problem=str(error), status_code=429, headers=retry)
-    return _form(request, go_on, name=name, problem=str(error), status_code=401)
+        return sign_in_form(request, go_on, name=name, problem=str(error), status_code=429, headers=retry)
+    return sign_in_form(request, go_on, name=name, problem=str(error), status_code=401)
 
 
 @ROUTER.post("/sign-out")
@@ -106,7 +106,7 @@ def _redirect(request: Request, path: str) -> Response:
     return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", _SEE_OTHER, NO_STORE)
 
 
-def _form(
+def sign_in_form(
     request: Request,
     go_on: str,
     *,
@@ -115,7 +115,9 @@ def _form(
     status_code: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    values = {"go_on": go_on, "name": name, "problem": problem}
+    """The form, with what went wrong before."""
+    has_provider = context_of(request).identity_provider.is_there
+    values = {"go_on": go_on, "name": name, "problem": problem, "has_provider": has_provider}
     return render(
         request, "sign_in.html", values, status_code=status_code, headers=NO_STORE | (headers or {})
     )

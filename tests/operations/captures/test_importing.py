@@ -229,6 +229,27 @@ def test_a_part_that_is_there_is_not_sent_again(source: Platform, target: Platfo
             assert len(rows(target, table, "parts")) == COUNTED[table], table
 
 
+def test_an_import_that_was_cut_off_goes_on(target: Platform, file: Path):
+    class CutOffError(Exception):
+        pass
+
+    def cut_off(_share: float, table: str) -> None:
+        if table == "structured_statistics":
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        import_capture(target.settings, file, who=ADA, mlapp_id="cut", on_progress=cut_off)
+    target.wait(
+        "SELECT count() FROM structured_statistics WHERE mlapp_id = 'cut'", COUNTED["structured_statistics"]
+    )
+    assert rows(target, "deployments", "cut") == []
+    done = import_capture(target.settings, file, who=ADA, mlapp_id="cut")
+    assert (done.records["kpis"], done.records["structured_statistics"]) == (0, 0)
+    for table, count in COUNTED.items():
+        if table not in {"agents", "actions"}:
+            assert len(rows(target, table, "cut")) == count, table
+
+
 def test_nobody_but_the_sinks_is_to_handle_what_is_imported(target: Platform, file: Path, tmp_path: Path):
     import_capture(target.settings, file, who=ADA, mlapp_id="quiet")
     from confluent_kafka import Consumer, TopicPartition

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from parallelm.operations.captures.report import ReportFindings, report_html
 from parallelm.operations.captures.report.charts import Axis, Point, line_chart
+from parallelm.operations.captures.report.findings import merged_buckets, without_models
 from parallelm.warehouse.queries.captures import CaptureRange
 
 DAY_MS = 86_400_000
@@ -183,3 +184,41 @@ def test_more_than_a_page_shows_is_counted():
     check(html)
     for said in ("and 200 more, which", "and 100 more, which", "and 1 more, which"):
         assert said in html
+
+
+def test_a_series_is_one_whatever_model_it_is_about():
+    one = {"series": 1, "name": "s", "node_id": "n", "agent_id": "h", "labels": {}, "samples": 1, "total": 1.0, "mean": 1.0,
+           "minimum": 1.0, "maximum": 1.0, "last": 1.0, "last_ms": 5}  # fmt: skip
+    other = one | {
+        "series": 2,
+        "samples": 3,
+        "total": 15.0,
+        "mean": 5.0,
+        "minimum": 0.0,
+        "maximum": 9.0,
+        "last": 7.0,
+        "last_ms": 4,
+    }
+    empty = one | {
+        "series": 3,
+        "samples": 2,
+        "mean": math.nan,
+        "minimum": math.nan,
+        "maximum": math.nan,
+        "last": math.nan,
+    }
+    apart = one | {"series": 4, "labels": {"a": "b"}}
+    together, of_all = without_models([one, other, empty, apart])
+    assert of_all == {1: 1, 2: 1, 3: 1, 4: 4}
+    assert together[0] == one | {"samples": 6, "total": 17.0, "mean": 4.0, "minimum": 0.0, "maximum": 9.0}
+    assert together[1] == apart
+    buckets = [
+        {"series": 1, "bucket": 7, "n": 1, "mean": 1.0, "minimum": 1.0, "maximum": 1.0},
+        {"series": 2, "bucket": 7, "n": 3, "mean": 5.0, "minimum": 0.0, "maximum": 9.0},
+        {"series": 2, "bucket": 2, "n": 1, "mean": 2.0, "minimum": 2.0, "maximum": 2.0},
+    ]
+    (rows,) = merged_buckets(buckets, of_all).values()
+    assert [(row["bucket"], row["n"], row["mean"], row["minimum"], row["maximum"]) for row in rows] == [
+        (2, 1, 2.0, 2.0, 2.0),
+        (7, 4, 4.0, 0.0, 9.0),
+    ]

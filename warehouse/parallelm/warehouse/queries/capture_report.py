@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def bucketed_samples(
     settings: Settings, chosen: CaptureRange, series: Sequence[int], width_ms: int
 ) -> list[dict[str, Any]]:
-    """Finite samples of these series by bucket: ``series, bucket, mean, minimum, maximum``; buckets count from the start."""
+    """Finite samples of these series by bucket: ``series, bucket, n, mean, minimum, maximum``; buckets count from the start."""
     return records(
         settings,
         f"""
         SELECT {SERIES} AS series, intDiv(toUnixTimestamp64Milli(event_time) - %(start_ms)s, %(width_ms)s) AS bucket,
-            avg(value) AS mean, min(value) AS minimum, max(value) AS maximum
+            count() AS n, avg(value) AS mean, min(value) AS minimum, max(value) AS maximum
         FROM statistics WHERE {IN_RANGE} AND isFinite(value) AND series IN %(series)s
         GROUP BY series, bucket ORDER BY series, bucket
         """,  # noqa: S608 - made of our own names; values are parameters
@@ -47,9 +47,10 @@ def bucketed_kpis(
             avg(value) AS mean, min(value) AS minimum, max(value) AS maximum, count() AS points
         FROM current
         WHERE (name, toString(labels)) IN (
-            SELECT name, toString(labels) FROM current GROUP BY name, labels ORDER BY count() DESC, name LIMIT %(series)s
+            SELECT name, toString(labels) FROM current GROUP BY name, labels
+            ORDER BY length(labels), count() DESC, name LIMIT %(series)s
         )
-        GROUP BY name, labels, bucket ORDER BY name, toString(labels), bucket
+        GROUP BY name, labels, bucket ORDER BY length(labels), name, toString(labels), bucket
         """,  # noqa: S608 - as above
         chosen.parameters | {"width_ms": width_ms, "series": series},
     )

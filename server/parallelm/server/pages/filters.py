@@ -7,6 +7,7 @@ import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from parallelm.definitions.durations import format_duration
@@ -14,7 +15,7 @@ from parallelm.operations.json_values import is_missing, plain, scalar_text
 from parallelm.schemas.times import TimeError, ceil_ms, time_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _MANY: Final = 10_000
 _PAIR: Final = re.compile(r"'((?:[^'\\]|\\.)*)':'((?:[^'\\]|\\.)*)'")
@@ -91,6 +92,29 @@ def written(value: Any) -> str:
     return value if isinstance(value, str) else as_json(value)
 
 
+def addressed(query: Iterable[tuple[str, str]]) -> str:
+    """Pairs as the query of an address."""
+    return urlencode(list(query))
+
+
+def pair_address(chosen: Any, row: Mapping[str, Any], shown: Any) -> str:
+    """What asks for the scatter of a KPI and a statistic: a row of its correlations."""
+    return addressed(
+        [
+            ("name", chosen.name),
+            ("label", chosen.label),
+            ("aggregation", chosen.aggregation),
+            ("bucket", chosen.bucket),
+            ("timezone", chosen.timezone),
+            ("statistic", row["statistic"]),
+            ("node_id", row["node_id"]),
+            ("series", as_json(row["labels"])),
+            ("lag", str(row["lag"])),
+            *shown.written,
+        ]
+    )
+
+
 def own_labels(value: Mapping[str, str]) -> dict[str, str]:
     """Labels of an alert without those that stand beside them: its rule, MLApp, node and severity."""
     return {key: each for key, each in value.items() if key not in _SHOWN_BESIDE and each}
@@ -125,6 +149,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "labels": labels,
     "own_labels": own_labels,
     "size": size,
+    "addressed": addressed,
+    "pair_address": pair_address,
     "map_labels": map_labels,
     "written": written,
     "as_json": as_json,

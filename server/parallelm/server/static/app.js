@@ -194,6 +194,19 @@ document.addEventListener("click", (event) => {
     themeChanged();
   }
 });
+// A file that is dropped on its field: <div class="drop" data-drop><input type="file"></div>
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    const place = event.target.closest && event.target.closest("[data-drop]");
+    if (!place) return;
+    event.preventDefault();
+    place.classList.toggle("over", kind === "dragover");
+    if (kind !== "drop" || !event.dataTransfer.files.length) return;
+    const input = place.querySelector("input[type=file]");
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}
 // A mistake's line: the cursor goes there. <a href="#editor" data-line="3">
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-line]");

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
     from parallelm.warehouse.queries._keyset import Keyset
 
 
@@ -79,19 +80,21 @@ def kpi_revisions(
     )
 
 
-def kpi_summaries(settings: Settings, mlapp_id: str, page: Keyset | None = None) -> pd.DataFrame:
-    """KPIs of an MLApp by name: ``name, points, label_names, first_time, last_time, revised_at``."""
+def kpi_summaries(
+    settings: Settings, mlapp_id: OneOrMore | None = None, page: Keyset | None = None
+) -> pd.DataFrame:
+    """KPIs by MLApp and name: ``mlapp_id, name, points, label_names, first_time, last_time, revised_at``."""
+    where = Conditions().equal(mlapp_id=mlapp_id)
     return frame(
         settings,
-        """
-        SELECT name, count() AS points, arraySort(groupUniqArrayArray(mapKeys(labels))) AS label_names,
+        f"""
+        SELECT mlapp_id, name, count() AS points, arraySort(groupUniqArrayArray(mapKeys(labels))) AS label_names,
                min(event_time) AS first_time, max(event_time) AS last_time, max(kpis_current.revised_at) AS revised_at
-        FROM kpis_current
-        WHERE mlapp_id = %(mlapp_id)s
-        GROUP BY name
-        ORDER BY name
-        """,
-        {"mlapp_id": mlapp_id},
+        FROM kpis_current {where}
+        GROUP BY mlapp_id, name
+        ORDER BY mlapp_id, name
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
         page,
     )
 

@@ -209,6 +209,8 @@ class ServerSettings(_ShownWithoutSecrets):
     """A session of a browser ends after so many minutes without a request."""
     session_hours: int = 168
     """It ends after so many hours at the latest."""
+    token: str = secret()
+    """Token of the API with which ``mlops.attach`` signs in at a server, instead of name and password."""
     notifications_file: str = ""
     """The notifier's file, whose routes a page shows and tries; empty: they are not shown."""
 

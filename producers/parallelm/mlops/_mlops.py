@@ -82,17 +82,21 @@ class MLOps:
     def attach(
         self,
         mlapp_id: str,
-        mlops_server: str = "localhost",  # noqa: ARG002 - the profile says where the platform is
-        mlops_port: str = "3456",  # noqa: ARG002 - as mlops_server
+        mlops_server: str = "localhost",
+        mlops_port: str = "3456",
         user: str = "admin",
         password: str | None = None,
     ) -> None:
         """Act for an MLApp from anywhere, for example from a notebook, in mode ATTACH.
 
-        A ``password`` and its user replace those of the settings for ClickHouse. Raises ``MLOpsConnectionException`` when
-        ClickHouse does not accept them, ``MLOpsException`` when the library is open.
+        With a ``password``, or the token of ``MCENTER_SERVER_TOKEN``, it signs in at the server and gets from it where the
+        platform is: nothing else is needed. ``mlops_server`` is a host or a URL; a host that is not this machine is reached
+        by ``https``. Without either, the settings of this machine say where the platform is.
+
+        Raises ``MLOpsConnectionException`` when the server or ClickHouse does not answer or refuses the user,
+        ``MLOpsException`` when the library is open.
         """
-        self._session.attach(mlapp_id, user, password)
+        self._session.attach(mlapp_id, mlops_server, str(mlops_port), user, password)
 
     def done(self) -> None:
         """Send everything that is waiting and close; raises ``MLOpsException`` when the library is not open."""

@@ -256,7 +256,9 @@ def test_every_question_of_a_component_is_answered_to_it(
     monkeypatch.setenv("MCENTER_CONFIG", str(tmp_path / "profile.toml"))
     monkeypatch.setenv("PM_MLOPS_MODEL_ID", "m1")
     mlops = MLOps()
-    mlops.attach("app", user=READER["user"], password=READER["password"])
+    monkeypatch.setenv("MCENTER_CLICKHOUSE_USER", READER["user"])
+    monkeypatch.setenv("MCENTER_CLICKHOUSE_PASSWORD", READER["password"])
+    mlops.attach("app")
     try:
         assert mlops.get_mlapp_name() == "app"
         assert mlops.get_mlapp_policy() is None

@@ -151,20 +151,22 @@ class Session:
         mlapp_id = opened.environment.mlapp_id if opened.mode is MLOpsMode.ATTACH else ""
         return opened.mode.value, mlapp_id, opened.validates_only or self._opener is not open_by_mode
 
-    def attach(self, mlapp_id: str, user: str, password: str | None) -> None:
-        """Open the library for an MLApp, in mode ATTACH, once ClickHouse has accepted the user."""
+    def attach(self, mlapp_id: str, server: str, port: str, user: str, password: str | None) -> None:
+        """Open the library for an MLApp, in mode ATTACH, once the server and ClickHouse have accepted the user."""
         from parallelm.mlops._questions.platform import Platform
         from parallelm.mlops._session.settings import read_settings
         from parallelm.warehouse.queries import check_connection
 
         if not isinstance(mlapp_id, str) or not mlapp_id:
             raise MLOpsException(f"mlapp_id must be the id of an MLApp, not {quoted(mlapp_id)}")
+        if self._opened is not None:
+            raise MLOpsException("the library is open already: call done() before attach()")
         settings = read_settings()
-        if password is not None:
-            import dataclasses
+        if password is not None or settings.server.token:
+            from parallelm.mlops._session.attaching import server_url, settings_from_server
 
-            clickhouse = dataclasses.replace(settings.clickhouse, user=user, password=password)
-            settings = dataclasses.replace(settings, clickhouse=clickhouse)
+            url = server_url(server, port)
+            settings = settings_from_server(settings, url, mlapp_id, user=user, password=password)
         with self._lock:
             if self._opened is not None:
                 raise MLOpsException("the library is open already: call done() before attach()")

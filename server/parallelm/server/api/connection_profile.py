@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from parallelm.connections.artifacts import public_artifacts_url
-from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
-from parallelm.server.api._values import Answer
+from parallelm.server.api._values import Answer, Name
 from parallelm.server.context import context_of
 
 ROUTER: Final = resource("connection profile")
@@ -60,8 +60,15 @@ class ConnectionProfile(Answer):
 
 
 @ROUTER.get("/connection-profile", dependencies=[Depends(require(READ, anywhere=True))])
-def get_connection_profile(request: Request, response: Response, asking: Asking) -> ConnectionProfile:
+def get_connection_profile(
+    request: Request,
+    response: Response,
+    asking: Asking,
+    mlapp_id: Annotated[Name | None, Query(description="403 unless one may read this MLApp.")] = None,
+) -> ConnectionProfile:
     """Where the platform is. The password of the user that reads is told to those who may read all MLApps."""
+    if mlapp_id is not None:
+        allow(asking, READ, mlapp_id)
     response.headers["Cache-Control"] = "no-store"
     settings = context_of(request).settings
     reads_all = asking.may(READ)

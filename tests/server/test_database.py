@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 
 from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.matrix import ADMIN
-from parallelm.server.accounts import links, management, people, sessions, tokens
+from parallelm.server.accounts import backup, links, management, people, sessions, tokens
 from parallelm.server.accounts.audit import Change
 from parallelm.server.accounts.database import Database
 from parallelm.server.accounts.roles import roles_of
@@ -173,6 +173,32 @@ def test_a_writer_does_not_keep_readers_waiting(url: str):
         with database.reading() as other:
             assert management.accounts(other) == []
         assert time.monotonic() - start < 5
+
+
+def test_accounts_are_restored_from_a_backup_into_another_kind_of_database(url: str, tmp_path: Path):
+    with opened(f"sqlite:///{tmp_path / 'earlier.db'}") as earlier:
+        with earlier.writing() as sql:
+            change = Change(sql, person("ada"), T0)
+            grace = management.create_account(change, "grace", grants=[(ADMIN, "*")])
+            people.set_password(grace, PASSWORD, T0)
+            management.create_group(change, "team", [("approver", "churn")], ["grace"])
+            _, token = tokens.create(sql, grace, "job", None, 1, T0)
+            sessions.begin(sql, grace, SERVER_ACCOUNT, T0, sessions.Lifetimes())
+        assert backup.save(earlier, tmp_path) == 1
+        assert (tmp_path / backup.FILE).stat().st_mode & 0o777 == 0o600
+        with pytest.raises(AccountError, match="has 1 accounts"):
+            backup.load(earlier, tmp_path)
+    with opened(url) as database:
+        assert backup.load(database, tmp_path) == 1
+        assert sign_in(database, "grace", PASSWORD, "10.0.0.1", T0).name == "grace"
+        with database.writing() as sql:
+            found = tokens.find(sql, token, T0)
+            assert found
+            assert roles_of(sql, found.account_id) == {"*": {ADMIN}, "churn": {"approver"}}
+            assert sessions.all_of(sql, found.account_id) == []
+            assert people.create(sql, "next", T0).id != found.account_id
+    with opened(url) as again:
+        assert again.installation_id == earlier.installation_id
 
 
 def test_the_file_of_sqlite_is_its_owners_only(tmp_path: Path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,11 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.commands.backup import WAREHOUSE
 from parallelm.mcenter.terminal import echo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from parallelm.connections import Settings
 
 
 @click.command()
@@ -22,12 +29,16 @@ def restore(folder: Path, warehouse: str) -> None:
     """
     from parallelm.operations.backup import restore as restore_backup
     from parallelm.schemas.topics import MLAPPS
+    from parallelm.server.errors import ServerError
     from parallelm.sinks.errors import SinkError
     from parallelm.sinks.restored import start_after
 
     settings = load_settings(role="admin")
-    with reported_in_one_line(settings):
-        report = restore_backup(settings, folder, warehouse)
+    try:
+        with _accounts_restored(settings, folder), reported_in_one_line(settings):
+            report = restore_backup(settings, folder, warehouse)
+    except ServerError as error:
+        raise click.ClickException(str(error)) from error
     try:
         start_after(settings, [MLAPPS])
     except SinkError as error:
@@ -38,3 +49,21 @@ def restore(folder: Path, warehouse: str) -> None:
     echo(
         f"restored from {folder}: database {settings.clickhouse.database}, {report.models} files of models; records: {records}"
     )
+
+
+@contextmanager
+def _accounts_restored(settings: Settings, folder: Path) -> Iterator[None]:
+    """After all else the accounts, where the backup has some; refused before, when there are others."""
+    from parallelm.server.accounts import backup as accounts
+    from parallelm.server.accounts.database import Database
+
+    if not (folder / accounts.FILE).exists():
+        yield
+        return
+    database = Database(settings.server.database_url)
+    try:
+        accounts.require_empty(database)
+        yield
+        accounts.load(database, folder)
+    finally:
+        database.close()

@@ -20,6 +20,8 @@ from parallelm.warehouse.backup import back_up_database, folder_of_server, resto
 from parallelm.warehouse.drift import accept, drift
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from parallelm.connections import Settings
 
 VERSION = 1
@@ -36,8 +38,12 @@ class BackupReport:
     """Files of the artifact store."""
 
 
-def back_up(settings: Settings, folder: Path, warehouse: str = "") -> BackupReport:
+def back_up(
+    settings: Settings, folder: Path, warehouse: str = "", save_more: Callable[[Path], object] | None = None
+) -> BackupReport:
     """Write a backup. ``warehouse`` is a place in ClickHouse's words; empty: ``folder``, which the server must reach.
+
+    ``save_more`` writes what other rooms keep into the folder.
 
     The manifest is written last: a folder without one holds no whole backup. Raises ``BackupError`` when the folder is not
     empty, and what Kafka's and ClickHouse's clients raise.
@@ -49,6 +55,8 @@ def back_up(settings: Settings, folder: Path, warehouse: str = "") -> BackupRepo
     records = {topic.name: save_topic(settings, topic, folder / f"{topic.name}.avro") for topic in BACKED_UP}
     models = _copy_models(settings, folder / _MODELS)
     back_up_database(settings, warehouse or folder_of_server(str(folder / _WAREHOUSE)))
+    if save_more is not None:
+        save_more(folder)
     manifest = {
         "version": VERSION,
         "taken_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

@@ -104,6 +104,12 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
+def is_there(url: str) -> bool:
+    """Whether there is such a database already; of PostgreSQL it is taken for granted."""
+    made = _url(url)
+    return made.get_backend_name() != "sqlite" or Path(made.database or "").exists()
+
+
 def _url(text: str) -> URL:
     if not text:
         return make_url(f"sqlite:///{(Path.cwd() / LOCAL_STACK_FOLDER / SQLITE_FILE)}")

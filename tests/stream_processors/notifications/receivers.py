@@ -26,6 +26,7 @@ class Post:
     headers: dict[str, str]
     body: Any
     status: int = 200
+    raw: bytes = b""
 
     @property
     def id(self) -> str:
@@ -69,7 +70,7 @@ def http_receiver(port: int = 0) -> Iterator[HttpReceiver]:
             headers = {name.title(): value for name, value in self.headers.items()}
             path = self.path.partition("?")[0]
             status = receiver.statuses.get(path, receiver.status)
-            post = Post(self.path, headers, json.loads(data), status)
+            post = Post(self.path, headers, json.loads(data), status, data)
             receiver.posts.append(post)
             if self.path.startswith("/held"):
                 receiver.hold.wait(60)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parallelm.definitions.errors import DefinitionError
 from parallelm.definitions.notifications import parse_notifications
 from parallelm.stream_processors.notifications.deliveries import Outcome
 from parallelm.stream_processors.notifications.edge.senders import Message
@@ -15,7 +19,7 @@ from tests.producers.unused_port import address_of, unused_port
 from tests.stream_processors.notifications.receivers import mail_server
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from tests.stream_processors.notifications.receivers import HttpReceiver
 
@@ -42,6 +46,48 @@ def test_a_webhook_carries_the_id_and_everything_about_the_group(receiver: HttpR
     (post,) = receiver.posts
     assert (post.id, post.headers["X-Token"]) == ("id-1", SECRET)
     assert post.body == MESSAGE.payload | {"title": "title ä", "body": "body\n.\nö"}
+
+
+def documented_check() -> Callable[[dict[str, str], bytes, str], bool]:
+    """What the documentation tells receivers to do."""
+    text = Path("docs/notifications.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], names)  # noqa: S102 - our own documentation
+    check: Callable[[dict[str, str], bytes, str], bool] = names["is_genuine"]
+    return check
+
+
+def test_a_signed_webhook_passes_the_documented_check_and_nothing_else_does(
+    receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+):
+    old, new = (f"whsec_{base64.b64encode(bytes([each]) * 32).decode()}" for each in (1, 2))
+    url = receiver.url("/hook").replace("http://", "http://me:pass@")
+    text = f'receivers: [{{name: team, targets: [{{type: webhook, url: "{url}", secret: "${{OLD}} ${{NEW}}"}}]}}]\n'
+    notifications = parse_notifications(f"{text}alerts: {{receiver: team}}\n", "f", {"OLD": old, "NEW": new})
+    (found,) = make_targets(notifications).values()
+    assert found.send(MESSAGE) == (Outcome.SENT, "")
+    (post,) = receiver.posts
+    headers = {name.lower(): value for name, value in post.headers.items()}
+    assert headers["webhook-id"] == post.id == "id-1"
+    assert post.headers["Authorization"].startswith("Basic ")
+    is_genuine = documented_check()
+    other = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+    assert is_genuine(headers, post.raw, old)
+    assert is_genuine(headers, post.raw, new)
+    assert not is_genuine(headers, post.raw, other)
+    assert not is_genuine(headers, post.raw + b" ", new)
+    assert not is_genuine(headers | {"webhook-id": "id-2"}, post.raw, new)
+    late = time.time() + 301
+    monkeypatch.setattr(time, "time", lambda: late)
+    assert not is_genuine(headers, post.raw, new)
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "whsec_", "whsec_!!", "whsec_c2hvcnQ="])
+def test_a_secret_that_is_none_is_refused_with_how_to_make_one(secret: str):
+    text = 'receivers: [{name: team, targets: [{type: webhook, url: "http://a.b/", secret: "${S}"}]}]\n'
+    with pytest.raises(DefinitionError, match="openssl rand") as error:
+        parse_notifications(f"{text}alerts: {{receiver: team}}\n", "f", {"S": secret})
+    assert "hunter2" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ ANY_JSON = st.recursive(
 
 def told(drawing: Drawing) -> dict[str, object]:
     """As the browser reads it."""
-    found: dict[str, object] = json.loads(drawing.answer("UTC").body)
+    found: dict[str, object] = json.loads(drawing.as_json(with_table=True))
     return found
 
 

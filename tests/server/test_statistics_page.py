@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from parallelm.warehouse.queries import statistics
 from tests.server.browser.looking import assert_accessible, draw_all, option_of, take_pictures
 from tests.server.seed import MLAPP
+from tests.stream_processors.live import Cluster
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
+    import httpx
     from playwright.sync_api import Locator, Page
 
+    from parallelm.connections import Settings
     from tests.server.browser.watching import PageProblems
 
 ADDRESS = f"/mlapps/{MLAPP}/statistics"
@@ -119,6 +124,32 @@ def test_the_page_is_accessible_and_says_in_words_what_charts_show(
     expect(figure(page, "latency").get_by_role("row")).to_have_count(61)
     assert_accessible(page)
     take_pictures(page, "statistics")
+
+
+def test_what_is_reported_while_somebody_looks_is_drawn(page: Page, platform: Settings) -> None:
+    cluster = Cluster(platform, mlapp="shop")
+    cluster.statistic(0, "visitors", 5.0)
+    cluster.flush()
+    wait_for(lambda: not statistics(platform, mlapp_id="shop").empty, "no sample")
+    page.goto("/mlapps/shop/statistics")
+    # A chart in sight is drawn anew at most once in 20 seconds: not so seldom here.
+    figure(page, "visitors").evaluate("figure => { figure.dataset.refresh = '0'; }")
+    cluster.statistic(1, "visitors", 9.0)
+    cluster.flush()
+    page.wait_for_function(
+        """() => window.echarts.getInstanceByDom(document.querySelector('figure .canvas')).getOption()
+            .series[0].data.some(point => point[1] === 9)"""
+    )
+    cluster.close()
+
+
+def test_reported_html_is_shown_in_isolation_only(client: httpx.Client) -> None:
+    answer = client.get(f"{ADDRESS}/page", params={"name": "summary", "node": "predict"})
+    assert "<script>" in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("sandbox; default-src 'none'")
+    assert "script" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_an_mlapp_without_statistics_says_what_to_run(page: Page, page_problems: PageProblems) -> None:

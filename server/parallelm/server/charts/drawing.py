@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 MOST_POINTS: Final = 2_000
@@ -35,25 +36,28 @@ class Drawing:
     notes: Sequence[str] = field(default=())
     """What is not shown, and why."""
 
-    def answer(self, zone: str = "UTC") -> Response:
-        """As ``charts.js`` takes it."""
+    def answer(self, request: Request, zone: str = "UTC") -> Response:
+        """As ``charts.js`` takes it; the table only where it is asked for (``table=1``), or is all there is."""
+        with_table = self.option is None or "table" in request.query_params
+        headers = {"Cache-Control": "no-store"}
+        return Response(
+            self.as_json(zone, with_table=with_table), media_type="application/json", headers=headers
+        )
+
+    def as_json(self, zone: str = "UTC", *, with_table: bool = False) -> str:
+        """The text of an answer."""
+        table = {"columns": list(self.columns), "rows": self.rows[:MOST_TABLE_ROWS], "total": len(self.rows)}
         body = {
             "option": self.option,
             "summary": ". ".join((self.summary, *self.notes)),
             "notes": list(self.notes),
-            "table": {
-                "columns": list(self.columns),
-                "rows": [list(row) for row in self.rows[:MOST_TABLE_ROWS]],
-                "total": len(self.rows),
-            }
-            if self.columns
-            else None,
+            "has_table": bool(self.columns),
+            "table": table if with_table and self.columns else None,
             "zoom": self.zoom,
             "zone": zone,
             "height": self.height,
         }
-        text = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
+        return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def nothing(text: str) -> Drawing:

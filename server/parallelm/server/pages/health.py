@@ -34,7 +34,7 @@ from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages._window import address, window_of, window_query
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.statistics import events_of, model_names
+from parallelm.server.pages.statistics import events_of, latest_models
 from parallelm.server.pages.time_range import Shown
 from parallelm.warehouse.queries import Names, Reporter
 
@@ -198,7 +198,7 @@ class Canary:
 
 def canaries(request: Request, mlapp_id: str) -> list[Canary]:
     """Canaries with the numbers behind their latest decision, the latest first."""
-    names = model_names(request, mlapp_id)
+    names = latest_models(request, mlapp_id)
     found = []
     for deployment_id, rows in canary_decisions(request, mlapp_id).items():
         began = next(row for row in rows if row["state"] == "canary")

@@ -22,7 +22,7 @@ from parallelm.server.context import context_of
 from parallelm.server.pages._window import window_of
 from parallelm.server.pages.health import NAMES, Compared, canary_decisions, reporter_of
 from parallelm.server.pages.statistic_charts import Name, Zone
-from parallelm.server.pages.statistics import events_of, model_names
+from parallelm.server.pages.statistics import events_of, latest_models
 from parallelm.server.pages.time_range import Shown
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
@@ -55,7 +55,7 @@ def feature_chart(
         known_at=shown.known_at,
     )
     found = [("training", trained), ("inference", at_work)]
-    return draw_histograms([Histogram.of_row(name, row) for name, row in found if row]).answer(zone)
+    return draw_histograms([Histogram.of_row(name, row) for name, row in found if row]).answer(request, zone)
 
 
 @ROUTER.get("/charts/{mlapp_id}/scores.json")
@@ -91,7 +91,7 @@ def scores(request: Request, mlapp_id: str, shown: Shown, compared: Compared, zo
         low_is_bad=True,
         labelled=False,
     )
-    return drawing.answer(zone)
+    return drawing.answer(request, zone)
 
 
 @ROUTER.get("/charts/{mlapp_id}/events.json")
@@ -110,7 +110,7 @@ def events(request: Request, mlapp_id: str, shown: Shown, zone: Zone) -> Respons
     ]
     bars = alert_bars(request, mlapp_id, shown, prefix="alert: ")
     if not marks and not bars:
-        return nothing("Neither an event nor an alert in this time.").answer(zone)
+        return nothing("Neither an event nor an alert in this time.").answer(request, zone)
     panel = lane_panel("", bars, marks, end_ms, zone)
     ends = [None if each is None else wall_ms([each], zone)[0] for each in (window.start_ms, window.end_ms)]
     option, height = stack([panel], *ends)
@@ -118,7 +118,7 @@ def events(request: Request, mlapp_id: str, shown: Shown, zone: Zone) -> Respons
     rows += [[wall_text(wall_ms([bar.start_ms], zone)[0]), bar.lane, bar.told] for bar in bars]
     told = f"{len(bars)} alerts and {len(marks)} events over time"
     drawing = Drawing(told, option, ("Time", "What", "Told"), sorted(rows), zoom=True, height=height)
-    return drawing.answer(zone)
+    return drawing.answer(request, zone)
 
 
 def alert_bars(
@@ -161,7 +161,7 @@ def canary(
     place = next(number for number, row in enumerate(rows) if row["state"] == "canary")
     began, end = rows[place], rows[-1]["event_time"] if len(rows) > place + 1 else None
     evidence = json.loads(began["evidence_json"] or "{}")
-    names = model_names(request, mlapp_id)
+    names = latest_models(request, mlapp_id)
     asked = {"start": began["event_time"], "end": end}
     on_trial, live = _predictions(request, mlapp_id, began, evidence, asked)
     found = [
@@ -172,7 +172,7 @@ def canary(
         )
         if row
     ]
-    return draw_histograms([each for each in found if each]).answer(zone)
+    return draw_histograms([each for each in found if each]).answer(request, zone)
 
 
 def _predictions(

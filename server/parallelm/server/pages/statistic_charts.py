@@ -17,8 +17,9 @@ from parallelm.server.charts.statistics import HEAT_MAP_KIND, draw_heat_maps, dr
 from parallelm.server.context import context_of
 from parallelm.server.pages.filters import zone_of
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.statistics import Chosen, model_names
+from parallelm.server.pages.statistics import Chosen
 from parallelm.server.pages.time_range import Shown, TimeRange, time_range
+from parallelm.warehouse.queries import Line
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 _POINTS: Final = 1_000
@@ -42,7 +43,7 @@ def numbers(
     request: Request, mlapp_id: str, name: Name, shown: Shown, chosen: Chosen, zone: Zone
 ) -> Response:
     """Every series of a statistic, and beside it those of another model or time."""
-    from parallelm.warehouse.queries import Lines, statistic_lines
+    from parallelm.warehouse.queries import Lines, model_names, statistic_lines
 
     def lines(model: str, window: TimeRange) -> Lines:
         return statistic_lines(
@@ -58,20 +59,27 @@ def numbers(
             points=_POINTS,
         )
 
-    models = model_names(request, mlapp_id)
     found = lines(chosen.model, shown)
-    against, named = None, ""
-    if chosen.with_model:
-        named = models.get(chosen.model, chosen.model[:8])
-        other = models.get(chosen.with_model, chosen.with_model[:8])
-        against = Comparison(other, lines(chosen.with_model, shown).lines) if chosen.model else None
+    beside: list[Line] = []
+    later_ms = 0
+    if chosen.with_model and chosen.model:
+        beside = lines(chosen.with_model, shown).lines
     elif chosen.with_from:
         earlier = time_range(chosen.with_from, chosen.with_to)
+        beside = lines(chosen.model, earlier).lines
         later_ms = (found.start_ms or 0) - (earlier.start_ms or 0)
-        against, named = Comparison("other time", lines(chosen.model, earlier).lines, later_ms), "this time"
+    ids = {line.model_id for line in (*found.lines, *beside)} | {chosen.model, chosen.with_model}
+    models = model_names(context_of(request).settings, mlapp_id, ids - {""})
+    named, other = (
+        [models.get(each, each[:8]) for each in (chosen.model, chosen.with_model)]
+        if chosen.with_model
+        else ["this time", "other time"]
+    )
+    has_both = chosen.with_from or (chosen.with_model and chosen.model)
+    against = Comparison(other, beside, later_ms) if has_both else None
     window = Window(found.start_ms, found.end_ms)
     drawing = draw_lines(found.lines, window, zone, against=against, named=named, models=models)
-    return drawing.answer(zone)
+    return drawing.answer(request, zone)
 
 
 @ROUTER.get("/charts/{mlapp_id}/report.json")
@@ -85,17 +93,20 @@ def report(
     feature: str | None = None,
 ) -> Response:
     """The latest report of a statistic that is no number; of a set of histograms the one of a feature."""
+    from parallelm.warehouse.queries import model_names
+
     row = _latest(request, mlapp_id, name, shown, chosen, chosen.model)
     if row is None:
-        return nothing("Nothing was reported in this time.").answer(zone)
+        return nothing("Nothing was reported in this time.").answer(request, zone)
     if row["graph_type"] == HEAT_MAP_KIND:
         return _heat_maps(request, mlapp_id, name, shown, chosen, zone)
     if feature is None or not chosen.is_comparison:
-        return draw_report(row, feature).answer(zone)
-    models = model_names(request, mlapp_id)
+        return draw_report(row, feature).answer(request, zone)
     if chosen.with_model:
+        ids = [chosen.model or row["model_id"], chosen.with_model]
+        models = model_names(context_of(request).settings, mlapp_id, ids)
         other = _latest(request, mlapp_id, name, shown, chosen, chosen.with_model)
-        titles = [models.get(each, each[:8]) for each in (chosen.model or row["model_id"], chosen.with_model)]
+        titles = [models.get(each, each[:8]) for each in ids]
     else:
         earlier = time_range(chosen.with_from, chosen.with_to)
         other, titles = (
@@ -105,7 +116,7 @@ def report(
     found = [
         histogram_of(each, feature, title) for each, title in zip((row, other), titles, strict=True) if each
     ]
-    return draw_histograms([each for each in found if each]).answer(zone)
+    return draw_histograms([each for each in found if each]).answer(request, zone)
 
 
 def _heat_maps(
@@ -114,7 +125,7 @@ def _heat_maps(
     from parallelm.warehouse.queries import reports
 
     found = reports(context_of(request).settings, mlapp_id, name, **_asked(shown, chosen, chosen.model))
-    return draw_heat_maps(found, zone).answer(zone)
+    return draw_heat_maps(found, zone).answer(request, zone)
 
 
 @ROUTER.get("/charts/{mlapp_id}/kpi.json")
@@ -135,7 +146,7 @@ def kpi(request: Request, mlapp_id: str, name: Name, shown: Shown, zone: Zone) -
     for at_ms, labels, value in zip(times, found["labels"], found["value"], strict=True):
         by_labels.setdefault(tuple(sorted(labels.items())), []).append((at_ms, float(value)))
     lines = [line_of_points(name, points, dict(labels)) for labels, points in by_labels.items()]
-    return draw_lines(lines, Window(shown.start_ms, shown.end_ms), zone).answer(zone)
+    return draw_lines(lines, Window(shown.start_ms, shown.end_ms), zone).answer(request, zone)
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/statistics/tree")

@@ -91,7 +91,7 @@ def statistics(
     everything = reported_statistics(settings, mlapp_id)
     if definition is None and not everything:
         raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}, and none has reported under this id")
-    models = model_names(request, mlapp_id)
+    models = latest_models(request, mlapp_id)
     window = window_query(window_of(request, mlapp_id, shown), shown)
     found = sorted(_selected(everything, chosen), key=_place)
     cards = [card for each in found for card in _cards(request, mlapp_id, each, chosen, window)]
@@ -193,7 +193,7 @@ def _beside(asked: Mapping[str, str], chosen: Choice) -> dict[str, str]:
     return {}
 
 
-def model_names(request: Request, mlapp_id: str) -> dict[str, str]:
+def latest_models(request: Request, mlapp_id: str) -> dict[str, str]:
     """Names of the latest models by their id, the latest first."""
     from parallelm.warehouse.queries import Keyset, models
 

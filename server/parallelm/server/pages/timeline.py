@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -37,6 +37,7 @@ from parallelm.server.pages.statistic_charts import Zone
 from parallelm.server.pages.statistics import events_of
 from parallelm.server.pages.time_range import Shown, TimeRange
 from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries import Timeline
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 PAGE: Final = Page("Timeline", "/timeline", "mlapps.read", place=25, of_mlapp=True)
@@ -47,6 +48,8 @@ _FEW_SERIES: Final = 500
 _ANSWERS: Final = frozenset({"accepted", "superseded"})
 """Transitions that the bands of live models show."""
 Bucket = Literal["1h", "6h", "1D", "7D", "month"]
+Aggregation = Literal["mean", "sum"]
+Together = Literal["", "mean", "sum"]
 Statistics = Annotated[list[str], Query(max_length=20)]
 
 
@@ -58,6 +61,7 @@ def timeline(
     kpi: str = "",
     statistic: Statistics = [],  # noqa: B006 - FastAPI copies it
     bucket: Bucket = "1D",
+    together: Together = "",
 ) -> HTMLResponse:
     """The page; the picture and explanations are loaded into it."""
     from parallelm.warehouse.queries import current_mlapp, kpi_names, reported_statistics
@@ -90,6 +94,7 @@ def timeline(
             "statistic": statistic,
             "bucket": bucket,
             "buckets": BUCKETS,
+            "together": together,
             "has_reports": bool(everything or kpis),
             "url": address_of_pairs(request, asked, "charts", mlapp_id, "timeline.json"),
         },
@@ -105,6 +110,7 @@ def timeline_chart(
     kpi: str = "",
     statistic: Statistics = [],  # noqa: B006 - FastAPI copies it
     bucket: Bucket = "1D",
+    together: Together = "",
     choose: Annotated[bool, Query(description="Choose the statistics that go with the KPI.")] = False,
 ) -> Response:
     """The picture."""
@@ -113,7 +119,7 @@ def timeline_chart(
     notes: tuple[str, ...] = ()
     if kpi:
         window, curves, statistics, notes = _with_kpi(
-            request, mlapp_id, kpi, shown, zone, bucket, None if choose else statistic
+            request, mlapp_id, kpi, shown, zone, bucket, together, None if choose else statistic
         )
     else:
         statistics = _without_kpi(request, mlapp_id, window, statistic)
@@ -126,7 +132,7 @@ def timeline_chart(
         _marks(request, mlapp_id, shown),
         notes,
     )
-    return draw_timeline(found, zone).answer(zone)
+    return draw_timeline(found, zone).answer(request, zone)
 
 
 def _with_kpi(
@@ -136,13 +142,13 @@ def _with_kpi(
     shown: TimeRange,
     zone: str,
     bucket: str,
+    together: Together,
     statistics: Sequence[str] | None,
 ) -> tuple[Window, Curves, list[Curves], tuple[str, ...]]:
     """As ``mcenter kpi`` and ``plot_kpi`` read it. Days are those of UTC, or else of the viewer."""
-    from parallelm.warehouse.queries import Timeline
     from parallelm.warehouse.queries import timeline as read
 
-    def ask(timezone: str | None) -> Timeline:
+    def ask(timezone: str | None, aggregation: Aggregation | None) -> Timeline:
         return read(
             context_of(request).settings,
             kpi,
@@ -150,21 +156,32 @@ def _with_kpi(
             bucket=bucket,
             timezone=timezone,
             statistics=statistics,
+            kpi_aggregation=aggregation,
             start=shown.start,
             end=shown.end,
+            known_at=shown.known_at,
         )
 
-    try:
-        found = ask(None)
-    except QueryError:
-        if zone == "UTC":
-            raise
-        found = ask(zone)
+    # What is not said, is asked for in this order: days of UTC or of the viewer, one series or the mean of several.
+    hows: tuple[Aggregation | None, ...] = (together,) if together else (None, "mean")
+    ways = [(timezone, how) for how in hows for timezone in (None, zone)]
+    found = _first_answer(lambda way: ask(*ways[way]), len(ways))
     width_ms = round(found.width.total_seconds() * 1000)
     points = bucket_points(found.points, width_ms)
     window = Window(ms_of(found.start), ms_of(found.end))
     curves = Curves(kpi, "the KPI", [Curve(kpi, points)])
     return window, curves, statistic_curves(found.statistics, width_ms), found.notes
+
+
+def _first_answer(ask: Callable[[int], Timeline], ways: int) -> Timeline:
+    """The first that can be answered; else the first refusal."""
+    refusals = []
+    for way in range(ways):
+        try:
+            return ask(way)
+        except QueryError as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def _without_kpi(request: Request, mlapp_id: str, window: Window, names: Sequence[str]) -> list[Curves]:

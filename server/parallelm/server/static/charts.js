@@ -1,4 +1,4 @@
-// Draws charts with ECharts from JSON of the server: {option, summary, table, zoom}. See parallelm/server/charts/__init__.py.
+// Draws charts with ECharts from JSON of the server: {option, summary, …}. See parallelm/server/charts/__init__.py.
 "use strict";
 
 const drawn = new Map(); // element -> {chart, answer}
@@ -103,15 +103,19 @@ function dressed(answer, element) {
 
 /* ---- One chart ---- */
 
-async function draw(figure) {
+async function draw(figure, isUpdate = false) {
   const canvas = figure.querySelector(".canvas");
+  figure.drawing?.abort();
   const running = (figure.drawing = new AbortController());
-  canvas.setAttribute("aria-busy", "true");
+  figure.drawnAt = Date.now();
+  if (!isUpdate) canvas.setAttribute("aria-busy", "true");
   try {
-    const [answer] = await Promise.all([fetchJson(figure.dataset.chartUrl, running.signal), loadEcharts()]);
+    const address = new URL(figure.dataset.chartUrl, location.href);
+    if (isUpdate) address.searchParams.delete("to"); // What has arrived lies behind it.
+    const [answer] = await Promise.all([fetchJson(address, running.signal), loadEcharts()]);
     if (figure.drawing !== running || !figure.isConnected) return;
     show(figure, canvas, answer);
-    offerTable(figure, answer.option && answer.table);
+    offerTable(figure, answer.option && answer.has_table);
     tellNotes(figure, answer.notes);
   } catch (error) {
     if (error.name !== "AbortError" && figure.isConnected) say(figure, canvas, error.message);
@@ -194,15 +198,29 @@ function tellNotes(figure, notes) {
 
 /* ---- The same as a table ---- */
 
-function offerTable(figure, table) {
-  figure.querySelector(":scope > details")?.remove();
-  if (!table) return;
+// Loaded when it is opened: it is as long as the chart itself.
+function offerTable(figure, isThere) {
+  const before = figure.querySelector(":scope > details");
+  const wasOpen = Boolean(before && before.open);
+  before?.remove();
+  if (!isThere) return;
   const details = document.createElement("details");
   const summary = document.createElement("summary");
   summary.textContent = "Data";
   details.append(summary);
-  details.addEventListener("toggle", () => details.open && details.children.length === 1 && details.append(tableOf(figure, table)));
+  details.addEventListener("toggle", async () => {
+    if (!details.open || details.children.length > 1) return;
+    const address = new URL(figure.dataset.chartUrl, location.href);
+    address.searchParams.set("table", "1");
+    try {
+      const answer = await fetchJson(address);
+      if (answer.table) details.append(tableOf(figure, answer.table));
+    } catch (error) {
+      details.append(error.message);
+    }
+  });
   figure.append(details);
+  details.open = wasOpen;
 }
 
 function tableOf(figure, { columns, rows, total }) {
@@ -273,10 +291,15 @@ function redrawAll() {
 
 document.addEventListener("htmx:load", (event) => watch(event.detail.elt));
 document.addEventListener("htmx:beforeCleanupElement", (event) => drawn.has(event.target) && forget(event.target));
-document.addEventListener("htmx:sseMessage", (event) => {
-  for (const figure of document.querySelectorAll("[data-refresh]")) {
-    if (figure.dataset.refresh.split(" ").includes(event.detail.type)) draw(figure);
-  }
+// What has arrived is drawn in the charts in sight, each once in a while.
+document.addEventListener("htmx:sseMessage", ({ target }) => {
+  if (!target.matches?.("[data-refresh]") || target.waiting) return;
+  const since = Date.now() - (target.drawnAt || 0);
+  target.waiting = setTimeout(() => {
+    target.waiting = null;
+    const place = target.getBoundingClientRect();
+    if (target.isConnected && !document.hidden && place.bottom > 0 && place.top < innerHeight) draw(target, true);
+  }, Math.max(0, Number(target.dataset.refresh) * 1000 - since));
 });
 document.addEventListener("theme", redrawAll);
 document.addEventListener("zone", () => { for (const figure of [...drawn.keys()]) draw(figure); });

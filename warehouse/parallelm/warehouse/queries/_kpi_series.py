@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._buckets import DAY_MS, HOUR_MS, Buckets
 from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries.kpis import as_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,16 +54,19 @@ def read_kpi(
     aggregation: Aggregation | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    known_at: Time | None = None,
 ) -> KpiSeries:
-    """Read a KPI; raises ``QueryError`` when there is none, or when it is not said which of several is meant."""
+    """Read a KPI, as it was known at a moment or is now; raises ``QueryError`` when there is none, or when it is not said which of several is meant."""
     where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
+    source, known = as_known(known_at)
+    where.parameters |= known
     found = frame(
         settings,
         f"""
         SELECT mlapp_id, labels, toInt64(count()) AS points, toInt64(min(toUnixTimestamp64Milli(event_time))) AS first_ms,
                toInt64(max(toUnixTimestamp64Milli(event_time))) AS last_ms,
                arraySort(groupUniqArray(3)(toInt64(positiveModulo(toUnixTimestamp64Milli(event_time), {DAY_MS})))) AS times
-        FROM kpis_current {where} {"AND" if str(where) else "WHERE"} isFinite(value)
+        FROM {source} {where} {"AND" if str(where) else "WHERE"} isFinite(value)
         GROUP BY mlapp_id, labels
         ORDER BY mlapp_id, labels
         """,  # noqa: S608 - made of our own column names; values are parameters
@@ -73,7 +77,7 @@ def read_kpi(
     _ask_which(name, found, aggregation)
     notes = [*_combined(found, aggregation), *_clock_notes(name, found, buckets, timezone)]
     first_ms, last_ms = int(found["first_ms"].min()), int(found["last_ms"].max())
-    first, values, most = _values(settings, where, buckets, aggregation)
+    first, values, most = _values(settings, source, where, buckets, aggregation)
     if most > len(found):
         how = "summed" if aggregation == "sum" else "averaged"
         notes.append(f"up to {most} points of the KPI in one {buckets.word} are {how}")
@@ -83,7 +87,7 @@ def read_kpi(
 
 
 def _values(
-    settings: Settings, where: Conditions, buckets: Buckets, aggregation: Aggregation | None
+    settings: Settings, source: str, where: Conditions, buckets: Buckets, aggregation: Aggregation | None
 ) -> tuple[int, NDArray[np.float64], int]:
     import numpy as np
 
@@ -92,7 +96,7 @@ def _values(
         f"""
         SELECT {buckets.sql("event_time")} AS bucket,
                {"sum" if aggregation == "sum" else "avg"}If(value, isFinite(value)) AS kpi_value, count() AS points
-        FROM kpis_current {where}
+        FROM {source} {where}
         GROUP BY bucket
         HAVING countIf(isFinite(value)) > 0
         ORDER BY bucket

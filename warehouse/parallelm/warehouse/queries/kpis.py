@@ -37,7 +37,7 @@ def kpis(
     millisecond included: what was corrected, withdrawn or reported later does not count.
     """
     where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
-    source, parameters = _as_known(known_at)
+    source, parameters = as_known(known_at)
     return frame(
         settings,
         f"""
@@ -126,7 +126,7 @@ def kpi_names(settings: Settings, mlapp_id: str) -> list[str]:
     return [row["name"] for row in records(settings, query, {"mlapp_id": mlapp_id})]
 
 
-def _as_known(at: Time | None) -> tuple[str, dict[str, int]]:
+def as_known(at: Time | None) -> tuple[str, dict[str, int]]:
     """Where points are read from: as they are now, or as they were known at a moment."""
     if at is None:
         return "kpis_current", {}

@@ -9,7 +9,7 @@ from parallelm.schemas.times import range_ms
 from parallelm.warehouse.queries._frames import Conditions, frame, records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pandas as pd
 
@@ -174,6 +174,15 @@ def models(
         where.parameters,
         page,
     )
+
+
+def model_names(settings: Settings, mlapp_id: str, model_ids: Collection[str]) -> dict[str, str]:
+    """Names of some models by id; those without an announcement are left out."""
+    if not model_ids:
+        return {}
+    where = Conditions().equal(mlapp_id=mlapp_id, model_id=model_ids)
+    query = f"SELECT model_id, any(toString(name)) AS name FROM models_log {where} GROUP BY model_id"  # noqa: S608 - our own columns
+    return {row["model_id"]: row["name"] for row in records(settings, query, where.parameters)}
 
 
 def deployments(

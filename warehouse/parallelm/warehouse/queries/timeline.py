@@ -63,16 +63,19 @@ def timeline(
     node_id: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
+    known_at: Time | None = None,
 ) -> Timeline:
     """Read a KPI, and what happened in the time of its points.
 
     The KPI and its buckets are chosen as for ``correlate``. ``statistics`` are names, of which every series is read; without
     them (None) those series are read that go with the KPI most surely, ``FOUND`` at most. ``node_id`` limits the models and
-    alerts to those of a node. Raises ``QueryError`` as ``correlate`` does.
+    alerts to those of a node. With ``known_at`` the KPI is as it was known at that moment. Raises ``QueryError`` as ``correlate`` does.
     """
     buckets = make_buckets(bucket, timezone)
     chosen: dict[str, Any] = {"mlapp_id": mlapp_id, "labels": labels, "start": start, "end": end}
-    series = read_kpi(settings, kpi, buckets, timezone=timezone, aggregation=kpi_aggregation, **chosen)
+    series = read_kpi(
+        settings, kpi, buckets, timezone=timezone, aggregation=kpi_aggregation, known_at=known_at, **chosen
+    )
     notes = list(series.notes)
     wanted: list[tuple[str, str, tuple[tuple[str, str], ...]]] | None = None
     if statistics is None:

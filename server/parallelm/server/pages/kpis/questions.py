@@ -140,7 +140,7 @@ def scatter(
     before = f"{statistic}, {lag} buckets before" if lag else statistic
     notes = ("As reported: season and trend are in both, which the answer has removed.",)
     drawing = draw_scatter(pairs, across=before, up=chosen.name, notes=notes)
-    return drawing.answer(zone_of(request.cookies.get("zone", "UTC")).key)
+    return drawing.answer(request, zone_of(request.cookies.get("zone", "UTC")).key)
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -118,6 +118,7 @@ def test_the_worst_feature_comes_first_with_both_histograms_and_its_tests(page: 
     assert [low for low, *_ in training["data"]] == [low for low, *_ in inference["data"]]
     highest = [max(each["data"], key=lambda one: one[2])[0] for each in (training, inference)]
     assert highest[1] > highest[0] + 10
+    expect(regions.first.locator(".badge")).to_have_class(re.compile("critical"))
     for test in ("PSI", "JS", "KS", "p-value"):
         expect(regions.first).to_contain_text(test)
     plan = option_of(figure(page, "Feature plan"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -112,7 +113,7 @@ def health(
         "compared": compared,
         "training": [named(each) for each in by_phase[TRAINING_PHASE]],
         "inference": [named(each) for each in by_phase[INFERENCE_PHASE]],
-        "threshold": definition["health_threshold"] if definition else -1.0,
+        "threshold_of": partial(score_threshold, definition),
         "has_reports": bool(everything),
         "events": events_of(request, mlapp_id, shown, _EVENTS),
         "events_url": address(request, "charts", mlapp_id, "events.json", **window),
@@ -127,6 +128,24 @@ def health(
     else:
         values["comparisons"] = _comparisons(request, mlapp_id, comparators, window)
     return render(request, "health.html", values)
+
+
+def score_threshold(definition: Mapping[str, Any] | None, feature: str) -> float | None:
+    """Similarity score below which an alert fires: of the health rules about the feature, else of the MLApp; None: none does."""
+    if definition is None:
+        return None
+    rules = zip(definition["rules.type"], definition["rules.parameters_json"], strict=True)
+    watching = [
+        parameters["threshold"]
+        for kind, text in rules
+        if kind == "health"
+        and (parameters := json.loads(text)).get("measure") == "score"
+        and (parameters.get("features", "all") == "all" or feature in parameters["features"])
+    ]
+    if watching:
+        return float(max(watching))
+    of_mlapp = float(definition["health_threshold"])
+    return of_mlapp if of_mlapp >= 0 else None
 
 
 def named(reporter: Reporter) -> str:

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH, HEIGHT, LANE = 960, 150, 26
-_LEFT, _RIGHT, _BOTTOM, _TOP = 64, 12, 22, 8
+_LEFT, _RIGHT, _BOTTOM, _TOP = 112, 12, 22, 8
 _TICKS = 6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
 _LONGEST_LABEL = 22
+_LONGEST_LANE = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def band_chart(axis: Axis, bands: Sequence[Band], title: str) -> str:
                 f'<text class="on" x="{left + 4:.1f}" y="{top + 16}">{escape(_short(band.label))}</text>'
             )
     parts += [
-        f'<text class="lane" x="0" y="{_TOP + LANE * number + 16}">{escape(_short(lane, 10))}</text>'
+        f'<text class="lane" x="0" y="{_TOP + LANE * number + 16}">{escape(_short(lane, _LONGEST_LANE))}</text>'
         for number, lane in enumerate(lanes)
     ]
     return _svg(axis, height, parts, title)

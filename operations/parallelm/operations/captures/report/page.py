@@ -77,15 +77,18 @@ def _kpis(findings: ReportFindings, axis: Axis) -> str:
 
 def _models(findings: ReportFindings, axis: Axis) -> str:
     live = [row for row in findings.deployments if row["live_from"] is not None]
+    colours = {
+        model_id: number % 4 for number, model_id in enumerate(dict.fromkeys(row["model_id"] for row in live))
+    }
     bands = [
         Band(
             row["node_id"],
             model_text(row),
             moment_ms(row["live_from"]),
             moment_ms(row["live_to"]) if row["live_to"] is not None else axis.end_ms,
-            f"model{number % 4}",
+            f"model{colours[row['model_id']]}",
         )
-        for number, row in enumerate(live[-_SHOWN_ROWS:])
+        for row in live[-_SHOWN_ROWS:]
     ]
     chart = _scrolled(band_chart(axis, bands, "Models that were live, by node")) if bands else ""
     columns = {

@@ -353,6 +353,20 @@ def test_what_cannot_be_imported_is_refused(target: Platform, file: Path, tmp_pa
         import_capture(target.settings, other, who=ADA, mlapp_id="bad")
 
 
+def test_a_removed_mlapp_does_not_come_back(target: Platform, file: Path):
+    def removed(table: pa.Table) -> pa.Table:
+        index = table.schema.get_field_index("is_deleted")
+        return table.set_column(index, "is_deleted", pa.array([True] * table.num_rows))
+
+    changed = forged(file, file.with_name("removed.tar"), names.table_member("mlapps"), removed)
+    done = import_capture(target.settings, changed, who=ADA, mlapp_id="removed")
+    assert done.records["mlapps"] == 0
+    assert target.value("SELECT count() FROM mlapps WHERE mlapp_id = 'removed'") == 0
+    assert (
+        target.value("SELECT count() FROM deployments WHERE mlapp_id = 'removed'") == COUNTED["deployments"]
+    )
+
+
 def test_sinks_that_are_behind_are_waited_for(stack: Settings, file: Path, tmp_path: Path):
     from parallelm.schemas.topic_admin import create_topics
     from parallelm.warehouse import migrate

@@ -11,7 +11,6 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.captures import CaptureManifest
 
 _RECORDS_A_TRANSACTION = 1_000
+_ROWS_A_TRANSACTION = 20_000
 _STORED_S = 60.0
 IMPORT_ACTION = "import_capture"
 _TOPICS = tuple(table.topic for table in IMPORTED_TABLES)
@@ -149,9 +149,8 @@ class _Import:
         return sent
 
     def _send_table(self, table: ImportedTable) -> int:
-        groups = rows_by_record(self._folder, self._manifest, table.name)
         count = 0
-        while chunk := list(islice(groups, _RECORDS_A_TRANSACTION)):
+        for chunk in _chunks(rows_by_record(self._folder, self._manifest, table.name)):
             count += self._sender.send(list(self._missing(table, chunk)))
             self._done += sum(len(rows) for rows in chunk)
             self._on_progress(min(1.0, self._done / self._total), table.name)
@@ -170,7 +169,10 @@ class _Import:
             if known and was_at in self._causes:
                 topic, partition, offset = known[0]
                 self._sender.moved[was_at] = (topic.removeprefix(self._prefix), partition, offset)
-            missing = [row for row in rows if _identity(table, row) not in stored]
+            # A removed MLApp is no definition; its removal is not its history's end elsewhere.
+            missing = [
+                row for row in rows if _identity(table, row) not in stored and not row.get("is_deleted")
+            ]
             if missing:
                 yield self._outgoing(table, missing, was_at if was_at in self._causes else None)
 
@@ -224,6 +226,20 @@ class _Import:
             },
         )
         return Outgoing(topics.ACTIONS, topics.ACTIONS.key(record), record)
+
+
+def _chunks(groups: Iterator[list[Row]]) -> Iterator[list[list[Row]]]:
+    """Records for one transaction each."""
+    chunk: list[list[Row]] = []
+    rows = 0
+    for group in groups:
+        chunk.append(group)
+        rows += len(group)
+        if len(chunk) >= _RECORDS_A_TRANSACTION or rows >= _ROWS_A_TRANSACTION:
+            yield chunk
+            chunk, rows = [], 0
+    if chunk:
+        yield chunk
 
 
 def _identity(table: ImportedTable, row: Row) -> tuple[Any, ...]:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
 
-PAYLOAD = "data"
-"""Column that may hold as much as a record does."""
-_BLOCK_BYTES = 8_000_000
+_BLOCK_BYTES, _LARGEST_BLOCK_BYTES = 4_000_000, 48_000_000
+"""What the rows of a block take on the server: usually, and when each were the largest of its table. Here they take more."""
 _SORT_BYTES = 300_000_000
 """A sort or a GROUP BY that needs more memory goes over the server's disk."""
 SPILL = f"SETTINGS max_bytes_before_external_sort = {_SORT_BYTES}, max_bytes_before_external_group_by = {_SORT_BYTES}"
@@ -124,19 +123,20 @@ def capture_rows(settings: Settings, table: CaptureTable, chosen: CaptureRange) 
         )
         {SPILL}
     """  # noqa: S608 - made of our own names; values are parameters
-    rows = block_rows(settings, table, chosen) if PAYLOAD in names else BLOCK_ROWS
-    for block in blocks(settings, query, chosen.parameters, rows=rows):
+    for block in blocks(settings, query, chosen.parameters, rows=block_rows(settings, table, chosen)):
         yield Block(names, kinds, block.columns)
 
 
 def block_rows(settings: Settings, table: CaptureTable, chosen: CaptureRange) -> int:
-    """Rows of a block that stays small also where each row has the largest payload of the table."""
+    """Rows of a block that stays small, whatever payloads and features the table's rows hold."""
     [row] = records(
         settings,
-        f"SELECT max(length({PAYLOAD})) AS longest FROM {table.name} WHERE {table.where}",  # noqa: S608 - as above
+        f"SELECT avg(byteSize(*)) AS usual, max(byteSize(*)) AS most FROM {table.name} WHERE {table.where}",  # noqa: S608 - as above
         chosen.parameters,
     )
-    return max(1, min(BLOCK_ROWS, _BLOCK_BYTES // max(1, int(row["longest"]))))
+    if not row["most"]:
+        return BLOCK_ROWS
+    return max(1, min(BLOCK_ROWS, int(_BLOCK_BYTES / row["usual"]), int(_LARGEST_BLOCK_BYTES / row["most"])))
 
 
 def capture_columns(settings: Settings, table: str) -> list[tuple[str, str]]:

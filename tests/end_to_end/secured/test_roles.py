@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +119,33 @@ def test_the_broker_lets_a_role_do_what_the_table_says_and_nothing_else(secured:
         topic.full_name(settings.kafka.topic_prefix): expected(settings.kafka, role, topic.name)
         for topic in CATALOGUE
     }
+
+
+def test_the_audit_log_is_written_by_those_who_check_people_and_by_operators_only():
+    writers = {
+        name
+        for name, role in ROLES.items()
+        for right in rights_of(role, "mlops.")
+        if right.kind == "TOPIC" and "WRITE" in right.operations and "mlops.actions".startswith(right.name)
+        if right.is_prefix or right.name == "mlops.actions"
+    }
+    assert writers == {"server", "operator", "admin"}
+
+
+def test_a_command_is_recorded_with_the_user_that_the_brokers_have_checked(secured: Secured):
+    silence = ("alerts", "silence", "mlapp=app", "--for", "1h", "--comment", "planned")
+    secured.mcenter("operator", *silence)
+    secured.mcenter("operator", *silence, "--who", "somebody else")
+    records = [
+        json.loads(line)
+        for line in secured.mcenter("reader", "tail", "actions", "--json").splitlines()
+        if line[:1] == "{"
+    ]
+    found = [json.dumps(record) for record in records]
+    assert len(found) == 2
+    assert '"authenticated_by": "broker_principal"' in found[0]
+    assert '"who": "operator"' in found[0]
+    assert '"authenticated_by": "unverified_local_user"' in found[1]
 
 
 def expected(kafka: KafkaSettings, role: str, name: str) -> set[str]:

@@ -109,8 +109,20 @@ _FOUND = (
     ),
     Role("reader", "people who look: mcenter tail, status, alerts list, explain", _READER),
     Role(
+        "server",
+        "mcenter server, which acts for people once it has checked who they are",
+        (
+            *_READER,
+            # It also sends dead letters again, wherever they came from, and reports for programs without the library.
+            *_on((*_STORED, *_OPERATED), ("WRITE",)),
+            _ANSWERS_DEAD_LETTERS,
+            _APPLIES_DEFINITIONS,
+            _IMPORTS_CAPTURES,
+        ),
+    ),
+    Role(
         "operator",
-        "people who act: mcenter mlapp, alerts, model, kpi, actuals",
+        "people who act without the server: mcenter mlapp, alerts, model, kpi, actuals",
         (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS, _APPLIES_DEFINITIONS),
     ),
     Role(

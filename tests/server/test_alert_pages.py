@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 import uuid
@@ -14,19 +15,25 @@ from parallelm.operations.definitions import apply_definition, get_definition, v
 from parallelm.operations.kpis import upload_kpis
 from parallelm.operations.silences import list_silences, matchers_of
 from parallelm.schemas.records import KpiPoint
-from parallelm.server.access.matrix import APPROVER, DATA_SCIENTIST, VIEWER
+from parallelm.server.access.matrix import ADMIN, APPROVER, DATA_SCIENTIST, VIEWER
+from parallelm.server.run import make_context
 from parallelm.warehouse.queries import alerts
 from tests.people import person
+from tests.server.accounts import ACCOUNT_OF, signed_in
 from tests.server.browser.looking import assert_accessible, take_pictures
+from tests.server.conftest import served
+from tests.stream_processors.notifications.receivers import http_receiver
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
     from playwright.sync_api import Page
 
     from parallelm.connections import Settings
+    from parallelm.server.accounts.database import Database
     from tests.server.browser.watching import PageProblems
 
 DEFINITION = """\
@@ -36,6 +43,16 @@ nodes:
 alerts:
   - {{name: low sales, type: kpi, kpi: sales, below: 10, severity: critical}}
 policy: {{model_policy: manual}}
+"""
+
+
+ROUTES = """\
+receivers:
+  - {name: team, targets: [{type: webhook, url: "http://127.0.0.1:9/"}]}
+alerts:
+  receiver: team
+  routes:
+    - {name: urgent, matchers: [severity=critical], receiver: team}
 """
 
 
@@ -240,7 +257,44 @@ def test_rules_made_from_an_older_version_are_not_applied(
     assert get_definition(platform, mlapp).version == version
 
 
-def test_routes_are_shown_and_tried_where_the_file_is_known(page: Page, client: httpx.Client):
+def test_a_list_shows_what_comes_while_somebody_looks(page: Page, platform: Settings, mlapp: str):
+    with page.expect_response("**/live**"):
+        page.goto(f"/mlapps/{mlapp}/alerts")
+    assert page.locator("tr", has_text="shop=new").count() == 0
+    now_ms = time.time_ns() // 1_000_000
+    point = KpiPoint(name="sales", labels={"shop": "new"}, timestamp_ms=now_ms, value=1.0, model_id="")
+    upload_kpis(platform, mlapp, "sales.csv", [point])
+    page.locator("tr", has_text="shop=new").wait_for()
+
+
+def test_routes_are_shown_and_tried_where_the_file_is_known(
+    server_settings: Settings, server_database: Database, tmp_path: Path
+):
+    file = tmp_path / "notifications.yaml"
+    file.write_text(ROUTES, encoding="utf-8")
+    settings = dataclasses.replace(
+        server_settings, server=dataclasses.replace(server_settings.server, notifications_file=str(file))
+    )
+    session = signed_in(server_database, ACCOUNT_OF[ADMIN])
+    with served(make_context(settings, server_database)) as url, session.client(url) as client:
+        shown = client.get("/notifications").text
+        assert "team/webhook/0" in shown
+        assert "severity=&#34;critical&#34;" in shown
+        with http_receiver() as receiver:
+            file.write_text(ROUTES.replace("http://127.0.0.1:9/", receiver.url("/team")), encoding="utf-8")
+            sent = client.post("/notifications/test", data={"route": "urgent"})
+            assert "A test message was sent to team/webhook/0" in sent.headers["HX-Trigger"]
+            assert [post.title.startswith("[TEST]") for post in receiver.at("/team")] == [True]
+        failed = client.post("/notifications/test", data={"route": "urgent"})
+        assert "team/webhook/0: unavailable" in failed.headers["HX-Trigger"]
+        unknown = client.post("/notifications/test", data={"route": "other"}, headers={"Accept": "text/html"})
+        assert unknown.status_code == 422
+        assert "there is no route" in unknown.text
+        file.write_text("receivers: []\n", encoding="utf-8")
+        assert "is not a valid file of notifications" in client.get("/notifications").text
+
+
+def test_without_the_notifiers_file_the_page_says_how_to_name_it(page: Page, client: httpx.Client):
     page.goto("/notifications")
     page.get_by_text("This server does not know the notifier's file").wait_for()
     assert_accessible(page)

@@ -68,10 +68,19 @@ def services(
         found.append(_worker(folder, NOTIFIER, ports[f"{NOTIFIER}_metrics"], *file))
     if SERVER in names:
         at = ("--port", str(ports[SERVER]))
-        found.append(_worker(folder, SERVER, ports["server_metrics"], *at, port=ports[SERVER]))
+        server = _worker(folder, SERVER, ports["server_metrics"], *at, port=ports[SERVER])
+        found.append(_knowing(server, notifications))
     if "kafka" in names and os.access(cache_folder(), os.W_OK) and not class_cache(cache_folder()).exists():
         found.append(_kafka_training(folder, tuple(service.name for service in found)))
     return found
+
+
+def _knowing(server: Service, notifications: Path | None) -> Service:
+    """The server, which shows the notifier's routes where there is a notifier."""
+    if notifications is None:
+        return server
+    environ = {**server.environ, "MCENTER_SERVER_NOTIFICATIONS_FILE": str(notifications)}
+    return dataclasses.replace(server, environ=environ)
 
 
 def _kafka(folder: Path, ports: Mapping[str, int], jars: Path) -> list[Service]:

@@ -148,6 +148,18 @@ document.addEventListener("htmx:configRequest", (event) => {
   const token = document.querySelector("meta[name=csrf-token]");
   if (token) event.detail.headers["X-CSRF-Token"] = token.content;
 });
+// What comes live does not take away a dialog that somebody is filling in.
+function disturbs(event) {
+  const cause = event.detail.requestConfig.triggeringEvent;
+  return cause && cause.type.startsWith("sse:") && event.target.querySelector("dialog[open]");
+}
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (disturbs(event)) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (disturbs(event)) event.detail.shouldSwap = false;
+});
 document.addEventListener("htmx:responseError", (event) => {
   const [detail, request] = problemOf(event.detail.xhr);
   toast(detail || `The server answered ${event.detail.xhr.status}.`, "error", request ? `Request ${request}` : "");

@@ -38,7 +38,14 @@ from parallelm.warehouse.queries.history import (
     statistic_names,
 )
 from parallelm.warehouse.queries.impact import Impact, impact
-from parallelm.warehouse.queries.kpis import kpi_names, kpi_revisions, kpi_summaries, kpi_values, kpis
+from parallelm.warehouse.queries.kpis import (
+    kpi_names,
+    kpi_revisions,
+    kpi_summaries,
+    kpi_values,
+    kpis,
+    withdrawn_points,
+)
 from parallelm.warehouse.queries.lineage import (
     actions_on,
     definition_at,
@@ -59,6 +66,7 @@ from parallelm.warehouse.queries.mlapps import (
 from parallelm.warehouse.queries.model_usage import model_usage
 from parallelm.warehouse.queries.models import (
     DeployedModel,
+    answers_to,
     deployment_history,
     deployments,
     last_deployed_model,
@@ -110,6 +118,7 @@ __all__ = [
     "alert_episodes",
     "alert_transitions",
     "alerts",
+    "answers_to",
     "check_connection",
     "correlate",
     "current_mlapp",
@@ -166,4 +175,5 @@ __all__ = [
     "time_column",
     "timeline",
     "training_histograms",
+    "withdrawn_points",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas.times import TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._frames import Conditions, frame, records
+from parallelm.warehouse.queries._frames import Conditions, frame, limit_clause, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,6 +77,32 @@ def kpi_revisions(
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
         page,
+    )
+
+
+def withdrawn_points(
+    settings: Settings,
+    name: str,
+    *,
+    mlapp_id: str,
+    start: Time | None = None,
+    end: Time | None = None,
+    limit: int = 200,
+) -> pd.DataFrame:
+    """Points whose last revision took them back, the newest first: ``event_time, labels, value, source, ingested_at``."""
+    where = Conditions().equal(name=name, mlapp_id=mlapp_id).between("event_time", start, end)
+    return frame(
+        settings,
+        f"""
+        SELECT event_time, labels, argMax(point.value, place) AS value, argMax(point.source, place) AS source,
+               max(point.ingested_at) AS ingested_at
+        FROM (SELECT *, (ingested_at, _partition, _offset, _index) AS place FROM kpis {where}) AS point
+        GROUP BY event_time, labels
+        HAVING argMax(point.withdrawn, place)
+        ORDER BY event_time DESC, toString(labels)
+        {limit_clause(limit)}
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters,
     )
 
 

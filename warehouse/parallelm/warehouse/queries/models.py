@@ -191,7 +191,7 @@ def deployments(
     mlapp_id: OneOrMore | None = None,
     node_id: str | None = None,
     model_id: str | None = None,
-    state: str | None = None,
+    state: OneOrMore | None = None,
     deployment_id: str | None = None,
     page: Keyset | None = None,
 ) -> pd.DataFrame:
@@ -277,6 +277,15 @@ def live_models(
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters | ({} if at_ms is None else {"at_ms": at_ms}),
     )
+
+
+def answers_to(settings: Settings, mlapp_id: str, topic: str, partition: int, offset: int) -> int:
+    """How many transitions of deployments a record has caused, as far as they are stored."""
+    where = Conditions().equal(
+        mlapp_id=mlapp_id, cause_topic=topic, cause_partition=partition, cause_offset=offset
+    )
+    query = f"SELECT count() AS answers FROM deployments {where}"  # noqa: S608 - our own columns; values are parameters
+    return int(records(settings, query, where.parameters)[0]["answers"])
 
 
 def pins(settings: Settings, mlapp_id: str) -> dict[str, dict[str, Any]]:

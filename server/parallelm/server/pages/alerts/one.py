@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 ROUTER: Final = APIRouter(prefix="/mlapps/{mlapp_id}/alerts/{alert_id}")
 DURATIONS: Final = ("1h", "2h", "8h", "1d", "7d", "30d")
+_AROUND: Final = timedelta(days=3)
+_WITHOUT_SERIES: Final = frozenset({"component", "event", "no_data", "canary"})
 Comment = Annotated[str, Form(max_length=2000)]
 
 
@@ -103,9 +107,25 @@ def _known(request: Request, mlapp_id: str, alert_id: str) -> dict[str, Any]:
         "texts": episode.transitions[-1]["annotations"] if episode.transitions else {},
         "is_open": found["state"] in OPEN_STATES,
         "live": _live_then(settings, found),
+        "chart": _chart(found),
         "durations": DURATIONS,
         "matchers": "\n".join(f"{key}={value}" for key, value in found["labels"].items() if value),
     }
+
+
+def _chart(found: Mapping[str, Any]) -> str:
+    """Address of what it is about as a chart, from some time before it began to some after it ended; empty: it has none."""
+    if not found["statistic"] or found["rule_type"] in _WITHOUT_SERIES:
+        return ""
+    since, until = found["started_at"], found["resolved_at"] or found["fired_at"] or found["started_at"]
+    around = max(_AROUND, (until - since) / 2)
+    times = [("from", (since - around).isoformat()), ("to", (until + around).isoformat())]
+    base = f"/charts/{quote(found['mlapp_id'], safe='')}"
+    if found["rule_type"] == "kpi":
+        return f"{base}/kpi.json?{urlencode([('name', found['statistic']), *times])}"
+    return (
+        f"{base}/numbers.json?{urlencode([('name', found['statistic']), ('node', found['node_id']), *times])}"
+    )
 
 
 def _live_then(settings: Settings, found: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from parallelm.server.pages._rows import labels_of, rows, stored
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, time_range
 from parallelm.server.pages.toasts import toast
-from parallelm.warehouse.queries import Keyset, kpi_names, kpi_revisions, kpis
+from parallelm.warehouse.queries import Keyset, kpi_names, kpi_revisions, kpis, withdrawn_points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +154,11 @@ def _points(settings: Settings, mlapp_id: str, name: str, shown: TimeRange, labe
     )
     for row in found:
         row["at_ms"] = (row["event_time"] - _EPOCH) // timedelta(milliseconds=1)
-    taken_back = rows(_withdrawn(settings, mlapp_id, name, shown)) if shown.known_at is None else []
+    taken_back = (
+        rows(withdrawn_points(settings, name, mlapp_id=mlapp_id, start=shown.start, end=shown.end))
+        if shown.known_at is None
+        else []
+    )
     return {
         "mlapp_id": mlapp_id,
         "name": name,
@@ -162,11 +166,3 @@ def _points(settings: Settings, mlapp_id: str, name: str, shown: TimeRange, labe
         "more": len(found) > _SHOWN,
         "taken_back": taken_back,
     }
-
-
-def _withdrawn(settings: Settings, mlapp_id: str, name: str, shown: TimeRange) -> pd.DataFrame:
-    """Points whose last revision took them back."""
-    found = kpi_revisions(settings, name, mlapp_id=mlapp_id, start=shown.start, end=shown.end)
-    found["identity"] = [str(sorted(each.items())) for each in found["labels"]]
-    last = found.groupby(["event_time", "identity"], sort=False).tail(1)
-    return last[last["withdrawn"]].tail(_SHOWN)

@@ -12,7 +12,7 @@ from parallelm.operations.errors import NoAnswerError, NoEffectError
 from parallelm.schemas.records import DeploymentState
 from parallelm.server.context import context_of
 from parallelm.server.pages._rows import stored
-from parallelm.warehouse.queries import deployment_history
+from parallelm.warehouse.queries import answers_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +79,4 @@ def _told(each: DeploymentTransition) -> str:
 
 def _has(settings: Settings, mlapp_id: str, answers: Sequence[DeploymentTransition]) -> bool:
     cause = answers[-1].cause
-    found = deployment_history(settings, mlapp_id=mlapp_id)
-    own = (found["cause_topic"] == cause.topic) & (found["cause_partition"] == cause.partition)
-    return int((own & (found["cause_offset"] == cause.offset)).sum()) >= len(answers)
+    return answers_to(settings, mlapp_id, cause.topic, cause.partition, cause.offset) >= len(answers)

@@ -116,7 +116,7 @@ def decide_on_a_node(
 
 def pending(settings: Settings, mlapps: Collection[str] | None) -> list[dict[str, Any]]:
     """Deployments that wait for a person, each with the model that is live on its node, the newest first."""
-    found = [row for state in PENDING for row in rows(deployments(settings, mlapp_id=mlapps, state=state))]
+    found = rows(deployments(settings, mlapp_id=mlapps, state=PENDING))
     if not found:
         return []
     live = {(row["mlapp_id"], row["node_id"]): row for row in rows(live_models(settings, mlapp_id=mlapps))}

@@ -16,7 +16,7 @@ from parallelm.server.pages.models.decisions import Decision, decide, decision
 from parallelm.server.pages.models.facts import announced, facts_of, history_of
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
-from parallelm.warehouse.queries import live_models, models, pins
+from parallelm.warehouse.queries import Keyset, live_models, models, pins
 from parallelm.warehouse.queries.mlapps import current_mlapp
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def shown_model(request: Request, mlapp_id: str, model_id: str) -> dict[str, Any
     """What the page of a model knows."""
     settings = context_of(request).settings
     live = {row["node_id"]: row for row in rows(live_models(settings, mlapp_id=mlapp_id))}
-    latest = rows(models(settings, mlapp_id=mlapp_id))[: -_OTHERS - 1 : -1]
+    newest = Keyset(order=("event_time", "model_id"), descending=True, limit=_OTHERS)
+    latest = rows(models(settings, mlapp_id=mlapp_id, page=newest))
     others = [row for row in latest if row["model_id"] != model_id]
     first = [row["model_id"] for row in live.values() if row["model_id"] != model_id]
     facts = facts_of(settings, mlapp_id, model_id)

@@ -101,13 +101,18 @@ class Progress:
 
     def start(self) -> None:
         """Begin to report."""
-        self._store.write(self.record)
+        self._store.write_progress(self.record)
         self._thread.start()
 
     def stop(self) -> None:
         """Report no more."""
         self._ended.set()
         self._thread.join()
+
+    def still_wanted(self) -> None:
+        """Ask the store, and raise ``CaptureError`` when the capture was deleted."""
+        self._deleted = self._deleted or not self._store.exists(self.record)
+        self.alive()
 
     def expect(self, rows: int) -> None:
         """So many rows will be written."""
@@ -142,6 +147,6 @@ class Progress:
                 if not self._store.exists(self.record):
                     self._deleted = True
                     return
-                self._store.write(replace(self.record, updated_at_ms=now_ms()))
+                self._store.write_progress(replace(self.record, updated_at_ms=now_ms()))
             except CaptureError:
                 continue  # the store is away; the next beat tries again, and readers notice a long silence

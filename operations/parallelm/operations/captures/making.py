@@ -92,14 +92,15 @@ def make_capture(
     progress.start()
     try:
         made = _made(settings, store, progress)
+        progress.stop()
+        progress.still_wanted()
     except BaseException as error:
         progress.stop()
         _give_up(store, progress.record, error)
         raise
-    progress.stop()
-    progress.alive()
     complete = replace(made, state=CaptureState.COMPLETE, share=1.0, step="", updated_at_ms=now_ms())
     store.write(complete)
+    store.delete_progress(complete)
     return complete
 
 
@@ -112,6 +113,7 @@ def _give_up(store: CaptureStore, record: CaptureRecord, error: BaseException) -
         store.delete_file(record)
         if store.exists(record):
             store.write(failed)
+        store.delete_progress(record)
     except CaptureError as second:
         error.add_note(f"nor could this be written into its record: {second}")
 

@@ -16,7 +16,7 @@ from parallelm.connections.artifacts import (
     public_artifacts_url,
     store_error,
 )
-from parallelm.operations.captures.record import CaptureRecord, parse_record
+from parallelm.operations.captures.record import CaptureRecord, CaptureState, parse_record
 from parallelm.operations.errors import CaptureError, UnknownCaptureError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _FOLDER = "captures"
-_RECORD, _FILE = ".json", ".tar"
+_RECORD, _PROGRESS, _FILE = ".json", ".progress", ".tar"
 _TRIES = 3
 _TRY_S = 0.1
 
@@ -50,7 +50,14 @@ class CaptureStore:
 
     def write(self, record: CaptureRecord) -> None:
         """Write a record; a reader sees the old one or the new one."""
-        path, data = self._path(record, _RECORD), record.to_json().encode()
+        self._write(record, _RECORD)
+
+    def write_progress(self, record: CaptureRecord) -> None:
+        """Write how far a capture is, beside its record: so a record that was deleted does not come back."""
+        self._write(record, _PROGRESS)
+
+    def _write(self, record: CaptureRecord, suffix: str) -> None:
+        path, data = self._path(record, suffix), record.to_json().encode()
 
         def written() -> None:
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -75,13 +82,17 @@ class CaptureStore:
         return self._asked(lambda: cast("IO[bytes]", self._files.open(self._path(record, _FILE), "rb")))
 
     def delete(self, record: CaptureRecord) -> None:
-        """Remove the record, and the file; what is gone already is no error."""
-        for suffix in (_RECORD, _FILE):
+        """Remove the record, and then the rest; what is gone already is no error."""
+        for suffix in (_RECORD, _PROGRESS, _FILE):
             self._remove(self._path(record, suffix))
 
     def delete_file(self, record: CaptureRecord) -> None:
         """Remove what was written of a file that did not become whole."""
         self._remove(self._path(record, _FILE))
+
+    def delete_progress(self, record: CaptureRecord) -> None:
+        """Remove what says how far it is."""
+        self._remove(self._path(record, _PROGRESS))
 
     def records(self, mlapp_id: str | None = None) -> list[CaptureRecord]:
         """All records, or those of an MLApp, the latest first."""
@@ -110,6 +121,12 @@ class CaptureStore:
 
     def _read(self, path: str) -> CaptureRecord | None:
         """None when it was deleted meanwhile."""
+        record = self._parsed(path)
+        if record is None or record.state is not CaptureState.IN_PROGRESS:
+            return record
+        return self._parsed(f"{path.removesuffix(_RECORD)}{_PROGRESS}") or record
+
+    def _parsed(self, path: str) -> CaptureRecord | None:
         reason = ""
         for _ in range(_TRIES):
             data = self._asked(lambda: self._files.cat_file(path), FileNotFoundError, None)

@@ -134,7 +134,7 @@ def legend(names: Sequence[str]) -> dict[str, Any]:
         "top": 0,
         "left": 0,
         "itemWidth": 14,
-        "itemHeight": 8,
+        "itemHeight": 12,
         "data": list(names),
         "show": len(names) > 1,
     }

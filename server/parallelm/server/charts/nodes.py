@@ -11,7 +11,7 @@ HEIGHT: Final = 50
 _ACROSS: Final = 90
 _DOWN: Final = 22
 _MARGIN: Final = 3
-_LETTERS: Final = 26
+_LETTERS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ class Panel:
     series: Sequence[dict[str, Any]]
     is_lanes: bool = False
     """Things are pointed at one by one, not a time in all series."""
-    note: str = field(default="")
+    note: str = ""
+    names: Sequence[tuple[str, str]] = field(default=())
+    """Of lines, with their colours."""
 
 
 def stack(panels: Sequence[Panel], start: int | None, end: int | None) -> tuple[dict[str, Any], int]:
@@ -45,16 +47,11 @@ def stack(panels: Sequence[Panel], start: int | None, end: int | None) -> tuple[
         )
         titles.append(
             {
-                "text": f"{{name|{_plain(panel.title)}}}  {{note|{_plain(panel.note)}}}",
+                "text": _heading(panel),
                 "left": 0,
                 "top": top + 2,
                 "padding": 0,
-                "textStyle": {
-                    "rich": {
-                        "name": {"fontSize": 12, "fontWeight": 600, "color": "var(--ink)"},
-                        "note": {"fontSize": 11, "fontWeight": "normal", "color": "var(--muted)"},
-                    }
-                },
+                "textStyle": {"rich": _styles(panel)},
             }
         )
         labels = {"hideOverlap": True, "show": is_last}
@@ -87,6 +84,20 @@ def stack(panels: Sequence[Panel], start: int | None, end: int | None) -> tuple[
         "toolbox": {**BRUSH, "feature": {"dataZoom": {**BRUSH["feature"]["dataZoom"], "xAxisIndex": "all"}}},
     }
     return option, top + _AXIS
+
+
+def _heading(panel: Panel) -> str:
+    names = "".join(f"  {{line{number}|● {_plain(name)}}}" for number, (name, _) in enumerate(panel.names))
+    return f"{{name|{_plain(panel.title)}}}  {{note|{_plain(panel.note)}}}{names}"
+
+
+def _styles(panel: Panel) -> dict[str, Any]:
+    small = {"fontSize": 11, "fontWeight": "normal"}
+    return {
+        "name": {"fontSize": 12, "fontWeight": 600, "color": "var(--ink)"},
+        "note": {**small, "color": "var(--muted)"},
+        **{f"line{number}": {**small, "color": colour} for number, (_, colour) in enumerate(panel.names)},
+    }
 
 
 def _plain(text: str) -> str:

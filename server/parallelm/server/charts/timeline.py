@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _KPI_HEIGHT: Final = 170
 _STATISTIC_HEIGHT: Final = 110
 _MOST_SERIES: Final = 8
+_MOST_NAMES: Final = 5
 _FEW_POINTS: Final = 90
 BAND_COLOURS: Final = ("var(--band-2)", "var(--band-1)")
 
@@ -120,7 +121,9 @@ def _curves_panel(shown: Curves, height: int, zone: str, behind: Happenings | No
         }
     left_out = len(shown.curves) - len(curves)
     note = shown.note + (f"; {left_out} more series" if left_out else "")
-    return Panel(shown.title, height, value_axis(splitNumber=3), series, note=note)
+    named = [(each.name, series_colour(colour + number)) for number, each in enumerate(curves)]
+    names = named[:_MOST_NAMES] if len(curves) > 1 else ()
+    return Panel(shown.title, height, value_axis(splitNumber=3), series, note=note, names=names)
 
 
 def _areas(models: Sequence[Bar], end_ms: int, zone: str) -> Iterator[list[dict[str, Any]]]:

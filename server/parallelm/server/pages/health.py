@@ -64,6 +64,7 @@ AB_STATISTICS: Final = ("AB", "AB Stats", "ConversionRate", "Success")
 """What the comparators of an A/B test report."""
 _EVENTS: Final = 50
 _FEW: Final = 12
+_CANARIES: Final = 24
 _ON: Final = " on "
 
 
@@ -216,7 +217,7 @@ class Canary:
 
 
 def canaries(request: Request, mlapp_id: str) -> list[Canary]:
-    """Canaries with the numbers behind their latest decision, the latest first."""
+    """Canaries with the numbers behind their latest decision, the latest first, not more than fit on a page."""
     names = latest_models(request, mlapp_id)
     found = []
     for deployment_id, rows in canary_decisions(request, mlapp_id).items():
@@ -239,7 +240,7 @@ def canaries(request: Request, mlapp_id: str) -> list[Canary]:
                 url=address(request, "charts", mlapp_id, "canary.json", deployment=deployment_id),
             )
         )
-    return found[::-1]
+    return found[::-1][:_CANARIES]
 
 
 def canary_decisions(request: Request, mlapp_id: str) -> dict[str, list[dict[str, Any]]]:

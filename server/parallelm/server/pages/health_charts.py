@@ -131,7 +131,8 @@ def alert_bars(
     bars = []
     for row in found:
         start_ms, end_ms = ms_of(row["fired_at"]), _ms_or_none(row["resolved_at"])
-        if shown.start_ms is not None and end_ms is not None and end_ms < shown.start_ms:
+        is_over = shown.start_ms is not None and end_ms is not None and end_ms < shown.start_ms
+        if is_over or (shown.end_ms is not None and start_ms >= shown.end_ms):
             continue
         colour = SEVERITY_COLOURS.get(row["severity"], "var(--muted)")
         until = "resolved" if end_ms is not None else row["state"]
@@ -172,7 +173,11 @@ def canary(
         )
         if row
     ]
-    return draw_histograms([each for each in found if each]).answer(request, zone)
+    drawn = [each for each in found if each]
+    if not drawn:
+        missing = f"No distribution of predictions was reported in its time: report {PREDICTION_HISTOGRAM!r}."
+        return nothing(missing).answer(request, zone)
+    return draw_histograms(drawn).answer(request, zone)
 
 
 def _predictions(

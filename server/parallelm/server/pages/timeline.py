@@ -43,7 +43,7 @@ ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 PAGE: Final = Page("Timeline", "/timeline", "mlapps.read", place=25, of_mlapp=True)
 BUCKETS: Final = (("1h", "hour"), ("6h", "6 hours"), ("1D", "day"), ("7D", "week"), ("month", "month"))
 _MARKS: Final = 300
-_FEW_SERIES: Final = 500
+_FEW_SERIES: Final = 5_000
 """So many series are correlated with the KPI without being asked."""
 _ANSWERS: Final = frozenset({"accepted", "superseded"})
 """Transitions that the bands of live models show."""

@@ -147,8 +147,14 @@ def kpi_values(
 
 
 def kpi_names(settings: Settings, mlapp_id: str) -> list[str]:
-    """Names of the KPIs that were ever reported for an MLApp."""
-    query = "SELECT DISTINCT toString(name) AS name FROM kpis WHERE mlapp_id = %(mlapp_id)s ORDER BY name"
+    """Names of the KPIs that were ever reported for an MLApp, those without labels first."""
+    query = """
+    SELECT toString(name) AS name
+    FROM kpis
+    WHERE mlapp_id = %(mlapp_id)s
+    GROUP BY name
+    ORDER BY max(notEmpty(labels)), name
+    """
     return [row["name"] for row in records(settings, query, {"mlapp_id": mlapp_id})]
 
 

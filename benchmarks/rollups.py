@@ -133,7 +133,7 @@ def _fill(client: Client) -> int:
     started_ns = time.perf_counter_ns()
     for first in range(0, ROWS, BLOCK):
         client.execute(
-            f"INSERT INTO statistics ({COLUMNS}) SELECT {COLUMNS} FROM default.stage"  # noqa: S608 - made of numbers
+            f"INSERT INTO statistics (series_id, {COLUMNS}) SELECT series_id, {COLUMNS} FROM default.stage"  # noqa: S608 - made of numbers
             f" WHERE _offset >= {first // 20} AND _offset < {(first + BLOCK) // 20}",
             settings=ONE_PART,
         )

@@ -81,7 +81,7 @@ def _report(client: Client, name: str) -> None:
     chosen = ", ".join(column for column, _ in tried)
     client.execute(
         f"INSERT INTO codecs SELECT rowNumberInAllBlocks(), {chosen} FROM"  # noqa: S608 - made of our own names
-        " (SELECT * FROM statistics ORDER BY mlapp_id, name, node_id, cityHash64(labels), agent_id, event_time)",
+        " (SELECT * FROM statistics ORDER BY mlapp_id, name, node_id, series_id, event_time)",
         settings={"max_threads": 1},
     )
     merge(client)

@@ -48,10 +48,14 @@ SELECT
     origin.agent_id AS agent_id, origin.pipeline_instance_id AS pipeline_instance_id, one.category AS category,
     one.graph_type AS graph_type, producer_id, seq, _timestamp_ms AS ingested_at, _topic, '' AS _topic_id,
     toInt32(_partition) AS _partition, toInt64(_offset) AS _offset, toUInt32(number - 1) AS _series,
-    toUInt32(place - 1) AS _index
+    toUInt32(place - 1) AS _index, series_id
 FROM
 (
-    SELECT *, _topic, _partition, _offset, _timestamp_ms, one, number
+    SELECT
+        *, _topic, _partition, _offset, _timestamp_ms, one, number,
+        cityHash64(
+            origin.mlapp_id, one.name, origin.node_id, one.model_id, origin.agent_id, mapSort(one.labels)
+        ) AS series_id
     FROM peer.queue ARRAY JOIN series AS one, arrayEnumerate(series) AS number
 )
 ARRAY JOIN one.timestamps_ms AS time_ms, one.values AS sample, arrayEnumerate(one.values) AS place

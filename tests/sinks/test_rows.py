@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -120,10 +121,19 @@ def test_statistics_are_rows_or_rejected(values: list[bytes | None]):
             for number, each in enumerate(batch.series)
             for index, (time_ms, value) in enumerate(zip(each.timestamps_ms, each.values, strict=True))
         ]
-    assert as_dicts(rows) == expected
+    found = as_dicts(rows)
+    expected.sort(key=_in_record_order)
+    ids = [row.pop("series_id") for row in found]
+    assert sorted(found, key=_in_record_order) == expected
+    in_key = [(row["name"].encode(), number) for row, number in zip(found, ids, strict=True)]
+    assert in_key == sorted(in_key)
     assert rows.stored_rows == len(expected)
     assert rows.record_count == len(block)
     assert sorted((each.record.offset, each.stage) for each in rows.rejected) == sorted(rejected)
+
+
+def _in_record_order(row: dict[str, Any]) -> tuple[int, int, int]:
+    return row["_offset"], row["_series"], row["_index"]
 
 
 @given(st.lists(st.lists(series, max_size=3), max_size=4), st.integers(1, 4))
@@ -170,6 +180,22 @@ def test_columns_are_those_of_the_table(settings: Settings):
         described = {row[0]: row[1] for row in client.execute(f"DESCRIBE TABLE {rows.table}")}
     assert isinstance(rows.data, NativeBlock)
     assert {column.name: column.kind for column in rows.data.columns} == described
+
+
+def test_the_id_of_a_series_is_the_one_that_the_table_gives_by_itself(settings: Settings):
+    named = [("", {}), ("name of thirty-three characters é", {"": ""}), ("n" * 70, {"b": "x" * 40, "a": "ß"})]
+    many = [samples.series([1.0], [2.0], name, found) for name, found in named]
+    rows = row_maker(topics.STATISTICS, PackagedRegistry()).rows(
+        consumed([CODEC.encode(samples.batch(*many))]), SOURCE
+    )
+    migrate(settings)
+    with clickhouse_client(settings.clickhouse) as client:
+        for row in as_dicts(rows):
+            told = {name: value for name, value in row.items() if name != "series_id"}
+            told["ingested_at"] = time.time_ns() // 1_000_000  # else retention removes it at once
+            client.execute(f"INSERT INTO statistics ({', '.join(told)}) VALUES", [told])
+        given = client.execute("SELECT _series, series_id FROM statistics")
+    assert sorted(given) == sorted((row["_series"], row["series_id"]) for row in as_dicts(rows))
 
 
 points = st.tuples(texts, labels, st.integers(-(2**60), 2**60), st.floats(allow_nan=False))

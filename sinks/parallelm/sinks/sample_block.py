@@ -9,9 +9,13 @@ import numpy as np
 from parallelm.schemas.layouts import unequal_counts
 from parallelm.sinks.blocks import MAX_BLOCK_SAMPLES, MAX_UNFOLDED_BYTES
 from parallelm.sinks.errors import InvalidRecordError
-from parallelm.sinks.sample_columns import SampleColumns
+from parallelm.sinks.native import narrow
+from parallelm.sinks.sample_columns import SampleColumns, places, rearranged
+from parallelm.sinks.series_id import series_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from parallelm.schemas.layouts import Contents, CutRecord
@@ -29,8 +33,7 @@ _BYTES_A_ROW = 128
 class _Known(NamedTuple):
     """What records of the same contents add to a block."""
 
-    head: int
-    series: Ints
+    streams: Ints
     counts: Ints
     samples: int
     unfolded_bytes: int
@@ -44,6 +47,8 @@ class SampleBlock:
         self._heads: dict[tuple[bytes, ...], int] = {}
         self._series: dict[tuple[bytes, ...], int] = {}
         self._symbols: list[SlicedSeries] = []
+        self._streams: dict[tuple[int, int], int] = {}
+        """Number of each head and series that came together."""
         self._added: list[_Known] = []
         self._records: list[ConsumedRecord] = []
         self._seqs: list[int] = []
@@ -85,29 +90,54 @@ class SampleBlock:
         return [self._records[number] for number in numbers.tolist()]
 
     def native(self, timestamps_ms: npt.NDArray[np.float64], source: Source) -> NativeBlock:
-        """All samples as rows of ``statistics``."""
+        """All samples as rows of ``statistics``, in the order of its key: the server need not sort them.
+
+        Samples of one series stay in the order of their records, which is that of time but for late ones.
+        """
         added, records = self._added, self._records
+        heads = list(self._heads)
+        ids = [self._id(heads[head], self._symbols[series]) for head, series in self._streams]
+        stream_of_run = np.concatenate([known.streams for known in added])
+        counts = np.concatenate([known.counts for known in added])
+        runs_of_record = np.array([len(known.streams) for known in added])
+        order = np.argsort(self._ranks(heads, ids)[stream_of_run], kind="stable")
         columns = SampleColumns(
-            heads=list(self._heads),
+            heads=heads,
             series=self._symbols,
-            head_of_record=np.array([known.head for known in added], np.uint32),
-            samples_of_record=np.array([known.samples for known in added]),
-            runs_of_record=np.array([len(known.series) for known in added]),
+            head_of_stream=[head for head, _ in self._streams],
+            series_of_stream=[series for _, series in self._streams],
+            id_of_stream=ids,
             seq_of_record=np.array(self._seqs, "<i8"),
             arrival_of_record=np.array([record.ingested_at_ms for record in records], "<i8"),
             offset_of_record=np.array([record.offset for record in records], "<i8"),
-            series_of_run=np.concatenate([known.series for known in added]),
-            samples_of_run=np.concatenate([known.counts for known in added]),
-            event_times_ms=np.floor(timestamps_ms).astype("<i8"),
-            values=b"".join(self._values),
+            stream_of_run=narrow(stream_of_run, len(ids))[order],
+            record_of_run=np.repeat(np.arange(len(records), dtype=np.uint32), runs_of_record)[order],
+            place_of_run=narrow(places(runs_of_record), int(runs_of_record.max()))[order],
+            samples_of_run=counts[order],
+            event_times_ms=rearranged(np.floor(timestamps_ms).astype("<i8"), counts, order),
+            values=rearranged(np.frombuffer(b"".join(self._values), "<f8"), counts, order).tobytes(),
         )
         return columns.block(source)
+
+    def _id(self, head: tuple[bytes, ...], series: SlicedSeries) -> int:
+        mlapp_id, node_id, _, agent_id, *_ = head
+        texts = (mlapp_id, series.name, node_id, series.model_id, agent_id)
+        return series_id(texts, tuple(sorted(series.labels.items())))
+
+    def _ranks(self, heads: Sequence[tuple[bytes, ...]], ids: Sequence[int]) -> Ints:
+        """Place of each stream in the order of the table's key; equal for streams of one series."""
+        keys = [
+            (heads[head][0], self._symbols[series].name, heads[head][1], number)
+            for (head, series), number in zip(self._streams, ids, strict=True)
+        ]
+        rank_of = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+        return narrow(np.array([rank_of[key] for key in keys], np.uint32), len(rank_of))
 
     def _learn(self, contents: Contents) -> _Known:
         if contents.counts != contents.value_counts:
             raise InvalidRecordError(unequal_counts(contents))
         head = self._heads.setdefault(contents.head, len(self._heads))
-        symbols = []
+        streams = []
         unfolded_bytes = 0
         for series, count in zip(contents.series, contents.counts, strict=True):
             pairs = [text for pair in series.labels.items() for text in pair]
@@ -115,7 +145,7 @@ class SampleBlock:
             symbol = self._series.setdefault(key, len(self._symbols))
             if symbol == len(self._symbols):
                 self._symbols.append(series)
-            symbols.append(symbol)
+            streams.append(self._streams.setdefault((head, symbol), len(self._streams)))
             unfolded_bytes += count * (_BYTES_A_ROW + sum(map(len, pairs)))
         samples = sum(contents.counts)
         if unfolded_bytes > MAX_UNFOLDED_BYTES:
@@ -124,7 +154,7 @@ class SampleBlock:
                 "are the most: report shorter labels, or fewer samples in a record"
             )
         known = _Known(
-            head, np.array(symbols, np.uint32), np.array(contents.counts, np.uint32), samples, unfolded_bytes
+            np.array(streams, np.uint32), np.array(contents.counts, np.uint32), samples, unfolded_bytes
         )
         self._known[contents] = known
         return known

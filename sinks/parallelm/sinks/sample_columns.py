@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,20 +40,23 @@ _LABELS = "Map(LowCardinality(String), String)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleColumns:
-    """Samples in the order of their records. A *run* is the samples of one series in one record."""
+    """Samples of many runs. A *run* is the samples of one stream in one record, a *stream* one series of one producer."""
 
     heads: Sequence[tuple[bytes, ...]]
     """Texts of the records, each different one once."""
     series: Sequence[SlicedSeries]
     """Series, each different one once."""
-    head_of_record: Ints
-    samples_of_record: Ints
-    runs_of_record: Ints
+    head_of_stream: Sequence[int]
+    series_of_stream: Sequence[int]
+    id_of_stream: Sequence[int]
     seq_of_record: Ints
     arrival_of_record: Ints
     """Epoch milliseconds."""
     offset_of_record: Ints
-    series_of_run: Ints
+    stream_of_run: Ints
+    record_of_run: Ints
+    place_of_run: Ints
+    """Number of the series in its record."""
     samples_of_run: Ints
     event_times_ms: Ints
     values: bytes
@@ -62,6 +64,7 @@ class SampleColumns:
 
     def block(self, source: Source) -> NativeBlock:
         """All samples as rows of ``statistics``."""
+        runs = (self.stream_of_run, self.record_of_run, self.place_of_run, self.samples_of_run)
         return NativeBlock(
             row_count=len(self.event_times_ms),
             columns=(
@@ -72,26 +75,23 @@ class SampleColumns:
                 *self._of_records(),
                 *self._of_source(source),
             ),
-            size_bytes=len(self.values)
-            + self.event_times_ms.nbytes
-            + self.series_of_run.nbytes
-            + self.samples_of_run.nbytes,
+            size_bytes=len(self.values) + self.event_times_ms.nbytes + sum(each.nbytes for each in runs),
         )
 
     def _of_heads(self) -> Iterator[NativeColumn]:
         for place, name in enumerate(_HEAD_TEXTS):
-            texts = [head[place] for head in self.heads]
-            make = partial(_texts, texts, self.head_of_record, self.samples_of_record)
-            yield NativeColumn(name, _TEXT, make)
+            texts = [self.heads[head][place] for head in self.head_of_stream]
+            yield NativeColumn(name, _TEXT, partial(_texts, texts, self.stream_of_run, self.samples_of_run))
 
     def _of_series(self) -> Iterator[NativeColumn]:
         for name in _SERIES_TEXTS:
-            texts = list(map(attrgetter(name), self.series))
-            make = partial(_texts, texts, self.series_of_run, self.samples_of_run)
-            yield NativeColumn(name, _TEXT, make)
+            texts = [getattr(self.series[number], name) for number in self.series_of_stream]
+            yield NativeColumn(name, _TEXT, partial(_texts, texts, self.stream_of_run, self.samples_of_run))
         yield NativeColumn("labels", _LABELS, self._labels)
+        ids = np.array(self.id_of_stream, "<u8")
+        yield NativeColumn("series_id", "UInt64", partial(self._spread, ids, self.stream_of_run))
         yield NativeColumn("_series", "UInt32", self._series_places)
-        yield NativeColumn("_index", "UInt32", lambda: _places(self.samples_of_run).tobytes())
+        yield NativeColumn("_index", "UInt32", lambda: places(self.samples_of_run).tobytes())
 
     def _of_records(self) -> Iterator[NativeColumn]:
         for name, kind, numbers in (
@@ -99,7 +99,7 @@ class SampleColumns:
             ("ingested_at", _TIME, self.arrival_of_record),
             ("_offset", "Int64", self.offset_of_record),
         ):
-            yield NativeColumn(name, kind, partial(_spread_bytes, numbers, self.samples_of_record))
+            yield NativeColumn(name, kind, partial(self._spread, numbers, self.record_of_run))
 
     def _of_source(self, source: Source) -> Iterator[NativeColumn]:
         count = len(self.event_times_ms)
@@ -108,15 +108,18 @@ class SampleColumns:
         yield NativeColumn("_partition", "Int32", lambda: np.full(count, source.partition, "<i4").tobytes())
 
     def _series_places(self) -> bytes:
-        return _spread_bytes(_places(self.runs_of_record), self.samples_of_run)
+        return _spread(self.place_of_run.astype("<u4"), self.samples_of_run).tobytes()
+
+    def _spread(self, numbers: Ints, number_of_run: Ints) -> bytes:
+        return _spread(numbers[number_of_run], self.samples_of_run).tobytes()
 
     def _labels(self) -> bytes:
         """Labels of each row, sorted by key."""
         keys: dict[bytes, int] = {}
-        pairs_of = [sorted(each.labels.items()) for each in self.series]
+        pairs_of = [sorted(self.series[number].labels.items()) for number in self.series_of_stream]
         keys_of = [[keys.setdefault(key, len(keys)) for key, _ in pairs] for pairs in pairs_of]
         texts_of = [b"".join(string(text) for _, text in pairs) for pairs in pairs_of]
-        symbols = _spread(narrow(self.series_of_run, len(pairs_of)), self.samples_of_run)
+        symbols = _spread(self.stream_of_run, self.samples_of_run)
         pair_counts = np.array([len(each) for each in keys_of], np.int64)
         if _same(pair_counts) is not None:
             row_pairs = np.full(len(symbols), pair_counts[0])
@@ -125,7 +128,7 @@ class SampleColumns:
             row_pairs = pair_counts[symbols]
             starts = np.repeat((np.cumsum(pair_counts) - pair_counts)[symbols], row_pairs)
             flat = narrow(np.array([key for each in keys_of for key in each], np.uint32), len(keys))
-            index = flat[starts + _places(row_pairs)]
+            index = flat[starts + places(row_pairs)]
         return map_of(row_pairs, list(keys), index, _joined(texts_of, symbols))
 
 
@@ -142,10 +145,6 @@ def _spread(values: Ints, counts: Ints) -> Ints:
     return values if same == 1 else np.repeat(values, counts if same is None else same)
 
 
-def _spread_bytes(values: Ints, counts: Ints) -> bytes:
-    return _spread(values, counts).tobytes()
-
-
 def _joined(texts: Sequence[bytes], symbols: Ints) -> bytes:
     """The text of each symbol, joined."""
     sizes = {len(text) for text in texts}
@@ -156,12 +155,20 @@ def _joined(texts: Sequence[bytes], symbols: Ints) -> bytes:
     return b"".join([texts[symbol] for symbol in symbols.tolist()])
 
 
-def _places(counts: Ints) -> Ints:
+def places(counts: Ints) -> Ints:
     """0, 1, … for each count."""
     if (same := _same(counts)) is not None:
         return np.tile(np.arange(same, dtype="<u4"), len(counts))
     ends = np.cumsum(counts)
     return (np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)).astype("<u4")
+
+
+def rearranged(samples: npt.NDArray[Any], counts: Ints, order: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """The samples of runs of so many each, when the runs come in another order."""
+    if (same := _same(counts)) is not None:
+        return samples.reshape(-1, same)[order].ravel()
+    starts, counts = (np.cumsum(counts) - counts)[order], counts[order]
+    return samples[np.repeat(starts, counts) + places(counts)]
 
 
 def _same(counts: Ints) -> int | None:

@@ -2,7 +2,8 @@
 -- The deduplication windows hold 12 partitions x 1 part an insert x 5 inserts a second for 28 minutes: if the owner
 -- of one partition is away for that long while the others continue, its last block is still recognised.
 -- Samples lie series by series: in the order of time, labels and hosts of different series would alternate, and a sample
--- of a sparse series would take half as much again.
+-- of a sparse series would take half as much again. What distinguishes series beyond MLApp, name and node stands in the key
+-- as one number: with a function of the labels there, a merge would take three times as long.
 -- Parts are merged only when eight or more can be at once: a server that merges whatever it finds in an idle moment
 -- writes each sample several times, which costs it more than the insert.
 
@@ -13,6 +14,7 @@ CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
     node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
     model_id LowCardinality(String) COMMENT 'Model that the sample is about; empty when none.',
     labels Map(LowCardinality(String), String) COMMENT 'Labels that distinguish this series from others of the same name, sorted by key; a multi-line graph has its line here.',
+    series_id UInt64 DEFAULT cityHash64(mlapp_id, name, node_id, model_id, agent_id, labels) COMMENT 'Hash of the series: of MLApp, name, node, model, host and labels.' CODEC(ZSTD(1)),
     event_time DateTime64(3, 'UTC') COMMENT 'When the component measured it.' CODEC(Delta, ZSTD(1)),
     value Float64 COMMENT 'Value as reported; may be NaN or infinite.' CODEC(ZSTD(1)),
     agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
@@ -32,7 +34,7 @@ CREATE TABLE IF NOT EXISTS statistics ${on_cluster}
 )
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
-ORDER BY (mlapp_id, name, node_id, cityHash64(labels), agent_id, event_time)
+ORDER BY (mlapp_id, name, node_id, series_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
 SETTINGS ttl_only_drop_parts = 1, merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${deduplication_window}
 COMMENT 'Numbers reported by components: one row a sample.';
@@ -64,12 +66,12 @@ COMMENT 'Aggregation states of statistics by day: read the view statistics_by_da
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_by_day_from_statistics ${on_cluster} TO statistics_by_day_state AS
 SELECT
-    mlapp_id,
-    name,
-    node_id,
-    model_id,
-    agent_id,
-    labels,
+    any(mlapp_id) AS mlapp_id,
+    any(name) AS name,
+    any(node_id) AS node_id,
+    any(model_id) AS model_id,
+    any(agent_id) AS agent_id,
+    any(labels) AS labels,
     toStartOfInterval(event_time, INTERVAL 86400000 MILLISECOND) AS bucket_start,
     countIf(isFinite(value)) AS n,
     countIf(NOT isFinite(value)) AS n_nonfinite,
@@ -78,7 +80,7 @@ SELECT
     max(if(isFinite(value), value, -inf)) AS maximum,
     max(ingested_at) AS last_ingested_at
 FROM statistics
-GROUP BY mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start
+GROUP BY series_id, bucket_start
 COMMENT 'Rolls samples up by day as they arrive.';
 
 CREATE VIEW IF NOT EXISTS statistics_by_day ${on_cluster}

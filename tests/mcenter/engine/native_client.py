@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Self
 
-from parallelm.mcenter.engine.blocks import frame, read_block, write_block
+from parallelm.mcenter.engine.blocks import copy_block, frame, write_block
 from parallelm.mcenter.engine.wire import Reader, socket_source, string, varint
 
 from .conftest import PASSWORD
@@ -84,7 +84,7 @@ class NativeClient:
             if kind == _DATA:
                 reader.text()
                 if self._method is None:
-                    read_block(reader, compressed=False)
+                    copy_block(reader, lambda _data: None, compressed=False)
                 else:
                     reader.skip(16)
                     method, size, _plain = struct.unpack("<BII", reader.raw(9))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cramjam
 from clickhouse_cityhash.cityhash import CityHash128
@@ -12,6 +13,9 @@ from lz4 import block as lz4_block
 
 from parallelm.mcenter.engine.types import skip_column
 from parallelm.mcenter.engine.wire import ProtocolError, Reader, string, varint
+
+if TYPE_CHECKING:
+    from parallelm.mcenter.engine.wire import Write
 
 LZ4, ZSTD, NONE = 0x82, 0x90, 0x02
 MAX_BLOCK_BYTES = 512 * 1024 * 1024
@@ -31,20 +35,25 @@ class Block:
 
     columns: int
     rows: int
-    body: bytes | memoryview
+    body: bytes
 
 
-def read_block(reader: Reader, *, compressed: bool) -> Block:
-    """The block that follows in the stream; raises ``ProtocolError`` when it is broken or larger than the limit."""
-    if not compressed:
-        _skip_info(reader)
-        return _walk(reader)
-    frames = Reader(lambda _wanted: _read_frame(reader))
-    _skip_info(frames)
-    columns, rows = _walk_columns(frames)
-    if frames.buffered:
+def copy_block(reader: Reader, write: Write, *, compressed: bool) -> tuple[int, int]:
+    """Give the block that follows in the stream to ``write``, but one without columns; how many columns and rows it has.
+
+    Raises ``ProtocolError`` when it is broken or larger than the limit: then what was written is a part of it.
+    """
+    source = Reader(lambda _wanted: _read_frame(reader)) if compressed else reader
+    _skip_info(source)
+    columns, rows = _shape(source)
+    if columns:
+        write(varint(columns) + varint(rows))
+        source.pass_on(write, MAX_BLOCK_BYTES)
+        _skip_columns(source, columns, rows)
+        source.end()
+    if compressed and source.buffered:
         raise ProtocolError("bytes follow a block inside its compressed frame")
-    return Block(columns, rows, frames.handed_over())
+    return columns, rows
 
 
 def split_blocks(native: bytes) -> list[Block]:
@@ -81,20 +90,23 @@ def _skip_info(reader: Reader) -> None:
 
 
 def _walk(reader: Reader) -> Block:
-    columns, rows = _walk_columns(reader)
+    reader.mark(MAX_BLOCK_BYTES)
+    columns, rows = _shape(reader)
+    _skip_columns(reader, columns, rows)
     return Block(columns, rows, reader.taken())
 
 
-def _walk_columns(reader: Reader) -> tuple[int, int]:
-    """Walk over a block; how many columns and rows it has."""
-    reader.mark(MAX_BLOCK_BYTES)
+def _shape(reader: Reader) -> tuple[int, int]:
     columns, rows = reader.varint(), reader.varint()
     if columns > MAX_COLUMNS:
         raise ProtocolError(f"a block of {columns} columns where at most {MAX_COLUMNS} are allowed")
+    return columns, rows
+
+
+def _skip_columns(reader: Reader, columns: int, rows: int) -> None:
     for _ in range(columns):
         reader.text()
         skip_column(reader, reader.text(), rows)
-    return columns, rows
 
 
 def _unknown_field(field: int) -> int:

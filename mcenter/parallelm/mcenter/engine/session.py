@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.engine import metrics
-from parallelm.mcenter.engine.blocks import LZ4, ZSTD, header, read_block, split_blocks, write_block
+from parallelm.mcenter.engine.blocks import LZ4, ZSTD, copy_block, header, split_blocks, write_block
 from parallelm.mcenter.engine.engine import Chunk
 from parallelm.mcenter.engine.errors import (
     TOO_LARGE,
@@ -219,12 +219,13 @@ class Session:
                 kind == _SCALAR
             ):  # of a server that reads a Distributed table from here: the query has it as well
                 self._reader.text()
-                read_block(self._reader, compressed=query.compression is not None)
+                copy_block(self._reader, _ignore, compressed=query.compression is not None)
                 continue
             if kind != _DATA:
                 raise ProtocolError(f"packet {kind} where the end of external tables was expected")
             self._reader.text()
-            if not read_block(self._reader, compressed=query.compression is not None).columns:
+            columns, _ = copy_block(self._reader, _ignore, compressed=query.compression is not None)
+            if not columns:
                 return external
             external = True
 
@@ -276,7 +277,7 @@ class Session:
         if is_read(sql):
             # Clients take the columns from a first block without rows.
             self._data(header(connection.columns_of(sql)), query)
-        yield from (Chunk(bytes(block.body), block.rows) for block in blocks)
+        yield from (Chunk(block.body, block.rows) for block in blocks)
 
     def _insert(self, connection: Connection, query: _Query, insert: Insert) -> None:
         columns = connection.describe(insert.header_query)
@@ -292,6 +293,13 @@ class Session:
     def _receive_blocks(self, query: _Query, spool: int) -> int:
         """Number of rows to insert: none when the client cancels or goes before its last block."""
         size, rows = 0, 0
+
+        def write(data: bytes | memoryview) -> None:
+            nonlocal size
+            size += len(data)
+            if size <= MAX_INSERT_BYTES:
+                _write_all(spool, data)
+
         while True:
             kind = self._reader.varint()
             if kind == _CANCEL:
@@ -299,12 +307,10 @@ class Session:
             if kind != _DATA:
                 raise ProtocolError(f"packet {kind} where a block was expected")
             self._reader.text()
-            block = read_block(self._reader, compressed=query.compression is not None)
-            if not block.columns:
+            columns, more = copy_block(self._reader, write, compressed=query.compression is not None)
+            if not columns:
                 break
-            size, rows = size + len(block.body), rows + block.rows
-            if size <= MAX_INSERT_BYTES:
-                _write_all(spool, block.body)
+            rows += more
         if size > MAX_INSERT_BYTES:
             raise EngineError(
                 f"an insert of {size} bytes where at most {MAX_INSERT_BYTES} are allowed", TOO_LARGE
@@ -366,6 +372,10 @@ class _Totals:
         return b"".join(
             (varint(_TO_PROFILE), varint(self.rows), varint(self.blocks), varint(self.size), bytes(3))
         )
+
+
+def _ignore(_data: bytes | memoryview) -> None:
+    """What is not to be inserted."""
 
 
 def _write_all(file: int, body: bytes | memoryview) -> None:

@@ -33,15 +33,24 @@ class Source(Protocol):
         """At least one byte, at most about ``wanted``; blocks."""
 
 
+class Write(Protocol):
+    """Where a reader puts what it walked over."""
+
+    def __call__(self, data: bytes | memoryview, /) -> None:
+        """Take all of it; the memory is used again afterwards."""
+
+
 class Reader:
-    """Reads numbers and strings from a source of bytes, and can hand back the raw bytes that it walked over."""
+    """Reads numbers and strings from a source of bytes, and can keep or pass on the raw bytes that it walks over."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._data = bytearray()
         self._at = 0
-        self._mark: int | None = None
-        self._limit = 0
+        self._keeps = False
+        self._write: Write | None = None
+        self._passed_on = 0
+        self._limit: int | None = None
         self._deadline: float | None = None
 
     def deadline_in(self, seconds: float | None) -> None:
@@ -55,33 +64,53 @@ class Reader:
 
     def mark(self, limit: int) -> None:
         """Keep what is read from here on for ``taken``; more than ``limit`` bytes are a ``ProtocolError``."""
-        del self._data[: self._at]
-        self._at, self._mark, self._limit = 0, 0, limit
+        self._discard()
+        self._keeps, self._limit = True, limit
 
     def taken(self) -> bytes:
         """Raw bytes read since ``mark``."""
         raw = bytes(memoryview(self._data)[: self._at])
-        self._mark = None
+        self._keeps, self._limit = False, None
         return raw
 
-    def handed_over(self) -> memoryview:
-        """Like ``taken``, without a copy; the reader must not be used after it."""
-        return memoryview(self._data)[: self._at]
+    def pass_on(self, write: Write, limit: int) -> None:
+        """Give what is read from here on to ``write``, until ``end``; more than ``limit`` bytes are a ``ProtocolError``."""
+        self._discard()
+        self._write, self._passed_on, self._limit = write, 0, limit
+
+    def end(self) -> None:
+        """All that was read since ``pass_on`` is passed on now."""
+        self._discard()
+        self._write = self._limit = None
 
     def ensure(self, count: int) -> None:
         """Wait until ``count`` bytes lie ready; ``EOFError`` when the other side ends before."""
-        if self._mark is not None and self._at + count > self._limit:
+        self._check_limit(count)
+        while (missing := count - (len(self._data) - self._at)) > 0:
+            self._discard()
+            self._data += self._receive(missing)
+
+    def _check_limit(self, count: int) -> None:
+        if self._limit is not None and self._passed_on + self._at + count > self._limit:
             raise ProtocolError(f"a block of more than {self._limit} bytes; send smaller blocks")
-        while len(self._data) - self._at < count:
-            if self._mark is None and self._at:
-                del self._data[: self._at]
-                self._at = 0
-            if self._deadline is not None and time.monotonic() > self._deadline:
-                raise TimeoutError("the other side is too slow")
-            more = self._source(count - (len(self._data) - self._at))
-            if not more:
-                raise EOFError
-            self._data += more
+
+    def _receive(self, wanted: int) -> bytes:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TimeoutError("the other side is too slow")
+        if not (more := self._source(wanted)):
+            raise EOFError
+        return more
+
+    def _discard(self) -> None:
+        """Drop what was read, unless it is kept for ``taken``."""
+        if self._keeps or not self._at:
+            return
+        if self._write is not None:
+            with memoryview(self._data) as read:
+                self._write(read[: self._at])
+            self._passed_on += self._at
+        del self._data[: self._at]
+        self._at = 0
 
     def has_more(self) -> bool:
         """Whether another byte comes before the end; waits for it."""
@@ -92,7 +121,13 @@ class Reader:
         return True
 
     def skip(self, count: int) -> None:
-        """Walk over ``count`` bytes."""
+        """Walk over ``count`` bytes: they need not lie ready at once, unless they are kept."""
+        self._check_limit(count)
+        while self._write is not None and count > len(self._data) - self._at:
+            count -= len(self._data) - self._at
+            self._at = len(self._data)
+            self._discard()
+            self._data += self._receive(count)
         self.ensure(count)
         self._at += count
 

@@ -30,12 +30,6 @@ HEADERS: Final = {
 }
 """Of every answer that does not set its own."""
 _TLS_ONLY: Final = "max-age=31536000"
-SANDBOX: Final = {
-    "Content-Security-Policy": "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "private, no-cache",
-}
-"""Of a document that somebody else wrote, for a frame of ours: no script, no form, no request, and an origin of its own."""
 
 
 class RequestFrame:

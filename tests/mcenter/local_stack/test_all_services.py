@@ -37,6 +37,7 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(
         file.write_text(NOTIFICATIONS.replace("PORT", str(receiver.port)))
         started = stack.run("up", "--detach", "--notifications", str(file))
         assert started.returncode == 0, started.stderr
+        assert "/choose-password?link=" in started.stdout, "the first administrator comes in"
         first = json.loads(stack.run("status", "--json").stdout)
         with clickhouse_client(stack.admin_settings.clickhouse) as client:
             tables = {name for (name,) in client.execute("SHOW TABLES")}

@@ -10,12 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from parallelm.operations.authors import Author
 from parallelm.schemas.well_known import NOBODY, OIDC_ACCOUNT
 from parallelm.server.access.authentication import cookie_path, now_ms
+from parallelm.server.access.entering import address_of
 from parallelm.server.access.forgery import checked_go_on_path
 from parallelm.server.accounts.oidc import EXPIRES_S, Identity
 from parallelm.server.accounts.oidc_accounts import account_of
 from parallelm.server.context import context_of
 from parallelm.server.errors import IdentityProviderError
-from parallelm.server.pages.sign_in import NO_STORE, address_of, begin, sign_in_form
+from parallelm.server.pages.sign_in import NO_STORE, begin, sign_in_form
 from parallelm.server.requests import base_url
 
 ROUTER: Final = APIRouter(prefix="/oidc")

@@ -7,11 +7,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from parallelm.operations.authors import Author
-from parallelm.schemas.well_known import NOBODY, SERVER_ACCOUNT
+from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access import authentication
+from parallelm.server.access.entering import begin_session, with_password
 from parallelm.server.access.forgery import checked_go_on_path
-from parallelm.server.accounts import sessions, signing_in
+from parallelm.server.accounts import sessions
 from parallelm.server.accounts.tables import Account
 from parallelm.server.context import context_of
 from parallelm.server.errors import LockedOutError, SignInError
@@ -41,19 +41,13 @@ def sign_in(
     """Begin a session, and go on to where somebody wanted to be."""
     go_on = checked_go_on_path(go_on)
     try:
-        account = signing_in.sign_in(
-            context_of(request).database, name, password, address_of(request), authentication.now_ms()
-        )
+        account = with_password(request, name, password)
     except SignInError as error:
         return _refused(request, error, name, go_on)
     return begin(request, account, SERVER_ACCOUNT, go_on)
 
 
 def _refused(request: Request, error: SignInError, name: str, go_on: str) -> Response:
-    action = "lock_out" if isinstance(error, LockedOutError) else "refuse_sign_in"
-    context_of(request).audit.refused(
-        Author(error.account_name, NOBODY), action, error.account_name, address=address_of(request)
-    )
     if isinstance(error, LockedOutError):
         retry = {"Retry-After": str(error.retry_after_s)}
         return sign_in_form(request, go_on, name=name, problem=str(error), status_code=429, headers=retry)
@@ -76,30 +70,11 @@ def sign_out(request: Request) -> Response:
 
 
 def begin(request: Request, account: Account, authenticated_by: str, go_on: str) -> Response:
-    """A new session, also where there was one: nobody can have planted it."""
-    context = context_of(request)
-    before = context.authenticate(request)
-    with context.audit.changing(Author(account.name, authenticated_by)) as change:
-        if before is not None:
-            sessions.end(change.sql, before.session)
-        change.note("sign_in", account.name, address=address_of(request))
-        secret = sessions.begin(
-            change.sql,
-            change.sql.merge(account),
-            authenticated_by,
-            authentication.now_ms(),
-            authentication.lifetimes(context.settings.server),
-            address=address_of(request),
-            browser=request.headers.get("user-agent", ""),
-        )
+    """Go on with a new session."""
+    secret = begin_session(request, account, authenticated_by)
     response = _redirect(request, go_on)
-    authentication.set_session(response, request, context.database, secret)
+    authentication.set_session(response, request, context_of(request).database, secret)
     return response
-
-
-def address_of(request: Request) -> str:
-    """Of the host that asks."""
-    return request.client.host if request.client else ""
 
 
 def _redirect(request: Request, path: str) -> Response:

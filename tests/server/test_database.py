@@ -22,7 +22,7 @@ from parallelm.server.accounts.database import Database
 from parallelm.server.accounts.roles import roles_of
 from parallelm.server.accounts.signing_in import OF_NAME, sign_in
 from parallelm.server.accounts.tables import Base
-from parallelm.server.errors import AccountError, DatabaseError, LinkError, SignInError
+from parallelm.server.errors import AccountError, DatabaseError, LinkError, SignInError, UnknownAccountError
 from tests.people import person
 
 if TYPE_CHECKING:
@@ -199,6 +199,15 @@ def test_accounts_are_restored_from_a_backup_into_another_kind_of_database(url: 
             assert people.create(sql, "next", T0).id != found.account_id
     with opened(url) as again:
         assert again.installation_id == earlier.installation_id
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 10_000, "", "' OR 1=1 --"])
+def test_a_name_that_no_database_takes_is_an_unknown_one(url: str, name: str):
+    with opened(url) as database:
+        with pytest.raises(SignInError, match="do not fit"):
+            sign_in(database, name, PASSWORD, "10.0.0.1", T0)
+        with pytest.raises(UnknownAccountError), database.reading() as sql:
+            people.find(sql, name)
 
 
 def test_the_file_of_sqlite_is_its_owners_only(tmp_path: Path):

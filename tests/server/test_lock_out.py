@@ -97,6 +97,29 @@ def test_attempts_at_once_are_not_more_than_those_one_after_the_other(database: 
     assert results.count("SignInError") == OF_NAME.free
 
 
+def test_an_ipv6_network_counts_as_one_address(database: Database):
+    for number in range(OF_ADDRESS.free):
+        attempts(database, 1, f"name-{number}", T0, f"2001:db8:0:1::{number + 1:x}")
+    with pytest.raises(LockedOutError):
+        sign_in(database, "ada", PASSWORD, "2001:db8:0:1:ffff::1", T0 + 1)
+    assert sign_in(database, "ada", PASSWORD, "2001:db8:0:2::1", T0 + 1).name == "ada"
+
+
+def test_in_masses_sign_ins_are_asked_to_come_again_and_lock_nobody_out(database: Database):
+    def attempt(number: int) -> str:
+        try:
+            return sign_in(database, f"name-{number}", PASSWORD, f"10.2.0.{number}", T0).name
+        except SignInError as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(30) as pool:
+        results = list(pool.map(attempt, range(30)))
+    assert set(results) == {"BusyError", "SignInError"}
+    with database.reading() as sql:
+        counts = sql.connection().exec_driver_sql("SELECT sum(count) FROM failed_attempts").scalar()
+    assert counts == 2 * results.count("SignInError"), "of name and address; asking to come again is no failure"
+
+
 def test_no_lock_is_longer_than_an_hour():
     assert [OF_NAME.lock_ms(count) // MINUTE for count in (4, 5, 6, 10, 11, 12, 1000)] == [
         0,

@@ -118,6 +118,9 @@ def test_the_last_administrator_stays_one(api: Callable[..., httpx.Response]):
         ({"name": "x", "groups": ["nothing"]}, "no group"),
         ({"name": "x", "kind": "robot"}, "person"),
         ({"name": "x", "password": "secret"}, "extra"),
+        ({"name": "x\0y"}, "no name"),
+        ({"name": "x", "full_name": "nul \0"}, "cannot be shown"),
+        ({"name": "x", "roles": [{"role": "viewer", "mlapp_id": "a\0"}]}, "id of an mlapp"),
     ],
     ids=str,
 )
@@ -128,6 +131,17 @@ def test_an_account_that_cannot_be_is_refused(
     assert refused.status_code in {404, 422}
     assert said in refused.text.lower()
     assert api("GET", "/users/x").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/users/%00", "/groups/%00", "/users/%ED%A0%80", "/users/%2e%2e"])
+def test_a_name_that_cannot_be_one_is_unknown(api: Callable[..., httpx.Response], path: str):
+    assert api("GET", path).status_code in {404, 422}
+
+
+def test_half_a_sign_of_utf_16_is_refused(client: httpx.Client):
+    sent = b'{"name": "x", "full_name": "\\ud800"}'
+    refused = client.post("/api/v1/users", content=sent, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422
 
 
 def test_a_token_is_shown_once_acts_within_its_scopes_and_can_be_revoked(

@@ -52,3 +52,7 @@ class LockedOutError(SignInError):
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class BusyError(LockedOutError):
+    """Too many passwords are being checked at once."""

@@ -55,11 +55,21 @@ class Change:
 
     def note(self, action: str, target: str, **parameters: object) -> None:
         """Record what is done in this transaction."""
-        said = {key: str(value)[:500] for key, value in parameters.items()}
+        said = {key: _writable(str(value)[:500]) for key, value in parameters.items()}
         made = new_action(
-            action, ALL_MLAPPS, who=self.author, target=target, parameters=said, event_time_ms=self.now_ms
+            action,
+            ALL_MLAPPS,
+            who=self.author,
+            target=_writable(target),
+            parameters=said,
+            event_time_ms=self.now_ms,
         )
         self.sql.add(AuditRecord(action_id=made.action_id, record=dataclasses.asdict(made)))
+
+
+def _writable(text: str) -> str:
+    """Without what UTF-8 has no bytes for: a record that cannot be written would keep all others waiting."""
+    return text.encode(errors="replace").decode()
 
 
 class RefusalLimit:

@@ -39,7 +39,8 @@ def groups(sql: Session) -> Sequence[Group]:
 
 def group(sql: Session, name: str) -> Group:
     """Raises ``UnknownAccountError``."""
-    found = sql.scalar(select(Group).where(Group.name == name.strip().lower()))
+    lower = name.strip().lower()
+    found = sql.scalar(select(Group).where(Group.name == lower)) if lower.isprintable() else None
     if found is None:
         raise UnknownAccountError(f"there is no group {name[:100]!r}")
     return found
@@ -73,7 +74,7 @@ def change_account(
 ) -> None:
     """What is None stays. Raises ``AccountError``, also when nobody would be left to manage accounts."""
     if full_name is not None:
-        account.full_name = full_name[:200]
+        account.full_name = people.checked_text(full_name)
     if grants is not None:
         set_grants(account, grants)
     if in_groups is not None:

@@ -30,14 +30,15 @@ def account_of(sql: Session, identity: Identity, now_ms: int) -> Account:
         account = _made(sql, identity, now_ms)
     if account.disabled_ms is not None:
         raise IdentityProviderError(f"the account {account.name} is disabled; ask an administrator")
-    account.full_name = identity.full_name[:200] or account.full_name
+    if identity.full_name.isprintable():
+        account.full_name = identity.full_name[:200] or account.full_name
     _set_groups(sql, account, identity)
     return account
 
 
 def _made(sql: Session, identity: Identity, now_ms: int) -> Account:
     try:
-        account = people.create(sql, identity.name, now_ms, full_name=identity.full_name)
+        account = people.create(sql, identity.name, now_ms)
     except AccountError as error:
         raise IdentityProviderError(
             f"no account can be made of the identity provider's answer: {error}"
@@ -47,7 +48,7 @@ def _made(sql: Session, identity: Identity, now_ms: int) -> Account:
 
 
 def _set_groups(sql: Session, account: Account, identity: Identity) -> None:
-    wanted = {each.strip().lower() for each in identity.groups}
+    wanted = {each.strip().lower() for each in identity.groups if each.isprintable()}
     there = {each.group_id for each in account.memberships}
     for membership in list(account.memberships):
         if membership.source == OIDC and membership.group.name not in wanted:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from parallelm.server.errors import PasswordError
+from parallelm.server.errors import BusyError, PasswordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LEAST: Final = 12
 MOST: Final = 256
@@ -16,7 +20,10 @@ _LEAST_SIGNS: Final = 5
 _GUESSED_FIRST: Final = ("password", "passwort", "qwerty", "123456", "letmein", "welcome", "admin", "mcenter")
 _HASHER: Final = PasswordHasher()
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
-"""Each takes 64 MB for some 50 ms: sign-ins in masses may wait, but must not take the memory of the server."""
+"""Each takes 64 MB for some 50 ms: sign-ins in masses must not take the memory of the server."""
+_WAITING: Final = threading.BoundedSemaphore(10)
+"""Nor all its threads: who comes when so many are at it or wait is asked to come again."""
+_AGAIN_S: Final = 5
 _NOBODYS: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$AwNo5sP6pw3eMr1X9in20Q$X8hXwDuFpUS2WIwStzoO22NWGHAqnR4BZiQH8Z3pP6E"
 )
@@ -42,16 +49,28 @@ def check_rules(password: str, account_name: str) -> None:
         )
 
 
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for one's turn; raises ``BusyError``."""
+    if not _WAITING.acquire(blocking=False):
+        raise BusyError(f"too many sign in at this moment; try again in {_AGAIN_S} s", _AGAIN_S)
+    try:
+        with _AT_ONCE:
+            yield
+    finally:
+        _WAITING.release()
+
+
 def hashed(password: str) -> str:
-    """As it is kept."""
-    with _AT_ONCE:
+    """As it is kept. Raises ``BusyError``."""
+    with _turn():
         return _HASHER.hash(password)
 
 
 def fits(password: str, kept: str | None) -> bool:
-    """Whether it is the password. Takes as long where there is none."""
+    """Whether it is the password. Takes as long where there is none. Raises ``BusyError``."""
     try:
-        with _AT_ONCE:
+        with _turn():
             return _HASHER.verify(kept or _NOBODYS, password[: MOST + 1])
     except (VerificationError, InvalidHashError):
         return False

@@ -32,9 +32,22 @@ def checked_name(name: str) -> str:
     return lower
 
 
+def checked_text(text: str) -> str:
+    """A text for people to read; raises ``AccountError`` for signs that cannot be shown."""
+    if not text.isprintable():
+        raise AccountError(f"{text[:100]!r} has signs that cannot be shown")
+    return text[:200]
+
+
+def known(sql: Session, name: str) -> Account | None:
+    """The account of this name; None for what cannot be a name, of which some databases do not even take the signs."""
+    lower = name.strip().lower()
+    return sql.scalar(select(Account).where(Account.name == lower)) if _NAME.fullmatch(lower) else None
+
+
 def find(sql: Session, name: str) -> Account:
     """The account of this name; raises ``UnknownAccountError``."""
-    found = sql.scalar(select(Account).where(Account.name == name.strip().lower()))
+    found = known(sql, name)
     if found is None:
         raise UnknownAccountError(f"there is no account {name[:100]!r}")
     return found
@@ -54,7 +67,7 @@ def create(
     name = checked_name(name)
     if sql.scalar(select(Account.id).where(Account.name == name)) is not None:
         raise AccountError(f"there is an account {name!r} already")
-    made = Account(name=name, kind=kind, full_name=full_name[:200], created_ms=now_ms)
+    made = Account(name=name, kind=kind, full_name=checked_text(full_name), created_ms=now_ms)
     set_grants(made, grants)
     if password is not None:
         set_password(made, password, now_ms)

@@ -42,7 +42,7 @@ def set_grants(holder: Account | Group, wanted: Iterable[RoleOnMLApp]) -> None:
     for role, mlapp_id in pairs:
         if role not in ROLES:
             raise AccountError(f"there is no role {role!r}; there are: {', '.join(ROLES)}")
-        if not mlapp_id or len(mlapp_id) > 200:  # noqa: PLR2004 - the column's
+        if not mlapp_id or len(mlapp_id) > 200 or not mlapp_id.isprintable():  # noqa: PLR2004 - the column's
             raise AccountError(f"a role is on the id of an MLApp or on {EVERY_MLAPP!r}, not on {mlapp_id!r}")
     there = {(grant.role, grant.mlapp_id): grant for grant in holder.grants}
     for pair, grant in there.items():

@@ -14,7 +14,7 @@ def new_secret() -> str:
 
 def digest(secret: str) -> str:
     """What the database keeps. A random text needs no slow hash: nobody can guess it."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
 def derived(secret: str, purpose: str) -> str:

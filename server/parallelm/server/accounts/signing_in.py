@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from parallelm.server.accounts import passwords
+from parallelm.server.accounts import passwords, people
 from parallelm.server.accounts.secret_texts import digest
 from parallelm.server.accounts.tables import Account, FailedAttempts
-from parallelm.server.errors import LockedOutError, SignInError
+from parallelm.server.errors import BusyError, LockedOutError, SignInError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -51,17 +52,21 @@ def sign_in(database: Database, name: str, password: str, address: str, now_ms: 
     The password is checked outside of any transaction, so that sign-ins do not keep others from writing.
     """
     name = name.strip().lower()
-    of_name, of_address = _subject("name", name), _subject("address", address)
+    of_name, of_address = _subject("name", name), _subject("address", _network(address))
     # Counted before the password is looked at: attempts side by side must not be more than those one after the other.
     known = ""
     try:
         with database.writing() as sql:
-            account = sql.scalar(select(Account).where(Account.name == name))
+            account = people.known(sql, name)
             known = account.name if account else ""
             _count_attempt(sql, of_name, OF_NAME, now_ms)
             _count_attempt(sql, of_address, OF_ADDRESS, now_ms)
             sql.execute(delete(FailedAttempts).where(FailedAttempts.last_ms < now_ms - FORGET_MS))
         account = _checked(account, password)
+    except BusyError:
+        with database.writing() as sql:  # it was no attempt
+            _take_back(sql, of_name, of_address)
+        raise
     except SignInError as error:
         error.account_name = known
         raise
@@ -72,8 +77,7 @@ def sign_in(database: Database, name: str, password: str, address: str, now_ms: 
             account.password_hash = passwords.hashed(password)
         unlock(sql, name)
         # An own account is no way to try those of others for ever.
-        forgive = update(FailedAttempts).where(FailedAttempts.subject == of_address)
-        sql.execute(forgive.values(count=FailedAttempts.count - 1, locked_until_ms=0))
+        _take_back(sql, of_address)
     return account
 
 
@@ -93,6 +97,20 @@ def locked_until_ms(sql: Session, name: str) -> int:
     """Until when an account is locked; 0 or in the past when it is not."""
     found = sql.get(FailedAttempts, _subject("name", name))
     return found.locked_until_ms if found else 0
+
+
+def _take_back(sql: Session, *subjects: str) -> None:
+    one_less = update(FailedAttempts).where(FailedAttempts.subject.in_(subjects))
+    sql.execute(one_less.values(count=FailedAttempts.count - 1, locked_until_ms=0))
+
+
+def _network(address: str) -> str:
+    """Of IPv6 the network of 64 bits: whoever has one has all its addresses."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return address if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))  # noqa: PLR2004 - IPv4
 
 
 def _subject(kind: str, text: str) -> str:

@@ -34,8 +34,10 @@ def create(
 ) -> tuple[Token, str]:
     """A new token and its secret, which nobody can find out later. Raises ``AccountError``."""
     name = name.strip()
-    if not 0 < len(name) <= 100:  # noqa: PLR2004 - the column's
-        raise AccountError("a token needs a name of 1 to 100 characters that says what uses it")
+    if not 0 < len(name) <= 100 or not name.isprintable():  # noqa: PLR2004 - the column's
+        raise AccountError(
+            "a token needs a name of 1 to 100 characters that can be shown, which says what uses it"
+        )
     if not 0 < days <= LONGEST_DAYS:
         raise AccountError(f"a token is valid for 1 to {LONGEST_DAYS} days, not for {days}")
     wanted = None if scopes is None else sorted(set(scopes))

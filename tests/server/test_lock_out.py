@@ -117,7 +117,9 @@ def test_in_masses_sign_ins_are_asked_to_come_again_and_lock_nobody_out(database
     assert set(results) == {"BusyError", "SignInError"}
     with database.reading() as sql:
         counts = sql.connection().exec_driver_sql("SELECT sum(count) FROM failed_attempts").scalar()
-    assert counts == 2 * results.count("SignInError"), "of name and address; asking to come again is no failure"
+    assert counts == 2 * results.count("SignInError"), (
+        "of name and address; asking to come again is no failure"
+    )
 
 
 def test_no_lock_is_longer_than_an_hour():

@@ -54,8 +54,8 @@ async def _sent(request: Request) -> dict[str, Any]:
 Sent = Annotated[dict[str, Any], Depends(_sent)]
 
 
-@ROUTER.post("/stats/{instance_id}")
-def report_statistic(request: Request, instance_id: str, sent: Sent, caller: Caller) -> dict[str, str]:
+@ROUTER.post("/stats/{instance_id}", max_body_size=2 * MOST_BYTES)
+def report_statistic(request: Request, instance_id: str, caller: Caller, sent: Sent) -> dict[str, str]:
     """A statistic: numbers become series, which rules watch; all else is kept as it is."""
     origin = _origin(request, caller, instance_id)
     settings = context_of(request).settings
@@ -85,8 +85,8 @@ def report_statistic(request: Request, instance_id: str, sent: Sent, caller: Cal
     return {"status": "ok"}
 
 
-@ROUTER.post("/events/{instance_id}")
-def report_event(request: Request, instance_id: str, sent: Sent, caller: Caller) -> dict[str, str]:
+@ROUTER.post("/events/{instance_id}", max_body_size=2 * MOST_BYTES)
+def report_event(request: Request, instance_id: str, caller: Caller, sent: Sent) -> dict[str, str]:
     """An event; one with ``isAlert`` raises an alert."""
     origin = _origin(request, caller, instance_id)
     kind = str(sent.get("eventType") or GENERIC_EVENT)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
+from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.dependencies import Requirement, require_session
-from parallelm.server.access.matrix import ACTIONS, ROLES, as_table
+from parallelm.server.access.matrix import ACTIONS, ADMIN, ROLES, as_table
+from parallelm.server.access.principal import Principal
 from parallelm.server.app import create_app
 from parallelm.server.run import make_context
 
@@ -147,6 +149,18 @@ def test_what_belongs_to_no_mlapp_needs_a_role_on_all(
     assert of_all
     open_ = [named(route) for route in of_all if answer(client, route) != 403]
     assert not open_, open_
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_administrator_of_one_mlapp_may_what_belongs_to_it_and_is_offered_nothing_else(action: str):
+    asking = Principal("grace", SERVER_ACCOUNT, {"churn": frozenset({ADMIN})})
+    is_theirs = ACTIONS[action].is_on_mlapp
+    assert asking.mlapps(action) == (frozenset({"churn"}) if is_theirs else frozenset())
+    assert (asking.may(action, "churn"), asking.may(action, "other"), asking.may(action)) == (
+        is_theirs,
+        False,
+        False,
+    )
 
 
 def test_without_signing_in_nothing_is_open(routes: list[RouteContext], anonymous: httpx.Client):

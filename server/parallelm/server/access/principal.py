@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from parallelm.operations.authors import Author
-from parallelm.server.access.matrix import ROLES_OF
+from parallelm.server.access.matrix import ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +42,9 @@ class Principal:
         if self.scopes is not None and action not in self.scopes:
             return False
         held = self.roles.get(EVERY_MLAPP, frozenset())
-        if mlapp_id is not None:
+        if mlapp_id is not None and ACTIONS[action].is_on_mlapp:
             held |= self.roles.get(mlapp_id, frozenset())
-        return bool(held & ROLES_OF[action])
+        return bool(held & ACTIONS[action].roles)
 
     def mlapps(self, action: str) -> frozenset[str] | None:
         """MLApps to which it may do this; None: all."""

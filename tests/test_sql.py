@@ -24,6 +24,8 @@ ELSEWHERE = {
     "mcenter/parallelm/mcenter/engine": "the local stack's ClickHouse server: it reads the statements of its clients",
     "mcenter/parallelm/mcenter/demo": "questions as users ask them, to paste",
     "operations/parallelm/operations/questions.py": "what takes the user's own SQL explains what it takes",
+    "server/parallelm/server/accounts": "the server's own SQL database: what is no table of SQLAlchemy's, such as locks and copies",
+    "server/parallelm/server/api/query.py": "an example of a question as users ask it",
     "connections/parallelm/connections/reading_client.py": "asks the server whether the session may write; no table",
 }
 

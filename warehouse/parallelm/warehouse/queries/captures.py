@@ -140,9 +140,9 @@ def block_rows(settings: Settings, table: CaptureTable, chosen: CaptureRange) ->
 
 
 def capture_columns(settings: Settings, table: str) -> list[tuple[str, str]]:
-    """Columns of a table or view that a capture holds, with their types."""
+    """Columns of a table or view that a capture holds, with their types; those that follow from others are left out."""
     found = records(settings, f"DESCRIBE TABLE {table}", {})
-    return [(row["name"], row["type"]) for row in found if row["default_type"] != "MATERIALIZED"]
+    return [(row["name"], row["type"]) for row in found if not row["default_type"]]
 
 
 def _milliseconds(name: str, kind: str) -> str:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from parallelm.connections import save_settings
 from parallelm.connections.artifacts import artifact_url, local_path
+from parallelm.mcenter.cli import cli
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.operations.errors import (
     ArtifactStoreError,
@@ -168,3 +171,30 @@ def test_a_model_that_names_any_other_place_as_its_file_is_not_opened(defined: S
         open_model(defined, model_id)
     with pytest.raises(ArtifactStoreError, match="is not its place"):
         delete_model(defined, MLAPP, model_id, who="ada", comment="")
+
+
+def test_the_command_uploads_downloads_and_deletes(defined: Settings, tmp_path: Path):
+    config = tmp_path / "mcenter.toml"
+    save_settings(defined, config)
+    file = tmp_path / "model.onnx"
+    file.write_bytes(CONTENT)
+
+    def mcenter(*arguments: str, exit_code: int = 0) -> str:
+        result = CliRunner().invoke(cli, ["model", *arguments], env={"MCENTER_CONFIG": str(config)})
+        assert result.exit_code == exit_code, result.output
+        return result.output
+
+    said = mcenter("upload", str(file), "--mlapp", MLAPP, "--format", "Onnx", "--annotation", "runs=3")
+    model_id = said.split()[1]
+    wait_for(lambda: len(models(defined, model_id=model_id)) == 1)
+    assert models(defined, model_id=model_id)["annotations"].item()["runs"] == "3"
+    target = tmp_path / "copy.onnx"
+    mcenter("download", model_id[:10], "--mlapp", MLAPP, "--output", str(target))
+    assert target.read_bytes() == CONTENT
+    again = mcenter("download", model_id, "--mlapp", MLAPP, "--output", str(target), exit_code=1)
+    assert "is there already" in again
+    said = mcenter("delete", model_id, "--mlapp", MLAPP, "--who", "ada", "--comment", "a try")
+    assert said == f"model {model_id}: ada deleted it: a try\n"
+    wait_for(lambda: models(defined, model_id=model_id)["deleted_by"].item() == "ada")
+    gone = mcenter("download", model_id, "--mlapp", MLAPP, "--output", str(tmp_path / "x"), exit_code=1)
+    assert "was deleted by ada" in gone

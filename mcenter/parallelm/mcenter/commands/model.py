@@ -1,4 +1,4 @@
-"""``mcenter model``: list models, review and deploy them, and see what was live when and why."""
+"""``mcenter model``: list models, review and deploy them, keep their files, and see what was live when and why."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter import model_files
 from parallelm.mcenter.answer_options import answer_options
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
@@ -343,3 +344,7 @@ def quality(
         # Measures that apply to none of the rows are left out.
         found = found.dropna(axis="columns", how="all") if len(found) else found
     write_result(found, format_, output)
+
+
+for _command in model_files.COMMANDS:
+    model.add_command(_command)

@@ -1,0 +1,125 @@
+"""``mcenter model upload | download | delete``: the files of models."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.answer_options import WHO, answer_options
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+from parallelm.mcenter.key_values import KEY_VALUE
+from parallelm.mcenter.terminal import echo
+from parallelm.operations.authors import author_of_command
+from parallelm.schemas.well_known import MODEL_FORMATS
+
+_MODEL = click.argument("model_id", metavar="MODEL")
+_APP = click.option("--mlapp", "mlapp_id", required=True, help="MLApp.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_APP
+@click.option("--format", "format_", required=True, type=click.Choice(MODEL_FORMATS, case_sensitive=False))
+@click.option("--name", help="Its name.  [default: that of FILE]")
+@click.option("--node", "node_id", default="", help="Node that it is taken to come from.  [default: none]")
+@click.option("--description", default="")
+@click.option(
+    "--annotation", "annotations", type=KEY_VALUE, multiple=True, help="team=retention; repeatable."
+)
+@WHO
+@click.option("--comment", default="", help="Why.")
+def upload(
+    file: Path,
+    mlapp_id: str,
+    format_: str,
+    name: str | None,
+    node_id: str,
+    description: str,
+    annotations: tuple[tuple[str, str], ...],
+    who: str | None,
+    comment: str,
+) -> None:
+    """Upload FILE as a model, as if a component had published it; of a directory a tar.gz. Nodes that consume models of --node are offered it."""
+    from parallelm.operations.model_files import NewModel, upload_model
+
+    settings = load_settings()
+    wanted = NewModel(
+        name=name or file.name,
+        format=format_,
+        file_name=file.name,
+        description=description,
+        node_id=node_id,
+        annotations={key: _value(text) for key, text in annotations},
+    )
+    author = author_of_command(settings, who)
+    made = upload_model(settings, mlapp_id, file, wanted, who=author, comment=comment)
+    echo(
+        f"model {made.model_id} of MLApp {mlapp_id} is uploaded: {made.size_bytes} bytes, sha256 {made.sha256}"
+    )
+
+
+@click.command()
+@_MODEL
+@_APP
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="File to write.  [default: its own name, here]"
+)
+def download(model_id: str, mlapp_id: str, output: Path | None) -> None:
+    """Write the file of MODEL, once its checksum holds; a file that is there is not replaced."""
+    from parallelm.operations.model_files import open_model
+    from parallelm.operations.models import resolve_model
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        model_id = resolve_model(settings, mlapp_id, model_id)
+        stored = open_model(settings, model_id, mlapp_id)
+    target = output or Path(stored.file_name)
+    if target.exists():
+        raise click.ClickException(f"{target} is there already; name another file with --output")
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".mcenter-") as folder:
+        part = Path(folder) / "part"
+        with part.open("wb") as opened:
+            for chunk in stored.chunks:
+                opened.write(chunk)
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            raise click.ClickException(f"{target} has appeared meanwhile; name another file") from None
+        except OSError:  # a file system without links
+            shutil.move(part, target)
+    echo(f"{target}: {stored.size_bytes} bytes, sha256 {stored.sha256}")
+
+
+@click.command()
+@_MODEL
+@_APP
+@answer_options
+def delete(model_id: str, mlapp_id: str, who: str | None, comment: str, timeout_s: float) -> None:
+    """Remove the file of MODEL for good, unless it is live, pending or pinned. What it did stays."""
+    from parallelm.operations.model_files import delete_model
+    from parallelm.operations.models import resolve_model
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        model_id = resolve_model(settings, mlapp_id, model_id)
+        author = author_of_command(settings, who)
+        answer = delete_model(settings, mlapp_id, model_id, who=author, comment=comment, timeout_s=timeout_s)
+    echo(f"model {model_id}: {answer.reason}")
+
+
+def _value(text: str) -> object:
+    """An annotation as JSON has it, else as text."""
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        return text
+    return found
+
+
+COMMANDS = (upload, download, delete)

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, cast, get_type_hints
 import psutil
 
 from parallelm.connections import Settings
-from parallelm.operations.captures.keeping import delete_expired, find_capture
+from parallelm.operations.captures.keeping import find_capture
 from parallelm.operations.captures.making import make_capture, new_capture
 from parallelm.operations.captures.record import CaptureState, parse_record
 from parallelm.operations.captures.store import CaptureStore
@@ -73,11 +73,9 @@ def _settings(given: dict[str, dict[str, object]]) -> Settings:
 
 
 def main() -> None:
-    """Make the capture that standard input orders, and delete those that are kept no longer."""
+    """Make the capture that standard input orders."""
     order = json.load(sys.stdin)
-    settings = _settings(order["settings"])
-    make_capture(settings, parse_record(order["record"]))
-    delete_expired(settings)
+    make_capture(_settings(order["settings"]), parse_record(order["record"]))
 
 
 if __name__ == "__main__":

@@ -79,12 +79,14 @@ def create_capture(request: Request, mlapp_id: MLAppId, wanted: NewCapture, once
     """Begin to take one; `share` tells how far it is."""
 
     def act() -> Capture:
+        settings = context_of(request).settings
         made = operations.start_capture(
-            context_of(request).settings,
+            settings,
             operations.CaptureRequest(
                 mlapp_id=mlapp_id, start=wanted.from_, end=wanted.to, who=once.author.name, name=wanted.name
             ),
         )
+        operations.delete_expired(settings)
         return Capture.model_validate(_shown(request, made))
 
     return once(Capture, act)

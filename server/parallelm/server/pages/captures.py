@@ -16,6 +16,7 @@ from parallelm.operations.captures import (
     CaptureRequest,
     CaptureState,
     delete_capture,
+    delete_expired,
     expires_at_ms,
     find_capture,
     list_captures,
@@ -63,7 +64,9 @@ def create(
 ) -> Response:
     """Begin to take one."""
     wanted = CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=asking.name, name=name)
-    record = start_capture(context_of(request).settings, wanted)
+    settings = context_of(request).settings
+    record = start_capture(settings, wanted)
+    delete_expired(settings)
     return toast(
         f"capture {record.capture_id} is being made",
         Response(status_code=204, headers={"HX-Refresh": "true"}),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from http.client import HTTPConnection
+from typing import Any
+
+import httpx
+import pytest
 
 from tests.waiting import wait_for
-
-if TYPE_CHECKING:
-    import httpx
 
 APP = "/api/v1/mlapps/kpi-app"
 CSV = {"Content-Type": "text/csv"}
@@ -95,3 +97,61 @@ def test_a_kpi_is_compared_with_statistics_deployments_and_time(client: httpx.Cl
     assert timeline["alerts"]
     wrong = client.get(f"{path}/timeline", params={"bucket": "1 fortnight"})
     assert (wrong.status_code, wrong.json()["type"]) == (422, "urn:mcenter:problem:query")
+
+
+def test_outcomes_are_looked_at_and_sent(client: httpx.Client):
+    file = "id,timestamp,value\na,2026-06-01,1\nb,2026-06-01,0\nb,2026-06-02,1\n"
+
+    def send(content: str, **query: Any) -> httpx.Response:
+        return client.post(f"{APP}/actuals-uploads", params=query, content=content, headers=CSV)
+
+    looked = send(file, dry_run=True).json()
+    assert (looked["outcomes"], looked["sent"], looked["unpredicted"]) == (2, 2, 2)
+    assert send(file).json()["sent"] == 2
+    wait_for(lambda: send(file, dry_run=True).json()["unchanged"] == 2, "they do not arrive")
+    assert send(file.replace("02,1", "02,0"), dry_run=True).json()["revised"] == 1
+    assert send("id,timestamp,value\na,2026-06-01,yes\n").json()["type"] == "urn:mcenter:problem:bad-lines"
+    assert send("id,timestamp,value\na,2026-06-01,yes\n", classes=True, dry_run=True).json()["sent"] == 1
+    assert send(file, positive="no").json()["type"] == "urn:mcenter:problem:unknown-class"
+    quality = client.get("/api/v1/mlapps/churn/model-quality", params={"by": "all"})
+    assert quality.json() == {"rows": []}
+
+
+def announced(client: httpx.Client, path: str, kind: str, size: int) -> tuple[int, dict[str, Any]]:
+    """Answer to a POST whose body was announced and not sent."""
+    asked = client.build_request("POST", f"{APP}/{path}", headers={"Content-Type": kind})
+    connection = HTTPConnection(asked.url.host, asked.url.port, timeout=30)
+    connection.putrequest("POST", asked.url.path)
+    for name, value in {**asked.headers, "content-length": str(size)}.items():
+        if name not in {"host", "accept-encoding"}:
+            connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    found = answer.status, json.loads(answer.read())
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("kpi-uploads", "text/csv"),
+        ("models", "multipart/form-data; boundary=x"),
+        ("decisions", "application/json"),
+    ],
+)
+def test_what_is_too_large_is_refused_before_it_is_sent(
+    client: httpx.Client, server_url: str, path: str, kind: str
+):
+    status, problem = announced(client, path, kind, 10**12)
+    assert (status, problem["type"]) == (413, "urn:mcenter:problem:too-large")
+    with httpx.Client(base_url=server_url) as nobody:
+        status, problem = announced(nobody, path, kind, 4_000_000)
+    assert status == 413
+    assert "sign in first" in problem["detail"]
+
+
+def test_a_body_without_an_end_is_refused(client: httpx.Client):
+    pieces = (b" " * 100_000 for _ in range(40))
+    endless = client.post(f"{APP}/decisions", content=pieces, headers={"Content-Type": "application/json"})
+    assert endless.status_code == 413

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_BYTES: Final = 100_000_000
+"""Of a file with points, which is read into memory."""
 SHOWN_MISTAKES: Final = 100
 PointsFile = Annotated[
     bytes,
@@ -91,10 +92,6 @@ Sent = Annotated[SentFormat, Depends(_sent_format)]
 
 def read_sent(data: bytes, wanted: KpiFileFormat) -> tuple[list[str], KpiFile]:
     """Columns and points of a file."""
-    if len(data) > MOST_BYTES:
-        raise ApiProblemError(
-            413, "too-large", f"the file has {len(data)} bytes; send at most {MOST_BYTES} at once"
-        )
     return columns_of(data, wanted), read_points_of(data, wanted)
 
 

@@ -13,7 +13,7 @@ from parallelm.operations import captures as operations
 from parallelm.schemas.captures.names import download_name
 from parallelm.server.access.principal import Principal
 from parallelm.server.api._readable import READ
-from parallelm.server.compatibility._caller import Caller
+from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 

@@ -19,8 +19,8 @@ from parallelm.server.access.dependencies import allow
 from parallelm.server.access.principal import Principal
 from parallelm.server.api._readable import READ
 from parallelm.server.api._values import from_json, rows
-from parallelm.server.compatibility._caller import Caller
 from parallelm.server.compatibility._pipelines import pipeline_of
+from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 

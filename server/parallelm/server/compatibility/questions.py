@@ -11,7 +11,7 @@ from parallelm.schemas.well_known import LINE_LABEL
 from parallelm.server.access.dependencies import allow
 from parallelm.server.api._readable import READ
 from parallelm.server.api._values import from_json, moment_of, rows
-from parallelm.server.compatibility._caller import Caller
+from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 

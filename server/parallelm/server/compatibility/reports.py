@@ -15,15 +15,13 @@ from parallelm.operations import reporting
 from parallelm.operations.reporting import LINE_GRAPH, MULTI_LINE_GRAPH
 from parallelm.schemas.records import Origin
 from parallelm.schemas.well_known import CANARY_HEALTH, DATA_ALERT, GENERIC_EVENT, HEALTH_ALERT, SYSTEM_ALERT
-from parallelm.server.compatibility._caller import Caller
 from parallelm.server.compatibility._pipelines import pipeline_of
+from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = APIRouter()
 WRITE: Final = "reports.write"
-MOST_BYTES: Final = 3_000_000
-"""Percent-encoded: a record takes a megabyte."""
 _NS_A_MS: Final = 1_000_000
 _TYPES: Final = {
     "0": GENERIC_EVENT,
@@ -36,12 +34,7 @@ _TYPES: Final = {
 
 
 async def _sent(request: Request) -> dict[str, Any]:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise ApiProblemError(413, "too-large", f"the report has more than {MOST_BYTES} bytes")
-    text = bytes(body).strip()
+    text = (await request.body()).strip()
     try:
         found = json.loads(text if text.startswith(b"{") else unquote_to_bytes(text))
     except ValueError as error:

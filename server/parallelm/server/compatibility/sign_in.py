@@ -12,7 +12,7 @@ from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.authentication import lifetimes, now_ms
 from parallelm.server.access.entering import begin_session, with_password
 from parallelm.server.accounts.json_web_tokens import as_token
-from parallelm.server.compatibility._caller import Caller
+from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 from parallelm.server.errors import LockedOutError, SignInError
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from parallelm.server.access.dependencies import allow
 from parallelm.server.api._readable import READ
 from parallelm.server.api.mlapps import current, nested
-from parallelm.server.compatibility._caller import Caller
 from parallelm.server.compatibility._pipelines import instance_of
+from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 
 ROUTER: Final = APIRouter()

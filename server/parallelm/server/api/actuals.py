@@ -13,6 +13,7 @@ from parallelm.server.api._once import OnceKey
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._uploads import (
+    MOST_BYTES,
     FileMistake,
     PointsFile,
     Sent,
@@ -54,7 +55,11 @@ class Quality(Answer):
     """With the columns of `mcenter model quality`; a measure that does not apply is `NaN`."""
 
 
-@ROUTER.post("/mlapps/{mlapp_id}/actuals-uploads", dependencies=[Depends(require("kpis.write"))])
+@ROUTER.post(
+    "/mlapps/{mlapp_id}/actuals-uploads",
+    dependencies=[Depends(require("kpis.write"))],
+    max_body_size=MOST_BYTES,
+)
 def upload_actuals(
     request: Request,
     mlapp_id: MLAppId,

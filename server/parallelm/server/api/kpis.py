@@ -16,6 +16,7 @@ from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._uploads import (
+    MOST_BYTES,
     FileMistake,
     PointsFile,
     Sent,
@@ -183,7 +184,7 @@ def list_kpi_revisions(
     return page.answer(KpiRevision, keyset, rows(found))
 
 
-@ROUTER.post("/mlapps/{mlapp_id}/kpi-uploads", dependencies=_WRITES)
+@ROUTER.post("/mlapps/{mlapp_id}/kpi-uploads", dependencies=_WRITES, max_body_size=MOST_BYTES)
 def upload_kpis(
     request: Request,
     mlapp_id: MLAppId,

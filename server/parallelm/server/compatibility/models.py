@@ -16,6 +16,7 @@ from parallelm.operations import models as operations
 from parallelm.operations.json_values import plain
 from parallelm.operations.model_files import NewModel
 from parallelm.server.access.dependencies import allow
+from parallelm.server.access.limits import UPLOAD_BYTES
 from parallelm.server.access.principal import Principal
 from parallelm.server.api._readable import READ
 from parallelm.server.api._values import from_json, rows
@@ -28,7 +29,7 @@ ROUTER: Final = APIRouter()
 _ACTIONS: Final = {"approve": "approve", "approved": "approve", "reject": "reject", "rejected": "reject"}
 
 
-@ROUTER.post("/models/{instance_id}")
+@ROUTER.post("/models/{instance_id}", max_body_size=UPLOAD_BYTES)
 def publish_model(
     request: Request,
     instance_id: str,

@@ -22,6 +22,8 @@ from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = APIRouter()
 WRITE: Final = "reports.write"
+MOST_BYTES: Final = 3_000_000
+"""Percent-encoded: a record takes a megabyte."""
 _NS_A_MS: Final = 1_000_000
 _TYPES: Final = {
     "0": GENERIC_EVENT,
@@ -47,7 +49,7 @@ async def _sent(request: Request) -> dict[str, Any]:
 Sent = Annotated[dict[str, Any], Depends(_sent)]
 
 
-@ROUTER.post("/stats/{instance_id}", max_body_size=2 * MOST_BYTES)
+@ROUTER.post("/stats/{instance_id}", max_body_size=MOST_BYTES)
 def report_statistic(request: Request, instance_id: str, caller: Caller, sent: Sent) -> dict[str, str]:
     """A statistic: numbers become series, which rules watch; all else is kept as it is."""
     origin = _origin(request, caller, instance_id)
@@ -78,7 +80,7 @@ def report_statistic(request: Request, instance_id: str, caller: Caller, sent: S
     return {"status": "ok"}
 
 
-@ROUTER.post("/events/{instance_id}", max_body_size=2 * MOST_BYTES)
+@ROUTER.post("/events/{instance_id}", max_body_size=MOST_BYTES)
 def report_event(request: Request, instance_id: str, caller: Caller, sent: Sent) -> dict[str, str]:
     """An event; one with ``isAlert`` raises an alert."""
     origin = _origin(request, caller, instance_id)

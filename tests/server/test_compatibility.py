@@ -262,6 +262,7 @@ def test_captures_are_listed_and_downloaded(old: OldClient, client: httpx.Client
     ).json()
     path = f"/timelineCaptures/{made['capture_id']}"
     assert old.http.post(f"{path}/prepare").json()["status"] in {"In Progress", "Complete"}
-    wait_for(lambda: old.get(f"{path}/prepareStatus")["status"] == "Complete", "it is not made")
+    shown = f"/api/v1/mlapps/churn/captures/{made['capture_id']}"
+    wait_for(lambda: old.get(f"{path}/prepareStatus")["status"] == "Complete", lambda: client.get(shown).text)
     assert made["capture_id"] in {each["id"] for each in old.get("/timelineCaptures")}
     assert len(old.http.get(f"{path}/download").content) > 1000

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tests.server.browser.looking import assert_accessible, take_pictures
 
 if TYPE_CHECKING:
+    import httpx
     from playwright.sync_api import Page
 
 
@@ -41,6 +43,15 @@ def test_the_browsers_zone_is_known_from_the_first_visit_on(page: Page) -> None:
     assert page.evaluate("document.documentElement.dataset.zone") == "Europe/Berlin"
     page.reload()
     assert 'data-zone="Europe/Berlin"' in page.content()
+
+
+def test_what_pages_load_is_packed_and_kept_until_it_changes(client: httpx.Client) -> None:
+    [script] = re.findall(r'data-echarts="([^"]+)"', client.get("/", headers={"Accept": "text/html"}).text)
+    answer = client.get(script)
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert answer.num_bytes_downloaded < 500_000 < len(answer.content)
+    assert "Cache-Control" not in client.get(script.partition("?")[0]).headers
 
 
 def test_the_first_page_is_accessible(page: Page) -> None:

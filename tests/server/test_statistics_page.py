@@ -143,6 +143,18 @@ def test_what_is_reported_while_somebody_looks_is_drawn(page: Page, platform: Se
     cluster.close()
 
 
+def test_a_chart_gets_no_more_points_than_it_has_room_for(client: httpx.Client) -> None:
+    asked = {"name": "latency", "node": "predict", "points": 10}
+    answer = client.get(f"/charts/{MLAPP}/numbers.json", params=asked)
+    line = answer.json()["option"]["series"][-1]
+    assert len(line["data"]) <= 10
+    low, span = (each["data"] for each in answer.json()["option"]["series"][:2])
+    assert max(below[1] + more[1] for below, more in zip(low, span, strict=True)) > 0.84
+    with_table = client.get(f"/charts/{MLAPP}/numbers.json", params={**asked, "points": 1000, "table": 1})
+    assert with_table.headers["Content-Encoding"] == "gzip"
+    assert with_table.json()["table"]["total"] == 60
+
+
 def test_reported_html_is_shown_in_isolation_only(client: httpx.Client) -> None:
     answer = client.get(f"{ADDRESS}/page", params={"name": "summary", "node": "predict"})
     assert "<script>" in answer.text

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
-from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from parallelm.server import api, live, pages
@@ -17,6 +16,7 @@ from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.compatibility import add_compatibility
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
+from parallelm.server.static_files import static_files
 
 if TYPE_CHECKING:
     from parallelm.server.context import ServerContext
@@ -50,5 +50,5 @@ def create_app(context: ServerContext) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     add_compatibility(app)
     app.include_router(live.ROUTER, include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", static_files(STATIC), name="static")
     return app

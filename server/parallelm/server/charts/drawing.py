@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ BRUSH: Final[dict[str, Any]] = {
     "feature": {"dataZoom": {"yAxisIndex": "none", "title": {"zoom": "", "back": ""}}},
 }
 """Lets dragging choose a range of the x axis. Its buttons, which it cannot be without, have no size."""
+_WORTH_PACKING: Final = 1_400
 MOST_TABLE_ROWS: Final = 500
 
 
@@ -39,10 +41,11 @@ class Drawing:
     def answer(self, request: Request, zone: str = "UTC") -> Response:
         """As ``charts.js`` takes it; the table only where it is asked for (``table=1``), or is all there is."""
         with_table = self.option is None or "table" in request.query_params
-        headers = {"Cache-Control": "no-store"}
-        return Response(
-            self.as_json(zone, with_table=with_table), media_type="application/json", headers=headers
-        )
+        body = self.as_json(zone, with_table=with_table).encode()
+        headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+        if len(body) > _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+            body, headers["Content-Encoding"] = gzip.compress(body, 5), "gzip"
+        return Response(body, media_type="application/json", headers=headers)
 
     def as_json(self, zone: str = "UTC", *, with_table: bool = False) -> str:
         """The text of an answer."""

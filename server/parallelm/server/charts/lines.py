@@ -180,4 +180,9 @@ class _Shown:
 
 
 def _points(times: Sequence[int], values: Sequence[float]) -> list[list[Any]]:
-    return [[time, finite(value)] for time, value in zip(times, values, strict=True)]
+    """As drawn: no screen shows more than six digits. The table has all."""
+    return [[time, _six_digits(value)] for time, value in zip(times, values, strict=True)]
+
+
+def _six_digits(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -22,7 +22,6 @@ from parallelm.server.pages.time_range import Shown, TimeRange, time_range
 from parallelm.warehouse.queries import Line
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
-_POINTS: Final = 1_000
 _MOST_HTML: Final = 2_000_000
 _MOST_TREE: Final = 500_000
 ISOLATED: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
@@ -40,9 +39,15 @@ Name = Annotated[str, Query(min_length=1, max_length=1000)]
 
 @ROUTER.get("/charts/{mlapp_id}/numbers.json")
 def numbers(
-    request: Request, mlapp_id: str, name: Name, shown: Shown, chosen: Chosen, zone: Zone
+    request: Request,
+    mlapp_id: str,
+    name: Name,
+    shown: Shown,
+    chosen: Chosen,
+    zone: Zone,
+    points: Annotated[int, Query(ge=10, le=2_000)] = 1_000,
 ) -> Response:
-    """Every series of a statistic, and beside it those of another model or time."""
+    """Every series of a statistic, and beside it those of another model or time; ``points``: what the chart has room for."""
     from parallelm.warehouse.queries import Lines, model_names, statistic_lines
 
     def lines(model: str, window: TimeRange) -> Lines:
@@ -56,7 +61,7 @@ def numbers(
             start=window.start,
             end=window.end,
             known_at=window.known_at,
-            points=_POINTS,
+            points=points,
         )
 
     found = lines(chosen.model, shown)

@@ -111,6 +111,7 @@ async function draw(figure, isUpdate = false) {
   if (!isUpdate) canvas.setAttribute("aria-busy", "true");
   try {
     const address = new URL(figure.dataset.chartUrl, location.href);
+    address.searchParams.set("points", Math.min(Math.max(canvas.clientWidth, 200), 1000));
     if (isUpdate) address.searchParams.delete("to"); // What has arrived lies behind it.
     const [answer] = await Promise.all([fetchJson(address, running.signal), loadEcharts()]);
     if (figure.drawing !== running || !figure.isConnected) return;

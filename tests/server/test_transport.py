@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ssl
 import threading
@@ -147,17 +148,32 @@ def test_a_proxy_that_changes_the_host_is_no_other_site_when_the_public_address_
             assert done.status_code == status
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_read(anonymous: httpx.Client):
-    page = anonymous.post("/sign-in", data=ADA | {"next": "x" * (BODY_BYTES + 1)}, headers=HTML)
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(client: httpx.Client):
+    page = client.post("/sign-in", data=ADA | {"next": "x" * (BODY_BYTES + 1)}, headers=HTML)
     assert page.status_code == 413
 
     def endless() -> Iterator[bytes]:
         for _ in range(BODY_BYTES // 65_536 + 4):
             yield b" " * 65_536
 
-    called = anonymous.post("/api/v1/users", content=endless(), headers={"Content-Type": "application/json"})
+    called = client.post("/api/v1/users", content=endless(), headers={"Content-Type": "application/json"})
     assert called.status_code == 413
     assert called.headers["Content-Type"] == "application/problem+json"
+
+
+def test_of_somebody_unknown_no_file_is_read(anonymous: httpx.Client):
+    read = 0
+
+    def file() -> Iterator[bytes]:
+        nonlocal read
+        while True:
+            read += 65_536
+            yield bytes(65_536)
+
+    with contextlib.suppress(httpx.WriteError, httpx.RemoteProtocolError):
+        answer = anonymous.post("/api/v1/mlapps/churn/models", content=file())
+        assert answer.status_code == 401
+    assert read < 64 * 1024**2
 
 
 def test_who_asks_too_often_is_told_when_to_go_on_and_others_go_on(

@@ -11,7 +11,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from parallelm.server import api, live, pages
 from parallelm.server.access.forgery import refuse_forgery
-from parallelm.server.access.limits import BODY_BYTES, limit_rate
+from parallelm.server.access.limits import BODY_BYTES, NobodysFiles, limit_rate
 from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.compatibility import add_compatibility
 from parallelm.server.problems import add_problem_handlers
@@ -38,6 +38,7 @@ def create_app(context: ServerContext) -> FastAPI:
         max_body_size=BODY_BYTES,
     )
     app.state.context = context
+    app.add_middleware(NobodysFiles)
     app.add_middleware(RequestFrame)
     proxies = [each.strip() for each in context.settings.server.trusted_proxies.split(",") if each.strip()]
     if proxies:

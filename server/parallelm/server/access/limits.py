@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from parallelm.server.context import context_of
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 BODY_BYTES: Final = 2 * 1024**2
 """Of a request that names no other limit."""
@@ -62,6 +62,37 @@ class RequestLimit:
             count = self._counts[who] = self._counts.get(who, 0) + 1
         reset_s = int((window + 1) * _WINDOW_S - now_s) + 1
         return Remaining(self._in_a_minute, self._in_a_minute - count, reset_s)
+
+
+class NobodysFiles:
+    """ASGI middleware: of somebody unknown no large body is read, not even to say that he must sign in.
+
+    A form is read before a route's dependencies are asked.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or not _may_be_large(scope):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        if await run_in_threadpool(context_of(request).authenticate, request) is not None:
+            await self._app(scope, receive, send)
+            return
+        from parallelm.server.problems import problem
+
+        detail = "sign in first, or send a token, and then the file"
+        answer = problem(request, 401, detail, headers={"WWW-Authenticate": "Bearer", "Connection": "close"})
+        await answer(scope, receive, send)
+
+
+def _may_be_large(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    return b"transfer-encoding" in headers or not length.isdigit() or int(length) > BODY_BYTES
 
 
 async def limit_rate(request: Request) -> None:

@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations server mcenter
 
-.PHONY: demo test fuzz faults check bench up clean lock docs format pictures
+.PHONY: demo test test-all fuzz faults check bench up clean lock docs format pictures
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/mcenter demo $(DEMO_ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The tests that take long, too.
+test-all: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "" $(PYTEST_ARGS)
 
 # The property tests with chance: `make fuzz MINUTES=5 SEED=7 TESTS=tests/sinks`; the seed is printed.
 MINUTES ?= 20

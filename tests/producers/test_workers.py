@@ -101,7 +101,7 @@ def worked(component: Component) -> list[float]:
     return sorted(value for _, value in component.samples("worked", TASKS))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.long)])
 def test_a_pool_that_terminates_its_workers_loses_nothing(component: Component, method: str) -> None:
     run(component, POOL, method, "opened by the worker")
     assert worked(component) == [float(number) for number in range(TASKS)]

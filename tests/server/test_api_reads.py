@@ -29,7 +29,8 @@ def test_an_mlapp_is_told_with_its_nodes_rules_and_versions(client: httpx.Client
 
 def test_alerts_are_filtered_and_told_with_their_transitions_and_reasons(client: httpx.Client):
     slow = get(client, "/alerts", rule="slow answers", severity="critical")["items"]
-    assert {each["state"] for each in slow} == {"resolved", "firing"}
+    # Another test may have acknowledged the one that fires.
+    assert {"resolved"} < {each["state"] for each in slow} <= {"resolved", "firing", "acknowledged"}
     alert = slow[0]
     assert alert["started_at"].endswith("Z")
     shown = get(client, f"/mlapps/churn/alerts/{alert['alert_id']}")
@@ -46,8 +47,8 @@ def test_models_are_filtered_and_compared(client: httpx.Client):
     assert (new["name"], old["name"]) == ("churn-30", "churn-00")
     assert new["live_on"] == ["predict"]
     assert get(client, "/models", name="churn-00")["items"] == [old]
-    assert get(client, "/models", format="Onnx")["items"] == []
-    assert get(client, "/models", **{"from": "2026-05-20"})["items"] == [new]
+    assert get(client, "/models", mlapp_id="churn", format="Onnx")["items"] == []
+    assert get(client, "/models", mlapp_id="churn", **{"from": "2026-05-20"})["items"] == [new]
     path = f"/mlapps/churn/models/{new['model_id']}"
     assert get(client, path) == new
     compared = get(client, f"{path}/comparison", other_id=old["model_id"])

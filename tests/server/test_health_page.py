@@ -149,7 +149,7 @@ def test_the_heat_map_shows_when_a_feature_went_bad(page: Page) -> None:
 
 def test_somebody_chooses_whose_data_are_compared(page: Page) -> None:
     page.goto(ADDRESS)
-    page.get_by_label("Inference").select_option("predict on host-1")
+    page.get_by_label("Inference", exact=True).select_option("predict on host-1")
     expect(page).to_have_url(re.compile("inference=predict"))
     expect(page.get_by_role("region", name=re.compile("^Feature "))).to_have_count(3)
 

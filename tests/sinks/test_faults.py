@@ -64,6 +64,7 @@ class SinkProcess(ServiceProcess):
         super().__init__(folder, "sink", "--session-timeout-s", "6", *arguments, settings=platform.settings)
 
 
+@pytest.mark.long
 def test_a_sink_killed_again_and_again_neither_loses_nor_doubles(platform: Platform, tmp_path: Path):
     chance = random.Random(7)
     total = 0

@@ -74,6 +74,7 @@ def test_a_worker_that_was_paused_past_its_session_writes_nothing_stale_and_work
         assert paused.unexpected_ends == []
 
 
+@pytest.mark.long
 def test_ten_joins_and_leaves_under_load_make_nobody_give_up(load: Load, observed: Observed, tmp_path: Path):
     settings = load.cluster.settings
     guest = FleetWorker(settings, tmp_path / "guest")

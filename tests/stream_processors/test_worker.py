@@ -184,6 +184,7 @@ def test_an_impossible_time_is_a_dead_letter_and_the_alert_goes_on(
     assert worker.process.poll() is None
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_again_and_again_neither_misses_nor_doubles_a_transition(
     cluster: Cluster, worker: Worker
 ):

@@ -6,6 +6,8 @@ import json
 import random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from parallelm.operations.definitions import validate_definition
 from parallelm.operations.rule_trials import try_rules
 from parallelm.schemas.records import AlertState, Event, Origin
@@ -111,6 +113,7 @@ def of_windows(found: Iterable[AlertTransition]) -> list[tuple[object, ...]]:
     )
 
 
+@pytest.mark.long
 def test_a_trial_says_of_changes_canaries_and_silence_what_the_processors_decided(
     decisions: Decisions,
 ) -> None:

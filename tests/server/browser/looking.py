@@ -52,7 +52,8 @@ def draw_all(page: Page) -> Locator:
 
 
 def option_of(figure: Locator) -> dict[str, Any]:
-    """What ECharts draws in a chart."""
+    """What ECharts draws in a chart, once it is drawn."""
+    figure.locator(".canvas:not([aria-busy])").wait_for()
     found: dict[str, Any] = figure.evaluate(
         "figure => window.echarts.getInstanceByDom(figure.querySelector('.canvas')).getOption()"
     )

@@ -125,7 +125,8 @@ class Plan:
             save_settings(admin, admin_file(path))
         artifacts = ArtifactSettings(url=(self.folder / "artifacts").as_uri())
         server = settings.server
-        if not server.database_url:
+        if SERVER in ports and not server.database_url:
+            _require_utf8(self.folder)
             server = dataclasses.replace(server, database_url=f"sqlite:///{self.folder / SERVER_DATABASE}")
         settings = dataclasses.replace(
             settings, kafka=kafka, clickhouse=clickhouse, artifacts=artifacts, server=server
@@ -134,6 +135,17 @@ class Plan:
         return StackSettings(
             load_settings({}, file=path), load_settings({}, file=path, role="admin").clickhouse
         )
+
+
+def _require_utf8(folder: Path) -> None:
+    """A URL of the server's database holds the folder's name."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise StackError(
+            f"the name of {str(folder)!a} is not UTF-8, which the server's database needs: take another folder, or "
+            "start the stack without the server"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,9 @@ NAME: Final = "ada"
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "images"
 MLAPP: Final = "/mlapps/flight-delays"
 PICTURES: Final = {
-    "overview": ("/", "light", 720),
-    "health": (f"{MLAPP}/health?from=2013-06-01&to=2013-07-01", "light", 1000),
-    "timeline": (f"{MLAPP}/timeline", "light", 1000),
-    "statistics": (f"{MLAPP}/statistics", "dark", 1000),
-    "alerts": (f"{MLAPP}/alerts?show=past", "light", 900),
+    "health": (f"{MLAPP}/health?from=2013-08-01&to=2013-08-04", "light", 1000),
+    "timeline": (f"{MLAPP}/timeline?kpi=on-time%20rate", "light", 1000),
     "models": (f"{MLAPP}/models", "light", 900),
-    "kpi": ("/kpis", "light", 900),
 }
 """Address, theme and height of each."""
 

@@ -106,6 +106,7 @@ def test_dragging_over_a_chart_chooses_the_time_of_the_whole_page(page: Page) ->
     page.mouse.move(box["x"] + box["width"] * 0.6, middle, steps=5)
     page.mouse.up()
     expect(page).to_have_url(re.compile("from=2026-0.*to=2026-0"))
+    page.wait_for_load_state()
     [line] = [each for each in option_of(figure(page, "latency"))["series"] if each["type"] == "line"]
     assert 5 <= len(line["data"]) <= 20
     page.go_back()
@@ -131,7 +132,8 @@ def test_what_is_reported_while_somebody_looks_is_drawn(page: Page, platform: Se
     cluster.statistic(0, "visitors", 5.0)
     cluster.flush()
     wait_for(lambda: not statistics(platform, mlapp_id="shop").empty, "no sample")
-    page.goto("/mlapps/shop/statistics")
+    with page.expect_response(lambda answer: "/live" in answer.url):  # from then on it is told what arrives
+        page.goto("/mlapps/shop/statistics")
     # A chart in sight is drawn anew at most once in 20 seconds: not so seldom here.
     figure(page, "visitors").evaluate("figure => { figure.dataset.refresh = '0'; }")
     cluster.statistic(1, "visitors", 9.0)

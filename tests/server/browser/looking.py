@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.server.browser.chromium import browser_tools
 
@@ -51,12 +51,21 @@ def draw_all(page: Page) -> Locator:
     return page.locator("[data-chart-url]")
 
 
+_OPTION: Final = """
+async figure => {
+  for (const ends = Date.now() + 15000; Date.now() < ends; await new Promise(requestAnimationFrame)) {
+    const canvas = figure.querySelector(".canvas:not([aria-busy])");
+    const chart = canvas && window.echarts && window.echarts.getInstanceByDom(canvas);
+    if (chart) return chart.getOption();
+  }
+  throw new Error("the chart was not drawn: " + figure.textContent);
+}
+"""
+
+
 def option_of(figure: Locator) -> dict[str, Any]:
     """What ECharts draws in a chart, once it is drawn."""
-    figure.locator(".canvas:not([aria-busy])").wait_for()
-    found: dict[str, Any] = figure.evaluate(
-        "figure => window.echarts.getInstanceByDom(figure.querySelector('.canvas')).getOption()"
-    )
+    found: dict[str, Any] = figure.evaluate(_OPTION)
     return found
 
 

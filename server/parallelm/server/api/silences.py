@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import Path, Query, Request
@@ -19,7 +18,7 @@ from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, unknown
 from parallelm.server.api._resource import resource
-from parallelm.server.api._values import Answer, AskedTime, Moment
+from parallelm.server.api._values import Answer, AskedTime, Moment, moment_of
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 
@@ -143,14 +142,10 @@ def _shown(silence: SilenceRecord) -> dict[str, Any]:
     return {
         "silence_id": silence.silence_id,
         "matchers": silence.matchers,
-        "starts_at": _moment(silence.starts_at_ms),
-        "ends_at": _moment(silence.ends_at_ms),
-        "created_at": _moment(silence.created_at_ms),
+        "starts_at": moment_of(silence.starts_at_ms),
+        "ends_at": moment_of(silence.ends_at_ms),
+        "created_at": moment_of(silence.created_at_ms),
         "who": silence.who,
         "comment": silence.comment,
         "is_over": silence.ends_at_ms <= time.time_ns() // 1_000_000,
     }
-
-
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

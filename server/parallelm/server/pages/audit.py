@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -38,8 +37,8 @@ def audit(
         mlapps=asking.mlapps("audit.read"),
         who=who or None,
         action=action or None,
-        start=_moment(shown.start_ms),
-        end=_moment(shown.end_ms),
+        start=shown.start,
+        end=shown.end,
         limit=_PAGE_SIZE + 1,
         skip=(page - 1) * _PAGE_SIZE,
     )
@@ -54,7 +53,3 @@ def audit(
         "has_more": len(found) > _PAGE_SIZE,
     }
     return render(request, "audit.html", values)
-
-
-def _moment(moment_ms: int | None) -> datetime | None:
-    return None if moment_ms is None else datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=moment_ms)

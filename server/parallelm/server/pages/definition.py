@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from parallelm.definitions.errors import DefinitionError
-from parallelm.operations.definitions import apply_definition, get_definition, validate_definition
-from parallelm.operations.errors import InvalidFileError, UnknownMLAppError
+from parallelm.operations.definitions import apply_definition, validate_definition
+from parallelm.operations.errors import DefinitionChangedError, InvalidFileError
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
@@ -111,18 +111,15 @@ def apply(
     checked = check(text, mlapp_id)
     if checked.definition is None:
         return _said(request, checked)
-    settings = context_of(request).settings
     try:
-        current = get_definition(settings, mlapp_id).version
-    except UnknownMLAppError:
-        current = 0
-    if current != version:
+        applied = apply_definition(
+            context_of(request).settings, checked.definition, asking.name, base_version=version
+        )
+    except DefinitionChangedError as error:
         raise HTTPException(
             409,
-            f"somebody has applied version {current} meanwhile, and this text was made from version {version}: "
-            "keep a copy of it, load the page again and put your change into what is there now",
-        )
-    applied = apply_definition(settings, checked.definition, asking.name)
+            f"somebody has applied versions since: {error}. Keep a copy of the text, and load the page again",
+        ) from error
     words = f"version {applied.definition.version} of {mlapp_id} holds now"
     answer = Response(status_code=204, headers={"HX-Refresh": "true"} if applied.is_new else {})
     return toast(
@@ -150,16 +147,14 @@ def apply_new(request: Request, asking: Asking, text: Annotated[str, Form()] = "
         return _said(request, checked)
     mlapp_id = checked.definition.mlapp_id
     allow(asking, "mlapps.write", mlapp_id)
-    settings = context_of(request).settings
     try:
-        version = get_definition(settings, mlapp_id).version
-    except UnknownMLAppError:
-        apply_definition(settings, checked.definition, asking.name)
-        where = request.url_for("definition", mlapp_id=mlapp_id).path
-        return toast(f"{mlapp_id} is defined", Response(status_code=204, headers={"HX-Redirect": where}))
-    raise HTTPException(
-        409, f"there is an MLApp {mlapp_id!r} already, at version {version}: edit it on its page"
-    )
+        apply_definition(context_of(request).settings, checked.definition, asking.name, base_version=0)
+    except DefinitionChangedError as error:
+        raise HTTPException(
+            409, f"there is an MLApp {mlapp_id!r} already: edit it on its page. {error}"
+        ) from error
+    where = request.url_for("definition", mlapp_id=mlapp_id).path
+    return toast(f"{mlapp_id} is defined", Response(status_code=204, headers={"HX-Redirect": where}))
 
 
 def _versions(request: Request, mlapp_id: str) -> list[dict[Any, Any]]:

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations server mcenter
+ROOMS := connections schemas definitions producers stream_processors sinks warehouse supervision operations agent server mcenter
 
 .PHONY: demo test test-all fuzz faults check bench up clean lock docs format pictures
 

@@ -21,6 +21,7 @@ ROOMS = {
     "warehouse": "warehouse",
     "supervision": "supervision",
     "operations": "operations",
+    "agent": "agent",
     "server": "server",
     "mcenter": "mcenter",
 }

@@ -22,6 +22,7 @@ ROOMS = (
     "sinks",
     "warehouse",
     "supervision",
+    "agent",
     "mcenter",
 )
 

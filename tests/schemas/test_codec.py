@@ -166,7 +166,7 @@ def test_an_enum_symbol_that_does_not_exist_is_an_encode_error(codec: Codec, exa
 
 def test_what_is_no_record_of_a_topic_is_an_encode_error(codec: Codec):
     with pytest.raises(
-        EncodeError, match="dict is not a record of any topic; there are: Actuals, AgentState"
+        EncodeError, match="dict is not a record of any topic; there are: Actuals, AgentCommand, AgentState"
     ):
         codec.encode({"a": 1})
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from parallelm.definitions.durations import parse_duration
+from parallelm.definitions.durations import format_duration, parse_duration
 from parallelm.definitions.schedules import check_schedule
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Identifier = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Ids are used in record keys and file names: letters, digits, dot, dash and underscore."""
-DurationMs = Annotated[int, BeforeValidator(parse_duration)]
+DurationMs = Annotated[
+    int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str, when_used="json")
+]
+"""Milliseconds; in JSON as in the file, so that a form is read back from its JSON."""
 PositiveDurationMs = Annotated[DurationMs, Field(gt=0)]
 Schedule = Annotated[str, BeforeValidator(check_schedule)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -161,6 +161,7 @@ class Node:
     parents: Sequence[str]
     pipeline: str
     consumes: Sequence[str]
+    running_json: str = "{}"
 
 
 class ModelPolicy(StrEnum):
@@ -345,6 +346,8 @@ class PipelineState:
     pid: int
     since_ms: int
     message: str
+    run_id: str = ""
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +360,14 @@ class AgentState:
     version: str
     labels: Mapping[str, str]
     pipelines: Sequence[PipelineState]
+    state: str = "ready"
+    """``ready``, ``draining``, ``drained`` or ``ended``."""
+    epoch: int = 0
+    installation_id: str = ""
+    address: str = ""
+    cpus: float = 0.0
+    memory_bytes: int = 0
+    runners: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,6 +378,10 @@ class Heartbeat:
     agent_id: str
     hostname: str
     seq: int
+    epoch: int = 0
+    installation_id: str = ""
+    state: str = "ready"
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -518,3 +533,134 @@ class Actuals:
     ids: Sequence[str]
     timestamps_ms: Sequence[int]
     values: Sequence[str]
+
+
+class CommandKind(StrEnum):
+    """What an agent is to do."""
+
+    UNKNOWN = "unknown"
+    START = "start"
+    STOP = "stop"
+    DELIVER_MODEL = "deliver_model"
+    DRAIN = "drain"
+    RESUME = "resume"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentCommand:
+    """What an agent is to do; a command that comes again changes nothing."""
+
+    event_time_ms: int
+    command_id: str
+    agent_id: str
+    epoch: int
+    kind: CommandKind
+    mlapp_id: str
+    node_id: str
+    run_id: str
+    attempt: int
+    expires_at_ms: int
+    reason: str
+    spec_json: str = "{}"
+
+
+class RunReportKind(StrEnum):
+    """What an agent says of a run."""
+
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    STARTED = "started"
+    RESTARTED = "restarted"
+    ENDED = "ended"
+    RENEWED = "renewed"
+    MODEL_ACCEPTED = "model_accepted"
+    MODEL_REFUSED = "model_refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What an agent says of a run, for the control plane."""
+
+    event_time_ms: int
+    mlapp_id: str
+    node_id: str
+    run_id: str
+    attempt: int
+    agent_id: str
+    epoch: int
+    seq: int
+    kind: RunReportKind
+    outcome: str = ""
+    """Of an end: ``succeeded``, ``failed``, ``stopped``, ``timed_out``, ``lease_lost`` or ``lost``."""
+    exit_code: int = 0
+    pid: int = 0
+    starts: int = 0
+    model_id: str = ""
+    message: str = ""
+    runs: Sequence[str] = ()
+
+
+class RunState(StrEnum):
+    """State of a run."""
+
+    UNKNOWN = "unknown"
+    WAITING = "waiting"
+    """Due; no agent has it yet."""
+    ASSIGNED = "assigned"
+    """An agent was told to start it."""
+    RUNNING = "running"
+    UNREACHABLE = "unreachable"
+    """Its agent is not heard of; a pinned run is taken to go on there."""
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    MISSED = "missed"
+    """Was due and never began; the reason says why."""
+    LOST = "lost"
+    """Began, and nobody will know how it ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTransition:
+    """A run of a node changed its state."""
+
+    event_time_ms: int
+    decided_at_ms: int
+    transition_id: str
+    mlapp_id: str
+    node_id: str
+    pipeline_instance_id: str
+    instance: int
+    run_id: str
+    attempt: int
+    state: RunState
+    previous_state: RunState
+    agent_id: str
+    reason: str
+    trigger: str
+    trigger_id: str
+    due_at_ms: int
+    definition_version: int
+    model_id: str
+    exit_code: int
+    starts: int
+    who: str
+    cause: RecordPosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLines:
+    """Lines that a pipeline has written, in order; the three lists have equal lengths."""
+
+    origin: Origin
+    run_id: str
+    attempt: int
+    step_id: str
+    first_line: int
+    dropped: int
+    timestamps_ms: Sequence[int]
+    streams: Sequence[str]
+    lines: Sequence[str]

@@ -1,0 +1,59 @@
+"""What an agent is given to run: the JSON in a start command. The control plane writes it, agents read it.
+
+It is whole: an agent that is cut off from everything after it has the command can run it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from parallelm.definitions.form import Form, Identifier, Name
+from parallelm.definitions.node_types import NodeType
+from parallelm.definitions.running import RunningForm
+
+
+class ModelSpec(Form):
+    """A model to deliver."""
+
+    model_id: Name
+    name: str = ""
+    format: str = ""
+    artifact_url: str
+    file_name: str = ""
+    is_directory: bool = False
+    size_bytes: int = 0
+    sha256: str = ""
+    deployment_id: str = ""
+    """The deployment that its acceptance answers; empty for a node's default model."""
+
+
+class ComponentSpec(Form):
+    """A component's folder as it was when the MLApp was applied: a tar in the artifact store."""
+
+    name: Identifier
+    artifact_url: str
+    sha256: str
+    size_bytes: int = 0
+
+
+class RunSpec(Form):
+    """One attempt of one run of one instance of a node."""
+
+    mlapp_id: Identifier
+    mlapp_name: str
+    definition_version: int
+    node_id: Identifier
+    node_type: NodeType
+    mode: Literal["offline", "online"]
+    pipeline_instance_id: Name
+    instance: int = 0
+    run_id: Name
+    attempt: int = 1
+    trigger: str = ""
+    due_at_ms: int = 0
+    running: RunningForm
+    components: list[ComponentSpec] = Field(default_factory=list)
+    model: ModelSpec | None = None
+    """The model to begin with; None: the program asks, or there is none yet."""

@@ -1,0 +1,145 @@
+"""How agents run a node, as the MLApp file says it: schedule, triggers, steps, agents, limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from parallelm.definitions.form import DurationMs, Form, Identifier, Name, PositiveDurationMs
+
+Argument = str | int | float | bool | None
+"""Value of a component's argument; None: as if it were not given."""
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+SecretReference = Annotated[str, Field(pattern=r"^(file|env):.+$", max_length=1000)]
+"""Where the agent finds a secret on its host: ``file:/run/secrets/key`` or ``env:NAME``. Its value never travels."""
+Timezone = Annotated[str, Field(min_length=1, max_length=100)]
+
+MAX_PARALLELISM = 1_000
+
+
+class ScheduleForm(Form):
+    """When a node's runs are due."""
+
+    cron: str
+    timezone: Timezone = "UTC"
+    missed: Literal["skip", "run_last", "run_all"] = "run_last"
+    """Of times that passed while the control plane was away or the node paused."""
+    overlap: Literal["skip", "queue", "allow"] = "skip"
+    """When a run is due while an earlier one goes on."""
+    jitter: DurationMs = 0
+    """Each MLApp's runs begin up to this later, always by the same time."""
+    deadline: DurationMs = 0
+    """A run that has not begun this long after it was due is missed; 0: never."""
+
+
+class TriggerForm(Form):
+    """What, besides the schedule, makes a run due: exactly one of the three."""
+
+    after: Identifier | None = None
+    """A run of this node has ended."""
+    on: Literal["success", "failure", "end"] = "success"
+    model: Identifier | None = None
+    """This node has published a model."""
+    event: Name | None = None
+    """An event of this type was reported in the MLApp, such as ``DataReady`` by whoever brings data."""
+
+
+class InputForm(Form):
+    """An input of a step: the file or folder that an earlier step wrote as one of its outputs."""
+
+    parent: Identifier
+    output: Name
+    input: Name | None = None
+    """Name at this step; that of the output when it is not given."""
+
+
+class StepForm(Form):
+    """One program of a pipeline: a component, or a command."""
+
+    id: Identifier | None = None
+    component: Identifier | None = None
+    command: list[str] | str | None = None
+    """A text is run by the shell, a list as it is."""
+    arguments: dict[str, Argument] = Field(default_factory=dict)
+    parents: list[InputForm] = Field(default_factory=list)
+
+
+class ResourcesForm(Form):
+    """What each run of a node may use, where the host can limit it."""
+
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti|K|M|G|T)?$")] | None = None
+    """As Kubernetes writes it: ``512Mi``."""
+    gpus: Annotated[int, Field(ge=0)] = 0
+
+
+class RestartForm(Form):
+    """Of an online node: what its agent does at once when the program ends by itself."""
+
+    when: Literal["always", "on_failure", "never"] = "always"
+    delay: DurationMs = 1_000
+    max_delay: PositiveDurationMs = 300_000
+    limit: Annotated[int, Field(ge=0)] = 0
+    """Within ``window``; then the run has failed. 0: without end."""
+    window: PositiveDurationMs = 3_600_000
+
+
+class RetryForm(Form):
+    """Of an offline node: new attempts of a failed run, by the control plane, on any agent that fits."""
+
+    limit: Annotated[int, Field(ge=0, le=100)] = 0
+    delay: DurationMs = 30_000
+    backoff: Annotated[float, Field(ge=1, le=10)] = 2.0
+    max_delay: PositiveDurationMs = 3_600_000
+
+
+class ModelDeliveryForm(Form):
+    """How a running program gets another model, and what the model must show before."""
+
+    by: Literal["restart", "signal", "question"] = "restart"
+    """``question``: the program asks through the library, and says itself that it has accepted."""
+    signal: Literal["SIGHUP", "SIGUSR1", "SIGUSR2"] = "SIGHUP"
+    smoke_test: list[str] | str | None = None
+    """Run with the new model before the switch; it passes with exit code 0."""
+    time_limit: PositiveDurationMs = 300_000
+
+
+class LogsForm(Form):
+    """What is kept of what a pipeline writes, and what goes to the topic."""
+
+    keep: PositiveDurationMs = 7 * 86_400_000
+    max_size: Annotated[str, Field(pattern=r"^\d+(Ki|Mi|Gi)$")] = "100Mi"
+    """On the host, of one run."""
+    lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
+    """To the topic; what is beyond is counted. 0: none."""
+
+
+class RunningForm(Form):
+    """How agents run a node. A node with neither ``steps`` nor a pipeline is started by somebody else."""
+
+    steps: list[StepForm] = Field(default_factory=list)
+    schedule: ScheduleForm | None = None
+    triggers: list[TriggerForm] = Field(default_factory=list)
+    agents: dict[Name, str] = Field(default_factory=dict)
+    """Labels that an agent must have."""
+    parallelism: Annotated[int, Field(ge=1, le=MAX_PARALLELISM)] = 1
+    placement: Literal["pinned", "movable"] = "pinned"
+    lease: PositiveDurationMs = 30_000
+    """A movable run goes elsewhere when its agent was not heard of for this long; there it has ended by then."""
+    runner: Identifier = "process"
+    image: Name | None = None
+    """Of runner ``kubernetes``."""
+    default_model: Name | None = None
+    """Id of a model, for a consumer that was given none yet."""
+    environment: dict[VariableName, str] = Field(default_factory=dict)
+    secrets: dict[VariableName, SecretReference] = Field(default_factory=dict)
+    resources: ResourcesForm = Field(default_factory=ResourcesForm)
+    restart: RestartForm = Field(default_factory=RestartForm)
+    retry: RetryForm = Field(default_factory=RetryForm)
+    time_limit: DurationMs = 0
+    """Of a run; 0: none."""
+    stop_grace: DurationMs = 30_000
+    """From SIGTERM to SIGKILL."""
+    model_delivery: ModelDeliveryForm = Field(default_factory=ModelDeliveryForm)
+    logs: LogsForm = Field(default_factory=LogsForm)

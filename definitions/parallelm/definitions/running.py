@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from parallelm.definitions.form import DurationMs, Form, Identifier, Name, PositiveDurationMs
+from parallelm.definitions.schedules import check_cron, check_timezone
 
 Argument = str | int | float | bool | None
 """Value of a component's argument; None: as if it were not given."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 SecretReference = Annotated[str, Field(pattern=r"^(file|env):.+$", max_length=1000)]
 """Where the agent finds a secret on its host: ``file:/run/secrets/key`` or ``env:NAME``. Its value never travels."""
-Timezone = Annotated[str, Field(min_length=1, max_length=100)]
+Cron = Annotated[str, BeforeValidator(check_cron)]
+Timezone = Annotated[str, BeforeValidator(check_timezone)]
 
 MAX_PARALLELISM = 1_000
 
@@ -21,7 +23,7 @@ MAX_PARALLELISM = 1_000
 class ScheduleForm(Form):
     """When a node's runs are due."""
 
-    cron: str
+    cron: Cron
     timezone: Timezone = "UTC"
     missed: Literal["skip", "run_last", "run_all"] = "run_last"
     """Of times that passed while the control plane was away or the node paused."""

@@ -1,13 +1,18 @@
-"""Schedules of nodes: cron expressions of five fields, as Debian's cron reads them."""
+"""Schedules of nodes: cron expressions of five fields, as Debian's cron reads them, and their time zones."""
 
 from __future__ import annotations
 
+import difflib
+import functools
+import zoneinfo
 from datetime import UTC, datetime
 
 from cronsim import CronSim, CronSimError
 
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _QUARTZ_FIELDS = (6, 7)
+_ZONES_OF_A_HOST = frozenset({"Factory", "localtime", "posixrules"})
+"""Each host means another zone by them."""
 
 
 def check_schedule(text: object) -> object:
@@ -15,7 +20,12 @@ def check_schedule(text: object) -> object:
 
     What is not text is returned as it is: its type is reported elsewhere.
     """
-    if not isinstance(text, str) or not text.strip():
+    return check_cron(text) if isinstance(text, str) and text.strip() else text
+
+
+def check_cron(text: object) -> object:
+    """``text`` when it is a cron expression; raises ``ValueError`` that names the field at fault."""
+    if not isinstance(text, str):
         return text
     fields = text.split()
     if len(fields) != len(_FIELDS):
@@ -36,6 +46,23 @@ def check_schedule(text: object) -> object:
     if not _can_be_read(text) or not _ever_comes(text):
         raise ValueError(f"{text!r} never comes: no month has such a day")
     return text
+
+
+def check_timezone(name: object) -> object:
+    """``name`` when it is a time zone; raises ``ValueError`` with the one that was probably meant."""
+    if not isinstance(name, str) or name in _zones():
+        return name
+    by_word = {zone.lower(): zone for zone in _zones()} | {
+        zone.rpartition("/")[2].lower(): zone for zone in _zones()
+    }
+    near = difflib.get_close_matches(name.lower().replace(" ", "_"), by_word, n=1)
+    hint = f"did you mean {by_word[near[0]]!r}?" if near else "write UTC or a name such as Europe/Berlin"
+    raise ValueError(f"there is no time zone {name!r}; {hint}")
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones() - _ZONES_OF_A_HOST)
 
 
 def _can_be_read(expression: str) -> bool:

@@ -621,11 +621,19 @@ class RunState(StrEnum):
     """Was due and never began; the reason says why."""
     LOST = "lost"
     """Began, and nobody will know how it ended."""
+    LAUNCHED = "launched"
+    """Of an MLApp, as what follows: ``run_id`` is empty."""
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+    REFUSED = "refused"
+    """The answer to a person who asked for what cannot be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTransition:
-    """A run of a node changed its state."""
+    """A run of a node changed its state, or a person's action on an MLApp was answered (``run_id`` is empty)."""
 
     event_time_ms: int
     decided_at_ms: int

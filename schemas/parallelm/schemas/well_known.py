@@ -134,3 +134,34 @@ SCORE_PREDICTION: Final = "score"
 """Probability that the outcome is 1."""
 CLASS_PREDICTION: Final = "class"
 PREDICTION_KINDS: Final = (NUMBER_PREDICTION, SCORE_PREDICTION, CLASS_PREDICTION)
+
+# Actions of people on MLApps, nodes and runs: values of ``UserAction.action``.
+LAUNCH: Final = "launch"
+STOP: Final = "stop"
+PAUSE: Final = "pause"
+RESUME: Final = "resume"
+RUN_NODE: Final = "run_node"
+STOP_RUN: Final = "stop_run"
+"""``target`` names the run."""
+ARCHIVE: Final = "archive"
+DELETE: Final = "delete"
+RUN_ACTIONS: Final = frozenset({LAUNCH, STOP, PAUSE, RESUME, RUN_NODE, STOP_RUN, ARCHIVE, DELETE})
+FORCE: Final = "force"
+"""Parameter of ``STOP_RUN``: ``true`` gives up a run whose agent does not answer; it is lost."""
+
+# What makes a run due: values of ``RunTransition.trigger``.
+BY_SCHEDULE: Final = "schedule"
+BY_PARENT: Final = "parent"
+BY_MODEL: Final = "model"
+BY_DATA: Final = "data"
+BY_PERSON: Final = "person"
+BY_LAUNCH: Final = "launch"
+BY_SERVICE: Final = "service"
+
+# How a run ended: values of ``RunReport.outcome``.
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+STOPPED: Final = "stopped"
+TIMED_OUT: Final = "timed_out"
+LEASE_LOST: Final = "lease_lost"
+LOST: Final = "lost"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallelm.definitions import DefinitionError, parse_definition
+from parallelm.definitions import DefinitionError, parse_definition, to_record
 from parallelm.definitions.policies import POLICY_FORMS
 from parallelm.definitions.rules import RULE_FORMS
+from parallelm.definitions.running import ScheduleForm
 
 
 def mistakes(text: str) -> list[str]:
@@ -174,10 +175,9 @@ def test_what_yaml_allows_and_a_definition_does_not(text: str, expected: str):
     ],
 )
 def test_cron_expressions_are_accepted(schedule: str):
-    node = parse_definition(
-        f'mlapp: x\nnodes: [{{id: a, type: auxiliary, schedule: "{schedule}"}}]', "f"
-    ).nodes[0]
-    assert node.schedule == schedule
+    text = f'mlapp: x\nnodes: [{{id: a, type: auxiliary, schedule: "{schedule}"}}]'
+    record = to_record(parse_definition(text, "f"), text, version=1, applied_by="me", event_time_ms=0)
+    assert record.nodes[0].schedule == schedule
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_cron_expressions_are_accepted(schedule: str):
 def test_what_is_not_a_cron_expression_is_refused_by_field(schedule: str, expected: str | None):
     text = f'mlapp: x\nnodes: [{{id: a, type: auxiliary, schedule: "{schedule}"}}]'
     if expected is None:  # either day may match: Mondays come
-        assert parse_definition(text, "f").nodes[0].schedule == schedule
+        assert parse_definition(text, "f").nodes[0].schedule == ScheduleForm(cron=schedule)
     else:
         assert expected in mistakes(text)[0]
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from parallelm.definitions.durations import format_duration, parse_duration
-from parallelm.definitions.schedules import check_schedule
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Identifier = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -17,7 +16,6 @@ DurationMs = Annotated[
 ]
 """Milliseconds; in JSON as in the file, so that a form is read back from its JSON."""
 PositiveDurationMs = Annotated[DurationMs, Field(gt=0)]
-Schedule = Annotated[str, BeforeValidator(check_schedule)]
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from parallelm.definitions.conditions import check_condition
 from parallelm.definitions.form import DurationMs, Form, Name
-from parallelm.definitions.schedules import check_schedule
+from parallelm.definitions.schedules import check_cron
 
 Condition = Annotated[str, BeforeValidator(check_condition)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-
-
-def _not_empty(text: str) -> str:
-    if not text.strip():
-        raise ValueError("a window needs a cron expression for its beginnings")
-    return text
 
 
 class MatchForm(Form):
@@ -82,7 +76,7 @@ class GatesForm(Form):
 class WindowForm(Form):
     """Times at which a policy may deploy: from each time of ``cron`` (UTC) for ``duration``."""
 
-    cron: Annotated[str, BeforeValidator(check_schedule), AfterValidator(_not_empty)]
+    cron: Annotated[str, BeforeValidator(check_cron)]
     duration: DurationMs
 
     @model_validator(mode="after")

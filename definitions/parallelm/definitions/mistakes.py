@@ -117,4 +117,13 @@ def _pattern_sentence(pattern: str, given: object) -> str:
         return f"is {given!r}: must begin with http:// or https:// and hold no spaces"
     if pattern.endswith("://"):
         return f"is {given!r}: must be a URL, as in scheme://host"
+    if pattern.startswith("^(file|env)"):  # what was given may be the secret itself
+        return (
+            "must tell where agents find the secret on their hosts, as file:/run/secrets/NAME or env:NAME; "
+            "its value does not belong in a definition"
+        )
+    if pattern.startswith("^[A-Za-z_]"):
+        return f"is {given!r}: the name of a variable has letters, digits and '_', and does not start with a digit"
+    if pattern.startswith(r"^\d"):
+        return f"is {given!r}: must be an amount of bytes, as in 512Mi or 4Gi"
     return "may contain letters, digits, '.', '_' and '-' only, and starts with a letter or digit"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from parallelm.definitions.form import Form, Identifier, Name, Schedule
+from parallelm.definitions.form import Form, Identifier, Name
 from parallelm.definitions.node_types import NodeType
+from parallelm.definitions.running import Pipeline, RunningForm, RunningKeys, StepForm, step_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,18 +21,26 @@ Stage = Literal["production", "sandbox"]
 """A sandbox is for trying out; it is listed apart from what others rely on."""
 
 
-class NodeForm(Form):
-    """One step of the MLApp."""
+class NodeForm(RunningKeys):
+    """One step of the MLApp. One with neither ``steps`` nor a pipeline is started by somebody else."""
 
     id: Identifier
     name: Name | None = None
     type: NodeType
     mode: Literal["offline", "online"] = "offline"
-    schedule: Schedule = ""
     parents: list[Identifier] = Field(default_factory=list)
-    pipeline: str = ""
+    pipeline: Pipeline = ""
     consumes: list[Identifier] = Field(default_factory=list)
     policy: dict[str, Any] | None = None
+
+    def running(self) -> RunningForm | None:
+        """How agents run it; None when somebody else starts it."""
+        steps = [StepForm(command=self.pipeline)] if self.pipeline else self.steps
+        if not steps:
+            return None
+        keys = {name: getattr(self, name) for name in RunningKeys.model_fields}
+        named = [step.model_copy(update={"id": step_id(step, at)}) for at, step in enumerate(steps)]
+        return RunningForm.model_construct(**(keys | {"steps": named}), components=[])
 
 
 class MLAppForm(Form):

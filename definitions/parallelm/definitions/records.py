@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from typing import TYPE_CHECKING
 
+from parallelm.definitions.running import RunningForm
 from parallelm.schemas.records import MLAppDefinition, Node
 
 if TYPE_CHECKING:
     from parallelm.definitions.mlapp import MLApp
+
+NOT_RUN = "{}"
+"""``Node.running_json`` of a node that somebody else starts."""
 
 
 def to_record(app: MLApp, text: str, *, version: int, applied_by: str, event_time_ms: int) -> MLAppDefinition:
@@ -20,10 +25,11 @@ def to_record(app: MLApp, text: str, *, version: int, applied_by: str, event_tim
             name=node.name or node.id,
             type=node.type,
             mode=node.mode,
-            schedule=node.schedule,
+            schedule=node.schedule.cron if node.schedule else "",
             parents=tuple(node.parents),
-            pipeline=node.pipeline,
+            pipeline=node.pipeline if isinstance(node.pipeline, str) else shlex.join(node.pipeline),
             consumes=tuple(node.consumes),
+            running_json=_json_of(node.running()),
         )
         for node in app.nodes
     ]
@@ -41,6 +47,15 @@ def to_record(app: MLApp, text: str, *, version: int, applied_by: str, event_tim
         rules=tuple(rule.to_record(app.policy) for rule in app.rules),
         source_yaml=text,
     )
+
+
+def _json_of(running: RunningForm | None) -> str:
+    return running.model_dump_json() if running else NOT_RUN
+
+
+def running_of(node: Node) -> RunningForm | None:
+    """How agents run a node; None when somebody else starts it."""
+    return None if node.running_json == NOT_RUN else RunningForm.model_validate_json(node.running_json)
 
 
 def next_version(current: MLAppDefinition | None, wanted: MLAppDefinition) -> MLAppDefinition | None:

@@ -5,13 +5,14 @@ It is whole: an agent that is cut off from everything after it has the command c
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Literal
 
 from parallelm.definitions.form import Form, Identifier, Name
 from parallelm.definitions.node_types import NodeType
 from parallelm.definitions.running import RunningForm
+
+if TYPE_CHECKING:
+    from parallelm.definitions.running import ComponentSpec
 
 
 class ModelSpec(Form):
@@ -27,15 +28,6 @@ class ModelSpec(Form):
     sha256: str = ""
     deployment_id: str = ""
     """The deployment that its acceptance answers; empty for a node's default model."""
-
-
-class ComponentSpec(Form):
-    """A component's folder as it was when the MLApp was applied: a tar in the artifact store."""
-
-    name: Identifier
-    artifact_url: str
-    sha256: str
-    size_bytes: int = 0
 
 
 class RunSpec(Form):
@@ -54,6 +46,10 @@ class RunSpec(Form):
     trigger: str = ""
     due_at_ms: int = 0
     running: RunningForm
-    components: list[ComponentSpec] = Field(default_factory=list)
     model: ModelSpec | None = None
     """The model to begin with; None: the program asks, or there is none yet."""
+
+    @property
+    def components(self) -> list[ComponentSpec]:
+        """The components that its steps run."""
+        return self.running.components

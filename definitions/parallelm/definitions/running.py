@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from parallelm.definitions.form import DurationMs, Form, Identifier, Name, PositiveDurationMs
 from parallelm.definitions.schedules import check_cron, check_timezone
 
-Argument = str | int | float | bool | None
+
+def _check_argument(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        raise ValueError("an argument is a text, a number, true, false or null")  # noqa: TRY004 - pydantic's error
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no finite number; put it in quotes to hand it on as text")
+    return value
+
+
+def _check_command(value: Any) -> Any:
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(part, str) for part in parts) or not str(parts[0]).strip():
+        raise ValueError(
+            "a command is a text, which the shell runs, or a list of a program and its arguments"
+        )
+    return value
+
+
+def _schedule_of_text(value: Any) -> Any:
+    """A schedule may be its cron expression alone; an empty one is none."""
+    if not isinstance(value, str):
+        return value
+    return {"cron": value} if value.strip() else None
+
+
+Argument = Annotated[str | int | float | bool | None, BeforeValidator(_check_argument)]
 """Value of a component's argument; None: as if it were not given."""
+Command = Annotated[list[str] | str, BeforeValidator(_check_command)]
+"""A text is run by the shell, a list as it is."""
+Pipeline = Annotated[list[str] | str, BeforeValidator(lambda given: _check_command(given) if given else "")]
+"""A command, or nothing."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 SecretReference = Annotated[str, Field(pattern=r"^(file|env):.+$", max_length=1000)]
 """Where the agent finds a secret on its host: ``file:/run/secrets/key`` or ``env:NAME``. Its value never travels."""
@@ -57,14 +87,18 @@ class InputForm(Form):
 
 
 class StepForm(Form):
-    """One program of a pipeline: a component, or a command."""
+    """One program of a pipeline: a component, or a command. Steps run one after the other, as they are listed."""
 
     id: Identifier | None = None
     component: Identifier | None = None
-    command: list[str] | str | None = None
-    """A text is run by the shell, a list as it is."""
+    command: Command | None = None
     arguments: dict[str, Argument] = Field(default_factory=dict)
     parents: list[InputForm] = Field(default_factory=list)
+
+
+def step_id(step: StepForm, at: int) -> str:
+    """What others call a step: its id, else its component, else its place, from 1."""
+    return step.id or step.component or f"step-{at + 1}"
 
 
 class ResourcesForm(Form):
@@ -102,7 +136,7 @@ class ModelDeliveryForm(Form):
     by: Literal["restart", "signal", "question"] = "restart"
     """``question``: the program asks through the library, and says itself that it has accepted."""
     signal: Literal["SIGHUP", "SIGUSR1", "SIGUSR2"] = "SIGHUP"
-    smoke_test: list[str] | str | None = None
+    smoke_test: Command | None = None
     """Run with the new model before the switch; it passes with exit code 0."""
     time_limit: PositiveDurationMs = 300_000
 
@@ -117,11 +151,20 @@ class LogsForm(Form):
     """To the topic; what is beyond is counted. 0: none."""
 
 
-class RunningForm(Form):
-    """How agents run a node. A node with neither ``steps`` nor a pipeline is started by somebody else."""
+class ComponentSpec(Form):
+    """A component's folder as it was when the MLApp was applied: a tar in the artifact store."""
+
+    name: Identifier
+    artifact_url: str
+    sha256: str
+    size_bytes: int = 0
+
+
+class RunningKeys(Form):
+    """How agents run a node: the keys in the file, beside ``id`` and ``type``."""
 
     steps: list[StepForm] = Field(default_factory=list)
-    schedule: ScheduleForm | None = None
+    schedule: Annotated[ScheduleForm | None, BeforeValidator(_schedule_of_text)] = None
     triggers: list[TriggerForm] = Field(default_factory=list)
     agents: dict[Name, str] = Field(default_factory=dict)
     """Labels that an agent must have."""
@@ -129,7 +172,7 @@ class RunningForm(Form):
     placement: Literal["pinned", "movable"] = "pinned"
     lease: PositiveDurationMs = 30_000
     """A movable run goes elsewhere when its agent was not heard of for this long; there it has ended by then."""
-    runner: Identifier = "process"
+    runner: Literal["process", "kubernetes"] = "process"
     image: Name | None = None
     """Of runner ``kubernetes``."""
     default_model: Name | None = None
@@ -145,3 +188,9 @@ class RunningForm(Form):
     """From SIGTERM to SIGKILL."""
     model_delivery: ModelDeliveryForm = Field(default_factory=ModelDeliveryForm)
     logs: LogsForm = Field(default_factory=LogsForm)
+
+
+class RunningForm(RunningKeys):
+    """How agents run a node, whole: its steps have ids, and their components are in the artifact store."""
+
+    components: list[ComponentSpec] = Field(default_factory=list)

@@ -15,14 +15,6 @@ _ZONES_OF_A_HOST = frozenset({"Factory", "localtime", "posixrules"})
 """Each host means another zone by them."""
 
 
-def check_schedule(text: object) -> object:
-    """``text`` when it is empty or a cron expression; raises ``ValueError`` that names the field at fault.
-
-    What is not text is returned as it is: its type is reported elsewhere.
-    """
-    return check_cron(text) if isinstance(text, str) and text.strip() else text
-
-
 def check_cron(text: object) -> object:
     """``text`` when it is a cron expression; raises ``ValueError`` that names the field at fault."""
     if not isinstance(text, str):

@@ -6,59 +6,35 @@ wrong type is passed over here, since it is reported already.
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from parallelm.definitions.node_entries import node_entries, text_of, unknown
 from parallelm.definitions.node_types import CONSUMERS, NODE_TYPES, PRODUCERS
 from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS
 from parallelm.definitions.rules import RULE_FORMS, RuleForm
+from parallelm.definitions.running_errors import running_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.definitions.marked_yaml import Path
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """One entry of ``nodes``; what is missing or of the wrong type is empty."""
-
-    index: int
-    id: str
-    type: str
-    raw: Mapping[str, Any]
-
-    def listed(self, key: str) -> Iterator[tuple[int, str]]:
-        """Texts of a list, with their positions."""
-        found = self.raw.get(key)
-        for at, item in enumerate(found if isinstance(found, list) else ()):
-            if isinstance(item, str):
-                yield at, item
+    from parallelm.definitions.node_entries import NodeEntry
 
 
 def semantic_errors(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Each mistake: the path of the value at fault, and what is wrong with it."""
-    entries = document.get("nodes")
-    nodes = [
-        _Node(index, _text(raw.get("id")), _text(raw.get("type")), raw)
-        for index, raw in enumerate(entries if isinstance(entries, list) else ())
-        if isinstance(raw, dict)
-    ]
+    nodes = node_entries(document)
     rules = document.get("alerts")
-    yield from _used_twice("nodes", "id", entries)
+    yield from _used_twice("nodes", "id", document.get("nodes"))
     yield from _names_used_twice(nodes)
     yield from _used_twice("alerts", "name", rules)
     yield from _links(nodes)
     yield from _cycles(nodes)
+    yield from running_errors(nodes)
     yield from _policies(document.get("policy"), nodes, rules)
     for index, raw in enumerate(rules if isinstance(rules, list) else ()):
         if isinstance(raw, dict):
             yield from _rule(index, raw, nodes)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _used_twice(section: str, key: str, entries: Any) -> Iterator[tuple[Path, str]]:
@@ -72,7 +48,7 @@ def _used_twice(section: str, key: str, entries: Any) -> Iterator[tuple[Path, st
         seen.add(name)
 
 
-def _names_used_twice(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+def _names_used_twice(nodes: Sequence[NodeEntry]) -> Iterator[tuple[Path, str]]:
     """Components ask for a node by its name; a node without a name is found by its id."""
     ids = {node.id: node.index for node in nodes if node.id}
     seen: set[str] = set()
@@ -85,12 +61,12 @@ def _names_used_twice(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
         seen.add(name)
 
 
-def _links(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+def _links(nodes: Sequence[NodeEntry]) -> Iterator[tuple[Path, str]]:
     types = {node.id: node.type for node in nodes if node.id}
     for node in nodes:
         for at, parent in node.listed("parents"):
             if parent not in types:
-                yield ("nodes", node.index, "parents", at), _unknown_node(parent, types)
+                yield ("nodes", node.index, "parents", at), unknown("node", parent, types)
         yield from _consumes(node, types)
         for key in ("parents", "consumes"):
             items = list(node.listed(key))
@@ -99,11 +75,11 @@ def _links(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
                     yield ("nodes", node.index, key, at), f"{item!r} is listed twice"
 
 
-def _consumes(node: _Node, types: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+def _consumes(node: NodeEntry, types: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     for at, producer in node.listed("consumes"):
         place: Path = ("nodes", node.index, "consumes", at)
         if producer not in types:
-            yield place, _unknown_node(producer, types)
+            yield place, unknown("node", producer, types)
         elif types[producer] in NODE_TYPES - PRODUCERS:
             known = ", ".join(name for name, kind in types.items() if kind in PRODUCERS) or "none"
             yield (
@@ -117,13 +93,7 @@ def _consumes(node: _Node, types: Mapping[str, str]) -> Iterator[tuple[Path, str
         )
 
 
-def _unknown_node(name: str, known: Mapping[str, str] | Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
-    return f"unknown node {name!r}; {hint}"
-
-
-def _cycles(nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+def _cycles(nodes: Sequence[NodeEntry]) -> Iterator[tuple[Path, str]]:
     """Each group of nodes that follow each other, once: the strongly connected parts of the graph of parents."""
     first = {node.id: node for node in reversed(nodes) if node.id}
     parents = {name: [p for _, p in node.listed("parents") if p in first] for name, node in first.items()}
@@ -160,18 +130,18 @@ def _left_in_cycles(parents: Mapping[str, Sequence[str]]) -> bool:
     return False
 
 
-def _rule(index: int, raw: Mapping[str, Any], nodes: Sequence[_Node]) -> Iterator[tuple[Path, str]]:
+def _rule(index: int, raw: Mapping[str, Any], nodes: Sequence[NodeEntry]) -> Iterator[tuple[Path, str]]:
     ids = [node.id for node in nodes if node.id]
-    form = RULE_FORMS.get(_text(raw.get("type")))
+    form = RULE_FORMS.get(text_of(raw.get("type")))
     for path, node_id in (form or RuleForm).named_nodes(raw):
         if node_id not in ids:
-            yield ("alerts", index, *path), _unknown_node(node_id, ids)
+            yield ("alerts", index, *path), unknown("node", node_id, ids)
     if form is not None:
         for path, message in form.semantic_errors(raw):
             yield ("alerts", index, *path), message
 
 
-def _policies(of_mlapp: Any, nodes: Sequence[_Node], rules: Any) -> Iterator[tuple[Path, str]]:
+def _policies(of_mlapp: Any, nodes: Sequence[NodeEntry], rules: Any) -> Iterator[tuple[Path, str]]:
     """The MLApp's policy and those of nodes, each for itself and together."""
     found: list[tuple[Path, str, Mapping[str, Any]]] = [
         (("nodes", node.index, "policy"), node.id, node.raw["policy"])
@@ -186,12 +156,12 @@ def _policies(of_mlapp: Any, nodes: Sequence[_Node], rules: Any) -> Iterator[tup
         found.insert(0, (("policy",), "", of_mlapp))
     types = {node.id: node.type for node in nodes if node.id}
     names = (
-        [_text(rule.get("name")) for rule in rules or () if isinstance(rule, dict)]
+        [text_of(rule.get("name")) for rule in rules or () if isinstance(rule, dict)]
         if isinstance(rules, list)
         else []
     )
     for place, node_id, raw in found:
-        form = POLICY_FORMS.get(_text(raw.get("model_policy", DEFAULT_KIND)))
+        form = POLICY_FORMS.get(text_of(raw.get("model_policy", DEFAULT_KIND)))
         for path, message in form.semantic_errors(raw, types, node_id) if form is not None else ():
             yield (*place, *path), message
         yield from _unknown_rules(place, raw, names)
@@ -205,13 +175,11 @@ def _unknown_rules(
     for at, alert in enumerate(alerts if isinstance(alerts, list) else ()):
         rule = alert.get("rule") if isinstance(alert, dict) else None
         if isinstance(rule, str) and rule not in names:
-            near = difflib.get_close_matches(rule, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
-            yield (*place, "rollback_on", at, "rule"), f"unknown alert rule {rule!r}; {hint}"
+            yield (*place, "rollback_on", at, "rule"), unknown("alert rule", rule, names)
 
 
 def _shared_canaries(
-    policies: Sequence[tuple[Path, str, Mapping[str, Any]]], nodes: Sequence[_Node]
+    policies: Sequence[tuple[Path, str, Mapping[str, Any]]], nodes: Sequence[NodeEntry]
 ) -> Iterator[tuple[Path, str]]:
     """A canary node serves one node: for two it would have to run two models."""
     own = {node_id for _, node_id, _ in policies if node_id}
@@ -236,4 +204,4 @@ def _shared_canaries(
 
 def _canary_node(policy: Mapping[str, Any]) -> str:
     options = policy.get("canary")
-    return _text(options.get("node")) if isinstance(options, dict) else ""
+    return text_of(options.get("node")) if isinstance(options, dict) else ""

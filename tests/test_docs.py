@@ -33,6 +33,17 @@ from parallelm.definitions.notifications import (
 from parallelm.definitions.policies import POLICY_FORMS
 from parallelm.definitions.policies.canary import CanaryMetricForm, CanaryOptionsForm
 from parallelm.definitions.rules import RULE_FORMS
+from parallelm.definitions.running import (
+    InputForm,
+    LogsForm,
+    ModelDeliveryForm,
+    ResourcesForm,
+    RestartForm,
+    RetryForm,
+    ScheduleForm,
+    StepForm,
+    TriggerForm,
+)
 from parallelm.mcenter.cli import cli
 from parallelm.stream_processors.notifications.edge.targets import read_rules
 from parallelm.warehouse import migrate
@@ -176,7 +187,7 @@ def test_the_site_shows_every_page() -> None:
     assert {page.name for page in PAGES} == set(re.findall(r"[\w-]+\.md", navigation.partition("\nnav:")[2]))
 
 
-@pytest.mark.parametrize("name", ["mlapps-and-alert-rules", "alert-rules"])
+@pytest.mark.parametrize("name", ["mlapps-and-alert-rules", "alert-rules", "run-your-pipelines"])
 def test_definitions_are_valid(name: str) -> None:
     page = DOCS / f"{name}.md"
     for block in of_language(page, "yaml"):
@@ -215,13 +226,15 @@ def test_every_key_of_a_file_of_notifications_is_listed() -> None:
 
 def test_every_key_of_a_definition_is_listed() -> None:
     text = (DOCS / "mlapps-and-alert-rules.md").read_text() + RULES_PAGE.read_text()
-    text += (DOCS / "model-policy.md").read_text()
+    text += (DOCS / "model-policy.md").read_text() + (DOCS / "run-your-pipelines.md").read_text()
     tables = {name for line in text.splitlines() if line.startswith("| `") for name in keys(line)}
     known = {
         field.alias or name
         for entry in (
             *(MLAppForm, NodeForm, *POLICY_FORMS.values(), *RULE_FORMS.values()),
             *(GateForm, GatesForm, CanaryMetricForm, CanaryOptionsForm),
+            *(ScheduleForm, TriggerForm, StepForm, InputForm, ResourcesForm),
+            *(RestartForm, RetryForm, ModelDeliveryForm, LogsForm),
         )
         for name, field in entry.model_fields.items()
     }

@@ -302,6 +302,51 @@ def agent(**changes: Any) -> records.AgentState:
     return records.AgentState(**(fields | changes))
 
 
+def run_transition(
+    state: str, run_id: str = "r-1", at_ms: int = T0_MS, **changes: Any
+) -> records.RunTransition:
+    fields: dict[str, Any] = {
+        "event_time_ms": at_ms,
+        "decided_at_ms": at_ms + 5,
+        "transition_id": f"{run_id}-{changes.get('attempt', 1)}-{state}",
+        "mlapp_id": "app",
+        "node_id": "predict",
+        "pipeline_instance_id": "app-predict-0",
+        "instance": 0,
+        "run_id": run_id,
+        "attempt": 1,
+        "state": records.RunState(state),
+        "previous_state": records.RunState.UNKNOWN,
+        "agent_id": "" if state in {"waiting", "missed"} else "host-1",
+        "reason": f"because {state}",
+        "trigger": "schedule",
+        "trigger_id": str(T0_MS),
+        "due_at_ms": T0_MS,
+        "definition_version": 2,
+        "model_id": "m-1",
+        "exit_code": 1 if state == "failed" else 0,
+        "starts": 0 if state in {"waiting", "assigned", "missed"} else 1,
+        "who": "",
+        "cause": CAUSE,
+    }
+    return records.RunTransition(**(fields | changes))
+
+
+def log_lines(*lines: str, **changes: Any) -> records.LogLines:
+    fields: dict[str, Any] = {
+        "origin": ORIGIN,
+        "run_id": "r-1",
+        "attempt": 1,
+        "step_id": "score",
+        "first_line": 1,
+        "dropped": 0,
+        "timestamps_ms": [T0_MS + number for number in range(len(lines))],
+        "streams": ["stdout"] * len(lines),
+        "lines": list(lines),
+    }
+    return records.LogLines(**(fields | changes))
+
+
 def notification() -> records.Notification:
     return records.Notification(
         event_time_ms=T0_MS + 60_000,

@@ -203,11 +203,16 @@ def test_poison_on_every_topic_is_a_dead_letter_and_stops_nothing(platform: Plat
         ("predictions", samples.predictions(["a"], scores=[0.5], kind="guess")),
         ("predictions", samples.predictions(["a"], scores=[0.5], sampled_share=0.0)),
         ("predictions", samples.predictions(["a"], scores=[0.5], kind="class")),
+        ("logs", samples.log_lines("a", timestamps_ms=[])),
+        ("logs", samples.log_lines("a", streams=["stdin"])),
+        ("logs", samples.log_lines("a", first_line=0)),
+        ("logs", samples.log_lines("a", timestamps_ms=[10**16])),
+        ("runs", samples.run_transition("running", due_at_ms=10**16)),
         ("actuals", samples.actuals({"a": "1"}, timestamps_ms=[])),
         ("actuals", samples.actuals({"a": "1"}, timestamps_ms=[-(10**15)])),
     ],
-    ids=["event", "kpi", "alert", "agent", "histogram", "values", "feature", "time", "kind", "share", "classes", "times",
-         "actual's time"],
+    ids=["event", "kpi", "alert", "agent", "histogram", "values", "feature", "time", "kind", "share", "classes",
+         "no time of a line", "stream", "line number", "time of a line", "run", "times", "actual's time"],
 )  # fmt: skip
 def test_records_whose_values_fit_no_row_are_dead_letters(platform: Platform, name: str, record: Any):
     with platform.sink(topics=[topics.by_name(name), topics.DEAD_LETTERS]):

@@ -92,3 +92,23 @@ def statistic(name: str, at_ms: int, value: float, **more: Any) -> dict[str, Any
 
 def kpi(name: str, at_ms: int, value: float, **more: Any) -> dict[str, Any]:
     return {"mlapp_id": "app", "name": name, "event_time": at_ms, "value": value} | more
+
+
+def run(run_id: str, state: str, at_ms: int, **more: Any) -> dict[str, Any]:
+    attempt = more.get("attempt", 1)
+    return {
+        "mlapp_id": "app",
+        "node_id": "train",
+        "pipeline_instance_id": "app-train-0",
+        "run_id": run_id,
+        "transition_id": f"{run_id}/{attempt}/{state}/{at_ms}",
+        "attempt": 1,
+        "state": state,
+        "agent_id": "" if state == "waiting" else "host-1",
+        "reason": f"{run_id} {state}",
+        "trigger": "schedule",
+        "trigger_id": str(at_ms),
+        "due_at": at_ms,
+        "event_time": at_ms,
+        "decided_at": at_ms,
+    } | more

@@ -13,7 +13,7 @@ import pytest
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
-from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model, statistic
+from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model, run, statistic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,7 @@ def insert_history(client: Client) -> None:
     _insert_statistics(client)
     _insert_kpis(client)
     _insert_predictions(client)
+    _insert_runs(client)
     _insert_blocks(client)
 
 
@@ -201,6 +202,25 @@ def _insert_predictions(client: Client) -> None:
     insert(client, "actuals", [APP | each for each in known])
 
 
+def _insert_runs(client: Client) -> None:
+    """Training on three days: the second run fails at its second attempt, the third one is missed."""
+    steps = [
+        *(run("r-8", state, at(8) + s * 1000) for s, state in enumerate(("waiting", "running", "succeeded"))),
+        *(run("r-9", state, at(9) + s * 1000) for s, state in enumerate(("waiting", "running", "waiting"))),
+        run("r-9", "running", at(9) + 60_000, attempt=2, agent_id="host-2"),
+        run("r-9", "failed", at(9) + 61_000, attempt=2, agent_id="host-2", reason="exit code 1"),
+        run("r-10", "missed", at(10), agent_id="", reason="no agent has gpu=yes"),
+    ]
+    due = {"r-8": at(8), "r-9": at(9), "r-10": at(10)}
+    insert(client, "run_transitions_log", [step | APP | {"due_at": due[step["run_id"]]} for step in steps])
+    lines = ["epoch 1", "ValueError: no rows"]
+    written = [
+        {"run_id": "r-9", "attempt": 2, "line": number, "stream": "stderr", "text": text}
+        for number, text in enumerate(lines, 1)
+    ]
+    insert(client, "logs", [APP | {"node_id": "train", "event_time": at(9)} | each for each in written * 2])
+
+
 def _insert_blocks(client: Client) -> None:
     columns = "table_name, _topic, first_offset, last_offset, records, rows, inserted_at, last_ingested_at, delay_ms"
     blocks = [
@@ -263,6 +283,12 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "Which points have been revised since a moment, and by how much?": [("AA", when(3), 0.5, 0.4)],
     "What was a KPI while each model was live?": [("February", 0.8, 14), ("January", 0.692, 12)],
+    "Which nodes ran in a week, how often, and for how long?": [("train", 3, 1, 1, 1, 30.0)],
+    "Which runs did not go well, where, and why?": [
+        (when(9), "train", "failed", "host-2", 2, "exit code 1"),
+        (when(10), "train", "missed", "", 1, "no agent has gpu=yes"),
+    ],
+    "Which lines of their logs tell of an error?": [("train", "r-9", 2, "stderr", "ValueError: no rows")],
     "Who decided what?": [
         ("ada", "approve", 2, when(9), "again"),
         ("bob", "acknowledge", 1, when(12), "seen"),
@@ -275,7 +301,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
 
 
 def test_there_is_an_answer_to_each_question() -> None:
-    assert len(QUESTIONS) == 22
+    assert len(QUESTIONS) == 25
     assert QUESTIONS.keys() - ANSWERS.keys() == {"How long was each model in production, and why did it end?"}
     assert ANSWERS.keys() <= QUESTIONS.keys()
 

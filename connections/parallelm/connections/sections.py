@@ -170,6 +170,9 @@ class RetentionSettings(_ShownWithoutSecrets):
     decisions_days: int = 0
     """Transitions of alerts and deployments, models, actions, definitions and notifications."""
     agents_days: int = 365
+    runs_days: int = 730
+    logs_days: int = 30
+    """Lines that programs write while agents run them."""
     dead_letters_days: int = 90
     ingested_blocks_days: int = 30
     """Log of the sinks, a row a block."""

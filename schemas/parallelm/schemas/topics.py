@@ -155,8 +155,8 @@ AGENT_COMMANDS = Topic(
     "agent-commands", records.AgentCommand, AGENT, CONTROL_PARTITIONS, 7 * _DAY_MS, internal=True
 )
 RUN_REPORTS = _control("run-reports", records.RunReport, retention_ms=7 * _DAY_MS, internal=True)
-RUNS = _control("runs", records.RunTransition, internal=True)
-LOGS = Topic("logs", records.LogLines, ORIGIN, DATA_PARTITIONS, 3 * _DAY_MS, internal=True)
+RUNS = _control("runs", records.RunTransition)
+LOGS = Topic("logs", records.LogLines, ORIGIN, DATA_PARTITIONS, 3 * _DAY_MS)
 
 CATALOGUE: tuple[Topic, ...] = tuple(found for found in list(globals().values()) if isinstance(found, Topic))
 """Every topic of the platform, in the order above. Append only: a record's schema ids depend on its position."""

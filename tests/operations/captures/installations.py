@@ -36,6 +36,7 @@ COUNTED = {
     "mlapps": 2,
     "models": 2,
     "predictions": 2,
+    "run_transitions": 4,
     "statistics": 9,
     "structured_statistics": 3,
 }
@@ -73,6 +74,7 @@ def seed(platform: Platform) -> None:
         "predictions",
         "actuals",
         "mlapps",
+        "run_transitions",
     ):
         least = COUNTED[table]
         platform.wait(f"SELECT count() >= {least} FROM {table}", 1)
@@ -100,6 +102,12 @@ def _records() -> Iterator[tuple[topics.Topic, Any]]:
         yield topics.ALERTS, samples.alert(state, before, alert_id="a-0", transition_id=f"old-{state}")
     yield topics.ACTIONS, samples.action()
     yield topics.AGENTS, samples.agent()
+    for state, at_ms in (("waiting", before), ("running", T0_MS), ("failed", T0_MS + 5)):
+        yield topics.RUNS, samples.run_transition(state, at_ms=at_ms)
+    for at_ms in (before, T0_MS):
+        yield topics.RUNS, samples.run_transition("launched", "", at_ms, transition_id=f"launched-{at_ms}")
+    for state in ("running", "succeeded"):  # over before the range begins
+        yield topics.RUNS, samples.run_transition(state, "r-0", at_ms=before)
     yield topics.EVENTS, samples.event(title="odd, “quoted”\nline")
     yield (
         topics.EVENTS,

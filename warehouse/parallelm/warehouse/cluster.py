@@ -19,7 +19,7 @@ DEDUPLICATION_WINDOW_S = 90 * 86_400
 """Replicated tables also forget by age: not before the longest retention of a topic that is not compacted."""
 
 SHARDED = frozenset(
-    {"statistics", "statistics_by_day_state", "structured_statistics", "histograms", "predictions"}
+    {"statistics", "statistics_by_day_state", "structured_statistics", "histograms", "predictions", "logs"}
 )
 """Tables whose rows are spread over the shards."""
 

@@ -34,6 +34,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
         "notifications",
     ),
     "agents_days": ("agents",),
+    "runs_days": ("run_transitions_log",),
+    "logs_days": ("logs",),
     "dead_letters_days": ("dead_letters_log",),
     "ingested_blocks_days": ("ingested_blocks",),
 }

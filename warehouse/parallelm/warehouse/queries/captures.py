@@ -44,6 +44,11 @@ _RAISED = f"""
     HAVING max(event_time) >= {START}
         OR argMax(state, (ingested_at, _partition, _offset)) NOT IN ('resolved', 'inactive')
 """  # noqa: S608 - as above
+_RUNNING = f"""
+    SELECT run_id FROM run_transitions WHERE {_UNTIL_END} AND run_id != '' GROUP BY run_id
+    HAVING max(event_time) >= {START}
+        OR argMax(state, (ingested_at, _partition, _offset)) NOT IN ('succeeded', 'failed', 'stopped', 'missed', 'lost')
+"""  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,10 @@ CAPTURE_TABLES: tuple[CaptureTable, ...] = (
     CaptureTable("kpis", place="_topic, _partition, _offset, _index"),
     CaptureTable("alert_transitions", f"{_UNTIL_END} AND alert_id IN ({_RAISED})"),
     CaptureTable("deployments", f"{_UNTIL_END} AND deployment_id IN ({_DEPLOYED})"),
+    CaptureTable(
+        "run_transitions",
+        f"{_UNTIL_END} AND (run_id = '' AND event_time >= {START} OR run_id IN ({_RUNNING}))",
+    ),
     CaptureTable("structured_statistics"),
     CaptureTable("histograms", place="_topic, _partition, _offset, _index"),
     CaptureTable("predictions", place="_topic, _partition, _offset, _index"),

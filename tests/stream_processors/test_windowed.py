@@ -155,6 +155,7 @@ def test_a_group_that_has_stopped_ends_and_is_forgotten():
     assert windows.memory is None
 
 
+@pytest.mark.long
 def test_many_windows_and_wide_sketches_need_bounded_memory():
     quantile = (
         "{name: q, type: threshold, statistic: x, aggregate: quantile, quantile: 0.5, window: 1s, above: 0.1}"

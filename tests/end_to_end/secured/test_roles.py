@@ -90,12 +90,13 @@ def test_a_client_certificate_is_enough_where_the_broker_asks_for_one(secured: S
         assert worker.terminate() == 0, worker.log()
 
 
-@pytest.mark.parametrize("name", ["sink", "processors"])
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("name", "change", "says"),
     [
-        ({"sasl_password": "wrong"}, "uthentication"),
-        ({"ssl_ca_location": ""}, "certificate"),
+        ("sink", {"sasl_password": "wrong"}, "uthentication"),
+        ("processors", {"ssl_ca_location": ""}, "certificate"),
+        pytest.param("processors", {"sasl_password": "wrong"}, "uthentication", marks=pytest.mark.long),
+        pytest.param("sink", {"ssl_ca_location": ""}, "certificate", marks=pytest.mark.long),
     ],
 )
 def test_what_is_wrong_with_a_connection_is_said(

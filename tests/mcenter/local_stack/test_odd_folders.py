@@ -29,7 +29,7 @@ SERVICES = ("--service", "kafka", "--service", "clickhouse")
     ("name", "starts"),
     [
         ("mein projekt ü", 2),  # Kafka is given the folder itself; the second start finds it gone
-        (os.fsdecode(b'a%20b, #1 ?x=1&y \\b "q"/caf\xe9 \n'), 1),
+        pytest.param(os.fsdecode(b'a%20b, #1 ?x=1&y \\b "q"/caf\xe9 \n'), 1, marks=pytest.mark.long),
     ],
 )
 def test_a_stack_lives_and_ends_in_its_folder(tmp_path: Path, name: str, starts: int) -> None:

@@ -1,0 +1,84 @@
+"""Small files that say how a run stands: replaced as a whole, and on the disk before anything relies on them."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RESERVE_BYTES = 4096
+"""Fits every record whose writing must not fail for want of space."""
+
+
+def sync_folder(folder: Path) -> None:
+    """Have names in the folder survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_json(
+    path: Path, table: dict[str, Any], *, durable: bool = True, reserve: Path | None = None
+) -> None:
+    """Replace ``path`` as a whole; with ``reserve`` into space that ``reserve_space`` has set aside."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}") if reserve is None else reserve
+    try:
+        _write(temporary, table, os.O_CREAT if reserve is None else 0, durable=durable)
+        temporary.replace(path)
+    except OSError:
+        if reserve is None:
+            temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def create_json(path: Path, table: dict[str, Any]) -> bool:
+    """Create ``path``, whole and on the disk; returns False, and changes nothing, when it exists."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _write(temporary, table, os.O_CREAT, durable=True)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What the file says, or None when there is none."""
+    try:
+        table: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return table
+
+
+def reserve_space(path: Path) -> None:
+    """Set aside space for one record that must be written even when the disk is full by then."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, table: dict[str, Any], flags: int, *, durable: bool) -> None:
+    content = json.dumps(table).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
+    try:
+        written = 0
+        while written < len(content):
+            written += os.pwrite(descriptor, content[written:], written)
+        os.ftruncate(descriptor, len(content))
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -137,7 +137,7 @@ AS SELECT
     transition.mlapp_id AS mlapp_id,
     transition.node_id AS node_id,
     transition.run_id AS run_id,
-    any(transition.pipeline_instance_id) AS pipeline_instance_id,
+    max(transition.pipeline_instance_id) AS pipeline_instance_id,
     any(transition.instance) AS instance,
     max(transition.attempt) AS attempt,
     argMax(transition.state, transition.place) AS state,
@@ -157,7 +157,7 @@ AS SELECT
     max(transition.starts) AS starts,
     argMin(transition.who, transition.place) AS who,
     argMaxIf(transition.who, transition.place, transition.state IN ('stopping', 'stopped') AND transition.who != '') AS stopped_by
-FROM (SELECT *, (ingested_at, _partition, _offset) AS place FROM run_transitions WHERE run_id != '') AS transition
+FROM (SELECT *, (ingested_at, _partition, _offset) AS place FROM run_transitions WHERE run_id != '' AND state != 'refused') AS transition
 GROUP BY mlapp_id, node_id, run_id
 COMMENT 'Runs of nodes: one row a run, with its state now, when it was due, began and ended, and on which agent.';
 

@@ -9,6 +9,7 @@ nothing but the driver; all others need pandas. They raise the driver's errors w
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import OneOrMore, query_frame, time_column
 from parallelm.warehouse.queries._keyset import Keyset
+from parallelm.warehouse.queries.agents import agent_states
 from parallelm.warehouse.queries.alerts import OPEN_STATES, alert_episodes, alert_transitions, alerts
 from parallelm.warehouse.queries.correlate import Correlations, correlate
 from parallelm.warehouse.queries.dead_letters import (
@@ -55,6 +56,7 @@ from parallelm.warehouse.queries.lineage import (
     samples_around,
 )
 from parallelm.warehouse.queries.lines import Line, Lines, statistic_lines
+from parallelm.warehouse.queries.logs import LinePlace, log_lines, log_sizes, search_logs
 from parallelm.warehouse.queries.mlapps import (
     check_connection,
     current_mlapp,
@@ -85,6 +87,13 @@ from parallelm.warehouse.queries.reported import (
     reported_statistics,
     reports,
 )
+from parallelm.warehouse.queries.runs import (
+    mlapp_life,
+    models_of_pipelines,
+    run_rows,
+    run_transitions,
+    runs,
+)
 from parallelm.warehouse.queries.statistics import (
     histograms,
     statistic_counts,
@@ -105,6 +114,7 @@ __all__ = [
     "Impact",
     "Keyset",
     "Line",
+    "LinePlace",
     "Lines",
     "Names",
     "OneOrMore",
@@ -115,6 +125,7 @@ __all__ = [
     "Timeline",
     "actions_on",
     "activity",
+    "agent_states",
     "alert_episodes",
     "alert_transitions",
     "alerts",
@@ -142,8 +153,11 @@ __all__ = [
     "last_deployed_model",
     "latest_report",
     "live_models",
+    "log_lines",
+    "log_sizes",
     "mlapp_agents",
     "mlapp_definition",
+    "mlapp_life",
     "mlapp_versions",
     "mlapps",
     "model_announcement",
@@ -151,6 +165,7 @@ __all__ = [
     "model_samples",
     "model_usage",
     "models",
+    "models_of_pipelines",
     "notifications_of",
     "open_dead_letters",
     "past_events",
@@ -165,7 +180,11 @@ __all__ = [
     "reported_statistics",
     "reports",
     "rows_of_record",
+    "run_rows",
+    "run_transitions",
+    "runs",
     "samples_around",
+    "search_logs",
     "statistic_counts",
     "statistic_lines",
     "statistic_names",

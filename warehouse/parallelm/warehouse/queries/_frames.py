@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OneOrMore = str | Collection[str]
 """A value that a column must have, or several of which it must have one."""
 _MAX_LIMIT = 2**63 - 1
+_WILDCARD = re.compile(r"[%_\\]")
 
 
 class Conditions:
@@ -50,6 +51,14 @@ class Conditions:
             found = (f"positionCaseInsensitiveUTF8({column}, %(containing)s) > 0" for column in columns)
             self._clauses.append(f"({' OR '.join(found)})")
             self.parameters["containing"] = text
+        return self
+
+    def like(self, expression: str, text: str | None) -> Conditions:
+        """Select rows of which an expression has the text in it: by LIKE, for which an index on the expression is used."""
+        if text:
+            self._clauses.append(f"{expression} LIKE %(like)s")
+            escaped = _WILDCARD.sub(r"\\\g<0>", text)
+            self.parameters["like"] = f"%{escaped}%"
         return self
 
     def starting(self, column: str, beginning: str | None) -> Conditions:

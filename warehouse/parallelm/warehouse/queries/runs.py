@@ -1,0 +1,157 @@
+"""Runs of nodes: what ran where and when, and what each has made and used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parallelm.schemas.times import TimeError, range_ms
+from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries._frames import Conditions, frame, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from parallelm.connections import Settings
+    from parallelm.schemas.times import Time
+    from parallelm.warehouse.queries._frames import OneOrMore
+    from parallelm.warehouse.queries._keyset import Keyset
+
+_GOING_ON = "run.run_id != '' AND (run.ended_at IS NULL OR run.ended_at >= model.event_time)"
+_BOUND = "fromUnixTimestamp64Milli(toInt64(%({name})s), 'UTC')"
+
+
+def runs(
+    settings: Settings,
+    *,
+    mlapp_id: OneOrMore | None = None,
+    node_id: str | None = None,
+    agent_id: OneOrMore | None = None,
+    run_id: str | None = None,
+    state: OneOrMore | None = None,
+    trigger: str | None = None,
+    has_ended: bool | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    page: Keyset | None = None,
+) -> pd.DataFrame:
+    """Runs by when they were due, as the view ``runs`` has them.
+
+    ``start`` and ``end`` select those that were due before the end and had not ended before the start: a program that
+    goes on for months is among the runs of each day. Raises ``QueryError`` for times that are none.
+    """
+    return frame(settings, *_selected(locals()), page)
+
+
+def run_rows(settings: Settings, *, mlapp_id: OneOrMore | None = None, **chosen: Any) -> list[dict[str, Any]]:
+    """The same rows, for callers that work without pandas."""
+    return records(settings, *_selected({"mlapp_id": mlapp_id, **chosen}))
+
+
+def _selected(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    of_key = {name: chosen.get(name) for name in ("mlapp_id", "node_id", "run_id")}
+    of_run = {name: chosen.get(name) for name in ("agent_id", "state", "trigger", "has_ended")}
+    where = Conditions().equal(**of_key, **of_run)
+    try:
+        first_ms, last_ms = range_ms(chosen.get("start"), chosen.get("end"))
+    except TimeError as error:
+        raise QueryError(str(error)) from None
+    clauses = []
+    if last_ms is not None:
+        clauses.append(f"due_at < {_BOUND.format(name='end')}")
+    if first_ms is not None:
+        clauses.append(f"(ended_at IS NULL OR ended_at >= {_BOUND.format(name='start')})")
+    query = f"SELECT * FROM (SELECT * FROM runs {where}) {'WHERE ' if clauses else ''}{' AND '.join(clauses)} ORDER BY due_at, run_id"  # noqa: S608 - our own names; values are parameters
+    return query, where.parameters | {"start": first_ms or 0, "end": last_ms or 0}
+
+
+def run_transitions(
+    settings: Settings,
+    *,
+    mlapp_id: OneOrMore | None = None,
+    node_id: str | None = None,
+    run_id: str | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    page: Keyset | None = None,
+) -> pd.DataFrame:
+    """Changes of state in the order in which they were recorded; those with an empty ``run_id`` are about an MLApp or a node."""
+    where = Conditions().equal(mlapp_id=mlapp_id, node_id=node_id, run_id=run_id)
+    where = where.between("event_time", start, end)
+    return frame(
+        settings,
+        f"SELECT * FROM run_transitions {where} ORDER BY ingested_at, _partition, _offset",  # noqa: S608 - our own names; values are parameters
+        where.parameters,
+        page,
+    )
+
+
+def mlapp_life(settings: Settings, mlapp_id: OneOrMore | None = None) -> dict[str, dict[str, Any]]:
+    """What people have last done with each MLApp as a whole, by its id: ``state, reason, who, event_time``.
+
+    ``state`` is launched (also after a pause), paused, stopped, archived or deleted. MLApps that nobody has launched
+    are absent.
+    """
+    where = Conditions().equal(mlapp_id=mlapp_id)
+    found = records(
+        settings,
+        f"""
+        SELECT mlapp_id, if(transition.1 = 'resumed', 'launched', transition.1) AS state, transition.2 AS reason,
+            transition.3 AS who, transition.4 AS event_time
+        FROM (
+            SELECT mlapp_id, argMax((toString(state), reason, toString(who), event_time), (ingested_at, _partition, _offset))
+                AS transition
+            FROM (SELECT * FROM run_transitions {where})
+            WHERE run_id = '' AND node_id = '' AND state IN ('launched', 'paused', 'resumed', 'stopped', 'archived', 'deleted')
+            GROUP BY mlapp_id
+        )
+        """,  # noqa: S608 - our own names; values are parameters
+        where.parameters,
+    )
+    return {row.pop("mlapp_id"): row for row in found}
+
+
+def models_of_pipelines(
+    settings: Settings, mlapp_id: str, *, node_id: str | None = None, run_id: str | None = None
+) -> list[dict[str, Any]]:
+    """Models that the pipelines of an MLApp have produced and consumed, in order of time.
+
+    Keys: ``role`` (``produced`` or ``consumed``), ``node_id, agent_id, run_id, model_id, name, since, until``. A model
+    was consumed from when it was accepted, or a run began with it, until it was replaced or the run ended. ``until`` is
+    None for what was produced, and while it is used. ``run_id`` is empty where no run is known.
+    """
+    where = Conditions().equal(node_id=node_id, run_id=run_id)
+    return records(
+        settings,
+        f"""
+        SELECT role, node_id, agent_id, run_id, model_id, announced.name AS name, since, until FROM
+        (
+            SELECT 'produced' AS role, toString(model.node_id) AS node_id, toString(model.agent_id) AS agent_id,
+                argMaxIf(run.run_id, ifNull(run.began_at, model.event_time), {_GOING_ON}) AS run_id, model.model_id AS model_id, any(model.event_time) AS since,
+                CAST(NULL, 'Nullable(DateTime64(3, \\'UTC\\'))') AS until
+            FROM (SELECT * FROM models WHERE mlapp_id = %(mlapp_id)s) AS model
+            LEFT JOIN (
+                SELECT * FROM runs WHERE mlapp_id = %(mlapp_id)s AND began_at IS NOT NULL
+            ) AS run
+                ON run.node_id = model.node_id AND run.agent_id = model.agent_id
+                AND run.began_at <= model.event_time
+            GROUP BY node_id, agent_id, model_id
+            UNION ALL
+            SELECT 'consumed', toString(node_id), toString(agent_id), run_id, model_id, assumeNotNull(began_at), ended_at
+            FROM runs
+            WHERE mlapp_id = %(mlapp_id)s AND model_id != '' AND began_at IS NOT NULL
+            UNION ALL
+            SELECT 'consumed', toString(node_id), arrayJoin(if(empty(agents), [''], agents)), '', model_id,
+                assumeNotNull(live_from), live_to
+            FROM deployments_current
+            WHERE mlapp_id = %(mlapp_id)s AND live_from IS NOT NULL AND (node_id, model_id) NOT IN (
+                SELECT node_id, model_id FROM runs WHERE mlapp_id = %(mlapp_id)s AND began_at IS NOT NULL
+            )
+        ) AS flow
+        LEFT JOIN (
+            SELECT model_id, any(toString(name)) AS name FROM models WHERE mlapp_id = %(mlapp_id)s GROUP BY model_id
+        ) AS announced ON announced.model_id = flow.model_id
+        {where}
+        ORDER BY since, role, node_id, model_id
+        """,  # noqa: S608 - our own names; values are parameters
+        where.parameters | {"mlapp_id": mlapp_id},
+    )

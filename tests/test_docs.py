@@ -20,6 +20,8 @@ from parallelm.connections import Settings, load_settings, save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.settings import ENVIRONMENT_PREFIX, setting_names
 from parallelm.definitions import parse_definition
+from parallelm.definitions.components import ComponentForm, read_component
+from parallelm.definitions.components.form import ArgumentForm
 from parallelm.definitions.gates import GateForm, GatesForm
 from parallelm.definitions.mlapp import MLAppForm, NodeForm
 from parallelm.definitions.notifications import (
@@ -191,7 +193,22 @@ def test_the_site_shows_every_page() -> None:
 def test_definitions_are_valid(name: str) -> None:
     page = DOCS / f"{name}.md"
     for block in of_language(page, "yaml"):
-        parse_definition(block.text, f"{page}:{block.line}")
+        if not block.text.startswith("name:"):  # of a component
+            parse_definition(block.text, f"{page}:{block.line}")
+
+
+def test_the_component_of_the_page_is_valid(tmp_path: Path) -> None:
+    (block,) = (
+        block
+        for block in of_language(DOCS / "run-your-pipelines.md", "yaml")
+        if block.text.startswith("name:")
+    )
+    folder = tmp_path / "fit"
+    folder.mkdir()
+    for name in ("fit.py", "pyproject.toml", "uv.lock"):
+        (folder / name).touch()
+    (folder / "component.yaml").write_text(block.text)
+    assert set(read_component(folder).form.arguments) == {"depth", "rate", "samples", "model"}
 
 
 def test_every_type_of_rule_has_its_section_with_an_example() -> None:
@@ -234,7 +251,7 @@ def test_every_key_of_a_definition_is_listed() -> None:
             *(MLAppForm, NodeForm, *POLICY_FORMS.values(), *RULE_FORMS.values()),
             *(GateForm, GatesForm, CanaryMetricForm, CanaryOptionsForm),
             *(ScheduleForm, TriggerForm, StepForm, InputForm, ResourcesForm),
-            *(RestartForm, RetryForm, ModelDeliveryForm, LogsForm),
+            *(RestartForm, RetryForm, ModelDeliveryForm, LogsForm, ComponentForm, ArgumentForm),
         )
         for name, field in entry.model_fields.items()
     }

@@ -27,3 +27,11 @@ class DefinitionError(Exception):
 
 class FencedError(Exception):
     """Somebody else has begun to write a definition."""
+
+
+class ComponentFolderError(Exception):
+    """A component's folder cannot be read or packed."""
+
+
+class ArgumentsError(Exception):
+    """A component cannot be started with the arguments that there are; the message holds every reason."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from parallelm.definitions.components.form import ComponentForm
+from parallelm.definitions.components.step_errors import named_components, step_errors
 from parallelm.definitions.errors import DefinitionError, Problem
 from parallelm.definitions.marked_yaml import read_marked
 from parallelm.definitions.mistakes import one_of, shown
 from parallelm.definitions.mlapp import MLApp, MLAppForm, NodeForm
+from parallelm.definitions.node_entries import node_entries
 from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS, PolicyForm
 from parallelm.definitions.rule_defaults import RuleDefaultsForm, with_defaults
 from parallelm.definitions.rules import RULE_FORMS, RuleForm
@@ -15,28 +19,32 @@ from parallelm.definitions.sections import AnyForm, SectionReader, listed
 from parallelm.definitions.semantic_errors import semantic_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from parallelm.definitions.marked_yaml import Path
+
+ComponentLoader = Callable[[Sequence[str]], Mapping[str, ComponentForm | None]]
+"""From names to the components that there are; None: it is wrong itself."""
 
 MAX_BYTES = 400_000
 """A definition is sent with its text as one record, and brokers accept records up to 1 MB."""
 
 
-def parse_definition(text: str, source: str) -> MLApp:
-    """Model of an MLApp file; raises ``DefinitionError`` with every mistake in it. ``source`` names the file there."""
+def parse_definition(text: str, source: str, load: ComponentLoader | None = None) -> MLApp:
+    """Model of an MLApp file; raises ``DefinitionError`` with every mistake in it. ``source`` names the file there.
+
+    ``load`` gives the components that steps name; without it steps are not held against them.
+    """
     size_bytes = len(text.encode(errors="surrogatepass"))
     if size_bytes > MAX_BYTES:
         raise DefinitionError(
             source, [Problem(1, 1, f"{size_bytes} bytes are too many; at most {MAX_BYTES}")]
         )
-    return _Reading(read_marked(text, source)).result(source)
+    return _Reading(read_marked(text, source)).result(source, load)
 
 
 class _Reading(SectionReader):
     """One MLApp file."""
 
-    def result(self, source: str) -> MLApp:
+    def result(self, source: str, load: ComponentLoader | None) -> MLApp:
         raw = self._document.value
         top = self._form(MLAppForm, raw, ())
         raw = raw if isinstance(raw, dict) else {}
@@ -53,6 +61,10 @@ class _Reading(SectionReader):
             self._add(("nodes",), "nodes must not be empty")
         for path, message in semantic_errors(raw):
             self._add(path, message)
+        if load is not None:
+            entries = node_entries(raw)
+            for path, message in step_errors(entries, load(named_components(entries))):
+                self._add(path, message)
         if self._problems or top is None or policy is None:
             raise DefinitionError(source, list(dict.fromkeys(self._problems)))
         return MLApp(

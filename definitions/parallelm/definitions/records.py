@@ -11,7 +11,10 @@ from parallelm.definitions.running import RunningForm
 from parallelm.schemas.records import MLAppDefinition, Node
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from parallelm.definitions.mlapp import MLApp
+    from parallelm.definitions.running import ComponentSpec
 
 NOT_RUN = "{}"
 """``Node.running_json`` of a node that somebody else starts."""
@@ -56,6 +59,35 @@ def _json_of(running: RunningForm | None) -> str:
 def running_of(node: Node) -> RunningForm | None:
     """How agents run a node; None when somebody else starts it."""
     return None if node.running_json == NOT_RUN else RunningForm.model_validate_json(node.running_json)
+
+
+def component_names(definition: MLAppDefinition) -> list[str]:
+    """Components that its nodes' steps run, each once."""
+    running = (running_of(node) for node in definition.nodes)
+    steps = (step.component for found in running if found for step in found.steps)
+    return list(dict.fromkeys(name for name in steps if name))
+
+
+def components_of(definition: MLAppDefinition) -> dict[str, ComponentSpec]:
+    """Components that are in the artifact store, by name."""
+    running = (running_of(node) for node in definition.nodes)
+    return {spec.name: spec for found in running if found for spec in found.components}
+
+
+def with_components(definition: MLAppDefinition, specs: Mapping[str, ComponentSpec]) -> MLAppDefinition:
+    """The definition, its nodes with the components that their steps run."""
+
+    def node_with(node: Node) -> Node:
+        running = running_of(node)
+        if running is None:
+            return node
+        names = dict.fromkeys(step.component for step in running.steps if step.component)
+        found = [specs[name] for name in names if name in specs]
+        return dataclasses.replace(
+            node, running_json=_json_of(running.model_copy(update={"components": found}))
+        )
+
+    return dataclasses.replace(definition, nodes=tuple(map(node_with, definition.nodes)))
 
 
 def next_version(current: MLAppDefinition | None, wanted: MLAppDefinition) -> MLAppDefinition | None:

@@ -20,4 +20,9 @@ def read_definition(file: Path) -> MLAppDefinition:
     """Record of a valid file, without its version; a file that is not valid ends the command with 1."""
     if str(file) == "-":
         return definitions.validate_definition(sys.stdin.buffer.read(), "<stdin>")
-    return definitions.validate_definition(file.read_bytes(), str(file))
+    return definitions.validate_definition(file.read_bytes(), str(file), components=components_of(file))
+
+
+def components_of(file: Path) -> Path | None:
+    """The folder of components beside a file; None for what came through a pipe."""
+    return None if str(file) == "-" else file.absolute().parent / "components"

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from parallelm.definitions import DefinitionError, DefinitionTopic, next_version, parse_definition, to_record
 from parallelm.definitions.errors import FencedError
 from parallelm.definitions.exclusive import ExclusiveWriter
+from parallelm.definitions.records import component_names, components_of, with_components
+from parallelm.operations.components import ComponentFolders
 from parallelm.operations.errors import DefinitionChangedError, InvalidFileError, UnknownMLAppError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from parallelm.connections import Settings
     from parallelm.schemas.records import MLAppDefinition
@@ -29,36 +32,53 @@ class AppliedDefinition:
     """False: the definition was already in force."""
 
 
-def validate_definition(data: bytes, source: str) -> MLAppDefinition:
+def validate_definition(data: bytes, source: str, *, components: Path | None = None) -> MLAppDefinition:
     """Record of an MLApp file, without its version; ``source`` is the file's name in messages.
 
-    Raises ``InvalidFileError`` with every mistake and its place.
+    ``components`` is the folder of the components that steps name; None: they are not looked at. Raises
+    ``InvalidFileError`` with every mistake and its place.
     """
+    folders = ComponentFolders(components) if components else None
     try:
         text = data.decode("utf-8-sig")
-        entry = parse_definition(text, source)
+        entry = parse_definition(text, source, folders.load if folders else None)
     except UnicodeDecodeError as error:
         raise InvalidFileError(f"{source} is not UTF-8: {error.reason} at byte {error.start}") from error
     except DefinitionError as error:
-        raise InvalidFileError(f"{source} is not a valid MLApp file:\n{error}") from error
+        lines = "\n".join([str(error), *(folders.mistakes if folders else ())])
+        raise InvalidFileError(f"{source} is not a valid MLApp file:\n{lines}") from error
+    if folders:
+        folders.require_valid()
     return to_record(entry, text, version=0, applied_by="", event_time_ms=time.time_ns() // 1_000_000)
 
 
 def apply_definition(
-    settings: Settings, definition: MLAppDefinition, applied_by: str, *, base_version: int | None = None
+    settings: Settings,
+    definition: MLAppDefinition,
+    applied_by: str,
+    *,
+    base_version: int | None = None,
+    components: Path | None = None,
 ) -> AppliedDefinition:
     """Make it the definition of its MLApp, in a new version when anything but comments and layout differs.
 
+    Components that steps name are packed from the folder ``components`` into the artifact store; without one they stay as
+    they are in the version in force, and ``InvalidFileError`` names those that it does not have.
     ``base_version`` is the version that it was made from (0: there was none): ``DefinitionChangedError`` when another one is in
     force, or somebody else applies one at this moment. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
     ``UndeliveredError`` when the broker does not confirm it.
     """
     wanted = dataclasses.replace(definition, applied_by=applied_by)
+    if components is not None:
+        folders = ComponentFolders(components)
+        folders.load(component_names(wanted))
+        folders.require_valid()
+        wanted = with_components(wanted, folders.publish(settings))
     if base_version is not None:
         return _apply_alone(settings, wanted, base_version)
     with DefinitionTopic(settings) as topic:
         current = topic.catch_up().get(wanted.mlapp_id)
-        new = next_version(current, wanted)
+        new = next_version(current, _whole(wanted, current))
         if new is not None:
             topic.apply(new)
             return AppliedDefinition(new, is_new=True)
@@ -69,7 +89,7 @@ def _apply_alone(settings: Settings, wanted: MLAppDefinition, base_version: int)
     with ExclusiveWriter(settings, wanted.mlapp_id) as writer, DefinitionTopic(settings) as topic:
         current = topic.catch_up().get(wanted.mlapp_id)
         _require_base(current, wanted.mlapp_id, base_version)
-        new = next_version(current, wanted)
+        new = next_version(current, _whole(wanted, current))
         if new is None:
             return AppliedDefinition(current or wanted, is_new=False)
         try:
@@ -80,6 +100,21 @@ def _apply_alone(settings: Settings, wanted: MLAppDefinition, base_version: int)
                 "change over into the version that is in force"
             ) from error
         return AppliedDefinition(new, is_new=True)
+
+
+def _whole(wanted: MLAppDefinition, current: MLAppDefinition | None) -> MLAppDefinition:
+    """With the components of the version in force, where it has none of its own; raises ``InvalidFileError``."""
+    names = component_names(wanted)
+    if not names:
+        return wanted
+    specs = (components_of(current) if current else {}) | components_of(wanted)
+    missing = [name for name in names if name not in specs]
+    if missing:
+        raise InvalidFileError(
+            f"MLApp {wanted.mlapp_id!r} names components that are not in the artifact store: {', '.join(missing)}; apply its "
+            "file by `mcenter mlapp apply`, with their folders in components/ beside it"
+        )
+    return with_components(wanted, specs)
 
 
 def _require_base(current: MLAppDefinition | None, mlapp_id: str, base_version: int) -> None:

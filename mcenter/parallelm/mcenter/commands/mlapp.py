@@ -11,7 +11,7 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.cells import as_json as as_json_text
-from parallelm.mcenter.mlapp_file import FILE, read_definition
+from parallelm.mcenter.mlapp_file import FILE, components_of, read_definition
 from parallelm.mcenter.terminal import counted, echo, write_data
 from parallelm.operations import definitions
 
@@ -45,10 +45,13 @@ def validate(file: Path) -> None:
 def apply(file: Path, applied_by: str | None) -> None:
     """Make FILE the definition of its MLApp. Applying the same again changes nothing.
 
-    A new version is written when anything but comments and layout differs from the current one.
+    A new version is written when anything but comments and layout differs from the current one. Components that steps
+    name are found in folder components/ beside FILE, and go into the artifact store.
     """
     definition = read_definition(file)
-    applied = definitions.apply_definition(_settings(), definition, applied_by or getpass.getuser())
+    applied = definitions.apply_definition(
+        _settings(), definition, applied_by or getpass.getuser(), components=components_of(file)
+    )
     mlapp_id, version = applied.definition.mlapp_id, applied.definition.version
     state = "now" if applied.is_new else "unchanged"
     echo(f"MLApp {mlapp_id!r} is {state} at version {version}")

@@ -1,0 +1,79 @@
+"""The keys of ``component.yaml``: a program, what it is called with, and what it reads and writes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from parallelm.definitions.form import Form, Identifier, Name
+from parallelm.definitions.running import Argument, Command, VariableName
+
+Tag = Literal["model_dir", "input_model_path", "public_port"]
+"""What an agent itself gives: a folder for models, the file of the model to use, a port that others can reach."""
+
+DEFAULT_EXCLUDE = (
+    "**/__pycache__",
+    "**/*.pyc",
+    "**/.git",
+    "**/.venv",
+    "**/.pytest_cache",
+    "**/.ipynb_checkpoints",
+)
+
+
+class ArgumentForm(Form):
+    """An argument: its value is the pipeline's, else what the agent gives, else the variable's, else the default."""
+
+    type: Literal["text", "integer", "number", "boolean"] = "text"
+    label: str = ""
+    description: str = ""
+    default: Argument = None
+    variable: VariableName | None = None
+    """Of the host or of the node's ``environment`` and ``secrets``."""
+    optional: bool = False
+    """Left out when nothing gives it a value."""
+    tag: Tag | None = None
+    input: Name | None = None
+    """Its value is the path of this input."""
+    output: Name | None = None
+    """Its value is the path to which this output is to be written."""
+
+
+class PortForm(Form):
+    """An input or output: a file or folder."""
+
+    type: str = ""
+    """For people, and for whoever checks that an output fits an input."""
+    description: str = ""
+
+
+class PythonForm(Form):
+    """A Python environment of its own, made by uv."""
+
+    lock: Name
+    """``uv.lock`` with its ``pyproject.toml``, ``pylock.toml``, or a ``requirements.txt`` with exact versions."""
+    version: str | None = None
+    """Such as ``3.12``; default: that of the agent."""
+
+
+class ComponentForm(Form):
+    """The file."""
+
+    name: Identifier
+    label: str = ""
+    description: str = ""
+    version: str = ""
+    """For people; what is run is told by the folder's SHA-256."""
+    program: Name
+    """Path in the folder; a ``.py`` file is run by Python, any other must be executable or have an interpreter."""
+    interpreter: Command | None = None
+    """Program on the host that runs it, such as ``Rscript``."""
+    arguments: dict[Identifier, ArgumentForm] = Field(default_factory=dict)
+    inputs: dict[Name, PortForm] = Field(default_factory=dict)
+    outputs: dict[Name, PortForm] = Field(default_factory=dict)
+    python: PythonForm | None = None
+    """None: the agent's own Python."""
+    include: Annotated[list[Name], Field(min_length=1)] = Field(default_factory=lambda: ["**"])
+    """Globs of what is packed; one of a folder takes all in it."""
+    exclude: list[Name] = Field(default_factory=lambda: list(DEFAULT_EXCLUDE))

@@ -1,0 +1,91 @@
+"""Components: check their folders, and put them into the artifact store, where agents find them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parallelm.connections.artifacts import artifact_url, filesystem, store_error
+from parallelm.connections.artifacts.create_only import ArtifactExistsError, put_new
+from parallelm.definitions.components import Component, pack, read_component
+from parallelm.definitions.components.packing import FILE_NAME
+from parallelm.definitions.errors import ComponentFolderError, DefinitionError
+from parallelm.definitions.running import ComponentSpec
+from parallelm.operations.errors import ArtifactStoreError, InvalidFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from parallelm.connections import Settings
+    from parallelm.definitions.components import ComponentForm
+
+_STORE_FOLDER = "components"
+
+
+class ComponentFolders:
+    """Folders of components side by side, such as ``components/`` beside an MLApp file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[str, Component] = {}
+        self.mistakes: list[str] = []
+        """Of folders that were loaded."""
+
+    def load(self, names: Sequence[str]) -> Mapping[str, ComponentForm | None]:
+        """Read the folders that there are of these; None for one that is wrong, which ``mistakes`` tells."""
+        forms: dict[str, ComponentForm | None] = {}
+        for name in names:
+            folder = self._folder / Path(name).name
+            if not (folder / FILE_NAME).exists():
+                continue
+            forms[name] = None
+            try:
+                self._found[name] = read_component(folder)
+                forms[name] = self._found[name].form
+            except (DefinitionError, ComponentFolderError) as error:
+                self.mistakes.append(str(error))
+        return forms
+
+    def require_valid(self) -> None:
+        """Raises ``InvalidFileError`` with every mistake in what was loaded."""
+        if self.mistakes:
+            raise InvalidFileError("components are not valid:\n" + "\n".join(self.mistakes))
+
+    def publish(self, settings: Settings) -> dict[str, ComponentSpec]:
+        """Put what was loaded into the artifact store. Raises ``InvalidFileError``, ``ArtifactStoreError``."""
+        return {name: publish_component(settings, component) for name, component in self._found.items()}
+
+
+def check_component(folder: Path) -> Component:
+    """A valid component; raises ``InvalidFileError`` with every mistake and its place."""
+    try:
+        return read_component(folder)
+    except (DefinitionError, ComponentFolderError) as error:
+        raise InvalidFileError(f"{folder} is not a valid component:\n{error}") from error
+
+
+def publish_component(settings: Settings, component: Component) -> ComponentSpec:
+    """Put a component into the artifact store under its SHA-256, unless it is there.
+
+    Raises ``InvalidFileError`` when its folder cannot be packed, ``ArtifactStoreError``, ``ConfigurationError``.
+    """
+    name = component.form.name
+    try:
+        packed = pack(component.folder, component.files)
+    except ComponentFolderError as error:
+        raise InvalidFileError(str(error)) from error
+    url = artifact_url(settings.artifacts, _STORE_FOLDER, name, f"{packed.sha256}.tar")
+    manifest = {"model_id": name, "size_bytes": packed.size_bytes, "sha256": packed.sha256}
+    try:
+        store, path = filesystem(settings.artifacts, url)
+        put_new(store, path, packed.file, manifest)
+    except ArtifactExistsError as error:
+        raise ArtifactStoreError(
+            f"{url} does not hold what its name says: it was damaged in the artifact store; delete it, and apply again"
+        ) from error
+    except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
+        reason = store_error(settings.artifacts, error)
+        raise ArtifactStoreError(f"the artifact store does not take component {name!r}: {reason}") from None
+    finally:
+        packed.file.unlink(missing_ok=True)
+    return ComponentSpec(name=name, artifact_url=url, sha256=packed.sha256, size_bytes=packed.size_bytes)

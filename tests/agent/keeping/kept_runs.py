@@ -55,7 +55,7 @@ class Host:
         environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
         secrets = plan.pop("secrets", {})
         self.keepers.start(
-            run, Plan(steps=steps, environ=environ, **plan), secrets, lease_until_s=lease_until_s
+            run, Plan(steps=steps, environ=environ, **plan), secrets=secrets, lease_until_s=lease_until_s
         )
         return run
 

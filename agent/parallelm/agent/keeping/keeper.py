@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.agent.keeping.files import reserve_space
 from parallelm.agent.keeping.limits import Limits
@@ -38,7 +38,14 @@ _RESERVE = ".reserve"
 _START_TICKS = 19
 
 
-def keep(run: RunFolder, secrets: Mapping[str, str], end_with: int | None, claimed: int) -> None:
+class Hidden(NamedTuple):
+    """Variables that are in no file: ``inherited`` are the lowest, ``secrets`` win over all."""
+
+    inherited: Mapping[str, str]
+    secrets: Mapping[str, str]
+
+
+def keep(run: RunFolder, hidden: Hidden, end_with: int | None, claimed: int) -> None:
     """Run it to its end, in this process, unless another keeper has begun it.
 
     ``claimed`` is a pipe that is closed once the run is this keeper's, with an error in it when that could not be.
@@ -55,7 +62,7 @@ def keep(run: RunFolder, secrets: Mapping[str, str], end_with: int | None, claim
     os.close(claimed)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     log = LogWriter(run.logs, plan.log_bytes, plan.log_keep_s)
-    keeper = Keeper(run, plan, secrets, end_with, log)
+    keeper = Keeper(run, plan, hidden, end_with, log)
     ending = keeper.run_to_end()
     log.close()
     while True:
@@ -71,9 +78,9 @@ class Keeper:
     """Runs the steps of one run."""
 
     def __init__(
-        self, run: RunFolder, plan: Plan, secrets: Mapping[str, str], end_with: int | None, log: LogWriter
+        self, run: RunFolder, plan: Plan, hidden: Hidden, end_with: int | None, log: LogWriter
     ) -> None:
-        self._run, self._plan, self._secrets, self._log = run, plan, secrets, log
+        self._run, self._plan, self._hidden, self._log = run, plan, hidden, log
         self._watch = Watch(run, plan, end_with)
         self._limits = Limits(plan.memory_bytes, plan.cpus)
         self._progress = Progress(limits=self._limits.how)
@@ -159,10 +166,11 @@ class Keeper:
 
     def _start(self, step: StepPlan) -> Program:
         environ = {
+            **self._hidden.inherited,
             **self._plan.environ,
             **step.environ,
             **self._run.variables(),
-            **self._secrets,
+            **self._hidden.secrets,
             RUN_FOLDER_VARIABLE: str(self._run.path),
         }
         return Program(step.command, environ, step.folder, self._log, step.step_id, self._limits.enter)

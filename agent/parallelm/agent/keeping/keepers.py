@@ -8,6 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Literal
 
+from parallelm.agent.keeping.keeper import Hidden
 from parallelm.agent.keeping.orphans import end_orphans
 from parallelm.agent.keeping.process_identity import boot_id
 from parallelm.agent.keeping.records import Ending
@@ -57,13 +58,15 @@ class Keepers:
         self,
         run: RunFolder,
         plan: Plan,
-        secrets: Mapping[str, str],
         *,
+        inherited: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
         lease_until_s: float | None = None,
     ) -> None:
         """Have a keeper begin the run; nothing happens when one has before.
 
-        ``secrets`` are variables of its programs that no file holds. ``lease_until_s`` as in ``extend_lease``. Returns
+        ``inherited`` and ``secrets`` are variables of its programs that no file holds, and that a restart gives them
+        again: those of the plan win over ``inherited``, ``secrets`` over all. ``lease_until_s`` as in ``extend_lease``. Returns
         when the keeper is there; whether the program could be started stands in the run's folder afterwards. Raises
         ``OSError`` when the disk or the host refuses; call it again then.
         """
@@ -72,7 +75,7 @@ class Keepers:
         if lease_until_s is not None:
             run.save_lease(lease_until_s)
         run.save_plan(plan)
-        self._zygote.start(run.path, secrets)
+        self._zygote.start(run.path, Hidden(inherited or {}, secrets or {}))
 
     def stop(
         self, run: RunFolder, reason: str, *, outcome: Outcome = "stopped", grace_s: float | None = None

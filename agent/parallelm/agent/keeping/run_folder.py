@@ -15,7 +15,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from parallelm.agent.keeping.files import create_json, read_json, replace_json, sync_folder
-from parallelm.agent.keeping.process_identity import ProcessIdentity
+from parallelm.agent.keeping.process_identity import ProcessIdentity, boot_id
 from parallelm.agent.keeping.records import Ending, Plan, Progress, Request
 
 if TYPE_CHECKING:
@@ -143,13 +143,15 @@ class RunFolder:
         replace_json(self.path / "variables.json", dict(variables))
 
     def lease_end_s(self) -> float | None:
-        """End of the lease by CLOCK_BOOTTIME, in seconds; None: it has none."""
+        """End of the lease by CLOCK_BOOTTIME, in seconds; None: it has none. One of an earlier boot is over."""
         table = read_json(self.path / "lease.json")
-        return None if table is None else float(table["until_s"])
+        if table is None:
+            return None
+        return float(table["until_s"]) if table["boot"] == boot_id() else 0.0
 
     def save_lease(self, until_s: float) -> None:
-        """Replace what ``lease_end_s`` reads; a boot ends every lease, so the disk need not have it."""
-        replace_json(self.path / "lease.json", {"until_s": until_s}, durable=False)
+        """Replace what ``lease_end_s`` reads."""
+        replace_json(self.path / "lease.json", {"until_s": until_s, "boot": boot_id()}, durable=False)
 
     def clear(self) -> None:
         """Delete what its programs left, logs included; that it ran, and how, stays."""

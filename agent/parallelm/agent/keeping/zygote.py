@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from parallelm.agent.keeping.keeper import keep
+from parallelm.agent.keeping.keeper import Hidden, keep
 from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.process_tree import children, signal_all
 from parallelm.agent.keeping.run_folder import RunFolder
@@ -148,7 +148,7 @@ class Zygote:
                 self._listener.close()
                 os.close(self._lock)
             os.close(self._wake)
-            keep(RunFolder(Path(question["run"])), question["secrets"], self._end_with, writer)
+            keep(RunFolder(Path(question["run"])), Hidden(*question["hidden"]), self._end_with, writer)
             code = 0
         except BaseException as error:  # noqa: BLE001 - a forked process must end here, whatever happens
             sys.excepthook(type(error), error, error.__traceback__)

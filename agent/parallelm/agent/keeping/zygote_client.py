@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from parallelm.agent.keeping.zygote import LOG, code_digest, socket_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from parallelm.agent.keeping.keeper import Hidden
     from parallelm.agent.keeping.process_identity import ProcessIdentity
 
 START_S = 20.0
@@ -39,10 +38,10 @@ class ZygoteClient:
         self._lock = threading.Lock()
         self._code = code_digest()
 
-    def start(self, run: Path, secrets: Mapping[str, str]) -> None:
+    def start(self, run: Path, hidden: Hidden) -> None:
         """Start the keeper of a run; returns once it has claimed the run. Raises ``OSError``."""
         with self._lock:
-            answer = self._ask({"run": str(run), "secrets": dict(secrets)})
+            answer = self._ask({"run": str(run), "hidden": hidden})
         if error := answer.get("error"):
             raise OSError(f"no keeper could be started for {run.name}: {error}")
 

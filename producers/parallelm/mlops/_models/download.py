@@ -1,4 +1,4 @@
-"""Downloads models from the artifact store to a path of the caller: checked and atomic."""
+"""Downloads models and components from the artifact store to a path of the caller: checked and atomic."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from parallelm.mlops.models.model import Artifact, Model
+    from parallelm.mlops.models.model import Artifact
 
 _OF_THIS_HOST = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """Errors of the file that is written; reading from a store does not raise them."""
 
 
-def fetch(model: Model, artifact: Artifact, filepath: str | os.PathLike[str], settings: Any) -> None:
+def fetch(what: str, artifact: Artifact, filepath: str | os.PathLike[str], settings: Any) -> None:
     """Write the bytes of ``artifact`` to ``filepath``, complete and verified, or nothing.
 
-    Replaces only what an earlier download wrote there. Raises ``MLOpsConnectionException`` if the store does not deliver
+    ``what`` names it in messages. Replaces only what an earlier download wrote there. Raises ``MLOpsConnectionException`` if the store does not deliver
     them, ``MLOpsException`` if they differ from those published or cannot be written.
     """
     from parallelm.mlops._models.former_downloads import fingerprint, fingerprint_of_file
@@ -32,7 +32,7 @@ def fetch(model: Model, artifact: Artifact, filepath: str | os.PathLike[str], se
         place.check()
         with place.working_folder() as folder:
             file = folder / "artifact"
-            _copy_from_store(model, artifact, file, settings)
+            _copy_from_store(what, artifact, file, settings)
             _check_content(artifact, file)
             if artifact.is_directory:
                 unpacked = folder / "unpacked"
@@ -41,12 +41,10 @@ def fetch(model: Model, artifact: Artifact, filepath: str | os.PathLike[str], se
             else:
                 place.put(file, fingerprint_of_file(artifact.sha256))
     except OSError as error:
-        raise MLOpsException(
-            f"model {model.get_id()!r} cannot be written to {str(filepath)!r}: {error}"
-        ) from error
+        raise MLOpsException(f"{what} cannot be written to {str(filepath)!r}: {error}") from error
 
 
-def _copy_from_store(model: Model, artifact: Artifact, file: Path, settings: Any) -> None:
+def _copy_from_store(what: str, artifact: Artifact, file: Path, settings: Any) -> None:
     from parallelm.connections.artifacts import cause_to_show, filesystem, store_error
     from parallelm.connections.secrets import without_credentials
     from parallelm.connections.settings import ArtifactSettings
@@ -59,7 +57,7 @@ def _copy_from_store(model: Model, artifact: Artifact, file: Path, settings: Any
         if isinstance(error, OSError) and error.errno in _OF_THIS_HOST:
             raise
         raise MLOpsConnectionException(
-            f"model {model.get_id()!r} cannot be fetched from {without_credentials(artifact.url)!r}: "
+            f"{what} cannot be fetched from {without_credentials(artifact.url)!r}: "
             f"{store_error(artifacts, error)}"
         ) from cause_to_show(artifacts, error)
 

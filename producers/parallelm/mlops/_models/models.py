@@ -198,7 +198,7 @@ class Models(Part):
             raise MLOpsException(
                 f"model {model.get_id()!r} was made here: its path is {model.get_model_path()!r}"
             )
-        fetch(model, model.artifact, filepath, opened.settings)
+        fetch(_named(model), model.artifact, filepath, opened.settings)
         model.set_model_path(filepath)
         if model.deployment is not None or model.get_id() == opened.models.deployed_id:
             opened.models.current = opened.models.downloaded = model
@@ -214,7 +214,7 @@ class Models(Part):
         settings = self._session.opened().settings
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model"
-            fetch(model, model.artifact._replace(is_directory=False), file, settings)
+            fetch(_named(model), model.artifact._replace(is_directory=False), file, settings)
             return model_bytes(file, model.metadata.model_format)
 
     def _load_current(self, opened: Opened) -> None:
@@ -234,6 +234,10 @@ class Models(Part):
         except MLOpsConnectionException as error:
             _log.warning("model %s could not be loaded: %s", model_id, error)
         in_use.deployed_id = model_id
+
+
+def _named(model: Model) -> str:
+    return f"model {model.get_id()!r}"
 
 
 def model_bytes(file: Path, model_format: ModelFormat) -> bytes | str:

@@ -1,0 +1,68 @@
+"""The model that a run has: a link in its folder, switched at once from one complete model to the next."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.agent.pipelines.variables import MODEL_ID, MODEL_PATH
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parallelm.agent.keeping.run_folder import RunFolder
+    from parallelm.connections import Settings
+    from parallelm.definitions.run_spec import ModelSpec
+
+_LINK = "model"
+_DEFAULT_NAME = "model"
+
+
+def download(run: RunFolder, model: ModelSpec, settings: Settings) -> Path:
+    """Path of the model's file or folder, complete and with the announced SHA-256. Raises ``PreparationError``."""
+    from parallelm.mlops._models.download import fetch
+    from parallelm.mlops.mlops_exception import MLOpsException
+    from parallelm.mlops.models.model import Artifact
+
+    # Ids need be no file names, and the same id may be announced with other bytes.
+    name = hashlib.sha256(f"{model.model_id}\0{model.sha256}".encode()).hexdigest()[:32]
+    path = run.path / "models" / name / (os.path.basename(model.file_name) or _DEFAULT_NAME)  # noqa: PTH119 - no path yet
+    if path.exists():
+        return path
+    artifact = Artifact(model.artifact_url, model.is_directory, model.size_bytes, model.sha256)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fetch(f"model {model.model_id!r}", artifact, path, settings)
+    except (MLOpsException, OSError) as error:
+        raise PreparationError(str(error)) from error
+    return path
+
+
+def switch(run: RunFolder, model_id: str, path: Path) -> None:
+    """Have the run's link mean ``path``: whoever opens it has the one model or the other, whole."""
+    new = run.path / f".{_LINK}.new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(os.path.relpath(path, run.path))
+    new.replace(run.path / _LINK)
+    run.save_variables({MODEL_ID: model_id, MODEL_PATH: str(run.path / _LINK)})
+
+
+def current(run: RunFolder) -> tuple[str, Path | None]:
+    """Id and path of the model that it has; empty and None when it has none."""
+    with contextlib.suppress(OSError):
+        return run.variables().get(MODEL_ID, ""), (run.path / _LINK).resolve(strict=True)
+    return "", None
+
+
+def delete_others(run: RunFolder) -> None:
+    """Delete the models that it no longer has."""
+    _, path = current(run)
+    if path is None:
+        return
+    for folder in (run.path / "models").iterdir():
+        if folder != path.parent:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,94 @@
+"""Begins accepted runs: everything between the specification and the keeper. Slow, and repeatable at any point."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from typing import TYPE_CHECKING
+
+from parallelm.agent.keeping.records import Ending
+from parallelm.agent.pipelines import delivery_book, model_files, variables
+from parallelm.agent.pipelines.components import ComponentCache
+from parallelm.agent.pipelines.environments import PythonEnvironments
+from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.agent.pipelines.planning import Planner
+from parallelm.agent.pipelines.secrets import resolved_secrets
+from parallelm.agent.runners import Delivery
+from parallelm.definitions.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parallelm.agent.keeping.keepers import Keepers
+    from parallelm.agent.keeping.run_folder import RunFolder
+    from parallelm.connections import Settings
+    from parallelm.definitions.run_spec import ModelSpec
+
+
+class Pipelines:
+    """Used by any number of threads, each with a run of its own."""
+
+    def __init__(self, keepers: Keepers, folder: Path, settings: Settings, agent_id: str) -> None:
+        self._keepers, self._settings = keepers, settings
+        self._host = variables.of_host(os.environ)
+        self._planner = Planner(
+            ComponentCache(folder / "components", settings),
+            PythonEnvironments(folder / "environments"),
+            self._host,
+            agent_id,
+        )
+
+    def begin(self, run: RunFolder) -> None:
+        """Fetch what it needs and have a keeper begin it; a run that cannot begin has failed, with the reason.
+
+        Its lease is what ``RunFolder.save_lease`` has said by then.
+        """
+        spec = RunSpec.model_validate_json(run.spec_json())
+        try:
+            stop = run.request()
+            if stop.stop is not None:
+                _end(run, Ending(outcome=stop.outcome, message=stop.stop))
+                return
+            if spec.running.placement == "movable" and run.lease_end_s() is None:
+                _end(run, Ending(outcome="lease_lost", message="the agent ended before it had a lease"))
+                return
+            self._begin(spec, run)
+        except PreparationError as error:
+            _end(run, Ending(outcome="failed", exit_code=1, message=str(error)))
+        except OSError as error:
+            _end(run, Ending(outcome="failed", exit_code=1, message=f"it cannot be started here: {error}"))
+
+    def _begin(self, spec: RunSpec, run: RunFolder) -> None:
+        if spec.model is not None and not model_files.current(run)[0]:
+            path = model_files.download(run, spec.model, self._settings)
+            model_files.switch(run, spec.model.model_id, path)
+        plan = self._planner.plan(spec, run)
+        self._keepers.start(run, plan, inherited=self._host, secrets=self.secrets(spec))
+        if spec.model is not None and spec.running.model_delivery.by != "question":
+            _accept_first(run, spec.model)
+
+    def secrets(self, spec: RunSpec) -> dict[str, str]:
+        """Its secrets, as the host has them now. Raises ``PreparationError``."""
+        return resolved_secrets(spec.running.secrets, os.environ)
+
+    def environ(self, spec: RunSpec, run: RunFolder) -> dict[str, str]:
+        """Environment of one more program of the run. Raises ``PreparationError``."""
+        return {**self._host, **run.plan().environ, **self.secrets(spec)}
+
+
+def _accept_first(run: RunFolder, model: ModelSpec) -> None:
+    """A program that begins with a model has it."""
+    if model.deployment_id and delivery_book.open_delivery(run, model):
+        delivery = Delivery(
+            model_id=model.model_id,
+            deployment_id=model.deployment_id,
+            is_accepted=True,
+            reason="",
+            at_ms=time.time_ns() // 1_000_000,
+        )
+        delivery_book.close_delivery(run, model, delivery)
+
+
+def _end(run: RunFolder, ending: Ending) -> None:
+    run.save_ending(dataclasses.replace(ending, ended_at_ms=time.time_ns() // 1_000_000))

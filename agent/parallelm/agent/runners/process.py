@@ -1,0 +1,211 @@
+"""Runs pipelines as process trees on this host, each under its keeper."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from parallelm.agent.errors import RunRefusedError
+from parallelm.agent.keeping.keepers import Keepers
+from parallelm.agent.keeping.process_identity import ProcessIdentity, boot_id
+from parallelm.agent.pipelines import delivery_book
+from parallelm.agent.pipelines.deliveries import Deliveries
+from parallelm.agent.pipelines.pipelines import Pipelines
+from parallelm.agent.pipelines.variables import MODEL_ID
+from parallelm.agent.runners import RunKey, RunStatus, register
+from parallelm.definitions.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from parallelm.agent.keeping.records import Outcome
+    from parallelm.agent.keeping.run_folder import RunFolder
+    from parallelm.agent.runners import RunnerContext
+    from parallelm.definitions.run_spec import ModelSpec
+
+_THREADS = 8
+"""Runs that are prepared, and models that are delivered, at the same time."""
+_SETTLED = "settled"
+_SHORTEST_KEEP_S = 86_400
+"""Of ended runs: longer than any start command is valid."""
+_FORGET_EVERY_S = 600.0
+
+
+class ProcessRunner:
+    """``Runner`` over keepers."""
+
+    def __init__(self, context: RunnerContext) -> None:
+        context.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        supervisor = context.supervisor_pid
+        self._keepers = Keepers(
+            context.folder, end_with=None if supervisor is None else ProcessIdentity.of(supervisor)
+        )
+        self._pipelines = Pipelines(self._keepers, context.folder, context.settings, context.agent_id)
+        self._deliveries = Deliveries(self._keepers, self._pipelines, context.settings)
+        self._threads = ThreadPoolExecutor(_THREADS, "runs")
+        self._working: dict[Future[None], RunFolder] = {}
+        self._queues: dict[RunKey, list[Callable[[], None]]] = {}
+        self._specs: dict[RunKey, RunSpec] = {}
+        self._forget_at_s = 0.0
+
+    def recover(self) -> Iterable[RunStatus]:
+        """Every run that was not settled; what was being done for them when the agent ended goes on."""
+        found = [run for run in self._keepers.runs() if not (run.path / _SETTLED).exists()]
+        self._keepers.changed(0)
+        for run in found:
+            if self._keepers.phase(run) == "accepted":
+                self._begin(run)
+            for model in delivery_book.open_deliveries(run):
+                self._deliver(run, model)
+        return [self._status(run) for run in found]
+
+    def start(self, spec: RunSpec, lease_ends_s: float | None) -> None:
+        """Accept the run on disk; all that takes time happens in a thread."""
+        try:
+            run, is_new = self._keepers.accept(spec.run_id, spec.attempt, spec.model_dump_json())
+            if not is_new:
+                return
+            if lease_ends_s is not None:
+                run.save_lease(lease_ends_s)
+        except (OSError, ValueError) as error:
+            raise RunRefusedError(f"the run cannot be kept on this host: {error}") from error
+        self._begin(run)
+
+    def stop(self, key: RunKey, reason: str, outcome: Outcome = "stopped") -> None:
+        """Ask its keeper; one that has not begun ends when it would begin."""
+        run = self._going_on(key)
+        if run is not None:
+            self._keepers.stop(run, reason, outcome=outcome)
+
+    def deliver(self, key: RunKey, model: ModelSpec) -> None:
+        """Note the delivery on disk, and make it in a thread."""
+        run = self._going_on(key)
+        if run is not None and delivery_book.open_delivery(run, model):
+            self._deliver(run, model)
+
+    def renew(self, key: RunKey, lease_ends_s: float) -> None:
+        """Its keeper reads it when it would end the run."""
+        run = self._going_on(key)
+        if run is not None:
+            self._keepers.extend_lease(run, lease_ends_s)
+
+    def changed(self) -> Iterable[RunStatus]:
+        """From the files of runs, and from what threads have done."""
+        runs = {run.path.name: run for run in self._keepers.changed(0)}
+        for done in [future for future in self._working if future.done()]:
+            run = self._working.pop(done)
+            done.result()
+            runs[run.path.name] = run
+            self._next(_key(run))
+        if time.monotonic() > self._forget_at_s:
+            self._forget_at_s = time.monotonic() + _FORGET_EVERY_S
+            self._forget_old()
+        return [self._status(run) for run in runs.values() if not (run.path / _SETTLED).exists()]
+
+    def settle(self, status: RunStatus) -> None:
+        """An ended run is not told of again."""
+        run = self._keepers.find(status.key.run_id, status.key.attempt)
+        if run is not None and status.is_over:
+            (run.path / _SETTLED).touch()
+            self._specs.pop(status.key, None)
+
+    def logs(self, key: RunKey) -> Path | None:
+        """Its segments; ``keeping.log_reader`` reads them."""
+        run = self._keepers.find(key.run_id, key.attempt)
+        return None if run is None else run.logs
+
+    def pids(self, key: RunKey) -> Iterable[int]:
+        """Its program, while one runs."""
+        run = self._going_on(key)
+        if run is None:
+            return []
+        progress = run.progress()
+        process = ProcessIdentity(progress.pid, progress.start_ticks, boot_id())
+        return [progress.pid] if progress.pid and process.is_alive() else []
+
+    def wake_fd(self) -> int | None:
+        """None: ``changed`` looks at files."""
+        return None
+
+    def close(self) -> None:
+        """Runs go on; what threads are about is begun again by ``recover``."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._keepers.close()
+
+    def _begin(self, run: RunFolder) -> None:
+        self._enqueue(run, lambda: self._pipelines.begin(run))
+
+    def _deliver(self, run: RunFolder, model: ModelSpec) -> None:
+        self._enqueue(run, lambda: self._deliveries.deliver(run, model))
+
+    def _enqueue(self, run: RunFolder, work: Callable[[], None]) -> None:
+        """Do the work in a thread, after what else there is to do for the run."""
+        queue = self._queues.setdefault(_key(run), [])
+        queue.append(work)
+        if len(queue) == 1:
+            self._working[self._threads.submit(work)] = run
+
+    def _next(self, key: RunKey) -> None:
+        queue = self._queues[key]
+        queue.pop(0)
+        if not queue:
+            del self._queues[key]
+            return
+        run = self._keepers.find(key.run_id, key.attempt)
+        if run is not None:
+            self._working[self._threads.submit(queue[0])] = run
+
+    def _going_on(self, key: RunKey) -> RunFolder | None:
+        run = self._keepers.find(key.run_id, key.attempt)
+        return None if run is None or run.ending() is not None else run
+
+    def _status(self, run: RunFolder) -> RunStatus:
+        key, ending, progress = _key(run), run.ending(), run.progress()
+        if key not in self._specs:
+            self._specs[key] = RunSpec.model_validate_json(run.spec_json())
+        keeper = run.keeper()
+        deliveries = delivery_book.ended_deliveries(run)
+        if ending is None:
+            return RunStatus(
+                key=key,
+                spec=self._specs[key],
+                pid=progress.pid or (keeper.pid if keeper else 0),
+                starts=progress.starts,
+                changed_at_ms=progress.started_at_ms,
+                model_id=run.variables().get(MODEL_ID, ""),
+                deliveries=deliveries,
+            )
+        return RunStatus(
+            key=key,
+            spec=self._specs[key],
+            starts=ending.starts,
+            changed_at_ms=ending.ended_at_ms,
+            outcome=ending.outcome,
+            exit_code=ending.exit_code,
+            message=ending.message,
+            model_id=run.variables().get(MODEL_ID, ""),
+            deliveries=deliveries,
+        )
+
+    def _forget_old(self) -> None:
+        """Delete ended runs that the control plane knows of, once they are as old as their node keeps logs."""
+        for run in self._keepers.runs():
+            ending = run.ending()
+            if ending is None or not (run.path / _SETTLED).exists():
+                continue
+            keep_s = RunSpec.model_validate_json(run.spec_json()).running.logs.keep / 1000
+            if time.time() - ending.ended_at_ms / 1000 > max(keep_s, _SHORTEST_KEEP_S):
+                run.forget()
+        for left in self._keepers.root.glob(".*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _key(run: RunFolder) -> RunKey:
+    return RunKey(run.run_id, run.attempt)
+
+
+register("process", ProcessRunner)

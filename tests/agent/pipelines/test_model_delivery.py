@@ -1,0 +1,115 @@
+"""Models for running programs: fetched, tried, switched, told; accepted or rolled back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from parallelm.agent.runners import Delivery, RunKey
+    from parallelm.definitions.run_spec import ModelSpec
+    from tests.agent.pipelines.host import RunnerHost
+
+SERVE = """\
+import os, signal, sys, time
+def load(*_):
+    with open(os.environ["MCENTER_MODEL_PATH"]) as file:
+        content = file.read()
+    print("has", content, flush=True)
+    if content == "bad":
+        raise SystemExit(3)
+signal.signal(signal.SIGHUP, load)
+load()
+while True:
+    time.sleep(60)
+"""
+STEP = {"command": ["python", "-c", SERVE]}
+
+
+def serve(host: RunnerHost, model: ModelSpec, **delivery: Any) -> RunKey:
+    key = host.start(
+        host.spec(STEP, mode="online", model=model, model_delivery=delivery, restart={"delay": "10ms"})
+    )
+    host.wait_for_text(key, "has one")
+    return key
+
+
+def delivered(host: RunnerHost, key: RunKey, model: ModelSpec) -> Delivery:
+    host.runner.deliver(key, model)
+    host.runner.deliver(key, model)  # a command that comes again
+
+    def ended() -> Delivery | None:
+        status = host.status(key)
+        found = [each for each in (status.deliveries if status else ()) if each.model_id == model.model_id]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    return wait_for(ended, lambda: (host.statuses.get(key), host.texts(key)))
+
+
+@pytest.mark.parametrize("by", ["restart", "signal"])
+def test_a_model_is_switched_under_a_running_program(host: RunnerHost, by: str):
+    key = serve(host, host.publish_model("m1", b"one", "d1"), by=by)
+    second = delivered(host, key, host.publish_model("m2", b"two", "d2"))
+
+    assert second.is_accepted, second.reason
+    assert host.texts(key)[-1] == "has two"
+    status = host.status(key)
+    assert status is not None
+    assert (status.model_id, status.starts) == ("m2", 2 if by == "restart" else 1)
+    assert [each.deployment_id for each in status.deliveries] == ["d1", "d2"]
+
+
+@pytest.mark.parametrize("by", ["restart", "signal"])
+def test_a_model_with_which_the_program_ends_is_rolled_back(host: RunnerHost, by: str):
+    key = serve(host, host.publish_model("m1", b"one"), by=by)
+    second = delivered(host, key, host.publish_model("m2", b"bad", "d2"))
+
+    assert not second.is_accepted
+    assert "exit code" in second.reason
+    wait_for(lambda: host.texts(key)[-1] == "has one", lambda: host.texts(key))
+    status = host.status(key)
+    assert status is not None
+    assert status.model_id == "m1"
+
+
+@pytest.mark.parametrize(
+    ("test", "accepted", "reason"),
+    [
+        ('test "$(cat $MCENTER_MODEL_PATH)" = two', True, ""),
+        ("echo no good; exit 5", False, "the smoke test ended with exit code 5: no good"),
+        ("sleep 1000", False, "the smoke test took longer than 1"),
+    ],
+)
+def test_a_model_is_tried_before_the_switch(host: RunnerHost, test: str, accepted: bool, reason: str):
+    limit = "1500ms" if "sleep" in test else "1m"
+    key = serve(host, host.publish_model("m1", b"one"), by="signal", smoke_test=test, time_limit=limit)
+    second = delivered(host, key, host.publish_model("m2", b"two", "d2"))
+
+    assert second.is_accepted is accepted
+    assert second.reason.startswith(reason)
+    assert ("has two" in host.texts(key)) is accepted
+
+
+def test_a_model_of_other_bytes_is_refused(host: RunnerHost):
+    key = serve(host, host.publish_model("m1", b"one"), by="signal", time_limit="1s")
+    model = host.publish_model("m2", b"two")
+    (host.store / "m2").write_bytes(b"TWO")
+    second = delivered(host, key, model)
+
+    assert not second.is_accepted
+    assert "SHA-256" in second.reason
+    assert host.texts(key) == ["has one"]
+
+
+def test_a_delivery_goes_on_after_the_agent_was_restarted(host: RunnerHost):
+    key = serve(host, host.publish_model("m1", b"one"), by="signal", smoke_test="sleep 1")
+    model = host.publish_model("m2", b"two", "d2")
+    host.runner.deliver(key, model)
+    host.restart()
+
+    assert delivered(host, key, model).is_accepted
+    assert host.texts(key)[-1] == "has two"

@@ -1,0 +1,182 @@
+"""Pipelines as programs on a host: steps, components, environments, variables, secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.agent.errors import RunRefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.agent.pipelines.host import RunnerHost
+
+COMPONENT = """\
+name: fit
+program: fit.py
+arguments:
+  depth: {type: integer, default: 6, variable: TREE_DEPTH}
+  samples: {input: samples}
+  model: {output: model}
+inputs:
+  samples: {}
+outputs:
+  model: {}
+"""
+PROGRAM = """\
+import argparse, os, pathlib, sys
+parser = argparse.ArgumentParser()
+for name in ("depth", "samples", "model"):
+    parser.add_argument(f"--{name}")
+given = parser.parse_args()
+pathlib.Path(given.model).write_text(pathlib.Path(given.samples).read_text() + given.depth)
+pathlib.Path("left-behind").touch()
+"""
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Path:
+    folder = tmp_path / "components" / "fit"
+    folder.mkdir(parents=True)
+    (folder / "component.yaml").write_text(COMPONENT)
+    (folder / "fit.py").write_text(PROGRAM)
+    return folder
+
+
+def test_steps_hand_on_files_and_components_get_their_arguments(host: RunnerHost, component: Path):
+    steps = (
+        {"id": "load", "command": 'printf rows > "$MCENTER_OUTPUT_SAMPLES"'},
+        {"id": "fit", "component": "fit", "parents": [{"parent": "load", "output": "samples"}]},
+        {
+            "id": "show",
+            "command": ["sh", "-c", "cat $MCENTER_INPUT_MODEL; pwd"],
+            "parents": [{"parent": "fit", "output": "model"}],
+        },
+    )
+    packed = host.publish_component(component)
+    first = host.start(host.spec(*steps, components=[packed], environment={"TREE_DEPTH": "9"}))
+    status = host.ended(first)
+
+    assert (status.outcome, status.exit_code, status.starts) == ("succeeded", 0, 1), status.message
+    assert host.texts(first)[0].startswith("rows9/")
+    cached = host.folder / "agent" / "components" / packed["sha256"] / "fit"
+    assert sorted(path.name for path in cached.iterdir()) == ["component.yaml", "fit.py"]
+
+
+def test_a_component_of_other_bytes_is_not_run(host: RunnerHost, component: Path):
+    packed = host.publish_component(component)
+    (host.store / packed["sha256"]).write_bytes(b"other")
+    status = host.run({"component": "fit", "arguments": {"samples": "x"}}, components=[packed])
+
+    assert status.outcome == "failed"
+    assert "holds 5 bytes" in status.message
+    assert status.starts == 0
+
+
+def test_what_cannot_be_prepared_fails_with_its_reason(host: RunnerHost, component: Path):
+    packed = host.publish_component(component)
+
+    assert "samples has no value" in host.run({"component": "fit"}, components=[packed]).message
+    assert "'other' is not part of" in host.run({"component": "other"}).message
+    assert "no variable NOT_SET" in host.run({"command": "true"}, secrets={"KEY": "env:NOT_SET"}).message
+    assert "No such file" in host.run({"command": "true"}, secrets={"KEY": "file:/no/file"}).message
+
+
+def test_programs_are_told_who_they_are(host: RunnerHost):
+    program = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if 'PM_' in k or 'MCENTER_' in k}))"
+    key = host.start(
+        host.spec({"command": ["python", "-c", program]}, environment={"PM_WORKFLOW_NODE_ID": "x"})
+    )
+    host.ended(key)
+    told = json.loads(host.texts(key)[0])
+
+    assert told["PM_MLOPS_MODE"] == "agent"
+    assert told["PM_WORKFLOW_INSTANCE_ID"] == "churn"
+    assert told["PM_WORKFLOW_NODE_ID"] == "fit"
+    assert told["PM_PIPELINE_INSTANCE_ID"] == "churn-fit-0"
+    assert told["MCENTER_RUN_ID"] == key.run_id
+
+
+def test_secrets_are_in_no_file_and_no_command_line(
+    host: RunnerHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OF_THE_HOST", "hidden-by-host")
+    (tmp_path / "secret").write_text("hidden-in-file\n")
+    secrets = {"ONE": "env:OF_THE_HOST", "TWO": f"file:{tmp_path / 'secret'}"}
+    key = host.start(
+        host.spec({"command": "test $(echo $ONE$TWO | tr -d -) = hiddenbyhosthiddeninfile"}, secrets=secrets)
+    )
+
+    assert host.ended(key).outcome == "succeeded"
+    for folder, _, names in os.walk(tmp_path / "agent"):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 - os.walk
+            if not name.endswith(".sock"):
+                with open(path, "rb") as file:  # noqa: PTH123 - os.walk
+                    assert b"hidden-" not in file.read(), path
+
+
+def test_a_component_has_the_python_environment_of_its_lock_file(host: RunnerHost, component: Path):
+    wheel = component / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "ANSWER = 42\n")
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(
+            "tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    (component / "component.yaml").write_text(
+        "name: fit\nprogram: fit.py\npython: {lock: requirements.txt}\n"
+    )
+    (component / "requirements.txt").write_text("./tiny-1.0-py3-none-any.whl\n")
+    (component / "fit.py").write_text("import tiny\nprint(tiny.ANSWER)\n")
+    packed = host.publish_component(component)
+    keys = [host.start(host.spec({"component": "fit"}, components=[packed])) for _ in range(3)]
+
+    assert [host.ended(key).message for key in keys] == [""] * 3
+    assert [host.texts(key) for key in keys] == [["42"]] * 3
+    assert len(list((host.folder / "agent" / "environments").glob("*/.complete"))) == 1
+
+
+def test_an_environment_that_cannot_be_made_is_told_with_what_uv_said(host: RunnerHost, component: Path):
+    (component / "component.yaml").write_text(
+        "name: fit\nprogram: fit.py\npython: {lock: requirements.txt}\n"
+    )
+    (component / "requirements.txt").write_text("./missing-1.0-py3-none-any.whl\n")
+    status = host.run({"component": "fit"}, components=[host.publish_component(component)])
+
+    assert status.outcome == "failed"
+    assert "missing-1.0" in status.message
+
+
+def test_a_restarted_agent_goes_on_with_what_it_accepted(host: RunnerHost):
+    spec = host.spec({"command": "echo once"})
+    host.runner._keepers.accept(spec.run_id, spec.attempt, spec.model_dump_json())  # killed right after
+    host.restart()
+    key = host.start(spec)
+
+    assert host.ended(key).outcome == "succeeded"
+    assert host.texts(key) == ["once"]
+
+
+def test_a_movable_run_whose_agent_ended_before_it_had_a_lease_does_not_begin(host: RunnerHost):
+    spec = host.spec({"command": "echo never"}, placement="movable")
+    host.runner._keepers.accept(spec.run_id, spec.attempt, spec.model_dump_json())
+    host.restart()
+
+    status = host.ended(next(iter(host.statuses)))
+    assert (status.outcome, status.starts) == ("lease_lost", 0)
+
+
+def test_a_run_that_the_disk_refuses_is_refused(host: RunnerHost):
+    host.runner._keepers.root.rmdir()
+    host.runner._keepers.root.write_text("in the way")
+    with pytest.raises(RunRefusedError, match="cannot be kept on this host"):
+        host.start(host.spec({"command": "true"}))
+    host.runner._keepers.root.unlink()
+    host.runner._keepers.root.mkdir()

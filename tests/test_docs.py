@@ -32,6 +32,7 @@ from parallelm.definitions.notifications import (
     ReceiverForm,
     RouteForm,
 )
+from parallelm.definitions.parameters import ParameterForm
 from parallelm.definitions.policies import POLICY_FORMS
 from parallelm.definitions.policies.canary import CanaryMetricForm, CanaryOptionsForm
 from parallelm.definitions.rules import RULE_FORMS
@@ -251,7 +252,15 @@ def test_every_key_of_a_definition_is_listed() -> None:
             *(MLAppForm, NodeForm, *POLICY_FORMS.values(), *RULE_FORMS.values()),
             *(GateForm, GatesForm, CanaryMetricForm, CanaryOptionsForm),
             *(ScheduleForm, TriggerForm, StepForm, InputForm, ResourcesForm),
-            *(RestartForm, RetryForm, ModelDeliveryForm, LogsForm, ComponentForm, ArgumentForm),
+            *(
+                RestartForm,
+                RetryForm,
+                ModelDeliveryForm,
+                LogsForm,
+                ComponentForm,
+                ArgumentForm,
+                ParameterForm,
+            ),
         )
         for name, field in entry.model_fields.items()
     }

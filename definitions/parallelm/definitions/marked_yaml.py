@@ -88,6 +88,8 @@ class MarkedYaml:
     keys: dict[Path, tuple[int, int]]
     values: dict[Path, tuple[int, int]]
     problems: list[Problem]
+    spans: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    """Characters from and to which each value stands in the text; of an alias those of its anchor."""
 
     def place(self, path: Path, *, of_key: bool = False) -> tuple[int, int]:
         """Line and column of ``path``, or of the nearest thing around it that the file has."""
@@ -105,6 +107,7 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     values: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    spans: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def read(self, node: Node, path: Path) -> Any:
         """Plain value of a node; notes its mark. Raises ``DefinitionError`` for more values than any MLApp needs."""
@@ -113,6 +116,7 @@ class _Reader:
             raise DefinitionError(self.source, self.problems)
         nothing = isinstance(node.value, str) and not node.value and path in self.keys
         self.values[path] = self.keys[path] if nothing else _place(node)
+        self.spans[path] = node.start_mark.index, node.end_mark.index
         if len(path) > _MAX_DEPTH:
             self._problem(node, f"nested deeper than {_MAX_DEPTH} levels")
             return None
@@ -164,7 +168,7 @@ def read_marked(text: str, source: str) -> MarkedYaml:
         raise DefinitionError(source, [Problem(1, 1, "the file is empty")])
     reader = _Reader(source, warned)
     value = reader.read(node, ())
-    return MarkedYaml(value, reader.keys, reader.values, reader.problems)
+    return MarkedYaml(value, reader.keys, reader.values, reader.problems, reader.spans)
 
 
 def _compose(text: str, source: str) -> tuple[Node | None, list[Problem]]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from parallelm.definitions.form import Form, Identifier, Name
 from parallelm.definitions.node_types import NodeType
+from parallelm.definitions.parameters import Parameters
 from parallelm.definitions.running import Pipeline, RunningForm, RunningKeys, StepForm, step_id
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class MLAppForm(Form):
     name: Name | None = None
     description: str = ""
     stage: Stage = "production"
+    parameters: Parameters = Field(default_factory=dict)
     nodes: list[Any]
     policy: dict[str, Any] = Field(default_factory=dict)
     alert_defaults: dict[str, Any] = Field(default_factory=dict)

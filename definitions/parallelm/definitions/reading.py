@@ -12,6 +12,7 @@ from parallelm.definitions.marked_yaml import read_marked
 from parallelm.definitions.mistakes import one_of, shown
 from parallelm.definitions.mlapp import MLApp, MLAppForm, NodeForm
 from parallelm.definitions.node_entries import node_entries
+from parallelm.definitions.parameters import with_parameters
 from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS, PolicyForm
 from parallelm.definitions.rule_defaults import RuleDefaultsForm, with_defaults
 from parallelm.definitions.rules import RULE_FORMS, RuleForm
@@ -38,7 +39,7 @@ def parse_definition(text: str, source: str, load: ComponentLoader | None = None
         raise DefinitionError(
             source, [Problem(1, 1, f"{size_bytes} bytes are too many; at most {MAX_BYTES}")]
         )
-    return _Reading(read_marked(text, source)).result(source, load)
+    return _Reading(with_parameters(read_marked(text, source))).result(source, load)
 
 
 class _Reading(SectionReader):

@@ -8,19 +8,34 @@ from typing import TYPE_CHECKING
 
 import click
 
+from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.operations import definitions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from parallelm.schemas.records import MLAppDefinition
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 
 
-def read_definition(file: Path) -> MLAppDefinition:
+SET = click.option(
+    "--set",
+    "values",
+    type=KEY_VALUE,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Value of a parameter of FILE; may be given several times.",
+)
+
+
+def read_definition(file: Path, values: Sequence[tuple[str, str]] = ()) -> MLAppDefinition:
     """Record of a valid file, without its version; a file that is not valid ends the command with 1."""
     if str(file) == "-":
-        return definitions.validate_definition(sys.stdin.buffer.read(), "<stdin>")
-    return definitions.validate_definition(file.read_bytes(), str(file), components=components_of(file))
+        return definitions.validate_definition(sys.stdin.buffer.read(), "<stdin>", values=dict(values))
+    return definitions.validate_definition(
+        file.read_bytes(), str(file), components=components_of(file), values=dict(values)
+    )
 
 
 def components_of(file: Path) -> Path | None:

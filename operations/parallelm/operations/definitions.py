@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from parallelm.definitions import DefinitionError, DefinitionTopic, next_version, parse_definition, to_record
 from parallelm.definitions.errors import FencedError
 from parallelm.definitions.exclusive import ExclusiveWriter
+from parallelm.definitions.parameters import with_values
 from parallelm.definitions.records import component_names, components_of, with_components
 from parallelm.operations.components import ComponentFolders
 from parallelm.operations.errors import DefinitionChangedError, InvalidFileError, UnknownMLAppError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from parallelm.connections import Settings
@@ -32,15 +33,17 @@ class AppliedDefinition:
     """False: the definition was already in force."""
 
 
-def validate_definition(data: bytes, source: str, *, components: Path | None = None) -> MLAppDefinition:
+def validate_definition(
+    data: bytes, source: str, *, components: Path | None = None, values: Mapping[str, str] | None = None
+) -> MLAppDefinition:
     """Record of an MLApp file, without its version; ``source`` is the file's name in messages.
 
-    ``components`` is the folder of the components that steps name; None: they are not looked at. Raises
+    ``values`` are those of its parameters that differ from their defaults, as texts. ``components`` is the folder of the components that steps name; None: they are not looked at. Raises
     ``InvalidFileError`` with every mistake and its place.
     """
     folders = ComponentFolders(components) if components else None
     try:
-        text = data.decode("utf-8-sig")
+        text = with_values(data.decode("utf-8-sig"), source, values or {})
         entry = parse_definition(text, source, folders.load if folders else None)
     except UnicodeDecodeError as error:
         raise InvalidFileError(f"{source} is not UTF-8: {error.reason} at byte {error.start}") from error

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.errors import ArgumentsError
 from parallelm.definitions.mistakes import one_of
 from parallelm.definitions.running import step_id
+from parallelm.definitions.values import IN_WORDS, as_text, is_of_type, read_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.definitions.components.form import ArgumentForm, ComponentForm
     from parallelm.definitions.running import Argument, StepForm
-
-_KINDS = {
-    "text": "a text",
-    "integer": "a whole number",
-    "number": "a finite number",
-    "boolean": "true or false",
-}
-
-_READERS: dict[str, Callable[[str], bool]] = {
-    "text": lambda _: True,
-    "integer": lambda text: isinstance(int(text), int),
-    "number": lambda text: math.isfinite(float(text)),
-    "boolean": lambda text: text in {"true", "false"},
-}
 
 
 def resolved_arguments(
@@ -56,8 +42,10 @@ def resolved_arguments(
         elif agents:
             found[key] = agents
         elif variable:
-            wrong = _text_mistake(form, variable)
-            mistakes += [f"{key}: {form.variable} is {variable!r}, {wrong}"] if wrong else []
+            try:
+                read_value(form.type, variable)
+            except ValueError as error:
+                mistakes.append(f"{key}: {form.variable} is {variable!r}, and {error}")
             found[key] = variable
         elif form.default is not None:
             found[key] = as_text(form.default)
@@ -87,39 +75,11 @@ def argument_mistakes(component: ComponentForm, given: Mapping[str, object]) -> 
             known = component.arguments or ["none"]
             yield key, one_of(f"component {component.name!r} has no argument {key!r}", key, known)
         elif value is not None and not is_of_type(form.type, value):
-            yield key, f"{key} is {value!r}, and must be {_KINDS[form.type]}"
+            yield key, f"{key} is {value!r}, and must be {IN_WORDS[form.type]}"
     for key, form in component.arguments.items():
         comes = (form.default, form.variable, form.tag, form.input, form.output)
         if given.get(key) is None and not form.optional and all(each is None for each in comes):
             yield "", f"component {component.name!r} needs the argument {key!r}"
-
-
-def is_of_type(kind: str, value: object) -> bool:
-    """Whether a value is of a type as ``component.yaml`` calls it."""
-    match kind:
-        case "text":
-            return isinstance(value, str)
-        case "boolean":
-            return isinstance(value, bool)
-        case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case _:
-            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def as_text(value: Argument) -> str:
-    """As it stands on a command line."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _text_mistake(form: ArgumentForm, text: str) -> str:
-    """What is wrong with a value that came as text; empty when nothing is."""
-    read = _READERS[form.type]
-    try:
-        is_right = read(text)
-    except ValueError:
-        is_right = False
-    return "" if is_right else f"and must be {_KINDS[form.type]}"
 
 
 def _sources(form: ArgumentForm) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from parallelm.definitions.form import Form, Identifier, Name
 from parallelm.definitions.running import Argument, Command, VariableName
+from parallelm.definitions.values import ValueType
 
 Tag = Literal["model_dir", "input_model_path", "public_port"]
 """What an agent itself gives: a folder for models, the file of the model to use, a port that others can reach."""
@@ -25,7 +26,7 @@ DEFAULT_EXCLUDE = (
 class ArgumentForm(Form):
     """An argument: its value is the pipeline's, else what the agent gives, else the variable's, else the default."""
 
-    type: Literal["text", "integer", "number", "boolean"] = "text"
+    type: ValueType = "text"
     label: str = ""
     description: str = ""
     default: Argument = None

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from parallelm.definitions.components.arguments import is_of_type, variable_word
-from parallelm.definitions.components.form import ArgumentForm, ComponentForm
+from parallelm.definitions.components.arguments import variable_word
+from parallelm.definitions.components.form import ComponentForm
 from parallelm.definitions.components.packing import FILE_NAME, files_of
 from parallelm.definitions.errors import ComponentFolderError, DefinitionError, Problem
 from parallelm.definitions.marked_yaml import read_marked
 from parallelm.definitions.mistakes import one_of
 from parallelm.definitions.sections import SectionReader
+from parallelm.definitions.values import IN_WORDS, is_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ def _semantic_errors(raw: dict[str, Any]) -> Iterator[tuple[YamlPath, str]]:
                 known = ports[f"{name}s"] or ["none"]
                 yield (*place, name), one_of(f"there is no {name} {port!r}", port, known)
         default, kind = argument.get("default"), argument.get("type", "text")
-        if default is not None and kind in _TYPES and not is_of_type(kind, default):
+        if default is not None and kind in IN_WORDS and not is_of_type(kind, default):
             yield (*place, "default"), f"default {default!r} is not of type {kind}"
     for section, names in ports.items():
         words: dict[str, str] = {}
@@ -93,9 +94,6 @@ def _semantic_errors(raw: dict[str, Any]) -> Iterator[tuple[YamlPath, str]]:
             if word in words:
                 yield (section, name), f"{name!r} and {words[word]!r} would share the variable …_{word}"
             words[word] = name
-
-
-_TYPES = frozenset(ArgumentForm.model_fields["type"].annotation.__args__)  # type: ignore[union-attr]
 
 
 def _folder_errors(

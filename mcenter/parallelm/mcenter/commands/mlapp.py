@@ -11,7 +11,7 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.cells import as_json as as_json_text
-from parallelm.mcenter.mlapp_file import FILE, components_of, read_definition
+from parallelm.mcenter.mlapp_file import FILE, SET, components_of, read_definition
 from parallelm.mcenter.terminal import counted, echo, write_data
 from parallelm.operations import definitions
 
@@ -30,9 +30,10 @@ def mlapp() -> None:
 
 @mlapp.command()
 @FILE
-def validate(file: Path) -> None:
+@SET
+def validate(file: Path, values: tuple[tuple[str, str], ...]) -> None:
     """Check FILE without a cluster; ends with 1 and every mistake's line and column when it is not valid."""
-    definition = read_definition(file)
+    definition = read_definition(file, values)
     echo(
         f"{file}: MLApp {definition.mlapp_id!r} is valid: "
         f"{counted(len(definition.nodes), 'node')}, {counted(len(definition.rules), 'alert rule')}"
@@ -41,14 +42,15 @@ def validate(file: Path) -> None:
 
 @mlapp.command()
 @FILE
+@SET
 @click.option("--as", "applied_by", default=None, help="Who applies it; default: the user of this shell.")
-def apply(file: Path, applied_by: str | None) -> None:
+def apply(file: Path, values: tuple[tuple[str, str], ...], applied_by: str | None) -> None:
     """Make FILE the definition of its MLApp. Applying the same again changes nothing.
 
     A new version is written when anything but comments and layout differs from the current one. Components that steps
     name are found in folder components/ beside FILE, and go into the artifact store.
     """
-    definition = read_definition(file)
+    definition = read_definition(file, values)
     applied = definitions.apply_definition(
         _settings(), definition, applied_by or getpass.getuser(), components=components_of(file)
     )

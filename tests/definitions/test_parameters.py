@@ -81,9 +81,9 @@ def test_every_mistake_has_its_line():
         "5:6: the default of parameter 'c' refers to a parameter: write its value",
         "6:7: unknown key 'typ'; did you mean 'type'?",
         "7:6: parameters.e must be a mapping of keys and values",
-        "9:54: nodes[0].parallelism must be a whole number",
-        "9:95: there is no parameter 'bb'; there are: a, b, c, d",
-        "9:137: parameter 'd' has no value: give it a default, or apply with --set d=VALUE",
+        "9:56: nodes[0].parallelism must be a whole number",
+        "9:92: there is no parameter 'bb'; there are: a, b, c, d",
+        "9:130: parameter 'd' has no value: give it a default, or apply with --set d=VALUE",
     ]  # fmt: skip
 
 

@@ -27,6 +27,14 @@ NOT_SETTINGS = {
     "MCENTER_METRICS_HOST": "address of that port; 127.0.0.1 when it is not set",
     "MCENTER_ENGINE_PASSWORD": "password of the local engine's administrator",
     "MCENTER_ENGINE_READER_PASSWORD": "password of the local engine's reader",
+    "MCENTER_RUN_ID": "run of an agent to which a program belongs",
+    "MCENTER_RUN_FOLDER": "folder of that run",
+    "MCENTER_RUN_ATTEMPT": "attempt of that run, from 1",
+    "MCENTER_NODE_INSTANCE": "number of the program among the parallel ones of its node, from 0",
+    "MCENTER_WORK_FOLDER": "folder of the run for what its programs write",
+    "MCENTER_MODEL_PATH": "file or folder of the model that the run has",
+    "MCENTER_RUN_ROOT": "folder of runs in a Pod",
+    "MCENTER_RUN_SPECIFICATION": "what a Pod is to run, as JSON",
     "MCENTER_TEST_CONFIG": "settings file of a running platform for the tests",
     "MCENTER_BENCH_CONFIG": "settings file of a running platform for the benchmarks",
     "MCENTER_BENCH_CASES": "cases that the benchmark impact simulates",
@@ -34,6 +42,9 @@ NOT_SETTINGS = {
     "MCENTER_WRITE_GOLDEN": "makes the tests write the golden files",
 }
 """Variables of ours that are not settings, with their purpose."""
+
+OF_STEPS = ("MCENTER_INPUT_", "MCENTER_OUTPUT_")
+"""Prefixes of variables with the paths of what a step of a pipeline reads and writes."""
 
 _KUBERNETES = re.compile(
     r"MCENTER(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -56,7 +67,7 @@ def misspelt(environ: Mapping[str, str], settings: Iterable[str]) -> list[str]:
         f"{name} is not a setting{did_you_mean(name, known, prefix=PREFIX)}"
         for name, value in sorted(environ.items())
         if name.upper().startswith(PREFIX)
-        and not name.startswith(FOREIGN_PREFIX)
+        and not name.startswith((FOREIGN_PREFIX, *OF_STEPS))
         and name not in known
         and not is_set_by_kubernetes(name, value)
     ]

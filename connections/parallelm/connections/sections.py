@@ -219,6 +219,29 @@ class ServerSettings(_ShownWithoutSecrets):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AgentSettings(_ShownWithoutSecrets):
+    """The agent of a host, which runs pipelines."""
+
+    name: str = ""
+    """Its id, unique among all agents; empty: the host's name."""
+    labels: str = ""
+    """Labels by which definitions choose agents: ``gpu=a100, zone=b``."""
+    data_folder: str = ""
+    """Where it keeps runs and what it must know; empty: ``~/.mcenter/agent``."""
+    address: str = ""
+    """Where programs on the host are reached; empty: the host's name."""
+    cpus: float = 0.0
+    """CPUs that pipelines may use; 0: all."""
+    memory_mbytes: int = 0
+    """Memory that pipelines may use; 0: all."""
+    heartbeat_interval_s: float = 1.0
+    metrics_interval_s: float = 15.0
+    """Between reports of the load of the host and of each run; 0: none."""
+    store_max_mbytes: int = 256
+    """Bound of the file with reports that have not arrived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings(_ShownWithoutSecrets):
     """Everything that says where the platform is."""
 
@@ -231,3 +254,4 @@ class Settings(_ShownWithoutSecrets):
     log: LogSettings = field(default_factory=LogSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
+    agent: AgentSettings = field(default_factory=AgentSettings)

@@ -23,6 +23,7 @@ from parallelm.connections.errors import ConfigurationError
 from parallelm.connections.search import FILE_NAME, LOCAL_STACK_FOLDER, settings_file
 from parallelm.connections.secrets import mask_text
 from parallelm.connections.sections import (
+    AgentSettings,
     ArtifactSettings,
     CapturesSettings,
     ClickHouseSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "ENVIRONMENT_PREFIX",
     "FILE_NAME",
     "LOCAL_STACK_FOLDER",
+    "AgentSettings",
     "ArtifactSettings",
     "CapturesSettings",
     "ClickHouseSettings",
@@ -70,7 +72,13 @@ _CHOICES = {
     "level": ("DEBUG", "INFO", "WARNING", "ERROR"),
     "format": ("auto", "json", "text"),
 }
-_LEAST = {"flush_interval_ms": 1, "queue_max_samples": 1, "queue_max_kbytes": 1, "spool_max_mbytes": 1}
+_LEAST = {
+    "flush_interval_ms": 1,
+    "queue_max_samples": 1,
+    "queue_max_kbytes": 1,
+    "spool_max_mbytes": 1,
+    "store_max_mbytes": 1,
+}
 """Numbers that must not be 0. None may be negative: each is a time, a size or a port."""
 
 

@@ -6,7 +6,7 @@ import sys
 
 from parallelm.supervision.service_frame import catch_signals
 
-SERVICES = (("sink",), ("processors",), ("notifier",), ("schemas", "serve"), ("up",))
+SERVICES = (("sink",), ("processors",), ("notifier",), ("agent",), ("schemas", "serve"), ("up",))
 """Sub-commands that run until a signal, which must end them with exit code 0 while they are still starting."""
 JOBS = (("demo",), ("up", "--detach"), ("notifier", "test"), ("notifier", "validate"))
 

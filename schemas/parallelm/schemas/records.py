@@ -361,7 +361,7 @@ class AgentState:
     labels: Mapping[str, str]
     pipelines: Sequence[PipelineState]
     state: str = "ready"
-    """``ready``, ``draining``, ``drained`` or ``ended``."""
+    """``ready``, ``draining``, ``drained``, ``ended`` or ``removed``."""
     epoch: int = 0
     installation_id: str = ""
     address: str = ""

@@ -77,8 +77,11 @@ class Runner(Protocol):
         it is known after any end of the agent. Raises ``RunRefusedError`` when it cannot, and then there is no run.
         """
 
-    def stop(self, key: RunKey, reason: str) -> None:
-        """Ask a run to end: SIGTERM, its ``stop_grace``, SIGKILL. Nothing happens when it is over or unknown."""
+    def stop(self, key: RunKey, reason: str, outcome: str) -> None:
+        """Ask a run to end: SIGTERM, its ``stop_grace``, SIGKILL. Nothing happens when it is over or unknown.
+
+        ``outcome`` is what its end then says. Asking again changes nothing.
+        """
 
     def deliver(self, key: RunKey, model: ModelSpec) -> None:
         """Give a run another model; ``RunStatus.deliveries`` says how it went.
@@ -89,7 +92,8 @@ class Runner(Protocol):
     def renew(self, key: RunKey, lease_ends_s: float) -> None:
         """A movable run may go on until then by ``CLOCK_BOOTTIME``; it has ended by then, ``stop_grace`` included.
 
-        It ends even when the agent is stopped or gone, with outcome ``lease_lost``.
+        It ends even when the agent is stopped or gone, with outcome ``lease_lost``. Once it has begun to end a later
+        renewal changes nothing.
         """
 
     def changed(self) -> Iterable[RunStatus]:

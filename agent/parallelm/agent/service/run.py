@@ -1,0 +1,58 @@
+"""Puts an agent together and runs it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from parallelm.agent.metrics import AgentMetrics
+from parallelm.agent.runners import RunnerContext, runner_makers
+from parallelm.agent.service.agent import Agent
+from parallelm.agent.service.data_folder import DataFolder
+from parallelm.agent.service.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from parallelm.agent.options import AgentOptions
+    from parallelm.agent.runners import Runner
+    from parallelm.connections import Settings
+    from parallelm.supervision.service_frame import Stop
+
+STORE_FILE = "agent.db"
+
+
+def run_agent(
+    settings: Settings,
+    options: AgentOptions,
+    stop: Stop,
+    announce_ready: Callable[[], None],
+    watch: Callable[..., None],
+    *,
+    metrics: AgentMetrics | None = None,
+    makers: Mapping[str, Callable[[RunnerContext], Runner]] | None = None,
+) -> None:
+    """Run an agent until ``stop`` is set or it is removed; raises ``AgentError`` when it cannot go on.
+
+    ``watch`` is ``HEALTH.watch``. ``makers``: runners by name, all that there are by default.
+    """
+    makers = runner_makers() if makers is None else makers
+    with (
+        DataFolder(options.folder) as folder,
+        Store(options.folder / STORE_FILE, options.store_max_bytes) as store,
+        contextlib.ExitStack() as open_runners,
+    ):
+        runners = {}
+        for name, make in makers.items():
+            context = RunnerContext(
+                settings=settings,
+                agent_id=options.name,
+                folder=options.folder / name,
+                supervisor_pid=options.supervisor_pid,
+            )
+            context.folder.mkdir(mode=0o700, exist_ok=True)
+            runners[name] = make(context)
+            open_runners.callback(runners[name].close)
+        agent = Agent(settings, options, folder, store, runners, metrics or AgentMetrics())
+        watch(hangs=agent.why_hanging, stalls=agent.why_stalled)
+        agent.run(stop, announce_ready)

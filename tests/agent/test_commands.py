@@ -1,0 +1,186 @@
+"""What an agent does with commands, and what it reports."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from parallelm.agent.runners import RunKey
+from parallelm.schemas.records import CommandKind, RunReportKind
+from parallelm.schemas.topics import HEARTBEATS
+from tests.agent.conftest import running_agent
+from tests.agent.control_plane import MLAPP, as_json, run_spec
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parallelm.connections import Settings
+    from tests.agent.control_plane import ControlPlane
+
+
+def test_a_run_is_started_reported_and_stopped(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    with running_agent(settings, tmp_path / "agent", labels={"zone": "b"}) as agent:
+        agent.await_ready()
+        plane.start("r1")
+        started = plane.await_report("r1", RunReportKind.STARTED)
+        assert (started.pid, started.starts, started.epoch, started.agent_id) == (4711, 1, 1, "host-a")
+        wait_for(lambda: any(beat.runs == 1 for beat in plane.said(HEARTBEATS)))
+        plane.stop("r1", reason="enough")
+        ended = plane.await_report("r1", RunReportKind.ENDED)
+        assert (ended.outcome, ended.message) == ("stopped", "enough")
+    assert plane.kinds("r1") == ["accepted", "started", "ended"]
+    wait_for(lambda: plane.states()[-1].state == "ended")
+    first = plane.states()[0]
+    assert (first.labels, first.epoch, first.runners) == ({"zone": "b"}, 1, ["process"])
+    assert first.cpus > 0
+    assert first.memory_bytes > 0
+
+
+def test_a_command_that_comes_again_changes_nothing(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    with running_agent(settings, tmp_path / "agent") as agent:
+        runner = agent.await_ready()
+        command = plane.start("r1")
+        plane.send_again(command)
+        plane.await_report("r1", RunReportKind.STARTED)
+        plane.stop("r1")
+        plane.await_report("r1", RunReportKind.ENDED)
+        plane.send_again(command)
+        plane.start("r2")
+        plane.await_report("r2", RunReportKind.STARTED)
+        assert runner.started == [RunKey("r1", 1), RunKey("r2", 1)]
+        assert plane.kinds("r1") == ["accepted", "started", "ended"]
+        # Another attempt is another run.
+        plane.start("r1", attempt=2)
+        wait_for(lambda: RunKey("r1", 2) in runner.started)
+
+
+def test_void_and_wrong_starts_are_refused_with_the_reason_and_never_start_later(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    other_runner = run_spec("r3", runner="kubernetes")
+    with running_agent(settings, tmp_path / "agent") as agent:
+        runner = agent.await_ready()
+        plane.start("r1", expires_at_ms=time.time_ns() // 1_000_000 - 1)
+        plane.start("r2", spec_json='{"mlapp_id": 7}')
+        plane.start("r3", spec=other_runner)
+        plane.start("r4", spec=run_spec("r5"))
+        plane.start("old", epoch=7)
+        reasons = {
+            run_id: plane.await_report(run_id, RunReportKind.REFUSED).message
+            for run_id in ("r1", "r2", "r3", "r4")
+        }
+        assert "was valid until" in reasons["r1"]
+        assert "mlapp_id: Input should be a valid string" in reasons["r2"]
+        assert "no runner 'kubernetes'; it has: process" in reasons["r3"]
+        assert "its specification for" in reasons["r4"]
+        runner.refuses = "no space left"
+        plane.start("r6")
+        assert plane.await_report("r6", RunReportKind.REFUSED).message == "no space left"
+        runner.refuses = ""
+        plane.start("r6")
+        plane.start("last")
+        plane.await_report("last", RunReportKind.STARTED)
+        assert runner.started == [RunKey("last", 1)]
+        assert plane.kinds("old") == []
+        assert plane.kinds("r6") == ["refused"]
+
+
+def test_a_run_that_is_stopped_before_its_start_arrives_does_not_start(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    with running_agent(settings, tmp_path / "agent") as agent:
+        runner = agent.await_ready()
+        plane.stop("r1")
+        plane.await_report("r1", RunReportKind.REFUSED)
+        plane.start("r1")
+        plane.start("r2")
+        plane.await_report("r2", RunReportKind.STARTED)
+        assert runner.started == [RunKey("r2", 1)]
+
+
+@pytest.mark.parametrize("names_run", [True, False])
+def test_models_are_delivered_to_a_run_or_to_all_of_a_node(
+    settings: Settings, plane: ControlPlane, tmp_path: Path, *, names_run: bool
+) -> None:
+    good = {"model_id": "m1", "artifact_url": "file:///m1", "deployment_id": "d1", "name": "good"}
+    with running_agent(settings, tmp_path / "agent") as agent:
+        agent.await_ready()
+        plane.start("r1")
+        plane.await_report("r1", RunReportKind.STARTED)
+        run: dict[str, Any] = {"run_id": "r1", "attempt": 1} if names_run else {}
+        where: dict[str, Any] = {"mlapp_id": MLAPP, "node_id": "node", **run}
+        plane.send(CommandKind.DELIVER_MODEL, spec_json=as_json(good), **where)
+        assert plane.await_report("r1", RunReportKind.MODEL_ACCEPTED).model_id == "m1"
+        plane.send(
+            CommandKind.DELIVER_MODEL, spec_json=as_json(good | {"model_id": "m2", "name": "bad"}), **where
+        )
+        refused = plane.await_report("r1", RunReportKind.MODEL_REFUSED)
+        assert (refused.model_id, refused.message) == ("m2", "the smoke test failed")
+        plane.send(
+            CommandKind.DELIVER_MODEL,
+            spec_json=as_json(good),
+            mlapp_id=MLAPP,
+            node_id="another",
+            run_id="r9",
+            attempt=1,
+        )
+        assert "no run of node 'another'" in plane.await_report("r9", RunReportKind.MODEL_REFUSED).message
+
+
+def test_a_drained_agent_takes_no_runs_and_gives_movable_ones_back(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    folder = tmp_path / "agent"
+    with running_agent(settings, folder) as agent:
+        runner = agent.await_ready()
+        plane.start("pinned")
+        plane.start("movable", spec=run_spec("movable", placement="movable"))
+        plane.await_report("pinned", RunReportKind.STARTED)
+        plane.await_report("movable", RunReportKind.STARTED)
+        plane.send(CommandKind.DRAIN, reason="new kernel")
+        ended = plane.await_report("movable", RunReportKind.ENDED)
+        assert (ended.outcome, ended.message) == ("lease_lost", "new kernel")
+        plane.start("r2")
+        assert "is draining" in plane.await_report("r2", RunReportKind.REFUSED).message
+        runner.end(RunKey("pinned", 1), "succeeded")
+        wait_for(lambda: plane.states()[-1].state == "drained")
+    with running_agent(settings, folder) as agent:  # a restart changes nothing of it
+        agent.await_ready()
+        plane.start("r3")
+        assert "is drained" in plane.await_report("r3", RunReportKind.REFUSED).message
+        plane.send(CommandKind.RESUME)
+        plane.start("r4")
+        plane.await_report("r4", RunReportKind.STARTED)
+        plane.send(CommandKind.REMOVE)
+        assert plane.await_report("r4", RunReportKind.ENDED).outcome == "stopped"
+        wait_for(lambda: agent.is_over)
+    wait_for(lambda: plane.states()[-1].state == "removed")
+
+
+def test_leases_are_renewed_and_counted_from_the_renewal(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    with running_agent(settings, tmp_path / "agent") as agent:
+        runner = agent.await_ready()
+        spec = run_spec("m", placement="movable", lease="2s", stop_grace="100ms")
+        plane.start("m", spec=spec)
+        plane.start("p")
+        plane.await_report("m", RunReportKind.STARTED)
+        key = RunKey("m", 1)
+        first = runner.leases[key]
+        wait_for(lambda: runner.leases[key] > first + 1)
+        assert runner.leases[key] <= time.clock_gettime(time.CLOCK_BOOTTIME) + 2
+        assert all(list(each.runs) == ["m"] and each.mlapp_id == MLAPP for each in plane.renewals())
+        runner.end(key, "lease_lost")
+        plane.await_report("m", RunReportKind.ENDED)
+        told = len(plane.renewals())
+        plane.start("after")
+        plane.await_report("after", RunReportKind.STARTED)
+        assert len(plane.renewals()) <= told + 1

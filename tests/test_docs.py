@@ -312,10 +312,11 @@ def test_every_metric_is_listed() -> None:
     program = """
 import prometheus_client
 from prometheus_client.registry import CollectorRegistry
+from parallelm.agent.metrics import AgentMetrics
 from parallelm.sinks import SinkMetrics
 import parallelm.mcenter.engine.metrics, parallelm.stream_processors.runtime.metrics
 import parallelm.stream_processors.notifications.edge.metrics, parallelm.server.metrics
-SinkMetrics()
+SinkMetrics(), AgentMetrics()
 for family in prometheus_client.REGISTRY.collect():
     print(family.name + "_total" * (family.type == "counter"))
 """

@@ -76,7 +76,7 @@ class Agent:
         self._outbox = Outbox(settings.kafka, RUN_REPORTS.full_name(prefix))
         self.book = RunBook(runners, store, self._outbox, self._codec)
         self._leases = LeaseKeeping(self.book, self._pulse)
-        self._commands = Commands(self.book, self._leases, self._pulse.clock, self._set_state)
+        self._commands = Commands(self.book, self._leases, self._pulse.clock, self._set_state, metrics)
         self._epoch = int(store.get(EPOCH) or "0")
         known = store.get(STATE)
         self._state = known if known in {DRAINING, DRAINED} else READY
@@ -193,8 +193,7 @@ class Agent:
             except (DecodeError, UnknownSchemaError) as error:
                 _LOG.warning("a command that cannot be read is left out: %s", error)
             else:
-                if self._commands.carry_out(command, self._standing()):
-                    self._metrics.commands.labels(command.kind.value).inc()
+                self._commands.carry_out(command, self._standing())
             if self._position:
                 self._position = Position(self._position.topic_id, found.offset + 1)
         if taken:

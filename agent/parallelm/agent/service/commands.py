@@ -26,6 +26,7 @@ from parallelm.schemas.records import CommandKind, RunReportKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from parallelm.agent.metrics import AgentMetrics
     from parallelm.agent.runners import RunStatus
     from parallelm.agent.service.broker_clock import BrokerClock
     from parallelm.agent.service.judging import Standing
@@ -47,11 +48,13 @@ class Commands:
         keeping: LeaseKeeping,
         clock: BrokerClock,
         set_state: Callable[[str], None],
+        metrics: AgentMetrics,
     ) -> None:
         self._book = book
         self._leases = keeping
         self._clock = clock
         self._set_state = set_state
+        self._metrics = metrics
         self._handlers = {
             CommandKind.START: self._start,
             CommandKind.STOP: self._stop,
@@ -61,17 +64,17 @@ class Commands:
             CommandKind.REMOVE: self._remove,
         }
 
-    def carry_out(self, command: AgentCommand, standing: Standing) -> bool:
-        """Do what is asked; False when the command is for another installation or of an unknown kind."""
+    def carry_out(self, command: AgentCommand, standing: Standing) -> None:
+        """Do what is asked, unless it is for another installation or of an unknown kind."""
         if not is_for(command, standing):
             _LOG.info("command %s is for epoch %d: ignored", command.command_id, command.epoch)
-            return False
+            return
         handler = self._handlers.get(command.kind)
         if handler is None:
             _LOG.warning("command %s is of a kind that this version does not know", command.command_id)
-            return False
+            return
         handler(command, standing)
-        return True
+        self._metrics.commands.labels(command.kind.value).inc()
 
     def _start(self, command: AgentCommand, standing: Standing) -> None:
         key = _key(command)
@@ -88,6 +91,7 @@ class Commands:
             self._book.start(spec, key, lease_ends_s)
         except RunRefusedError as error:
             _LOG.warning("run %s attempt %d is refused: %s", key.run_id, key.attempt, error)
+            self._metrics.refused.inc()
             self._book.refuse(command.mlapp_id, command.node_id, key, _speaker(standing), error)
             return
         if lease_ends_s is not None:

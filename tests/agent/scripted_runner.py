@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from parallelm.agent.keeping.records import Outcome
     from parallelm.agent.runners import RunnerContext
 
 
@@ -48,7 +49,7 @@ class ScriptedRunner:
             self.leases[key] = lease_ends_s
         self.change(RunStatus(key=key, spec=spec, pid=4711, starts=1, changed_at_ms=_now_ms()))
 
-    def stop(self, key: RunKey, reason: str, outcome: str) -> None:
+    def stop(self, key: RunKey, reason: str, outcome: Outcome) -> None:
         self.end(key, outcome, reason)
 
     def end(self, key: RunKey, outcome: str, message: str = "") -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from parallelm.agent.keeping.records import Outcome
     from parallelm.connections import Settings
     from parallelm.definitions.run_spec import ModelSpec, RunSpec
 
@@ -77,7 +78,7 @@ class Runner(Protocol):
         it is known after any end of the agent. Raises ``RunRefusedError`` when it cannot, and then there is no run.
         """
 
-    def stop(self, key: RunKey, reason: str, outcome: str) -> None:
+    def stop(self, key: RunKey, reason: str, outcome: Outcome) -> None:
         """Ask a run to end: SIGTERM, its ``stop_grace``, SIGKILL. Nothing happens when it is over or unknown.
 
         ``outcome`` is what its end then says. Asking again changes nothing.

@@ -29,6 +29,7 @@ from parallelm.schemas.topics import RUN_REPORTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from parallelm.agent.keeping.records import Outcome
     from parallelm.agent.metrics import AgentMetrics
     from parallelm.agent.options import AgentOptions
     from parallelm.agent.runners import Runner, RunStatus
@@ -291,7 +292,7 @@ class Agent:
         _LOG.error(self._is_superseded)
         self._registered = None  # no more heartbeats and renewals under the name
         for status in self.book.running:
-            outcome = "lease_lost" if status.spec.running.placement == "movable" else "stopped"
+            outcome: Outcome = "lease_lost" if status.spec.running.placement == "movable" else "stopped"
             self.book.stop(status, "another installation has taken the agent's name", outcome)
         self._await_ends(_STOPPING_S)
 

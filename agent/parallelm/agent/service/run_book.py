@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from parallelm.agent.errors import RunRefusedError
+    from parallelm.agent.keeping.records import Outcome
     from parallelm.agent.runners import RunKey, Runner, RunStatus
     from parallelm.agent.service.outbox import Outbox
     from parallelm.agent.service.store import Store
@@ -84,7 +85,7 @@ class RunBook:
         if key not in self.statuses:
             self._note(RunStatus(key=key, spec=spec))
 
-    def stop(self, status: RunStatus, reason: str, outcome: str = "stopped") -> None:
+    def stop(self, status: RunStatus, reason: str, outcome: Outcome = "stopped") -> None:
         """Ask a run to end."""
         if runner := self.runner_of(status):
             runner.stop(status.key, reason, outcome)

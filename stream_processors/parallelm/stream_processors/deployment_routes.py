@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         MLAppDefinition,
         ModelAnnouncement,
         RuleAggregate,
+        RunReport,
         UserAction,
     )
     from parallelm.stream_processors.arrival import Arrival
@@ -96,6 +97,33 @@ def on_accepted(
         deployment_id=_answered(record),
     )
     yield from _decided(store, acceptance.on_accepted(known_of(store, mlapp_id), accepted, when))
+
+
+def on_delivered(
+    store: StateStore, mlapp_id: str, record: RunReport, at: Arrival
+) -> Iterator[DeploymentTransition]:
+    """An agent has delivered a model to a run, which has taken it."""
+    when = _at(at, record.event_time_ms)
+    accepted = Accepted(
+        model_id=record.model_id,
+        node_id=record.node_id,
+        agent_id=record.agent_id,
+        event_time_ms=when.event_ms,
+        cause=at.position,
+    )
+    yield from _decided(store, acceptance.on_accepted(known_of(store, mlapp_id), accepted, when))
+
+
+def on_refused(
+    store: StateStore, mlapp_id: str, record: RunReport, at: Arrival
+) -> Iterator[DeploymentTransition]:
+    """An agent could not deliver a model, or a run did not take it."""
+    when = _at(at, record.event_time_ms)
+    reason = f"agent {record.agent_id!r} refused it" + (f": {record.message}" if record.message else "")
+    known = known_of(store, mlapp_id)
+    yield from _decided(
+        store, acceptance.on_refused(known, record.node_id, record.model_id, record.agent_id, reason, when)
+    )
 
 
 def on_action(

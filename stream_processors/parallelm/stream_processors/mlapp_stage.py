@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from parallelm.schemas.errors import DecodeError
 from parallelm.schemas.records import (
     NO_RECORD,
+    AgentCommand,
     AggregateKind,
     AlertTransition,
     DeploymentTransition,
@@ -16,17 +17,21 @@ from parallelm.schemas.records import (
     MLAppDefinition,
     ModelAnnouncement,
     RuleAggregate,
+    RunReport,
+    RunReportKind,
+    RunTransition,
     UserAction,
 )
 from parallelm.schemas.times import is_time
-from parallelm.schemas.topics import ALERTS, CATALOGUE, DEPLOYMENTS, MLAPPS
-from parallelm.schemas.well_known import MODEL_ACCEPTED, TIME_BOUNDS
-from parallelm.stream_processors import alert_routes, deployment_routes
+from parallelm.schemas.topics import AGENT_COMMANDS, ALERTS, CATALOGUE, DEPLOYMENTS, MLAPPS, RUNS
+from parallelm.schemas.well_known import MODEL_ACCEPTED, RUN_ACTIONS, TIME_BOUNDS
+from parallelm.stream_processors import alert_routes, deployment_routes, run_routes
 from parallelm.stream_processors.alert_routes import ALERT_ACTIONS, AlertRoutes
 from parallelm.stream_processors.arrival import Arrival
 from parallelm.stream_processors.deployment_routes import DEPLOYMENTS_OF
 from parallelm.stream_processors.model_policy.actions import HANDLED as MODEL_ACTIONS
 from parallelm.stream_processors.model_policy.agents import has_ended_for
+from parallelm.stream_processors.run_routes import NODE_RUNS_OF, NoAgents, RunRoutes
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.runtime.partitioning import control_partition
 from parallelm.stream_processors.runtime.transactions import Output
@@ -36,40 +41,55 @@ if TYPE_CHECKING:
 
     from parallelm.schemas.codec import Codec
     from parallelm.stream_processors.current_rules import CurrentRules
+    from parallelm.stream_processors.run_routes import AgentSource
     from parallelm.stream_processors.runtime.chunks import Incoming
     from parallelm.stream_processors.runtime.dead_letters import DeadLetters
-    from parallelm.stream_processors.runtime.stored_state import BodyKind, StateStore
+    from parallelm.stream_processors.runtime.stored_state import BodyKind, Key, StateStore
 
-    Transition = AlertTransition | DeploymentTransition
+    Sent = AlertTransition | DeploymentTransition | RunTransition | AgentCommand
 
 
 class MLAppHandler:
-    """Routes a record to the alerts and deployments that it concerns, and sends the transitions that follow."""
+    """Routes a record to the alerts, deployments and runs that it concerns, and sends the transitions that follow."""
 
-    kinds: Mapping[str, BodyKind] = {**alert_routes.KINDS, **deployment_routes.KINDS}
+    kinds: Mapping[str, BodyKind] = {**alert_routes.KINDS, **deployment_routes.KINDS, **run_routes.KINDS}
 
-    def __init__(self, codec: Codec, prefix: str, rules: CurrentRules, letters: DeadLetters) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        prefix: str,
+        rules: CurrentRules,
+        letters: DeadLetters,
+        agents: AgentSource | None = None,
+    ) -> None:
         self._codec = codec
         self._expected = {topic.full_name(prefix): topic.record for topic in CATALOGUE}
         self._mlapps = MLAPPS.full_name(prefix)
+        self._prefix = prefix
         self._topics = {
-            AlertTransition: ALERTS.full_name(prefix),
-            DeploymentTransition: DEPLOYMENTS.full_name(prefix),
+            AlertTransition: ALERTS,
+            DeploymentTransition: DEPLOYMENTS,
+            RunTransition: RUNS,
+            AgentCommand: AGENT_COMMANDS,
         }
         self._rules = rules
         self._alerts = AlertRoutes(rules, _has_ended)
+        self._agents = agents or NoAgents()
+        self._runs = RunRoutes(self._agents)
         self._letters = letters
         self._knows_rules = False
 
     def opened(self, store: StateStore) -> None:  # noqa: ARG002 - everything is in the store
         """Rules may have been changed since the state was written."""
         self._knows_rules = False
+        self._runs.opened()
 
     async def prepare(self, records: Sequence[Incoming]) -> None:
         """Know every definition that was applied before these records. Time alone needs rules, too."""
         if records or not self._knows_rules:
             await self._rules.refresh()
             self._knows_rules = True
+        await self._agents.ready()
 
     def handle(self, store: StateStore, record: Incoming) -> Iterator[Output]:
         """Transitions that follow from a record."""
@@ -91,12 +111,17 @@ class MLAppHandler:
         """Transitions that time alone leads to."""
         at = Arrival(NO_RECORD, now_ms, time.time_ns() // 1_000_000)
         self._alerts.on_clock(now_ms)
+        runs: list[Key] = []
         for key, body in store.due(now_ms):
+            if key.kind == NODE_RUNS_OF:
+                runs.append(key)
+                continue
             if key.kind == DEPLOYMENTS_OF:
-                sent: Iterator[Transition] = deployment_routes.on_time(store, key.mlapp_id, at)
+                sent: Iterator[Sent] = deployment_routes.on_time(store, key.mlapp_id, at)
             else:
                 sent = self._alerts.on_time(store, key, body, now_ms, at)
             yield from self._outputs(self._followed(store, sent, at))
+        yield from self._outputs(self._runs.on_time(store, runs, at))
 
     def finish(self, store: StateStore) -> Iterator[Output]:  # noqa: ARG002 - everything is in the store
         """Nothing is left over at the end of a batch."""
@@ -120,7 +145,7 @@ class MLAppHandler:
             )
         return decoded
 
-    def _route(self, store: StateStore, mlapp_id: str, record: Any, at: Arrival) -> Iterator[Transition]:
+    def _route(self, store: StateStore, mlapp_id: str, record: Any, at: Arrival) -> Iterator[Sent]:
         match record:
             case RuleAggregate() if record.kind in {AggregateKind.SAMPLES, AggregateKind.DISTRIBUTION}:
                 yield from deployment_routes.on_measurement(store, mlapp_id, record, at)
@@ -130,48 +155,65 @@ class MLAppHandler:
                 yield from self._on_event(store, mlapp_id, record, at)
             case KpiBatch():
                 yield from self._alerts.observe(store, mlapp_id, record, at)
-            case UserAction() if record.action in ALERT_ACTIONS:
-                yield from self._alerts.on_action(store, record, at)
-            case UserAction() if record.action in MODEL_ACTIONS:
-                yield from deployment_routes.on_action(store, mlapp_id, record, at)
+            case UserAction():
+                yield from self._on_action(store, mlapp_id, record, at)
+            case RunReport():
+                yield from self._on_report(store, mlapp_id, record, at)
             case ModelAnnouncement():
+                self._runs.note_model(store, mlapp_id, record)
                 yield from deployment_routes.on_announcement(store, mlapp_id, record, at)
+                yield from self._runs.on_announcement(store, mlapp_id, record, at)
                 yield from self._alerts.observe(store, mlapp_id, record, at)
             case MLAppDefinition() | None:
                 yield from deployment_routes.on_definition(store, mlapp_id, record, at)
                 yield from self._alerts.on_definition(store, mlapp_id, record, at)
+                yield from self._runs.on_definition(store, mlapp_id, record, at)
 
-    def _on_event(self, store: StateStore, mlapp_id: str, event: Event, at: Arrival) -> Iterator[Transition]:
+    def _on_action(self, store: StateStore, mlapp_id: str, action: UserAction, at: Arrival) -> Iterator[Sent]:
+        if action.action in ALERT_ACTIONS:
+            yield from self._alerts.on_action(store, action, at)
+        elif action.action in MODEL_ACTIONS:
+            yield from deployment_routes.on_action(store, mlapp_id, action, at)
+        elif action.action in RUN_ACTIONS:
+            yield from self._runs.on_action(store, mlapp_id, action, at)
+
+    def _on_event(self, store: StateStore, mlapp_id: str, event: Event, at: Arrival) -> Iterator[Sent]:
         if event.is_alert:
             yield from self._alerts.on_component_event(store, event, at)
         elif event.type == MODEL_ACCEPTED:
             yield from deployment_routes.on_accepted(store, mlapp_id, event, at)
         yield from self._alerts.observe(store, mlapp_id, event, at)
+        if not event.is_alert:
+            yield from self._runs.on_event(store, mlapp_id, event, at)
 
-    def _followed(
-        self, store: StateStore, transitions: Iterable[Transition], at: Arrival
-    ) -> Iterator[Transition]:
+    def _on_report(self, store: StateStore, mlapp_id: str, report: RunReport, at: Arrival) -> Iterator[Sent]:
+        yield from self._runs.on_report(store, mlapp_id, report, at)
+        if report.kind is RunReportKind.MODEL_ACCEPTED:
+            yield from deployment_routes.on_delivered(store, mlapp_id, report, at)
+        elif report.kind is RunReportKind.MODEL_REFUSED:
+            yield from deployment_routes.on_refused(store, mlapp_id, report, at)
+
+    def _followed(self, store: StateStore, transitions: Iterable[Sent], at: Arrival) -> Iterator[Sent]:
         """With what follows at once: an alert may roll a model back, a model that was taken ends alerts."""
         for transition in transitions:
             yield transition
             if isinstance(transition, AlertTransition):
                 rolled_back = deployment_routes.on_alert(store, transition.mlapp_id, transition, at)
                 yield from self._followed(store, rolled_back, at)
-            elif transition.agent_id:
-                yield from self._alerts.on_model_taken(
-                    store,
-                    transition.mlapp_id,
-                    transition.node_id,
-                    transition.agent_id,
-                    transition.model_id,
-                    transition.event_time_ms,
-                    at,
-                )
+            elif isinstance(transition, DeploymentTransition):
+                yield from self._runs.on_deployment(store, transition, at)
+                yield from self._on_taken(store, transition, at)
 
-    def _outputs(self, transitions: Iterable[Transition]) -> Iterator[Output]:
+    def _on_taken(self, store: StateStore, moved: DeploymentTransition, at: Arrival) -> Iterator[Sent]:
+        if moved.agent_id:
+            yield from self._alerts.on_model_taken(
+                store, moved.mlapp_id, moved.node_id, moved.agent_id, moved.model_id, moved.event_time_ms, at
+            )
+
+    def _outputs(self, transitions: Iterable[Sent]) -> Iterator[Output]:
         for transition in transitions:
             topic = self._topics[type(transition)]
-            yield Output(topic, transition.mlapp_id.encode(), self._codec.encode(transition))
+            yield Output(topic.full_name(self._prefix), topic.key(transition), self._codec.encode(transition))
 
 
 def _has_ended(store: StateStore, mlapp_id: str, node_id: str, agent_id: str, model_id: str) -> bool:

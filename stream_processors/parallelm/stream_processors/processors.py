@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
 from parallelm.definitions import DefinitionTopic
@@ -17,10 +18,12 @@ from parallelm.schemas.topics import (
     MLAPPS,
     MODELS,
     RULE_AGGREGATES,
+    RUN_REPORTS,
     SERIES_STATE,
     STATISTICS,
     STRUCTURED_STATISTICS,
 )
+from parallelm.stream_processors.agent_directory import AgentDirectory
 from parallelm.stream_processors.current_rules import CurrentRules
 from parallelm.stream_processors.mlapp_stage import MLAppHandler
 from parallelm.stream_processors.runtime.worker import Stage, Worker, WorkerError
@@ -41,7 +44,7 @@ class Stop(Protocol):
         """A descriptor that is readable from then on."""
 
 
-MLAPP_TOPICS = (MLAPPS, MODELS, EVENTS, KPIS, ACTIONS, RULE_AGGREGATES)
+MLAPP_TOPICS = (MLAPPS, MODELS, EVENTS, KPIS, ACTIONS, RULE_AGGREGATES, RUN_REPORTS)
 
 
 def run_worker(
@@ -59,7 +62,7 @@ def run_worker(
     prefix = settings.kafka.topic_prefix
     codec = Codec(make_registry(settings.schema_registry, prefix))
     reader = LayoutReader(codec.registry)
-    with DefinitionTopic(settings) as definitions:
+    with DefinitionTopic(settings) as definitions, closing(AgentDirectory(settings, codec)) as agents:
         rules = CurrentRules(definitions)
         stages = (
             Stage(
@@ -72,7 +75,7 @@ def run_worker(
                 "mlapp",
                 MLAPP_TOPICS,
                 MLAPP_STATE,
-                lambda letters: MLAppHandler(codec, prefix, rules, letters),
+                lambda letters: MLAppHandler(codec, prefix, rules, letters, agents),
                 follows=(STATISTICS,),
             ),
         )

@@ -68,9 +68,11 @@ _READER = (
 )
 _PROCESSORS_READ = (
     *_REPORTS, topics.MLAPPS, topics.MODELS, topics.ACTIONS, topics.RULE_AGGREGATES, topics.SERIES_STATE, topics.MLAPP_STATE,
+    topics.RUN_REPORTS, topics.AGENTS, topics.HEARTBEATS,
 )  # fmt: skip
 _PROCESSORS_WRITE = (
     topics.ALERTS, topics.DEPLOYMENTS, topics.RULE_AGGREGATES, topics.SERIES_STATE, topics.MLAPP_STATE, topics.DEAD_LETTERS,
+    topics.RUNS, topics.AGENT_COMMANDS,
 )  # fmt: skip
 
 _FOUND = (

@@ -37,6 +37,22 @@ def on_accepted(known: MLAppDeployments, accepted: Accepted, at: At) -> Outcome:
     return work.outcome
 
 
+def on_refused(
+    known: MLAppDeployments, node_id: str, model_id: str, agent_id: str, reason: str, at: At
+) -> Outcome:
+    """An agent did not take a model: a deployment that waits for it has failed, and so has a canary on that agent."""
+    work = Work(known, at)
+    deployment = known.find(node_id, model_id)
+    if deployment is None:
+        return known, []
+    if deployment.state in {State.REQUESTED, State.ACCEPTED}:
+        steps.fail(work, node_id, deployment, reason, "refused it")
+    elif deployment.state is State.CANARY and agent_id in deployment.canary_agents:
+        work.move(node_id, deployment, State.FAILED, reason)
+        steps.take_up(work, node_id)
+    return work.outcome
+
+
 def _is_repeated(known: MLAppDeployments, node: NodeDeployments, accepted: Accepted) -> bool:
     """Whether this very acceptance was counted, or waits: a spool or a retry sends it again."""
     mark = (accepted.agent_id, accepted.event_time_ms)

@@ -59,15 +59,9 @@ def _fail(work: Work, node_id: str, deployment: Deployment) -> None:
     within = format_duration(settings.accept_timeout_ms)
     some = ", ".join(sorted(name for name, _ in deployment.agents))
     who = f"only agents {some} accepted" if some else "no component accepted"
-    work.move(node_id, deployment, State.FAILED, f"{who} it within {within}")
     if some:
         _forget_silent_agents(work, node_id, deployment)
-    steps.take_up(work, node_id)
-    for consumer in work.known.consumers:
-        for candidate in work.node(consumer.node_id).in_states(State.CANARY):
-            if candidate.canary_node == node_id and candidate.model_id == deployment.model_id:
-                reason = f"canary node {node_id!r} did not accept it within {within}"
-                work.move(consumer.node_id, candidate, State.FAILED, reason)
+    steps.fail(work, node_id, deployment, f"{who} it within {within}", f"did not accept it within {within}")
 
 
 def _forget_silent_agents(work: Work, node_id: str, deployment: Deployment) -> None:

@@ -122,6 +122,16 @@ def request(
     _take_early(work, node_id, asked)
 
 
+def fail(work: Work, node_id: str, deployment: Deployment, reason: str, of_canary: str) -> None:
+    """It did not get to the node; where that stood in for another one, ``of_canary`` says what it did."""
+    work.move(node_id, deployment, State.FAILED, reason)
+    take_up(work, node_id)
+    for consumer in work.known.consumers:
+        for candidate in work.node(consumer.node_id).in_states(State.CANARY):
+            if candidate.canary_node == node_id and candidate.model_id == deployment.model_id:
+                work.move(consumer.node_id, candidate, State.FAILED, f"canary node {node_id!r} {of_canary}")
+
+
 def accept(work: Work, node_id: str, deployment: Deployment, agent_id: str, at_ms: int) -> None:
     """An agent has the model: it is live once any agent has it or, by policy, all that run the live one."""
     settings, node = work.settings(node_id), work.node(node_id)

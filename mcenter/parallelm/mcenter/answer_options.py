@@ -22,18 +22,26 @@ WHO = click.option(
 
 
 def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options ``--who``, ``--comment`` and ``--timeout``."""
-    for option in (
-        click.option(
-            "--timeout",
-            "timeout_s",
-            type=click.FloatRange(min=0.1, max=3600),
-            default=ANSWER_TIMEOUT_S,
-            show_default=True,
-            help="Seconds to wait for the processors.",
-        ),
-        click.option("--comment", required=True, callback=not_empty, help="Why."),
-        WHO,
-    ):
+    """Give a command the options ``--who``, ``--comment`` and ``--timeout``; a decision has its reason."""
+    return _options(command, click.option("--comment", required=True, callback=not_empty, help="Why."))
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, for what is done every day: the comment may be missing."""
+    return _options(command, click.option("--comment", default="", help="Why."))
+
+
+def _options(
+    command: Callable[..., Any], comment: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Callable[..., Any]:
+    timeout = click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(min=0.1, max=3600),
+        default=ANSWER_TIMEOUT_S,
+        show_default=True,
+        help="Seconds to wait for the processors.",
+    )
+    for option in (timeout, comment, WHO):
         command = option(command)
     return command

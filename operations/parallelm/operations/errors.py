@@ -59,6 +59,10 @@ class UnknownNodeError(OperationError):
     """The MLApp has no such node, or it consumes no models."""
 
 
+class UnknownRunError(OperationError):
+    """There is no run of this id, or more than one."""
+
+
 class UnknownModelError(OperationError):
     """The MLApp has no such model, or more than one."""
 

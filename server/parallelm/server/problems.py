@@ -65,6 +65,7 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     operations.UnknownAlertError: HTTPStatus.NOT_FOUND,
     operations.UnknownDeadLetterError: HTTPStatus.NOT_FOUND,
     operations.UnknownNodeError: HTTPStatus.NOT_FOUND,
+    operations.UnknownRunError: HTTPStatus.NOT_FOUND,
     operations.UnknownModelError: HTTPStatus.NOT_FOUND,
     operations.UnknownDecisionError: HTTPStatus.NOT_FOUND,
     operations.UnknownCaptureError: HTTPStatus.NOT_FOUND,

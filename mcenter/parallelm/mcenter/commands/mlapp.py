@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter import mlapp_runs
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.mlapp_file import FILE, SET, components_of, read_definition
 from parallelm.mcenter.terminal import counted, echo, write_data
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def mlapp() -> None:
-    """Apply, list, show and validate MLApp definitions.
+    """Apply, list, show and validate MLApp definitions; launch MLApps, and stop them.
 
     An MLApp is one YAML file: its nodes, its model policy and its alert rules. Topic mlops.mlapps keeps every version.
     """
@@ -99,3 +100,7 @@ def _settings() -> Settings:
 
 def _json(definition: MLAppDefinition) -> str:
     return as_json_text(definition)
+
+
+for _command in mlapp_runs.COMMANDS:
+    mlapp.add_command(_command)

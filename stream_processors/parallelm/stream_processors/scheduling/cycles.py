@@ -1,6 +1,6 @@
 """What makes runs due, and which nodes follow: runs that one cause has led to, over all nodes, are one cycle.
 
-A node with parents is due in a cycle when each of its parents has succeeded in it. A parent that the cycle does not reach
+A node with parents, and neither schedule nor triggers, is due in a cycle when each of its parents has succeeded in it. A parent that the cycle does not reach
 counts with its latest success: an hourly parent and a daily one make an hourly child, which at midnight waits for both.
 A cycle comes to a node once.
 """
@@ -141,8 +141,9 @@ def _follows(work: Work, plan: NodePlan, node_id: str, cycle: str, outcome: Outc
 
 
 def waits_for_parents(work: Work, plan: NodePlan) -> bool:
-    """Whether runs of its parents make a node's runs due: a schedule of its own goes before them."""
-    return not plan.is_online and plan.running.schedule is None and bool(offline_parents(work, plan))
+    """Whether runs of its parents make a node's runs due: a schedule or triggers of its own take their place."""
+    has_own = plan.running.schedule is not None or bool(plan.running.triggers)
+    return not (plan.is_online or has_own) and bool(offline_parents(work, plan))
 
 
 def offline_parents(work: Work, plan: NodePlan) -> list[NodePlan]:

@@ -1,0 +1,86 @@
+"""``mcenter runs``: list runs, see what became of one and why, and stop one."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - click's callback is called with it
+from typing import Any
+
+import click
+
+from parallelm.connections import load_settings
+from parallelm.mcenter.answer_options import run_options
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+from parallelm.mcenter.mlapp_runs import decide
+from parallelm.mcenter.results import result_options, write_result
+from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.time_option import TIME
+from parallelm.schemas.well_known import STOP_RUN
+
+_SHORT = [
+    "mlapp_id",
+    "node_id",
+    "run_id",
+    "state",
+    "attempt",
+    "trigger",
+    "due_at",
+    "ended_at",
+    "agent_id",
+    "reason",
+]
+_HISTORY = ["event_time", "attempt", "state", "agent_id", "who", "reason"]
+
+
+@click.group()
+def runs() -> None:
+    """List runs of nodes by agents, see what became of one and why, and stop one."""
+
+
+@runs.command(name="list")
+@click.option("--mlapp", "mlapp_id", help="Only runs of this MLApp.")
+@click.option("--node", "node_id", help="Only runs of this node.")
+@click.option("--agent", "agent_id", help="Only runs on this agent.")
+@click.option("--state", help="Only runs in this state: waiting, running, unreachable, failed, missed, …")
+@click.option("--from", "start", type=TIME, help="Only runs that had not ended before this time.")
+@click.option("--to", "end", type=TIME, help="Only runs that were due before this time.")
+@result_options
+def list_(format_: str, output: Path | None, **chosen: Any) -> None:
+    """List runs by when they were due; also those that wait for something, and those that were missed, with the reason."""
+    from parallelm.warehouse.queries import runs as find
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        found = find(settings, **chosen)
+    write_result(found[_SHORT] if format_ == "table" else found, format_, output)
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+def show(run_id: str) -> None:
+    """Show what became of RUN, or of the one run whose id begins so, step by step."""
+    from parallelm.operations.runs import find_run
+    from parallelm.warehouse.queries import run_transitions
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        row = find_run(settings, run_id)
+        history = run_transitions(settings, mlapp_id=row["mlapp_id"], run_id=row["run_id"])
+    for name, value in row.items():
+        if not name.startswith("_") and value not in (None, ""):
+            echo(f"{name:22} {value}")
+    echo("")
+    write_result(history[_HISTORY], "table", None)
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--force", is_flag=True, help="Give it up as lost, when its agent will never answer.")
+@run_options
+def stop(run_id: str, **options: Any) -> None:
+    """Stop RUN."""
+    from parallelm.operations.runs import find_run
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        row = find_run(settings, run_id)
+    decide(STOP_RUN, row["mlapp_id"], run_id=row["run_id"], **options)

@@ -21,6 +21,7 @@ from benchmarks.warehouse_of_samples import COLUMNS, samples
 from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.mcenter.local_stack import LocalStack
+from parallelm.operations.authors import Author
 from parallelm.operations.captures import (
     CaptureRequest,
     CaptureState,
@@ -29,6 +30,7 @@ from parallelm.operations.captures import (
     start_capture,
 )
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
 from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
@@ -98,7 +100,9 @@ def _take(settings: Settings, folder: Path, name: str, count: int) -> Path:
     start = datetime.fromtimestamp(START_MS / 1000, UTC)
     end = start + timedelta(milliseconds=-(-count // SERIES) * STEP_MS)
     began_s = time.monotonic()
-    request = CaptureRequest(mlapp_id="app", start=start, end=end, who="bench", name=name)
+    request = CaptureRequest(
+        mlapp_id="app", start=start, end=end, who=Author("bench", UNVERIFIED_LOCAL_USER), name=name
+    )
     record = start_capture(settings, request)
     most = _most_memory(psutil.Process(record.pid))
     seconds = time.monotonic() - began_s

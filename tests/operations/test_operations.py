@@ -19,6 +19,7 @@ from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint
 from parallelm.schemas.topics import MLAPPS
 from parallelm.warehouse import migrate
+from tests.people import person
 
 FILE = b"""
 mlapp: app
@@ -31,9 +32,9 @@ def test_a_definition_is_validated_applied_and_found(settings: Settings):
     create_topics(settings)
     wanted = definitions.validate_definition(FILE, "app.yaml")
     assert definitions.list_definitions(settings) == []
-    first = definitions.apply_definition(settings, wanted, "ada")
+    first = definitions.apply_definition(settings, wanted, who=person("ada"))
     assert (first.is_new, first.definition.version, first.definition.applied_by) == (True, 1, "ada")
-    again = definitions.apply_definition(settings, wanted, "grace")
+    again = definitions.apply_definition(settings, wanted, who=person("grace"))
     assert (again.is_new, again.definition.version, again.definition.applied_by) == (False, 1, "ada")
     found = definitions.get_definition(settings, "app")
     assert (found.version, found.source_yaml) == (1, FILE.decode())

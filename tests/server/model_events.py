@@ -36,7 +36,7 @@ def define(settings: Settings, beginning: str) -> str:
     """Id of a new MLApp in which a person approves each model."""
     mlapp_id = f"{beginning}-{uuid.uuid4().hex[:6]}"
     text = DEFINITION.format(mlapp_id=mlapp_id)
-    apply_definition(settings, validate_definition(text.encode(), "models.yaml"), "ada")
+    apply_definition(settings, validate_definition(text.encode(), "models.yaml"), who=person("ada"))
     return mlapp_id
 
 

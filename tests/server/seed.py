@@ -29,6 +29,7 @@ from parallelm.mlops.stats.opaque import Opaque
 from parallelm.mlops.stats.table import Table
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.operations.kpis import KpiFileFormat, read_kpi_file, upload_kpis
+from tests.people import person
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -63,14 +64,14 @@ def seed(settings: Settings, folder: Path) -> None:
     config = folder / "mcenter.toml"
     save_settings(settings, config)
     definition = validate_definition(DEFINITION.encode(), "churn.yaml")
-    apply_definition(settings, definition, "ada")
+    apply_definition(settings, definition, who=person("ada"))
     for period in range(len(PERIODS)):
         _component(config, "train", period)
         _component(config, "predict", period)
     found = read_kpi_file(
         revenue_csv().encode(), KpiFileFormat(kpi=KPI, columns={"timestamp": "day", "value": "revenue"})
     )
-    upload_kpis(settings, MLAPP, "revenue.csv", found.points)
+    upload_kpis(settings, MLAPP, "revenue.csv", found.points, who=person("ada"))
 
 
 def _component(config: Path, node: str, period: int) -> None:

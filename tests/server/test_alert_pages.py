@@ -61,14 +61,14 @@ def mlapp(platform: Settings) -> str:
     """An MLApp of this file's own, with three alerts."""
     mlapp_id = f"shops-{uuid.uuid4().hex[:6]}"
     text = DEFINITION.format(mlapp_id=mlapp_id)
-    apply_definition(platform, validate_definition(text.encode(), "shops.yaml"), "ada")
+    apply_definition(platform, validate_definition(text.encode(), "shops.yaml"), who=person("ada"))
     now_ms = time.time_ns() // 1_000_000
     points = [
         KpiPoint(name="sales", labels={"shop": shop}, timestamp_ms=now_ms - hour * 3_600_000, value=value, model_id="")
         for shop in ("north", "south", "west")
         for hour, value in ((3, 20.0), (2, 30.0), (1, 5.0))
     ]  # fmt: skip
-    upload_kpis(platform, mlapp_id, "sales.csv", points)
+    upload_kpis(platform, mlapp_id, "sales.csv", points, who=person("ada"))
     wait_for(lambda: len(alerts(platform, mlapp_id=mlapp_id)) == 3)
     return mlapp_id
 
@@ -263,7 +263,7 @@ def test_a_list_shows_what_comes_while_somebody_looks(page: Page, platform: Sett
     assert page.locator("tr", has_text="shop=new").count() == 0
     now_ms = time.time_ns() // 1_000_000
     point = KpiPoint(name="sales", labels={"shop": "new"}, timestamp_ms=now_ms, value=1.0, model_id="")
-    upload_kpis(platform, mlapp, "sales.csv", [point])
+    upload_kpis(platform, mlapp, "sales.csv", [point], who=person("ada"))
     page.locator("tr", has_text="shop=new").wait_for()
 
 

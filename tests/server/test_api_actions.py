@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parallelm.operations.definitions import apply_definition, validate_definition
+from tests.people import person
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ alerts: []
 
 @pytest.fixture(scope="module")
 def app(platform: Settings) -> str:
-    apply_definition(platform, validate_definition(DEFINITION.encode(), "app.yaml"), "ada")
+    apply_definition(platform, validate_definition(DEFINITION.encode(), "app.yaml"), who=person("ada"))
     return f"/api/v1/mlapps/{APP}"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.server.access.matrix import DATA_SCIENTIST, VIEWER
+from tests.people import person
 from tests.server.accounts import ACCOUNT_OF, PASSWORD, make_account
 from tests.waiting import wait_for
 
@@ -78,7 +79,7 @@ class OldClient:
 
 @pytest.fixture(scope="module")
 def url(platform: Settings, server_url: str) -> str:
-    apply_definition(platform, validate_definition(DEFINITION.encode(), "old.yaml"), "ada")
+    apply_definition(platform, validate_definition(DEFINITION.encode(), "old.yaml"), who=person("ada"))
     return server_url
 
 

@@ -49,7 +49,7 @@ CONTENT = b'{"bias": 0.5}' * 200_000
 
 @pytest.fixture(scope="module")
 def defined(platform: Settings) -> Settings:
-    apply_definition(platform, validate_definition(DEFINITION, "uploads.yaml"), "ada")
+    apply_definition(platform, validate_definition(DEFINITION, "uploads.yaml"), who=person("ada"))
     return platform
 
 

@@ -34,7 +34,7 @@ def test_a_file_is_applied_once_listed_and_shown(mlapp: Callable[..., Result], t
     file.write_text(DEFINITION)
     assert mlapp("list").output.startswith("no MLApp is defined")
     assert mlapp("validate", str(file)).output.endswith("MLApp 'app' is valid: 2 nodes, 2 alert rules\n")
-    assert mlapp("apply", str(file), "--as", "ann").output == "MLApp 'app' is now at version 1\n"
+    assert mlapp("apply", str(file), "--who", "ann").output == "MLApp 'app' is now at version 1\n"
     assert (
         mlapp("apply", "-", text="# a comment\n" + DEFINITION).output
         == "MLApp 'app' is unchanged at version 1\n"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.records import MLAppDefinition
+    from parallelm.schemas.topic_writer import OutgoingRecord
 
 _TRANSACTION_MS: Final = 10_000
 """Readers wait no longer for a writer that was killed."""
@@ -58,12 +59,14 @@ class ExclusiveWriter:
     ) -> None:
         self._producer.purge()
 
-    def write(self, definition: MLAppDefinition) -> None:
-        """Raises ``FencedError`` when another writer has begun since; ``ClusterUnavailableError``."""
+    def write(self, definition: MLAppDefinition, *others: OutgoingRecord) -> None:
+        """Write it together with ``others``. Raises ``FencedError`` when another writer has begun since; ``ClusterUnavailableError``."""
         from confluent_kafka import KafkaException
 
         try:
             self._producer.begin_transaction()
+            for each in others:
+                self._producer.produce(each.topic, each.value, each.key)
             self._producer.produce(self._topic, self._codec.encode(definition), MLAPPS.key(definition))
             self._producer.commit_transaction(self._timeout_s)
         except KafkaException as error:

@@ -84,10 +84,10 @@ class DefinitionTopic:
             self._next[partition] = max(self._next[partition], end)
         return self._newest
 
-    def apply(self, definition: MLAppDefinition) -> None:
-        """Write a definition and wait until the broker has it; raises ``UndeliveredError``."""
+    def apply(self, definition: MLAppDefinition, *before: OutgoingRecord) -> None:
+        """Write a definition after other records, and wait until the broker has it; raises ``UndeliveredError``."""
         record = OutgoingRecord(self._topic, MLAPPS.key(definition), self._codec.encode(definition))
-        write_and_confirm(self._settings, [record], timeout_s=self._timeout_s)
+        write_and_confirm(self._settings, [*before, record], timeout_s=self._timeout_s)
 
     def _assign(self) -> None:
         from confluent_kafka import OFFSET_BEGINNING, TopicPartition

@@ -17,7 +17,7 @@ from parallelm.schemas.records import RecordPosition, UserAction
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import connect, log_offsets
 from parallelm.schemas.topic_reader import StartPoint, read_to_end, reader_config
-from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
+from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter, write_and_confirm
 from parallelm.schemas.topics import ACTIONS, DEPLOYMENTS
 from parallelm.schemas.well_known import PROCESSORS_GROUP
 
@@ -66,6 +66,19 @@ def new_action(
     )
 
 
+def action_to_send(settings: Settings, action: UserAction, codec: Codec) -> OutgoingRecord:
+    """The record of an action. It goes before what it is about: a change without one would come from nobody."""
+    return OutgoingRecord(
+        ACTIONS.full_name(settings.kafka.topic_prefix), ACTIONS.key(action), codec.encode(action)
+    )
+
+
+def record_action(settings: Settings, action: UserAction) -> None:
+    """Write an action that nobody answers to the audit log; raises as ``TopicWriter.write``."""
+    codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
+    write_and_confirm(settings, [action_to_send(settings, action, codec)], timeout_s=_CLUSTER_S)
+
+
 def recorded_actions(settings: Settings, request: str, since_ms: int) -> list[UserAction]:
     """Actions on the topic that this request (``Author.request``) has made since Kafka's clock said so; raises as ``read_records``."""
     start = StartPoint("time", since_ms)
@@ -90,12 +103,12 @@ def act(
 
     prefix = settings.kafka.topic_prefix
     codec = Codec(make_registry(settings.schema_registry, prefix))
-    topic, answered = ACTIONS.full_name(prefix), outcomes.full_name(prefix)
+    record = action_to_send(settings, action, codec)
+    topic, answered = record.topic, outcomes.full_name(prefix)
     admin, _ = connect(settings, _CLUSTER_S)
     # Control topics share their partitions: the answer comes on the action's own.
     places = [(answered, partition) for partition in range(outcomes.partitions)]
     ends = log_offsets(admin, places, OffsetSpec.latest(), _CLUSTER_S)
-    record = OutgoingRecord(topic, action.mlapp_id, codec.encode(action))
     partition, offset = TopicWriter(settings, timeout_s=_CLUSTER_S).write_one(record)
     position = RecordPosition(topic=topic, partition=partition, offset=offset)
     answer = _Answer(settings, codec, admin, position, answered, ends[answered, partition])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from parallelm.operations.actions import ALL_MLAPPS, new_action
+from parallelm.operations.actions import ALL_MLAPPS, action_to_send, new_action
 from parallelm.operations.errors import ReplayError, UnknownDeadLetterError
 from parallelm.operations.stored import wait_until_stored
 from parallelm.operations.topic_records import decoded, find_topic
@@ -179,11 +179,8 @@ class Answers:
                         headers=sent_again_for(letter.consumer_group),
                     )
                 action = new_action(answer, ALL_MLAPPS, who=who, target=letter.letter_id, comment=comment)
-                self._producer.produce(
-                    ACTIONS.full_name(self._settings.kafka.topic_prefix),
-                    self._codec.encode(action),
-                    ACTIONS.key(action),
-                )
+                record = action_to_send(self._settings, action, self._codec)
+                self._producer.produce(record.topic, record.value, record.key)
             self._producer.commit_transaction(self._timeout_s)
         except KafkaException as error:
             reason = error.args[0]

@@ -12,15 +12,21 @@ from parallelm.definitions.errors import FencedError
 from parallelm.definitions.exclusive import ExclusiveWriter
 from parallelm.definitions.parameters import with_values
 from parallelm.definitions.records import component_names, components_of, with_components
+from parallelm.operations.actions import action_to_send, new_action
 from parallelm.operations.components import ComponentFolders
 from parallelm.operations.errors import DefinitionChangedError, InvalidFileError, UnknownMLAppError
+from parallelm.schemas.codec import Codec
+from parallelm.schemas.registry import make_registry
+from parallelm.schemas.well_known import APPLY_DEFINITION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.schemas.records import MLAppDefinition
+    from parallelm.schemas.topic_writer import OutgoingRecord
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,8 +64,8 @@ def validate_definition(
 def apply_definition(
     settings: Settings,
     definition: MLAppDefinition,
-    applied_by: str,
     *,
+    who: Author,
     base_version: int | None = None,
     components: Path | None = None,
 ) -> AppliedDefinition:
@@ -67,28 +73,33 @@ def apply_definition(
 
     Components that steps name are packed from the folder ``components`` into the artifact store; without one they stay as
     they are in the version in force, and ``InvalidFileError`` names those that it does not have.
+
+    The audit log gets an action ``apply_definition`` with each new version.
+
     ``base_version`` is the version that it was made from (0: there was none): ``DefinitionChangedError`` when another one is in
     force, or somebody else applies one at this moment. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError`` when no broker answers, and
     ``UndeliveredError`` when the broker does not confirm it.
     """
-    wanted = dataclasses.replace(definition, applied_by=applied_by)
+    wanted = dataclasses.replace(definition, applied_by=who.name)
     if components is not None:
         folders = ComponentFolders(components)
         folders.load(component_names(wanted))
         folders.require_valid()
         wanted = with_components(wanted, folders.publish(settings))
     if base_version is not None:
-        return _apply_alone(settings, wanted, base_version)
+        return _apply_alone(settings, wanted, who, base_version)
     with DefinitionTopic(settings) as topic:
         current = topic.catch_up().get(wanted.mlapp_id)
         new = next_version(current, _whole(wanted, current))
         if new is not None:
-            topic.apply(new)
+            topic.apply(new, _audit(settings, new, who))
             return AppliedDefinition(new, is_new=True)
     return AppliedDefinition(current or wanted, is_new=False)
 
 
-def _apply_alone(settings: Settings, wanted: MLAppDefinition, base_version: int) -> AppliedDefinition:
+def _apply_alone(
+    settings: Settings, wanted: MLAppDefinition, who: Author, base_version: int
+) -> AppliedDefinition:
     with ExclusiveWriter(settings, wanted.mlapp_id) as writer, DefinitionTopic(settings) as topic:
         current = topic.catch_up().get(wanted.mlapp_id)
         _require_base(current, wanted.mlapp_id, base_version)
@@ -96,7 +107,7 @@ def _apply_alone(settings: Settings, wanted: MLAppDefinition, base_version: int)
         if new is None:
             return AppliedDefinition(current or wanted, is_new=False)
         try:
-            writer.write(new)
+            writer.write(new, _audit(settings, new, who))
         except FencedError as error:
             raise DefinitionChangedError(
                 f"somebody else applies a definition of MLApp {wanted.mlapp_id!r} at this moment: nothing was applied; take the "
@@ -118,6 +129,13 @@ def _whole(wanted: MLAppDefinition, current: MLAppDefinition | None) -> MLAppDef
             "file by `mcenter mlapp apply`, with their folders in components/ beside it"
         )
     return with_components(wanted, specs)
+
+
+def _audit(settings: Settings, new: MLAppDefinition, who: Author) -> OutgoingRecord:
+    said = {"version": str(new.version)}
+    codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
+    action = new_action(APPLY_DEFINITION, new.mlapp_id, who=who, target=new.mlapp_id, parameters=said)
+    return action_to_send(settings, action, codec)
 
 
 def _require_base(current: MLAppDefinition | None, mlapp_id: str, base_version: int) -> None:

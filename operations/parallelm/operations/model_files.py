@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from parallelm.connections.artifacts import artifact_url, filesystem, public_artifacts_url, store_error
 from parallelm.connections.artifacts.create_only import put_new
 from parallelm.connections.secrets import without_credentials
-from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, new_action
+from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, action_to_send, new_action
 from parallelm.operations.definitions import get_definition
 from parallelm.operations.errors import (
     ArtifactStoreError,
@@ -34,7 +34,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import DeploymentState, ModelAnnouncement, Origin
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
-from parallelm.schemas.topics import ACTIONS, MODELS
+from parallelm.schemas.topics import MODELS
 from parallelm.schemas.well_known import DELETE_MODEL, DIRECTORY_FORMATS, MODEL_FORMATS, UPLOAD_MODEL
 
 if TYPE_CHECKING:
@@ -244,11 +244,10 @@ def _announce(settings: Settings, announcement: ModelAnnouncement, who: Author, 
         model_id=announcement.model_id,
         parameters={"file": announcement.file_name, "sha256": announcement.sha256},
     )
-    # The audit record first: a model without one would come from nobody.
     write_and_confirm(
         settings,
         [
-            OutgoingRecord(ACTIONS.full_name(prefix), ACTIONS.key(action), codec.encode(action)),
+            action_to_send(settings, action, codec),
             OutgoingRecord(MODELS.full_name(prefix), MODELS.key(announcement), codec.encode(announcement)),
         ],
         timeout_s=_CONFIRM_S,

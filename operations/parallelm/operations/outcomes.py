@@ -6,14 +6,17 @@ import re
 import socket
 import uuid
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from parallelm.operations.errors import OperationError
+from parallelm.schemas.well_known import UPLOAD_ACTUALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.operations.kpis import KpiFile
     from parallelm.schemas.records import Actuals
 
@@ -91,13 +94,14 @@ def changed_outcomes(
 
 
 def upload_actuals(
-    settings: Settings, mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome]
+    settings: Settings, mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome], *, who: Author
 ) -> None:
-    """Send outcomes and wait until the broker has them.
+    """Send outcomes and wait until the broker has them. The audit log gets an action ``upload_actuals``.
 
     Raises ``TopicsError`` when the topic is missing, ``UndeliveredError`` when some were not confirmed; sending all of
     them again is harmless.
     """
+    from parallelm.operations.actions import action_to_send, new_action
     from parallelm.schemas.codec import Codec
     from parallelm.schemas.registry import make_registry
     from parallelm.schemas.topic_admin import require_topic
@@ -107,11 +111,13 @@ def upload_actuals(
     topic = ACTUALS.full_name(settings.kafka.topic_prefix)
     require_topic(settings, topic, _CONNECT_TIMEOUT_S)
     codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
+    said = {"source": source, "outcomes": str(len(outcomes))}
+    audit = new_action(UPLOAD_ACTUALS, mlapp_id, who=who, target=outcome, parameters=said)
     sent = (
         OutgoingRecord(topic, ACTUALS.key(batch), codec.encode(batch))
         for batch in _batches(mlapp_id, outcome, source, outcomes)
     )
-    write_and_confirm(settings, sent, timeout_s=_TIMEOUT_S)
+    write_and_confirm(settings, chain([action_to_send(settings, audit, codec)], sent), timeout_s=_TIMEOUT_S)
 
 
 def _batches(mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome]) -> Iterator[Actuals]:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from parallelm.definitions.matchers import Matcher, all_match
 from parallelm.definitions.rules import RESERVED_LABELS
-from parallelm.operations.actions import ALL_MLAPPS
+from parallelm.operations.actions import ALL_MLAPPS, action_to_send, new_action
 from parallelm.operations.errors import OperationError
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError
-from parallelm.schemas.records import LabelMatcher, Silence, UserAction
+from parallelm.schemas.records import LabelMatcher, Silence
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import require_topic
 from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
-from parallelm.schemas.topics import ACTIONS, SILENCES
+from parallelm.schemas.topics import SILENCES
+from parallelm.schemas.well_known import SILENCE, UNSILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -78,7 +79,7 @@ def add_silence(
         comment=comment,
         created_at_ms=now_ms,
     )
-    _write(settings, silence, "silence", who, comment)
+    _write(settings, silence, SILENCE, who, comment)
     return silence
 
 
@@ -100,7 +101,7 @@ def end_silence(settings: Settings, silence_id: str, *, who: Author, comment: st
         what = "has ended already" if silence else "does not exist"
         raise SilenceError(f"silence {silence_id!r} {what}; in force or to come: {active}")
     ended = dataclasses.replace(silence, starts_at_ms=min(silence.starts_at_ms, now_ms), ends_at_ms=now_ms)
-    _write(settings, ended, "unsilence", who, comment)
+    _write(settings, ended, UNSILENCE, who, comment)
     return ended
 
 
@@ -140,29 +141,22 @@ def _write(settings: Settings, silence: Silence, action: str, who: Author, comme
     require_topic(settings, name, _TIMEOUT_S)
     codec = Codec(make_registry(settings.schema_registry, prefix))
     mlapps = {each.value for each in silence.matchers if (each.label, each.operator) == ("mlapp", "=")}
-    audit = UserAction(
-        event_time_ms=_now_ms(),
-        action_id=uuid.uuid4().hex,
-        mlapp_id=next(iter(mlapps)) if len(mlapps) == 1 else ALL_MLAPPS,
-        who=who.name,
-        authenticated_by=who.authenticated_by,
-        action=action,
-        node_id="",
-        model_id="",
-        target=silence.silence_id,
+    audit = new_action(
+        action,
+        next(iter(mlapps)) if len(mlapps) == 1 else ALL_MLAPPS,
+        who=who,
         comment=comment,
+        target=silence.silence_id,
         parameters={
             "matchers": ", ".join(str(matcher) for matcher in matchers_of(silence)),
             "starts_at_ms": str(silence.starts_at_ms),
             "ends_at_ms": str(silence.ends_at_ms),
-            **who.parameters,
         },
     )
-    # The audit record first: a silence without one would be a change that nobody made.
     write_and_confirm(
         settings,
         [
-            OutgoingRecord(ACTIONS.full_name(prefix), ACTIONS.key(audit), codec.encode(audit)),
+            action_to_send(settings, audit, codec),
             OutgoingRecord(name, SILENCES.key(silence), codec.encode(silence)),
         ],
         timeout_s=_TIMEOUT_S,

@@ -128,6 +128,16 @@ MODEL_FORMATS: Final = (
 UPLOAD_MODEL: Final = "upload_model"
 DELETE_MODEL: Final = "delete_model"
 
+# Actions of people that the processors only pass by: what follows from them is on topics of their own, or in a store.
+APPLY_DEFINITION: Final = "apply_definition"
+UPLOAD_KPIS: Final = "upload_kpis"
+WITHDRAW_KPIS: Final = "withdraw_kpis"
+UPLOAD_ACTUALS: Final = "upload_actuals"
+SILENCE: Final = "silence"
+UNSILENCE: Final = "unsilence"
+TAKE_CAPTURE: Final = "take_capture"
+DELETE_CAPTURE: Final = "delete_capture"
+
 # What predictions are: values of ``Predictions.kind``.
 NUMBER_PREDICTION: Final = "number"
 SCORE_PREDICTION: Final = "score"

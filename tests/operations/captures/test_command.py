@@ -75,8 +75,15 @@ def test_one_in_the_background_is_followed_and_old_ones_go(
     aged = dataclasses.replace(record, created_at_ms=record.created_at_ms - 30 * DAY_MS)
     CaptureStore(own).write(aged)
     assert "expired" in mcenter("capture", "list")
-    assert f"deleted capture {capture_id} of MLApp 'app': it was older than" in mcenter(*CREATE)
+    new_id = mcenter(*CREATE).split()[1].rstrip(":")
     assert len(list((tmp_path / "kept" / "app").iterdir())) == 2, "the new one"
+    tailed = mcenter("tail", "actions", "--json").splitlines()
+    done = [json.loads(line)["value"] for line in tailed if line.startswith("{")]
+    told = [(each["action"], each["who"], each["authenticated_by"], each["comment"]) for each in done]
+    (taken,) = [each for each in done if each["target"] == new_id]
+    assert (taken["action"], taken["mlapp_id"], taken["who"]) == ("take_capture", "app", "grace")
+    gone = ("delete_capture", "grace", "unverified_local_user", "older than the retention allows")
+    assert told[-1] == gone
 
 
 def test_what_is_typed_wrong_is_said(mcenter: Callable[..., str]):

@@ -38,6 +38,7 @@ from parallelm.schemas.topic_admin import connect, log_bounds
 from parallelm.schemas.well_known import PROCESSORS_GROUP, UNVERIFIED_LOCAL_USER
 from tests.operations.captures.installations import COUNTED, installation
 from tests.operations.captures.test_making import request
+from tests.people import person
 from tests.producers.time_capture.captures import whole_capture, write_tar
 from tests.sinks import samples
 from tests.stream_processors.live import Cluster, Worker
@@ -213,7 +214,7 @@ def test_importing_twice_adds_nothing(target: Platform, file: Path):
 
 def test_a_part_that_is_there_is_not_sent_again(source: Platform, target: Platform, file: Path):
     # A shorter capture first, whose edge goes through a record; then the whole one.
-    short = CaptureRequest(mlapp_id="app", start="2013-05-31", end="2013-05-31T11:33:21", who="ada")
+    short = CaptureRequest(mlapp_id="app", start="2013-05-31", end="2013-05-31T11:33:21", who=person("ada"))
     record = make_capture(source.settings, new_capture(source.settings, short))
     begun = import_capture(
         target.settings,
@@ -323,7 +324,7 @@ def test_a_transaction_on_the_topic_of_definitions_holds_nobody_up(target: Platf
 
 def test_a_defined_mlapp_keeps_its_history(target: Platform, file: Path):
     definition = validate_definition(b"mlapp: mine\nnodes: [{id: train, type: auxiliary}]\n", "mine.yaml")
-    apply_definition(target.settings, definition, "ada")
+    apply_definition(target.settings, definition, who=person("ada"))
     with pytest.raises(
         CaptureError, match=r"MLApp 'mine' is defined here, and its history is its own: .* --mlapp"
     ):

@@ -21,6 +21,7 @@ from parallelm.operations.captures.store import CaptureStore
 from parallelm.operations.errors import CaptureError, CaptureStateError, UnknownCaptureError
 from tests.operations.captures.installations import COUNTED, DAY_MS
 from tests.operations.captures.test_making import request, take
+from tests.people import person
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_deleting_one_that_is_made_gives_it_up(
 
     def delete(now: CaptureRecord) -> None:
         if not deleted:
-            deleted.append(captures.delete_capture(settings, now.capture_id))
+            deleted.append(captures.delete_capture(settings, now.capture_id, who=person("ada")))
             wait_for(lambda: not progress_runs())
 
     def progress_runs() -> bool:
@@ -127,7 +128,7 @@ def test_what_was_changed_in_the_store_is_not_downloaded(settings: Settings, tmp
     with pytest.raises(CaptureError, match="is not as it was made: its SHA-256 is"):
         captures.download_capture(settings, record.capture_id, tmp_path)
     assert not list(tmp_path.glob("timeline_capture*"))
-    captures.delete_capture(settings, record.capture_id)
+    captures.delete_capture(settings, record.capture_id, who=person("ada"))
     assert list((tmp_path / "kept" / "app").iterdir()) == []
 
 
@@ -158,8 +159,10 @@ def test_the_retention_deletes_captures(settings: Settings, tmp_path: Path):
         captures.download_capture(settings, old.capture_id, tmp_path)
     forever = dataclasses.replace(settings, captures=dataclasses.replace(settings.captures, keep_days=0))
     assert captures.expires_at_ms(aged, forever) is None
-    assert captures.delete_expired(forever) == []
-    assert [each.capture_id for each in captures.delete_expired(settings)] == [old.capture_id]
+    assert captures.delete_expired(forever, who=person("ada")) == []
+    assert [each.capture_id for each in captures.delete_expired(settings, who=person("ada"))] == [
+        old.capture_id
+    ]
     assert [each.capture_id for each in captures.list_captures(settings)] == [new.capture_id]
     assert [each.suffix for each in (tmp_path / "kept" / "app").iterdir()] == [".json"]
 
@@ -171,7 +174,7 @@ def test_captures_in_a_bucket(source: Platform, tmp_path: Path):
     assert file.stat().st_size == record.size_bytes
     with pytest.raises(CaptureError, match="exists: remove it, or name another file"):
         captures.download_capture(settings, record.capture_id, tmp_path)
-    captures.delete_capture(settings, record.capture_id)
+    captures.delete_capture(settings, record.capture_id, who=person("ada"))
     assert captures.list_captures(settings) == []
 
 

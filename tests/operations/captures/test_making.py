@@ -25,6 +25,7 @@ from parallelm.operations.captures import (
 from parallelm.operations.errors import CaptureError, UnknownMLAppError
 from parallelm.schemas.captures import CaptureArchive, names
 from tests.operations.captures.installations import COUNTED, DAY_MS, END_MS, HTML, START_MS
+from tests.people import person
 from tests.sinks.samples import T0_MS
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def request(**changes: object) -> CaptureRequest:
 
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     start, end = (epoch + timedelta(milliseconds=each) for each in (START_MS, END_MS))
-    made = CaptureRequest(mlapp_id="app", start=start, end=end, who="ada", name="the june")
+    made = CaptureRequest(mlapp_id="app", start=start, end=end, who=person("ada"), name="the june")
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.file_options import FILE, file_format, file_options, read_file
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.terminal import counted, echo
 from parallelm.mcenter.time_option import TIME
+from parallelm.operations.authors import author_of_command
 from parallelm.operations.outcomes import (
     ChangedOutcomes,
     Outcome,
@@ -60,9 +62,11 @@ def actuals() -> None:
     help="Values are names of classes: this one is 1, all others are 0, for scores.",
 )
 @file_options
+@WHO
 def upload(
     file: Path,
     mlapp_id: str,
+    who: str | None,
     outcome: str,
     columns: tuple[tuple[str, str], ...],
     positive: str | None,
@@ -88,7 +92,7 @@ def upload(
         raise click.ClickException(f"{shown} has no outcomes")
     _refuse_unknown_class(shown, outcomes, found.written, positive)
     changed = _changed(mlapp_id, outcome, outcomes)
-    _upload(mlapp_id, outcome, file.name, changed.outcomes)
+    _upload(mlapp_id, outcome, file.name, changed.outcomes, who)
     _print_upload(mlapp_id, outcome, found, outcomes, changed)
 
 
@@ -114,13 +118,14 @@ def _changed(mlapp_id: str, outcome: str, outcomes: list[Outcome]) -> ChangedOut
         return ChangedOutcomes(outcomes, 0, 0, 0)
 
 
-def _upload(mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome]) -> None:
+def _upload(mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome], who: str | None) -> None:
     from parallelm.schemas.errors import UndeliveredError
 
     if not outcomes:
         return
+    settings = load_settings()
     try:
-        upload_actuals(load_settings(), mlapp_id, outcome, source, outcomes)
+        upload_actuals(settings, mlapp_id, outcome, source, outcomes, who=author_of_command(settings, who))
     except UndeliveredError as error:
         raise click.ClickException(
             f"{error}; upload the file again: outcomes that arrived get a revision"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.cells import as_json
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import counted, echo, echo_lines
 from parallelm.mcenter.time_option import TIME
+from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 
 _SCALE = 1000
 _MB = 1_000_000
-WHO = click.option(
-    "--who",
-    default=getpass.getuser,
-    callback=not_empty,
-    help="Who does it.  [default: the user of this shell]",
-)
 
 
 @click.group()
@@ -49,12 +44,13 @@ def capture() -> None:
 @click.option("--name", default="", help="Name of the capture.  [default: the days of the range]")
 @click.option("--detach", is_flag=True, help="Return at once; a process of its own makes the capture.")
 @WHO
-def create(mlapp_id: str, start: str, end: str, name: str, who: str, *, detach: bool) -> None:
+def create(mlapp_id: str, start: str, end: str, name: str, who: str | None, *, detach: bool) -> None:
     """Take a capture of MLAPP, and print its id."""
     from parallelm.operations import captures
 
     settings = load_settings()
-    request = captures.CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=who, name=name)
+    author = author_of_command(settings, who)
+    request = captures.CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=author, name=name)
     with reported_in_one_line(settings):
         record = captures.start_capture(settings, request)
     if detach:
@@ -70,10 +66,6 @@ def create(mlapp_id: str, start: str, end: str, name: str, who: str, *, detach: 
         f"capture {record.capture_id}: {counted(rows, 'row')}, {record.size_bytes / _MB:.1f} MB; download it with"
     )
     echo(f"  mcenter capture download {record.capture_id}")
-    for gone in captures.delete_expired(settings):
-        echo(
-            f"deleted capture {gone.capture_id} of MLApp {gone.mlapp_id!r}: it was older than the retention allows"
-        )
 
 
 def _followed(settings: Settings, record: CaptureRecord) -> CaptureRecord:
@@ -165,14 +157,20 @@ def download(capture_id: str, output: Path) -> None:
 @capture.command()
 @click.argument("capture_ids", metavar="CAPTURE...", nargs=-1)
 @click.option("--expired", is_flag=True, help="Those that are older than the retention allows.")
-def delete(capture_ids: tuple[str, ...], *, expired: bool) -> None:
+@WHO
+def delete(capture_ids: tuple[str, ...], who: str | None, *, expired: bool) -> None:
     """Delete captures; one that is being made is given up."""
     from parallelm.operations.captures import delete_capture, delete_expired
 
     if expired == bool(capture_ids):
         raise click.UsageError("name captures, or --expired")
     settings = load_settings()
-    gone = delete_expired(settings) if expired else [delete_capture(settings, each) for each in capture_ids]
+    author = author_of_command(settings, who)
+    gone = (
+        delete_expired(settings, who=author)
+        if expired
+        else [delete_capture(settings, each, who=author) for each in capture_ids]
+    )
     for record in gone:
         echo(f"deleted capture {record.capture_id} of MLApp {record.mlapp_id!r}")
     if not gone:
@@ -183,13 +181,12 @@ def delete(capture_ids: tuple[str, ...], *, expired: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--mlapp", "mlapp_id", default="", help="Id under which it is imported.  [default: its own]")
 @WHO
-def import_(file: Path, mlapp_id: str, who: str) -> None:
+def import_(file: Path, mlapp_id: str, who: str | None) -> None:
     """Make the history in FILE, a capture of any installation, readable here.
 
     Its records go to the tables and to nothing else: nobody is notified, no model is deployed. What is stored already is
     left out, so importing twice adds nothing. An MLApp that is defined here keeps its history to itself: name another id.
     """
-    from parallelm.operations.authors import author_of_command
     from parallelm.operations.captures import import_capture
 
     settings = load_settings(role="admin")

@@ -66,9 +66,11 @@ def kpi() -> None:
 @click.option("--kpi", default="", help="Name of the KPI, when FILE has no column of names.")
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Column that is not a label; repeatable.")
 @file_options
+@WHO
 def upload(
     file: Path,
     mlapp_id: str,
+    who: str | None,
     columns: tuple[tuple[str, str], ...],
     *,
     skip_bad: bool,
@@ -91,7 +93,7 @@ def upload(
     if not found.points:
         raise click.ClickException(f"{shown} has no KPI points")
     changed = _changed(mlapp_id, found)
-    _print_upload(_upload(mlapp_id, file, changed.points), mlapp_id, found, changed)
+    _print_upload(_upload(mlapp_id, file, changed.points, who), mlapp_id, found, changed)
 
 
 @kpi.command(name="list")
@@ -181,16 +183,24 @@ def _changed(mlapp_id: str, found: kpis.KpiFile) -> kpis.ChangedPoints:
         return kpis.ChangedPoints(found.points, 0, 0)
 
 
-def _upload(mlapp_id: str, file: Path, points: list[KpiPoint]) -> list[kpis.UploadedKpi]:
+def _upload(mlapp_id: str, file: Path, points: list[KpiPoint], who: str | None) -> list[kpis.UploadedKpi]:
     from parallelm.schemas.errors import UndeliveredError
 
     if not points:
         return []
+    settings = load_settings()
     with click.progressbar(
         length=len(points), label="uploading", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         try:
-            return kpis.upload_kpis(load_settings(), mlapp_id, file.name, points, bar.update)
+            return kpis.upload_kpis(
+                settings,
+                mlapp_id,
+                file.name,
+                points,
+                who=author_of_command(settings, who),
+                on_progress=bar.update,
+            )
         except UndeliveredError as error:
             raise click.ClickException(
                 f"{error}; upload the file again: points that arrived get a revision"

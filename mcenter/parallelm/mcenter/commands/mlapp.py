@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
 from typing import TYPE_CHECKING
@@ -11,10 +10,12 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter import mlapp_runs
+from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.mlapp_file import FILE, SET, components_of, read_definition
 from parallelm.mcenter.terminal import counted, echo, write_data
 from parallelm.operations import definitions
+from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -44,16 +45,17 @@ def validate(file: Path, values: tuple[tuple[str, str], ...]) -> None:
 @mlapp.command()
 @FILE
 @SET
-@click.option("--as", "applied_by", default=None, help="Who applies it; default: the user of this shell.")
-def apply(file: Path, values: tuple[tuple[str, str], ...], applied_by: str | None) -> None:
+@WHO
+def apply(file: Path, values: tuple[tuple[str, str], ...], who: str | None) -> None:
     """Make FILE the definition of its MLApp. Applying the same again changes nothing.
 
     A new version is written when anything but comments and layout differs from the current one. Components that steps
     name are found in folder components/ beside FILE, and go into the artifact store.
     """
     definition = read_definition(file, values)
+    settings, author = _settings(), author_of_command(load_settings(), who)
     applied = definitions.apply_definition(
-        _settings(), definition, applied_by or getpass.getuser(), components=components_of(file)
+        settings, definition, who=author, components=components_of(file)
     )
     mlapp_id, version = applied.definition.mlapp_id, applied.definition.version
     state = "now" if applied.is_new else "unchanged"

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, cast, get_type_hints
 import psutil
 
 from parallelm.connections import Settings
-from parallelm.operations.captures.keeping import find_capture
+from parallelm.operations.captures.keeping import delete_expired, find_capture
 from parallelm.operations.captures.making import make_capture, new_capture
 from parallelm.operations.captures.record import CaptureState, parse_record
 from parallelm.operations.captures.store import CaptureStore
@@ -32,7 +32,7 @@ _POLL_S = 0.2
 
 
 def start_capture(settings: Settings, request: CaptureRequest) -> CaptureRecord:
-    """Begin to make a capture, and return its record at once; raises as ``new_capture``.
+    """Begin to make a capture, and return its record at once; those that are kept no longer go. Raises as ``new_capture``.
 
     The settings go through a pipe: the process needs no file, and no command line shows a password.
     """
@@ -52,6 +52,7 @@ def start_capture(settings: Settings, request: CaptureRequest) -> CaptureRecord:
         pipe.write(order)
     # A process whose end nobody takes note of stays in the system's list.
     threading.Thread(target=process.wait, name="capture-maker", daemon=True).start()
+    delete_expired(settings, who=request.who)
     return made_by
 
 

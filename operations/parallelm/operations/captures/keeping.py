@@ -6,17 +6,20 @@ import hashlib
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from parallelm.operations.actions import new_action, record_action
 from parallelm.operations.captures.makers import expires_at_ms, now_ms, observed
 from parallelm.operations.captures.record import CaptureState
 from parallelm.operations.captures.store import CaptureStore
 from parallelm.operations.errors import CaptureError, CaptureStateError
 from parallelm.schemas.captures.names import download_name
+from parallelm.schemas.well_known import DELETE_CAPTURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
     from parallelm.operations.captures.record import CaptureRecord
 
 _CHUNK_BYTES = 1 << 20
@@ -84,21 +87,42 @@ def download_capture(
     return target
 
 
-def delete_capture(settings: Settings, beginning: str) -> CaptureRecord:
-    """Delete a capture, and return what it was; one that is being made is given up. Raises as ``find_capture``."""
+def delete_capture(settings: Settings, beginning: str, *, who: Author) -> CaptureRecord:
+    """Delete a capture, and return what it was; one that is being made is given up. The audit log gets an action.
+
+    Raises as ``find_capture`` and ``record_action``.
+    """
     record = find_capture(settings, beginning)
-    CaptureStore(settings).delete(record)
+    _delete(settings, CaptureStore(settings), record, who)
     return record
 
 
-def delete_expired(settings: Settings) -> list[CaptureRecord]:
-    """Delete the captures that are older than the retention allows, also failed ones, and return what they were."""
+def delete_expired(settings: Settings, *, who: Author) -> list[CaptureRecord]:
+    """Delete the captures that are older than the retention allows, also failed ones, and return what they were.
+
+    ``who`` asked for it, or for what it comes with. Raises as ``list_captures`` and ``record_action``.
+    """
     at_ms = now_ms()
     store = CaptureStore(settings)
     gone = [each for each in store.records() if _is_expired(each, settings, at_ms)]
     for record in gone:
-        store.delete(record)
+        _delete(settings, store, record, who, "older than the retention allows")
     return gone
+
+
+def _delete(
+    settings: Settings, store: CaptureStore, record: CaptureRecord, who: Author, comment: str = ""
+) -> None:
+    action = new_action(
+        DELETE_CAPTURE,
+        record.mlapp_id,
+        who=who,
+        comment=comment,
+        target=record.capture_id,
+        parameters={"name": record.name},
+    )
+    record_action(settings, action)
+    store.delete(record)
 
 
 def _is_expired(record: CaptureRecord, settings: Settings, at_ms: int) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from parallelm.operations.actions import new_action, record_action
 from parallelm.operations.captures.contents import export
 from parallelm.operations.captures.contents.tables import STATISTICS, write_statistics, write_table
 from parallelm.operations.captures.contents.tar_writer import CaptureWriter, HashingFile
@@ -17,6 +18,7 @@ from parallelm.operations.captures.store import CaptureStore
 from parallelm.operations.errors import CaptureError, UnknownMLAppError
 from parallelm.schemas.captures import CaptureManifest, names
 from parallelm.schemas.times import Time, TimeError, range_ms
+from parallelm.schemas.well_known import TAKE_CAPTURE
 from parallelm.warehouse.queries.capture_export import pipeline_instances
 from parallelm.warehouse.queries.capture_report import definitions_between
 from parallelm.warehouse.queries.captures import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from parallelm.connections import Settings
+    from parallelm.operations.authors import Author
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_REASON = 2000
@@ -43,16 +46,16 @@ class CaptureRequest:
     mlapp_id: str
     start: Time
     end: Time
-    who: str
+    who: Author
     name: str = ""
     """Empty: the days of the range."""
 
 
 def new_capture(settings: Settings, request: CaptureRequest) -> CaptureRecord:
-    """Record of a capture that this process begins; it is in the store.
+    """Record of a capture that this process begins; it is in the audit log and in the store.
 
     Raises ``CaptureError`` for a range without both sides or a store that does not answer, ``UnknownMLAppError`` when
-    nothing of the MLApp is stored, and the driver's errors.
+    nothing of the MLApp is stored, the driver's errors, and as ``record_action``.
     """
     try:
         start_ms, end_ms = range_ms(request.start, request.end)
@@ -71,11 +74,16 @@ def new_capture(settings: Settings, request: CaptureRequest) -> CaptureRecord:
         mlapp_id=request.mlapp_id,
         start_ms=start_ms,
         end_ms=end_ms,
-        created_by=request.who,
+        created_by=request.who.name,
         created_at_ms=created_ms,
         step="begins",
     )
     record = by_this_process(record)
+    said = {"name": record.name, "start_ms": str(start_ms), "end_ms": str(end_ms)}
+    record_action(
+        settings,
+        new_action(TAKE_CAPTURE, record.mlapp_id, who=request.who, target=record.capture_id, parameters=said),
+    )
     CaptureStore(settings).write(record)
     return record
 

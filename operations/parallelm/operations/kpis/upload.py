@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from parallelm.schemas.well_known import UPLOAD_KPIS, WITHDRAW_KPIS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -22,6 +24,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POINTS_A_RECORD = 500
 _CONNECT_TIMEOUT_S = 15.0
 _TIMEOUT_S = 30.0
+_NAMED = 20
+"""KPIs that an action names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,32 @@ def upload_kpis(
     mlapp_id: str,
     source: str,
     points: Sequence[KpiPoint],
+    *,
+    who: Author,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[UploadedKpi]:
     """Send points and wait until the broker has them; ``on_progress`` is called with the points of each record sent.
 
-    ``source`` is the name of the file. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError``
+    ``source`` is the name of the file. The audit log gets an action ``upload_kpis``. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError``
     when no broker answers, ``UndeliveredError`` when some points were not confirmed; sending all of them
     again is harmless: those that arrived get a revision.
     """
+    _send(settings, UPLOAD_KPIS, mlapp_id, source, points, who=who, on_progress=on_progress)
+    return summarize(points)
+
+
+def _send(
+    settings: Settings,
+    action: str,
+    mlapp_id: str,
+    source: str,
+    points: Sequence[KpiPoint],
+    *,
+    who: Author,
+    comment: str = "",
+    on_progress: Callable[[int], None] | None = None,
+) -> None:
+    from parallelm.operations.actions import action_to_send, new_action
     from parallelm.schemas.codec import Codec
     from parallelm.schemas.registry import make_registry
     from parallelm.schemas.topic_admin import require_topic
@@ -80,14 +102,25 @@ def upload_kpis(
     require_topic(settings, topic, _CONNECT_TIMEOUT_S)
     codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
 
+    names = sorted({point.name for point in points})
+    audit = new_action(
+        action,
+        mlapp_id,
+        who=who,
+        comment=comment,
+        target=", ".join(names[:_NAMED])
+        + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""),
+        parameters={"source": source, "points": str(len(points))},
+    )
+
     def records() -> Iterator[OutgoingRecord]:
+        yield action_to_send(settings, audit, codec)
         for batch in _batches(mlapp_id, source, points):
             yield OutgoingRecord(topic, KPIS.key(batch), codec.encode(batch))
             if on_progress is not None:
                 on_progress(len(batch.points))
 
     write_and_confirm(settings, records(), timeout_s=_TIMEOUT_S)
-    return summarize(points)
 
 
 def withdraw_kpis(
@@ -95,10 +128,12 @@ def withdraw_kpis(
 ) -> list[UploadedKpi]:
     """Say that points were wrong: a revision that takes each of them out of the latest values; earlier ones are kept.
 
-    Raises what ``upload_kpis`` raises; withdrawing a point again is harmless.
+    The audit log gets an action ``withdraw_kpis``. Raises what ``upload_kpis`` raises; withdrawing a point again is harmless.
     """
     gone = [dataclasses.replace(point, withdrawn=True) for point in points]
-    return upload_kpis(settings, mlapp_id, f"withdrawn by {who}: {comment}", gone)
+    source = f"withdrawn by {who}: {comment}"
+    _send(settings, WITHDRAW_KPIS, mlapp_id, source, gone, who=who, comment=comment)
+    return summarize(gone)
 
 
 def withdraw_rows(settings: Settings, found: pd.DataFrame, *, who: Author, comment: str) -> int:

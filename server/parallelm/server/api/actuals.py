@@ -92,7 +92,7 @@ def upload_actuals(
         outcomes = operations.outcomes_of(found, id_column, names=names, positive=positive)
         changed = operations.changed_outcomes(settings, mlapp_id, outcome, outcomes)
         if changed.outcomes and not dry_run:
-            operations.upload_actuals(settings, mlapp_id, outcome, source, changed.outcomes)
+            operations.upload_actuals(settings, mlapp_id, outcome, source, changed.outcomes, who=once.author)
         return ActualsUpload(
             dry_run=dry_run,
             columns=known_columns,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from parallelm.operations import captures as operations
 from parallelm.schemas.captures.names import download_name
-from parallelm.server.access.dependencies import require
+from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, unknown
@@ -79,14 +79,10 @@ def create_capture(request: Request, mlapp_id: MLAppId, wanted: NewCapture, once
     """Begin to take one; `share` tells how far it is."""
 
     def act() -> Capture:
-        settings = context_of(request).settings
-        made = operations.start_capture(
-            settings,
-            operations.CaptureRequest(
-                mlapp_id=mlapp_id, start=wanted.from_, end=wanted.to, who=once.author.name, name=wanted.name
-            ),
+        asked = operations.CaptureRequest(
+            mlapp_id=mlapp_id, start=wanted.from_, end=wanted.to, who=once.author, name=wanted.name
         )
-        operations.delete_expired(settings)
+        made = operations.start_capture(context_of(request).settings, asked)
         return Capture.model_validate(_shown(request, made))
 
     return once(Capture, act)
@@ -127,10 +123,10 @@ def download_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId)
 
 
 @ROUTER.delete("/mlapps/{mlapp_id}/captures/{capture_id}", dependencies=_WRITES, status_code=204)
-def delete_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> None:
+def delete_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId, asking: Asking) -> None:
     """Delete one; one that is being made is given up."""
     record = _found(request, mlapp_id, capture_id)
-    operations.delete_capture(context_of(request).settings, record.capture_id)
+    operations.delete_capture(context_of(request).settings, record.capture_id, who=asking.author)
 
 
 def _found(request: Request, mlapp_id: str, capture_id: str) -> operations.CaptureRecord:

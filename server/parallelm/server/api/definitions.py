@@ -117,7 +117,7 @@ def apply_definition(
     base = 0 if if_none_match == "*" else _base_version(if_match)
     try:
         applied = operations.apply_definition(
-            context_of(request).settings, definition, asking.name, base_version=base
+            context_of(request).settings, definition, who=asking.author, base_version=base
         )
     except DefinitionChangedError as error:
         raise ApiProblemError(412, "definition-changed", str(error)) from error

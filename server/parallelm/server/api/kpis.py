@@ -213,7 +213,7 @@ def upload_kpis(
             refuse_bad_lines(found, skip_bad=sent.skip_bad)
         changed = operations.changed_points(settings, mlapp_id, found.points)
         if changed.points and not dry_run:
-            operations.upload_kpis(settings, mlapp_id, source, changed.points)
+            operations.upload_kpis(settings, mlapp_id, source, changed.points, who=once.author)
         return KpiUpload(
             dry_run=dry_run,
             columns=columns,

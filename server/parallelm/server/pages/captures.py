@@ -16,7 +16,6 @@ from parallelm.operations.captures import (
     CaptureRequest,
     CaptureState,
     delete_capture,
-    delete_expired,
     expires_at_ms,
     find_capture,
     list_captures,
@@ -63,10 +62,8 @@ def create(
     name: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """Begin to take one."""
-    wanted = CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=asking.name, name=name)
-    settings = context_of(request).settings
-    record = start_capture(settings, wanted)
-    delete_expired(settings)
+    wanted = CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=asking.author, name=name)
+    record = start_capture(context_of(request).settings, wanted)
     return toast(
         f"capture {record.capture_id} is being made",
         Response(status_code=204, headers={"HX-Refresh": "true"}),
@@ -95,10 +92,10 @@ def download(request: Request, mlapp_id: str, capture_id: str) -> StreamingRespo
 
 
 @ROUTER.delete("/{capture_id}", dependencies=_WRITE)
-def delete(request: Request, mlapp_id: str, capture_id: str) -> Response:
+def delete(request: Request, mlapp_id: str, capture_id: str, asking: Asking) -> Response:
     """Delete it; one that is being made is given up."""
     record = _of_mlapp(request, mlapp_id, capture_id)
-    delete_capture(context_of(request).settings, record.capture_id)
+    delete_capture(context_of(request).settings, record.capture_id, who=asking.author)
     return toast(
         f"capture {record.capture_id} is deleted", Response(status_code=204, headers={"HX-Refresh": "true"})
     )

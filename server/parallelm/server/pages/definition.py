@@ -113,7 +113,7 @@ def apply(
         return _said(request, checked)
     try:
         applied = apply_definition(
-            context_of(request).settings, checked.definition, asking.name, base_version=version
+            context_of(request).settings, checked.definition, who=asking.author, base_version=version
         )
     except DefinitionChangedError as error:
         raise HTTPException(
@@ -148,7 +148,7 @@ def apply_new(request: Request, asking: Asking, text: Annotated[str, Form()] = "
     mlapp_id = checked.definition.mlapp_id
     allow(asking, "mlapps.write", mlapp_id)
     try:
-        apply_definition(context_of(request).settings, checked.definition, asking.name, base_version=0)
+        apply_definition(context_of(request).settings, checked.definition, who=asking.author, base_version=0)
     except DefinitionChangedError as error:
         raise HTTPException(
             409, f"there is an MLApp {mlapp_id!r} already: edit it on its page. {error}"

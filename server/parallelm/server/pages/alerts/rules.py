@@ -97,7 +97,7 @@ def apply(
     definition = get_definition(settings, mlapp_id)
     try:
         edited = _edited(rules_section(definition.source_yaml), text, mlapp_id)
-        applied = apply_definition(settings, edited, asking.name, base_version=version)
+        applied = apply_definition(settings, edited, who=asking.author, base_version=version)
     except _MistakenError as error:
         return toast(
             "The rules are not valid: nothing was applied.", _part(request, mistakes=error.mistakes), "error"

@@ -13,7 +13,7 @@ from parallelm.operations import kpis as operations
 from parallelm.operations.errors import KpiFileError
 from parallelm.operations.kpis.format import REQUIRED
 from parallelm.schemas.errors import UndeliveredError
-from parallelm.server.access.dependencies import require
+from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._uploads import MOST_BYTES
 from parallelm.server.context import context_of
 from parallelm.server.pages._rows import stored
@@ -121,7 +121,11 @@ def preview(request: Request, mlapp_id: str, sent: FileSent) -> HTMLResponse:
 
 @ROUTER.post("")
 def send(
-    request: Request, mlapp_id: str, sent: FileSent, digest: Annotated[str, Form(max_length=64)]
+    request: Request,
+    asking: Asking,
+    mlapp_id: str,
+    sent: FileSent,
+    digest: Annotated[str, Form(max_length=64)],
 ) -> Response:
     """Send what differs from what is known."""
     settings = context_of(request).settings
@@ -135,7 +139,7 @@ def send(
     changed = operations.changed_points(settings, mlapp_id, found.points)
     if changed.points:
         try:
-            operations.upload_kpis(settings, mlapp_id, sent.name, changed.points)
+            operations.upload_kpis(settings, mlapp_id, sent.name, changed.points, who=asking.author)
         except UndeliveredError as error:
             return toast(f"{error}; send the file again: points that arrived get a revision", kind="error")
     is_stored = stored(lambda: not operations.changed_points(settings, mlapp_id, changed.points).points)

@@ -56,6 +56,11 @@ def admin_file(path: Path) -> Path:
     return path.with_name(f"{path.stem}.admin{path.suffix}")
 
 
+def login_file(path: Path) -> Path:
+    """Where ``mcenter login`` keeps address and token, beside a settings file: ``mcenter.login.toml`` beside ``mcenter.toml``."""
+    return path.with_name(f"{path.stem}.login{path.suffix}")
+
+
 def folders_upwards(folder: Path | None = None) -> Iterator[Path]:
     """The folder and those above it on the same file system; none when the working directory was deleted."""
     try:

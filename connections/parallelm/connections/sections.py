@@ -212,8 +212,12 @@ class ServerSettings(_ShownWithoutSecrets):
     """A session of a browser ends after so many minutes without a request."""
     session_hours: int = 168
     """It ends after so many hours at the latest."""
+    url: str = ""
+    """Address of the server through which commands act, and that ``mlops.attach`` asks; empty: commands act on Kafka themselves."""
     token: str = secret()
-    """Token of the API with which ``mlops.attach`` signs in at a server, instead of name and password."""
+    """Token of the API with which commands and ``mlops.attach`` sign in at that server."""
+    ca_certs: str = ""
+    """PEM file with the authorities that are trusted for that server; empty: those of the system."""
     notifications_file: str = ""
     """The notifier's file, whose routes a page shows and tries; empty: they are not shown."""
 

@@ -6,7 +6,7 @@ file. ``search`` says which file that is. A secret may be in a file of its own, 
 
 Reading is the default: ``load_settings()`` gives the settings of a person, a notebook, a component, with which nothing in
 ClickHouse can be changed, whoever the user is. ``load_settings(role="admin")`` is for what writes: it lays
-``mcenter.admin.toml``, where there is one beside the file, over it.
+``mcenter.admin.toml``, where there is one beside the file, over it. ``mcenter.login.toml`` is laid over for everybody.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import math
 import os
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from parallelm.connections import search, secret_files, variables
@@ -38,7 +39,6 @@ from parallelm.connections.sections import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -135,11 +135,11 @@ def _files(environ: Mapping[str, str], folder: Path | None, file: Path | None, r
     if path is None:
         return
     yield path
-    admin = search.admin_file(path)
-    if role == "admin" and admin.is_file():
+    beside = [search.login_file(path), *([search.admin_file(path)] if role == "admin" else [])]
+    for each in filter(Path.is_file, beside):
         if file is None and not environ.get("MCENTER_CONFIG"):
-            search.check_owner(admin, environ, f"name {path} in MCENTER_CONFIG")
-        yield admin
+            search.check_owner(each, environ, f"name {path} in MCENTER_CONFIG")
+        yield each
 
 
 def save_settings(settings: Settings, path: Path) -> None:

@@ -15,7 +15,6 @@ from parallelm.mcenter.answer_options import WHO, answer_options
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.terminal import echo
-from parallelm.operations.authors import author_of_command
 from parallelm.schemas.well_known import MODEL_FORMATS
 
 _MODEL = click.argument("model_id", metavar="MODEL")
@@ -46,7 +45,8 @@ def upload(
     comment: str,
 ) -> None:
     """Upload FILE as a model, as if a component had published it; of a directory a tar.gz. Nodes that consume models of --node are offered it."""
-    from parallelm.operations.model_files import NewModel, upload_model
+    from parallelm.operations.acting.models import model_actions
+    from parallelm.operations.model_files import NewModel
 
     settings = load_settings()
     wanted = NewModel(
@@ -57,8 +57,7 @@ def upload(
         node_id=node_id,
         annotations={key: _value(text) for key, text in annotations},
     )
-    author = author_of_command(settings, who)
-    made = upload_model(settings, mlapp_id, file, wanted, who=author, comment=comment)
+    made = model_actions(settings, who).upload(mlapp_id, file, wanted, comment=comment)
     echo(
         f"model {made.model_id} of MLApp {mlapp_id} is uploaded: {made.size_bytes} bytes, sha256 {made.sha256}"
     )
@@ -102,15 +101,12 @@ def download(model_id: str, mlapp_id: str, output: Path | None) -> None:
 @answer_options
 def delete(model_id: str, mlapp_id: str, who: str | None, comment: str, timeout_s: float) -> None:
     """Remove the file of MODEL for good, unless it is live, pending or pinned. What it did stays."""
-    from parallelm.operations.model_files import delete_model
-    from parallelm.operations.models import resolve_model
+    from parallelm.operations.acting.models import model_actions
 
     settings = load_settings()
     with reported_in_one_line(settings):
-        model_id = resolve_model(settings, mlapp_id, model_id)
-        author = author_of_command(settings, who)
-        answer = delete_model(settings, mlapp_id, model_id, who=author, comment=comment, timeout_s=timeout_s)
-    echo(f"model {model_id}: {answer.reason}")
+        gone = model_actions(settings, who).delete(mlapp_id, model_id, comment=comment, timeout_s=timeout_s)
+    echo(f"model {gone.model_id}: {gone.reason}")
 
 
 def _value(text: str) -> object:

@@ -10,6 +10,7 @@ import click
 from parallelm.definitions.durations import parse_duration
 from parallelm.definitions.matchers import Matcher, parse_matcher
 from parallelm.mcenter.answer_options import WHO
+from parallelm.mcenter.not_empty import not_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ class DurationType(click.ParamType):
 
 def who_and_why(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``--who`` and ``--comment``."""
-    command = click.option("--comment", required=True, help="Why.")(command)
+    command = click.option("--comment", required=True, callback=not_empty, help="Why.")(command)
     return WHO(command)
 
 

@@ -92,10 +92,10 @@ def silenced_by(settings: Settings, found: pd.DataFrame) -> list[str]:
     ]
 
 
-def find_alert(settings: Settings, text: str, mlapp_id: str | None = None) -> Mapping[str, Any]:
+def find_alert(settings: Settings, text: str, mlapp_id: OneOrMore | None = None) -> Mapping[str, Any]:
     """The episode whose id ``text`` is or begins; of several episodes of one alert the open one, else the latest.
 
-    With ``mlapp_id`` among the alerts of this MLApp, which are then all that an error names.
+    With ``mlapp_id`` among the alerts of this MLApp, or of these, which are then all that an error names.
 
     Raises ``UnknownAlertError`` with those that are near.
     """
@@ -201,7 +201,7 @@ def _require_open(alert: Mapping[str, Any]) -> None:
     )
 
 
-def _unknown(settings: Settings, text: str, mlapp_id: str | None) -> str:
+def _unknown(settings: Settings, text: str, mlapp_id: OneOrMore | None) -> str:
     """What there is instead: open alerts whose id, rule or node is like the text, else the latest ones."""
     from parallelm.warehouse.queries import alert_episodes
 

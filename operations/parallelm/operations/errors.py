@@ -109,3 +109,24 @@ class UnknownCaptureError(OperationError):
 
 class CaptureStateError(OperationError):
     """A timeline capture is still being made, has failed, or is gone by the retention."""
+
+
+class ServerAwayError(OperationError):
+    """The server through which commands act does not answer."""
+
+
+class ServerRefusalError(OperationError):
+    """The server has refused a call; the message is in its words."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        """Of HTTP; 0: it was not asked."""
+
+
+class TokenRefusedError(ServerRefusalError):
+    """The server does not know who asks."""
+
+
+class NotAllowedError(ServerRefusalError):
+    """Who asks has no role for it."""

@@ -91,7 +91,7 @@ class MLOps:
 
         With a ``password``, or the token of ``MCENTER_SERVER_TOKEN``, it signs in at the server and gets from it where the
         platform is: nothing else is needed. ``mlops_server`` is a host or a URL; a host that is not this machine is reached
-        by ``https``. Without either, the settings of this machine say where the platform is.
+        by ``https``; where none is named, ``MCENTER_SERVER_URL`` counts. Without password and token, the settings of this machine say where the platform is.
 
         Raises ``MLOpsConnectionException`` when the server or ClickHouse does not answer or refuses the user,
         ``MLOpsException`` when the library is open.

@@ -75,7 +75,7 @@ def test_one_in_the_background_is_followed_and_old_ones_go(
     aged = dataclasses.replace(record, created_at_ms=record.created_at_ms - 30 * DAY_MS)
     CaptureStore(own).write(aged)
     assert "expired" in mcenter("capture", "list")
-    new_id = mcenter(*CREATE).split()[1].rstrip(":")
+    new_id = mcenter(*CREATE, "--who", "grace").split()[1].rstrip(":")
     assert len(list((tmp_path / "kept" / "app").iterdir())) == 2, "the new one"
     tailed = mcenter("tail", "actions", "--json").splitlines()
     done = [json.loads(line)["value"] for line in tailed if line.startswith("{")]

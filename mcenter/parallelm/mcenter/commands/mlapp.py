@@ -15,7 +15,7 @@ from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.mlapp_file import FILE, SET, components_of, read_definition
 from parallelm.mcenter.terminal import counted, echo, write_data
 from parallelm.operations import definitions
-from parallelm.operations.authors import author_of_command
+from parallelm.operations.acting.definitions import definition_actions
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -53,13 +53,10 @@ def apply(file: Path, values: tuple[tuple[str, str], ...], who: str | None) -> N
     name are found in folder components/ beside FILE, and go into the artifact store.
     """
     definition = read_definition(file, values)
-    settings, author = _settings(), author_of_command(load_settings(), who)
-    applied = definitions.apply_definition(
-        settings, definition, who=author, components=components_of(file)
-    )
-    mlapp_id, version = applied.definition.mlapp_id, applied.definition.version
+    settings = _settings()
+    applied = definition_actions(settings, who).apply(definition, components_of(file))
     state = "now" if applied.is_new else "unchanged"
-    echo(f"MLApp {mlapp_id!r} is {state} at version {version}")
+    echo(f"MLApp {applied.mlapp_id!r} is {state} at version {applied.version}")
 
 
 @mlapp.command(name="list")

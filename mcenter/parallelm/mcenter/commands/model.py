@@ -15,13 +15,11 @@ from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from parallelm.connections import Settings
-    from parallelm.schemas.records import DeploymentTransition
 
 _SHORT = ["event_time", "model_id", "name", "format", "mlapp_id", "node_id", "size_bytes", "live_on"]
 _HISTORY = [
@@ -244,38 +242,25 @@ def _decide(
     timeout_s: float,
 ) -> None:
     """Carry out an action, and print what followed; ends with 1 when it was refused everywhere."""
-    from parallelm.operations import models as operations
-    from parallelm.schemas.times import range_ms
+    from parallelm.operations.acting.models import Decision, model_actions
 
     # Errors are complete messages: the Kafka client need not log on the terminal as well.
     logging.getLogger("parallelm.kafka").addHandler(logging.NullHandler())
     settings = load_settings()
-    if model_id:
-        with reported_in_one_line(settings):
-            model_id = operations.resolve_model(settings, mlapp_id, model_id)
-    at_ms, _ = range_ms(event_time, None)
-    answers = operations.decide(
-        settings,
-        action,
-        mlapp_id,
-        who=author_of_command(settings, who),
-        comment=comment,
-        node_id=node_id,
+    decision = Decision(
+        action=action,
+        mlapp_id=mlapp_id,
         model_id=model_id,
-        event_time_ms=at_ms,
-        timeout_s=timeout_s,
+        node_id=node_id,
+        comment=comment,
+        event_time=event_time,
     )
-    for line in _lines(answers):
-        echo(line)
-    if all(answer.state.value == "refused" for answer in answers):
+    with reported_in_one_line(settings):
+        answers = model_actions(settings, who).decide(decision, timeout_s=timeout_s)
+    for each in answers:
+        echo(f"{each.node_id or mlapp_id}: {each.model_id or '-'} {each.state}: {each.reason}")
+    if all(each.state == "refused" for each in answers):
         raise click.exceptions.Exit(1)
-
-
-def _lines(answers: Sequence[DeploymentTransition]) -> list[str]:
-    return [
-        f"{each.node_id or each.mlapp_id}: {each.model_id or '-'} {each.state.value}: {each.reason}"
-        for each in answers
-    ]
 
 
 def _write_comparison(

@@ -8,8 +8,9 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
+from parallelm.connections.tls import trust_context
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException
 
 if TYPE_CHECKING:
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 1_000_000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
+_UNNAMED = ("localhost", "3456")
+"""What ``attach`` has as server and port when its caller names none."""
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 
-def server_url(server: str, port: str) -> str:
-    """Address of a server: a URL as it is; of a host's name ``http`` on this machine, where nobody listens, else ``https``."""
+def server_url(server: str, port: str, configured: str = "") -> str:
+    """Address of a server: a URL as it is; of a host's name ``http`` on this machine, where nobody listens, else ``https``.
+
+    ``configured`` is that of the settings, which counts where none is named.
+    """
+    if configured and (server, port) == _UNNAMED:
+        return configured.rstrip("/")
     if "://" in server:
         return server.rstrip("/")
     return f"{'http' if server in _LOOPBACK else 'https'}://{server}:{port}"
@@ -37,8 +45,12 @@ def settings_from_server(
     Without a password the token of the settings is shown. Raises ``MLOpsConnectionException`` and ``MLOpsException`` in words;
     neither holds the password.
     """
-    server = _Server(url, settings.component.query_timeout_s)
+    server = _Server(url, settings)
     token = settings.server.token
+    if password is None and settings.server.url.rstrip("/") not in {"", url}:
+        raise MLOpsException(
+            f"the token of the settings is for {settings.server.url}, and is not shown to {url}: give user and password"
+        )
     if password is not None:
         token = str(server.ask("/auth/login", {"username": user, "password": password}, user=user)["token"])
     profile = server.ask(
@@ -73,10 +85,10 @@ def _with_profile(settings: Settings, profile: dict[str, Any]) -> Settings:
 
 
 class _Server:
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, settings: Settings) -> None:
         self._url = url
-        self._timeout_s = timeout_s
-        self._opener = _opener(url)
+        self._timeout_s = settings.component.query_timeout_s
+        self._opener = _opener(url, settings.server.ca_certs)
 
     def ask(
         self, path: str, body: dict[str, str] | None = None, *, token: str = "", user: str = ""
@@ -124,6 +136,10 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
-def _opener(url: str) -> OpenerDirector:
+def _opener(url: str, ca_certs: str) -> OpenerDirector:
     is_local = urlsplit(url).hostname in _LOOPBACK
-    return build_opener(_NoRedirect, *([ProxyHandler({})] if is_local else []))
+    try:
+        trust = HTTPSHandler(context=trust_context(ca_certs))
+    except OSError as error:
+        raise MLOpsException(f"[server] ca_certs is {ca_certs!r}, which is not read: {error}") from None
+    return build_opener(_NoRedirect, trust, *([ProxyHandler({})] if is_local else []))

@@ -165,7 +165,7 @@ class Session:
         if password is not None or settings.server.token:
             from parallelm.mlops._session.attaching import server_url, settings_from_server
 
-            url = server_url(server, port)
+            url = server_url(server, port, settings.server.url)
             settings = settings_from_server(settings, url, mlapp_id, user=user, password=password)
         with self._lock:
             if self._opened is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 
-from parallelm.server.access.matrix import ACTIONS
+from parallelm.server.access.matrix import ACTIONS, ROLES
 from parallelm.server.access.principal import Principal
 from parallelm.server.context import context_of
 
@@ -50,11 +50,19 @@ def require(action: str, *, anywhere: bool = False) -> Requirement:
 
 def allow(asking: Principal, action: str, mlapp_id: str | None = None) -> None:
     """403 unless they may."""
-    if not asking.may(action, mlapp_id):
-        where = f" on MLApp {mlapp_id!r}" if mlapp_id else ""
+    if asking.may(action, mlapp_id):
+        return
+    if asking.scopes is not None and action not in asking.scopes:
         raise HTTPException(
-            403, f"{asking.name} has no role that allows {action}{where}; ask an administrator for one"
+            403,
+            f"the token of {asking.name} is not for {action}: make one with this scope, or without any (Profile)",
         )
+    where = f" on MLApp {mlapp_id!r}" if mlapp_id else ""
+    roles = ", ".join(role.replace("_", " ") for role in ROLES if role in ACTIONS[action].roles)
+    raise HTTPException(
+        403,
+        f"{asking.name} has no role that allows {action}{where}; ask an administrator for one of: {roles}",
+    )
 
 
 def require_session(asking: Asking) -> Principal:

@@ -90,6 +90,7 @@ class AlertAnswer(Answer):
 
     transition_id: str
     alert_id: str
+    rule: str
     state: str
     previous_state: str
     event_time_ms: int

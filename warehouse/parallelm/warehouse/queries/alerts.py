@@ -87,7 +87,7 @@ def alerts(
 
 
 def alert_episodes(
-    settings: Settings, prefix: str, *, mlapp_id: str | None = None, limit: int = 1000
+    settings: Settings, prefix: str, *, mlapp_id: OneOrMore | None = None, limit: int = 1000
 ) -> list[dict[str, Any]]:
     """Episodes whose id begins with ``prefix``, the latest first: rows of ``alerts_current``. Needs no pandas."""
     where = Conditions().starting("alert_id", prefix).equal(mlapp_id=mlapp_id)

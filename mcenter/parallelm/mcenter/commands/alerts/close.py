@@ -8,8 +8,7 @@ from parallelm.connections import load_settings
 from parallelm.mcenter.answer_options import answer_options
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.terminal import echo
-from parallelm.operations.alerts import close_alert
-from parallelm.operations.authors import author_of_command
+from parallelm.operations.acting.alerts import alert_actions
 
 
 @click.command()
@@ -22,6 +21,5 @@ def close(alert: str, who: str | None, comment: str, timeout_s: float) -> None:
     """
     settings = load_settings()
     with reported_in_one_line(settings):
-        author = author_of_command(settings, who)
-        done = close_alert(settings, alert, who=author, comment=comment, timeout_s=timeout_s)
-    echo(f"alert {done.alert_id} ({done.rule}) is {done.state.value}: {done.reason}")
+        done = alert_actions(settings, who).close(alert, comment=comment, timeout_s=timeout_s)
+    echo(f"alert {done.alert_id} ({done.rule}) is {done.state}: {done.reason}")

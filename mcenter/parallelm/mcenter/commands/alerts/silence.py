@@ -12,7 +12,7 @@ from parallelm.definitions.matchers import Matcher  # noqa: TC001 - click's call
 from parallelm.mcenter.silence_options import DurationType, MatcherType, shown_time, who_and_why
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations.authors import author_of_command
+from parallelm.operations.acting.silences import silence_actions
 
 
 @click.command()
@@ -28,7 +28,6 @@ def silence(
     A MATCHER is label=value, label!=value, label=~regex or label!~regex; a regular expression is for the whole value.
     Labels are those of the rule and the series, and alertname, mlapp, node, severity. What is silenced is still listed.
     """
-    from parallelm.operations.silences import add_silence
     from parallelm.schemas.times import range_ms
 
     if (for_ms is None) == (until is None):
@@ -37,7 +36,6 @@ def silence(
         range_ms(until, None)[0] if until is not None else time.time_ns() // 1_000_000 + (for_ms or 0)
     )
     settings = load_settings()
-    author = author_of_command(settings, who)
-    made = add_silence(settings, matchers, ends_at_ms=ends_at_ms or 0, who=author, comment=comment)
+    made = silence_actions(settings, who).add(matchers, ends_at_ms=ends_at_ms or 0, comment=comment)
     left = format_duration(round((made.ends_at_ms - made.starts_at_ms) / 1000) * 1000)
     echo(f"silence {made.silence_id} is in force until {shown_time(made.ends_at_ms)} ({left})")

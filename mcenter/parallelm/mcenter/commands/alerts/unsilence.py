@@ -7,7 +7,7 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.silence_options import who_and_why
 from parallelm.mcenter.terminal import echo
-from parallelm.operations.authors import author_of_command
+from parallelm.operations.acting.silences import silence_actions
 
 
 @click.command()
@@ -15,8 +15,5 @@ from parallelm.operations.authors import author_of_command
 @who_and_why
 def unsilence(silence_id: str, who: str | None, comment: str) -> None:
     """End the silence SILENCE_ID now."""
-    from parallelm.operations.silences import end_silence
-
-    settings = load_settings()
-    end_silence(settings, silence_id, who=author_of_command(settings, who), comment=comment)
+    silence_actions(load_settings(), who).end(silence_id, comment=comment)
     echo(f"silence {silence_id} has ended")

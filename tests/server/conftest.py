@@ -26,6 +26,7 @@ from tests.server.accounts import ACCOUNT_OF, SignedIn, make_account, opened_dat
 from tests.server.browser.chromium import browser_tools
 from tests.server.browser.looking import WIDE
 from tests.server.browser.watching import PageProblems
+from tests.server.commands import Commands
 from tests.server.seed import seed
 from tests.service_process import ServiceProcess
 from tests.stream_processors.live import Worker
@@ -33,6 +34,7 @@ from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
@@ -187,3 +189,23 @@ def page(
 def administrator(server_database: Database) -> SignedIn:
     """A session of the administrator: ``browser.add_cookies([administrator.browser_cookie(server_url)])``."""
     return signed_in(server_database, ACCOUNT_OF[ADMIN])
+
+
+@pytest.fixture(scope="session")
+def token_of(client_as: Callable[[str], httpx.Client]) -> Callable[..., str]:
+    """A token of an account by its role, with all its rights or limited to scopes."""
+
+    def make(role: str, scopes: list[str] | None = None) -> str:
+        answer = client_as(role).post("/api/v1/me/tokens", json={"name": "commands", "scopes": scopes})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["token"])
+
+    return make
+
+
+@pytest.fixture
+def commands(tmp_path: Path, server_url: str, token_of: Callable[..., str]) -> Commands:
+    """Commands of the administrator."""
+    made = Commands(tmp_path)
+    made.name(server_url, token_of("admin"))
+    return made

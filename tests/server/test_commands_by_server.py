@@ -1,30 +1,20 @@
-"""Commands whose settings name a server and nothing else act through its API, and say in words what is refused."""
+"""Commands whose settings name a server and nothing else act through its API."""
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import pytest
-from click.testing import CliRunner
-
-from parallelm.connections import ServerSettings, save_settings
-from parallelm.mcenter.cli import cli
-from parallelm.operations.acting.server_client import ServerClient
-from parallelm.operations.errors import ServerAwayError
-from parallelm.operations.silences import list_silences
-from tests.people import person
-from tests.tls_server import tls_server
+from parallelm.connections import save_settings
+from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
+from parallelm.schemas.topics import STATISTICS
+from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
+from tests.server.commands import Commands, actions
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import httpx
 
     from parallelm.connections import Settings
 
@@ -37,51 +27,6 @@ nodes:
 policy: {{model_policy: manual}}
 alerts: []
 """
-NOWHERE = '[kafka]\nbootstrap_servers = "127.0.0.1:1"\n[clickhouse]\nport = 1\n'
-"""Neither brokers nor ClickHouse: what a command does, it does through the server."""
-
-
-@dataclass(frozen=True)
-class Commands:
-    """Commands of somebody who knows a server and has a token."""
-
-    folder: Path
-
-    def name(self, url: str, token: str) -> None:
-        """Act through this server from now on."""
-        text = f'{NOWHERE}[server]\nurl = "{url}"\ntoken = "{token}"\n'
-        (self.folder / "mcenter.toml").write_text(text)
-
-    def __call__(self, *arguments: str, exit_code: int = 0) -> str:
-        environ = {"MCENTER_CONFIG": str(self.folder / "mcenter.toml")}
-        result = CliRunner().invoke(cli, arguments, env=environ)
-        assert result.exit_code == exit_code, (result.output, result.exception)
-        return result.output
-
-
-@pytest.fixture(scope="session")
-def token_of(client_as: Callable[[str], httpx.Client]) -> Callable[..., str]:
-    """A token of an account by its role, with all its rights or limited to scopes."""
-
-    def make(role: str, scopes: list[str] | None = None) -> str:
-        answer = client_as(role).post("/api/v1/me/tokens", json={"name": "commands", "scopes": scopes})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["token"])
-
-    return make
-
-
-@pytest.fixture
-def commands(tmp_path: Path, server_url: str, token_of: Callable[..., str]) -> Commands:
-    """Commands of the administrator."""
-    made = Commands(tmp_path)
-    made.name(server_url, token_of("admin"))
-    return made
-
-
-def actions(client: httpx.Client, **filters: str) -> list[dict[str, Any]]:
-    """Of the audit log, the latest first."""
-    return list(client.get("/api/v1/actions", params=filters).json()["items"])
 
 
 def test_a_definition_a_model_and_decisions(commands: Commands, client: httpx.Client, tmp_path: Path):
@@ -100,7 +45,7 @@ def test_a_definition_a_model_and_decisions(commands: Commands, client: httpx.Cl
     wait_for(lambda: client.get(f"{path}/models/{model_id}").status_code == 200, "the model does not arrive")
     why = ("--mlapp", APP, "--comment", "seen with the team")
     assert commands("model", "approve", model_id[:8], *why).startswith(f"serve: {model_id} requested: ")
-    assert "no pending" in (refused := commands("model", "reject", *why, exit_code=1)), refused
+    assert "no model is pending" in (refused := commands("model", "reject", *why, exit_code=1)), refused
     in_use = commands("model", "delete", model_id[:8], *why, exit_code=1)
     assert in_use.startswith("Error: "), in_use
     assert "(request " in in_use
@@ -138,164 +83,140 @@ def test_an_alert_by_the_beginning_of_its_id_and_silences(commands: Commands, cl
     )
 
 
-TOKEN = "t"
-ACK = ("alerts", "ack", "abc", "--comment", "mine")
-
-
-@pytest.mark.parametrize(
-    ("url", "token", "words"),
-    [
-        ("http://127.0.0.1:1", "t", ("no server answers at http://127.0.0.1:1: ", "Nothing was done", "MCENTER_SERVER_URL")),
-        ("SERVER", "wrong", ("does not accept the token: ", "`mcenter login ", "(request ")),
-        ("SERVER", "", ("no token for ", "`mcenter login ")),
-        ("SERVER/elsewhere", "t", ("(request ",)),
-        ("http://mlops.example.org", "t", ("must not go over a network unencrypted; use https",)),
-        ("mlops.example.org", "t", ("must be an address such as https://",)),
-    ],
-)  # fmt: skip
-def test_a_server_that_is_away_or_does_not_know_who_asks(
-    commands: Commands, server_url: str, url: str, token: str, words: tuple[str, ...]
+def test_kpis_by_the_words_of_their_file_and_taken_back(
+    commands: Commands, client: httpx.Client, tmp_path: Path
 ):
-    commands.name(url.replace("SERVER", server_url), token)
-    said = commands(*ACK, exit_code=1)
-    assert [word for word in words if word not in said] == [], said
-    assert "wrong" not in said
+    file = tmp_path / "sales.csv"
+    file.write_text(
+        "Tag;Umsatz;Land;Notiz\n01.06.2026;1.000,5;DE;x\n02.06.2026;2.000;DE;\n03.06.2026;oops;AT;\n"
+    )
+    upload = (
+        "kpi",
+        "upload",
+        str(file),
+        "--mlapp",
+        "churn",
+        "--kpi",
+        "sales",
+        "--ignore",
+        "Notiz",
+        "--date-format",
+        "%d.%m.%Y",
+    )
+    words = (
+        "--column",
+        "timestamp=Tag",
+        "--column",
+        "value=Umsatz",
+        "--decimal",
+        ",",
+        "--timezone",
+        "Europe/Berlin",
+    )
+    said = commands(*upload, *words, exit_code=1)
+    assert "sales.csv: line 4, column Umsatz" in said
+    assert "1 bad lines: nothing was uploaded" in said
+    said = commands(*upload, *words, "--skip-bad")
+    assert said.splitlines()[-2:] == [
+        "uploaded 2 points of 1 KPI to MLApp churn; 1 bad lines were left out",
+        "  sales: 2 points from 2026-05-31 22:00:00 to 2026-06-01 22:00:00 UTC",
+    ]
+
+    def points() -> list[dict[str, Any]]:
+        return list(client.get("/api/v1/mlapps/churn/kpi-points", params={"name": "sales"}).json()["items"])
+
+    wait_for(lambda: len(points()) == 2, "the points do not arrive")
+    assert [(each["value"], each["labels"], each["source"]) for each in points()] == [
+        (1000.5, {"Land": "DE"}, "sales.csv"),
+        (2000.0, {"Land": "DE"}, "sales.csv"),
+    ]
+    assert "2 points are known with this value and were not sent" in commands(*upload, *words, "--skip-bad")
+
+    withdraw = ("kpi", "withdraw", "sales", "--to", "2026-06-01", "--comment", "wrong", "--yes")
+    assert "name it with --mlapp" in commands(*withdraw, exit_code=1)
+    said = commands(*withdraw, "--mlapp", "churn")
+    assert "2026-05-31 22:00:00" in said
+    assert said.endswith("withdrew 1 point of 'sales'\n")
+    wait_for(lambda: len(points()) == 1, "the point stays")
+    assert "has no such points" in commands(*withdraw, "--mlapp", "churn", exit_code=1)
+    wait_for(lambda: actions(client, action="withdraw_kpis"), "the audit log does not tell")
+    told = {each["action"]: each for each in actions(client, target="sales")}
+    assert told["upload_kpis"]["parameters"]["source"] == "sales.csv"
+    assert told["upload_kpis"]["parameters"]["points"] == "2"
+    assert (told["withdraw_kpis"]["who"], told["withdraw_kpis"]["comment"]) == ("ada", "wrong")
 
 
-def test_who_may_not_is_told_the_action_and_the_roles(
-    commands: Commands, server_url: str, token_of: Callable[..., str]
+def test_outcomes_of_what_was_predicted(commands: Commands, client: httpx.Client, tmp_path: Path):
+    file = tmp_path / "left.csv"
+    file.write_text(
+        "customer,timestamp,value\nc1,2026-06-01,left\nc2,2026-06-01,stays\nc1,2026-06-02,stays\n"
+    )
+    upload = (
+        "actuals",
+        "upload",
+        str(file),
+        "--mlapp",
+        "churn",
+        "--outcome",
+        "leaves",
+        "--column",
+        "id=customer",
+    )
+    assert commands(*upload, "--positive", "left").splitlines()[-1] == (
+        "uploaded 2 outcomes of 'leaves' to MLApp churn; 1 lines repeat an id of the file, of which the last one counts; of "
+        "2 ids there is no prediction yet"
+    )
+    assert "has no value 'gone'" in commands(*upload, "--positive", "gone", exit_code=2)
+    wait_for(lambda: actions(client, action="upload_actuals"), "the audit log does not tell")
+    (done,) = actions(client, action="upload_actuals")
+    assert (done["who"], done["target"], done["parameters"]["outcomes"]) == ("ada", "leaves", "2")
+
+
+def test_dead_letters_are_sent_again_and_dropped(
+    commands: Commands, client: httpx.Client, platform: Settings
 ):
-    pin = ("model", "pin", "--mlapp", "churn", "--comment", "mine")
-    commands.name(server_url, token_of("viewer"))
-    said = commands(*pin, exit_code=1)
-    assert "viewer-of-tests has no role that allows models.review on MLApp 'churn'" in said
-    assert "ask an administrator for one of: approver, admin (request " in said
-    commands.name(server_url, token_of("approver", ["mlapps.read"]))
-    said = commands(*pin, exit_code=1)
-    assert "the token of approver-of-tests is not for models.review: make one with this scope" in said
-    commands.name(server_url, token_of("approver"))
-    said = commands(*pin, "--who", "somebody else", exit_code=1)
-    assert "who acts is the account of the token" in said
+    topic = STATISTICS.full_name(platform.kafka.topic_prefix)
+    before = client.get("/api/v1/dead-letters").json()["items"]
+    broken = [OutgoingRecord(topic, b"broken", b"not Avro") for _ in range(2)]
+    TopicWriter(platform).write(broken)
+
+    def still_open() -> list[str]:
+        found = client.get("/api/v1/dead-letters", params={"topic": topic}).json()["items"]
+        return [each["letter_id"] for each in found]
+
+    wait_for(lambda: len(still_open()) >= 2 + len(before), "the dead letters do not arrive")
+    one = still_open()[0]
+    assert "sent 1 record again" in commands("dead-letters", "replay", "--id", one, "--yes")
+    wait_for(lambda: one not in still_open(), "it stays open")
+    drop = ("dead-letters", "drop", "--topic", "statistics", "--comment", "a test", "--yes")
+    assert commands(*drop, "--limit", "1") == "dropped 1 record\n"
+    assert "unknown topic 'speed'" in commands(
+        "dead-letters", "replay", "--topic", "speed", "--yes", exit_code=1
+    )
+    wait_for(lambda: actions(client, action="drop_dead_letter"), "the audit log does not tell")
+    assert {each["who"] for each in actions(client, action="drop_dead_letter")} == {"ada"}
 
 
-@contextmanager
-def scripted(answers: list[tuple[int, dict[str, str], dict[str, Any]]]) -> Iterator[str]:
-    """A server that gives these answers, one a request, and then the last one."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, headers, body = answers[0] if len(answers) == 1 else answers.pop(0)
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with serving(Handler) as url:
-        yield url
-
-
-@contextmanager
-def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-LIMITED = {"detail": "ada has asked 600 times in this minute", "request_id": "r1"}
-MISSING = {"detail": "there is no alert 'abc'", "request_id": "r2"}
-
-
-@pytest.mark.parametrize(
-    ("after", "then", "words"),
-    [
-        ("1", (404, {}, MISSING), "there is no alert 'abc' (request r2)"),
-        ("1", (429, {"Retry-After": "7"}, LIMITED), "in this minute; try again in 7 s (request r1)"),
-        ("3600", (404, {}, MISSING), "in this minute; try again in 3600 s (request r1)"),
-    ],
-)
-def test_who_asks_too_often_waits_once_and_is_then_told(
-    commands: Commands, after: str, then: tuple[int, dict[str, str], dict[str, Any]], words: str
-):
-    with scripted([(429, {"Retry-After": after}, LIMITED), then]) as url:
-        commands.name(url, "t")
-        assert words in commands(*ACK, exit_code=1)
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ((200, {}, {}), "gives an answer that is not understood, without 'mlapp_id'"),
-        ((404, {}, {"error": "x"}), "is no MCenter server: it answers with status 404"),
-        (
-            (302, {"Location": "https://login.example.org"}, {}),
-            "leads to https://login.example.org: name that",
-        ),
-    ],
-)
-def test_what_is_no_server_of_ours_is_said(
-    commands: Commands, answer: tuple[int, dict[str, str], dict[str, Any]], words: str
-):
-    with scripted([answer]) as url:
-        commands.name(url, "t")
-        assert words in commands(*ACK, exit_code=1)
-
-
-@contextmanager
-def forgetful(url: str) -> Iterator[tuple[str, list[str]]]:
-    """A proxy before a server that hangs up instead of giving the first answer to a POST; yields the keys of all POSTs."""
-    keys: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            keys.append(self.headers["Idempotency-Key"])
-            sent = {name: value for name, value in self.headers.items() if name != "Host"}
-            answer = httpx.post(f"{url}{self.path}", content=body, headers=sent, timeout=60)
-            if len(keys) == 1:
-                self.close_connection = True
-                return
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with serving(Handler) as own:
-        yield own, keys
-
-
-def test_a_call_whose_answer_is_lost_is_sent_again_and_acts_once(
-    commands: Commands, server_url: str, token_of: Callable[..., str], platform: Settings
-):
-    with forgetful(server_url) as (url, keys):
-        commands.name(url, token_of("admin"))
-        said = commands("alerts", "silence", "mlapp=churn", "--for", "1h", "--comment", "only once")
-    assert len(keys) == 2
-    assert len(set(keys)) == 1
-    (silence,) = [each for each in list_silences(platform) if each.comment == "only once"]
-    assert silence.silence_id in said
-
-
-def test_the_authority_of_the_server_may_be_named(tmp_path: Path):
-    with tls_server(tmp_path, lambda path: json.dumps({"path": path}).encode()) as (url, authority):
-        named = ServerSettings(url=url, token=TOKEN, ca_certs=str(authority))
-        assert ServerClient(named).get("/api/v1/x") == {"path": "/api/v1/x"}
-        with pytest.raises(ServerAwayError, match="authority that this machine does not trust"):
-            ServerClient(ServerSettings(url=url, token=TOKEN)).get("/api/v1/x")
+def test_a_capture_from_its_making_to_its_end(commands: Commands, client: httpx.Client):
+    create = ("capture", "create", "churn", "--from", "2026-05-01", "--to", "2026-05-03", "--name", "may")
+    said = commands(*create)
+    capture_id = said.split()[1].rstrip(":")
+    assert " rows, " in said
+    shown = client.get(f"/api/v1/mlapps/churn/captures/{capture_id}").json()
+    assert (shown["state"], shown["created_by"]) == ("complete", "ada")
+    assert (
+        commands("capture", "delete", capture_id[:-3]) == f"deleted capture {capture_id} of MLApp 'churn'\n"
+    )
+    assert "no captures have an id that begins with" in commands("capture", "delete", capture_id, exit_code=1)
+    assert "nothing of an MLApp 'none' is stored" in commands(
+        "capture", "create", "none", "--from", "2026-05-01", "--to", "2026-05-03", exit_code=1
+    )
+    assert "whenever a capture is taken" in commands("capture", "delete", "--expired", exit_code=1)
+    wait_for(lambda: len(actions(client, target=capture_id)) == 2, "the audit log does not tell")
+    assert {each["action"] for each in actions(client, target=capture_id)} == {
+        "take_capture",
+        "delete_capture",
+    }
 
 
 def test_without_a_server_commands_act_themselves(platform: Settings, tmp_path: Path, client: httpx.Client):
@@ -306,7 +227,4 @@ def test_without_a_server_commands_act_themselves(platform: Settings, tmp_path: 
     silence_id = said.split()[1]
     wait_for(lambda: actions(client, target=silence_id), "the audit log does not tell")
     (done,) = actions(client, target=silence_id)
-    assert (done["who"], done["authenticated_by"]) == (
-        person("grace").name,
-        person("grace").authenticated_by,
-    )
+    assert (done["who"], done["authenticated_by"]) == ("grace", UNVERIFIED_LOCAL_USER)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.terminal import echo
 from parallelm.operations import kpis
@@ -15,6 +16,8 @@ from parallelm.operations.errors import KpiFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from parallelm.connections import Settings
 
 _SHOWN_MISTAKES = 20
 
@@ -74,28 +77,28 @@ _OPTIONS = (
 
 
 def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a file: ``skip_bad``, and those that ``file_format`` takes."""
+    """Give a command the options of a file: ``skip_bad``, and those that ``read_file`` takes."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def file_format(**said: Any) -> kpis.KpiFileFormat:
-    """The format that the options say, and any other fields of it."""
+def shown_name(file: Path) -> str:
+    """As messages name it."""
+    return "<stdin>" if str(file) == "-" else str(file)
+
+
+def read_file(file: Path, *, skip_bad: bool, values_hint: str = "", **said: Any) -> kpis.PointsFile:
+    """A file or the standard input, with its points; its mistakes are printed, and a hint on values that cannot be read.
+
+    ``said`` is how it is written: what the options say, and any other fields of the format. Raises
+    ``click.ClickException``, also for bad lines that are not to be skipped.
+    """
+    shown = shown_name(file)
     try:
-        return kpis.format_of(**said)
+        wanted = kpis.format_of(**said)
     except KpiFileError as error:
         raise click.UsageError(str(error)) from error
-
-
-def read_file(
-    file: Path, wanted: kpis.KpiFileFormat, *, skip_bad: bool, values_hint: str = ""
-) -> tuple[str, kpis.KpiFile]:
-    """Name and points of a file or the standard input; its mistakes are printed, and a hint on values that cannot be read.
-
-    Raises ``click.ClickException``, also for bad lines that are not to be skipped.
-    """
-    shown = "<stdin>" if str(file) == "-" else str(file)
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         found = kpis.read_points_of(data, wanted)
@@ -104,7 +107,18 @@ def read_file(
     if values_hint and any(mistake.column == "value" for mistake in found.mistakes):
         echo(values_hint, err=True)
     _refuse_bad_lines(found, shown, skip_bad=skip_bad)
-    return shown, found
+    return kpis.PointsFile(file.name, data, said, skip_bad, found)
+
+
+def tell_if_not_compared(settings: Settings, error: Exception | None, what: str) -> None:
+    """Say that everything was sent because ClickHouse was away; None: it was not."""
+    if error is None:
+        return
+    try:
+        with reported_in_one_line(settings):
+            raise error
+    except click.ClickException as shown:
+        echo(f"not compared with the warehouse, so known {what} get a revision: {shown.message}", err=True)
 
 
 def _refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> None:

@@ -9,24 +9,17 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.file_options import FILE, file_format, file_options, read_file
+from parallelm.mcenter.file_options import FILE, file_options, read_file, shown_name, tell_if_not_compared
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.terminal import counted, echo
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations.authors import author_of_command
-from parallelm.operations.outcomes import (
-    ChangedOutcomes,
-    Outcome,
-    changed_outcomes,
-    outcomes_of,
-    upload_actuals,
-)
+from parallelm.operations.acting.actuals import OutcomesFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from parallelm.operations import kpis
+    from parallelm.operations.acting.actuals import SentOutcomes
 
 ID_COLUMN = "id"
 _SHOWN_CLASSES = 10
@@ -85,67 +78,59 @@ def upload(
     given = dict(columns)
     id_column = given.pop("id", ID_COLUMN)
     names = has_classes or positive is not None
-    wanted = file_format(columns=given, kpi=outcome, values_are_names=names, **written)
-    shown, found = read_file(file, wanted, skip_bad=skip_bad, values_hint="" if names else _NAMES_HINT)
-    outcomes = outcomes_of(found, id_column, names=names, positive=positive)
-    if not outcomes:
-        raise click.ClickException(f"{shown} has no outcomes")
-    _refuse_unknown_class(shown, outcomes, found.written, positive)
-    changed = _changed(mlapp_id, outcome, outcomes)
-    _upload(mlapp_id, outcome, file.name, changed.outcomes, who)
-    _print_upload(mlapp_id, outcome, found, outcomes, changed)
+    read = read_file(
+        file,
+        skip_bad=skip_bad,
+        values_hint="" if names else _NAMES_HINT,
+        columns=given,
+        kpi=outcome,
+        values_are_names=names,
+        **written,
+    )
+    if not read.found.points:
+        raise click.ClickException(f"{shown_name(file)} has no outcomes")
+    _refuse_unknown_class(shown_name(file), read.found.written, positive)
+    wanted = OutcomesFile(file=read, outcome=outcome, id_column=id_column, names=names, positive=positive)
+    _print_upload(mlapp_id, wanted, _upload(mlapp_id, wanted, who))
 
 
-def _refuse_unknown_class(
-    shown: str, outcomes: Sequence[Outcome], written: Sequence[str], positive: str | None
-) -> None:
+def _refuse_unknown_class(shown: str, written: Sequence[str], positive: str | None) -> None:
     if positive is not None and positive not in written:
         others = ", ".join(sorted(set(written))[:_SHOWN_CLASSES])
         raise click.BadParameter(
-            f"{shown} has no value {positive!r} among its {len(outcomes)} outcomes; there are: {others}",
+            f"{shown} has no value {positive!r} among its {len(written)} outcomes; there are: {others}",
             param_hint="--positive",
         )
 
 
-def _changed(mlapp_id: str, outcome: str, outcomes: list[Outcome]) -> ChangedOutcomes:
-    """Outcomes that are new or differ; all of them when the warehouse cannot be asked."""
-    settings = load_settings()
-    try:
-        with reported_in_one_line(settings):
-            return changed_outcomes(settings, mlapp_id, outcome, outcomes)
-    except click.ClickException as error:
-        echo(f"not compared with the warehouse, so known outcomes get a revision: {error.message}", err=True)
-        return ChangedOutcomes(outcomes, 0, 0, 0)
-
-
-def _upload(mlapp_id: str, outcome: str, source: str, outcomes: Sequence[Outcome], who: str | None) -> None:
+def _upload(mlapp_id: str, wanted: OutcomesFile, who: str | None) -> SentOutcomes:
+    from parallelm.operations.acting.actuals import actual_actions
     from parallelm.schemas.errors import UndeliveredError
 
-    if not outcomes:
-        return
     settings = load_settings()
     try:
-        upload_actuals(settings, mlapp_id, outcome, source, outcomes, who=author_of_command(settings, who))
+        sent = actual_actions(settings, who).upload(mlapp_id, wanted)
     except UndeliveredError as error:
         raise click.ClickException(
             f"{error}; upload the file again: outcomes that arrived get a revision"
         ) from error
+    tell_if_not_compared(settings, sent.not_compared, "outcomes")
+    return sent
 
 
-def _print_upload(
-    mlapp_id: str, outcome: str, found: kpis.KpiFile, outcomes: Sequence[Outcome], changed: ChangedOutcomes
-) -> None:
-    said = f"uploaded {counted(len(changed.outcomes), 'outcome')} of {outcome!r} to MLApp {mlapp_id}"
+def _print_upload(mlapp_id: str, wanted: OutcomesFile, sent: SentOutcomes) -> None:
+    said = f"uploaded {counted(sent.sent, 'outcome')} of {wanted.outcome!r} to MLApp {mlapp_id}"
+    found = wanted.file.found
     if found.bad_lines:
         said += f"; {found.bad_lines} bad lines were left out"
-    if repeated := len(found.points) - len(outcomes):
+    if repeated := len(found.points) - sent.outcomes:
         said += f"; {repeated} lines repeat an id of the file, of which the last one counts"
-    if changed.revised:
-        said += f"; {changed.revised} of them revise a known outcome"
-    if changed.unchanged:
-        said += f"; {changed.unchanged} are known so and were not sent"
-    if changed.unpredicted:
-        said += f"; of {counted(changed.unpredicted, 'id')} there is no prediction yet"
+    if sent.revised:
+        said += f"; {sent.revised} of them revise a known outcome"
+    if sent.unchanged:
+        said += f"; {sent.unchanged} are known so and were not sent"
+    if sent.unpredicted:
+        said += f"; of {counted(sent.unpredicted, 'id')} there is no prediction yet"
     echo(said)
 
 

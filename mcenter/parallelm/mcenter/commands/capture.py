@@ -20,6 +20,7 @@ from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
+    from parallelm.operations.acting.captures import CaptureActions
     from parallelm.operations.captures import CaptureRecord
 
 _SCALE = 1000
@@ -47,18 +48,18 @@ def capture() -> None:
 def create(mlapp_id: str, start: str, end: str, name: str, who: str | None, *, detach: bool) -> None:
     """Take a capture of MLAPP, and print its id."""
     from parallelm.operations import captures
+    from parallelm.operations.acting.captures import capture_actions
 
     settings = load_settings()
-    author = author_of_command(settings, who)
-    request = captures.CaptureRequest(mlapp_id=mlapp_id, start=start, end=end, who=author, name=name)
+    actions = capture_actions(settings, who)
     with reported_in_one_line(settings):
-        record = captures.start_capture(settings, request)
+        record = actions.create(mlapp_id, start, end, name=name)
     if detach:
         echo(
             f"capture {record.capture_id} is being made; `mcenter capture show {record.capture_id}` says how far"
         )
         return
-    record = _followed(settings, record)
+    record = _followed(actions, record)
     if record.state is not captures.CaptureState.COMPLETE:
         raise click.ClickException(f"capture {record.capture_id} has failed: {record.reason}")
     rows = sum(record.rows.values())
@@ -68,10 +69,8 @@ def create(mlapp_id: str, start: str, end: str, name: str, who: str | None, *, d
     echo(f"  mcenter capture download {record.capture_id}")
 
 
-def _followed(settings: Settings, record: CaptureRecord) -> CaptureRecord:
+def _followed(actions: CaptureActions, record: CaptureRecord) -> CaptureRecord:
     """The record at the end; the process that makes the capture goes on when this one is interrupted."""
-    from parallelm.operations.captures import follow_capture
-
     try:
         with click.progressbar(
             length=_SCALE,
@@ -80,7 +79,7 @@ def _followed(settings: Settings, record: CaptureRecord) -> CaptureRecord:
             hidden=not sys.stderr.isatty(),
             item_show_func=_step,
         ) as bar:
-            for now in follow_capture(settings, record):
+            for now in actions.follow(record):
                 bar.update(int(now.share * _SCALE) - bar.pos, now)
                 record = now
     except KeyboardInterrupt:
@@ -160,17 +159,12 @@ def download(capture_id: str, output: Path) -> None:
 @WHO
 def delete(capture_ids: tuple[str, ...], who: str | None, *, expired: bool) -> None:
     """Delete captures; one that is being made is given up."""
-    from parallelm.operations.captures import delete_capture, delete_expired
+    from parallelm.operations.acting.captures import capture_actions
 
     if expired == bool(capture_ids):
         raise click.UsageError("name captures, or --expired")
-    settings = load_settings()
-    author = author_of_command(settings, who)
-    gone = (
-        delete_expired(settings, who=author)
-        if expired
-        else [delete_capture(settings, each, who=author) for each in capture_ids]
-    )
+    actions = capture_actions(load_settings(), who)
+    gone = actions.delete_expired() if expired else [actions.delete(each) for each in capture_ids]
     for record in gone:
         echo(f"deleted capture {record.capture_id} of MLApp {record.mlapp_id!r}")
     if not gone:

@@ -15,14 +15,8 @@ from parallelm.mcenter.record_lines import as_text
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import counted, echo, echo_lines, visible
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations.authors import author_of_command
-from parallelm.operations.dead_letters import (
-    Answers,
-    Selection,
-    find_dead_letter,
-    list_dead_letters,
-    replayable,
-)
+from parallelm.operations.acting.dead_letters import dead_letter_actions
+from parallelm.operations.dead_letters import Selection, find_dead_letter, list_dead_letters
 from parallelm.operations.errors import UnknownTopicError
 
 if TYPE_CHECKING:
@@ -104,8 +98,8 @@ def replay(*, who: str | None, comment: str, yes: bool, **selected: Any) -> None
     """
     settings = load_settings()
     with reported_in_one_line(settings), _topic_option():
-        answers = Answers(settings)
-        found = replayable(settings, list_dead_letters(settings, Selection(**selected)))
+        actions = dead_letter_actions(settings, who)
+        found = actions.choose("replay_dead_letter", Selection(**selected))
         for line in found.left_out:
             echo(line, err=True)
         if not found.letter_ids:
@@ -113,9 +107,7 @@ def replay(*, who: str | None, comment: str, yes: bool, **selected: Any) -> None
             return
         if not yes:
             click.confirm(f"send {counted(len(found.letter_ids), 'record')} again?", abort=True)
-        sent = answers.give(
-            "replay_dead_letter", found.letter_ids, who=author_of_command(settings, who), comment=comment
-        )
+        sent = actions.give("replay_dead_letter", found.letter_ids, comment=comment)
     echo(f"sent {counted(sent, 'record')} again")
 
 
@@ -129,16 +121,14 @@ def drop(*, who: str | None, comment: str, yes: bool, **selected: Any) -> None:
     """Record that dead letters are given up: they count as open no more. Their bytes stay until retention takes them."""
     settings = load_settings()
     with reported_in_one_line(settings), _topic_option():
-        answers = Answers(settings)
-        found = list(list_dead_letters(settings, Selection(**selected))["letter_id"])
+        actions = dead_letter_actions(settings, who)
+        found = actions.choose("drop_dead_letter", Selection(**selected)).letter_ids
         if not found:
             echo("there is nothing to drop")
             return
         if not yes:
             click.confirm(f"drop {counted(len(found), 'record')}?", abort=True)
-        dropped = answers.give(
-            "drop_dead_letter", found, who=author_of_command(settings, who), comment=comment
-        )
+        dropped = actions.give("drop_dead_letter", found, comment=comment)
     echo(f"dropped {counted(dropped, 'record')}")
 
 

@@ -12,21 +12,21 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.file_options import FILE, file_format, file_options, read_file
+from parallelm.mcenter.file_options import FILE, file_options, read_file, shown_name, tell_if_not_compared
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import counted, echo
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations import kpis
-from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parallelm.schemas.records import KpiPoint
+    from parallelm.operations import kpis
+    from parallelm.operations.acting.kpis import SentPoints
 
 _SHOWN_KPIS = 50
+_SCALE = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -88,12 +88,10 @@ def upload(
     command asks for an option. When a line is bad, nothing is uploaded and every mistake is reported with its line and
     column. At the end it prints the count and time range of each KPI.
     """
-    wanted = file_format(columns=dict(columns), **written)
-    shown, found = read_file(file, wanted, skip_bad=skip_bad)
-    if not found.points:
-        raise click.ClickException(f"{shown} has no KPI points")
-    changed = _changed(mlapp_id, found)
-    _print_upload(_upload(mlapp_id, file, changed.points, who), mlapp_id, found, changed)
+    read = read_file(file, skip_bad=skip_bad, columns=dict(columns), **written)
+    if not read.found.points:
+        raise click.ClickException(f"{shown_name(file)} has no KPI points")
+    _print_upload(_upload(mlapp_id, read, who), mlapp_id, read.found)
 
 
 @kpi.command(name="list")
@@ -148,23 +146,24 @@ def withdraw(
     A withdrawal is a revision: `kpi list` and all queries leave the point out from then on, alert rules on the KPI judge again
     without it, and `kpi list --known-at` still shows it for earlier times. Uploading the point again brings it back.
     """
+    from parallelm.operations.acting.kpis import kpi_actions
     from parallelm.schemas.errors import UndeliveredError
-    from parallelm.warehouse.queries import kpis as find
 
     settings = load_settings()
+    actions = kpi_actions(settings, who)
     with reported_in_one_line(settings):
-        found = find(settings, name, labels=dict(labels), **selected)
-    if found.empty:
+        found = actions.select(name=name, labels=dict(labels), **selected)
+    if not found.count:
         raise click.ClickException(
             f"KPI {name!r} has no such points; `mcenter kpi list` shows those that there are"
         )
     write_result(
-        found.head(_SHOWN_KPIS)[["event_time", "labels", "value", "mlapp_id", "source"]], "table", None
+        found.first.head(_SHOWN_KPIS)[["event_time", "labels", "value", "mlapp_id", "source"]], "table", None
     )
     if not yes:
-        click.confirm(f"withdraw {counted(len(found), 'point')} of {name!r}?", abort=True)
+        click.confirm(f"withdraw {counted(found.count, 'point')} of {name!r}?", abort=True)
     try:
-        count = kpis.withdraw_rows(settings, found, who=author_of_command(settings, who), comment=comment)
+        count = actions.withdraw(found, comment=comment)
     except UndeliveredError as error:
         raise click.ClickException(
             f"{error}; withdraw them again: points that are withdrawn stay so"
@@ -172,54 +171,38 @@ def withdraw(
     echo(f"withdrew {counted(count, 'point')} of {name!r}")
 
 
-def _changed(mlapp_id: str, found: kpis.KpiFile) -> kpis.ChangedPoints:
-    """Points that are new or differ; all of them when the warehouse cannot be asked."""
-    settings = load_settings()
-    try:
-        with reported_in_one_line(settings):
-            return kpis.changed_points(settings, mlapp_id, found.points)
-    except click.ClickException as error:
-        echo(f"not compared with the warehouse, so known points get a revision: {error.message}", err=True)
-        return kpis.ChangedPoints(found.points, 0, 0)
-
-
-def _upload(mlapp_id: str, file: Path, points: list[KpiPoint], who: str | None) -> list[kpis.UploadedKpi]:
+def _upload(mlapp_id: str, read: kpis.PointsFile, who: str | None) -> SentPoints:
+    from parallelm.operations.acting.kpis import kpi_actions
     from parallelm.schemas.errors import UndeliveredError
 
-    if not points:
-        return []
     settings = load_settings()
     with click.progressbar(
-        length=len(points), label="uploading", file=sys.stderr, hidden=not sys.stderr.isatty()
+        length=_SCALE, label="uploading", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         try:
-            return kpis.upload_kpis(
-                settings,
-                mlapp_id,
-                file.name,
-                points,
-                who=author_of_command(settings, who),
-                on_progress=bar.update,
+            sent = kpi_actions(settings, who).upload(
+                mlapp_id, read, lambda share: bar.update(int(share * _SCALE) - bar.pos)
             )
         except UndeliveredError as error:
             raise click.ClickException(
                 f"{error}; upload the file again: points that arrived get a revision"
             ) from error
+    tell_if_not_compared(settings, sent.not_compared, "points")
+    return sent
 
 
-def _print_upload(
-    uploaded: list[kpis.UploadedKpi], mlapp_id: str, found: kpis.KpiFile, changed: kpis.ChangedPoints
-) -> None:
+def _print_upload(sent: SentPoints, mlapp_id: str, found: kpis.KpiFile) -> None:
+    uploaded = sent.kpis
     points = sum(each.points for each in uploaded)
     said = f"uploaded {counted(points, 'point')} of {counted(len(uploaded), 'KPI')} to MLApp {mlapp_id}"
     if found.bad_lines:
         said += f"; {found.bad_lines} bad lines were left out"
     if found.repeated:
         said += f"; {found.repeated} lines repeat a point of the file, of which the last one counts"
-    if changed.revised:
-        said += f"; {changed.revised} of them revise a known point"
-    if changed.unchanged:
-        said += f"; {changed.unchanged} points are known with this value and were not sent"
+    if sent.revised:
+        said += f"; {sent.revised} of them revise a known point"
+    if sent.unchanged:
+        said += f"; {sent.unchanged} points are known with this value and were not sent"
     echo(said)
     for each in uploaded[:_SHOWN_KPIS]:
         echo(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Way = TypeVar("Way")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # with slots, Python 3.11 cannot make one of ``Ways[X]``
 class Ways(Generic[Way]):
     """The two ways to do the same; call it to get the one that the settings name."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zoneinfo
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from parallelm.operations.errors import KpiFileError
@@ -14,6 +15,8 @@ from parallelm.operations.kpis.rows import csv_columns
 from parallelm.operations.kpis.text import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from parallelm.operations.kpis.file import KpiFile
 
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " "}
@@ -51,6 +54,18 @@ def format_of(
         **choices,
         **{name: value for name, value in written.items() if value is not None},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PointsFile:
+    """A file that somebody hands in, and what is in it."""
+
+    name: str
+    data: bytes
+    said: Mapping[str, Any]
+    """How it is written, in the words of ``format_of``."""
+    skip_bad: bool
+    found: KpiFile
 
 
 def read_points_of(data: bytes, wanted: KpiFileFormat) -> KpiFile:

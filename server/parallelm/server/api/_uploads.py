@@ -42,6 +42,9 @@ class SentFormat:
     said: Mapping[str, Any]
     columns: Mapping[str, str]
     skip_bad: bool
+    source: str
+    """Name of the file, for the history."""
+    dry_run: bool
 
     def of(self, **more: Any) -> KpiFileFormat:
         """The format; ``more`` are fields that only some files have."""
@@ -70,6 +73,12 @@ def _sent_format(
     encoding: Annotated[str, Query(max_length=50)] = "",
     allow_future: Annotated[bool, Query(description="Accept times more than a day ahead.")] = False,
     skip_bad: Annotated[bool, Query(description="Take the good lines and leave out the bad ones.")] = False,
+    source: Annotated[
+        str, Query(max_length=500, description="Name of the file, for the history.")
+    ] = "upload",
+    dry_run: Annotated[
+        bool, Query(description="Say what is in the file and what would be sent; send nothing.")
+    ] = False,
 ) -> SentFormat:
     said = {
         "delimiter": delimiter,
@@ -83,7 +92,8 @@ def _sent_format(
         "encoding": encoding,
         "allow_future": allow_future,
     }
-    return SentFormat(said, dict(each.split("=", 1) for each in column or ()), skip_bad)
+    columns = dict(each.split("=", 1) for each in column or ())
+    return SentFormat(said, columns, skip_bad, source, dry_run)
 
 
 Sent = Annotated[SentFormat, Depends(_sent_format)]

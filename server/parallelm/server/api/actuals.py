@@ -69,12 +69,6 @@ def upload_actuals(
     outcome: Annotated[Name, Query(description="What was predicted.")] = "outcome",
     classes: Annotated[bool, Query(description="Values are names of classes, not numbers.")] = False,
     positive: Annotated[Name | None, Query(description="Class that is 1; all others are 0.")] = None,
-    source: Annotated[
-        str, Query(max_length=500, description="Name of the file, for the history.")
-    ] = "upload",
-    dry_run: Annotated[
-        bool, Query(description="Say what is in the file and what would be sent; send nothing.")
-    ] = False,
 ) -> ActualsUpload:
     """Upload outcomes; those that are known with their value and time are not sent."""
     settings = context_of(request).settings
@@ -87,14 +81,16 @@ def upload_actuals(
         raise ApiProblemError(422, "unknown-class", f"the file has no value {positive!r}")
 
     def act() -> ActualsUpload:
-        if not dry_run:
+        if not sent.dry_run:
             refuse_bad_lines(found, skip_bad=sent.skip_bad)
         outcomes = operations.outcomes_of(found, id_column, names=names, positive=positive)
         changed = operations.changed_outcomes(settings, mlapp_id, outcome, outcomes)
-        if changed.outcomes and not dry_run:
-            operations.upload_actuals(settings, mlapp_id, outcome, source, changed.outcomes, who=once.author)
+        if changed.outcomes and not sent.dry_run:
+            operations.upload_actuals(
+                settings, mlapp_id, outcome, sent.source, changed.outcomes, who=once.author
+            )
         return ActualsUpload(
-            dry_run=dry_run,
+            dry_run=sent.dry_run,
             columns=known_columns,
             outcomes=len(outcomes),
             sent=len(changed.outcomes),
@@ -105,7 +101,7 @@ def upload_actuals(
             mistakes=mistakes_of(found),
         )
 
-    return act() if dry_run else once(ActualsUpload, act)
+    return act() if sent.dry_run else once(ActualsUpload, act)
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/model-quality", dependencies=[Depends(require(READ))])

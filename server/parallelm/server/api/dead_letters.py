@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Query, Request
@@ -12,7 +13,7 @@ from parallelm.operations.dead_letters import Selection
 from parallelm.operations.json_values import plain
 from parallelm.server.access.dependencies import require
 from parallelm.server.api._decisions import Comment
-from parallelm.server.api._once import OnceKey
+from parallelm.server.api._once import Once, OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import unknown
 from parallelm.server.api._resource import resource
@@ -64,17 +65,27 @@ class Chosen(BaseModel):
         list[Annotated[str, Field(min_length=1, max_length=500)]], Field(max_length=10_000)
     ] = []
     """In full; empty: those that the filters select."""
+    letter_id: Annotated[str, Field(max_length=500)] | None = None
+    """Beginning of an id."""
     topic: Annotated[str, Field(max_length=500)] | None = None
     stage: Annotated[str, Field(max_length=500)] | None = None
     from_: Annotated[AskedTime | None, Field(alias="from")] = None
     to: AskedTime | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """At most so many, the latest."""
     comment: Comment = ""
+    dry_run: bool = False
+    """Say which these are; answer none."""
 
 
 class Answered(Answer):
     """How many were answered."""
 
+    dry_run: bool
+    """None was answered."""
     count: int
+    letter_ids: list[str]
+    """With `dry_run` those that would be answered; empty without."""
     left_out: list[str]
     """Why others were not."""
 
@@ -119,30 +130,52 @@ def replay_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answ
     """Send them again to the topics they came from, for the consumer that gave up on them; fix the cause first."""
     settings = context_of(request).settings
 
-    def act() -> Answered:
-        answers = operations.Answers(settings)
-        found = operations.replayable(settings, _chosen(request, chosen))
-        count = answers.give("replay_dead_letter", found.letter_ids, who=once.author, comment=chosen.comment)
-        return Answered(count=count, left_out=list(found.left_out))
+    def found() -> operations.Replayable:
+        return operations.replayable(settings, _chosen(request, chosen))
 
-    return once(Answered, act)
+    return _answered(request, "replay_dead_letter", chosen, found, once)
 
 
 @ROUTER.post("/dead-letters/drop", dependencies=_WRITES)
 def drop_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answered:
     """Record that they are given up; their bytes stay until retention takes them."""
 
+    def found() -> operations.Replayable:
+        return operations.Replayable(list(_chosen(request, chosen)["letter_id"]), ())
+
+    return _answered(request, "drop_dead_letter", chosen, found, once)
+
+
+def _answered(
+    request: Request,
+    answer: operations.Answer,
+    chosen: Chosen,
+    find: Callable[[], operations.Replayable],
+    once: Once,
+) -> Answered:
+    def tried() -> Answered:
+        found = find()
+        ids = list(found.letter_ids)
+        return Answered(dry_run=True, count=len(ids), letter_ids=ids, left_out=list(found.left_out))
+
     def act() -> Answered:
         answers = operations.Answers(context_of(request).settings)
-        found = list(_chosen(request, chosen)["letter_id"])
-        count = answers.give("drop_dead_letter", found, who=once.author, comment=chosen.comment)
-        return Answered(count=count, left_out=[])
+        found = find()
+        count = answers.give(answer, found.letter_ids, who=once.author, comment=chosen.comment)
+        return Answered(dry_run=False, count=count, letter_ids=[], left_out=list(found.left_out))
 
-    return once(Answered, act)
+    return tried() if chosen.dry_run else once(Answered, act)
 
 
 def _chosen(request: Request, chosen: Chosen) -> Any:
-    selection = Selection(topic=chosen.topic, stage=chosen.stage, start=chosen.from_, end=chosen.to)
+    selection = Selection(
+        letter_id=chosen.letter_id,
+        topic=chosen.topic,
+        stage=chosen.stage,
+        start=chosen.from_,
+        end=chosen.to,
+        limit=chosen.limit,
+    )
     found = operations.list_dead_letters(context_of(request).settings, selection)
     return found[found["letter_id"].isin(chosen.letter_ids)] if chosen.letter_ids else found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Path, Query, Request
@@ -31,6 +31,10 @@ class KpiChoice:
     kpi_aggregation: Literal["mean", "sum"] | None
     bucket: str
     timezone: str | None
+
+    def options(self) -> dict[str, Any]:
+        """As the queries take them."""
+        return asdict(self)
 
 
 def _choice(
@@ -155,10 +159,7 @@ def correlate_kpi(
         context_of(request).settings,
         kpi,
         mlapp_id=mlapp_id,
-        labels=choice.labels,
-        kpi_aggregation=choice.kpi_aggregation,
-        bucket=choice.bucket,
-        timezone=choice.timezone,
+        **choice.options(),
         max_lag=max_lag,
         statistics=statistic or (),
         holidays=holiday or (),
@@ -201,10 +202,7 @@ def get_kpi_impact(
         alert_id=alert_id and found_id(request, mlapp_id, alert_id),
         at=at,
         mlapp_id=mlapp_id,
-        labels=choice.labels,
-        kpi_aggregation=choice.kpi_aggregation,
-        bucket=choice.bucket,
-        timezone=choice.timezone,
+        **choice.options(),
         before=before,
         after=after,
         holidays=holiday or (),
@@ -233,10 +231,7 @@ def get_kpi_timeline(
         context_of(request).settings,
         kpi,
         mlapp_id=mlapp_id,
-        labels=choice.labels,
-        kpi_aggregation=choice.kpi_aggregation,
-        bucket=choice.bucket,
-        timezone=choice.timezone,
+        **choice.options(),
         statistics=statistic,
         node_id=node_id,
         start=from_,

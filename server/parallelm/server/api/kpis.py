@@ -24,12 +24,13 @@ from parallelm.server.api._uploads import (
     read_sent,
     refuse_bad_lines,
 )
-from parallelm.server.api._values import Answer, AskedTime, Moment, Name, Number, moment_of, rows
+from parallelm.server.api._values import Answer, AskedTime, Moment, Name, Number, answers, moment_of, rows
 from parallelm.server.api.mlapps import MLAppId
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = resource("KPIs")
+_FIRST: Final = 100
 _READS: Final = [Depends(require(READ))]
 _WRITES: Final = [Depends(require("kpis.write"))]
 
@@ -86,6 +87,8 @@ class KpiUpload(Answer):
     """Nothing was sent."""
     columns: list[str]
     kpis: list[UploadedKpi]
+    sent_kpis: list[UploadedKpi]
+    """Of `kpis` what was new or differed."""
     sent: int
     """Points that were new or differ; with `dry_run`, that would be sent."""
     revised: int
@@ -111,12 +114,18 @@ class Withdrawal(BaseModel):
     comment: Annotated[Comment, Field(min_length=1)]
     expected: Annotated[int, Field(ge=1)] | None = None
     """How many points this should be: 409 when it is another number."""
+    dry_run: bool = False
+    """Say which points these are; take nothing back."""
 
 
 class Withdrawn(Answer):
     """How many points were taken back."""
 
+    dry_run: bool
+    """Nothing was taken back."""
     points: int
+    first: list[KpiPoint]
+    """The first hundred, as they were."""
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/kpis", dependencies=_READS)
@@ -197,27 +206,22 @@ def upload_kpis(
     ignore: Annotated[
         list[Name] | None, Query(max_length=100, description="Column that is no label; repeated.")
     ] = None,
-    source: Annotated[
-        str, Query(max_length=500, description="Name of the file, for the history.")
-    ] = "upload",
-    dry_run: Annotated[
-        bool, Query(description="Say what is in the file and what would be sent; send nothing.")
-    ] = False,
 ) -> KpiUpload:
     """Upload points; those that are known with their value are not sent. Another value is a revision."""
     settings = context_of(request).settings
     columns, found = read_sent(file, sent.of(kpi=kpi, ignore=tuple(ignore or ())))
 
     def act() -> KpiUpload:
-        if not dry_run:
+        if not sent.dry_run:
             refuse_bad_lines(found, skip_bad=sent.skip_bad)
         changed = operations.changed_points(settings, mlapp_id, found.points)
-        if changed.points and not dry_run:
-            operations.upload_kpis(settings, mlapp_id, source, changed.points, who=once.author)
+        if changed.points and not sent.dry_run:
+            operations.upload_kpis(settings, mlapp_id, sent.source, changed.points, who=once.author)
         return KpiUpload(
-            dry_run=dry_run,
+            dry_run=sent.dry_run,
             columns=columns,
             kpis=[_uploaded(each) for each in operations.summarize(found.points)],
+            sent_kpis=[_uploaded(each) for each in operations.summarize(changed.points)],
             sent=len(changed.points),
             revised=changed.revised,
             unchanged=changed.unchanged,
@@ -226,7 +230,7 @@ def upload_kpis(
             mistakes=mistakes_of(found),
         )
 
-    return act() if dry_run else once(KpiUpload, act)
+    return act() if sent.dry_run else once(KpiUpload, act)
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/kpi-withdrawals", dependencies=_WRITES)
@@ -244,11 +248,12 @@ def withdraw_kpis(request: Request, mlapp_id: MLAppId, wanted: Withdrawal, once:
             raise ApiProblemError(404, "unknown-kpi-point", f"KPI {wanted.name!r} has no such points")
         if wanted.expected not in {None, len(found)}:
             raise ApiProblemError(409, "other-count", f"these are {len(found)} points, not {wanted.expected}")
-        return Withdrawn(
-            points=operations.withdraw_rows(settings, found, who=once.author, comment=wanted.comment)
-        )
+        if not wanted.dry_run:
+            operations.withdraw_rows(settings, found, who=once.author, comment=wanted.comment)
+        first = answers(KpiPoint, rows(found.head(_FIRST)))
+        return Withdrawn(dry_run=wanted.dry_run, points=len(found), first=first)
 
-    return once(Withdrawn, act)
+    return act() if wanted.dry_run else once(Withdrawn, act)
 
 
 def _uploaded(each: operations.UploadedKpi) -> UploadedKpi:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import uvicorn
 from assets.hatch_build import is_current
 from playwright.sync_api import sync_playwright
 
 from parallelm.operations.lag import group_lags
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.server.access.matrix import ADMIN
-from parallelm.server.app import create_app
-from parallelm.server.run import listen, make_context
+from parallelm.server.run import make_context
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
 from tests.server.accounts import ACCOUNT_OF, SignedIn, make_account, opened_database, signed_in
@@ -28,6 +24,7 @@ from tests.server.browser.looking import WIDE
 from tests.server.browser.watching import PageProblems
 from tests.server.commands import Commands
 from tests.server.seed import seed
+from tests.server.serving import served
 from tests.service_process import ServiceProcess
 from tests.stream_processors.live import Worker
 from tests.waiting import wait_for
@@ -40,23 +37,6 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.server.accounts.database import Database
-    from parallelm.server.context import ServerContext
-
-
-@contextmanager
-def served(context: ServerContext) -> Iterator[str]:
-    """Serve an application on a free loopback port; yields its URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(context), log_config=None, lifespan="off", proxy_headers=False)
-    )
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
-        thread.start()
-        try:
-            yield "http://{}:{}".format(*listener.getsockname()[:2])
-        finally:
-            server.should_exit = True
-            thread.join(20)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from parallelm.warehouse.queries import alerts
 from tests.people import person
 from tests.server.accounts import ACCOUNT_OF, signed_in
 from tests.server.browser.looking import assert_accessible, take_pictures
-from tests.server.conftest import served
+from tests.server.serving import served
 from tests.stream_processors.notifications.receivers import http_receiver
 from tests.waiting import wait_for
 

@@ -18,7 +18,7 @@ from parallelm.server.accounts.database import Database
 from parallelm.server.api import silences as resource
 from parallelm.server.api._once import _digest
 from parallelm.server.run import make_context
-from tests.server.conftest import served
+from tests.server.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from parallelm.connections import ServerSettings
+from parallelm.mcenter.cli import cli
 from parallelm.operations.acting.server_client import ServerClient
 from parallelm.operations.errors import ServerAwayError
 from parallelm.operations.silences import list_silences
+from tests.server.accounts import ACCOUNT_OF, PASSWORD
 from tests.tls_server import tls_server
 
 if TYPE_CHECKING:
@@ -182,3 +185,32 @@ def test_the_authority_of_the_server_may_be_named(tmp_path: Path):
         assert ServerClient(named).get("/api/v1/x") == {"path": "/api/v1/x"}
         with pytest.raises(ServerAwayError, match="authority that this machine does not trust"):
             ServerClient(ServerSettings(url=url, token=KNOWN_AS)).get("/api/v1/x")
+
+
+def test_somebody_signs_in_acts_and_signs_out(
+    tmp_path: Path, server_url: str, monkeypatch: pytest.MonkeyPatch, token_of: Callable[..., str]
+):
+    monkeypatch.chdir(tmp_path)
+
+    def mcenter(*arguments: str, typed: str = "", exit_code: int = 0) -> str:
+        result = CliRunner().invoke(cli, arguments, input=typed)
+        assert result.exit_code == exit_code, (result.output, result.exception)
+        return result.output
+
+    assert "nobody has used `mcenter login`" in mcenter("logout", exit_code=1)
+    refused = mcenter("login", server_url, "--user", "ada", typed="wrong password\n", exit_code=1)
+    assert "name or password" in refused.lower(), refused
+    assert not (tmp_path / "mcenter.login.toml").exists()
+    said = mcenter("login", f"{server_url}/", typed=f"{ACCOUNT_OF['approver']}\n{PASSWORD}\n")
+    assert f"commands act as {ACCOUNT_OF['approver']} through {server_url} where" in said
+    kept = tmp_path / "mcenter.login.toml"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert PASSWORD not in kept.read_text()
+    assert "there is no alert 'abc'" in mcenter(*ACK, exit_code=1)
+    said = mcenter("login", server_url, "--with-token", typed=token_of("viewer") + "\n")
+    assert f"commands act as {ACCOUNT_OF['viewer']} " in said
+    assert "does not accept the token" in mcenter(
+        "login", server_url, "--with-token", typed="no\n", exit_code=1
+    )
+    assert f"revoke its token on {server_url}/profile" in mcenter("logout")
+    assert not kept.exists()

@@ -17,7 +17,7 @@ from parallelm.server.accounts.signing_in import OF_ADDRESS, OF_NAME, sign_in
 from parallelm.server.errors import LockedOutError, SignInError
 from parallelm.server.run import make_context
 from tests.server.accounts import PASSWORD, make_account, opened_database, signed_in
-from tests.server.conftest import served
+from tests.server.serving import served
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from parallelm.server.run import make_context
 from parallelm.supervision.ports import choose_ports
 from tests.people import person
 from tests.server.accounts import PASSWORD, opened_database
-from tests.server.conftest import served
+from tests.server.serving import served
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from parallelm.server.accounts import first_administrator
 from parallelm.server.accounts.database import Database
 from parallelm.server.run import make_context
 from tests.server.accounts import PASSWORD, opened_database, signed_in
-from tests.server.conftest import served
+from tests.server.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from parallelm.server.run import check_transport, listen, make_context, run_serv
 from parallelm.supervision.service_frame import Stop
 from tests.certificates import Authority
 from tests.server.accounts import PASSWORD, make_account, opened_database, signed_in
-from tests.server.conftest import served
+from tests.server.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from parallelm.connections import Settings, save_settings
+from parallelm.connections import ServerSettings, Settings, save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.operations.access import ROLES, grant
 from parallelm.schemas.topic_admin import create_topics
@@ -47,10 +47,13 @@ class Secured(NamedTuple):
         prefix = self.superuser.kafka.topic_prefix
         return dataclasses.replace(self.superuser, kafka=dataclasses.replace(kafka, topic_prefix=prefix))  # type: ignore[type-var]
 
-    def run(self, user: str, *arguments: str, exit_code: int = 0) -> str:
+    def run(
+        self, user: str, *arguments: str, exit_code: int = 0, server: ServerSettings | None = None
+    ) -> str:
         """Run ``python ARGUMENTS`` as a user, and return all that it writes."""
         config = self.folder / f"{user}.toml"
-        save_settings(self.settings(user), config)
+        settings = self.settings(user)
+        save_settings(dataclasses.replace(settings, server=server or settings.server), config)
         environ = dict(os.environ) | {
             "MCENTER_CONFIG": str(config),
             "PM_MLOPS_MODE": "agent",
@@ -68,8 +71,10 @@ class Secured(NamedTuple):
         assert done.returncode == exit_code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def mcenter(self, user: str, *arguments: str, exit_code: int = 0) -> str:
-        return self.run(user, "-m", "parallelm.mcenter", *arguments, exit_code=exit_code)
+    def mcenter(
+        self, user: str, *arguments: str, exit_code: int = 0, server: ServerSettings | None = None
+    ) -> str:
+        return self.run(user, "-m", "parallelm.mcenter", *arguments, exit_code=exit_code, server=server)
 
 
 @pytest.fixture

@@ -10,11 +10,15 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from parallelm.connections import ServerSettings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
 from parallelm.operations.access import ROLES, grant, rights_of
 from parallelm.schemas.topic_admin import connect
 from parallelm.schemas.topics import CATALOGUE
+from parallelm.server.run import make_context
+from tests.server.accounts import opened_database, signed_in
+from tests.server.serving import served
 from tests.service_process import ServiceProcess
 from tests.stream_processors.notifications.receivers import http_receiver
 from tests.waiting import DEADLINE_S, wait_for
@@ -147,6 +151,32 @@ def test_a_command_is_recorded_with_the_user_that_the_brokers_have_checked(secur
     assert '"authenticated_by": "broker_principal"' in found[0]
     assert '"who": "operator"' in found[0]
     assert '"authenticated_by": "unverified_local_user"' in found[1]
+
+
+def test_who_may_not_write_the_audit_log_acts_through_the_server(secured: Secured):
+    (secured.folder / "app.yaml").write_text(DEFINITION)
+    (secured.folder / "sales.csv").write_text("kpi,timestamp,value\nsales,2026-06-01,1000.5\n")
+    acts = (
+        ("mlapp", "apply", str(secured.folder / "app.yaml")),
+        ("alerts", "silence", "mlapp=app", "--for", "1h", "--comment", "planned"),
+        ("kpi", "upload", str(secured.folder / "sales.csv"), "--mlapp", "app"),
+    )
+    for each in acts:
+        assert "uthorization" in secured.mcenter("reader", *each, exit_code=1)
+    with (
+        opened_database(f"sqlite:///{secured.folder / 'server.db'}") as database,
+        served(make_context(secured.settings("server"), database)) as url,
+        signed_in(database, "ada").client(url) as ada,
+    ):
+        token = ada.post("/api/v1/me/tokens", json={"name": "commands"}).json()["token"]
+        by_server = ServerSettings(url=url, token=token)
+        for each in acts:
+            secured.mcenter("reader", *each, server=by_server)
+    lines = secured.mcenter("reader", "tail", "actions", "--json").splitlines()
+    done = [json.loads(line)["value"] for line in lines if line.startswith("{")]
+    told = {each["action"]: (each["who"], each["authenticated_by"]) for each in done}
+    assert told["apply_definition"] == told["silence"] == told["upload_kpis"] == ("ada", "token")
+    assert "sales" in secured.mcenter("reader", "tail", "kpis", "--json")
 
 
 def expected(kafka: KafkaSettings, role: str, name: str) -> set[str]:

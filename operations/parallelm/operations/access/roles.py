@@ -109,7 +109,11 @@ _FOUND = (
             _WITHOUT_GROUP,
         ),
     ),
-    Role("reader", "people who look: mcenter tail, status, alerts list, explain", _READER),
+    Role(
+        "reader",
+        "people who look: mcenter tail, status, alerts list, explain; they act through the server",
+        _READER,
+    ),
     Role(
         "server",
         "mcenter server, which acts for people once it has checked who they are",
@@ -124,7 +128,7 @@ _FOUND = (
     ),
     Role(
         "operator",
-        "people who act without the server: mcenter mlapp, alerts, model, kpi, actuals",
+        "people who act without the server: mcenter mlapp, alerts, model, kpi, actuals, capture",
         (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS, _APPLIES_DEFINITIONS),
     ),
     Role(

@@ -76,6 +76,10 @@ class ServerClient:
         """An action; ``sent`` as for ``httpx``. Its answer is waited for ``answer_s`` seconds."""
         return self._answer("POST", path, answer_s=answer_s, **sent)
 
+    def post_open(self, path: str, **sent: Any) -> Any:
+        """A call that needs no token."""
+        return self._answer("POST", path, needs_token=False, **sent)
+
     def put(self, path: str, **sent: Any) -> Any:
         """What something is to be."""
         return self._answer("PUT", path, **sent)
@@ -84,13 +88,15 @@ class ServerClient:
         """Something that is to go."""
         return self._answer("DELETE", path, params=params)
 
-    def _answer(self, method: str, path: str, *, answer_s: float = _ANSWER_S, **sent: Any) -> Any:
-        if not self._token:
+    def _answer(
+        self, method: str, path: str, *, answer_s: float = _ANSWER_S, needs_token: bool = True, **sent: Any
+    ) -> Any:
+        if needs_token and not self._token:
             raise TokenRefusedError(
                 f"no token for {self._url} is known: sign in with `mcenter login {self._url}`, or name one in [server] token"
             )
         headers = {
-            "Authorization": f"Bearer {self._token}",
+            **({"Authorization": f"Bearer {self._token}"} if needs_token else {}),
             "Accept": "application/json",
             "Idempotency-Key": uuid.uuid4().hex,
             **sent.pop("headers", {}),
@@ -161,7 +167,7 @@ class ServerClient:
         """The server's words, which are those of the operation; the request's id finds them in its log."""
         said, status = str(problem["detail"]), answer.status_code
         request = f" (request {problem['request_id']})" if problem.get("request_id") else ""
-        if status == HTTPStatus.UNAUTHORIZED:
+        if status == HTTPStatus.UNAUTHORIZED and "Authorization" in answer.request.headers:
             return TokenRefusedError(
                 f"{self._url} does not accept the token: {said}. Make a new one: `mcenter login {self._url}`{request}",
                 status,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 from fastapi import Depends, Path, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallelm.operations import captures as operations
-from parallelm.schemas.captures.names import download_name
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
@@ -20,14 +16,13 @@ from parallelm.server.api._readable import READ, unknown
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, moment_of
 from parallelm.server.api.mlapps import MLAppId
+from parallelm.server.capture_file import MEDIA_TYPE, capture_file
 from parallelm.server.context import context_of
 
 ROUTER: Final = resource("captures")
 CaptureId = Annotated[str, Path(min_length=1, max_length=200)]
 _READS: Final = [Depends(require(READ))]
 _WRITES: Final = [Depends(require("captures.write"))]
-_PIECE: Final = 256 * 1024
-_TAR: Final = "application/x-tar"
 
 
 class NewCapture(BaseModel):
@@ -98,28 +93,12 @@ def get_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> C
     "/mlapps/{mlapp_id}/captures/{capture_id}/file",
     dependencies=_READS,
     response_class=StreamingResponse,
-    responses={200: {"content": {_TAR: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def download_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> StreamingResponse:
     """Its file: a tar that programs of the original read, with Parquet of every table and a report."""
     record = _found(request, mlapp_id, capture_id)
-    with ExitStack() as stack:
-        _, file = stack.enter_context(
-            operations.open_capture(context_of(request).settings, record.capture_id)
-        )
-        opened = stack.pop_all()
-
-    def pieces() -> Iterator[bytes]:
-        with opened:
-            while piece := file.read(_PIECE):
-                yield piece
-
-    headers = {
-        "Content-Length": str(record.size_bytes),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(download_name(record.name, mlapp_id))}",
-        "ETag": f'"{record.sha256}"',
-    }
-    return StreamingResponse(pieces(), headers=headers, media_type=_TAR)
+    return capture_file(context_of(request).settings, record)
 
 
 @ROUTER.delete("/mlapps/{mlapp_id}/captures/{capture_id}", dependencies=_WRITES, status_code=204)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -13,13 +11,13 @@ from parallelm.operations import captures as operations
 from parallelm.schemas.captures.names import download_name
 from parallelm.server.access.principal import Principal
 from parallelm.server.api._readable import READ
+from parallelm.server.capture_file import capture_file
 from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = APIRouter(prefix="/timelineCaptures")
 _STATES: Final = {"complete": "Complete", "in_progress": "In Progress"}
-_PIECE: Final = 256 * 1024
 
 
 @ROUTER.get("")
@@ -50,21 +48,11 @@ def prepare_status(request: Request, capture_id: str, caller: Caller) -> dict[st
 def download(request: Request, capture_id: str, caller: Caller) -> StreamingResponse:
     """The tar."""
     record = _found(request, caller, capture_id)
-    with ExitStack() as stack:
-        _, file = stack.enter_context(operations.open_capture(context_of(request).settings, capture_id))
-        opened = stack.pop_all()
-
-    def pieces() -> Iterator[bytes]:
-        with opened:
-            while piece := file.read(_PIECE):
-                yield piece
-
+    answer = capture_file(context_of(request).settings, record)
+    # Old programs know this form of the name only.
     name = download_name(record.name, record.mlapp_id).encode("ascii", "replace").decode()
-    headers = {
-        "Content-Length": str(record.size_bytes),
-        "Content-Disposition": f'attachment; filename="{name}"',
-    }
-    return StreamingResponse(pieces(), headers=headers, media_type="application/x-tar")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def _readable(request: Request, caller: Principal) -> list[operations.CaptureRecord]:

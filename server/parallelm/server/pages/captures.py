@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Annotated, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import StreamingResponse
@@ -19,12 +16,11 @@ from parallelm.operations.captures import (
     expires_at_ms,
     find_capture,
     list_captures,
-    open_capture,
     start_capture,
 )
 from parallelm.operations.errors import UnknownCaptureError
-from parallelm.schemas.captures.names import download_name
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.capture_file import capture_file
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages.rendering import render
@@ -34,7 +30,6 @@ ROUTER: Final = APIRouter(prefix="/mlapps/{mlapp_id}/captures")
 PAGE: Final = Page("Captures", "/captures", "mlapps.read", place=80, of_mlapp=True)
 _READ: Final = [Depends(require("mlapps.read"))]
 _WRITE: Final = [Depends(require("captures.write"))]
-_PIECE: Final = 256 * 1024
 
 
 @ROUTER.get("", dependencies=_READ)
@@ -74,21 +69,7 @@ def create(
 def download(request: Request, mlapp_id: str, capture_id: str) -> StreamingResponse:
     """The file."""
     record = _of_mlapp(request, mlapp_id, capture_id)
-    with ExitStack() as stack:
-        _, file = stack.enter_context(open_capture(context_of(request).settings, record.capture_id))
-        opened = stack.pop_all()
-
-    def pieces() -> Iterator[bytes]:
-        with opened:
-            while piece := file.read(_PIECE):
-                yield piece
-
-    name = quote(download_name(record.name, record.mlapp_id))
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-        "Content-Length": str(record.size_bytes),
-    }
-    return StreamingResponse(pieces(), media_type="application/x-tar", headers=headers)
+    return capture_file(context_of(request).settings, record)
 
 
 @ROUTER.delete("/{capture_id}", dependencies=_WRITE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -60,28 +60,70 @@ def _choice(
 Chosen = Annotated[KpiChoice, Depends(_choice)]
 
 
-@ROUTER.get("/correlate")
-def correlate_page(
-    request: Request,
-    mlapp_id: str,
-    chosen: Chosen,
-    shown: Shown,
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """How a KPI is compared with statistics."""
+
+    max_lag: int
+    keep: list[str]
+
+
+def _comparing(
     max_lag: Annotated[int, Query(ge=0, le=1000)] = 7,
     keep: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
+) -> Comparing:
+    return Comparing(max_lag, keep)
+
+
+Compared = Annotated[Comparing, Depends(_comparing)]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a KPI may have changed with, and how much of it is looked at."""
+
+    of: str
+    """``deployment:<id>`` or ``alert:<id>``; empty: a time."""
+    at: str
+    before: int
+    after: int
+
+    def options(self) -> dict[str, Any]:
+        """As the query takes them."""
+        kind, _, its_id = self.of.partition(":")
+        return {
+            "deployment_id": its_id if kind == "deployment" else None,
+            "alert_id": its_id if kind == "alert" else None,
+            "at": self.at or None if kind not in {"deployment", "alert"} else None,
+            "before": self.before,
+            "after": self.after,
+        }
+
+
+def _change(
+    of: str = "",
+    at: str = "",
+    before: Annotated[int, Query(ge=1, le=1000)] = 120,
+    after: Annotated[int, Query(ge=1, le=1000)] = 60,
+) -> Change:
+    return Change(of, at, before, after)
+
+
+Changed = Annotated[Change, Depends(_change)]
+
+
+@ROUTER.get("/correlate")
+def correlate_page(
+    request: Request, mlapp_id: str, chosen: Chosen, shown: Shown, compared: Compared
 ) -> HTMLResponse:
     """The question as its address has it; the answer comes when it is there."""
-    values = {"mlapp_id": mlapp_id, "chosen": chosen, "max_lag": max_lag, "keep": keep, "shown": shown}
-    return render(request, "kpis/correlate.html", values | {"buckets": BUCKETS})
+    values = {"mlapp_id": mlapp_id, "chosen": chosen, "shown": shown, "buckets": BUCKETS}
+    return render(request, "kpis/correlate.html", values | asdict(compared))
 
 
 @ROUTER.get("/correlate/answer")
 def correlate_answer(
-    request: Request,
-    mlapp_id: str,
-    chosen: Chosen,
-    shown: Shown,
-    max_lag: Annotated[int, Query(ge=0, le=1000)] = 7,
-    keep: Annotated[list[str], Query()] = [],  # noqa: B006 - as above
+    request: Request, mlapp_id: str, chosen: Chosen, shown: Shown, compared: Compared
 ) -> HTMLResponse:
     """Statistics that move with the KPI, the surest first."""
     values: dict[str, Any] = {"mlapp_id": mlapp_id, "chosen": chosen, "problem": "", "found": None}
@@ -90,8 +132,7 @@ def correlate_answer(
             context_of(request).settings,
             chosen.name,
             mlapp_id=mlapp_id,
-            max_lag=max_lag,
-            keep=keep,
+            **asdict(compared),
             start=shown.start,
             end=shown.end,
             **chosen.options(),
@@ -151,15 +192,7 @@ def _labels(text: str) -> dict[str, str]:
 
 
 @ROUTER.get("/impact")
-def impact_page(
-    request: Request,
-    mlapp_id: str,
-    chosen: Chosen,
-    of: str = "",
-    at: str = "",
-    before: Annotated[int, Query(ge=1, le=1000)] = 120,
-    after: Annotated[int, Query(ge=1, le=1000)] = 60,
-) -> HTMLResponse:
+def impact_page(request: Request, mlapp_id: str, chosen: Chosen, changed: Changed) -> HTMLResponse:
     """The question as its address has it: of a deployment, an alert, or a time."""
     settings = context_of(request).settings
     live = [
@@ -170,10 +203,7 @@ def impact_page(
     values = {
         "mlapp_id": mlapp_id,
         "chosen": chosen,
-        "of": of,
-        "at": at,
-        "before": before,
-        "after": after,
+        **asdict(changed),
         "buckets": BUCKETS,
         "deployments": live[: -_CHOICES - 1 : -1],
         "alerts": rows(alerts(settings, mlapp_id=mlapp_id))[: -_CHOICES - 1 : -1],
@@ -182,31 +212,15 @@ def impact_page(
 
 
 @ROUTER.get("/impact/answer")
-def impact_answer(
-    request: Request,
-    mlapp_id: str,
-    chosen: Chosen,
-    of: str = "",
-    at: str = "",
-    before: Annotated[int, Query(ge=1, le=1000)] = 120,
-    after: Annotated[int, Query(ge=1, le=1000)] = 60,
-) -> HTMLResponse:
+def impact_answer(request: Request, mlapp_id: str, chosen: Chosen, changed: Changed) -> HTMLResponse:
     """The KPI before and after, with season and trend taken into account."""
-    kind, _, its_id = of.partition(":")
-    moment: dict[str, Any] = {
-        "deployment_id": its_id if kind == "deployment" else None,
-        "alert_id": its_id if kind == "alert" else None,
-        "at": at or None if kind not in {"deployment", "alert"} else None,
-    }
     values: dict[str, Any] = {"problem": "", "found": None}
     try:
         values["found"] = impact(
             context_of(request).settings,
             chosen.name,
             mlapp_id=mlapp_id,
-            before=before,
-            after=after,
-            **moment,
+            **changed.options(),
             **chosen.options(),
         )
     except QueryError as error:

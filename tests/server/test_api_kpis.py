@@ -49,7 +49,7 @@ def test_a_file_is_looked_at_sent_corrected_and_withdrawn(client: httpx.Client):
     path = f"{APP}/kpi-withdrawals"
     wrong = {"name": "sales", "from": "2026-06-02", "comment": "counted twice"}
     assert client.post(path, json=wrong | {"expected": 5}).status_code == 409
-    assert client.post(path, json=wrong | {"expected": 1}).json() == {"points": 1}
+    assert client.post(path, json=wrong | {"expected": 1}).json()["points"] == 1
     wait_for(lambda: points(client) == [("2026-06-01", 1000.5)], "the withdrawal does not arrive")
     revisions = client.get(f"{APP}/kpi-revisions", params={"name": "sales", "limit": 1}).json()
     assert revisions["items"][0]["value"] == 1000.5

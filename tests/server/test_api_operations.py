@@ -42,7 +42,7 @@ def test_a_dead_letter_is_shown_sent_again_and_dropped(client: httpx.Client, pla
     assert letter["decode_error"]
     first = {each["letter_id"] for each in found()}
     sent = client.post("/api/v1/dead-letters/replay", json={"topic": "events", "comment": "mended"})
-    assert sent.json() == {"count": 2, "left_out": []}
+    assert sent.json() == {"dry_run": False, "count": 2, "letter_ids": [], "left_out": []}
     # They still cannot be read: new letters.
     wait_for(lambda: len({each["letter_id"] for each in found()} - first) == 2, lambda: str(found()))
     ids = [each["letter_id"] for each in found() if each["letter_id"] not in first]

@@ -199,7 +199,7 @@ def test_somebody_signs_in_acts_and_signs_out(
 
     assert "nobody has used `mcenter login`" in mcenter("logout", exit_code=1)
     refused = mcenter("login", server_url, "--user", "ada", typed="wrong password\n", exit_code=1)
-    assert "name or password" in refused.lower(), refused
+    assert "Error: name and password do not fit" in refused
     assert not (tmp_path / "mcenter.login.toml").exists()
     said = mcenter("login", f"{server_url}/", typed=f"{ACCOUNT_OF['approver']}\n{PASSWORD}\n")
     assert f"commands act as {ACCOUNT_OF['approver']} through {server_url} where" in said

@@ -52,8 +52,7 @@ def test_a_dead_letter_is_shown_sent_again_and_dropped(client: httpx.Client, pla
     unknown = client.get("/api/v1/dead-letters/none")
     assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:mcenter:problem:unknown-dead-letter")
     log = client.get("/api/v1/actions", params={"action": "drop_dead_letter", "who": "ada"}).json()["items"]
-    assert {each["target"] for each in log} == set(ids)
-    assert {each["comment"] for each in log} == {"from a test"}
+    assert {each["target"] for each in log if each["comment"] == "from a test"} == set(ids)
 
 
 def test_sql_is_answered_as_the_user_that_reads_and_no_further_than_its_bound(client: httpx.Client):

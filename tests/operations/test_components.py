@@ -13,6 +13,7 @@ from parallelm.definitions.components import read_component, unpack
 from parallelm.operations import definitions
 from parallelm.operations.errors import ArtifactStoreError, InvalidFileError
 from parallelm.schemas.topic_admin import create_topics
+from tests.people import person
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -48,7 +49,7 @@ def test_components_are_put_into_the_store_and_applying_again_changes_nothing(
 
     def apply(text: bytes = FILE, folder: Path | None = components) -> definitions.AppliedDefinition:
         wanted = definitions.validate_definition(text, "app.yaml", components=folder)
-        return definitions.apply_definition(settings, wanted, "ada", components=folder)
+        return definitions.apply_definition(settings, wanted, who=person("ada"), components=folder)
 
     with pytest.raises(InvalidFileError, match="components that are not in the artifact store: load, fit"):
         apply(folder=None)

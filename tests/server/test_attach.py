@@ -79,12 +79,19 @@ def test_a_notebook_needs_nothing_but_name_and_password(
     wait_for(lambda: "seen in a notebook" in seen(), lambda: str(seen()))
 
 
-def test_a_token_stands_for_name_and_password(port: int, tmp_path: Path, server_database: Database):
+def test_a_token_stands_for_name_and_password(
+    port: int, tmp_path: Path, server_database: Database, server_url: str
+):
     with server_database.writing() as sql:
         account = people.find(sql, ACCOUNT_OF[DATA_SCIENTIST])
         secret = tokens.create(sql, account, "notebook", None, 1, time.time_ns() // 1_000_000)[1]
     assert run(tmp_path, "localhost", port, "", None, MCENTER_SERVER_TOKEN=secret) == "rows: 60"
     assert "refuses" in run(tmp_path, "localhost", port, "", None, MCENTER_SERVER_TOKEN=f"{secret}x")
+    known = {"MCENTER_SERVER_TOKEN": secret, "MCENTER_SERVER_URL": server_url}
+    assert run(tmp_path, "localhost", 3456, "", None, **known) == "rows: 60", "no server is named"
+    assert "is not shown to http://localhost:1: give user and password" in run(
+        tmp_path, "localhost", 1, "", None, **known
+    )
 
 
 def test_what_is_wrong_is_told_in_words(port: int, tmp_path: Path, server_database: Database):

@@ -84,6 +84,21 @@ def test_an_alert_by_the_beginning_of_its_id_and_silences(commands: Commands, cl
     )
 
 
+def test_rules_are_tried_on_what_the_server_knows(commands: Commands, platform: Settings, tmp_path: Path):
+    file = tmp_path / "rules.yaml"
+    rule = "{name: slow, type: threshold, statistic: latency, above: 0.5, for: 0s}"
+    file.write_text(f"mlapp: another\nnodes: [{{id: predict, type: model_consumer}}]\nalerts: [{rule}]\n")
+    test = ("rules", "test", str(file), "--mlapp", "churn", "--from", "2026-05-01")
+    said = commands(*test)
+    itself = Commands(tmp_path / "itself")
+    itself.folder.mkdir()
+    save_settings(platform, itself.folder / "mcenter.toml")
+    assert said == itself(*test)
+    assert "slow" in said
+    assert commands(*test, "--json") == itself(*test, "--json")
+    assert "no rule 'none'" in commands(*test, "--rule", "none", exit_code=1)
+
+
 def test_kpis_by_the_words_of_their_file_and_taken_back(
     commands: Commands, client: httpx.Client, tmp_path: Path
 ):

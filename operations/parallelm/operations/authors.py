@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -39,4 +40,12 @@ def author_of_command(settings: Settings, name: str | None = None) -> Author:
     principal = settings.kafka.sasl_username
     if principal and name in {None, principal}:
         return Author(principal, BROKER_PRINCIPAL)
-    return Author(name or getpass.getuser(), UNVERIFIED_LOCAL_USER)
+    return Author(name or local_user(), UNVERIFIED_LOCAL_USER)
+
+
+def local_user() -> str:
+    """Who the shell says that this is; in a container whose user has no name, the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user id {os.getuid()}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from parallelm.connections import ServerSettings
 from parallelm.connections.search import FILE_NAME, login_file, settings_file
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.terminal import echo
+from parallelm.operations.authors import local_user
 
 
 @click.command()
@@ -41,7 +41,7 @@ def login(url: str, user: str | None, ca_certs: Path | None, *, with_token: bool
         if not token:
             raise click.UsageError("the standard input has no token")
     else:
-        name = user or click.prompt("name", default=getpass.getuser())
+        name = user or click.prompt("name", default=local_user())
         token = make_token(known, name, click.prompt("password", hide_input=True))
     own = ServerSettings(url=known.url, ca_certs=known.ca_certs, token=token)
     name = account_of(own)

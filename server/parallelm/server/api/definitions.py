@@ -113,7 +113,7 @@ def apply_definition(
 ) -> AppliedDefinition:
     """Make a file the definition of its MLApp. Applying the same again changes nothing."""
     definition = operations.validate_definition(text, "definition")
-    require_mlapp(definition, mlapp_id)
+    _require_mlapp(definition, mlapp_id)
     base = 0 if if_none_match == "*" else _base_version(if_match)
     try:
         applied = operations.apply_definition(
@@ -127,7 +127,7 @@ def apply_definition(
     return AppliedDefinition(mlapp_id=mlapp_id, version=version, is_new=applied.is_new)
 
 
-def require_mlapp(definition: MLAppDefinition, mlapp_id: str) -> None:
+def _require_mlapp(definition: MLAppDefinition, mlapp_id: str) -> None:
     """422 for the file of another MLApp."""
     if definition.mlapp_id != mlapp_id:
         raise ApiProblemError(

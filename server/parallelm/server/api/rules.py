@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query, Request
 
 from parallelm.operations import definitions
-from parallelm.operations.rule_trials import PastEpisode, RuleTrial, try_rules
+from parallelm.operations.rule_trials import MAX_EPISODES, PastEpisode, RuleTrial, try_rules
 from parallelm.server.access.dependencies import require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, Name, Number, moment_of
-from parallelm.server.api.definitions import DefinitionText, require_mlapp
+from parallelm.server.api.definitions import DefinitionText
 from parallelm.server.api.mlapps import MLAppId
 from parallelm.server.context import context_of
 
@@ -75,16 +75,17 @@ def try_rules_on_history(
     rule: Annotated[Name | None, Query(description="Only this rule of the file.")] = None,
     from_: Annotated[AskedTime | None, Query(alias="from")] = None,
     to: Annotated[AskedTime | None, Query()] = None,
-    limit: Annotated[int, Query(ge=0, le=10_000, description="Most alerts that are told.")] = 1000,
+    limit: Annotated[int, Query(ge=0, le=MAX_EPISODES, description="Most alerts that are told.")] = 1000,
 ) -> Trial:
-    """When the rules of a file would have fired on what this MLApp has reported.
+    """When the rules of a file, of this MLApp or another, would have fired on what this MLApp has reported.
 
     Begin the range before the time that you ask about where a rule learns what is usual. A million samples take some seconds.
     """
     definition = definitions.validate_definition(text, "definition")
-    require_mlapp(definition, mlapp_id)
     began = time.monotonic()
-    trial = try_rules(context_of(request).settings, definition, start=from_, end=to, rule=rule)
+    trial = try_rules(
+        context_of(request).settings, definition, start=from_, end=to, rule=rule, mlapp_id=mlapp_id
+    )
     return _shown(trial, limit, time.monotonic() - began)
 
 

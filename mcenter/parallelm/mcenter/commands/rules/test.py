@@ -16,7 +16,8 @@ from parallelm.mcenter.mlapp_file import FILE, read_definition
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines, write_text
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations.rule_trials import MAX_EPISODES, try_rules
+from parallelm.operations.acting.rule_trials import rule_actions
+from parallelm.operations.rule_trials import MAX_EPISODES
 
 if TYPE_CHECKING:
     from parallelm.operations.rule_trials import PastEpisode, RuleOutcome, RuleTrial
@@ -58,7 +59,9 @@ def test(
     definition = read_definition(file)
     settings = load_settings()
     with reported_in_one_line(settings):
-        trial = try_rules(settings, definition, start=start, end=end, rule=rule, mlapp_id=mlapp_id)
+        trial = rule_actions(settings, None).try_rules(
+            definition, start=start, end=end, rule=rule, mlapp_id=mlapp_id or definition.mlapp_id
+        )
     if is_json:
         write_text(
             as_json(

@@ -169,7 +169,7 @@ def test_mistakes_of_every_kind_are_reported_at_their_line_in_one_go():
         "16:59: PM_MLAPP_ID has no effect: agents set it themselves",
         "16:68: BOTH is among the secrets too; remove one of them",
         "16:76: nodes[0].environment.N must be text; put it in quotes if it looks like a number, true, false or null",
-        "17:18: nodes[0].secrets.KEY must tell where agents find the secret on their hosts, as file:/run/secrets/NAME or env:NAME; its value does not belong in a definition",
+        "17:18: nodes[0].secrets.KEY must tell where the secret is found, as file:/run/secrets/NAME or env:NAME on hosts, kubernetes:SECRET/KEY in a cluster; its value does not belong in a definition",
         "18:33: retry.max_delay is shorter than its delay",
         "19:16: nodes[0].parallelism is 0: should be greater than or equal to 1",
         "24:13: 'schedule' is for nodes of mode offline; an online one runs until it is stopped",

@@ -246,6 +246,24 @@ class AgentSettings(_ShownWithoutSecrets):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KubernetesSettings(_ShownWithoutSecrets):
+    """The cluster to which an agent gives runs of nodes with ``runner: kubernetes``."""
+
+    namespace: str = ""
+    """Where Jobs and Deployments are made; empty: this agent gives none to a cluster."""
+    kubeconfig: str = ""
+    """File that says how to reach the cluster; empty: the agent runs in a Pod, with its service account."""
+    context: str = ""
+    """Of that file; empty: its current one."""
+    image: str = ""
+    """Image with this platform's packages: for nodes that name none, and to fetch components and models."""
+    config_secret: str = ""
+    """Secret whose keys programs get as variables: ``MCENTER_KAFKA_BOOTSTRAP_SERVERS`` and the like."""
+    service_account: str = ""
+    """Of the Pods; empty: the namespace's default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings(_ShownWithoutSecrets):
     """Everything that says where the platform is."""
 
@@ -259,3 +277,4 @@ class Settings(_ShownWithoutSecrets):
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
     agent: AgentSettings = field(default_factory=AgentSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)

@@ -117,9 +117,10 @@ def _pattern_sentence(pattern: str, given: object) -> str:
         return f"is {given!r}: must begin with http:// or https:// and hold no spaces"
     if pattern.endswith("://"):
         return f"is {given!r}: must be a URL, as in scheme://host"
-    if pattern.startswith("^(file|env)"):  # what was given may be the secret itself
+    if pattern.startswith("^(file|env|"):  # what was given may be the secret itself
         return (
-            "must tell where agents find the secret on their hosts, as file:/run/secrets/NAME or env:NAME; "
+            "must tell where the secret is found, as file:/run/secrets/NAME or env:NAME on hosts, "
+            "kubernetes:SECRET/KEY in a cluster; "
             "its value does not belong in a definition"
         )
     if pattern.startswith("^[A-Za-z_]"):

@@ -42,8 +42,8 @@ Command = Annotated[list[str] | str, BeforeValidator(_check_command)]
 Pipeline = Annotated[list[str] | str, BeforeValidator(lambda given: _check_command(given) if given else "")]
 """A command, or nothing."""
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
-SecretReference = Annotated[str, Field(pattern=r"^(file|env):.+$", max_length=1000)]
-"""Where the agent finds a secret on its host: ``file:/run/secrets/key`` or ``env:NAME``. Its value never travels."""
+SecretReference = Annotated[str, Field(pattern=r"^(file|env|kubernetes):.+$", max_length=1000)]
+"""Where the agent finds a secret on its host: ``file:/run/secrets/key`` or ``env:NAME``; in a cluster ``kubernetes:SECRET/KEY``."""
 Cron = Annotated[str, BeforeValidator(check_cron)]
 Timezone = Annotated[str, BeforeValidator(check_timezone)]
 

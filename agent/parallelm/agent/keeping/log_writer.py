@@ -24,13 +24,13 @@ _RETRY_S = 1.0
 class LogWriter:
     """Appends lines; never raises for what the disk refuses, and keeps about ``max_bytes``, for ``keep_s``."""
 
-    def __init__(self, folder: Path, max_bytes: int, keep_s: float) -> None:
+    def __init__(self, folder: Path, max_bytes: int, keep_s: float, next_line: int = 1) -> None:
         self._folder = folder
         self._segment_bytes = max(max_bytes // _SEGMENTS, 1)
         self._segment_s = keep_s / _SEGMENTS
         self._max_bytes, self._keep_s = max_bytes, keep_s
         self._written: deque[tuple[Path, int, float]] = deque()
-        self._next_line = 1
+        self._next_line = next_line
         self._file = -1
         self._path = folder
         self._size = 0

@@ -27,6 +27,10 @@ def _value(variable: str, reference: str, environ: Mapping[str, str]) -> str:
                 f"secret {variable}: the agent's environment has no variable {place}; set it there"
             )
         return environ[place]
+    if kind != "file":
+        raise PreparationError(
+            f"secret {variable}: {kind}:… is for nodes with runner: kubernetes; write file:PATH or env:NAME"
+        )
     try:
         with Path(place).open("rb") as file:
             content = file.read(_MAX_BYTES + 1)

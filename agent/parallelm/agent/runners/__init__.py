@@ -128,15 +128,15 @@ class RunnerContext:
     """Runs end with this process; None: they outlive every other."""
 
 
-_RUNNERS: dict[str, Callable[[RunnerContext], Runner]] = {}
+_RUNNERS: dict[str, Callable[[RunnerContext], Runner | None]] = {}
 
 
-def register(name: str, make: Callable[[RunnerContext], Runner]) -> None:
-    """Make a runner known by the name that definitions use."""
+def register(name: str, make: Callable[[RunnerContext], Runner | None]) -> None:
+    """Make a runner known by the name that definitions use; ``make`` gives None where it is not set up."""
     _RUNNERS[name] = make
 
 
-def runner_makers() -> dict[str, Callable[[RunnerContext], Runner]]:
+def runner_makers() -> dict[str, Callable[[RunnerContext], Runner | None]]:
     """Every runner by its name."""
     import_modules_of(__name__)
     return dict(_RUNNERS)

@@ -30,7 +30,7 @@ def run_agent(
     watch: Callable[..., None],
     *,
     metrics: AgentMetrics | None = None,
-    makers: Mapping[str, Callable[[RunnerContext], Runner]] | None = None,
+    makers: Mapping[str, Callable[[RunnerContext], Runner | None]] | None = None,
 ) -> None:
     """Run an agent until ``stop`` is set or it is removed; raises ``AgentError`` when it cannot go on.
 
@@ -51,8 +51,9 @@ def run_agent(
                 supervisor_pid=options.supervisor_pid,
             )
             context.folder.mkdir(mode=0o700, exist_ok=True)
-            runners[name] = make(context)
-            open_runners.callback(runners[name].close)
+            if (runner := make(context)) is not None:
+                runners[name] = runner
+                open_runners.callback(runner.close)
         agent = Agent(settings, options, folder, store, runners, metrics or AgentMetrics())
         watch(hangs=agent.why_hanging, stalls=agent.why_stalled)
         agent.run(stop, announce_ready)

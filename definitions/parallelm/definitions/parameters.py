@@ -140,7 +140,7 @@ class _Filling:
                 self._problem(place, message)
 
     def _mistakes(self, name: str, parameter: Mapping[str, Any]) -> Iterator[str]:
-        kind, default = parameter.get("type", "text"), parameter.get("default")
+        kind, default = str(parameter.get("type", "text")), parameter.get("default")
         if kind in IN_WORDS and default is not None and not is_of_type(kind, default):
             yield f"the default of parameter {name!r} is {default!r}, and must be {IN_WORDS[kind]}"
         if isinstance(default, str) and _REFERENCE.search(default):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from parallelm.definitions.running import ComponentSpec
 from parallelm.operations.errors import ArtifactStoreError, InvalidFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.connections import Settings
     from parallelm.definitions.components import ComponentForm
@@ -55,6 +56,14 @@ class ComponentFolders:
         """Put what was loaded into the artifact store. Raises ``InvalidFileError``, ``ArtifactStoreError``."""
         return {name: publish_component(settings, component) for name, component in self._found.items()}
 
+    def specs(self, settings: Settings) -> dict[str, ComponentSpec]:
+        """What was loaded as it would be in the artifact store. Raises ``InvalidFileError``."""
+        found = {}
+        for name, component in self._found.items():
+            with _packed(settings, component) as (_, spec):
+                found[name] = spec
+        return found
+
 
 def check_component(folder: Path) -> Component:
     """A valid component; raises ``InvalidFileError`` with every mistake and its place."""
@@ -69,23 +78,37 @@ def publish_component(settings: Settings, component: Component) -> ComponentSpec
 
     Raises ``InvalidFileError`` when its folder cannot be packed, ``ArtifactStoreError``, ``ConfigurationError``.
     """
+    with _packed(settings, component) as (file, spec):
+        manifest = {"model_id": spec.name, "size_bytes": spec.size_bytes, "sha256": spec.sha256}
+        try:
+            store, path = filesystem(settings.artifacts, spec.artifact_url)
+            put_new(store, path, file, manifest)
+        except ArtifactExistsError as error:
+            raise ArtifactStoreError(
+                f"{spec.artifact_url} does not hold what its name says: it was damaged in the artifact store; delete it, and "
+                "apply again"
+            ) from error
+        except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
+            reason = store_error(settings.artifacts, error)
+            raise ArtifactStoreError(
+                f"the artifact store does not take component {spec.name!r}: {reason}"
+            ) from None
+    return spec
+
+
+@contextmanager
+def _packed(settings: Settings, component: Component) -> Iterator[tuple[Path, ComponentSpec]]:
+    """A component's tar, in a file that is there within the block, and what is said of it."""
     name = component.form.name
     try:
         packed = pack(component.folder, component.files)
     except ComponentFolderError as error:
         raise InvalidFileError(str(error)) from error
-    url = artifact_url(settings.artifacts, _STORE_FOLDER, name, f"{packed.sha256}.tar")
-    manifest = {"model_id": name, "size_bytes": packed.size_bytes, "sha256": packed.sha256}
     try:
-        store, path = filesystem(settings.artifacts, url)
-        put_new(store, path, packed.file, manifest)
-    except ArtifactExistsError as error:
-        raise ArtifactStoreError(
-            f"{url} does not hold what its name says: it was damaged in the artifact store; delete it, and apply again"
-        ) from error
-    except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
-        reason = store_error(settings.artifacts, error)
-        raise ArtifactStoreError(f"the artifact store does not take component {name!r}: {reason}") from None
+        url = artifact_url(settings.artifacts, _STORE_FOLDER, name, f"{packed.sha256}.tar")
+        yield (
+            packed.file,
+            ComponentSpec(name=name, artifact_url=url, sha256=packed.sha256, size_bytes=packed.size_bytes),
+        )
     finally:
         packed.file.unlink(missing_ok=True)
-    return ComponentSpec(name=name, artifact_url=url, sha256=packed.sha256, size_bytes=packed.size_bytes)

@@ -84,7 +84,7 @@ def _semantic_errors(raw: dict[str, Any]) -> Iterator[tuple[YamlPath, str]]:
             if isinstance(port, str) and port not in ports[f"{name}s"]:
                 known = ports[f"{name}s"] or ["none"]
                 yield (*place, name), one_of(f"there is no {name} {port!r}", port, known)
-        default, kind = argument.get("default"), argument.get("type", "text")
+        default, kind = argument.get("default"), str(argument.get("type", "text"))
         if default is not None and kind in IN_WORDS and not is_of_type(kind, default):
             yield (*place, "default"), f"default {default!r} is not of type {kind}"
     for section, names in ports.items():

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - click's callback is called with it
 from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter import mlapp_runs
+from parallelm.mcenter import mlapp_original, mlapp_runs, mlapp_versions
 from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.mlapp_file import FILE, SET, components_of, read_definition
 from parallelm.mcenter.terminal import counted, echo, write_data
-from parallelm.operations import definitions, original_folders
+from parallelm.operations import definitions
 from parallelm.operations.acting.definitions import definition_actions
 
 if TYPE_CHECKING:
@@ -91,41 +91,6 @@ def show(mlapp_id: str, as_json: bool) -> None:
         write_data(found.source_yaml.rstrip("\n"))
 
 
-@mlapp.command(name="import")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--to",
-    "target",
-    type=click.Path(path_type=Path),
-    help="New folder to write; default: one called as the MLApp, here.",
-)
-@click.option("--timezone", default="UTC", show_default=True, help="Zone of the cron schedules in FOLDER.")
-def import_(folder: Path, target: Path | None, timezone: str) -> None:
-    """Take over an MLApp FOLDER of the original platform: write an MLApp file with its components.
-
-    Prints what does not come over as it is, a line each. Ends with 1 while the new file has mistakes.
-    """
-    found = original_folders.import_folder(folder, target, timezone=timezone)
-    for note in found.notes:
-        echo(str(note))
-    if found.mistakes:
-        raise click.ClickException(f"{found.file} is written, and not complete yet:\n{found.mistakes}")
-    echo(f"{found.file} is written; apply it with `mcenter mlapp apply {found.file}`")
-
-
-@mlapp.command()
-@click.argument("mlapp_id")
-@click.argument("folder", type=click.Path(path_type=Path))
-def export(mlapp_id: str, folder: Path) -> None:
-    """Write the current definition of MLAPP_ID into FOLDER as files of the original platform.
-
-    Prints what does not come over as it is, a line each.
-    """
-    for note in original_folders.export_mlapp(_settings(), mlapp_id, folder):
-        echo(str(note))
-    echo(f"{folder / original_folders.MLAPP_JSON} is written")
-
-
 def _settings() -> Settings:
     # Errors are complete messages: the Kafka client need not log on the terminal as well.
     logging.getLogger("parallelm.kafka").addHandler(logging.NullHandler())
@@ -136,5 +101,5 @@ def _json(definition: MLAppDefinition) -> str:
     return as_json_text(definition)
 
 
-for _command in mlapp_runs.COMMANDS:
+for _command in (*mlapp_runs.COMMANDS, *mlapp_versions.COMMANDS, *mlapp_original.COMMANDS):
     mlapp.add_command(_command)

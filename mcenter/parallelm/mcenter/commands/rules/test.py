@@ -12,7 +12,7 @@ from parallelm.connections import load_settings
 from parallelm.definitions.durations import format_duration
 from parallelm.mcenter.cells import as_json
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.mlapp_file import FILE, read_definition
+from parallelm.mcenter.mlapp_file import FILE, SET, read_definition
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines, write_text
 from parallelm.mcenter.time_option import TIME
@@ -27,6 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @click.command()
 @FILE
+@SET
 @click.option("--from", "start", type=TIME, help="First event time.  [default: all]")
 @click.option(
     "--to", "end", type=TIME, help="Event time at which the range ends, itself not included.  [default: now]"
@@ -43,6 +44,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @click.option("--json", "is_json", is_flag=True, help="As JSON, with all episodes.")
 def test(
     file: Path,
+    values: tuple[tuple[str, str], ...],
     start: str | None,
     end: str | None,
     rule: str | None,
@@ -56,7 +58,7 @@ def test(
     Reports are judged in the order in which Kafka took them, as the processors do, beginning with nothing remembered:
     let the range begin before the time that you ask about where a rule learns what is usual.
     """
-    definition = read_definition(file)
+    definition = read_definition(file, values)
     settings = load_settings()
     with reported_in_one_line(settings):
         trial = rule_actions(settings, None).try_rules(

@@ -6,7 +6,7 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 
 import click
 
-from parallelm.mcenter.mlapp_file import FILE, read_definition
+from parallelm.mcenter.mlapp_file import FILE, SET, read_definition
 from parallelm.mcenter.terminal import counted, echo
 from parallelm.operations.rules_in_words import rules_in_words
 
@@ -15,12 +15,13 @@ _WIDTH = 15
 
 @click.command()
 @FILE
-def validate(file: Path) -> None:
+@SET
+def validate(file: Path, values: tuple[tuple[str, str], ...]) -> None:
     """Check FILE without a cluster, and say in words what each of its alert rules does.
 
     What the file does not say is filled in. Ends with 1 and every mistake's line and column when the file is not valid.
     """
-    definition = read_definition(file)
+    definition = read_definition(file, values)
     described = rules_in_words(definition)
     echo(f"{file}: MLApp {definition.mlapp_id!r} is valid: {counted(len(described), 'alert rule')}")
     for rule in described:

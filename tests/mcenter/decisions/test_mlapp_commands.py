@@ -1,0 +1,107 @@
+"""``mcenter mlapp diff | apply | history | export | import``, with parameters and components, on the whole platform."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Decisions
+
+FILE = """\
+mlapp: {mlapp}
+parameters:
+  rows: 10
+nodes:
+  - id: train
+    type: model_producer
+    schedule: {{cron: "30 2 * * *", timezone: Europe/Berlin}}
+    steps:
+      - {{component: load, arguments: {{rows: "${{parameters.rows}}"}}}}
+"""
+
+
+def test_a_file_is_compared_applied_and_found_in_the_history(decisions: Decisions, tmp_path: Path):
+    mlapp = decisions.cluster.mlapp
+    file, load = tmp_path / "app.yaml", tmp_path / "components" / "load"
+    load.mkdir(parents=True)
+    file.write_text(FILE.format(mlapp=mlapp))
+    (load / "component.yaml").write_text("name: load\nprogram: load.py\narguments: {rows: {type: integer}}\n")
+    (load / "load.py").write_text("print()\n")
+
+    def run(*arguments: object, exit_code: int = 0) -> str:
+        found = decisions.run("mlapp", *arguments)
+        assert found.exit_code == exit_code, found.output
+        return found.output
+
+    new = run("diff", file, exit_code=1).splitlines()
+    assert new[:3] == ["--- not defined", f"+++ {file}", "@@ -0,0 +1,9 @@"]
+    assert new[-1] == "component 'load': its files differ"
+    assert run("apply", file, "--who", "ada") == f"MLApp '{mlapp}' is now at version 1\n"
+    assert run("diff", file) == f"MLApp '{mlapp}': applying {file} changes nothing\n"
+    (load / "load.py").write_text("print('more')\n")
+    assert run("diff", file, exit_code=1) == "component 'load': its files differ\n"
+    assert run("diff", file, "--set", "rows=20", exit_code=1).splitlines() == [
+        "--- version 1", f"+++ {file}", "@@ -1,6 +1,6 @@", f" mlapp: {mlapp}", " parameters:", "-  rows: 10", "+  rows: 20",
+        " nodes:", "   - id: train", "     type: model_producer", "component 'load': its files differ",
+    ]  # fmt: skip
+    assert "there is no parameter 'row'; did you mean 'rows'?" in run(
+        "apply", file, "--set", "row=1", exit_code=1
+    )
+    assert "parameter 'rows' was given 'x': must be a whole number" in run(
+        "diff", file, "--set", "rows=x", exit_code=1
+    )
+    run("apply", file, "--set", "rows=20", "--who", "grace")
+    assert "  rows: 20\n" in run("show", mlapp)
+
+    def versions() -> list[dict[str, Any]]:
+        found = decisions.run("mlapp", "history", mlapp, "--format", "json")
+        return list(json.loads(found.stdout)) if found.exit_code == 0 else []
+
+    wait_for(lambda: len(versions()) == 2, lambda: f"two versions: {versions()}")
+    assert [(row["version"], row["applied_by"]) for row in versions()] == [(1, "ada"), (2, "grace")]
+    assert '"timezone":"Europe/Berlin"' in versions()[1]["nodes.running_json"][0]
+    assert "run_by_agents" in run("history", mlapp)
+    assert "  rows: 10\n" in run("history", mlapp, "--version", "1")
+    assert "has no version 7" in run("history", mlapp, "--version", "7", exit_code=1)
+
+    back = run("export", mlapp, tmp_path / "back")
+    assert back.splitlines() == [
+        f"{mlapp}: nodes.train.schedule.timezone: 'Europe/Berlin' is not carried over",
+        f"{tmp_path / 'back' / 'mlapp.json'} is written",
+    ]
+    again = run("import", tmp_path / "back", "--to", tmp_path / "again", "--timezone", "Europe/Berlin")
+    assert again.splitlines()[-1].startswith(f"{tmp_path / 'again' / mlapp}.yaml is written; apply it with")
+    assert (
+        run("apply", tmp_path / "again" / f"{mlapp}.yaml") == f"MLApp '{mlapp}' is unchanged at version 2\n"
+    )
+    (tmp_path / "back" / "components" / "load" / "component.json").unlink()
+    broken = run("import", tmp_path / "back", "--to", tmp_path / "broken", exit_code=1)
+    assert "there is no component 'load'" in broken
+
+
+def test_a_component_is_checked_and_shown(decisions: Decisions, tmp_path: Path):
+    folder = tmp_path / "fit"
+    folder.mkdir()
+    (folder / "fit.py").touch()
+    text = "name: fit\nprogram: fit.py\narguments: {depth: {type: integer, default: 6, variable: DEPTH, description: of trees}}\noutputs: {m: {}}\n"
+    (folder / "component.yaml").write_text(text)
+    found = decisions.run("component", "check", folder)
+    assert found.output == f"{folder}: component 'fit' is valid: 1 argument, 2 files\n"
+    assert decisions.run("component", "show", folder).output.splitlines() == [
+        "fit: fit.py",
+        "  --depth  integer ($DEPTH, default 6)  of trees",
+        "  output m",
+        "  file component.yaml",
+        "  file fit.py",
+    ]
+    (folder / "component.yaml").write_text(text.replace("fit.py", "fti.py"))
+    found = decisions.run("component", "check", folder)
+    assert (found.exit_code, f"{folder}/component.yaml:2:10: 'fti.py' is not among" in found.output) == (
+        1,
+        True,
+    )

@@ -32,7 +32,7 @@ faults: $(VENV)/.installed-dev
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) \
 		tests/mcenter/test_signals.py tests/mcenter/engine/test_crash.py \
 		tests/mcenter/engine/test_hostile_clients.py tests/producers/test_spool.py \
-		tests/stream_processors/notifications/test_faults.py
+		tests/stream_processors/notifications/test_faults.py tests/agent/keeping/test_faults.py
 	CONTRACT_EXAMPLES=$(ROUNDS) $(FAULTS) tests/server/test_contract.py
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) -s tests/sinks/test_two_shards.py
 	FAULT_ROUNDS=$(SINK_ROUNDS) $(FAULTS) -s tests/sinks/faults

@@ -5,18 +5,18 @@ It is forked from the zygote and outlives the agent. Nothing here may import wha
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from parallelm.agent.keeping.files import reserve_space
+from parallelm.agent.keeping.aside import aside
 from parallelm.agent.keeping.limits import Limits
+from parallelm.agent.keeping.linux import become_reaper
 from parallelm.agent.keeping.log_writer import LogWriter
 from parallelm.agent.keeping.orphans import RUN_FOLDER_VARIABLE
-from parallelm.agent.keeping.process_identity import ProcessIdentity, stat_fields
+from parallelm.agent.keeping.process_identity import stat_fields
 from parallelm.agent.keeping.program import Program
 from parallelm.agent.keeping.records import Ending, Progress
 from parallelm.agent.keeping.restarts import RestartHistory, next_delay_s
@@ -24,17 +24,18 @@ from parallelm.agent.keeping.timer import boot_time_s
 from parallelm.agent.keeping.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from parallelm.agent.keeping.records import Plan, StepPlan
     from parallelm.agent.keeping.run_folder import RunFolder
+    from parallelm.agent.keeping.timer import BootTimer
 
-_PR_SET_CHILD_SUBREAPER = 36
 _LEFT_GRACE_S = 5.0
 """Of processes that a program has left behind, at most."""
 _KILL_AGAIN_S = 0.05
 _WRITE_AGAIN_S = 1.0
-_RESERVE = ".reserve"
+RESERVE = ".reserve"
+"""Space for its last word."""
 _START_TICKS = 19
 
 
@@ -45,55 +46,44 @@ class Hidden(NamedTuple):
     secrets: Mapping[str, str]
 
 
-def keep(run: RunFolder, hidden: Hidden, end_with: int | None, claimed: int) -> None:
-    """Run it to its end, in this process, unless another keeper has begun it.
-
-    ``claimed`` is a pipe that is closed once the run is this keeper's, with an error in it when that could not be.
-    """
-    try:
-        plan = run.plan()
-        reserve_space(run.path / _RESERVE)
-        mine = run.claim(ProcessIdentity.own())
-    except (OSError, ValueError, TypeError) as error:
-        os.write(claimed, str(error).encode("utf-8", "replace"))
-        return
-    if not mine:
-        return
-    os.close(claimed)
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    log = LogWriter(run.logs, plan.log_bytes, plan.log_keep_s)
-    keeper = Keeper(run, plan, hidden, end_with, log)
-    ending = keeper.run_to_end()
-    log.close()
-    while True:
-        try:
-            run.save_ending(ending, reserve=run.path / _RESERVE)
-        except OSError:
-            time.sleep(_WRITE_AGAIN_S)
-        else:
-            return
-
-
 class Keeper:
     """Runs the steps of one run."""
 
     def __init__(
-        self, run: RunFolder, plan: Plan, hidden: Hidden, end_with: int | None, log: LogWriter
+        self, run: RunFolder, plan: Plan, hidden: Hidden, end_with: int | None, timer: BootTimer
     ) -> None:
-        self._run, self._plan, self._hidden, self._log = run, plan, hidden, log
-        self._watch = Watch(run, plan, end_with)
+        """All that it needs. It is made in the zygote, so that keepers share what it takes to make it."""
+        self._run, self._plan, self._hidden = run, plan, hidden
+        self._log = LogWriter(run.logs, plan.log_bytes, plan.log_keep_s)
+        self._watch = Watch(run, plan, end_with, timer)
+        self._variable = {RUN_FOLDER_VARIABLE: str(run.path)}
         self._limits = Limits(plan.memory_bytes, plan.cpus)
         self._progress = Progress(limits=self._limits.how)
         self._history = RestartHistory()
         self._message = ""
 
-    def run_to_end(self) -> Ending:
+    def keep(self) -> None:
+        """Run it to its end, in this process, which has claimed the run."""
+        become_reaper()
+        self._watch.begin()
+        ending = self._run_to_end()
+        self._log.close()
+        while True:
+            try:
+                self._run.save_ending(ending, reserve=self._run.path / RESERVE)
+            except OSError:
+                time.sleep(_WRITE_AGAIN_S)
+            else:
+                return
+
+    def _run_to_end(self) -> Ending:
         """Run the steps, again where the plan says so, until the run has ended."""
         exit_code, delay_s = 0, 0.0
         while self._wait_for_restart(delay_s):
             self._watch.restarts = 0
             self._progress.starts += 1
-            gc.collect()
+            if self._progress.starts > 1:
+                gc.collect()
             began_s = time.monotonic()
             exit_code = self._run_steps()
             if self._watch.is_ordered():
@@ -165,26 +155,30 @@ class Keeper:
         return boot_time_s() + _KILL_AGAIN_S
 
     def _start(self, step: StepPlan) -> Program:
+        return Program(lambda: self._become(step), self._log, step.step_id)
+
+    def _become(self, step: StepPlan) -> tuple[Sequence[str], Mapping[str, str]]:
+        """In the process that becomes the step's program: where it works, its limits, command and environment."""
         environ = {
             **self._hidden.inherited,
             **self._plan.environ,
             **step.environ,
             **self._run.variables(),
             **self._hidden.secrets,
-            RUN_FOLDER_VARIABLE: str(self._run.path),
+            **self._variable,
         }
-        return Program(step.command, environ, step.folder, self._log, step.step_id, self._limits.enter)
+        os.chdir(step.folder)
+        self._limits.enter()
+        return step.command, environ
 
     def _save_start(self, step: StepPlan, program: Program) -> None:
-        fields = stat_fields(program.pid)
         self._progress.step_id, self._progress.pid = step.step_id, program.pid
-        self._progress.start_ticks = int(fields[_START_TICKS]) if fields else 0
         self._progress.started_at_ms, self._progress.restart_at_ms = _now_ms(), 0
         self._save_progress()
 
     def _ended(self, step: StepPlan, program: Program) -> int:
         exit_code = program.exit_code or 0
-        self._progress.pid = self._progress.start_ticks = 0
+        self._progress.pid = 0
         self._progress.last_exit_code = exit_code
         if program.start_error:
             self._message = f"program {step.command[0]!r} could not be started: {program.start_error}"
@@ -234,10 +228,14 @@ class Keeper:
         )
 
     def _save_progress(self) -> None:
-        try:
-            self._run.save_progress(self._progress)
-        except OSError as error:
+        _, error = aside(self._write_progress)
+        if error:
             self._say(f"its progress could not be recorded: {error}")
+
+    def _write_progress(self) -> None:
+        fields = stat_fields(self._progress.pid) if self._progress.pid else None
+        self._progress.start_ticks = int(fields[_START_TICKS]) if fields else 0
+        self._run.save_progress(self._progress)
 
     def _say(self, text: str) -> None:
         self._log.write(b"k", self._progress.step_id.encode() or b"-", text.encode() + b"\n")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 from typing import TYPE_CHECKING
 
+from parallelm.agent.keeping import signals
+from parallelm.agent.keeping.linux import die_with
 from parallelm.agent.keeping.log_writer import OutputLines
 from parallelm.agent.keeping.process_tree import descendants, signal_all
 
@@ -16,35 +17,18 @@ if TYPE_CHECKING:
 
     from parallelm.agent.keeping.log_writer import LogWriter
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 _CHUNK = 65_536
 _MOST_CHUNKS = 16
 """Read at once, so that a program that writes without end cannot keep its keeper from its clock."""
 NOT_FOUND = 127
 """Exit code of a program that could not be started, as shells have it."""
-_RESET = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGCHLD,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-)
 
 
 class Program:
     """A running program and its output. Its keeper is the reaper of all that it starts."""
 
     def __init__(
-        self,
-        command: Sequence[str],
-        environ: Mapping[str, str],
-        folder: str,
-        log: LogWriter,
-        step_id: str,
-        limit: Callable[[], None],
+        self, become: Callable[[], tuple[Sequence[str], Mapping[str, str]]], log: LogWriter, step_id: str
     ) -> None:
         outputs = [os.pipe2(os.O_CLOEXEC) for _ in "oe"]
         failure, failure_in = os.pipe2(os.O_CLOEXEC)
@@ -52,9 +36,7 @@ class Program:
         try:
             self.pid = os.fork()
             if self.pid == 0:
-                _become(
-                    command, environ, folder, [writer for _, writer in outputs], failure_in, keeper, limit
-                )
+                _become(become, [writer for _, writer in outputs], failure_in, keeper)
         finally:
             for descriptor in (failure_in, *(writer for _, writer in outputs)):
                 os.close(descriptor)
@@ -134,28 +116,20 @@ class Program:
 
 
 def _become(
-    command: Sequence[str],
-    environ: Mapping[str, str],
-    folder: str,
+    become: Callable[[], tuple[Sequence[str], Mapping[str, str]]],
     outputs: list[int],
     failure: int,
     keeper: int,
-    limit: Callable[[], None],
 ) -> None:
-    """In the forked process: become the program."""
+    """In the forked process: become the program. ``become`` finds its folder, limits, command and environment."""
     try:
         os.setsid()
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != keeper:
-            os._exit(NOT_FOUND)
-        signal.set_wakeup_fd(-1)
-        for signal_number in _RESET:
-            signal.signal(signal_number, signal.SIG_DFL)
+        die_with(keeper)
+        signals.set_back()
         null = os.open(os.devnull, os.O_RDONLY)
         for descriptor, number in zip((null, *outputs), (0, 1, 2), strict=True):
             os.dup2(descriptor, number)
-        os.chdir(folder)
-        limit()
+        command, environ = become()
         os.execvpe(command[0], list(command), environ)  # noqa: S606 - the node's own program
     except BaseException as error:  # noqa: BLE001 - nothing may go on as a second keeper
         os.write(failure, str(error).encode("utf-8", "replace")[:4096])

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import time
 
-_TFD_TIMER_ABSTIME = 1
-_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK
-_LIBC = ctypes.CDLL(None, use_errno=True)
+from parallelm.agent.keeping.linux import create_timer, set_timer
 
 
 def boot_time_s() -> float:
@@ -21,9 +18,7 @@ class BootTimer:
     """A descriptor that is readable from the set time on."""
 
     def __init__(self) -> None:
-        self._descriptor: int = _LIBC.timerfd_create(time.CLOCK_BOOTTIME, _FLAGS)
-        if self._descriptor < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create")
+        self._descriptor = create_timer(time.CLOCK_BOOTTIME)
         self._at_s: float | None = None
 
     def fileno(self) -> int:
@@ -37,8 +32,9 @@ class BootTimer:
         self._at_s = at_s
         with contextlib.suppress(BlockingIOError):
             os.read(self._descriptor, 8)
-        # A time of 0 disarms it; one that is over is due at once.
-        ns = 0 if at_s is None else max(1, int(at_s * 1e9))
-        value = (ctypes.c_long * 4)(0, 0, ns // 1_000_000_000, ns % 1_000_000_000)
-        if _LIBC.timerfd_settime(self._descriptor, _TFD_TIMER_ABSTIME, value, None):
-            raise OSError(ctypes.get_errno(), "timerfd_settime")
+        # One that is over is due at once.
+        set_timer(self._descriptor, 0 if at_s is None else max(1, int(at_s * 1e9)))
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._descriptor)

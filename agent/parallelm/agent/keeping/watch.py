@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from parallelm.agent.keeping.timer import BootTimer, boot_time_s
+from parallelm.agent.keeping import signals
+from parallelm.agent.keeping.aside import aside
+from parallelm.agent.keeping.timer import boot_time_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import FrameType
 
     from parallelm.agent.keeping.records import Outcome, Plan
     from parallelm.agent.keeping.run_folder import RunFolder
+    from parallelm.agent.keeping.timer import BootTimer
 
 KILL_BEFORE = 0.1
 """Part of the lease's grace that is left when SIGKILL is sent."""
@@ -32,7 +33,7 @@ class StopOrder(NamedTuple):
 class Watch:
     """Waits, and says what is asked of the keeper."""
 
-    def __init__(self, run: RunFolder, plan: Plan, end_with: int | None) -> None:
+    def __init__(self, run: RunFolder, plan: Plan, end_with: int | None, timer: BootTimer) -> None:
         self._run, self._plan, self._end_with = run, plan, end_with
         self.order: StopOrder | None = None
         """Why the run is to end; the first reason stays."""
@@ -43,17 +44,17 @@ class Watch:
         self.signals: list[str] = []
         """Signals that were asked for and not yet sent."""
         self._seen_restarts = self._seen_signals = 0
-        self._lease_s = run.lease_end_s()
-        self._ends_s = time.monotonic() + plan.time_limit_s if plan.time_limit_s else None
-        self._timer = BootTimer()
-        self._terminated = False
-        self._wake, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(self._wake_in, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGUSR1):
-            signal.signal(number, _nothing)
-        signal.signal(signal.SIGTERM, self._on_sigterm)
-        for number in (signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
+        self._lease_s: float | None = None
+        self._ends_s: float | None = None
+        self._timer = timer
+        self._wake = -1
+
+    def begin(self) -> None:
+        """Watch from now on, in this process."""
+        if self._plan.time_limit_s:
+            self._ends_s = time.monotonic() + self._plan.time_limit_s
+        self._wake = signals.wake_descriptor()
+        self._read_lease()
         self._read_request()
         self._check_lease()
 
@@ -84,7 +85,7 @@ class Watch:
         return None if self._lease_s is None else self._lease_s - KILL_BEFORE * self._plan.lease_grace_s
 
     def _check(self, stack_ended: bool) -> None:
-        if self._terminated:
+        if signals.is_terminated():
             self._decide("stopped", "its keeper was sent SIGTERM")
         if stack_ended:
             self._decide("stopped", "the process that it was started to end with has ended")
@@ -102,33 +103,41 @@ class Watch:
             self._decide("lease_lost", "its lease was not extended")
 
     def _read_lease(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._lease_s = self._run.lease_end_s()
+        lease_s, error = aside(self._run.lease_end_s)
+        if not error:
+            self._lease_s = lease_s
 
     def _lease_over_s(self) -> float | None:
         return None if self._lease_s is None else self._lease_s - self._plan.lease_grace_s
 
     def _read_request(self) -> None:
+        request, error = aside(self._request)
+        if error:
+            return
+        stop, outcome, grace_s, restarts, asked_signals, signal_name = request
+        if stop is not None:
+            self._decide(outcome, stop)
+            if grace_s is not None:
+                self.grace_s = grace_s
+        self.restarts += restarts - self._seen_restarts
+        self.signals += [signal_name] * min(asked_signals - self._seen_signals, 1)
+        self._seen_restarts, self._seen_signals = restarts, asked_signals
+
+    def _request(self) -> tuple[str | None, str, float | None, int, int, str]:
         request = self._run.request()
-        if request.stop is not None:
-            self._decide(request.outcome, request.stop)
-            if request.grace_s is not None:
-                self.grace_s = request.grace_s
-        self.restarts += request.restarts - self._seen_restarts
-        self.signals += [request.signal] * min(request.signals - self._seen_signals, 1)
-        self._seen_restarts, self._seen_signals = request.restarts, request.signals
+        return (
+            request.stop,
+            request.outcome,
+            request.grace_s,
+            request.restarts,
+            request.signals,
+            request.signal,
+        )
 
     def _decide(self, outcome: Outcome, message: str) -> None:
         if self.order is None:
             self.order = StopOrder(outcome, message)
 
-    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
-        self._terminated = True
-
 
 def _earliest(*times_s: float | None) -> float | None:
     return min((time_s for time_s in times_s if time_s is not None), default=None)
-
-
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """The descriptor of wake-ups is written to."""

@@ -7,7 +7,6 @@ is killed, the agent starts another. It is the reaper of what a killed keeper le
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import gc
 import hashlib
@@ -21,10 +20,14 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from parallelm.agent.keeping.keeper import Hidden, keep
+from parallelm.agent.keeping import signals
+from parallelm.agent.keeping.files import reserve_space
+from parallelm.agent.keeping.keeper import RESERVE, Hidden, Keeper
+from parallelm.agent.keeping.linux import become_reaper
 from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.process_tree import children, signal_all
 from parallelm.agent.keeping.run_folder import RunFolder
+from parallelm.agent.keeping.timer import BootTimer
 
 SOCKET = "keepers.sock"
 LOG = "keepers.log"
@@ -32,7 +35,6 @@ _LOCK = "keepers.lock"
 IDLE_MS = 60_000
 _MAX_QUESTION = 4 << 20
 _QUESTION_S = 10.0
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def code_digest() -> str:
@@ -63,11 +65,8 @@ class Zygote:
         except BlockingIOError:
             sys.exit(0)  # another one is there
         self._listener: socket.socket | None = self._listen()
-        self._wake, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._wake = signals.wake_descriptor()
+        become_reaper()
 
     def _listen(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -90,7 +89,7 @@ class Zygote:
             if self._end_with is not None:
                 waiting.register(self._end_with, select.POLLIN)
             ready = [descriptor for descriptor, _ in waiting.poll(IDLE_MS)]
-            if self._end_with in ready or (not ready and not self._keepers):
+            if self._end_with in ready or signals.is_terminated() or (not ready and not self._keepers):
                 return
             if self._wake in ready:
                 with contextlib.suppress(BlockingIOError):
@@ -119,36 +118,44 @@ class Zygote:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        os.close(self._lock)
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         return {"retired": True}
 
     def _start(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Fork a keeper, and answer when it has claimed its run."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
+        """Fork a keeper and claim the run for it. What both need is made before, so that they share it."""
+        run, timer = RunFolder(Path(question["run"])), BootTimer()
+        go, going = os.pipe2(os.O_CLOEXEC)
         try:
+            hidden = Hidden(*question["hidden"])
+            keeper = Keeper(run, run.plan(), hidden, self._end_with, timer)
+            reserve_space(run.path / RESERVE)
             pid = os.fork()
-        except OSError as error:
-            os.close(reader)
-            os.close(writer)
+            if pid == 0:
+                os.close(going)
+                self._become_keeper(go, keeper)
+            self._keepers[pid] = question["run"]
+            # One that another keeper has claimed is not begun; nor is one whose claim the disk refuses.
+            if run.claim(ProcessIdentity.of(pid)):
+                os.write(going, b"!")
+        except (OSError, ValueError, TypeError, LookupError) as error:
             return {"error": str(error)}
-        if pid == 0:
-            self._become_keeper(question, writer)
-        os.close(writer)
-        self._keepers[pid] = question["run"]
-        with open(reader, "rb") as answers:  # noqa: PTH123 - a descriptor
-            failure = answers.read()
-        return {"pid": pid} | ({"error": failure.decode()} if failure else {})
+        finally:
+            timer.close()
+            os.close(go)
+            os.close(going)
+        return {"pid": pid}
 
-    def _become_keeper(self, question: dict[str, Any], writer: int) -> NoReturn:
+    def _become_keeper(self, go: int, keeper: Keeper) -> NoReturn:
         code = 1
         try:
             os.setsid()
-            signal.set_wakeup_fd(-1)
+            for descriptor in (self._wake, self._lock):
+                os.close(descriptor)
             if self._listener is not None:
                 self._listener.close()
-                os.close(self._lock)
-            os.close(self._wake)
-            keep(RunFolder(Path(question["run"])), Hidden(*question["hidden"]), self._end_with, writer)
+            if os.read(go, 1):
+                os.close(go)
+                keeper.keep()
             code = 0
         except BaseException as error:  # noqa: BLE001 - a forked process must end here, whatever happens
             sys.excepthook(type(error), error, error.__traceback__)
@@ -176,7 +183,7 @@ def main() -> None:
         end_with = ProcessIdentity(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]).open()
         if end_with is None:
             return
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signals.set_up()
     gc.disable()
     zygote = Zygote(folder, end_with)
     gc.collect()

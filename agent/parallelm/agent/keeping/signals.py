@@ -1,0 +1,57 @@
+"""Signals of zygote and keepers. They are set up in the zygote, and keepers inherit that."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_TERMINATED: list[int] = []
+
+
+def set_up() -> None:
+    """Wake up for children and requests, note SIGTERM, and ignore what a terminal sends."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in (signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(number, _nothing)
+    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def wake_descriptor() -> int:
+    """A descriptor that is readable when this process got a signal."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def is_terminated() -> bool:
+    """Whether it was sent SIGTERM."""
+    return bool(_TERMINATED)
+
+
+def set_back() -> None:
+    """As programs expect them."""
+    signal.set_wakeup_fd(-1)
+    for number in (
+        signal.SIGCHLD,
+        signal.SIGUSR1,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    ):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """The descriptor of wake-ups is written to."""
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    _TERMINATED.append(number)

@@ -130,3 +130,7 @@ class TokenRefusedError(ServerRefusalError):
 
 class NotAllowedError(ServerRefusalError):
     """Who asks has no role for it."""
+
+
+class EraseError(OperationError):
+    """Something cannot be erased now, or there is nothing to erase."""

@@ -90,7 +90,7 @@ def check_topics(settings: Settings, *, timeout_s: float = 15.0) -> list[TopicDi
     admin, metadata = connect(settings, timeout_s)
     prefix = settings.kafka.topic_prefix
     present = [topic for topic in CATALOGUE if topic.full_name(prefix) in metadata.topics]
-    configs = _configs(admin, [topic.full_name(prefix) for topic in present], timeout_s)
+    configs = topic_configs(admin, [topic.full_name(prefix) for topic in present], timeout_s)
     differences: list[TopicDifference] = []
     for topic in CATALOGUE:
         name = topic.full_name(prefix)
@@ -303,7 +303,8 @@ def _config_differences(topic: Topic, name: str, found: dict[str, str]) -> Itera
             )
 
 
-def _configs(admin: Any, names: list[str], timeout_s: float) -> dict[str, dict[str, str]]:
+def topic_configs(admin: Any, names: list[str], timeout_s: float) -> dict[str, dict[str, str]]:
+    """Settings of topics by name (with prefix), as the cluster has them; raises ``TopicsError`` when it does not tell."""
     from confluent_kafka.admin import ConfigResource, ResourceType
 
     if not names:

@@ -88,7 +88,12 @@ class Topic:
         """Topic settings as Kafka takes them. The broker's clock stamps every record: it is ``ingested_at``."""
         config = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(self.retention_ms)}
         if self.compacted:
-            config |= {"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * _DAY_MS)}
+            # The upper bound is for what was erased: without one, a quiet topic would hold it for ever.
+            config |= {
+                "cleanup.policy": "compact",
+                "min.compaction.lag.ms": str(7 * _DAY_MS),
+                "max.compaction.lag.ms": str(14 * _DAY_MS),
+            }
         else:
             config |= {"cleanup.policy": "delete"}
         return config | dict(self.extra)
@@ -135,6 +140,7 @@ def _changelog(name: str, partitions: int) -> Topic:
     """Changelog of processors: only the newest value of a key counts, and a restart reads all that is there."""
     settings = {
         "min.compaction.lag.ms": "0",
+        "max.compaction.lag.ms": str(_DAY_MS),
         "min.cleanable.dirty.ratio": "0.2",
         "segment.bytes": str(16 << 20),
         "segment.ms": str(_HOUR_MS),

@@ -138,6 +138,13 @@ UNSILENCE: Final = "unsilence"
 TAKE_CAPTURE: Final = "take_capture"
 DELETE_CAPTURE: Final = "delete_capture"
 
+# Actions of those who erase an MLApp or a label's value.
+BEGIN_ERASE: Final = "begin_erase"
+"""With what was found; the record of what is gone follows when all is done."""
+ERASE: Final = "erase"
+FORGET_MLAPP: Final = "forget_mlapp"
+"""Keyed by the MLApp: processors drop what they remember of it, once it has no definition any more."""
+
 # What predictions are: values of ``Predictions.kind``.
 NUMBER_PREDICTION: Final = "number"
 SCORE_PREDICTION: Final = "score"

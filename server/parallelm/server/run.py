@@ -19,6 +19,7 @@ from parallelm.server.accounts.oidc import IdentityProvider
 from parallelm.server.app import create_app
 from parallelm.server.context import ServerContext
 from parallelm.server.errors import AddressError, TransportError
+from parallelm.server.housekeeping import keeping_house
 from parallelm.server.live import LiveChanges
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def run_server(
         config.load()
     except (OSError, ssl.SSLError) as error:
         raise TransportError(f"[server] tls_certificate and tls_key cannot be used: {error}") from error
-    asyncio.run(_serve(_Server(config), context, listener, stop, on_ready))
+    with keeping_house(context.settings):
+        asyncio.run(_serve(_Server(config), context, listener, stop, on_ready))
 
 
 class _Server(uvicorn.Server):

@@ -24,7 +24,7 @@ from parallelm.schemas.records import (
 )
 from parallelm.schemas.times import is_time
 from parallelm.schemas.topics import AGENT_COMMANDS, ALERTS, CATALOGUE, DEPLOYMENTS, MLAPPS, RUNS
-from parallelm.schemas.well_known import MODEL_ACCEPTED, RUN_ACTIONS, TIME_BOUNDS
+from parallelm.schemas.well_known import FORGET_MLAPP, MODEL_ACCEPTED, RUN_ACTIONS, TIME_BOUNDS
 from parallelm.stream_processors import alert_routes, deployment_routes, run_routes
 from parallelm.stream_processors.alert_routes import ALERT_ACTIONS, AlertRoutes
 from parallelm.stream_processors.arrival import Arrival
@@ -170,12 +170,20 @@ class MLAppHandler:
                 yield from self._runs.on_definition(store, mlapp_id, record, at)
 
     def _on_action(self, store: StateStore, mlapp_id: str, action: UserAction, at: Arrival) -> Iterator[Sent]:
-        if action.action in ALERT_ACTIONS:
+        if action.action == FORGET_MLAPP:
+            self._forget(store, mlapp_id)
+        elif action.action in ALERT_ACTIONS:
             yield from self._alerts.on_action(store, action, at)
         elif action.action in MODEL_ACTIONS:
             yield from deployment_routes.on_action(store, mlapp_id, action, at)
         elif action.action in RUN_ACTIONS:
             yield from self._runs.on_action(store, mlapp_id, action, at)
+
+    def _forget(self, store: StateStore, mlapp_id: str) -> None:
+        """Of an MLApp that was erased nothing is remembered, unless it has been defined again since."""
+        if self._rules.of(mlapp_id) is None:
+            for key, _ in list(store.keys_of(mlapp_id)):
+                store.put(key, None)
 
     def _on_event(self, store: StateStore, mlapp_id: str, event: Event, at: Arrival) -> Iterator[Sent]:
         if event.is_alert:

@@ -86,6 +86,16 @@ class CaptureStore:
         for suffix in (_RECORD, _PROGRESS, _FILE):
             self._remove(self._path(record, suffix))
 
+    def delete_all(self, mlapp_id: str) -> None:
+        """Remove all of an MLApp, also files whose records are gone."""
+        for record in self.records(mlapp_id):
+            self.delete(record)
+        folder = f"{self._root}/{_part(mlapp_id)}"
+        self._asked(
+            lambda: self._files.rm(folder, recursive=True) if self._files.exists(folder) else None,
+            FileNotFoundError,
+        )
+
     def delete_file(self, record: CaptureRecord) -> None:
         """Remove what was written of a file that did not become whole."""
         self._remove(self._path(record, _FILE))

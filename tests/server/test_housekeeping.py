@@ -1,0 +1,98 @@
+"""What a running server does by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.connections import CapturesSettings, Settings
+from parallelm.operations.captures import CaptureRecord, CaptureState
+from parallelm.operations.captures.store import CaptureStore
+from parallelm.server.housekeeping import keeping_house
+from parallelm.server.run import listen, make_context, run_server
+from parallelm.supervision.service_frame import Stop
+from tests.server.accounts import opened_database
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from parallelm.server.accounts.database import Database
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(captures=CapturesSettings(url=str(tmp_path / "kept"), keep_days=30))
+
+
+def stored(settings: Settings, name: str, age_days: int) -> CaptureRecord:
+    """A complete capture of so long ago."""
+    made_ms = time.time_ns() // 1_000_000 - age_days * DAY_MS
+    record = CaptureRecord(
+        capture_id=name,
+        name=name,
+        mlapp_id="flights",
+        start_ms=0,
+        end_ms=1,
+        created_by="ada",
+        created_at_ms=made_ms,
+        state=CaptureState.COMPLETE,
+    )
+    store = CaptureStore(settings)
+    store.write(record)
+    with store.open_to_write(record) as file:
+        file.write(b"rows")
+    return record
+
+
+def files(settings: Settings) -> set[str]:
+    return {path.name for path in Path(settings.captures.url).rglob("*") if path.is_file()}
+
+
+@contextmanager
+def running(settings: Settings, database: Database) -> Iterator[None]:
+    """A server process's work, in a thread."""
+    stop, ready = Stop(), threading.Event()
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(
+            target=run_server, args=(make_context(settings, database), listener, stop, ready.set)
+        )
+        thread.start()
+        try:
+            assert ready.wait(30)
+            yield
+        finally:
+            stop.set()
+            thread.join(30)
+    stop.close()
+
+
+def test_several_servers_delete_what_has_expired_though_nobody_takes_a_capture(
+    settings: Settings, tmp_path: Path
+):
+    for number in range(30):
+        stored(settings, f"old-{number}", age_days=31)
+    stored(settings, "new", age_days=29)
+    with opened_database(f"sqlite:///{tmp_path / 'server.db'}") as database, ExitStack() as servers:
+        for _ in range(3):
+            servers.enter_context(running(settings, database))
+        wait_for(lambda: files(settings) == {"new.json", "new.tar"}, lambda: str(files(settings)))
+
+
+def test_after_a_store_that_cannot_be_read_it_is_asked_again(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+):
+    stored(settings, "old", age_days=31)
+    broken = Path(settings.captures.url) / "flights" / "broken.json"
+    broken.write_text("{")
+    with keeping_house(settings, interval_s=0.05):
+        wait_for(lambda: "broken.json cannot be read" in caplog.text)
+        broken.unlink()
+        wait_for(lambda: not files(settings))

@@ -1,0 +1,163 @@
+"""Rows of an MLApp or of a label's value: every table that can have some is found, and only they go, for good."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.warehouse.erasure import (
+    KEPT,
+    OfLabel,
+    OfMLApp,
+    count_rows,
+    delete_rows,
+    delete_statement,
+    tables_with,
+)
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+    from parallelm.connections import Settings
+    from parallelm.warehouse.erasure import Selection
+
+NOW_MS = 1_700_000_000_000
+BEFORE, AFTER = NOW_MS - 1000, NOW_MS + 1000
+UNIQUE = {"insert_deduplicate": 0, "async_insert": 0}
+_STORED = (
+    "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() AND default_kind != 'MATERIALIZED'"
+    " AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')"
+)
+
+
+def stored_columns(client: Client) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in client.execute(_STORED):
+        found.setdefault(table, {})[column] = kind
+    return found
+
+
+def value_of(column: str, kind: str, text: str, at_ms: int) -> str:
+    """A row's value: whatever names an MLApp or a label's value says ``text``."""
+    if column.startswith("pipelines.") and not column.endswith("mlapp_id"):
+        return f"[defaultValueOfTypeName('{kind.removeprefix('Array(')[:-1]}')]"
+    known = {
+        "ingested_at": f"fromUnixTimestamp64Milli({at_ms})",
+        "mlapp_id": f"'{text}'",
+        "mlapp_ids": f"['{text}']",
+        "pipelines.mlapp_id": f"['{text}']",
+        "key": f"'{text}/node//host'",
+        "value": f"'\\x01\\x10customer\\x08{text}'",
+    }
+    return known.get(column, f"map('customer', '{text}', 'other', 'x')")
+
+
+def fill(client: Client, text: str, at_ms: int = BEFORE) -> set[str]:
+    """One row in every table that is not filled by another one; returns the tables."""
+    filled = set()
+    for table, columns in stored_columns(client).items():
+        if table in KEPT or table in {"statistics_by_day_state", "histograms"}:
+            continue
+        wanted = {
+            column: kind
+            for column, kind in columns.items()
+            if column == "ingested_at"
+            or re.search(r"mlapp|labels|^pipelines\.", column)
+            or (table == "dead_letters_log" and column in {"key", "value"})
+        }
+        names = ", ".join(f"`{column}`" for column in wanted)
+        values = ", ".join(value_of(column, kind, text, at_ms) for column, kind in wanted.items())
+        client.execute(f"INSERT INTO {table} ({names}) SELECT {values}", settings=UNIQUE)
+        filled.add(table)
+    return filled
+
+
+def test_every_table_with_an_mlapp_or_labels_is_covered(client: Client, settings: Settings):
+    by_mlapp = tables_with(settings, OfMLApp("app"))
+    by_label = tables_with(settings, OfLabel("customer", "7"))
+    tables = stored_columns(client)
+    assert set(by_mlapp) | set(KEPT) == set(tables), "a table is neither covered nor known to hold nothing"
+    assert not set(by_mlapp) & set(KEPT)
+    for table, columns in tables.items():
+        for column in columns:
+            if "mlapp" in column:
+                assert f"`{column}`" in by_mlapp.get(table, ""), f"{table}.{column}"
+            if "labels" in column:
+                assert f"`{column}`" in by_label.get(table, ""), f"{table}.{column}"
+
+
+def test_a_table_that_comes_later_is_found(client: Client, settings: Settings):
+    client.execute(
+        "CREATE TABLE runs (mlapp_id String, run_labels Map(String, String)) ENGINE = MergeTree ORDER BY ()"
+    )
+    client.execute("INSERT INTO runs VALUES", [("app", {"customer": "7"})], settings=UNIQUE)
+    assert count_rows(settings, OfMLApp("app")) == {"runs": 1}
+    assert delete_rows(settings, OfLabel("customer", "7"), NOW_MS) == {"runs": 1}
+    assert count_rows(settings, OfMLApp("app")) == {}
+
+
+@pytest.mark.parametrize("selection", [OfMLApp("gone"), OfLabel("customer", "gone")], ids=str)
+def test_of_all_tables_only_what_is_meant_goes(client: Client, settings: Settings, selection: Selection):
+    other = OfMLApp("gone2") if isinstance(selection, OfMLApp) else OfLabel("customer", "gone2")
+    for text in ("gone", "gone2", "x'); --"):
+        filled = fill(client, text.replace("'", "\\'"))
+    there = count_rows(settings, selection)
+    assert set(there) >= set(tables_with(settings, selection)) & filled
+    assert set(there) - filled == {"statistics_by_day_state"}, "what a view fills is counted, too"
+    others = count_rows(settings, other)
+    assert set(others) == set(there)
+    deleted = delete_rows(settings, selection, NOW_MS)
+    assert deleted == there
+    assert count_rows(settings, selection) == {}
+    assert count_rows(settings, other) == others
+    assert delete_rows(settings, selection, NOW_MS) == {}, "again, it changes nothing"
+
+
+def test_what_came_later_stays(client: Client, settings: Settings):
+    fill(client, "gone", BEFORE)
+    fill(client, "gone", AFTER)
+    there = count_rows(settings, OfMLApp("gone"))
+    deleted = delete_rows(settings, OfMLApp("gone"), NOW_MS)
+    left = count_rows(settings, OfMLApp("gone"))
+    assert "statistics_by_day_state" not in left, "an aggregate goes whole"
+    assert set(left) == set(there) - {"statistics_by_day_state"}
+    assert {table: deleted[table] for table in left} == dict.fromkeys(left, 1)
+
+
+def test_a_label_that_is_missing_is_not_an_empty_one(client: Client, settings: Settings):
+    client.execute(
+        "INSERT INTO events (labels) VALUES", [({"a": ""},), ({},), ({"a": "1"},)], settings=UNIQUE
+    )
+    assert count_rows(settings, OfLabel("a", "")) == {"events": 1}
+
+
+@pytest.mark.parametrize("name", ["it's", "50%", "a\\b", "{x}", "%(mlapp_id)s"])
+def test_any_name_is_only_a_name(client: Client, settings: Settings, name: str):
+    client.execute(
+        "INSERT INTO events (mlapp_id, labels) VALUES", [(name, {name: name}), ("a", {})], settings=UNIQUE
+    )
+    assert count_rows(settings, OfLabel(name, name)) == {"events": 1}
+    assert delete_rows(settings, OfMLApp(name), NOW_MS) == {"events": 1}
+    assert client.execute("SELECT mlapp_id FROM events") == [("a",)]
+
+
+def test_nothing_is_left_in_the_parts(client: Client, settings: Settings):
+    """A mark on deleted rows would leave them in the files until a merge."""
+    fill(client, "gone")
+    fill(client, "gone2")
+    delete_rows(settings, OfMLApp("gone"), NOW_MS)
+    ((rows, marked),) = client.execute(
+        "SELECT sum(rows), countIf(has_lightweight_delete) FROM system.parts"
+        " WHERE database = currentDatabase() AND active AND table = 'events'"
+    )
+    assert (rows, marked) == (1, 0)
+
+
+def test_on_a_cluster_the_tables_of_all_shards_are_rewritten():
+    assert delete_statement("statistics", "1", "ours") == (
+        "ALTER TABLE statistics_local ON CLUSTER `ours` DELETE WHERE 1"
+    )
+    assert delete_statement("events", "1", "ours") == "ALTER TABLE events ON CLUSTER `ours` DELETE WHERE 1"
+    assert delete_statement("statistics", "1", "") == "ALTER TABLE statistics DELETE WHERE 1"

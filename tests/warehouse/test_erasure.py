@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from fastavro import schemaless_writer
 
 from parallelm.warehouse.erasure import (
     KEPT,
@@ -23,8 +27,10 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.warehouse.erasure import Selection
 
-NOW_MS = 1_700_000_000_000
+NOW_MS = time.time_ns() // 1_000_000
+"""Of now: rows that are too old are dropped at once."""
 BEFORE, AFTER = NOW_MS - 1000, NOW_MS + 1000
+ARRIVED = datetime.fromtimestamp(BEFORE / 1000, UTC)
 UNIQUE = {"insert_deduplicate": 0, "async_insert": 0}
 _STORED = (
     "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() AND default_kind != 'MATERIALIZED'"
@@ -39,17 +45,25 @@ def stored_columns(client: Client) -> dict[str, dict[str, str]]:
     return found
 
 
+def avro_map(labels: dict[str, str]) -> bytes:
+    """As in a record that could not be handled."""
+    written = io.BytesIO()
+    schemaless_writer(written, {"type": "map", "values": "string"}, labels)
+    return written.getvalue()
+
+
 def value_of(column: str, kind: str, text: str, at_ms: int) -> str:
     """A row's value: whatever names an MLApp or a label's value says ``text``."""
     if column.startswith("pipelines.") and not column.endswith("mlapp_id"):
-        return f"[defaultValueOfTypeName('{kind.removeprefix('Array(')[:-1]}')]"
+        inner = kind.removeprefix("Array(")[:-1].replace("'", "\\'")
+        return f"[defaultValueOfTypeName('{inner}')]"
     known = {
         "ingested_at": f"fromUnixTimestamp64Milli({at_ms})",
         "mlapp_id": f"'{text}'",
         "mlapp_ids": f"['{text}']",
         "pipelines.mlapp_id": f"['{text}']",
         "key": f"'{text}/node//host'",
-        "value": f"'\\x01\\x10customer\\x08{text}'",
+        "value": f"unhex('{avro_map({'customer': text}).hex()}')",
     }
     return known.get(column, f"map('customer', '{text}', 'other', 'x')")
 
@@ -128,7 +142,9 @@ def test_what_came_later_stays(client: Client, settings: Settings):
 
 def test_a_label_that_is_missing_is_not_an_empty_one(client: Client, settings: Settings):
     client.execute(
-        "INSERT INTO events (labels) VALUES", [({"a": ""},), ({},), ({"a": "1"},)], settings=UNIQUE
+        "INSERT INTO events (labels, ingested_at) VALUES",
+        [(labels, ARRIVED) for labels in ({"a": ""}, {}, {"a": "1"})],
+        settings=UNIQUE,
     )
     assert count_rows(settings, OfLabel("a", "")) == {"events": 1}
 
@@ -136,11 +152,24 @@ def test_a_label_that_is_missing_is_not_an_empty_one(client: Client, settings: S
 @pytest.mark.parametrize("name", ["it's", "50%", "a\\b", "{x}", "%(mlapp_id)s"])
 def test_any_name_is_only_a_name(client: Client, settings: Settings, name: str):
     client.execute(
-        "INSERT INTO events (mlapp_id, labels) VALUES", [(name, {name: name}), ("a", {})], settings=UNIQUE
+        "INSERT INTO events (mlapp_id, labels, ingested_at) VALUES",
+        [(name, {name: name}, ARRIVED), ("a", {}, ARRIVED)],
+        settings=UNIQUE,
     )
     assert count_rows(settings, OfLabel(name, name)) == {"events": 1}
     assert delete_rows(settings, OfMLApp(name), NOW_MS) == {"events": 1}
     assert client.execute("SELECT mlapp_id FROM events") == [("a",)]
+
+
+def test_a_dead_letter_with_a_long_value_of_a_label_is_found(client: Client, settings: Settings):
+    value = "é" * 5000
+    rows = [(avro_map({"a": "1", "customer": found}), ARRIVED) for found in (value, f"{value}x", value[1:])]
+    client.execute(
+        "INSERT INTO dead_letters_log (value, ingested_at, source_offset) VALUES",
+        [(*row, n) for n, row in enumerate(rows)],
+    )
+    assert delete_rows(settings, OfLabel("customer", value), NOW_MS) == {"dead_letters_log": 1}
+    assert client.execute("SELECT source_offset FROM dead_letters_log ORDER BY source_offset") == [(1,), (2,)]
 
 
 def test_nothing_is_left_in_the_parts(client: Client, settings: Settings):

@@ -79,15 +79,14 @@ class OfLabel:
 
     @property
     def values(self) -> dict[str, str]:
-        """As above."""
-        return {"name": self.name, "value": self.value}
+        """As above. Avro writes an entry of a map as two texts, each after its length."""
+        entry = b"".join(_length(len(text)) + text for text in (self.name.encode(), self.value.encode()))
+        return {"name": self.name, "value": self.value, "entry": entry.hex()}
 
     def condition(self, table: str, columns: Mapping[str, str]) -> str:
-        """As above. A dead letter is no row with labels yet: those go whose bytes have name and value in them."""
+        """As above. Of a dead letter, a record that is no row yet, the bytes say so."""
         if table == _OF_LETTERS:
-            return (
-                "(position(ifNull(value, ''), %(name)s) > 0 AND position(ifNull(value, ''), %(value)s) > 0)"
-            )
+            return "position(ifNull(value, ''), unhex(%(entry)s)) > 0"
         found = [
             f"(mapContains(`{name}`, %(name)s) AND `{name}`[%(name)s] = %(value)s)"
             for name, kind in columns.items()
@@ -97,6 +96,15 @@ class OfLabel:
 
 
 Selection = OfMLApp | OfLabel
+
+
+def _length(number: int) -> bytes:
+    """A length in Avro: zigzag, seven bits a byte, the lowest first."""
+    found, left = bytearray(), number << 1
+    while left > 0x7F:  # noqa: PLR2004 - seven bits
+        found.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes([*found, left])
 
 
 def tables_with(settings: Settings, selection: Selection) -> dict[str, str]:

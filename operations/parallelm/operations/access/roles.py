@@ -133,7 +133,7 @@ _FOUND = (
     ),
     Role(
         "admin",
-        "people who set up: mcenter topics, warehouse, backup, restore, dead-letters replay, capture import",
+        "people who set up: mcenter topics, warehouse, backup, restore, dead-letters replay, capture import, erase",
         (
             Right("TOPIC", "", (*_ALL_TOPICS, "CREATE", "WRITE", "ALTER", "ALTER_CONFIGS"), is_prefix=True),
             Right("GROUP", "", ("DESCRIBE", "READ"), is_prefix=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import uuid
 from pathlib import Path
@@ -22,14 +23,22 @@ from parallelm.operations.errors import (
     UnknownModelError,
     UnknownNodeError,
 )
-from parallelm.operations.model_files import NewModel, delete_model, open_model, upload_model
+from parallelm.operations.explaining import explain
+from parallelm.operations.model_files import (
+    NewModel,
+    delete_model,
+    open_model,
+    signature_of,
+    upload_model,
+)
 from parallelm.operations.models import decide
 from parallelm.schemas.codec import Codec
+from parallelm.schemas.model_signatures import key_id_of, new_key
 from parallelm.schemas.records import ModelAnnouncement, Origin
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
 from parallelm.schemas.topics import MODELS
-from parallelm.warehouse.queries import deployments, models
+from parallelm.warehouse.queries import deployment_history, deployments, models
 from tests.people import person
 from tests.waiting import wait_for
 
@@ -198,3 +207,45 @@ def test_the_command_uploads_downloads_and_deletes(defined: Settings, tmp_path: 
     wait_for(lambda: models(defined, model_id=model_id)["deleted_by"].item() == "ada")
     gone = mcenter("download", model_id, "--mlapp", MLAPP, "--output", str(tmp_path / "x"), exit_code=1)
     assert "was deleted by ada" in gone
+
+
+def test_a_policy_that_demands_signatures_takes_signed_uploads_only_and_it_is_told_why(
+    platform: Settings, tmp_path: Path
+):
+    key = new_key().decode()
+    text = DEFINITION.replace(b"uploads", b"signed").replace(
+        b"manual}", f'always_update, signing_keys: ["{key_id_of(key)}"]}}'.encode()
+    )
+    apply_definition(platform, validate_definition(text, "signed.yaml"), "ada")
+    signing = dataclasses.replace(
+        platform, artifacts=dataclasses.replace(platform.artifacts, signing_key=key)
+    )
+    file = tmp_path / "model.json"
+    file.write_bytes(CONTENT)
+    model = NewModel(name="by hand", format="Json", file_name="model.json", node_id="train")
+    for settings, state in ((platform, "skipped"), (signing, "requested")):
+        made = upload_model(settings, "signed", file, model, who=person("ada"))
+
+        def told(model_id: str = made.model_id) -> list[str]:
+            history = deployment_history(platform, mlapp_id="signed", model_id=model_id)
+            return [str(each) for each in history["state"]]
+
+        wait_for(lambda found=told, wanted=state: found() == [wanted], told)
+        (row,) = models(platform, model_id=made.model_id).to_dict("records")
+        assert row["signed_by"] == (key_id_of(key) if state == "requested" else "")
+        explained = str(explain(platform, made.model_id))
+        assert ("the policy demands a signature: it is not signed" in explained) == (state == "skipped")
+
+
+def test_a_signature_made_elsewhere_is_taken_when_it_fits(defined: Settings, tmp_path: Path):
+    key, model_id = new_key().decode(), f"m-{uuid.uuid4().hex[:8]}"
+    signing = dataclasses.replace(defined, artifacts=dataclasses.replace(defined.artifacts, signing_key=key))
+    file = tmp_path / "model.json"
+    file.write_bytes(CONTENT)
+    signature = signature_of(signing, MLAPP, file, "by hand", "Json", model_id)
+    model = NewModel(
+        name="by hand", format="Json", file_name="model.json", model_id=model_id, signature=signature
+    )
+    with pytest.raises(ModelFileError, match=r"signature is refused: its signature by key .* does not fit"):
+        upload_model(defined, MLAPP, file, dataclasses.replace(model, name="another"), who=person("ada"))
+    assert upload_model(defined, MLAPP, file, model, who=person("ada")).signature == signature

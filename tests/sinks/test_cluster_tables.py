@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas import topics
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.warehouse.erasure import OfMLApp, count_rows
 from tests.clickhouse_cluster import run_on_this_host, running_hosts, without_replication
 from tests.sinks import samples
 from tests.sinks.conftest import Platform
@@ -43,4 +44,7 @@ def test_what_a_sink_inserts_on_a_cluster_is_read_under_the_plain_names(
                 platform.wait(f"SELECT count() > 0 FROM {table}", 1)
             platform.wait("SELECT count() FROM histograms", 2)
         assert platform.value("SELECT count() FROM statistics_local") == 150
+        found = count_rows(platform.settings, OfMLApp("app"))
+        assert found["statistics"] == 150, "what is erased is counted under the plain names, too"
+        assert not {table for table in found if table.endswith("_local")}
         platform.client.disconnect()

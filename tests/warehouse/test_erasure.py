@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from fastavro import schemaless_writer
 
 from parallelm.warehouse.erasure import (
     KEPT,
@@ -20,6 +17,7 @@ from parallelm.warehouse.erasure import (
     delete_statement,
     tables_with,
 )
+from tests.warehouse.erasure_rows import UNIQUE, avro_map, fill, stored_columns
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
@@ -31,61 +29,6 @@ NOW_MS = time.time_ns() // 1_000_000
 """Of now: rows that are too old are dropped at once."""
 BEFORE, AFTER = NOW_MS - 1000, NOW_MS + 1000
 ARRIVED = datetime.fromtimestamp(BEFORE / 1000, UTC)
-UNIQUE = {"insert_deduplicate": 0, "async_insert": 0}
-_STORED = (
-    "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() AND default_kind != 'MATERIALIZED'"
-    " AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')"
-)
-
-
-def stored_columns(client: Client) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for table, column, kind in client.execute(_STORED):
-        found.setdefault(table, {})[column] = kind
-    return found
-
-
-def avro_map(labels: dict[str, str]) -> bytes:
-    """As in a record that could not be handled."""
-    written = io.BytesIO()
-    schemaless_writer(written, {"type": "map", "values": "string"}, labels)
-    return written.getvalue()
-
-
-def value_of(column: str, kind: str, text: str, at_ms: int) -> str:
-    """A row's value: whatever names an MLApp or a label's value says ``text``."""
-    if column.startswith("pipelines.") and not column.endswith("mlapp_id"):
-        inner = kind.removeprefix("Array(")[:-1].replace("'", "\\'")
-        return f"[defaultValueOfTypeName('{inner}')]"
-    known = {
-        "ingested_at": f"fromUnixTimestamp64Milli({at_ms})",
-        "mlapp_id": f"'{text}'",
-        "mlapp_ids": f"['{text}']",
-        "pipelines.mlapp_id": f"['{text}']",
-        "key": f"'{text}/node//host'",
-        "value": f"unhex('{avro_map({'customer': text}).hex()}')",
-    }
-    return known.get(column, f"map('customer', '{text}', 'other', 'x')")
-
-
-def fill(client: Client, text: str, at_ms: int = BEFORE) -> set[str]:
-    """One row in every table that is not filled by another one; returns the tables."""
-    filled = set()
-    for table, columns in stored_columns(client).items():
-        if table in KEPT or table in {"statistics_by_day_state", "histograms"}:
-            continue
-        wanted = {
-            column: kind
-            for column, kind in columns.items()
-            if column == "ingested_at"
-            or re.search(r"mlapp|labels|^pipelines\.", column)
-            or (table == "dead_letters_log" and column in {"key", "value"})
-        }
-        names = ", ".join(f"`{column}`" for column in wanted)
-        values = ", ".join(value_of(column, kind, text, at_ms) for column, kind in wanted.items())
-        client.execute(f"INSERT INTO {table} ({names}) SELECT {values}", settings=UNIQUE)
-        filled.add(table)
-    return filled
 
 
 def test_every_table_with_an_mlapp_or_labels_is_covered(client: Client, settings: Settings):
@@ -116,7 +59,7 @@ def test_a_table_that_comes_later_is_found(client: Client, settings: Settings):
 def test_of_all_tables_only_what_is_meant_goes(client: Client, settings: Settings, selection: Selection):
     other = OfMLApp("gone2") if isinstance(selection, OfMLApp) else OfLabel("customer", "gone2")
     for text in ("gone", "gone2", "x'); --"):
-        filled = fill(client, text.replace("'", "\\'"))
+        filled = fill(client, text.replace("'", "\\'"), BEFORE)
     there = count_rows(settings, selection)
     assert set(there) >= set(tables_with(settings, selection)) & filled
     assert set(there) - filled == {"statistics_by_day_state"}, "what a view fills is counted, too"
@@ -174,8 +117,8 @@ def test_a_dead_letter_with_a_long_value_of_a_label_is_found(client: Client, set
 
 def test_nothing_is_left_in_the_parts(client: Client, settings: Settings):
     """A mark on deleted rows would leave them in the files until a merge."""
-    fill(client, "gone")
-    fill(client, "gone2")
+    fill(client, "gone", BEFORE)
+    fill(client, "gone2", BEFORE)
     delete_rows(settings, OfMLApp("gone"), NOW_MS)
     ((rows, marked),) = client.execute(
         "SELECT sum(rows), countIf(has_lightweight_delete) FROM system.parts"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -26,18 +28,20 @@ from parallelm.warehouse.backup import back_up_database, folder_of_server, resto
 from parallelm.warehouse.catalogue import catalogue
 from parallelm.warehouse.cluster import local_table
 from parallelm.warehouse.drift import repair
+from parallelm.warehouse.erasure import KEPT, OfMLApp, count_rows, delete_rows
 from parallelm.warehouse.retention import apply_retention
-from parallelm.warehouse.roles import role_statements
+from parallelm.warehouse.roles import reader_statements, role_statements
 from tests.conftest import settings_of_a_test
 from tests.mcenter.engine.conftest import PASSWORD, EngineProcess
 from tests.sinks.conftest import Platform
 from tests.sinks.test_faults import send_statistics
 from tests.sinks.test_topics_to_rows import SINGLE_ROWS
+from tests.warehouse.erasure_rows import fill
 from tests.warehouse.rows import T0_MS, insert, kpi
 from tests.warehouse.test_questions import QUESTIONS, insert_history
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from clickhouse_driver import Client
@@ -65,17 +69,24 @@ class Warehouse:
         )
         self.settings = dataclasses.replace(stack, clickhouse=clickhouse)
 
-    def become(self, *granted: str) -> Client:
-        """Start the engine again, with a user who has these roles or rights and no others."""
+    def become(self, *granted: str, policies: Mapping[str, str] = MappingProxyType({})) -> Client:
+        """Start the engine again, with a user who has these roles or rights and no others.
+
+        ``policies`` are conditions on the rows that are seen, by table.
+        """
         if self.engine.process is not None:
             self.engine.stop()
-        statements = role_statements(self.settings.clickhouse.database, WRITTEN)
-        self._users.write_bytes(users_file(statements, granted))
+        database = self.settings.clickhouse.database
+        statements = role_statements(database, WRITTEN)
+        policies = {f"{database}.{table}": condition for table, condition in policies.items()}
+        self._users.write_bytes(users_file(statements, granted, policies))
         self.engine.start()
         return self.engine.client(database=self.settings.clickhouse.database)
 
 
-def users_file(statements: list[str], granted: tuple[str, ...]) -> bytes:
+def users_file(
+    statements: list[str], granted: tuple[str, ...], policies: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     root = ET.Element("clickhouse")
     ET.SubElement(ET.SubElement(root, "profiles"), "default")
     ET.SubElement(ET.SubElement(root, "quotas"), "default")
@@ -93,6 +104,11 @@ def users_file(statements: list[str], granted: tuple[str, ...]) -> bytes:
     grants = ET.SubElement(user, "grants")
     for each in granted:
         ET.SubElement(grants, "query").text = f"GRANT {each}"
+    databases = ET.SubElement(user, "databases")
+    for place, condition in policies.items():
+        database, table = place.split(".")
+        of_table = ET.SubElement(ET.SubElement(databases, database), table)
+        ET.SubElement(of_table, "filter").text = condition
     return ET.tostring(root)
 
 
@@ -140,7 +156,7 @@ def test_an_admin_migrates_repairs_backs_up_and_restores_and_no_more(warehouse: 
     assert [each.table for each in apply_retention(settings)] == ["events"]
     assert drift(settings) == []
     insert(client, "kpis", [kpi("k", T0_MS, 1.0)])
-    client.execute("ALTER TABLE kpis DELETE WHERE name = 'k' SETTINGS mutations_sync = 1")
+    assert delete_rows(settings, OfMLApp("app"), time.time_ns() // 1_000_000) == {"kpis": 1}
     refused(client, *OUTSIDE)
     client = warehouse.become("mcenter_admin", "FILE ON *.*")
     name = settings.clickhouse.database
@@ -205,6 +221,56 @@ def test_a_reader_asks_everything_and_changes_nothing(warehouse: Warehouse) -> N
         "OPTIMIZE TABLE events",
         *OUTSIDE,
     )
+
+
+POLICY = re.compile(
+    r"CREATE ROW POLICY OR REPLACE `mcenter_reader_of_(?P<mlapp>[^`]+)` ON `\w+`\.`(?P<table>\w+)` FOR SELECT"
+    r" USING (?P<condition>.+) TO `mcenter_reader_of_(?P=mlapp)`"
+)
+
+
+def test_a_reader_of_one_mlapp_sees_its_rows_and_no_others_in_tables_and_views(warehouse: Warehouse) -> None:
+    client = warehouse.become("mcenter_admin")
+    settings = warehouse.settings
+    for mlapp_id in ("mine", "other"):
+        fill(client, mlapp_id, time.time_ns() // 1_000_000)
+    insert(client, "notifications", [{"mlapp_ids": ["mine", "other"]}])
+    insert(client, "ingested_blocks", [{"last_ingested_at": time.time_ns() // 1_000_000}])
+    everything = count_rows(settings, OfMLApp("mine"))
+    assert everything["notifications"] == 2
+    policies = {
+        match["table"]: match["condition"]
+        for each in reader_statements(settings, "mine")
+        if (match := POLICY.fullmatch(each))
+    }
+    client = warehouse.become("mcenter_reader", policies=policies)
+    for relation in catalogue(settings):
+        if relation.kind == "table" and not relation.name.startswith("schema_"):
+            ((seen,),) = client.execute(f"SELECT count() FROM {relation.name}")
+            wanted = 1 if relation.name in everything else 0
+            assert seen == wanted, f"{relation.name}: {policies.get(relation.name)}"
+    for view in ("alerts", "models", "kpis_current", "statistics_by_day", "statistics_by_hour"):
+        assert client.execute(f"SELECT DISTINCT mlapp_id FROM {view}") == [("mine",)], view
+    assert client.execute("SELECT count() FROM dead_letters") == [(1,)]
+    assert client.execute("SELECT count() > 0 FROM schema_migrations") == [(1,)]
+    refused(client, "INSERT INTO events (mlapp_id) VALUES ('mine')", *OUTSIDE)
+    warehouse.become("mcenter_admin").execute("TRUNCATE TABLE notifications")
+
+
+def test_a_reader_of_one_mlapp_is_sql_that_the_engine_takes(settings: Settings, client: Client) -> None:
+    for cluster in ("", "prod"):
+        own = dataclasses.replace(
+            settings, clickhouse=dataclasses.replace(settings.clickhouse, cluster=cluster)
+        )
+        statements = reader_statements(own, "it's `mine` \\ 100%")
+        for statement in statements:
+            [(formatted,)] = client.execute("SELECT formatQuery(%(statement)s)", {"statement": statement})
+            assert ("ON CLUSTER" in formatted) is bool(cluster)
+        tables = {
+            match[1] for each in statements if (match := re.search(r" ON `\w+`\.`(\w+)` FOR SELECT", each))
+        }
+        assert tables >= set(KEPT) | {"statistics", "dead_letters_log"}
+        assert ("statistics_local" in tables) is bool(cluster)
 
 
 class NeverStopped:

@@ -103,6 +103,10 @@ class ArtifactSettings(_ShownWithoutSecrets):
     """For example ``s3://bucket/models``; empty: the folder of the local stack, ``.mcenter/artifacts``."""
     options_json: str = secret()
     """Options of the fsspec file system, as a JSON object."""
+    signing_key: str = secret()
+    """Private key (PEM) by which published models are signed; empty: they are not."""
+    trusted_keys: str = ""
+    """Ids of keys, with commas between; a model is downloaded only when one of them has signed it. Empty: any model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

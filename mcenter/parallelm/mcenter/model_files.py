@@ -31,6 +31,8 @@ _APP = click.option("--mlapp", "mlapp_id", required=True, help="MLApp.")
 @click.option(
     "--annotation", "annotations", type=KEY_VALUE, multiple=True, help="team=retention; repeatable."
 )
+@click.option("--model-id", default="", help="Of a model that was signed elsewhere.  [default: a new one]")
+@click.option("--signature", default="", help="What `mcenter model sign` has printed for it.")
 @WHO
 @click.option("--comment", default="", help="Why.")
 def upload(
@@ -41,6 +43,8 @@ def upload(
     node_id: str,
     description: str,
     annotations: tuple[tuple[str, str], ...],
+    model_id: str,
+    signature: str,
     who: str | None,
     comment: str,
 ) -> None:
@@ -56,11 +60,30 @@ def upload(
         description=description,
         node_id=node_id,
         annotations={key: _value(text) for key, text in annotations},
+        model_id=model_id,
+        signature=signature,
     )
     made = model_actions(settings, who).upload(mlapp_id, file, wanted, comment=comment)
     echo(
         f"model {made.model_id} of MLApp {mlapp_id} is uploaded: {made.size_bytes} bytes, sha256 {made.sha256}"
+        f"{', signed' if made.signature else ''}"
     )
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_APP
+@click.option("--format", "format_", required=True, type=click.Choice(MODEL_FORMATS, case_sensitive=False))
+@click.option("--name", help="Its name.  [default: that of FILE]")
+@click.option("--model-id", required=True, help="Id that it will have: letters, digits, _ and -.")
+def sign(file: Path, mlapp_id: str, format_: str, name: str | None, model_id: str) -> None:
+    """Print the signature of FILE as this model of this MLApp, by the key of [artifacts] signing_key; asks no server.
+
+    Whoever uploads it gives the same --name, --format and --model-id, and the signature.
+    """
+    from parallelm.operations.model_files import signature_of
+
+    echo(signature_of(load_settings(), mlapp_id, file, name or file.name, format_, model_id))
 
 
 @click.command()
@@ -118,4 +141,4 @@ def _value(text: str) -> object:
     return found
 
 
-COMMANDS = (upload, download, delete)
+COMMANDS = (upload, download, delete, sign)

@@ -12,7 +12,7 @@ import re
 import socket
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -31,6 +31,8 @@ from parallelm.operations.errors import (
     UnknownNodeError,
 )
 from parallelm.schemas.codec import Codec
+from parallelm.schemas.errors import SignatureError
+from parallelm.schemas.model_signatures import SignedModel, sign, signed_model, signer
 from parallelm.schemas.records import DeploymentState, ModelAnnouncement, Origin
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
@@ -68,6 +70,8 @@ class NewModel:
     annotations: Mapping[str, Any] = field(default_factory=dict)
     model_id: str = ""
     """Of programs that choose it themselves; empty: a new one."""
+    signature: str = ""
+    """Made elsewhere, for this MLApp and ``model_id``; empty: by the key of ``settings.artifacts``, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def upload_model(
         train_version="",
         model_version="",
     )
+    announcement = replace(announcement, signature=_signature(settings, announcement, model.signature))
     try:
         store, path = filesystem(settings.artifacts, url)
         put_new(store, path, file, {"model_id": model_id, "size_bytes": size_bytes, "sha256": sha256})
@@ -124,6 +129,26 @@ def upload_model(
         raise _of_store(settings, "takes no file", error) from None
     _announce(settings, announcement, who, comment)
     return announcement
+
+
+def signature_of(
+    settings: Settings, mlapp_id: str, file: Path, name: str, model_format: str, model_id: str
+) -> str:
+    """Signature of a file as a model of an MLApp, to be uploaded elsewhere; raises ``SignatureError``."""
+    size_bytes, sha256 = _measure(file)
+    signed = SignedModel(
+        mlapp_id=mlapp_id,
+        model_id=model_id,
+        name=name,
+        format=model_format,
+        file_name=file.name,
+        is_directory=model_format in DIRECTORY_FORMATS,
+        size_bytes=size_bytes,
+        sha256=sha256,
+    )
+    if not settings.artifacts.signing_key:
+        raise SignatureError("there is no key to sign with: name its file in [artifacts] signing_key_file")
+    return sign(settings.artifacts.signing_key, signed)
 
 
 def open_model(settings: Settings, model_id: str, mlapp_id: str | None = None) -> StoredModel:
@@ -230,6 +255,19 @@ def _check(definition: MLAppDefinition, file: Path, model: NewModel) -> None:
 def _measure(file: Path) -> tuple[int, str]:
     with file.open("rb") as opened:
         return file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _signature(settings: Settings, announcement: ModelAnnouncement, given: str) -> str:
+    """Raises ``ModelFileError`` for a signature that does not fit, ``SignatureError`` for a key that cannot be used."""
+    signed = signed_model(announcement)
+    if given:
+        try:
+            signer(signed, given)
+        except SignatureError as error:
+            raise ModelFileError(f"the signature is refused: {error}") from error
+        return given
+    key = settings.artifacts.signing_key
+    return sign(key, signed) if key else ""
 
 
 def _announce(settings: Settings, announcement: ModelAnnouncement, who: Author, comment: str) -> None:

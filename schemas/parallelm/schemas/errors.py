@@ -61,5 +61,9 @@ class UndeliveredError(TopicsError):
         """The records that were not confirmed."""
 
 
+class SignatureError(SchemaError):
+    """A model is not signed as it has to be, or a key cannot be used."""
+
+
 class CaptureFileError(SchemaError):
     """A file is no timeline capture, or one that must not be read; the message names the member."""

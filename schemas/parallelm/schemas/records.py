@@ -147,6 +147,7 @@ class ModelAnnouncement:
     owner: str
     train_version: str
     model_version: str
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

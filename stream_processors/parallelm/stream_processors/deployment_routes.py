@@ -17,6 +17,7 @@ from parallelm.stream_processors.model_policy import (
     definition,
     measurements,
 )
+from parallelm.stream_processors.model_policy.signatures import signer_of
 from parallelm.stream_processors.model_policy.state import (
     NOTHING_MEASURED,
     Accepted,
@@ -73,12 +74,15 @@ def on_announcement(
 ) -> Iterator[DeploymentTransition]:
     """A model was published."""
     when = _at(at, record.event_time_ms)
+    signed_by, unsigned_because = signer_of(record)
     announced = Announced(
         model_id=record.model_id,
         producer_node_id=record.origin.node_id,
         event_time_ms=when.event_ms,
         arrived_ms=at.arrived_ms,
         cause=at.position,
+        signed_by=signed_by,
+        unsigned_because=unsigned_because,
     )
     yield from _decided(store, announcements.on_announcement(known_of(store, mlapp_id), announced, when))
 

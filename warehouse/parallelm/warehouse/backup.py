@@ -17,7 +17,7 @@ _LONG_S = 86_400
 
 def folder_of_server(path: str) -> str:
     """A folder of the server as the place of a backup."""
-    return f"File({_text(path)})"
+    return f"File({text_literal(path)})"
 
 
 def back_up_database(settings: Settings, place: str) -> None:
@@ -55,5 +55,6 @@ def _name(text: str) -> str:
     return "`" + text.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
-def _text(text: str) -> str:
+def text_literal(text: str) -> str:
+    """A text in SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -35,10 +35,10 @@ _TABLES: Final = (
 _LONG_S: Final = 86_400
 """A mutation takes as long as it takes."""
 
-_ORIGIN: Final = "(key = %(mlapp_id)s OR startsWith(ifNull(key, ''), concat(%(mlapp_id)s, '/')))"
+BY_KEY: Final = "(key = %(mlapp_id)s OR startsWith(ifNull(key, ''), concat(%(mlapp_id)s, '/')))"
 """Keys of records are an MLApp's id, or an origin, which begins with it."""
-_OF_LETTERS: Final = "dead_letters_log"
-_COLUMNS_OF_MLAPPS: Final = frozenset({"mlapp_id", "mlapp_ids"})
+OF_LETTERS: Final = "dead_letters_log"
+COLUMNS_OF_MLAPPS: Final = frozenset({"mlapp_id", "mlapp_ids"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class OfMLApp:
 
     def condition(self, table: str, columns: Mapping[str, str]) -> str:
         """Which rows of a table are meant; empty: it has none. ``columns`` are its types by name."""
-        if table == _OF_LETTERS:
-            return _ORIGIN
+        if table == OF_LETTERS:
+            return BY_KEY
         found = [
             f"has(`{name}`, %(mlapp_id)s)" if kind.startswith("Array") else f"`{name}` = %(mlapp_id)s"
             for name, kind in columns.items()
-            if name.rpartition(".")[2] in _COLUMNS_OF_MLAPPS
+            if name.rpartition(".")[2] in COLUMNS_OF_MLAPPS
         ]
         return " OR ".join(found)
 
@@ -85,7 +85,7 @@ class OfLabel:
 
     def condition(self, table: str, columns: Mapping[str, str]) -> str:
         """As above. Of a dead letter, a record that is no row yet, the bytes say so."""
-        if table == _OF_LETTERS:
+        if table == OF_LETTERS:
             return "position(ifNull(value, ''), unhex(%(entry)s)) > 0"
         found = [
             f"(mapContains(`{name}`, %(name)s) AND `{name}`[%(name)s] = %(value)s)"
@@ -132,7 +132,7 @@ def delete_rows(settings: Settings, selection: Selection, until_ms: int) -> dict
     cluster = settings.clickhouse.cluster
     deleted: dict[str, int] = {}
     with clickhouse_client(settings.clickhouse, send_receive_timeout=_LONG_S) as client:
-        columns = _columns(client, cluster)
+        columns = stored_columns(client, cluster)
         for table, condition in _conditions(client, cluster, selection).items():
             wanted, values = f"({condition})", dict[str, Any](selection.values)
             if "ingested_at" in columns[table]:
@@ -168,12 +168,13 @@ def _count(client: Client, table: str, condition: str, values: Mapping[str, Any]
 
 def _conditions(client: Client, cluster: str, selection: Selection) -> dict[str, str]:
     found = {
-        table: selection.condition(table, columns) for table, columns in _columns(client, cluster).items()
+        table: selection.condition(table, columns)
+        for table, columns in stored_columns(client, cluster).items()
     }
     return {table: condition for table, condition in sorted(found.items()) if condition}
 
 
-def _columns(client: Client, cluster: str) -> dict[str, dict[str, str]]:
+def stored_columns(client: Client, cluster: str) -> dict[str, dict[str, str]]:
     """Types of columns by table, of each that stores rows; by the name under which all shards are read."""
     found: dict[str, dict[str, str]] = {}
     for stored, column, kind in client.execute(_TABLES, {"engines": "%MergeTree"}):

@@ -1,6 +1,7 @@
 """Roles on a ClickHouse server with the least rights that each needs, as SQL for its administrator.
 
-``mcenter_reader`` asks, ``mcenter_writer`` is the sinks', ``mcenter_admin`` migrates, and backs up and restores. The server of
+``mcenter_reader`` asks, ``mcenter_writer`` is the sinks', ``mcenter_admin`` migrates, and backs up and restores. A reader of one
+MLApp has row policies besides: views ask with the rights of whoever asks, so that it is enough that tables have them. The server of
 the local stack has no access management; its two users have the rights of reader and admin.
 """
 
@@ -8,10 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.warehouse.backup import text_literal
 from parallelm.warehouse.cluster import local_table, on_cluster
+from parallelm.warehouse.erasure import BY_KEY, COLUMNS_OF_MLAPPS, KEPT, OF_LETTERS, stored_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from parallelm.connections import Settings
 
 _SYSTEM_TABLES = ("tables", "columns", "databases", "settings", "clusters")
 """What the queries and checks of this code read of ``system``; the server shows only what the user may see."""
@@ -43,6 +49,54 @@ def role_statements(database: str, written: Iterable[str], cluster: str = "") ->
         rights += [f"SELECT ON system.{table}" for table in _SYSTEM_TABLES]
         statements += [f"GRANT{where} {right} TO {role}" for right in rights]
     return statements
+
+
+def reader_statements(settings: Settings, mlapp_id: str) -> list[str]:
+    """SQL that makes a role which reads the rows of one MLApp and no others; the tables must be there.
+
+    The roles for the whole database get a policy as well: a table with a policy may show nothing to those who have none,
+    by a setting of the server. Raises the driver's errors.
+    """
+    clickhouse = settings.clickhouse
+    with clickhouse_client(clickhouse) as client:
+        tables = stored_columns(client, clickhouse.cluster)
+    where = f" {on_cluster(clickhouse.cluster)}" if clickhouse.cluster else ""
+    place, role = _quoted(clickhouse.database), _quoted(f"mcenter_reader_of_{mlapp_id}")
+    rights = [f"SELECT, SHOW ON {place}.*", *(f"SELECT ON system.{table}" for table in _SYSTEM_TABLES)]
+    statements = [f"CREATE ROLE IF NOT EXISTS {role}{where}"]
+    statements += [f"GRANT{where} {right} TO {role}" for right in rights]
+    everybody = "mcenter_reader, mcenter_writer, mcenter_admin"
+    for table, condition in rows_of_reader(tables, mlapp_id).items():
+        for name in sorted({table, local_table(table, clickhouse.cluster)}):
+            on = f"{where} ON {place}.{_quoted(name)} FOR SELECT"
+            statements += [
+                f"CREATE ROW POLICY OR REPLACE mcenter_all{on} USING 1 TO {everybody}",
+                f"CREATE ROW POLICY OR REPLACE {role}{on} USING {condition} TO {role}",
+            ]
+    return statements
+
+
+def rows_of_reader(tables: Mapping[str, Mapping[str, str]], mlapp_id: str) -> dict[str, str]:
+    """Which rows of each table a reader of one MLApp sees: those that are of it and of no other. Pure.
+
+    ``tables`` are types of columns by name. A table that nobody has thought of shows nothing.
+    """
+    wanted = text_literal(mlapp_id)
+    found = {}
+    for table, columns in sorted(tables.items()):
+        conditions = [
+            f"has(`{name}`, {wanted}) AND arrayAll(each -> each = {wanted}, `{name}`)"
+            if kind.startswith("Array")
+            else f"`{name}` = {wanted}"
+            for name, kind in columns.items()
+            if name.rpartition(".")[2] in COLUMNS_OF_MLAPPS
+        ]
+        if table == OF_LETTERS:
+            conditions = [BY_KEY % {"mlapp_id": wanted}]
+        elif table in KEPT and table.startswith("schema_"):
+            conditions = ["1"]
+        found[table] = " AND ".join(conditions) or "0"
+    return found
 
 
 def _quoted(name: str) -> str:

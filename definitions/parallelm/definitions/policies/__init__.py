@@ -14,6 +14,7 @@ from parallelm.definitions.gates import (
     WindowForm,
 )
 from parallelm.definitions.registered import import_modules_of
+from parallelm.schemas.model_signatures import KEY_ID
 from parallelm.schemas.records import ModelPolicy, Policy
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from parallelm.definitions.marked_yaml import Path
 
+KeyId = Annotated[str, Field(pattern=f"^{KEY_ID.pattern}$")]
+"""Of a key that signs models; `mcenter keys` tells it."""
 DEFAULT_HEALTH_THRESHOLD = 0.2
 DEFAULT_KIND = ModelPolicy.ALWAYS_UPDATE.value
 
@@ -40,6 +43,7 @@ class PolicyForm(Form):
     windows: Annotated[list[WindowForm], Field(max_length=20)] = Field(default_factory=list)
     gates: GatesForm = Field(default_factory=GatesForm)
     rollback_on: Annotated[list[AlertForm], Field(max_length=50)] = Field(default_factory=list)
+    signing_keys: Annotated[list[KeyId], Field(max_length=50)] = Field(default_factory=list)
 
     def __init_subclass__(cls, *, kind: ModelPolicy, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -76,6 +80,7 @@ class PolicyForm(Form):
             "before": [gate.parameters() for gate in self.gates.before],
             "after": [gate.parameters() for gate in self.gates.after],
             "rollback_on": [alert.parameters() for alert in self.rollback_on],
+            "signing_keys": self.signing_keys,
         }
         return Policy(
             model_policy=self.kind,

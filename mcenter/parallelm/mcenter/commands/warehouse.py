@@ -138,16 +138,28 @@ def retention(*, applied: bool) -> None:
 
 
 @warehouse.command()
-def roles() -> None:
+@click.option(
+    "--mlapp",
+    "mlapp_ids",
+    multiple=True,
+    help="Also a role that reads only this MLApp, by row policies; the tables must be there. May be given several times.",
+)
+def roles(mlapp_ids: tuple[str, ...]) -> None:
     """Print SQL that makes the roles reader, writer and admin, with the least rights that each needs.
 
     Run it as an administrator of the ClickHouse server, and again after an upgrade.
     """
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.sinks.ingested_blocks import WRITTEN
-    from parallelm.warehouse.roles import role_statements
+    from parallelm.warehouse.roles import reader_statements, role_statements
 
-    clickhouse = load_settings().clickhouse
-    for statement in role_statements(clickhouse.database, WRITTEN, clickhouse.cluster):
+    settings = load_settings()
+    clickhouse = settings.clickhouse
+    statements = role_statements(clickhouse.database, WRITTEN, clickhouse.cluster)
+    with reported_in_one_line(settings):
+        for mlapp_id in mlapp_ids:
+            statements += reader_statements(settings, mlapp_id)
+    for statement in statements:
         echo(f"{statement};")
 
 

@@ -34,6 +34,7 @@ def fetch(what: str, artifact: Artifact, filepath: str | os.PathLike[str], setti
             file = folder / "artifact"
             _copy_from_store(what, artifact, file, settings)
             _check_content(artifact, file)
+            _check_signature(model, artifact, settings)
             if artifact.is_directory:
                 unpacked = folder / "unpacked"
                 DirectoryPack().unpack(file, unpacked)
@@ -71,3 +72,24 @@ def _check_content(artifact: Artifact, file: Path) -> None:
             f"{artifact.url!r} holds {size_bytes} bytes with SHA-256 {sha256}, not the {artifact.size_bytes} bytes "
             f"with {artifact.sha256} that were published: it is not used"
         )
+
+
+def _check_signature(model: Model, artifact: Artifact, settings: Any) -> None:
+    """A signature that there is must fit; with trusted keys there must be one, of one of them."""
+    trusted = settings.artifacts.trusted_keys if settings else ""
+    row = artifact.announced or {}
+    signature = row.get("signature", "")
+    if not (trusted or signature):
+        return
+    from parallelm.schemas.errors import SignatureError
+    from parallelm.schemas.model_signatures import MISSING, parse_key_ids, require_signer, signer
+
+    try:
+        if trusted:
+            require_signer(row, signature, parse_key_ids(trusted))
+        else:
+            signer(row, signature)
+    except SignatureError as error:
+        if not trusted and str(error) == MISSING:
+            return  # nobody asks for it here
+        raise MLOpsException(f"model {model.get_id()!r} is not used: {error}") from error

@@ -332,5 +332,5 @@ def model_of_row(reporter: ModelReporter, row: Mapping[str, Any]) -> Model:
     metadata.model_version = row["model_version"]
     created = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(row["created_ms"]))
     metadata.created_on = created.isoformat()
-    artifact = Artifact(row["artifact_url"], bool(row["is_directory"]), row["size_bytes"], row["sha256"])
+    artifact = Artifact(row["artifact_url"], bool(row["is_directory"]), row["size_bytes"], row["sha256"], row)
     return Model(reporter, metadata, artifact)

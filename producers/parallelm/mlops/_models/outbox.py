@@ -80,8 +80,9 @@ class OutboxEntry(NamedTuple):
 class Outbox:
     """A folder of published models, shared by all components of a user on a host."""
 
-    def __init__(self, folder: Path, destination: str) -> None:
+    def __init__(self, folder: Path, destination: str, signing_key: str = "") -> None:
         self._folder = folder
+        self._signing_key = signing_key
         self._destination = destination
         """The platform that its models go to: entries for others are left alone."""
 
@@ -217,11 +218,25 @@ class Outbox:
             "train_version": model.train_version,
             "model_version": model.model_version,
         }
+        manifest["signature"] = _signed(manifest, self._signing_key)
         with (folder / _MANIFEST).open("w", encoding="utf-8") as file:
             json.dump(manifest, file)
             file.flush()
             os.fsync(file.fileno())
         return manifest
+
+
+def _signed(manifest: Mapping[str, Any], signing_key: str) -> str:
+    """Signature of a model; empty without a key. Raises ``MLOpsException``."""
+    if not signing_key:
+        return ""
+    from parallelm.schemas.errors import SignatureError
+    from parallelm.schemas.model_signatures import sign, signed_row
+
+    try:
+        return sign(signing_key, signed_row(manifest, manifest["origin"].get("mlapp_id", "")))
+    except SignatureError as error:
+        raise MLOpsException(f"model {manifest['model_id']!r} cannot be signed: {error}") from error
 
 
 def _published_already(model_id: str) -> MLOpsException:

@@ -68,6 +68,7 @@ class KafkaOutput(Output):
         self._outbox = Outbox(
             outbox_folder(settings),
             f"{settings.kafka.topic_prefix} {public_artifacts_url(settings.artifacts)}",
+            settings.artifacts.signing_key,
         )
         self._start_afresh()
 

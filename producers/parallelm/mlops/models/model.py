@@ -115,6 +115,8 @@ class Artifact(NamedTuple):
     is_directory: bool
     size_bytes: int
     sha256: str
+    announced: Mapping[str, Any] | None = None
+    """Its row in the table of models."""
 
 
 class ModelReporter(Protocol):

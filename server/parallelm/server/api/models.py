@@ -54,6 +54,8 @@ class Model(Answer):
     owner: str
     train_version: str
     model_version: str
+    signed_by: str
+    """Id of the key that its signature names; empty when it is not signed."""
 
 
 class ListedModel(Model):
@@ -256,6 +258,11 @@ def upload_model(
         str, Form(max_length=500, description="Node that it is taken to come from; empty: of none.")
     ] = "",
     annotations: Annotated[str, Form(max_length=100_000, description="A JSON object.")] = "{}",
+    model_id: Annotated[str, Form(max_length=100, description="Of a signed model; empty: a new one.")] = "",
+    signature: Annotated[
+        str,
+        Form(max_length=500, description="As `mcenter model sign` prints it, for this MLApp and model_id."),
+    ] = "",
     comment: Annotated[str, Form(max_length=MAX_COMMENT)] = "",
 ) -> UploadedModel:
     """Upload a model; the model policy takes it from there."""
@@ -269,6 +276,8 @@ def upload_model(
         description=description,
         node_id=node_id,
         annotations=wanted,
+        model_id=model_id,
+        signature=signature,
     )
 
     def act() -> UploadedModel:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import DeploymentState as State
 from parallelm.schemas.well_known import DELETE_MODEL
-from parallelm.stream_processors.model_policy import steps
+from parallelm.stream_processors.model_policy import signatures, steps
 from parallelm.stream_processors.model_policy.state import LIVE_STATES, MAX_DELETED, PENDING, Pin
 from parallelm.stream_processors.model_policy.work import At, Outcome, Work
 
@@ -62,6 +62,8 @@ def _approve(work: Work, node_id: str, action: UserAction) -> str:
     pin = work.node(node_id).pinned
     if pin is not None:
         return f"{pin.who} has pinned the node to model {pin.model_id}; unpin it first"
+    if reason := signatures.refusal(work, node_id, candidate.model_id):
+        return reason
     steps.unbar(work, node_id, candidate.model_id)
     cleared = work.change(node_id, candidate, cleared=True, who=action.who)
     steps.advance(work, node_id, cleared, why=_because("approved it", action))
@@ -85,6 +87,8 @@ def _set_model(work: Work, node_id: str, action: UserAction) -> str:
     target = node.target
     if target is not None and target.model_id == model_id:
         return f"model {model_id} is {target.state.value} on the node already"
+    if reason := signatures.refusal(work, node_id, model_id):
+        return reason
     _force(work, node_id, model_id, _because("deployed it", action))
     return ""
 
@@ -108,8 +112,13 @@ def _roll_back(work: Work, node_id: str, action: UserAction) -> str:
             ),
             None,
         )
-        if to is None:
-            return f"model {action.model_id} was never live on the node; `mcenter model deploy` deploys it"
+        why = (
+            signatures.refusal(work, node_id, to.model_id)
+            if to
+            else f"model {action.model_id} was never live on the node; `mcenter model deploy` deploys it"
+        )
+        if why:
+            return why
     elif current.state is State.ACTIVE and node.previous(current) is None:
         return "there is no earlier model to go back to that was not rolled back itself; `mcenter model deploy` deploys one of your choice"
     steps.roll_back(work, node_id, current, _because("rolled it back", action), to=to)
@@ -124,6 +133,10 @@ def _pin(work: Work, node_id: str, action: UserAction) -> str:
         return "no model is live on the node; name the model to pin it to"
     if node.pinned is not None and node.pinned.model_id == model_id:
         return f"{node.pinned.who} has pinned the node to model {model_id} already"
+    if (live is None or live.model_id != model_id) and (
+        refused := signatures.refusal(work, node_id, model_id)
+    ):
+        return refused
     work.put(replace(node, pinned=Pin(model_id, action.who, action.comment)))
     reason = _because("pinned it", action)
     for other in node.in_states(State.CANARY, State.REQUESTED, State.ACCEPTED):

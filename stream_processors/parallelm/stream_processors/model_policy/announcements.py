@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from parallelm.stream_processors.model_policy import steps
+from parallelm.stream_processors.model_policy import signatures, steps
 from parallelm.stream_processors.model_policy.state import (
     MAX_PRODUCERS,
     MAX_WAITING,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def on_announcement(known: MLAppDeployments, announced: Announced, at: At) -> Outcome:
     """Without a definition it waits for one."""
+    known = signatures.noted(known, announced)
     work = Work(known, at)
     if announced.model_id in known.deleted:
         return work.outcome

@@ -105,6 +105,8 @@ class PolicySettings:
     before: tuple[Gate, ...] = ()
     after: tuple[Gate, ...] = ()
     rollback_on: tuple[AlertMatch, ...] = ()
+    signing_keys: tuple[str, ...] = ()
+    """Only models that one of these keys has signed are deployed; empty: any."""
     review_timeout_ms: int = 0
     canary: CanaryOptions = field(default_factory=CanaryOptions)
 

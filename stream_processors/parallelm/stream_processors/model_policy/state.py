@@ -25,6 +25,8 @@ MAX_PRODUCERS = 100
 MAX_FORMER_NODES = 100
 """Removed nodes whose count of deployments goes on when they come back."""
 MAX_SKIPPED = 50
+MAX_SIGNED = 200
+"""Models of which is known who has signed them; the oldest goes first."""
 MAX_DELETED = 1_000
 """Deleted models that are remembered; the oldest goes first."""
 DEFINITION_WAIT_MS = 60_000
@@ -48,11 +50,26 @@ class Announced:
     cause: RecordPosition
     reported: bool = False
     """A record has said that it is not deployed for want of a definition."""
+    signed_by: str = ""
+    """Id of the key whose signature fits; empty: none does."""
+    unsigned_because: str = ""
+    """Why none does."""
 
     @property
     def published(self) -> tuple[int, str]:
         """The order of publication, by which one model is newer than another."""
         return self.event_time_ms, self.model_id
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureOf:
+    """Who has signed a model, as its first announcement says."""
+
+    model_id: str
+    key_id: str
+    """Empty: nobody."""
+    problem: str
+    """Why the model counts as signed by nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +292,8 @@ class MLAppDeployments:
     """Models that no node takes, as was reported."""
     deleted: tuple[str, ...] = ()
     """Models whose files a person has deleted: nothing deploys them any more."""
+    signatures: tuple[SignatureOf, ...] = ()
+    """In the order of announcement."""
     nodes: tuple[NodeDeployments, ...] = ()
     measured: Measurements = field(default=NOTHING_MEASURED, compare=False)
     """Stored under a key of its own."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.schemas.records import DeploymentState as State
 from parallelm.schemas.records import ModelPolicy
-from parallelm.stream_processors.model_policy import gates, holding
+from parallelm.stream_processors.model_policy import gates, holding, signatures
 from parallelm.stream_processors.model_policy.gates import GateRun, GateVerdict
 from parallelm.stream_processors.model_policy.policies import POLICIES
 from parallelm.stream_processors.model_policy.state import (
@@ -37,6 +37,9 @@ def offer(work: Work, node_id: str, announced: Announced) -> None:
         reason = f"model {node.newest[1]} was published later"
         work.skip(node_id, model_id, published, reason)
         return
+    if reason := signatures.refusal(work, node_id, model_id):  # and it takes no other model's place
+        work.skip(node_id, model_id, published, reason)
+        return
     work.put(replace(node, newest=published))
     if model_id in node.barred:
         reason = "it was rolled back or rejected on this node: only a person deploys it again"
@@ -57,6 +60,9 @@ def advance(
 ) -> None:
     """Take a candidate as far as its gates, its policy and the node let it go now."""
     settings, node = work.settings(node_id), work.node(node_id)
+    if refusal := signatures.refusal(work, node_id, candidate.model_id):
+        reject(work, node_id, candidate, refusal, bar=False)
+        return
     if node.pinned is not None and not candidate.forced:
         pin = node.pinned
         hold(work, node_id, candidate, f"{pin.who} has pinned the node to model {pin.model_id}", 0, evidence)
@@ -104,6 +110,9 @@ def request(
 
     What is newer ends as well, but for reviews; with ``keeps_newer``, a roll-back, it stays and is taken up again.
     """
+    if refusal := signatures.refusal(work, node_id, deployment.model_id):
+        reject(work, node_id, deployment, refusal, bar=False)
+        return
     settings = work.settings(node_id)
     for other in work.node(node_id).pending:
         if other.attempt == deployment.attempt:
@@ -195,7 +204,7 @@ def roll_back(
     other = [
         each for each in work.node(node_id).in_states(State.ACTIVE) if each.attempt != deployment.attempt
     ]
-    back_to = to or (other[-1] if other else work.node(node_id).previous(deployment))
+    back_to = to or (other[-1] if other else _previous(work, node_id, deployment))
     related = back_to.model_id if back_to else ""
     work.move(node_id, deployment, State.ROLLED_BACK, reason, related=related, evidence=evidence)
     _bar(work, node_id, deployment.model_id)
@@ -211,6 +220,16 @@ def roll_back(
         related=deployment.model_id,
         keeps_newer=True,
     )
+
+
+def _previous(work: Work, node_id: str, deployment: Deployment) -> Deployment | None:
+    """What a roll-back goes to; a model that the policy does not trust any more is passed over."""
+    node = work.node(node_id)
+    found = node.previous(deployment)
+    while found is not None and signatures.refusal(work, node_id, found.model_id):
+        node = replace(node, barred=(*node.barred, found.model_id))
+        found = node.previous(deployment)
+    return found
 
 
 def put_back(work: Work, node_id: str, deployment: Deployment, reason: str) -> None:

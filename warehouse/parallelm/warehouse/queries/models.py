@@ -37,6 +37,8 @@ class DeployedModel:
     owner: str
     train_version: str
     model_version: str
+    signature: str
+    mlapp_id: str
     created_ms: int
     """Event time of its announcement, epoch milliseconds."""
     deployment_id: str
@@ -66,7 +68,8 @@ def last_deployed_model(
         settings,
         """
         SELECT model_id, name, format, description, artifact_url, file_name, is_directory, size_bytes, sha256,
-               annotations, owner, train_version, model_version, toUnixTimestamp64Milli(event_time) AS created_ms,
+               annotations, owner, train_version, model_version, signature, %(mlapp_id)s AS mlapp_id,
+               toUnixTimestamp64Milli(event_time) AS created_ms,
                deployment_id, attempt, deployment_state, %(node_id)s AS node_id, policy, reason, who, requested_ms
         FROM
         (
@@ -142,7 +145,7 @@ def models(
 
     Columns: ``event_time, model_id, name, format, description, mlapp_id, node_id,
     agent_id, size_bytes, sha256, artifact_url, file_name, is_directory, annotations, owner, train_version,
-    model_version, live_on`` (nodes on which the model is live now), ``deleted_at, deleted_by`` (missing and empty while its
+    model_version, signature, signed_by`` (id of the key that the signature names), ``live_on`` (nodes on which the model is live now), ``deleted_at, deleted_by`` (missing and empty while its
     file is there).
     """
     where = Conditions().equal(
@@ -154,8 +157,8 @@ def models(
         settings,
         f"""
         SELECT event_time, model_id, name, format, description, mlapp_id, node_id, agent_id, size_bytes, sha256,
-               artifact_url, file_name, is_directory, annotations, owner, train_version, model_version, live_on,
-               deleted_at, deleted_by
+               artifact_url, file_name, is_directory, annotations, owner, train_version, model_version, signature, signed_by,
+               live_on, deleted_at, deleted_by
         FROM (SELECT * FROM models {where}) AS model
         LEFT JOIN
         (

@@ -153,6 +153,7 @@ def model_announcement(manifest: Mapping[str, Any], url: str) -> MakeRecord:
             owner=manifest["owner"],
             train_version=manifest["train_version"],
             model_version=manifest["model_version"],
+            signature=manifest.get("signature", ""),
         )
 
     return make

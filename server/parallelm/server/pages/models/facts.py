@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.operations.errors import UnknownModelError
+from parallelm.schemas.errors import SignatureError
+from parallelm.schemas.model_signatures import signed_row, signer
 from parallelm.schemas.well_known import OVERLAP_SUFFIX
 from parallelm.server.pages._rows import rows
 from parallelm.warehouse.queries import (
@@ -38,6 +40,16 @@ class ModelFacts:
     """Metrics of its data rather than of itself: drift, and how similar distributions are."""
     deployments: list[dict[str, Any]]
     usage: list[dict[str, Any]]
+
+    @property
+    def signature_problem(self) -> str:
+        """Why its signature is not valid; empty when it is, or when there is none."""
+        try:
+            if self.row["signature"]:
+                signer(signed_row(self.row), self.row["signature"])
+        except SignatureError as error:
+            return str(error)
+        return ""
 
     @property
     def pending(self) -> list[dict[str, Any]]:

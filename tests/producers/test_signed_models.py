@@ -42,13 +42,6 @@ def row(announced: ModelAnnouncement, **changes: Any) -> dict[str, Any]:
     return {"mlapp_id": "flights"} | {name: getattr(announced, name) for name in names} | changes
 
 
-class Named:
-    """Whatever has an id."""
-
-    def get_id(self) -> str:
-        return "m"
-
-
 def download(announced: ModelAnnouncement, trusted: str, folder: Path, **changes: Any) -> bytes:
     said = row(announced, **changes)
     artifact = Artifact(
@@ -59,7 +52,7 @@ def download(announced: ModelAnnouncement, trusted: str, folder: Path, **changes
         announced=said,
     )
     settings = Settings(artifacts=ArtifactSettings(trusted_keys=trusted))
-    fetch(Named(), artifact, folder / "downloaded", settings)  # type: ignore[arg-type]
+    fetch("the model", artifact, folder / "downloaded", settings)
     return (folder / "downloaded").read_bytes()
 
 
@@ -125,7 +118,7 @@ def test_other_bytes_are_not_used_even_when_the_announcement_was_changed_with_th
     artifact = Artifact(evil.as_uri(), False, size_bytes, sha256, said)
     settings = Settings(artifacts=ArtifactSettings(trusted_keys=trust(OURS)))
     with pytest.raises(MLOpsException, match="does not fit"):
-        fetch(Named(), artifact, tmp_path / "downloaded", settings)  # type: ignore[arg-type]
+        fetch("the model", artifact, tmp_path / "downloaded", settings)
     moved = sign(OURS, signed_row(row(announced, model_id="another")))
     with pytest.raises(MLOpsException, match="does not fit"):
         download(announced, trust(OURS), tmp_path, signature=moved)

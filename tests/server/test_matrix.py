@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.dependencies import Requirement, require_session
-from parallelm.server.access.matrix import ACTIONS, ADMIN, ROLES, as_table
+from parallelm.server.access.matrix import ACTIONS, ADMIN, READING_SQL, ROLES, as_table
 from parallelm.server.access.principal import Principal
 from parallelm.server.app import create_app
 from parallelm.server.run import make_context
@@ -175,4 +175,6 @@ def test_without_signing_in_nothing_is_open(routes: list[RouteContext], anonymou
 
 
 def test_the_documentation_shows_the_matrix():
-    assert as_table() in PAGE.read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    assert as_table() in page
+    assert READING_SQL in page

@@ -26,6 +26,8 @@ class ModelSpec(Form):
     is_directory: bool = False
     size_bytes: int = 0
     sha256: str = ""
+    signature: str = ""
+    """Of its announcement."""
     deployment_id: str = ""
     """The deployment that its acceptance answers; empty for a node's default model."""
 

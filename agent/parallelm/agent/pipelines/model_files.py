@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -33,7 +34,8 @@ def download(run: RunFolder, model: ModelSpec, settings: Settings) -> Path:
     path = run.path / "models" / name / (os.path.basename(model.file_name) or _DEFAULT_NAME)  # noqa: PTH119 - no path yet
     if path.exists():
         return path
-    artifact = Artifact(model.artifact_url, model.is_directory, model.size_bytes, model.sha256)
+    announced = model.model_dump() | {"mlapp_id": json.loads(run.spec_json())["mlapp_id"]}
+    artifact = Artifact(model.artifact_url, model.is_directory, model.size_bytes, model.sha256, announced)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fetch(f"model {model.model_id!r}", artifact, path, settings)

@@ -34,7 +34,7 @@ def fetch(what: str, artifact: Artifact, filepath: str | os.PathLike[str], setti
             file = folder / "artifact"
             _copy_from_store(what, artifact, file, settings)
             _check_content(artifact, file)
-            _check_signature(model, artifact, settings)
+            _check_signature(what, artifact, settings)
             if artifact.is_directory:
                 unpacked = folder / "unpacked"
                 DirectoryPack().unpack(file, unpacked)
@@ -74,10 +74,12 @@ def _check_content(artifact: Artifact, file: Path) -> None:
         )
 
 
-def _check_signature(model: Model, artifact: Artifact, settings: Any) -> None:
-    """A signature that there is must fit; with trusted keys there must be one, of one of them."""
+def _check_signature(what: str, artifact: Artifact, settings: Any) -> None:
+    """A signature that there is must fit; with trusted keys there must be one, of one of them. What is no model has none."""
+    row = artifact.announced
+    if row is None:
+        return
     trusted = settings.artifacts.trusted_keys if settings else ""
-    row = artifact.announced or {}
     signature = row.get("signature", "")
     if not (trusted or signature):
         return
@@ -92,4 +94,4 @@ def _check_signature(model: Model, artifact: Artifact, settings: Any) -> None:
     except SignatureError as error:
         if not trusted and str(error) == MISSING:
             return  # nobody asks for it here
-        raise MLOpsException(f"model {model.get_id()!r} is not used: {error}") from error
+        raise MLOpsException(f"{what} is not used: {error}") from error

@@ -116,7 +116,7 @@ class Artifact(NamedTuple):
     size_bytes: int
     sha256: str
     announced: Mapping[str, Any] | None = None
-    """Its row in the table of models."""
+    """Of a model its row in the table of models, or what has the same fields."""
 
 
 class ModelReporter(Protocol):

@@ -58,6 +58,10 @@ ROLES_OF: Final[dict[str, frozenset[str]]] = {name: action.roles for name, actio
 """Roles that may do each action."""
 
 
+READING_SQL: Final = "Reading through SQL is per installation unless a role has a row policy"
+"""Of users of ClickHouse, whom this matrix does not bind."""
+
+
 def as_table() -> str:
     """The matrix for people, in Markdown."""
     titles = " | ".join(role.replace("_", " ") for role in ROLES)

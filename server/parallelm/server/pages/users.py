@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, Response
 
 from parallelm.server.access.authentication import now_ms
 from parallelm.server.access.dependencies import Asking, require
-from parallelm.server.access.matrix import ROLES
+from parallelm.server.access.matrix import READING_SQL, ROLES
 from parallelm.server.access.principal import EVERY_MLAPP
 from parallelm.server.accounts import links, management, people, signing_in, tokens
 from parallelm.server.accounts.tables import SERVICE, Account, Group
@@ -41,6 +41,7 @@ def users(request: Request) -> HTMLResponse:
             "locked": {each.name for each in accounts if signing_in.locked_until_ms(sql, each.name) > now},
             "groups": management.groups(sql),
             "roles": ROLES,
+            "reading_sql": READING_SQL,
         }
         return render(request, "users.html", values, headers=NO_STORE)
 
@@ -73,6 +74,7 @@ def user(request: Request, name: Named) -> HTMLResponse:
             "groups": management.groups(sql),
             "locked_until": locked if locked > now_ms() else None,
             "roles": ROLES,
+            "reading_sql": READING_SQL,
             "tokens": tokens.of_account(sql, account.id),
             "hours": links.HOURS,
             **for_tokens(),
@@ -201,6 +203,7 @@ def group(request: Request, name: Named) -> HTMLResponse:
             "members": {each.account.name: each.source for each in found.memberships},
             "accounts": management.accounts(sql),
             "roles": ROLES,
+            "reading_sql": READING_SQL,
         }
         return render(request, "group.html", values, headers=NO_STORE)
 

@@ -47,11 +47,11 @@ def test_every_table_with_an_mlapp_or_labels_is_covered(client: Client, settings
 
 def test_a_table_that_comes_later_is_found(client: Client, settings: Settings):
     client.execute(
-        "CREATE TABLE runs (mlapp_id String, run_labels Map(String, String)) ENGINE = MergeTree ORDER BY ()"
+        "CREATE TABLE later (mlapp_id String, run_labels Map(String, String)) ENGINE = MergeTree ORDER BY ()"
     )
-    client.execute("INSERT INTO runs VALUES", [("app", {"customer": "7"})], settings=UNIQUE)
-    assert count_rows(settings, OfMLApp("app")) == {"runs": 1}
-    assert delete_rows(settings, OfLabel("customer", "7"), NOW_MS) == {"runs": 1}
+    client.execute("INSERT INTO later VALUES", [("app", {"customer": "7"})], settings=UNIQUE)
+    assert count_rows(settings, OfMLApp("app")) == {"later": 1}
+    assert delete_rows(settings, OfLabel("customer", "7"), NOW_MS) == {"later": 1}
     assert count_rows(settings, OfMLApp("app")) == {}
 
 

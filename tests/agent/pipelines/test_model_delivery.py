@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parallelm.agent.keeping.run_folder import RunFolder
+from parallelm.agent.pipelines import model_files
+from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.connections import ArtifactSettings, Settings
+from parallelm.definitions.run_spec import ModelSpec
+from parallelm.schemas.model_signatures import key_id_of, new_key, sign, signed_row
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from parallelm.agent.runners import Delivery, RunKey
-    from parallelm.definitions.run_spec import ModelSpec
     from tests.agent.pipelines.host import RunnerHost
 
 SERVE = """\
@@ -113,3 +122,25 @@ def test_a_delivery_goes_on_after_the_agent_was_restarted(host: RunnerHost):
 
     assert delivered(host, key, model).is_accepted
     assert host.texts(key)[-1] == "has two"
+
+
+def test_a_model_is_delivered_only_when_it_is_signed_as_the_settings_demand(tmp_path: Path):
+    key = new_key().decode()
+    settings = Settings(artifacts=ArtifactSettings(trusted_keys=key_id_of(key)))
+    run, _ = RunFolder.accept(tmp_path / "runs", "r1", 1, json.dumps({"mlapp_id": "flights"}))
+    file = tmp_path / "m"
+    file.write_bytes(b"one")
+    model = ModelSpec(
+        model_id="m1", name="trees", format="Text", artifact_url=file.as_uri(), file_name="m", size_bytes=3,
+        sha256=hashlib.sha256(b"one").hexdigest(),
+    )  # fmt: skip
+    with pytest.raises(PreparationError, match="model 'm1' is not used: it is not signed"):
+        model_files.download(run, model, settings)
+    for mlapp_id in ("others", "flights"):
+        signature = sign(key, signed_row(model.model_dump(), mlapp_id))
+        signed = model.model_copy(update={"signature": signature})
+        if mlapp_id == "flights":
+            assert model_files.download(run, signed, settings).read_bytes() == b"one"
+        else:
+            with pytest.raises(PreparationError, match="does not fit"):
+                model_files.download(run, signed, settings)

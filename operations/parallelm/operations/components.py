@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.definitions.components import ComponentForm
 
-_STORE_FOLDER = "components"
+STORE_FOLDER = "components"
 
 
 class ComponentFolders:
@@ -105,7 +105,7 @@ def _packed(settings: Settings, component: Component) -> Iterator[tuple[Path, Co
     except ComponentFolderError as error:
         raise InvalidFileError(str(error)) from error
     try:
-        url = artifact_url(settings.artifacts, _STORE_FOLDER, name, f"{packed.sha256}.tar")
+        url = artifact_url(settings.artifacts, STORE_FOLDER, name, f"{packed.sha256}.tar")
         yield (
             packed.file,
             ComponentSpec(name=name, artifact_url=url, sha256=packed.sha256, size_bytes=packed.size_bytes),

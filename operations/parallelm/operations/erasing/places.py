@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from parallelm.connections.artifacts import artifact_url, filesystem, store_error
 from parallelm.connections.errors import ConfigurationError
 from parallelm.operations.captures.store import CaptureStore, store_settings
+from parallelm.operations.components import STORE_FOLDER
 from parallelm.operations.errors import ArtifactStoreError
 from parallelm.operations.silences import list_silences
 from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
@@ -42,8 +43,9 @@ class Place(Protocol):
 class ModelFiles:
     """Files of its models in the artifact store.
 
-    The store's folders have simpler names than MLApps may have. ``others`` are the MLApps that there are beside this one:
-    where one of them shares the folder, only models that are known to be of this MLApp (``model_ids``) go.
+    The store's folders have simpler names than MLApps may have, and captures and components lie in folders beside them.
+    ``others`` are the MLApps that there are beside this one: where something else shares the folder, only models that are known
+    to be of this MLApp (``model_ids``) go.
     """
 
     settings: Settings
@@ -91,7 +93,8 @@ class ModelFiles:
     def _folders(self) -> Iterator[str]:
         own = self._folder(self.mlapp_id)
         captures = store_settings(self.settings).url.rstrip("/")
-        if own in {*map(self._folder, self.others), captures} or captures.startswith(f"{own}/"):
+        shared = {*map(self._folder, [*self.others, STORE_FOLDER]), captures}
+        if own in shared or captures.startswith(f"{own}/"):
             yield from (self._folder(self.mlapp_id, model_id) for model_id in self.model_ids)
         else:
             yield own

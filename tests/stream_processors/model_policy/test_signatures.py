@@ -12,6 +12,7 @@ from parallelm.schemas.records import ModelAnnouncement, UserAction
 from parallelm.stream_processors import deployment_routes
 from parallelm.stream_processors.deployment_routes import KINDS
 from parallelm.stream_processors.runtime.stored_state import StateStore
+from parallelm.stream_processors.scheduling.models import ModelFiles
 
 from .scenario import CANARY_NODE, HEAD, START_MS, applied
 from .test_routes import announced, arrival
@@ -169,3 +170,17 @@ def test_a_roll_back_passes_over_models_whose_key_is_revoked(app: App):
     told = app.act("roll_back")
     assert [each for each in told if each.startswith("m1 requested")], told
     assert not [each for each in told if each.startswith("m2 requested")]
+
+
+def test_what_agents_are_given_is_the_file_of_the_first_announcement():
+    """Another one would bring other bytes under an id that the policy has agreed to."""
+    first = replace(announced("m1", START_MS), sha256="ab" * 32, artifact_url="file:///first")
+    first = replace(first, signature=sign(OURS, signed_model(first)))
+    files = ModelFiles().with_announced(first, ())
+    files = files.with_announced(replace(first, sha256="cd" * 32, artifact_url="file:///second"), ())
+    (known,) = files.files
+    assert (known.artifact_url, known.spec().sha256, known.spec().signature) == (
+        "file:///first",
+        "ab" * 32,
+        first.signature,
+    )

@@ -32,6 +32,7 @@ class ModelFile:
     is_directory: bool
     size_bytes: int
     sha256: str
+    signature: str = ""
 
     def spec(self, deployment_id: str = "") -> ModelSpec:
         """As an agent is given it."""
@@ -44,6 +45,7 @@ class ModelFile:
             is_directory=self.is_directory,
             size_bytes=self.size_bytes,
             sha256=self.sha256,
+            signature=self.signature,
             deployment_id=deployment_id,
         )
 
@@ -64,12 +66,18 @@ class ModelFiles:
         return next((each for each in self.files if each.model_id == model_id), None)
 
     def with_announced(self, record: ModelAnnouncement, kept: Collection[str]) -> ModelFiles:
-        """With one more; ``kept`` are models that nodes run or are to run."""
+        """With one more; ``kept`` are models that nodes run or are to run.
+
+        The first announcement of a model holds, as in the warehouse: another one must not bring other bytes under an id that a
+        policy, or a person, has agreed to.
+        """
+        if self.find(record.model_id) is not None:
+            return self
         new = ModelFile(
             record.model_id, record.name, record.format, record.artifact_url, record.file_name,
-            record.is_directory, record.size_bytes, record.sha256,
+            record.is_directory, record.size_bytes, record.sha256, record.signature,
         )  # fmt: skip
-        files = [*(each for each in self.files if each.model_id != record.model_id), new]
+        files = [*self.files, new]
         spare = [each for each in files[:-1] if each.model_id not in kept]
         gone = {each.model_id for each in spare[: max(0, len(files) - MAX_FILES)]}
         return replace(self, files=tuple(each for each in files if each.model_id not in gone))

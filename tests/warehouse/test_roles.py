@@ -253,7 +253,6 @@ def test_a_reader_of_one_mlapp_sees_its_rows_and_no_others_in_tables_and_views(w
         assert client.execute(f"SELECT DISTINCT mlapp_id FROM {view}") == [("mine",)], view
     assert client.execute("SELECT count() > 0 FROM schema_migrations") == [(1,)]
     refused(client, "INSERT INTO events (mlapp_id) VALUES ('mine')", *OUTSIDE)
-    warehouse.become("mcenter_admin").execute("TRUNCATE TABLE notifications")
 
 
 def test_a_reader_of_one_mlapp_is_sql_that_the_engine_takes(settings: Settings, client: Client) -> None:

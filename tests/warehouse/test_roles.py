@@ -249,7 +249,14 @@ def test_a_reader_of_one_mlapp_sees_its_rows_and_no_others_in_tables_and_views(w
             ((seen,),) = client.execute(f"SELECT count() FROM {relation.name}")
             wanted = 1 if relation.name in everything else 0
             assert seen == wanted, f"{relation.name}: {policies.get(relation.name)}"
-    for view in ("alert_transitions", "models", "deployments", "kpis_current", "statistics_by_day", "statistics_by_hour"):
+    for view in (
+        "alert_transitions",
+        "models",
+        "deployments",
+        "kpis_current",
+        "statistics_by_day",
+        "statistics_by_hour",
+    ):
         assert client.execute(f"SELECT DISTINCT mlapp_id FROM {view}") == [("mine",)], view
     assert client.execute("SELECT count() > 0 FROM schema_migrations") == [(1,)]
     refused(client, "INSERT INTO events (mlapp_id) VALUES ('mine')", *OUTSIDE)

@@ -66,7 +66,7 @@ def upload(
     made = model_actions(settings, who).upload(mlapp_id, file, wanted, comment=comment)
     echo(
         f"model {made.model_id} of MLApp {mlapp_id} is uploaded: {made.size_bytes} bytes, sha256 {made.sha256}"
-        f"{', signed' if made.signature else ''}"
+        f"{', signed' if made.is_signed else ''}"
     )
 
 

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from parallelm.connections.errors import ConfigurationError
+from parallelm.operations.authors import author_of_command
 from parallelm.operations.captures import delete_expired
 from parallelm.operations.errors import CaptureError
+from parallelm.schemas.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +47,9 @@ def keeping_house(settings: Settings, interval_s: float = INTERVAL_S) -> Iterato
 
 
 def delete_expired_captures(settings: Settings) -> None:
-    """Once; a store that does not answer is asked again the next time."""
+    """Once, as the user that runs the server; a store or a broker that does not answer is asked again the next time."""
     try:
-        for gone in delete_expired(settings):
+        for gone in delete_expired(settings, who=author_of_command(settings)):
             _LOG.info("deleted capture %s of MLApp %s: it had expired", gone.capture_id, gone.mlapp_id)
-    except (CaptureError, ConfigurationError) as error:
+    except (CaptureError, ConfigurationError, SchemaError) as error:
         _LOG.warning("expired captures could not be deleted: %s", error)

@@ -54,6 +54,7 @@ class UploadedModel:
     model_id: str
     size_bytes: int
     sha256: str
+    is_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class _Here:
         from parallelm.operations.model_files import upload_model
 
         made = upload_model(self._settings, mlapp_id, file, model, who=self._author, comment=comment)
-        return UploadedModel(made.model_id, made.size_bytes, made.sha256)
+        return UploadedModel(made.model_id, made.size_bytes, made.sha256, bool(made.signature))
 
     def delete(self, mlapp_id: str, model: str, *, comment: str, timeout_s: float) -> DeletedModel:
         from parallelm.operations.model_files import delete_model
@@ -146,6 +147,8 @@ class _ByServer:
             "description": model.description,
             "node_id": model.node_id,
             "annotations": json.dumps(dict(model.annotations)),
+            "model_id": model.model_id,
+            "signature": model.signature,
             "comment": comment,
         }
         with file.open("rb") as opened:
@@ -155,7 +158,7 @@ class _ByServer:
                 files={"file": (model.file_name, opened)},
                 answer_s=_UPLOAD_S,
             )
-        return UploadedModel(made["model_id"], made["size_bytes"], made["sha256"])
+        return UploadedModel(made["model_id"], made["size_bytes"], made["sha256"], bool(made["signature"]))
 
     def delete(self, mlapp_id: str, model: str, *, comment: str, timeout_s: float) -> DeletedModel:
         gone = self._server.delete(

@@ -104,9 +104,12 @@ def delete_expired(settings: Settings, *, who: Author) -> list[CaptureRecord]:
     """
     at_ms = now_ms()
     store = CaptureStore(settings)
-    gone = [each for each in store.records() if _is_expired(each, settings, at_ms)]
-    for record in gone:
-        _delete(settings, store, record, who, "older than the retention allows")
+    gone = []
+    for record in store.records():
+        # Another process may have deleted it since it was listed.
+        if _is_expired(record, settings, at_ms) and store.exists(record):
+            _delete(settings, store, record, who, "older than the retention allows")
+            gone.append(record)
     return gone
 
 

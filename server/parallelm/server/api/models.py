@@ -133,6 +133,8 @@ class UploadedModel(Answer):
     file_name: str
     size_bytes: int
     sha256: str
+    signature: str
+    """Empty when it is not signed."""
 
 
 class Deleted(Answer):

@@ -216,7 +216,7 @@ def test_a_policy_that_demands_signatures_takes_signed_uploads_only_and_it_is_to
     text = DEFINITION.replace(b"uploads", b"signed").replace(
         b"manual}", f'always_update, signing_keys: ["{key_id_of(key)}"]}}'.encode()
     )
-    apply_definition(platform, validate_definition(text, "signed.yaml"), "ada")
+    apply_definition(platform, validate_definition(text, "signed.yaml"), who=person("ada"))
     signing = dataclasses.replace(
         platform, artifacts=dataclasses.replace(platform.artifacts, signing_key=key)
     )

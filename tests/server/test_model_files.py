@@ -231,6 +231,7 @@ def test_a_policy_that_demands_signatures_takes_signed_uploads_only_and_it_is_to
             return [str(each) for each in history["state"]]
 
         wait_for(lambda found=told, wanted=state: found() == [wanted], told)
+        wait_for(lambda one=made.model_id: len(models(platform, model_id=one)) == 1)
         (row,) = models(platform, model_id=made.model_id).to_dict("records")
         assert row["signed_by"] == (key_id_of(key) if state == "requested" else "")
         explained = str(explain(platform, made.model_id))

@@ -46,7 +46,7 @@ def _mappings(keys: list[str]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(keys), _values(keys), max_size=6)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(_mappings(_KEYS), max_size=3), _values(["p", "default", "type"]))
 def test_any_nodes(nodes: list[dict[str, Any]], parameters: Any):
     named = [{"id": name, "type": "model_producer", **node} for name, node in zip("abc", nodes, strict=False)]
@@ -63,7 +63,7 @@ def test_any_nodes(nodes: list[dict[str, Any]], parameters: Any):
         assert running_of(node) == form.running()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(_mappings(_OF_COMPONENTS))
 def test_any_component(raw: dict[str, Any]):
     with tempfile.TemporaryDirectory() as temporary:
@@ -75,7 +75,7 @@ def test_any_component(raw: dict[str, Any]):
             assert read_component(folder).form.name == "a"
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(_mappings(_OF_ORIGINALS), _mappings(_OF_ORIGINALS), _mappings(_OF_ORIGINALS))
 def test_any_folder_of_the_original(
     mlapp: dict[str, Any], pipeline: dict[str, Any], component: dict[str, Any]

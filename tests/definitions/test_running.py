@@ -210,6 +210,19 @@ def test_no_message_shows_what_was_given_as_a_secret():
     assert "hunter2" not in str(mistakes("- {id: a, type: auxiliary, pipeline: x, secrets: {KEY: hunter2}}"))
 
 
+def test_secrets_do_not_hide_in_arguments_and_parameters():
+    (found,) = mistakes(
+        "- {id: a, type: auxiliary, steps: [{component: c, arguments: {db-password: hunter2, eos_token: x}}]}"
+    )
+    assert found.startswith(
+        "1:76: db-password looks like a secret, and whoever may read the MLApp sees its value"
+    )
+    assert "hunter2" not in found
+    text = "mlapp: x\nparameters: {api_key: hunter2}\nnodes: [{id: a, type: auxiliary, pipeline: 'x ${parameters.api_key}'}]\n"
+    with pytest.raises(DefinitionError, match="2:23: api_key looks like a secret"):
+        parse_definition(text, "f")
+
+
 def test_a_changed_key_is_a_new_version_and_a_default_written_out_is_none():
     from parallelm.definitions import next_version
 

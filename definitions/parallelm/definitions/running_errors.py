@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 _OFFLINE_ONLY: Final = ("schedule", "triggers", "retry", "time_limit")
 _ONLINE_ONLY: Final = ("restart", "model_delivery")
 _CONSUMERS_ONLY: Final = ("default_model", "model_delivery")
-_SECRET_NAME: Final = re.compile(r"(?i)(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)$")
+_CONFIDENTIAL: Final = r"PASSWORD|PASSWD|SECRET|API[_-]?KEY|ACCESS[_-]?KEY|PRIVATE[_-]?KEY"
+_SECRET_VARIABLE: Final = re.compile(rf"(?i)({_CONFIDENTIAL}|TOKEN)$")
+_SECRET_NAME: Final = re.compile(rf"(?i)({_CONFIDENTIAL})$")
+"""Of arguments and parameters, among which ``eos_token`` and the like are none."""
+_LOOKS_CONFIDENTIAL: Final = "looks like a secret, and whoever may read the MLApp sees its value"
 _OF_THE_AGENT: Final = re.compile(r"PM_|MCENTER_RUN_ID$")
 _KINDS_OF_TRIGGER: Final = ("after", "model", "event")
 
@@ -32,6 +36,14 @@ def running_errors(nodes: Sequence[NodeEntry]) -> Iterator[tuple[Path, str]]:
         for path, message in _of_node(node, types, run):
             yield (*node.place, *path), message
     yield from _endless(nodes)
+
+
+def secret_parameters(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Parameters whose values would be secrets in the text that is stored."""
+    parameters = document.get("parameters")
+    for name in parameters if isinstance(parameters, dict) else ():
+        if _SECRET_NAME.search(name):
+            yield ("parameters", name), f"{name} {_LOOKS_CONFIDENTIAL}; write it under secrets of a node"
 
 
 def _is_run(node: NodeEntry) -> bool:
@@ -110,6 +122,11 @@ def _steps(node: NodeEntry) -> Iterator[tuple[Path, str]]:
             yield place, "a step runs either a component or a command"
         elif step.get("command") is not None and step.get("arguments"):
             yield (*place, "arguments"), "arguments are for components; write them into the command"
+        arguments = step.get("arguments")
+        for name, value in arguments.items() if isinstance(arguments, dict) else ():
+            if _SECRET_NAME.search(name) and value is not None:
+                instead = "give the argument a variable in component.yaml, and write that under secrets"
+                yield (*place, "arguments", name), f"{name} {_LOOKS_CONFIDENTIAL}; {instead}"
         if ids[at] in ids[:at]:
             key = next((key for key in ("id", "component") if key in step), "command")
             yield (*place, key), f"step {ids[at]!r} is there already; give this one an id of its own"
@@ -144,12 +161,9 @@ def _variables(node: NodeEntry) -> Iterator[tuple[Path, str]]:
     for name in environment:
         if name in secrets:
             yield ("environment", name), f"{name} is among the secrets too; remove one of them"
-        elif _SECRET_NAME.search(name):
-            instead = f"{name}: file:/run/secrets/{name.lower()}"
-            yield (
-                ("environment", name),
-                f"{name} looks like a secret, and whoever may read the MLApp sees its value; write it under secrets, as {instead}",
-            )
+        elif _SECRET_VARIABLE.search(name):
+            instead = f"write it under secrets, as {name}: file:/run/secrets/{name.lower()}"
+            yield ("environment", name), f"{name} {_LOOKS_CONFIDENTIAL}; {instead}"
     for section, names in (("environment", environment), ("secrets", secrets)):
         for name in names:
             if _OF_THE_AGENT.match(name):

@@ -12,7 +12,7 @@ from parallelm.definitions.node_entries import node_entries, text_of, unknown
 from parallelm.definitions.node_types import CONSUMERS, NODE_TYPES, PRODUCERS
 from parallelm.definitions.policies import DEFAULT_KIND, POLICY_FORMS
 from parallelm.definitions.rules import RULE_FORMS, RuleForm
-from parallelm.definitions.running_errors import running_errors
+from parallelm.definitions.running_errors import running_errors, secret_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +31,7 @@ def semantic_errors(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from _links(nodes)
     yield from _cycles(nodes)
     yield from running_errors(nodes)
+    yield from secret_parameters(document)
     yield from _policies(document.get("policy"), nodes, rules)
     for index, raw in enumerate(rules if isinstance(rules, list) else ()):
         if isinstance(raw, dict):

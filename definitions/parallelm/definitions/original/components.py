@@ -88,7 +88,7 @@ def _note_program(raw: Mapping[str, Any], language: str, notes: Notes) -> None:
     if raw.get("group"):
         notes.add("group", f"{raw['group']!r} is not carried over: components are not grouped here")
     if raw.get("deps"):
-        listed = raw["deps"] if isinstance(raw["deps"], str) else ", ".join(map(str, raw["deps"]))
+        listed = ", ".join(map(str, raw["deps"])) if isinstance(raw["deps"], list) else raw["deps"]
         notes.add(
             "deps",
             f"pin {listed} in a requirements.txt or uv.lock, and add python: {{lock: …}} to component.yaml",

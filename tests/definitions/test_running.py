@@ -121,7 +121,7 @@ def test_mistakes_of_every_kind_are_reported_at_their_line_in_one_go():
   resources: {memory: 4 GB, cpus: 0, gpus: -1}
   environment: {1X: a, DB_PASSWORD: hunter2, PM_MLAPP_ID: x, BOTH: "1", N: 4}
   secrets: {KEY: hunter2, BOTH: "env:B"}
-  retry: {delay: 2h, max_delay: 1h}
+  retry: {limit: 1, delay: 2h, max_delay: 1h}
   parallelism: 0
 - id: serve
   type: model_consumer
@@ -170,7 +170,7 @@ def test_mistakes_of_every_kind_are_reported_at_their_line_in_one_go():
         "16:68: BOTH is among the secrets too; remove one of them",
         "16:76: nodes[0].environment.N must be text; put it in quotes if it looks like a number, true, false or null",
         "17:18: nodes[0].secrets.KEY must tell where the secret is found, as file:/run/secrets/NAME or env:NAME on hosts, kubernetes:SECRET/KEY in a cluster; its value does not belong in a definition",
-        "18:33: retry.max_delay is shorter than its delay",
+        "18:43: retry.max_delay is shorter than its delay",
         "19:16: nodes[0].parallelism is 0: should be greater than or equal to 1",
         "24:13: 'schedule' is for nodes of mode offline; an online one runs until it is stopped",
         "25:15: 'time_limit' is for nodes of mode offline; an online one runs until it is stopped",
@@ -208,6 +208,20 @@ def test_training_anew_after_a_failed_comparison_is_no_endless_circle():
 
 def test_no_message_shows_what_was_given_as_a_secret():
     assert "hunter2" not in str(mistakes("- {id: a, type: auxiliary, pipeline: x, secrets: {KEY: hunter2}}"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("retry: {delay: 1s}", "1:48: 'retry' has no effect without a limit of 1 or more"),
+        (
+            'schedule: {cron: "0 3 * * *", jitter: 1h, deadline: 30m}',
+            "1:93: schedule.deadline is not longer than its jitter: runs could be missed before they may begin",
+        ),
+    ],
+)
+def test_times_that_leave_nothing_of_each_other_are_refused(keys: str, expected: str):
+    assert mistakes(f"- {{id: a, type: auxiliary, pipeline: x, {keys}}}") == [expected]
 
 
 def test_secrets_do_not_hide_in_arguments_and_parameters():

@@ -183,6 +183,21 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     delivery = raw.get("model_delivery")
     if isinstance(delivery, dict) and "signal" in delivery and delivery.get("by") != "signal":
         yield ("model_delivery", "signal"), "'signal' has no effect without by: signal"
+    yield from _times(raw)
+
+
+def _times(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Durations that leave nothing of each other."""
+    retry, schedule = raw.get("retry"), raw.get("schedule")
+    if isinstance(retry, dict) and retry and not retry.get("limit"):
+        yield ("retry",), "'retry' has no effect without a limit of 1 or more"
+    if isinstance(schedule, dict):
+        jitter, deadline = (duration_in(schedule, name) for name in ("jitter", "deadline"))
+        if jitter and deadline and deadline <= jitter:
+            message = (
+                "schedule.deadline is not longer than its jitter: runs could be missed before they may begin"
+            )
+            yield ("schedule", "deadline"), message
     for key in ("restart", "retry"):
         of = raw.get(key)
         delay, longest = (

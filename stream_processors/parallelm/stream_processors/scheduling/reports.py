@@ -63,8 +63,7 @@ def _alive(work: Work, node_id: str, run: Run, **changes: Any) -> Run:
     """Its agent was heard of: the lease begins anew."""
     plan = work.plan(node_id)
     if run.lease_ends_ms and plan is not None:
-        lease_ends_ms = work.now_ms + plan.running.lease
-        changes |= {"lease_ends_ms": max(run.lease_ends_ms, lease_ends_ms)}
+        changes |= {"lease_ends_ms": work.now_ms + plan.running.lease}
     return work.change(node_id, run, accepted=True, **changes)
 
 

@@ -134,3 +134,7 @@ class NotAllowedError(ServerRefusalError):
 
 class EraseError(OperationError):
     """Something cannot be erased now, or there is nothing to erase."""
+
+
+class UnknownAgentError(OperationError):
+    """No agent of this name has registered."""

@@ -115,6 +115,31 @@ AUTHENTICATIONS: Final = (
     SERVER_ACCOUNT, OIDC_ACCOUNT, API_TOKEN, ONE_TIME_LINK, BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER, NOBODY,
 )  # fmt: skip
 
+# The load of hosts, which agents report as statistics.
+HOSTS_MLAPP: Final = "hosts"
+"""MLApp under which they do, with the agent as ``agent_id``."""
+HOST_NODE: Final = "host"
+HOST_CPU: Final = "host.cpu_percent"
+"""Of all CPUs together: 100 is all of them."""
+HOST_LOAD: Final = "host.load_1m"
+HOST_MEMORY: Final = "host.memory_percent"
+HOST_MEMORY_USED: Final = "host.memory_used_bytes"
+HOST_DISK: Final = "host.disk_percent"
+"""Of the disk with the agent's data folder."""
+HOST_DISK_FREE: Final = "host.disk_free_bytes"
+HOST_DISK_READ: Final = "host.disk_read_bytes_per_s"
+HOST_DISK_WRITTEN: Final = "host.disk_written_bytes_per_s"
+HOST_RECEIVED: Final = "host.network_received_bytes_per_s"
+HOST_SENT: Final = "host.network_sent_bytes_per_s"
+HOST_RUNS: Final = "host.runs"
+"""Runs on the host that have not ended."""
+RUN_CPU: Final = "run.cpu_percent"
+"""Of a run, reported as a statistic of its node: all its processes; 100 is one CPU."""
+RUN_MEMORY: Final = "run.memory_bytes"
+"""Resident."""
+RUN_THREADS: Final = "run.threads"
+RUN_PROCESSES: Final = "run.processes"
+
 # Formats of models' files.
 DIRECTORY_FORMATS: Final = frozenset({"Savedmodel", "SparkML", "Mlflow"})
 """Their artifact is a tar.gz of a directory."""

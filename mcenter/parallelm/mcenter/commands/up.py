@@ -21,6 +21,8 @@ from parallelm.mcenter.terminal import echo, echo_styled
 from parallelm.operations.notifications import read_notifications
 from parallelm.supervision.service_frame import announce_ready, interruptible, serving
 
+_MOST_AGENTS = 20
+
 
 @click.command()
 @data_option
@@ -44,15 +46,22 @@ from parallelm.supervision.service_frame import announce_ready, interruptible, s
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Also run the notifier, with this file of routes and receivers.",
 )
+@click.option(
+    "--agents",
+    type=click.IntRange(0, _MOST_AGENTS),
+    metavar="N",
+    help="Agents that run pipelines here: local, or local-1 to local-N.  [default: 1, with --service 0]",
+)
 def up(
     folder: Path,
     services: tuple[str, ...],
     notifications: Path | None,
+    agents: int | None,
     *,
     detach: bool,
     **ports: int | None,
 ) -> None:
-    """Start Kafka, ClickHouse, the schema registry, the sink, the processors and the server on this machine.
+    """Start Kafka, ClickHouse, the schema registry, the sink, the processors, the server and an agent on this machine.
 
     Real processes on loopback, without Docker, a Java installation or root. All data are in the data folder. The
     first start downloads Kafka (44 MB); later ones need no network. Ports that no option
@@ -63,7 +72,9 @@ def up(
         echo(f"This is the stack of {folder.parent}; `--data {LOCAL_STACK_FOLDER}` makes another one here.")
     if notifications is not None:
         read_notifications(notifications, os.environ)  # a notifier could not run with a wrong one
-    stack = LocalStack(folder, services or SERVICES, notifications=notifications, **ports)
+    if agents is None:
+        agents = 0 if services else 1
+    stack = LocalStack(folder, services or SERVICES, notifications=notifications, agents=agents, **ports)
     if detach:
         with interruptible(), download_progress() as progress:
             stack.start(detached=True, progress=progress)

@@ -19,7 +19,7 @@ from parallelm.connections import (
 )
 from parallelm.connections.search import FILE_NAME, admin_file
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.services import NOTIFIER, SERVER, SERVICES
+from parallelm.mcenter.local_stack.services import NOTIFIER, SERVER, SERVICES, agent_service_names
 from parallelm.supervision.ports import choose_ports
 
 USUAL_SERVER_PORT = 3456
@@ -35,11 +35,9 @@ PORTS_OF = {
     "kafka": ("kafka", "kafka_controller"),
     "clickhouse": ("clickhouse", "clickhouse_http"),
     "registry": ("registry",),
-    "sink": ("sink_metrics",),
-    "processors": ("processors_metrics",),
     SERVER: ("server", "server_metrics"),
-    NOTIFIER: ("notifier_metrics",),
 }
+"""Ports of services that have others than one for their metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +53,26 @@ class Plan:
     server_port: int | None = None
     notifications: Path | None = None
     """The notifier's file; None: no notifier."""
+    agents: int = 0
+    """Agents on this machine."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.services) - set(SERVICES))
         if unknown:
             raise StackError(f"unknown service {unknown[0]!r}; there are: {', '.join(SERVICES)}")
         missing = {"kafka", "clickhouse"} - set(self.services)
-        if missing and ({"sink", "processors", SERVER} & set(self.services) or self.notifications):
+        needs = {"sink", "processors", SERVER} & set(self.services) or self.notifications or self.agents
+        if missing and needs:
             raise StackError(
-                "sink, processors, server and notifier need kafka and clickhouse; missing: "
+                "sink, processors, server, notifier and agents need kafka and clickhouse; missing: "
                 f"{', '.join(sorted(missing))}"
             )
 
     @property
     def processes(self) -> tuple[str, ...]:
-        """The services, and the notifier where there is a file for it."""
-        return (*self.services, NOTIFIER) if self.notifications else self.services
+        """The services, the notifier where there is a file for it, and the agents."""
+        notifier = (NOTIFIER,) if self.notifications else ()
+        return (*self.services, *notifier, *agent_service_names(self.agents))
 
     def to_json(self) -> str:
         """As one argument of a command line."""
@@ -98,7 +100,7 @@ class Plan:
             "registry": self.registry_port,
             SERVER: self.server_port,
         }
-        wanted = {port: named.get(port) for service in self.processes for port in PORTS_OF[service]}
+        wanted = {port: named.get(port) for service in self.processes for port in _ports_of(service)}
         ports = choose_ports(wanted, {SERVER: USUAL_SERVER_PORT} | earlier)
         (self.folder / "ports.json").write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
         return ports
@@ -135,6 +137,10 @@ class Plan:
         return StackSettings(
             load_settings({}, file=path), load_settings({}, file=path, role="admin").clickhouse
         )
+
+
+def _ports_of(service: str) -> tuple[str, ...]:
+    return PORTS_OF.get(service) or (f"{service}_metrics",)
 
 
 def _require_utf8(folder: Path) -> None:

@@ -36,6 +36,10 @@ NOTIFIER = "notifier"
 
 SERVER = "server"
 
+LOCAL_AGENT = "local"
+"""Name of the stack's agent; of several ``local-1``, ``local-2`` …"""
+_AGENT_SERVICE = "agent-"
+
 PROGRESS_LIMIT_S = 60.0
 """Processors without progress for so long are unhealthy, and started again if that lasts."""
 
@@ -50,8 +54,9 @@ def services(
     settings: StackSettings,
     jars: Path | None,
     notifications: Path | None = None,
+    agents: int = 0,
 ) -> list[Service]:
-    """The services of ``names`` in the order in which they start, and the notifier where there is a file for it."""
+    """The services of ``names`` in the order in which they start, the notifier where there is a file for it, and agents."""
     found: list[Service] = []
     if "kafka" in names and jars:
         found += _kafka(folder, ports, jars)
@@ -60,7 +65,7 @@ def services(
     if "registry" in names:
         found.append(_registry(folder, ports["registry"]))
     workers = [name for name in names if name in {"sink", "processors"}]
-    if workers or notifications or SERVER in names:
+    if workers or notifications or agents or SERVER in names:
         found.append(_prepare(folder))
     found += [_worker(folder, name, ports[f"{name}_metrics"]) for name in workers]
     if notifications:
@@ -70,9 +75,32 @@ def services(
         at = ("--port", str(ports[SERVER]))
         server = _worker(folder, SERVER, ports["server_metrics"], *at, port=ports[SERVER])
         found.append(_knowing(server, notifications))
+    found += [_agent(folder, name, ports[f"{name}_metrics"]) for name in agent_service_names(agents)]
     if "kafka" in names and os.access(cache_folder(), os.W_OK) and not class_cache(cache_folder()).exists():
         found.append(_kafka_training(folder, tuple(service.name for service in found)))
     return found
+
+
+def agent_service_names(count: int) -> tuple[str, ...]:
+    """Names of the services that are the stack's agents."""
+    if count == 1:
+        return (f"{_AGENT_SERVICE}{LOCAL_AGENT}",)
+    return tuple(f"{_AGENT_SERVICE}{LOCAL_AGENT}-{number}" for number in range(1, count + 1))
+
+
+def _agent(folder: Path, name: str, metrics_port: int) -> Service:
+    """An agent whose runs end with the stack."""
+    agent = name.removeprefix(_AGENT_SERVICE)
+    where = ("--name", agent, "--data", str(folder / "agents" / agent), "--runs-end-with-parent")
+    return _python(
+        folder,
+        name,
+        *("parallelm.mcenter", "agent", *where),
+        environ={METRICS_PORT: str(metrics_port)},
+        needs=(PREPARE,),
+        metrics_port=metrics_port,
+        probe=lambda: http_answers(metrics_port, LIVE),
+    )
 
 
 def _knowing(server: Service, notifications: Path | None) -> Service:

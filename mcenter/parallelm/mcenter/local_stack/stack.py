@@ -48,7 +48,13 @@ def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], Non
         jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
         ports = plan.settle_ports()
         found = services(
-            plan.services, plan.folder, ports, plan.settle_settings(ports), jars, plan.notifications
+            plan.services,
+            plan.folder,
+            ports,
+            plan.settle_settings(ports),
+            jars,
+            plan.notifications,
+            plan.agents,
         )
         files = Files(
             working_folder=plan.folder.parent, logs=plan.folder / "logs", state=state_path(plan.folder)
@@ -79,6 +85,7 @@ class LocalStack:
         registry_port: int | None = None,
         server_port: int | None = None,
         notifications: Path | None = None,
+        agents: int = 0,
     ) -> None:
         self.plan = Plan(
             folder.absolute(),
@@ -89,6 +96,7 @@ class LocalStack:
             registry_port,
             server_port,
             notifications.absolute() if notifications else None,
+            agents,
         )
         self._supervisor: subprocess.Popen[bytes] | None = None
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from parallelm.agent.metrics import AgentMetrics
 from parallelm.agent.options import AgentOptions
 from parallelm.agent.service import run as service
+from parallelm.agent.service.store import Store
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.supervision.health import Health
 from parallelm.supervision.service_frame import Stop
@@ -44,6 +45,7 @@ class RunningAgent:
         self.registry = CollectorRegistry()
         self.is_ready = threading.Event()
         self.runner: ScriptedRunner | None = None
+        self.store: Store | None = None
         self._settings, self._options = settings, options
         self._stop = Stop()
         self._thread = threading.Thread(target=self._run)
@@ -73,6 +75,10 @@ class RunningAgent:
         self.runner = ScriptedRunner(context)
         return self.runner
 
+    def _open_store(self, *arguments: Any) -> Store:
+        self.store = Store(*arguments)
+        return self.store
+
     def _run(self) -> None:
         try:
             service.run_agent(
@@ -82,6 +88,7 @@ class RunningAgent:
                 self.is_ready.set,
                 self.health.watch,
                 metrics=AgentMetrics(self.registry),
+                open_store=self._open_store,
                 makers={"process": self._make},
             )
         except BaseException as error:  # noqa: BLE001 - the test looks at it

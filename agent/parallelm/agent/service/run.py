@@ -13,6 +13,7 @@ from parallelm.agent.service.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from parallelm.agent.options import AgentOptions
     from parallelm.agent.runners import Runner
@@ -30,6 +31,7 @@ def run_agent(
     watch: Callable[..., None],
     *,
     metrics: AgentMetrics | None = None,
+    open_store: Callable[[Path, int], Store] = Store,
     makers: Mapping[str, Callable[[RunnerContext], Runner | None]] | None = None,
 ) -> None:
     """Run an agent until ``stop`` is set or it is removed; raises ``AgentError`` when it cannot go on.
@@ -39,7 +41,7 @@ def run_agent(
     makers = runner_makers() if makers is None else makers
     with (
         DataFolder(options.folder) as folder,
-        Store(options.folder / STORE_FILE, options.store_max_bytes) as store,
+        open_store(options.folder / STORE_FILE, options.store_max_bytes) as store,
         contextlib.ExitStack() as open_runners,
     ):
         runners = {}

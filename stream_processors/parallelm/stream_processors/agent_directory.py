@@ -31,6 +31,8 @@ _POLL_S = 0.2
 _BATCH = 500
 _START_S = 5.0
 _PAUSE_S = 1.0
+_REMOVED = "removed"
+"""State of an agent that a person has removed; its name and epoch stay on the topic."""
 _LOOK_BACK_MS = 600_000
 """Heartbeats that are read at the start: clocks of hosts and brokers need not agree."""
 
@@ -60,7 +62,7 @@ class KnownAgents:
     def registered(self, agent_id: str, record: AgentState | None, arrived_ms: int) -> None:
         """An agent has told its state, or was removed."""
         with self._lock:
-            if record is None:
+            if record is None or record.state == _REMOVED:
                 self._known.pop(agent_id, None)
                 self._early.pop(agent_id, None)
                 return

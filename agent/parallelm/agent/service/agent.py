@@ -202,6 +202,9 @@ class Agent:
                 f"installation {state.installation_id}, epoch {state.epoch}. This one stops its runs and ends; give it "
                 "another name with --name"
             )
+        else:
+            # Whoever came second, or late: the newest record of the key is to be the holder's.
+            self._state_is_lost = True
 
     def _carry_out(self) -> None:
         if not self._pulse.clock.is_known:

@@ -98,10 +98,14 @@ class Commands:
             self._leases.hold(key, spec, lease_ends_s)
 
     def _stop(self, command: AgentCommand, standing: Standing) -> None:
-        key = _key(command)
-        status = self._book.statuses.get(key)
-        if status is not None:
-            self._book.stop(status, command.reason or "stopped by command")
+        key, reason = _key(command), command.reason or "stopped by command"
+        if not command.attempt:  # any attempt of the run that is here
+            for status in self._book.running:
+                if status.key.run_id == command.run_id:
+                    self._book.stop(status, reason)
+            return
+        if status := self._book.statuses.get(key):
+            self._book.stop(status, reason)
             return
         told = self._book.told.get(key)
         if told is None or told.outcome == REFUSED:
@@ -140,12 +144,9 @@ class Commands:
             status for status in self._book.running if (status.spec.mlapp_id, status.spec.node_id) == place
         ]
 
-    def _drain(self, command: AgentCommand, _: Standing) -> None:
+    def _drain(self, _: AgentCommand, __: Standing) -> None:
+        """Take no more runs; which of those that go on are moved is up to the control plane."""
         self._set_state(DRAINING)
-        for status in self._book.running:
-            if status.spec.running.placement == "movable":
-                # Its lease is given back: the control plane starts it elsewhere.
-                self._book.stop(status, command.reason or "its agent is drained", "lease_lost")
 
     def _resume(self, _: AgentCommand, standing: Standing) -> None:
         if standing.state in {DRAINING, DRAINED}:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from parallelm.connections import ConfigurationError, load_settings, tls
 from parallelm.connections.settings import ENVIRONMENT_PREFIX, settings_file
-from parallelm.mcenter.doctor.check import Check, note, ok, problem
+from parallelm.mcenter.doctor.agents import agents_check
+from parallelm.mcenter.doctor.check import Check, Verdict, note, ok, problem
 from parallelm.mcenter.doctor.warehouse import warehouse_checks
 from parallelm.mcenter.local_stack.folder import FolderLock
 
@@ -47,7 +48,10 @@ def cluster_checks(timeout_s: float) -> Iterator[Check]:
         yield note("settings", f"{file} names a local stack that does not run", "`mcenter up` starts it")
         return
     yield ok("settings", " and ".join([str(file)] * (file is not None) + variables))
-    yield _kafka(settings, timeout_s)
+    kafka = _kafka(settings, timeout_s)
+    yield kafka
+    if kafka.verdict is Verdict.OK:
+        yield agents_check(settings, timeout_s)
     yield from warehouse_checks(settings, timeout_s)
     yield registry_check(settings.schema_registry, timeout_s)
     yield _artifacts(settings)

@@ -1,13 +1,17 @@
-"""Everything that ``mcenter up`` runs, together: its default services and the notifier."""
+"""Everything that ``mcenter up`` runs, together: its default services, the notifier and an agent."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+import psutil
+
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.schemas.records import RunReportKind
 from parallelm.schemas.topic_admin import check_topics
 from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, MODELS
+from tests.agent.control_plane import ControlPlane
 from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, stopped_at_the_end
 from tests.stream_processors.live import DEFINITION, Cluster
 from tests.stream_processors.notifications.receivers import http_receiver
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-NAMES = ["kafka", "clickhouse", "registry", "sink", "processors", "notifier", "server"]
+NAMES = ["kafka", "clickhouse", "registry", "sink", "processors", "notifier", "server", "agent-local"]
 NOTIFICATIONS = """\
 receivers:
   - name: team
@@ -47,12 +51,18 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(
         wait_for(lambda: not any(behind(stack).values()), lambda: f"lag: {behind(stack)}")
         wait_for(lambda: receiver.posts, "a notification")
         dead_letters = stack.status()["dead_letters"]
+        plane = ControlPlane(stack.settings, "local")
+        plane.start("r1")
+        program = plane.await_report("r1", RunReportKind.STARTED).pid
+        plane.close()
 
         for process in first["processes"]:
             kill(process["pid"])
         wait_for(lambda: dead_are_replaced(stack, first), "health")
+        assert psutil.pid_exists(program), "runs outlive their agent"
         pids = stack.pids()
         stopped = stack.run("down")
+        wait_for(lambda: all_gone([program]), "runs end with the stack")
 
     assert [process["name"] for process in first["processes"] if process["name"] in NAMES] == NAMES
     assert {"mlops.sink", "mlops.processors", "mlops.notifier"} <= {

@@ -97,6 +97,11 @@ class LogShipping:
         except OSError as error:
             _LOG.warning("positions in logs cannot be stored: %s", error)
 
+    def close(self) -> None:
+        """Close the files."""
+        for log in self._logs.values():
+            log.close()
+
     def _send(self, key: RunKey, record: LogLines) -> None:
         last, value = record.first_line + len(record.lines), self._codec.encode(record)
 

@@ -105,6 +105,8 @@ class Telemetry(threading.Thread):
             self._logs.save()
         except expected:
             _LOG.exception("the last lines of logs could not be sent")
+        finally:
+            self._logs.close()
 
     def _turn(self) -> bool:
         runs = self._runs

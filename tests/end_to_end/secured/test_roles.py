@@ -77,6 +77,15 @@ def test_a_component_with_a_spool_needs_its_own_role(secured: Secured):
     assert '"share"' in secured.mcenter("reader", "tail", "statistics", "--json")
 
 
+def test_an_agent_takes_what_an_operator_asks_of_it(secured: Secured):
+    where = ("--name", "host-a", "--data", str(secured.folder / "agent-data"))
+    with service(secured, "agent", *where) as agent:
+        secured.mcenter("operator", "agents", "drain", "host-a", "--comment", "new kernel")
+        wait_for(
+            lambda: '"drained"' in secured.mcenter("reader", "agents", "list", "--format", "json"), agent.log
+        )
+
+
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_both_mechanisms_are_known_to_librdkafka_and_to_the_processors(secured: Secured, mechanism: str):
     settings = secured.settings("processors", mechanism)

@@ -58,6 +58,7 @@ _OUTCOMES = (topics.PREDICTIONS, topics.ACTUALS)
 
 _OPERATED = (
     topics.MLAPPS, topics.ACTIONS, topics.SILENCES, topics.KPIS, topics.ACTUALS, topics.STATISTICS,
+    topics.AGENTS, topics.AGENT_COMMANDS,
 )  # fmt: skip
 _APPLIES_DEFINITIONS = Right("TRANSACTIONAL_ID", "definition-", _WRITE, is_prefix=True)
 _PRODUCER = _on((*_REPORTS, *_OUTCOMES, topics.MODELS), _WRITE)
@@ -110,6 +111,17 @@ _FOUND = (
         ),
     ),
     Role(
+        "agent",
+        "mcenter agent, and the components that it runs",
+        (
+            *_PRODUCER,
+            *_on((topics.AGENTS, topics.HEARTBEATS), (*_READ, "WRITE")),
+            *_on((topics.AGENT_COMMANDS,), _READ),
+            *_on((topics.RUN_REPORTS, topics.LOGS), _WRITE),
+            _WITHOUT_GROUP,
+        ),
+    ),
+    Role(
         "reader",
         "people who look: mcenter tail, status, alerts list, explain; they act through the server",
         _READER,
@@ -128,7 +140,7 @@ _FOUND = (
     ),
     Role(
         "operator",
-        "people who act without the server: mcenter mlapp, alerts, model, kpi, actuals, capture",
+        "people who act without the server: mcenter mlapp, alerts, model, kpi, actuals, capture, agents",
         (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS, _APPLIES_DEFINITIONS),
     ),
     Role(

@@ -178,3 +178,26 @@ def test_a_second_agent_of_the_name_or_the_folder_ends_with_the_reason(
         assert (reason if folder == "same" else "an agent 'host-a' runs already on host") in second.log()
         assert first.process is not None
         assert first.process.poll() is None
+
+
+def test_an_agent_that_was_paused_while_another_took_its_name_stops_its_runs_and_ends(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    with agent_process(settings, tmp_path / "first") as first:
+        first.start()
+        plane.start("r1", spec=waiting_program("r1", tmp_path / "mark"))
+        program = plane.await_report("r1", RunReportKind.STARTED).pid
+        assert first.process is not None
+        first.process.send_signal(signal.SIGSTOP)
+        with agent_process(settings, tmp_path / "second") as second:
+            second.start()  # it has listened for a while, and heard nothing
+            plane.start("r2", epoch=2, spec=waiting_program("r2", tmp_path / "mark-2"))
+            plane.await_report("r2", RunReportKind.STARTED)
+            first.process.send_signal(signal.SIGCONT)
+            assert first.process.wait(60) == 1
+            assert "was taken over while this one was not heard of" in first.log()
+            wait_for(lambda: not psutil.pid_exists(program))
+            assert plane.await_report("r1", RunReportKind.ENDED).epoch == 1
+            plane.start("r3", epoch=2, spec=waiting_program("r3", tmp_path / "mark-3"))
+            plane.await_report("r3", RunReportKind.STARTED)
+            assert plane.kinds("r2") == ["accepted", "started"]

@@ -229,6 +229,9 @@ class Agent:
         self.book.commit()
         self._outbox.poll()
         self._metrics.reports.inc(self.book.take_confirmations())
+        self._metrics.runs.set(len(self.book.running))
+        self._metrics.waiting_reports.set(len(self._outbox))
+        self._metrics.heartbeat_age.set(boottime_s() - self._pulse.confirmed_s)
         if self._registered:
             self._leases.renew(self._speaker())
             self._beat()
@@ -240,9 +243,6 @@ class Agent:
 
     def _beat(self) -> None:
         now = time.monotonic()
-        self._metrics.runs.set(len(self.book.running))
-        self._metrics.waiting_reports.set(len(self._outbox))
-        self._metrics.heartbeat_age.set(boottime_s() - self._pulse.confirmed_s)
         if now < self._beat_at:
             return
         self._beat_at = now + self._options.heartbeat_interval_s

@@ -79,13 +79,17 @@ class RunningAgent:
         self.store = Store(*arguments)
         return self.store
 
+    def _announce_ready(self) -> None:
+        self.health.ready()
+        self.is_ready.set()
+
     def _run(self) -> None:
         try:
             service.run_agent(
                 self._settings,
                 self._options,
                 self._stop,
-                self.is_ready.set,
+                self._announce_ready,
                 self.health.watch,
                 metrics=AgentMetrics(self.registry),
                 open_store=self._open_store,

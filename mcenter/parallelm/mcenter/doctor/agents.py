@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parallelm.mcenter.doctor.check import Check, note, ok, problem
+from parallelm.mcenter.doctor.check import Check, ok, problem
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -29,7 +29,7 @@ def agents_check(settings: Settings, timeout_s: float) -> Check:
             "look at the host and start `mcenter agent` there with its data folder, or `mcenter agents remove` it",
         )
     if not agents:
-        return note("agents", "none has registered: pipelines are not run", "`mcenter agent` on a host")
+        return ok("agents", "none has registered; `mcenter agent` on a host runs pipelines there")
     shown = ", ".join(f"{agent.state.agent_id} ({agent.condition})" for agent in agents[:_SHOWN])
     more = f" and {len(agents) - _SHOWN} more" if len(agents) > _SHOWN else ""
     return ok("agents", f"{shown}{more}")

@@ -84,10 +84,11 @@ class Reader(threading.Thread):
         self._goes_on.set()
 
     def end(self) -> None:
-        """Read no more; returns once the thread has ended, or after some seconds."""
-        self._ends.set()
-        self._goes_on.set()
-        self.join(5)
+        """Read no more; returns once the thread has ended, or after two seconds: it may wait for brokers that are away."""
+        if not self._ends.is_set():
+            self._ends.set()
+            self._goes_on.set()
+            self.join(2)
 
     def run(self) -> None:
         """The thread."""

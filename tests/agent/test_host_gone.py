@@ -36,7 +36,7 @@ def test_a_host_that_is_gone_raises_an_alert_that_ends_when_it_is_back(
     with ServiceProcess(tmp_path / "processors", "processors", "--session-timeout-s", "3", settings=settings):
         with running_agent(settings, tmp_path / "a", metrics_interval_s=0.5) as agent:
             agent.await_ready()
-            wait_for(lambda: any(HOSTS_MLAPP == batch.origin.mlapp_id for batch in plane.said(STATISTICS)))
+            wait_for(lambda: any(batch.origin.mlapp_id == HOSTS_MLAPP for batch in plane.said(STATISTICS)))
         wait_for(lambda: states() == ["firing"], lambda: cluster.read(ALERTS))
         with running_agent(settings, tmp_path / "a", metrics_interval_s=0.5):
             wait_for(lambda: states() == ["firing", "resolved"], lambda: cluster.read(ALERTS))

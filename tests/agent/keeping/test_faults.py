@@ -90,6 +90,22 @@ def test_runs_outlive_the_zygote_and_new_ones_begin_by_another(host: Host):
     assert not orphans(run.path)
 
 
+def test_an_upgraded_agent_starts_keepers_of_its_own_code_and_leaves_the_others(host: Host):
+    run = running_tree(host)
+    zygote = parent_of(keeper_of(run))
+    assert zygote is not None
+    former = ProcessIdentity.of(zygote)
+    host.keepers._zygote._code = "of the upgraded agent"
+
+    second = running_tree(host)
+
+    assert parent_of(keeper_of(run)) == former.pid
+    assert parent_of(keeper_of(second)) != former.pid
+    os.kill(keeper_of(run), signal.SIGKILL)
+    wait_for(lambda: not orphans(run.path))  # it still sees to what a keeper leaves
+    wait_for(lambda: not former.is_alive())
+
+
 def test_all_ends_with_the_process_that_it_was_started_to_end_with(tmp_path: Path):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as supervisor:
         try:

@@ -144,3 +144,16 @@ def test_a_model_is_delivered_only_when_it_is_signed_as_the_settings_demand(tmp_
         else:
             with pytest.raises(PreparationError, match="does not fit"):
                 model_files.download(run, signed, settings)
+
+
+def test_a_model_is_rolled_back_by_an_agent_that_was_killed_in_the_midst_of_its_delivery(host: RunnerHost):
+    key = serve(host, host.publish_model("m1", b"one"), by="restart")
+    run = host.runner._keepers.find(key.run_id, key.attempt)
+    assert run is not None
+    model = host.publish_model("m2", b"bad", "d2")
+    path = model_files.download(run, model, host.settings)
+    model_files.former_of(run, path)
+    model_files.switch(run, "m2", path)  # the agent is killed here
+
+    assert not delivered(host, key, model).is_accepted
+    wait_for(lambda: host.texts(key)[-1] == "has one", lambda: host.texts(key))

@@ -81,7 +81,7 @@ class Zygote:
 
     def serve(self) -> None:
         """Answer until nobody needs it."""
-        while self._keepers or self._listener is not None:
+        while self._listener is not None or children(os.getpid()):  # keepers, or what a killed one has left
             waiting = select.poll()
             waiting.register(self._wake, select.POLLIN)
             if self._listener is not None:
@@ -109,7 +109,7 @@ class Zygote:
                 return
             with connection.makefile("rb") as lines:
                 question = json.loads(lines.readline(_MAX_QUESTION))
-            answer = self._retire() if question["code"] != self._code else self._start(question)
+            answer = self._start(question) if question["code"] in {None, self._code} else self._retire()
             connection.sendall(json.dumps(answer).encode() + b"\n")
 
     def _retire(self) -> dict[str, Any]:

@@ -48,9 +48,10 @@ class ZygoteClient:
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Ask the zygote. One that ends while it is asked is replaced: a run that it has begun is not begun twice."""
         until_s, start_at_s = time.monotonic() + START_S, 0.0
+        code: str | None = self._code
         while True:
             try:
-                answer = self._asked(question | {"code": self._code})
+                answer = self._asked(question | {"code": code})
             except (ConnectionError, FileNotFoundError) as error:
                 if time.monotonic() > until_s:
                     raise OSError(
@@ -61,9 +62,10 @@ class ZygoteClient:
                     start_at_s = time.monotonic() + _START_AGAIN_S
                 time.sleep(_POLL_S)
                 continue
-            if (
-                "retired" in answer
-            ):  # of an earlier version of this code: it only sees to its keepers from now on
+            if "retired" in answer:
+                # It ran other code, and only sees to its keepers from now on. The next one runs what is installed now,
+                # which may be newer than this agent.
+                code = None
                 continue
             return answer
 

@@ -66,7 +66,7 @@ class Deliveries:
                 raise PreparationError(reason)
         if form.by == "question":
             return
-        former_id, former = model_files.current(run)
+        former_id, former = model_files.former_of(run, path)
         before = self._progress(run)
         model_files.switch(run, model.model_id, path)
         try:

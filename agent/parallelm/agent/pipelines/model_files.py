@@ -7,20 +7,21 @@ import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelm.agent.keeping.files import read_json, replace_json
 from parallelm.agent.pipelines.errors import PreparationError
 from parallelm.agent.pipelines.variables import MODEL_ID, MODEL_PATH
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from parallelm.agent.keeping.run_folder import RunFolder
     from parallelm.connections import Settings
     from parallelm.definitions.run_spec import ModelSpec
 
 _LINK = "model"
 _DEFAULT_NAME = "model"
+_FORMER = "former-model.json"
 
 
 def download(run: RunFolder, model: ModelSpec, settings: Settings) -> Path:
@@ -58,6 +59,16 @@ def current(run: RunFolder) -> tuple[str, Path | None]:
     with contextlib.suppress(OSError):
         return run.variables().get(MODEL_ID, ""), (run.path / _LINK).resolve(strict=True)
     return "", None
+
+
+def former_of(run: RunFolder, path: Path) -> tuple[str, Path | None]:
+    """As ``current`` was before the switch to ``path``, also when the agent ended in the midst of it and asks again."""
+    model_id, now = current(run)
+    if now != path.resolve():
+        replace_json(run.path / _FORMER, {"model_id": model_id, "path": str(now) if now else ""})
+        return model_id, now
+    former = read_json(run.path / _FORMER) or {"model_id": "", "path": ""}
+    return former["model_id"], Path(former["path"]) if former["path"] else None
 
 
 def delete_others(run: RunFolder) -> None:

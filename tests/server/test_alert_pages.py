@@ -285,6 +285,10 @@ def test_routes_are_shown_and_tried_where_the_file_is_known(
             sent = client.post("/notifications/test", data={"route": "urgent"})
             assert "A test message was sent to team/webhook/0" in sent.headers["HX-Trigger"]
             assert [post.title.startswith("[TEST]") for post in receiver.at("/team")] == [True]
+        wait_for(
+            lambda: client.get("/api/v1/actions", params={"action": "test_notification"}).json()["items"],
+            "the audit log does not tell",
+        )
         failed = client.post("/notifications/test", data={"route": "urgent"})
         assert "team/webhook/0: unavailable" in failed.headers["HX-Trigger"]
         unknown = client.post("/notifications/test", data={"route": "other"}, headers={"Accept": "text/html"})

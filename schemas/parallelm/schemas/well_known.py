@@ -162,6 +162,7 @@ SILENCE: Final = "silence"
 UNSILENCE: Final = "unsilence"
 TAKE_CAPTURE: Final = "take_capture"
 DELETE_CAPTURE: Final = "delete_capture"
+TEST_NOTIFICATION: Final = "test_notification"
 
 # Actions of those who erase an MLApp or a label's value.
 BEGIN_ERASE: Final = "begin_erase"

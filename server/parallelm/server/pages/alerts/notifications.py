@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
+from parallelm.operations.actions import ALL_MLAPPS, new_action, record_action
 from parallelm.operations.errors import InvalidFileError
 from parallelm.operations.notifications import read_notifications, routes_of, try_route
-from parallelm.server.access.dependencies import require
+from parallelm.schemas.well_known import TEST_NOTIFICATION
+from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
@@ -36,11 +38,13 @@ def notifications(request: Request) -> HTMLResponse:
 
 
 @ROUTER.post("/test", dependencies=[Depends(require("operations.write"))])
-def send_a_test(request: Request, route: Annotated[str, Form(max_length=500)]) -> Response:
+def send_a_test(request: Request, asking: Asking, route: Annotated[str, Form(max_length=500)]) -> Response:
     """Send a test message along a route."""
-    file = _file(context_of(request).settings)
+    settings = context_of(request).settings
+    file = _file(settings)
     if file is None:
         return toast("This server does not know the notifier's file.", kind="error")
+    record_action(settings, new_action(TEST_NOTIFICATION, ALL_MLAPPS, who=asking.author, target=route))
     results = try_route(read_notifications(file, os.environ), route)
     failed = {target: why for target, why in results.items() if why}
     if failed:

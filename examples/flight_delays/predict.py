@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
+import numpy as np
 from flights import FIRST_MODEL, LATE_MINUTES, OBSERVED, WEATHER, Flights, noon
 from released_days import released_days
 
 from parallelm.mlops import mlops
 from parallelm.mlops.predefined_stats import PredefinedStats
+from parallelm.mlops.stats.bar_graph import BarGraph
 from parallelm.mlops.stats.multi_line_graph import MultiLineGraph
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 MODEL_DEADLINE_S = 120.0
 DISTRIBUTION_DAYS = 14
 """Days of flights for the distribution: the weather of a few days does not resemble that of two months."""
+PROBABILITIES = np.linspace(0.0, 1.0, 21)
+"""Edges of the histogram of a day's predictions: canary and live model are compared by it."""
 OUTCOME = "late"
 """Under this name predictions meet what became of them."""
 
@@ -115,6 +119,9 @@ class Predictor:
         mlops.set_stat("mean late probability", late.mean())
         mlops.set_stat("prediction latency ms", latency_ms)
         if not self._part.origin:
+            flights, edges = np.histogram(late, PROBABILITIES)
+            histogram = BarGraph().name(PredefinedStats.PREDICTION_HISTOGRAM).cols(edges.tolist())
+            mlops.set_stat(histogram.data(flights.tolist()).as_continuous())
             recent = self._flights.scheduled(today - timedelta(days=DISTRIBUTION_DAYS - 1), today)
             mlops.set_data_distribution_stat(self._part.of(recent)[OBSERVED])
         if self._part.is_all:

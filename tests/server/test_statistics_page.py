@@ -15,12 +15,15 @@ from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     import httpx
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
     from parallelm.connections import Settings
     from tests.server.browser.watching import PageProblems
 
 ADDRESS = f"/mlapps/{MLAPP}/statistics"
+_AT_ONCE = """document.addEventListener("DOMContentLoaded", () => {
+    for (const each of document.querySelectorAll("[data-refresh]")) each.dataset.refresh = "0"; })"""
+"""Charts in sight are brought up to date at most once in 10 seconds: not so seldom here."""
 
 
 def card(page: Page, name: str) -> Locator:
@@ -134,15 +137,77 @@ def test_what_is_reported_while_somebody_looks_is_drawn(page: Page, platform: Se
     cluster.flush()
     wait_for(lambda: not statistics(platform, mlapp_id="shop").empty, "no sample")
     with page.expect_response(lambda answer: "/live" in answer.url):  # from then on it is told what arrives
+        page.add_init_script(_AT_ONCE)
         page.goto("/mlapps/shop/statistics")
-    # A chart in sight is drawn anew at most once in 20 seconds: not so seldom here.
-    figure(page, "visitors").evaluate("figure => { figure.dataset.refresh = '0'; }")
+    figure(page, "visitors")
     cluster.statistic(1, "visitors", 9.0)
     cluster.flush()
     page.wait_for_function(
         """() => window.echarts.getInstanceByDom(document.querySelector('figure .canvas')).getOption()
             .series[0].data.some(point => point[1] === 9)"""
     )
+    cluster.close()
+
+
+SECOND = 1 / 86_400
+"""Of a day, as ``Cluster`` takes times."""
+_POINTS = (
+    "figure => window.echarts.getInstanceByDom(figure.querySelector('.canvas'))?.getOption().series.at(-1).data"
+)
+_HAS = """value => [...document.querySelectorAll("figure .canvas")].some(canvas =>
+    window.echarts?.getInstanceByDom(canvas)?.getOption().series.at(-1).data.some(point => point[1] === value))"""
+
+
+def test_only_what_is_new_is_fetched_and_takes_its_place_among_what_is_drawn(
+    page: Page, platform: Settings
+) -> None:
+    cluster = Cluster(platform, mlapp="till")
+    for second in range(0, 600, 10):
+        cluster.statistic(second * SECOND, "queue", 1.0)
+    cluster.flush()
+    wait_for(lambda: len(statistics(platform, mlapp_id="till")) == 60, "no samples")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("/charts/till/")[2]))
+    page.add_init_script(_AT_ONCE)
+    with page.expect_response(lambda answer: "/live" in answer.url):
+        page.goto("/mlapps/till/statistics")
+    queue = figure(page, "queue")
+    before = queue.evaluate(_POINTS)
+    assert len(before) == 60
+    # Behind the last bucket, then into it, and, late, between the others.
+    for second, value in ((610, 7.0), (610.2, 9.0), (305, 3.0)):
+        cluster.statistic(second * SECOND, "queue", value)
+        cluster.flush()
+        page.wait_for_function(_HAS, arg={9.0: 8.0}.get(value, value))
+    cluster.close()
+    points = queue.evaluate(_POINTS)
+    assert [time for time, _ in points] == sorted({time for time, _ in points})
+    assert len(points) == 62
+    assert points[-1][1] == 8.0, "the mean of its bucket"
+    requests = [each.partition("?")[0] for each in asked if each]
+    assert requests.count("numbers.json") == 2, (
+        "drawn anew once: when a bucket has a range for the first time"
+    )
+    assert requests.count("changes.json") >= 3
+
+
+def test_what_arrives_before_the_page_listens_is_drawn(page: Page, platform: Settings) -> None:
+    cluster = Cluster(platform, mlapp="early")
+    cluster.statistic(0, "rows", 5.0)
+    cluster.flush()
+    wait_for(lambda: not statistics(platform, mlapp_id="early").empty, "no sample")
+
+    def report_first(route: Route) -> None:
+        cluster.statistic(1, "rows", 9.0)
+        cluster.flush()
+        wait_for(lambda: len(statistics(platform, mlapp_id="early")) > 1, "no second sample")
+        route.continue_()
+
+    page.route("**/live?*", report_first)
+    page.add_init_script(_AT_ONCE)
+    page.goto("/mlapps/early/statistics")
+    figure(page, "rows")
+    page.wait_for_function(_HAS, arg=9.0)
     cluster.close()
 
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parallelm.warehouse.queries import reported_span, reported_statistics, statistic_lines
+from parallelm.warehouse.queries import (
+    Lines,
+    newer_lines,
+    reported_span,
+    reported_statistics,
+    statistic_lines,
+)
 from tests.warehouse.rows import DAY_MS, T0_MS, insert, statistic
 
 if TYPE_CHECKING:
@@ -86,3 +92,51 @@ def test_the_time_of_all_reports_is_exact(settings: Settings, samples: list[tupl
     [found] = reported_statistics(settings, "app", search="X")
     assert (found.name, found.kind, found.series, found.node_id) == ("x", "LINEGRAPH", 3, "predict")
     assert reported_statistics(settings, "app", search="y") == []
+
+
+@pytest.mark.parametrize("width_days", [0.5, 900])
+def test_ends_of_lines_put_upon_what_was_drawn_are_what_is_drawn_anew(
+    settings: Settings, client: Client, samples: list[tuple[int, float]], width_days: float
+) -> None:
+    start_ms = samples[0][0] + 12_345
+    window = {"start": moment(start_ms), "end": moment(start_ms + int(width_days * DAY_MS))}
+    drawn = statistic_lines(settings, "x", mlapp_id="app", points=500, **window)
+    before = points_of(drawn)
+    # On time and late: in the last bucket, after it, long before it, and before all that is drawn.
+    arrives = [start_ms - 10 * DAY_MS, start_ms + 1000, start_ms + int(width_days * DAY_MS / 2)]
+    last_ms = max(time for time, _ in before)
+    arrives += [last_ms + 1, last_ms + 2 * drawn.width_ms]
+    for number, changed_ms in enumerate(arrives):
+        rows = [statistic("x", changed_ms, 1000.0 + number, labels={"line": "0"}, _offset=10_000 + number)]
+        insert(client, "statistics", rows)
+        newer = newer_lines(
+            settings,
+            "x",
+            mlapp_id="app",
+            start_ms=start_ms,
+            width_ms=drawn.width_ms,
+            changed_ms=changed_ms,
+        )
+        assert newer.start_ms is not None
+        kept = {key: value for key, value in before.items() if key[0] < newer.start_ms}
+        before = kept | points_of(newer)
+        everything = newer_lines(
+            settings,
+            "x",
+            mlapp_id="app",
+            start_ms=start_ms,
+            width_ms=drawn.width_ms,
+            changed_ms=start_ms,
+        )
+        assert before == points_of(everything)
+    assert 1001.0 in [high for _, _, high, _ in before.values()]
+
+
+def points_of(lines: Lines) -> dict[tuple[int, str], tuple[float, float, float, int]]:
+    return {
+        (time, line.labels["line"]): (round(mean, 9), low, high, samples)
+        for line in lines.lines
+        for time, mean, low, high, samples in zip(
+            line.times_ms, line.means, line.minima, line.maxima, line.samples, strict=True
+        )
+    }

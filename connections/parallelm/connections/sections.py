@@ -73,6 +73,8 @@ class ClickHouseSettings(_ShownWithoutSecrets):
     """Clients change nothing, whatever the user may do. Set by ``load_settings`` for the role, never by a file."""
     is_pooled: bool = field(default=False, compare=False, metadata={"is_setting": False})
     """Connections are used again, see ``clickhouse_pool``."""
+    known_at_ms: int | None = field(default=None, compare=False, metadata={"is_setting": False})
+    """Questions find only what had arrived by then, see ``as_known_at`` of the warehouse's queries; None: everything."""
     alt_hosts: str = field(default="", compare=False, metadata={"is_setting": False})
     """Hosts to try when ``host`` does not answer: of one shard, see ``shards``."""
 

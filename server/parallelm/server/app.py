@@ -48,7 +48,7 @@ def create_app(context: ServerContext) -> FastAPI:
         app.include_router(router, prefix=api.PREFIX, responses=PROBLEMS, dependencies=[Depends(limit_rate)])
     add_contract(app)
     for router in pages.routers():
-        app.include_router(router, include_in_schema=False)
+        app.include_router(router, include_in_schema=False, dependencies=[Depends(live.remember_position)])
     add_compatibility(app)
     app.include_router(live.ROUTER, include_in_schema=False)
     app.mount("/static", static_files(STATIC), name="static")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,15 +37,13 @@ class Drawing:
     """In pixels, where the chart has another than the page gives it."""
     notes: Sequence[str] = field(default=())
     """What is not shown, and why."""
+    newer: Mapping[str, Any] | None = None
+    """By which ``changes.json`` knows what is drawn, where it can tell what is new in it; see ``lines.newer_points``."""
 
     def answer(self, request: Request, zone: str = "UTC") -> Response:
         """As ``charts.js`` takes it; the table only where it is asked for (``table=1``), or is all there is."""
         with_table = self.option is None or "table" in request.query_params
-        body = self.as_json(zone, with_table=with_table).encode()
-        headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
-        if len(body) > _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
-            body, headers["Content-Encoding"] = gzip.compress(body, 5), "gzip"
-        return Response(body, media_type="application/json", headers=headers)
+        return packed(request, self.as_json(zone, with_table=with_table))
 
     def as_json(self, zone: str = "UTC", *, with_table: bool = False) -> str:
         """The text of an answer."""
@@ -59,8 +57,22 @@ class Drawing:
             "zoom": self.zoom,
             "zone": zone,
             "height": self.height,
+            "newer": self.newer,
         }
-        return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        return compact(body)
+
+
+def packed(request: Request, body: str) -> Response:
+    """JSON as an answer, compressed where that saves a packet."""
+    data, headers = body.encode(), {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    if len(data) > _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+        data, headers["Content-Encoding"] = gzip.compress(data, 5), "gzip"
+    return Response(data, media_type="application/json", headers=headers)
+
+
+def compact(body: Mapping[str, Any]) -> str:
+    """JSON without what only people need."""
+    return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def nothing(text: str) -> Drawing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2s
 from typing import Any, Final
 
 from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX
@@ -27,6 +28,8 @@ from parallelm.warehouse.queries import Line
 
 MOST_LINES: Final = 20
 _FEW_POINTS: Final = 80
+LOW, SPAN = " low", " span"
+"""Endings of the ids of the two lines that are a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,12 @@ def draw_lines(
     against: Comparison | None = None,
     named: str = "",
     models: Mapping[str, str] | None = None,
+    buckets: tuple[int, int] | None = None,
 ) -> Drawing:
-    """The lines of one statistic; with ``against`` those are named ``named``. ``models`` are names by model id."""
+    """The lines of one statistic; with ``against`` those are named ``named``. ``models`` are names by model id.
+
+    ``buckets``: start of the first and width, where the lines can be told what is new.
+    """
     compared = [] if against is None else list(against.lines)
     if not lines and not compared:
         return nothing("Nothing was reported in this time.")
@@ -94,6 +101,13 @@ def draw_lines(
         [row for each in shown for row in each.rows(zone)],
         zoom=True,
         notes=[f"{counted(left_out, 'line')} with fewer samples left out"] if left_out > 0 else (),
+        newer=None
+        if buckets is None
+        else {
+            "start_ms": buckets[0],
+            "width_ms": buckets[1],
+            "lines": {each.id: each.has_range for each in shown},
+        },
     )
 
 
@@ -135,6 +149,7 @@ class _Shown:
         times = self._times(zone)
         colour = series_colour(self.place)
         drawn = {
+            "id": self.id,
             "name": self.name,
             "type": "line",
             "data": _points(times, self.line.means),
@@ -144,9 +159,17 @@ class _Shown:
             "lineStyle": {"width": 1.6, "type": "dashed" if self.dashed else "solid"},
             "emphasis": {"disabled": True},
         }
-        if max(self.line.samples, default=0) <= 1:
-            return [drawn]
-        return [*self._range(times, colour), drawn]
+        return [*self._range(times, colour), drawn] if self.has_range else [drawn]
+
+    @property
+    def id(self) -> str:
+        """Of its series, whatever else is drawn."""
+        return f"{series_id(self.line)}{' beside' if self.dashed else ''}"
+
+    @property
+    def has_range(self) -> bool:
+        """Whether a bucket holds several samples."""
+        return max(self.line.samples, default=0) > 1
 
     def _range(self, times: list[int], colour: str) -> list[dict[str, Any]]:
         """Two invisible lines, one upon the other, the ground between them coloured."""
@@ -162,9 +185,9 @@ class _Shown:
             "tooltip": {"show": False},
             "emphasis": {"disabled": True},
         }
-        spans = [high - low for low, high in zip(self.line.minima, self.line.maxima, strict=True)]
-        low = {**common, "data": _points(times, self.line.minima)}
-        return [low, {**common, "data": _points(times, spans), "areaStyle": {"opacity": 0.18}}]
+        low = {**common, "id": f"{self.id}{LOW}", "data": _points(times, self.line.minima)}
+        span = {**common, "id": f"{self.id}{SPAN}", "data": _points(times, _spans(self.line))}
+        return [low, {**span, "areaStyle": {"opacity": 0.18}}]
 
     def rows(self, zone: str) -> list[list[Any]]:
         """Of the table."""
@@ -177,6 +200,39 @@ class _Shown:
 
     def _times(self, zone: str) -> list[int]:
         return wall_ms((each + self.later_ms for each in self.line.times_ms), zone)
+
+
+def series_id(line: Line) -> str:
+    """A short name for a series of a statistic."""
+    who = (line.name, line.node_id, line.agent_id, line.model_id, sorted(line.labels.items()))
+    return blake2s(repr(who).encode(), digest_size=5).hexdigest()
+
+
+def newer_points(lines: Sequence[Line], is_drawn: Mapping[str, bool], zone: str) -> dict[str, Any] | None:
+    """Ends of the drawn lines by the ids of their series; None where the chart must be drawn anew.
+
+    ``is_drawn`` has the lines, each with whether its range is drawn too.
+    """
+    found: dict[str, Any] = {}
+    for line in lines:
+        own = series_id(line)
+        has_range = is_drawn.get(own)
+        if has_range is None:
+            if len(is_drawn) < MOST_LINES:
+                return None
+            continue
+        times = wall_ms(line.times_ms, zone)
+        found[own] = _points(times, line.means)
+        if has_range:
+            found[f"{own}{LOW}"] = _points(times, line.minima)
+            found[f"{own}{SPAN}"] = _points(times, _spans(line))
+        elif max(line.samples) > 1:
+            return None
+    return found
+
+
+def _spans(line: Line) -> list[float]:
+    return [high - low for low, high in zip(line.minima, line.maxima, strict=True)]
 
 
 def _points(times: Sequence[int], values: Sequence[float]) -> list[list[Any]]:

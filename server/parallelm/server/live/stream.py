@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from parallelm.server.access.dependencies import Asking
@@ -13,16 +13,30 @@ from parallelm.server.context import context_of
 ROUTER: Final = APIRouter()
 
 
+def remember_position(request: Request) -> None:
+    """Before a page reads the warehouse: what arrives from then on, ``/live?since=`` tells."""
+    is_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    request.state.position_ms = context_of(request).live.position_ms() if is_page else None
+
+
 @ROUTER.get("/live")
-async def live(request: Request, asking: Asking, mlapp_id: str = "") -> StreamingResponse:
+async def live(
+    request: Request,
+    asking: Asking,
+    mlapp_id: str = "",
+    since: Annotated[int | None, Query(description="Position that the page shows.")] = None,
+    last_event_id: Annotated[str, Header()] = "",
+) -> StreamingResponse:
     """Server-sent events: ``alerts``, ``statistics``, … when some have arrived, with the ids of their MLApps.
 
-    With ``mlapp_id`` of that one only; without a role on it, of none.
+    With ``mlapp_id`` of that one only; without a role on it, of none. First what has arrived since the position of the page, or
+    since the last event that a browser had before it was cut off.
     """
+    since_ms = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else since
     allowed = asking.mlapps("mlapps.read")
     if mlapp_id:
         allowed = frozenset({mlapp_id} if asking.may("mlapps.read", mlapp_id) else ())
-    events = context_of(request).live.stream(allowed)
+    events = context_of(request).live.stream(allowed, since_ms)
     return StreamingResponse(
         events,
         media_type="text/event-stream",

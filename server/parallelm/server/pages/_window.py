@@ -9,8 +9,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 
 from parallelm.server.charts.lines import Window
-from parallelm.server.context import context_of
-from parallelm.server.pages.time_range import TimeRange
+from parallelm.server.pages.time_range import TimeRange, known_settings
 
 
 def window_of(request: Request, mlapp_id: str, shown: TimeRange) -> Window:
@@ -19,7 +18,7 @@ def window_of(request: Request, mlapp_id: str, shown: TimeRange) -> Window:
 
     if shown.start_ms is not None and shown.end_ms is not None:
         return Window(shown.start_ms, shown.end_ms)
-    first_ms, last_ms = reported_span(context_of(request).settings, mlapp_id) or (None, None)
+    first_ms, last_ms = reported_span(known_settings(request), mlapp_id) or (None, None)
     start_ms = first_ms if shown.start_ms is None else shown.start_ms
     end_ms = last_ms if shown.end_ms is None else shown.end_ms
     if start_ms is not None and end_ms is not None and end_ms <= start_ms:

@@ -8,10 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
 from parallelm.server.access.dependencies import Asking, require
-from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.time_range import Shown
+from parallelm.server.pages.time_range import Shown, known_settings
 from parallelm.warehouse.queries.audit import action_names, actions
 
 ROUTER: Final = APIRouter()
@@ -30,7 +29,7 @@ def audit(
     page: Annotated[int, Query(ge=1, le=1000)] = 1,
 ) -> HTMLResponse:
     """Actions, with filters."""
-    settings = context_of(request).settings
+    settings = known_settings(request)
     found = actions(
         settings,
         mlapp_id=mlapp_id or None,

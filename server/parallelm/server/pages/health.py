@@ -31,12 +31,11 @@ from parallelm.schemas.well_known import (
     TRAINING_PHASE,
 )
 from parallelm.server.access.dependencies import require
-from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages._window import address, window_of, window_query
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.statistics import events_of, latest_models
-from parallelm.server.pages.time_range import Shown
+from parallelm.server.pages.time_range import Shown, known_settings
 from parallelm.warehouse.queries import Names, Reporter
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
@@ -96,7 +95,7 @@ def health(
     """The page, with one of its tabs."""
     from parallelm.warehouse.queries import activity, current_mlapp, histogram_reporters, reported_statistics
 
-    settings = context_of(request).settings
+    settings = known_settings(request)
     definition = current_mlapp(settings, mlapp_id)
     everything = reported_statistics(settings, mlapp_id)
     if definition is None and not everything:
@@ -183,13 +182,12 @@ def _features(
     from parallelm.warehouse.queries import feature_health
 
     found = feature_health(
-        context_of(request).settings,
+        known_settings(request),
         mlapp_id,
         NAMES,
         inference=reporter_of(compared.inference),
         start=shown.start,
         end=shown.end,
-        known_at=shown.known_at,
     )
     urls = {
         each.feature: address(request, "charts", mlapp_id, "feature.json", feature=each.feature, **asked)
@@ -219,6 +217,7 @@ class Canary:
 def canaries(request: Request, mlapp_id: str) -> list[Canary]:
     """Canaries with the numbers behind their latest decision, the latest first, not more than fit on a page."""
     names = latest_models(request, mlapp_id)
+    known_at = request.query_params.get("known_at", "")
     found = []
     for deployment_id, rows in canary_decisions(request, mlapp_id).items():
         began = next(row for row in rows if row["state"] == "canary")
@@ -237,7 +236,9 @@ def canaries(request: Request, mlapp_id: str) -> list[Canary]:
                 decided_at=last["event_time"],
                 score=evidence.get("score"),
                 metrics=evidence.get("metrics", ()),
-                url=address(request, "charts", mlapp_id, "canary.json", deployment=deployment_id),
+                url=address(
+                    request, "charts", mlapp_id, "canary.json", deployment=deployment_id, known_at=known_at
+                ),
             )
         )
     return found[::-1][:_CANARIES]
@@ -247,7 +248,7 @@ def canary_decisions(request: Request, mlapp_id: str) -> dict[str, list[dict[str
     """Decisions on each deployment that was a canary, in their order."""
     from parallelm.warehouse.queries import deployment_history
 
-    history = deployment_history(context_of(request).settings, mlapp_id=mlapp_id).to_dict("records")
+    history = deployment_history(known_settings(request), mlapp_id=mlapp_id).to_dict("records")
     on_trial = dict.fromkeys(row["deployment_id"] for row in history if row["state"] == "canary")
     return {
         each: [

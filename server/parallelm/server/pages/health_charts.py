@@ -18,12 +18,11 @@ from parallelm.server.charts.lanes import SEVERITY_COLOURS, Bar, Mark, lane_pane
 from parallelm.server.charts.panels import stack
 from parallelm.server.charts.statistics import distribution_of
 from parallelm.server.charts.tables import draw_matrix
-from parallelm.server.context import context_of
 from parallelm.server.pages._window import window_of
 from parallelm.server.pages.health import NAMES, Compared, canary_decisions, reporter_of
 from parallelm.server.pages.statistic_charts import Name, Zone
 from parallelm.server.pages.statistics import events_of, latest_models
-from parallelm.server.pages.time_range import Shown
+from parallelm.server.pages.time_range import Shown, known_settings
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 _COLUMNS: Final = 40
@@ -44,7 +43,7 @@ def feature_chart(
     from parallelm.warehouse.queries import feature_histograms
 
     trained, at_work = feature_histograms(
-        context_of(request).settings,
+        known_settings(request),
         mlapp_id,
         NAMES,
         feature,
@@ -52,7 +51,6 @@ def feature_chart(
         inference=reporter_of(compared.inference),
         start=shown.start,
         end=shown.end,
-        known_at=shown.known_at,
     )
     found = [("training", trained), ("inference", at_work)]
     return draw_histograms([Histogram.of_row(name, row) for name, row in found if row]).answer(request, zone)
@@ -65,14 +63,13 @@ def scores(request: Request, mlapp_id: str, shown: Shown, compared: Compared, zo
 
     reporter = reporter_of(compared.inference)
     found = statistic_lines(
-        context_of(request).settings,
+        known_settings(request),
         NAMES.scores,
         mlapp_id=mlapp_id,
         node_id=reporter.node_id if reporter else None,
         agent_id=reporter.agent_id if reporter else None,
         start=shown.start,
         end=shown.end,
-        known_at=shown.known_at,
         points=_COLUMNS,
     )
     lowest: dict[str, dict[int, float]] = {}
@@ -127,7 +124,7 @@ def alert_bars(
     """Alerts that fired, as long as they went on; ``link`` makes an address of an alert's id, ``prefix`` begins its lane."""
     from parallelm.warehouse.queries import alerts
 
-    found = alerts(context_of(request).settings, mlapp_id=mlapp_id, end=shown.end).to_dict("records")
+    found = alerts(known_settings(request), mlapp_id=mlapp_id, end=shown.end).to_dict("records")
     bars = []
     for row in found:
         start_ms, end_ms = ms_of(row["fired_at"]), _ms_or_none(row["resolved_at"])
@@ -186,7 +183,7 @@ def _predictions(
     """Latest distributions of the predictions of canary and live model: by model where reports name it, else by who reports."""
     from parallelm.warehouse.queries import latest_report, mlapp_agents
 
-    settings = context_of(request).settings
+    settings = known_settings(request)
 
     def latest(**whose: Any) -> dict[str, Any] | None:
         return latest_report(settings, mlapp_id, PREDICTION_HISTOGRAM, **asked, **whose)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
@@ -53,11 +55,20 @@ def _of_every_page(request: Request) -> dict[str, Any]:
         "tabs": [page for page in entries if page.of_mlapp],
         "path": request.url.path.removeprefix(root),
         "root": root,
+        "position_ms": getattr(request.state, "position_ms", None),
+        "live_url": partial(_live_url, request),
         "query": request.query_params.multi_items(),
         "zone": filters.zone_of(request.cookies.get("zone", "UTC")).key,
         "theme": theme if (theme := request.cookies.get("theme")) in _THEMES else "",
         "static": lambda name: f"{root}/static/{name}?{_version(name)}",
     }
+
+
+def _live_url(request: Request, mlapp_id: str = "") -> str:
+    """The events for a page: of an MLApp or of all, from what the page shows on."""
+    asked = {"mlapp_id": mlapp_id, "since": getattr(request.state, "position_ms", None)}
+    query = urlencode({name: value for name, value in asked.items() if value not in {None, ""}})
+    return f"{request.scope.get('root_path', '')}/live" + (f"?{query}" if query else "")
 
 
 def _version(name: str) -> int:

@@ -14,11 +14,10 @@ from parallelm.server.charts.bars import draw_histograms
 from parallelm.server.charts.drawing import nothing
 from parallelm.server.charts.lines import Comparison, Window, draw_lines, line_of_points
 from parallelm.server.charts.statistics import HEAT_MAP_KIND, draw_heat_maps, draw_report, histogram_of
-from parallelm.server.context import context_of
 from parallelm.server.pages.filters import zone_of
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.statistics import Chosen
-from parallelm.server.pages.time_range import Shown, TimeRange, time_range
+from parallelm.server.pages.time_range import Shown, TimeRange, known_settings, time_range
 from parallelm.warehouse.queries import Line
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
@@ -52,7 +51,7 @@ def numbers(
 
     def lines(model: str, window: TimeRange) -> Lines:
         return statistic_lines(
-            context_of(request).settings,
+            known_settings(request),
             name,
             mlapp_id=mlapp_id,
             node_id=chosen.node,
@@ -60,7 +59,6 @@ def numbers(
             model_id=model or None,
             start=window.start,
             end=window.end,
-            known_at=window.known_at,
             points=points,
         )
 
@@ -74,7 +72,7 @@ def numbers(
         beside = lines(chosen.model, earlier).lines
         later_ms = (found.start_ms or 0) - (earlier.start_ms or 0)
     ids = {line.model_id for line in (*found.lines, *beside)} | {chosen.model, chosen.with_model}
-    models = model_names(context_of(request).settings, mlapp_id, ids - {""})
+    models = model_names(known_settings(request), mlapp_id, ids - {""})
     named, other = (
         [models.get(each, each[:8]) for each in (chosen.model, chosen.with_model)]
         if chosen.with_model
@@ -83,7 +81,11 @@ def numbers(
     has_both = chosen.with_from or (chosen.with_model and chosen.model)
     against = Comparison(other, beside, later_ms) if has_both else None
     window = Window(found.start_ms, found.end_ms)
-    drawing = draw_lines(found.lines, window, zone, against=against, named=named, models=models)
+    is_now = against is None and shown.known_at is None
+    buckets = (found.start_ms, found.width_ms) if is_now and found.start_ms is not None else None
+    drawing = draw_lines(
+        found.lines, window, zone, against=against, named=named, models=models, buckets=buckets
+    )
     return drawing.answer(request, zone)
 
 
@@ -109,7 +111,7 @@ def report(
         return draw_report(row, feature).answer(request, zone)
     if chosen.with_model:
         ids = [chosen.model or row["model_id"], chosen.with_model]
-        models = model_names(context_of(request).settings, mlapp_id, ids)
+        models = model_names(known_settings(request), mlapp_id, ids)
         other = _latest(request, mlapp_id, name, shown, chosen, chosen.with_model)
         titles = [models.get(each, each[:8]) for each in ids]
     else:
@@ -129,7 +131,7 @@ def _heat_maps(
 ) -> Response:
     from parallelm.warehouse.queries import reports
 
-    found = reports(context_of(request).settings, mlapp_id, name, **_asked(shown, chosen, chosen.model))
+    found = reports(known_settings(request), mlapp_id, name, **_asked(shown, chosen, chosen.model))
     return draw_heat_maps(found, zone).answer(request, zone)
 
 
@@ -139,12 +141,11 @@ def kpi(request: Request, mlapp_id: str, name: Name, shown: Shown, zone: Zone) -
     from parallelm.warehouse.queries import kpis
 
     found = kpis(
-        context_of(request).settings,
+        known_settings(request),
         name,
         mlapp_id=mlapp_id,
         start=shown.start,
         end=shown.end,
-        known_at=shown.known_at,
     )
     by_labels: dict[tuple[tuple[str, str], ...], list[tuple[int, float]]] = {}
     times = (int(each.timestamp() * 1000) for each in found["event_time"])
@@ -194,7 +195,7 @@ def _latest(
 ) -> dict[str, Any] | None:
     from parallelm.warehouse.queries import latest_report
 
-    return latest_report(context_of(request).settings, mlapp_id, name, **_asked(shown, chosen, model))
+    return latest_report(known_settings(request), mlapp_id, name, **_asked(shown, chosen, model))
 
 
 def _asked(shown: TimeRange, chosen: Chosen, model: str) -> dict[str, Any]:
@@ -204,5 +205,4 @@ def _asked(shown: TimeRange, chosen: Chosen, model: str) -> dict[str, Any]:
         "model_id": model or None,
         "start": shown.start,
         "end": shown.end,
-        "known_at": shown.known_at,
     }

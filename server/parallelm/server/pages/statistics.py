@@ -13,11 +13,10 @@ from parallelm.operations.errors import UnknownMLAppError
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.nodes import Node, place_nodes
 from parallelm.server.charts.statistics import HTML_KIND, TREE_KINDS
-from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages._window import address, window_of, window_query
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.time_range import Shown
+from parallelm.server.pages.time_range import Shown, known_settings
 from parallelm.warehouse.queries import ReportedStatistic
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
@@ -86,7 +85,7 @@ def statistics(
     """The page."""
     from parallelm.warehouse.queries import current_mlapp, reported_statistics
 
-    settings = context_of(request).settings
+    settings = known_settings(request)
     definition = current_mlapp(settings, mlapp_id)
     everything = reported_statistics(settings, mlapp_id)
     if definition is None and not everything:
@@ -130,7 +129,7 @@ def _nodes(
     """Those of the definition, or else those that have reported, with what is live on them."""
     from parallelm.warehouse.queries import live_models
 
-    live = live_models(context_of(request).settings, mlapp_id=mlapp_id)
+    live = live_models(known_settings(request), mlapp_id=mlapp_id)
     names = zip(live["node_id"], live["model_name"], live["model_id"], strict=True)
     now = {str(node): f"live: {name or model_id[:8]}" for node, name, model_id in names}
 
@@ -198,7 +197,7 @@ def latest_models(request: Request, mlapp_id: str) -> dict[str, str]:
     from parallelm.warehouse.queries import Keyset, models
 
     page = Keyset(order=("event_time", "model_id"), descending=True, limit=_MODELS)
-    found = models(context_of(request).settings, mlapp_id=mlapp_id, page=page)
+    found = models(known_settings(request), mlapp_id=mlapp_id, page=page)
     names = zip(found["model_id"], found["name"], strict=True)
     return {str(model_id): str(name) if name else str(model_id)[:8] for model_id, name in names}
 
@@ -208,9 +207,7 @@ def events_of(request: Request, mlapp_id: str, shown: Shown, most: int) -> list[
     from parallelm.warehouse.queries import Keyset, events
 
     page = Keyset(order=("event_time", "event_id"), descending=True, limit=most)
-    found = events(
-        context_of(request).settings, mlapp_id=mlapp_id, start=shown.start, end=shown.end, page=page
-    )
+    found = events(known_settings(request), mlapp_id=mlapp_id, start=shown.start, end=shown.end, page=page)
     return [{str(key): value for key, value in row.items()} for row in found.to_dict("records")]
 
 
@@ -219,7 +216,7 @@ def _kpis(request: Request, mlapp_id: str, window: Mapping[str, str]) -> list[tu
 
     return [
         (name, address(request, "charts", mlapp_id, "kpi.json", name=name, **window))
-        for name in kpi_names(context_of(request).settings, mlapp_id)
+        for name in kpi_names(known_settings(request), mlapp_id)
     ]
 
 

@@ -14,10 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
+from parallelm.connections import Settings
 from parallelm.schemas.times import TimeError, ceil_ms, time_ns
+from parallelm.server.context import context_of
 from parallelm.server.pages.filters import local_time
+from parallelm.warehouse.queries import as_known_at
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES: Final = ("from", "to", "known_at")
@@ -100,6 +103,12 @@ def time_range(
     if start_ms is not None and end_ms is not None and end_ms <= start_ms:
         raise TimeError(f"the range ends at {end}, which is not after its start {start}")
     return TimeRange(start_ms, end_ms, known_at_ms, written)
+
+
+def known_settings(request: Request) -> Settings:
+    """With which everything that a page shows is read as it was known at the moment that its address names, or as it is now."""
+    known_at = _moment(_moment_ms(request.query_params.get("known_at", "")))
+    return as_known_at(context_of(request).settings, known_at)
 
 
 def _moment(at_ms: int | None) -> datetime | None:

@@ -27,7 +27,6 @@ from parallelm.server.charts.timeline import (
     draw_timeline,
     statistic_curves,
 )
-from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages._window import address, address_of_pairs, window_of
@@ -35,7 +34,7 @@ from parallelm.server.pages.health_charts import alert_bars, ms_of
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.statistic_charts import Zone
 from parallelm.server.pages.statistics import events_of
-from parallelm.server.pages.time_range import Shown, TimeRange
+from parallelm.server.pages.time_range import Shown, TimeRange, known_settings
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries import Timeline
 
@@ -66,7 +65,7 @@ def timeline(
     """The page; the picture and explanations are loaded into it."""
     from parallelm.warehouse.queries import current_mlapp, kpi_names, reported_statistics
 
-    settings = context_of(request).settings
+    settings = known_settings(request)
     everything = reported_statistics(settings, mlapp_id)
     kpis = kpi_names(settings, mlapp_id)
     if not everything and not kpis and current_mlapp(settings, mlapp_id) is None:
@@ -150,7 +149,7 @@ def _with_kpi(
 
     def ask(timezone: str | None, aggregation: Aggregation | None) -> Timeline:
         return read(
-            context_of(request).settings,
+            known_settings(request),
             kpi,
             mlapp_id=mlapp_id,
             bucket=bucket,
@@ -159,7 +158,6 @@ def _with_kpi(
             kpi_aggregation=aggregation,
             start=shown.start,
             end=shown.end,
-            known_at=shown.known_at,
         )
 
     # What is not said, is asked for in this order: days of UTC or of the viewer, one series or the mean of several.
@@ -193,9 +191,7 @@ def _without_kpi(request: Request, mlapp_id: str, window: Window, names: Sequenc
             None if each is None else datetime.fromtimestamp(each / 1000, UTC)
             for each in (window.start_ms, window.end_ms)
         )
-        found = statistic_lines(
-            context_of(request).settings, name, mlapp_id=mlapp_id, start=start, end=end
-        ).lines
+        found = statistic_lines(known_settings(request), name, mlapp_id=mlapp_id, start=start, end=end).lines
         curves = [
             Curve(title, list(zip(line.times_ms, line.means, strict=True)))
             for title, line in zip(line_names(found), found, strict=True)
@@ -209,7 +205,7 @@ def _live(request: Request, mlapp_id: str, window: Window) -> list[Bar]:
     from parallelm.warehouse.queries import deployments
 
     bars: list[Bar] = []
-    for row in rows(deployments(context_of(request).settings, mlapp_id=mlapp_id)):
+    for row in rows(deployments(known_settings(request), mlapp_id=mlapp_id)):
         if row["live_from"] is None:
             continue
         start_ms, end_ms = ms_of(row["live_from"]), None if row["live_to"] is None else ms_of(row["live_to"])
@@ -237,7 +233,7 @@ def _marks(request: Request, mlapp_id: str, shown: TimeRange) -> list[Mark]:
     from parallelm.warehouse.queries import deployment_history
     from parallelm.warehouse.queries.audit import actions
 
-    settings = context_of(request).settings
+    settings = known_settings(request)
     times: dict[str, Any] = {"start": shown.start, "end": shown.end}
     history = deployment_history(settings, mlapp_id=mlapp_id, **times)
     marks = [
@@ -282,7 +278,7 @@ def explanation(
     request: Request, mlapp_id: str, alert: str = "", deployment: str = "", event: str = "", action: str = ""
 ) -> HTMLResponse:
     """The chain behind a mark, for the side of the page."""
-    settings = context_of(request).settings
+    settings = known_settings(request)
     if alert:
         found = explain_alert(settings, find_alert(settings, alert, mlapp_id))
     elif deployment:
@@ -300,7 +296,7 @@ def _record(request: Request, mlapp_id: str, event: str, action: str) -> Part:
     from parallelm.warehouse.queries import events
     from parallelm.warehouse.queries.audit import actions
 
-    settings = context_of(request).settings
+    settings = known_settings(request)
     if event:
         found = rows(events(settings, mlapp_id=mlapp_id, event_id=event))
     else:
@@ -318,4 +314,5 @@ def _record(request: Request, mlapp_id: str, event: str, action: str) -> Part:
 
 
 def _explained(request: Request, mlapp_id: str, **which: str) -> str:
-    return address(request, "mlapps", mlapp_id, "timeline", "explanation", **which)
+    known_at = request.query_params.get("known_at", "")
+    return address(request, "mlapps", mlapp_id, "timeline", "explanation", known_at=known_at, **which)

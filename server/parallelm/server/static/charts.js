@@ -103,17 +103,22 @@ function dressed(answer, element) {
 
 /* ---- One chart ---- */
 
+function pointsOf(figure) {
+  return Math.min(Math.max(figure.querySelector(".canvas").clientWidth, 200), 1000);
+}
+
 async function draw(figure, isUpdate = false) {
   const canvas = figure.querySelector(".canvas");
   figure.drawing?.abort();
   const running = (figure.drawing = new AbortController());
-  figure.drawnAt = Date.now();
+  figure.position = position;
+  figure.stale = "";
   if (!isUpdate) canvas.setAttribute("aria-busy", "true");
   try {
     const address = new URL(figure.dataset.chartUrl, location.href);
-    address.searchParams.set("points", Math.min(Math.max(canvas.clientWidth, 200), 1000));
+    address.searchParams.set("points", pointsOf(figure));
     if (isUpdate) address.searchParams.delete("to"); // What has arrived lies behind it.
-    const [answer] = await Promise.all([fetchJson(address, running.signal), loadEcharts()]);
+    const [answer] = await Promise.all([fetchJson(address, { signal: running.signal }), loadEcharts()]);
     if (figure.drawing !== running || !figure.isConnected) return;
     show(figure, canvas, answer);
     offerTable(figure, answer.option && answer.has_table);
@@ -121,11 +126,13 @@ async function draw(figure, isUpdate = false) {
   } catch (error) {
     if (error.name !== "AbortError" && figure.isConnected) say(figure, canvas, error.message);
   }
-  if (figure.drawing === running) canvas.removeAttribute("aria-busy");
+  if (figure.drawing !== running) return;
+  canvas.removeAttribute("aria-busy");
+  if (figure.stale) updateSoon(); // Something has arrived meanwhile.
 }
 
-async function fetchJson(url, signal) {
-  const answer = await fetch(url, { signal, headers: { Accept: "application/json" }, credentials: "same-origin" });
+async function fetchJson(url, { headers, ...more } = {}) {
+  const answer = await fetch(url, { credentials: "same-origin", ...more, headers: { Accept: "application/json", ...headers } });
   const found = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(found.detail || `The server answered ${answer.status}.`);
   return found;
@@ -268,6 +275,92 @@ function tableOf(figure, { columns, rows, total }) {
   return scroll;
 }
 
+/* ---- What has arrived since ---- */
+
+// Up to where the page, and each of its figures, shows what has arrived: see live/changes.py.
+let position = Number(page.dataset.position || 0);
+let updating = null; // A timer, or true while the server is asked.
+let updatedAt = 0;
+const EACH_S = 10;
+
+function inSight(figure) {
+  const place = figure.getBoundingClientRect();
+  return !document.hidden && place.bottom > 0 && place.top < innerHeight;
+}
+
+// All charts that somebody sees are asked for together, once in a while; the others when they come into sight.
+function updateSoon() {
+  if (updating) return;
+  const each = Number(document.querySelector("[data-refresh]")?.dataset.refresh ?? EACH_S);
+  updating = setTimeout(update, Math.max(0, updatedAt + each * 1000 - Date.now()));
+}
+
+async function update() {
+  updating = true;
+  updatedAt = Date.now();
+  const due = [...document.querySelectorAll("[data-refresh]")].filter((figure) => figure.stale && drawnOnce(figure) && inSight(figure));
+  const counted = due.filter((figure) => figure.stale === "statistics");
+  for (const figure of due) if (!counted.includes(figure)) draw(figure, true);
+  try {
+    if (counted.length) await askForNew(counted);
+  } catch {
+    // The next event asks again, from the same position.
+  }
+  updating = null;
+  if (due.some((figure) => figure.stale)) updateSoon();
+}
+
+function drawnOnce(figure) {
+  return figure.drawing && !figure.querySelector(".canvas[aria-busy]");
+}
+
+async function askForNew(figures) {
+  const since = Math.min(...figures.map((figure) => figure.position));
+  for (const figure of figures) figure.stale = "";
+  const charts = figures.map((figure) => ({ url: figure.dataset.chartUrl, points: pointsOf(figure), newer: drawn.get(figure)?.answer.newer }));
+  const address = new URL(figures[0].dataset.chartUrl, location.href);
+  const token = document.querySelector("meta[name=csrf-token]");
+  const answer = await fetchJson(new URL("changes.json", address), {
+    method: "POST",
+    body: JSON.stringify({ since_ms: since, charts }),
+    headers: { "Content-Type": "application/json", ...(token && { "X-CSRF-Token": token.content }) },
+  });
+  position = Math.max(position, answer.position_ms);
+  figures.forEach((figure, number) => {
+    const found = answer.charts[number];
+    if (!figure.isConnected) return;
+    if (found && (found.again || !extend(figure, found))) draw(figure, true);
+    else figure.position = Math.max(figure.position, answer.position_ms);
+  });
+}
+
+// Replace the ends of lines: from the bucket in which something has arrived.
+function extend(figure, { from, end, lines }) {
+  const known = drawn.get(figure);
+  if (!known) return false;
+  const { chart, answer: { option } } = known;
+  const changed = [];
+  for (const series of option.series) {
+    const points = lines[series.id];
+    if (!points) continue;
+    series.data = [...series.data.filter(([time]) => time < from), ...points];
+    changed.push({ id: series.id, data: series.data });
+  }
+  if (option.xAxis.max !== undefined) option.xAxis.max = Math.max(option.xAxis.max, end);
+  chart.setOption({ xAxis: option.xAxis.max === undefined ? {} : { max: option.xAxis.max }, series: changed });
+  offerTable(figure, known.answer.has_table);
+  return true;
+}
+
+document.addEventListener("htmx:sseMessage", ({ target, detail }) => {
+  if (!target.matches?.("[data-refresh]")) return;
+  position = Math.max(position, Number(detail.lastEventId || 0));
+  // Of statistics the server says what is new; a chart that shows something else too is drawn anew.
+  target.stale = detail.type === "statistics" && target.stale !== "all" ? "statistics" : "all";
+  updateSoon();
+});
+document.addEventListener("visibilitychange", () => !document.hidden && updateSoon());
+
 /* ---- All charts of the page ---- */
 
 const sizes = new ResizeObserver((entries) => {
@@ -276,8 +369,8 @@ const sizes = new ResizeObserver((entries) => {
 const seen = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) continue;
-    seen.unobserve(target);
-    draw(target);
+    if (!target.drawing) draw(target);
+    else if (target.stale) updateSoon();
   }
 }, { rootMargin: "200px" });
 
@@ -292,16 +385,6 @@ function redrawAll() {
 
 document.addEventListener("htmx:load", (event) => watch(event.detail.elt));
 document.addEventListener("htmx:beforeCleanupElement", (event) => drawn.has(event.target) && forget(event.target));
-// What has arrived is drawn in the charts in sight, each once in a while.
-document.addEventListener("htmx:sseMessage", ({ target }) => {
-  if (!target.matches?.("[data-refresh]") || target.waiting) return;
-  const since = Date.now() - (target.drawnAt || 0);
-  target.waiting = setTimeout(() => {
-    target.waiting = null;
-    const place = target.getBoundingClientRect();
-    if (target.isConnected && !document.hidden && place.bottom > 0 && place.top < innerHeight) draw(target, true);
-  }, Math.max(0, Number(target.dataset.refresh) * 1000 - since));
-});
 document.addEventListener("theme", redrawAll);
 document.addEventListener("zone", () => { for (const figure of [...drawn.keys()]) draw(figure); });
 addEventListener("beforeprint", () => { for (const { chart } of drawn.values()) chart.resize(); });

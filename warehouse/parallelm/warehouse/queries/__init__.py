@@ -9,6 +9,7 @@ nothing but the driver; all others need pandas. They raise the driver's errors w
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import OneOrMore, query_frame, time_column
 from parallelm.warehouse.queries._keyset import Keyset
+from parallelm.warehouse.queries._known_at import as_known_at
 from parallelm.warehouse.queries.agents import agent_states
 from parallelm.warehouse.queries.alerts import OPEN_STATES, alert_episodes, alert_transitions, alerts
 from parallelm.warehouse.queries.correlate import Correlations, correlate
@@ -55,7 +56,7 @@ from parallelm.warehouse.queries.lineage import (
     rows_of_record,
     samples_around,
 )
-from parallelm.warehouse.queries.lines import Line, Lines, statistic_lines
+from parallelm.warehouse.queries.lines import Line, Lines, newer_lines, statistic_lines
 from parallelm.warehouse.queries.logs import LinePlace, log_lines, log_sizes, search_logs
 from parallelm.warehouse.queries.mlapps import (
     check_connection,
@@ -130,6 +131,7 @@ __all__ = [
     "alert_transitions",
     "alerts",
     "answers_to",
+    "as_known_at",
     "check_connection",
     "correlate",
     "current_mlapp",
@@ -166,6 +168,7 @@ __all__ = [
     "model_usage",
     "models",
     "models_of_pipelines",
+    "newer_lines",
     "notifications_of",
     "open_dead_letters",
     "past_events",

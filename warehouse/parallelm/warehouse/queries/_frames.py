@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from parallelm.connections.clickhouse_pool import lent_client
 from parallelm.schemas.times import Time, TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
+from parallelm.warehouse.queries._known_at import arrival_filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -123,10 +124,11 @@ def fetch(
     limits: Mapping[str, str | int] | None = None,
 ) -> tuple[list[Sequence[Any]], list[tuple[str, str]]]:
     """``(columns of values, (name, ClickHouse type) of each)``; raises the driver's errors."""
+    own = {**arrival_filters(settings), **(limits or {})}
     with lent_client(settings.clickhouse) as client:
         # Without parameters the driver leaves percent signs alone: an analyst's LIKE and % need no doubling.
         columns, types = client.execute(
-            query, parameters or None, with_column_types=True, columnar=True, settings=limits
+            query, parameters or None, with_column_types=True, columnar=True, settings=own or None
         )
     return columns or [()] * len(types), types
 

@@ -10,6 +10,7 @@ from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._buckets import DAY_MS
 from parallelm.warehouse.queries._frames import frame
+from parallelm.warehouse.queries._known_at import arrival_filters, knows_everything
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +49,7 @@ def read_statistics(
     names: Sequence[str] = (),
 ) -> StatisticSeries:
     """Read the statistics of the KPI's MLApp, only those of ``names`` if there are any."""
-    source = _Source(kpi, max_lag, names)
+    source = _Source(settings, kpi, max_lag, names)
     found = frame(settings, source.names_sql, source.parameters)
     found = found.sort_values(["node_id", "name", "labels"], key=_sortable, ignore_index=True)
     buckets = kpi.points.size + max_lag
@@ -68,7 +69,7 @@ def read_statistics(
 class _Source:
     """Which rows, as SQL: days where they lie within buckets, samples otherwise."""
 
-    def __init__(self, kpi: KpiSeries, max_lag: int, names: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, kpi: KpiSeries, max_lag: int, names: Sequence[str]) -> None:
         self.parameters: dict[str, Any] = {
             "mlapp_id": kpi.mlapp_id,
             "first": kpi.first - max_lag,
@@ -78,7 +79,7 @@ class _Source:
             "last_ms": kpi.buckets.start_ms(kpi.first + kpi.points.size) + DAY_MS,
             "names": list(names),
         }
-        if kpi.buckets.are_days_of_utc:
+        if kpi.buckets.are_days_of_utc and knows_everything(settings):
             table, time, finite = "statistics_by_day_state", "bucket_start", "n > 0"
             self._measures = "sum(n) AS samples, sum(total) AS sum_value, min(minimum) < 0 AS below_zero"
         else:
@@ -129,7 +130,8 @@ def _numbers(settings: Settings, query: str, parameters: Mapping[str, Any]) -> l
     """Columns of numbers as arrays: a million rows without a Python object for each."""
     import numpy as np
 
-    client = clickhouse_client(settings.clickhouse, settings={"use_numpy": True})
+    options = {"use_numpy": True, **arrival_filters(settings)}
+    client = clickhouse_client(settings.clickhouse, settings=options)
     try:
         columns = client.execute(query, parameters, columnar=True)
     finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.warehouse.queries._frames import Conditions, records
+from parallelm.warehouse.queries._known_at import knows_everything
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -184,10 +185,11 @@ def activity(
 ) -> Activity:
     """Counts of a time; ``predictions`` names the statistic that counts them."""
     counted = Conditions().equal(mlapp_id=mlapp_id, name=predictions)
-    counted.between("bucket_start" if start is end is None else "event_time", start, end)
+    is_by_day = start is end is None and knows_everything(settings)
+    counted.between("bucket_start" if is_by_day else "event_time", start, end)
     source = (
         f"SELECT sum(total) AS n FROM statistics_by_day_state {counted}"  # noqa: S608 - as above
-        if start is end is None
+        if is_by_day
         else f"SELECT sumIf(value, isFinite(value)) AS n FROM statistics {counted}"  # noqa: S608 - as above
     )
     [made] = records(settings, source, counted.parameters)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from parallelm.schemas.times import range_ms
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import Conditions, records
+from parallelm.warehouse.queries._known_at import knows_everything
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,8 @@ WIDTHS_MS: Final = (
     *(days * _DAY_MS for days in (1, 7, 28, 364)),
 )
 """Widths of buckets; all but the weeks divide the next one."""
+_NEVER_MS: Final = 10_413_791_999_999
+"""The last moment that the warehouse can hold: end of the year 2299."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,39 @@ def statistic_lines(
     width_ms = next(
         (each for each in WIDTHS_MS if (end_ms - start_ms) / each <= max(1, points - 1)), WIDTHS_MS[-1]
     )
-    is_by_day = width_ms >= _DAY_MS and known_at is None
+    is_by_day = width_ms >= _DAY_MS and known_at is None and knows_everything(settings)
     found = _lines(settings, where, start_ms, end_ms, width_ms, is_by_day=is_by_day)
     return Lines(found[:MOST_SERIES], start_ms, end_ms, width_ms, max(0, len(found) - MOST_SERIES))
+
+
+def newer_lines(
+    settings: Settings,
+    name: str,
+    *,
+    mlapp_id: str,
+    node_id: str | None = None,
+    agent_id: str | None = None,
+    model_id: str | None = None,
+    start_ms: int,
+    width_ms: int,
+    changed_ms: int,
+) -> Lines:
+    """The ends of lines that ``statistic_lines`` gave from ``start_ms`` in buckets of ``width_ms``, now that more has arrived.
+
+    ``changed_ms`` is the earliest event time of what has: all buckets from its own on. ``start_ms`` of the answer is the start of
+    that bucket.
+    """
+    if width_ms not in WIDTHS_MS:
+        raise QueryError(f"the width of buckets is {width_ms!r} ms; it must be one of {WIDTHS_MS}")
+    where = Conditions().equal(
+        name=name, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id, model_id=model_id
+    )
+    first_ms = changed_ms // width_ms * width_ms
+    found = _lines(
+        settings, where, max(start_ms, first_ms), _NEVER_MS, width_ms, is_by_day=width_ms >= _DAY_MS
+    )
+    end_ms = max((line.times_ms[-1] for line in found), default=first_ms) + 1
+    return Lines(found[:MOST_SERIES], first_ms, end_ms, width_ms, max(0, len(found) - MOST_SERIES))
 
 
 def _window(

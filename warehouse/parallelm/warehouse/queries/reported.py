@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.warehouse.queries._frames import Conditions, records
+from parallelm.warehouse.queries._known_at import knows_everything
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +53,18 @@ def reported_statistics(
     """By node and name. Numbers are looked up in the rollup by day, so that a long history costs little."""
     where = Conditions().equal(mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id, model_id=model_id)
     where.containing(search, "name")
+    source, time = (
+        ("statistics_by_day_state", "bucket_start")
+        if knows_everything(settings)
+        else ("statistics", "event_time")
+    )
     numbers = records(
         settings,
         f"""
         SELECT node_id, name, '{NUMBERS}' AS kind, arraySort(groupUniqArray(50)(toString(agent_id))) AS agents,
                arraySort(groupUniqArrayIf(200)(toString(model_id), model_id != '')) AS models,
-               uniq(model_id, agent_id, labels) AS series, min(bucket_start) AS first_time, max(bucket_start) AS last_time
-        FROM statistics_by_day_state {where}
+               uniq(model_id, agent_id, labels) AS series, min({time}) AS first_time, max({time}) AS last_time
+        FROM {source} {where}
         GROUP BY node_id, name
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters,
@@ -82,19 +88,23 @@ def reported_statistics(
 def reported_span(settings: Settings, mlapp_id: str) -> tuple[int, int] | None:
     """First event time of the MLApp's numbers, and the millisecond after the last; None when there are none.
 
-    The rollup says which days these are, and the samples of the days when in them.
+    The rollup says which days these are, and the samples of the days when in them; as known at a moment the samples say all.
     """
+    by_day = knows_everything(settings)
+    source, time = ("statistics_by_day_state", "bucket_start") if by_day else ("statistics", "event_time")
     [row] = records(
         settings,
-        """
-        SELECT count() AS n, toUnixTimestamp64Milli(min(bucket_start)) AS first, toUnixTimestamp64Milli(max(bucket_start)) AS last
-        FROM statistics_by_day_state
+        f"""
+        SELECT count() AS n, toUnixTimestamp64Milli(min({time})) AS first, toUnixTimestamp64Milli(max({time})) AS last
+        FROM {source}
         WHERE mlapp_id = %(mlapp_id)s
-        """,
+        """,  # noqa: S608 - made of our own names; values are parameters
         {"mlapp_id": mlapp_id},
     )
     if not row["n"]:
         return None
+    if not by_day:
+        return row["first"], row["last"] + 1
     [exact] = records(
         settings,
         """

@@ -15,10 +15,9 @@ from parallelm.operations.alerts import find_alert, list_alerts, silenced_by
 from parallelm.operations.errors import UnknownAlertError
 from parallelm.schemas.errors import SchemaError
 from parallelm.server.access.dependencies import Asking, allow, require
-from parallelm.server.context import context_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.time_range import Shown
+from parallelm.server.pages.time_range import Shown, known_settings
 from parallelm.warehouse.queries import OPEN_STATES, Keyset
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def alerts(request: Request, asking: Asking, wanted: Filtered, shown: Shown) -> 
 @ROUTER.get("/alerts/{alert_id}")
 def alert_by_id(request: Request, asking: Asking, alert_id: str) -> RedirectResponse:
     """The page of an alert whose MLApp the link does not name."""
-    found = find_alert(context_of(request).settings, alert_id)
+    found = find_alert(known_settings(request), alert_id)
     if not asking.may("mlapps.read", found["mlapp_id"]):
         raise UnknownAlertError(f"there is no alert {alert_id!r}")
     root = request.scope.get("root_path", "")
@@ -134,7 +133,7 @@ def _page(
     shown: TimeRange,
     **more: Any,
 ) -> HTMLResponse:
-    settings = context_of(request).settings
+    settings = known_settings(request)
     found = list_alerts(
         settings,
         mlapp_id=mlapps,
@@ -144,7 +143,6 @@ def _page(
         state=wanted.state if wanted.state not in {"", "all"} else None,
         labels=labels_of(wanted.label),
         also_over=wanted.state == "all",
-        at=shown.known_at,
         start=shown.start,
         end=shown.end,
         page=Keyset(order=_ORDER, descending=True, after=wanted.after, limit=_SHOWN + 1),

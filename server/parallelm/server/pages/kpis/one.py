@@ -11,10 +11,9 @@ from starlette.responses import HTMLResponse, Response
 
 from parallelm.operations.kpis import withdraw_rows
 from parallelm.server.access.dependencies import Asking, require
-from parallelm.server.context import context_of
 from parallelm.server.pages._rows import labels_of, rows, stored
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.time_range import Shown, time_range
+from parallelm.server.pages.time_range import Shown, known_settings, time_range
 from parallelm.server.pages.toasts import toast
 from parallelm.warehouse.queries import Keyset, kpi_names, kpi_revisions, kpis, withdrawn_points
 
@@ -56,7 +55,7 @@ class Selection:
 @ROUTER.get("/one", dependencies=[Depends(require("mlapps.read"))])
 def kpi(request: Request, mlapp_id: str, name: Name, shown: Shown, label: str = "") -> HTMLResponse:
     """The page of a KPI."""
-    settings = context_of(request).settings
+    settings = known_settings(request)
     if name not in kpi_names(settings, mlapp_id):
         raise HTTPException(_NOT_FOUND, f"MLApp {mlapp_id!r} has no KPI {name!r}")
     values = {"shown": shown, "label": label} | _points(settings, mlapp_id, name, shown, label)
@@ -76,7 +75,7 @@ def revisions(
     labels = dict(each.split("=", 1) for each in label)
     found = rows(
         kpi_revisions(
-            context_of(request).settings,
+            known_settings(request),
             name,
             mlapp_id=mlapp_id,
             labels=labels,
@@ -99,7 +98,7 @@ def withdrawal(
 ) -> HTMLResponse:
     """The points that are selected, before they are taken back: a part, for htmx."""
     wanted = Selection(name, label, start, end)
-    found = wanted.found(context_of(request).settings, mlapp_id)
+    found = wanted.found(known_settings(request), mlapp_id)
     values = {
         "mlapp_id": mlapp_id,
         "wanted": wanted,
@@ -122,7 +121,7 @@ def withdraw(
     end: Annotated[str, Form(alias="to", max_length=100)] = "",
 ) -> Response:
     """Take back what was shown; when other points are selected meanwhile, nothing."""
-    settings = context_of(request).settings
+    settings = known_settings(request)
     wanted = Selection(name, label, start, end)
     found = wanted.found(settings, mlapp_id)
     if len(found) != expected:
@@ -134,7 +133,7 @@ def withdraw(
 
 
 def _part(request: Request, mlapp_id: str, name: str) -> HTMLResponse:
-    values = _points(context_of(request).settings, mlapp_id, name, time_range(), "")
+    values = _points(known_settings(request), mlapp_id, name, time_range(), "")
     return render(request, "kpis/_points.html", values)
 
 
@@ -148,7 +147,6 @@ def _points(settings: Settings, mlapp_id: str, name: str, shown: TimeRange, labe
             labels=labels_of(label),
             start=shown.start,
             end=shown.end,
-            known_at=shown.known_at,
             page=Keyset(order=("event_time", "name", "label_text"), descending=True, limit=_SHOWN + 1),
         )
     )

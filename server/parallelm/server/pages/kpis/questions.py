@@ -12,12 +12,11 @@ from starlette.responses import HTMLResponse, Response
 
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.scatter import draw_scatter
-from parallelm.server.context import context_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.filters import zone_of
 from parallelm.server.pages.kpis.one import Name
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.time_range import Shown
+from parallelm.server.pages.time_range import Shown, known_settings
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries import alerts, correlate, deployments, impact, timeline
 
@@ -129,7 +128,7 @@ def correlate_answer(
     values: dict[str, Any] = {"mlapp_id": mlapp_id, "chosen": chosen, "problem": "", "found": None}
     try:
         found = correlate(
-            context_of(request).settings,
+            known_settings(request),
             chosen.name,
             mlapp_id=mlapp_id,
             **asdict(compared),
@@ -162,7 +161,7 @@ def scatter(
 ) -> Response:
     """The KPI against one statistic that came ``lag`` buckets before it, as both were: season and trend are in them."""
     found = timeline(
-        context_of(request).settings,
+        known_settings(request),
         chosen.name,
         mlapp_id=mlapp_id,
         statistics=[statistic],
@@ -194,7 +193,7 @@ def _labels(text: str) -> dict[str, str]:
 @ROUTER.get("/impact")
 def impact_page(request: Request, mlapp_id: str, chosen: Chosen, changed: Changed) -> HTMLResponse:
     """The question as its address has it: of a deployment, an alert, or a time."""
-    settings = context_of(request).settings
+    settings = known_settings(request)
     live = [
         row
         for row in rows(deployments(settings, mlapp_id=mlapp_id))
@@ -217,7 +216,7 @@ def impact_answer(request: Request, mlapp_id: str, chosen: Chosen, changed: Chan
     values: dict[str, Any] = {"problem": "", "found": None}
     try:
         values["found"] = impact(
-            context_of(request).settings,
+            known_settings(request),
             chosen.name,
             mlapp_id=mlapp_id,
             **changed.options(),

@@ -15,11 +15,10 @@ from parallelm.definitions.node_types import CONSUMERS
 from parallelm.operations.errors import UnknownModelError
 from parallelm.schemas.well_known import MODEL_FORMATS
 from parallelm.server.access.dependencies import Asking, allow, require
-from parallelm.server.context import context_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.models.decisions import PENDING, Decision, decide, decision
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.time_range import Shown
+from parallelm.server.pages.time_range import Shown, known_settings
 from parallelm.server.pages.toasts import toast
 from parallelm.warehouse.queries import (
     Keyset,
@@ -90,7 +89,7 @@ def list_of_models(request: Request, asking: Asking, wanted: Filtered, shown: Sh
 @ROUTER.get("/models/{model_id}")
 def model_by_id(request: Request, asking: Asking, model_id: str) -> RedirectResponse:
     """The page of a model whose MLApp the link does not name."""
-    found = model_announcement(context_of(request).settings, model_id)
+    found = model_announcement(known_settings(request), model_id)
     if found is None or not asking.may("mlapps.read", found["mlapp_id"]):
         raise UnknownModelError(f"there is no model {model_id!r}")
     root = request.scope.get("root_path", "")
@@ -110,7 +109,7 @@ def decide_on_a_node(
 ) -> Response:
     """Decide, and draw reviews and nodes anew."""
     said, kind = decide(request, asking, mlapp_id, wanted)
-    values = _nodes(request, mlapp_id) | {"pending": pending(context_of(request).settings, {mlapp_id})}
+    values = _nodes(request, mlapp_id) | {"pending": pending(known_settings(request), {mlapp_id})}
     return toast(said, render(request, "models/_now.html", values), kind)
 
 
@@ -129,7 +128,7 @@ def pending(settings: Settings, mlapps: Collection[str] | None) -> list[dict[str
 def _known(
     request: Request, mlapps: Collection[str] | None, wanted: ModelFilter, shown: TimeRange
 ) -> dict[str, Any]:
-    settings = context_of(request).settings
+    settings = known_settings(request)
     found = rows(
         models(
             settings,
@@ -166,7 +165,7 @@ def _as_stored(value: str) -> str:
 
 
 def _nodes(request: Request, mlapp_id: str) -> dict[str, Any]:
-    settings = context_of(request).settings
+    settings = known_settings(request)
     live = {row["node_id"]: row for row in rows(live_models(settings, mlapp_id=mlapp_id))}
     defined = current_mlapp(settings, mlapp_id)
     consumers = (

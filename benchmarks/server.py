@@ -110,8 +110,8 @@ def main() -> None:
         migrate(settings)
         with clickhouse_client(replace(settings.clickhouse, query_timeout_s=600.0)) as client:
             fill(client, samples)
-        database = opened.enter_context(_database(folder / "server.db"))
-        client = _signed_in(database, opened.enter_context(_server(settings, folder)))
+        database = opened.enter_context(opened_database(folder / "server.db"))
+        client = signed_in(database, opened.enter_context(running_server(settings, folder)))
         pid = int((folder / "pid").read_text())
         _pages(client)
         _viewers(client, psutil.Process(pid))
@@ -135,7 +135,8 @@ def fill(client: Client, samples: int) -> None:
 
 
 @contextmanager
-def _database(file: Path) -> Iterator[Database]:
+def opened_database(file: Path) -> Iterator[Database]:
+    """Accounts, with an administrator ``ada``."""
     database = Database(f"sqlite:///{file}")
     try:
         with database.writing() as sql:
@@ -152,8 +153,8 @@ def _database(file: Path) -> Iterator[Database]:
 
 
 @contextmanager
-def _server(settings: Settings, folder: Path) -> Iterator[str]:
-    """The command as a process on one core; yields its address."""
+def running_server(settings: Settings, folder: Path) -> Iterator[str]:
+    """The command as a process on one core, with ``folder/mcenter.toml``; yields its address."""
     port = _free_port()
     own = replace(settings.server, port=port, database_url=f"sqlite:///{folder / 'server.db'}")
     save_settings(replace(settings, server=own), folder / "mcenter.toml")
@@ -179,7 +180,8 @@ def _free_port() -> int:
     return choose_ports({"server": None}, {})["server"]
 
 
-def _signed_in(database: Database, url: str) -> httpx.Client:
+def signed_in(database: Database, url: str) -> httpx.Client:
+    """A client of hers."""
     with database.writing() as sql:
         account = people.find(sql, "ada")
         secret = sessions.begin(

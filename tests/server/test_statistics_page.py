@@ -151,9 +151,7 @@ def test_what_is_reported_while_somebody_looks_is_drawn(page: Page, platform: Se
 
 SECOND = 1 / 86_400
 """Of a day, as ``Cluster`` takes times."""
-_POINTS = (
-    "figure => window.echarts.getInstanceByDom(figure.querySelector('.canvas'))?.getOption().series.at(-1).data"
-)
+_POINTS = "figure => window.echarts.getInstanceByDom(figure.querySelector('.canvas'))?.getOption().series.at(-1).data"
 _HAS = """value => [...document.querySelectorAll("figure .canvas")].some(canvas =>
     window.echarts?.getInstanceByDom(canvas)?.getOption().series.at(-1).data.some(point => point[1] === value))"""
 

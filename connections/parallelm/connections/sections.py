@@ -206,7 +206,7 @@ class ServerSettings(_ShownWithoutSecrets):
     trusted_proxies: str = ""
     """Addresses or networks, with commas, of the proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` count."""
     api_requests_per_minute: int = 600
-    """Of each account or, without one, of each address; in each process. 0: no limit."""
+    """Of each account or, without one, of each address, by all processes together. 0: no limit."""
     oidc_issuer: str = ""
     """Address of an identity provider (OpenID Connect) by which people sign in; empty: none."""
     oidc_client_id: str = ""
@@ -226,6 +226,11 @@ class ServerSettings(_ShownWithoutSecrets):
     """PEM file with the authorities that are trusted for that server; empty: those of the system."""
     notifications_file: str = ""
     """The notifier's file, whose routes a page shows and tries; empty: they are not shown."""
+    component_kafka_username: str = ""
+    """User of the brokers with the role ``producer``, for components that sign in at the server with ``mlops.attach``."""
+    component_kafka_password: str = secret()
+    component_artifact_options_json: str = secret()
+    """Options of the artifact store for them, as a JSON object; empty: those of the server's own that hold no secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -10,8 +10,9 @@ from parallelm.operations.errors import OperationError
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import Event, KpiBatch, KpiPoint, Series, StatisticsBatch, StructuredStatistic
 from parallelm.schemas.registry import make_registry
+from parallelm.schemas.shared_writer import write_confirmed
 from parallelm.schemas.times import is_time
-from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
+from parallelm.schemas.topic_writer import OutgoingRecord
 from parallelm.schemas.topics import EVENTS, KPIS, STATISTICS, STRUCTURED_STATISTICS
 from parallelm.schemas.well_known import LINE_LABEL, TIME_BOUNDS
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import Origin
     from parallelm.schemas.topics import Topic
 
-_CONFIRM_S: Final = 15.0
 LINE_GRAPH: Final = "LINEGRAPH"
 MULTI_LINE_GRAPH: Final = "MULTILINEGRAPH"
 
@@ -42,7 +42,7 @@ def report_numbers(
     model_id: str = "",
     at_ms: int | None = None,
 ) -> None:
-    """Numbers with one time, a series a line; the line "" has no label. Raises ``ReportError``, and as ``TopicWriter.write``."""
+    """Numbers with one time, a series a line; the line "" has no label. Raises ``ReportError``, and as ``write_confirmed``."""
     at = float(_checked(at_ms))
     series = [
         Series(
@@ -148,4 +148,4 @@ def _send(settings: Settings, topic: Topic, record: Any) -> None:
     prefix = settings.kafka.topic_prefix
     codec = Codec(make_registry(settings.schema_registry, prefix))
     outgoing = OutgoingRecord(topic.full_name(prefix), topic.key(record), codec.encode(record))
-    write_and_confirm(settings, [outgoing], timeout_s=_CONFIRM_S)
+    write_confirmed(settings, [outgoing])

@@ -86,7 +86,7 @@ def make_context(settings: Settings, database: Database) -> ServerContext:
         settings=settings,
         database=database,
         audit=AuditLog(database, settings),
-        requests=RequestLimit(settings.server.api_requests_per_minute),
+        requests=RequestLimit(database, settings.server.api_requests_per_minute),
         identity_provider=IdentityProvider(settings.server),
         live=LiveChanges(settings),
     )

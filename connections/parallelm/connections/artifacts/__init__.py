@@ -6,6 +6,7 @@ from parallelm.connections.artifacts.store import (
     cause_to_show,
     filesystem,
     local_path,
+    public_artifact_options,
     public_artifacts_url,
     store_error,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "cause_to_show",
     "filesystem",
     "local_path",
+    "public_artifact_options",
     "public_artifacts_url",
     "store_error",
 ]

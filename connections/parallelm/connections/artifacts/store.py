@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from parallelm.connections.settings import ArtifactSettings
 
 _LOCAL_SCHEMES = ("file:", "local:")
+_PUBLIC_OPTIONS = frozenset(
+    {
+        *(
+            "endpoint_url",
+            "client_kwargs",
+            "region_name",
+            "use_ssl",
+            "anon",
+            "requester_pays",
+            "addressing_style",
+        ),
+        *("config_kwargs", "s3", "signature_version", "project", "account_name", "host", "port", "protocol"),
+    }
+)
+"""Options of file systems of fsspec that say where a store is and how it speaks, not who asks."""
 _SHORTEST_SECRET = 3
 """Shorter ones are not looked for in messages: they occur in half of all words."""
 
@@ -36,6 +51,21 @@ def artifacts_url(artifacts: ArtifactSettings) -> str:
 def public_artifacts_url(artifacts: ArtifactSettings) -> str:
     """URL of the store without user and password. ``filesystem`` adds them to URLs below it again."""
     return without_credentials(artifacts_url(artifacts))
+
+
+def public_artifact_options(artifacts: ArtifactSettings) -> str:
+    """Options of the store that say where it is and nothing of who asks, as a JSON object; empty: none."""
+
+    def public(options: dict[str, Any]) -> dict[str, Any]:
+        found = {
+            name: public(value) if isinstance(value, dict) else value
+            for name, value in options.items()
+            if name in _PUBLIC_OPTIONS
+        }
+        return {name: value for name, value in found.items() if value not in ({}, "")}
+
+    found = public(_options(artifacts))
+    return json.dumps(found) if found else ""
 
 
 def artifact_url(artifacts: ArtifactSettings, mlapp_id: str, model_id: str, file_name: str) -> str:

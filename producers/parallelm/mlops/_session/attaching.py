@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from parallelm.connections.tls import trust_context
+from parallelm.mlops._session.authority_files import authority_file
 from parallelm.mlops.mlops_exception import MLOpsConnectionException, MLOpsException
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ _MOST_BYTES = 1_000_000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
 _UNNAMED = ("localhost", "3456")
 """What ``attach`` has as server and port when its caller names none."""
+_AUTHORITIES = {"ssl_ca_pem": "ssl_ca_location", "ca_pem": "ca_certs"}
+_OWN: dict[str, dict[str, tuple[str, ...]]] = {
+    "kafka": {"sasl_username": ("sasl_password",), "ssl_ca_location": ()},
+    "clickhouse": {"ca_certs": ()},
+    "artifacts": {"options_json": ()},
+}
+"""Settings that, where they are set here, count before what the server says, with those that belong to them."""
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 
 
@@ -66,7 +74,7 @@ def settings_from_server(
 
 
 def _with_profile(settings: Settings, profile: dict[str, Any]) -> Settings:
-    """Sections with the values of the profile; what it leaves out or empty stays as it is here."""
+    """Sections with the values of the profile; what it leaves out or empty stays as it is here, and so do own credentials."""
     changed = {}
     for name, values in profile.items():
         section: Any = getattr(settings, name, None)
@@ -74,14 +82,28 @@ def _with_profile(settings: Settings, profile: dict[str, Any]) -> Settings:
             known = {entry.name for entry in dataclasses.fields(section)}
             said = {
                 key: value
-                for key, value in values.items()
-                if key in known and isinstance(value, type(getattr(section, key)))
+                for key, value in (values | _authorities(values)).items()
+                if key in known
+                and (value != "" or key == "password")
+                and isinstance(value, type(getattr(section, key)))
             }
+            for user, others in _OWN.get(name, {}).items():
+                if getattr(section, user):
+                    said = {key: value for key, value in said.items() if key not in {user, *others}}
             if name == "clickhouse" and not said.get("user"):
                 own = "" if section.user == "default" else section.user
                 said |= {"user": own, "password": section.password}
             changed[name] = dataclasses.replace(section, **said)
     return dataclasses.replace(settings, **changed)
+
+
+def _authorities(values: dict[str, Any]) -> dict[str, str]:
+    """Certificates of a section as files, which the clients want."""
+    return {
+        setting: authority_file(values[text])
+        for text, setting in _AUTHORITIES.items()
+        if isinstance(values.get(text), str) and values[text]
+    }
 
 
 class _Server:

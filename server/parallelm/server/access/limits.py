@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from parallelm.server.accounts.request_allowances import set_aside
 from parallelm.server.context import context_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from parallelm.server.accounts.database import Database
 
 BODY_BYTES: Final = 2 * 1024**2
 """Of a request that names no other limit."""
 UPLOAD_BYTES: Final = 4 * 1024**3
 """Of a file that is uploaded: ``max_body_size=UPLOAD_BYTES`` on the route."""
 _WINDOW_S: Final = 60
+_PARTS: Final = 20
 _KNOWN: Final = "rate_limit"
 
 
@@ -42,14 +46,32 @@ class Remaining:
         }
 
 
-class RequestLimit:
-    """Counts requests of this process, by who asks, in windows of a minute."""
+@dataclass(slots=True)
+class _Allowance:
+    """Of one asker in one minute, in this process."""
 
-    def __init__(self, in_a_minute: int) -> None:
+    left: int = 0
+    """Of what was set aside."""
+    taken: int = 0
+    """By all processes, when this one last asked."""
+    is_spent: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class RequestLimit:
+    """Counts requests by who asks, in windows of a minute; all processes on one SQL database share a limit.
+
+    A process sets some requests aside at a time, a twentieth of the limit, so that few of them write to the database. With
+    several processes, some of the limit may remain unused in one while another one refuses: never is more let through.
+    """
+
+    def __init__(self, database: Database, in_a_minute: int) -> None:
+        self._database = database
         self._in_a_minute = in_a_minute
+        self._at_a_time = max(1, in_a_minute // _PARTS)
         self._lock = threading.Lock()
         self._window = 0
-        self._counts: dict[str, int] = {}
+        self._allowances: dict[str, _Allowance] = {}
 
     def take(self, who: str, now_s: float) -> Remaining | None:
         """Count one request; None without a limit."""
@@ -58,10 +80,23 @@ class RequestLimit:
         window = int(now_s // _WINDOW_S)
         with self._lock:
             if window != self._window:
-                self._window, self._counts = window, {}
-            count = self._counts[who] = self._counts.get(who, 0) + 1
+                self._window, self._allowances = window, {}
+            allowance = self._allowances.setdefault(who, _Allowance())
+        with allowance.lock:
+            left = self._take(who, window, allowance)
         reset_s = int((window + 1) * _WINDOW_S - now_s) + 1
-        return Remaining(self._in_a_minute, self._in_a_minute - count, reset_s)
+        return Remaining(self._in_a_minute, left, reset_s)
+
+    def _take(self, who: str, window: int, allowance: _Allowance) -> int:
+        if not allowance.left and not allowance.is_spent:
+            granted, allowance.taken = set_aside(
+                self._database, who, window, self._at_a_time, self._in_a_minute
+            )
+            allowance.left, allowance.is_spent = granted, not granted
+        if not allowance.left:
+            return -1
+        allowance.left -= 1
+        return self._in_a_minute - allowance.taken + allowance.left
 
 
 class NobodysFiles:
@@ -101,7 +136,7 @@ async def limit_rate(request: Request) -> None:
     asking = await run_in_threadpool(context.authenticate, request)
     address = request.client.host if request.client else ""
     who = f"account {asking.account_id}" if asking else f"address {address}"
-    remaining = context.requests.take(who, time.time())
+    remaining = await run_in_threadpool(context.requests.take, who, time.time())
     if remaining is None:
         return
     request.scope["state"][_KNOWN] = remaining

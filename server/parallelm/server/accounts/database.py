@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from parallelm.connections.search import LOCAL_STACK_FOLDER
@@ -45,8 +45,7 @@ class Database:
         self._engine = _engine(self.url)
         try:
             migrate(self._engine)
-            with self.writing() as sql:
-                self.installation_id = _installation_id(sql)
+            self.installation_id = self._installation_id()
         except (SQLAlchemyError, CommandError, OSError) as error:
             self.close()
             reason = str(error).splitlines()[0]
@@ -86,6 +85,18 @@ class Database:
         with self.reading() as sql:
             found = sql.get(Installation, _URL)
             return found.value if found else ""
+
+    def _installation_id(self) -> str:
+        try:
+            with self.writing() as sql:
+                found = sql.get(Installation, INSTALLATION_ID)
+                if found is None:
+                    found = Installation(name=INSTALLATION_ID, value=new_secret()[:12])
+                    sql.add(found)
+                return found.value
+        except IntegrityError:  # another process that starts was faster
+            with self.reading() as sql:
+                return sql.get_one(Installation, INSTALLATION_ID).value
 
     def close(self) -> None:
         """Close its connections."""
@@ -164,11 +175,3 @@ def _on_sqlite_begin(connection: Connection) -> None:
     # A transaction that begins to write only after it has read fails at once when another process has written meanwhile.
     writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _installation_id(sql: Session) -> str:
-    found = sql.get(Installation, INSTALLATION_ID, with_for_update=True)
-    if found is None:
-        found = Installation(name=INSTALLATION_ID, value=new_secret()[:12])
-        sql.add(found)
-    return found.value

@@ -214,6 +214,17 @@ class AuditRecord(Base):
     """One process sends it; another one when that has not come to an end by then."""
 
 
+class RequestAllowance(Base):
+    """How many requests of an account or address the processes of this server have set aside in a minute."""
+
+    __tablename__ = "request_allowances"
+
+    who: Mapped[str] = mapped_column(String(80), primary_key=True)
+    window: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Minute since 1970."""
+    taken: Mapped[int] = mapped_column(Integer)
+
+
 class AnsweredRequest(Base):
     """An action under an idempotency key: who holds it now, or what it answered."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+import re
+from pathlib import Path
+from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Response
 
-from parallelm.connections.artifacts import public_artifacts_url
+from parallelm.connections.artifacts import public_artifact_options, public_artifacts_url
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
@@ -14,15 +16,21 @@ from parallelm.server.api._values import Answer, Name
 from parallelm.server.context import context_of
 
 ROUTER: Final = resource("connection profile")
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 
 class KafkaProfile(Answer):
-    """The brokers. Rights of the server itself are not handed on: where the brokers ask for a user, it is one's own."""
+    """The brokers, with the user for components. The server's own user is never handed on."""
 
     bootstrap_servers: str
     topic_prefix: str
     security_protocol: str
     sasl_mechanism: str
+    sasl_username: str
+    """Empty where none is set up, and for those who may not report for all MLApps: use your own."""
+    sasl_password: str
+    ssl_ca_pem: str
+    """Certificates of the authorities that the server trusts; empty: the usual ones."""
 
 
 class ClickHouseProfile(Answer):
@@ -33,6 +41,8 @@ class ClickHouseProfile(Answer):
     http_port: int
     database: str
     secure: bool
+    ca_pem: str
+    """As for the brokers."""
     user: str
     """Empty for those who may not read all MLApps: SQL would show them others."""
     password: str
@@ -45,9 +55,11 @@ class RegistryProfile(Answer):
 
 
 class ArtifactsProfile(Answer):
-    """The artifact store, without secrets."""
+    """The artifact store. Secrets are only those that are set up for components, never the server's own."""
 
     url: str
+    options_json: str
+    """Options of its file system, a JSON object; empty: none."""
 
 
 class ConnectionProfile(Answer):
@@ -66,23 +78,51 @@ def get_connection_profile(
     asking: Asking,
     mlapp_id: Annotated[Name | None, Query(description="403 unless one may read this MLApp.")] = None,
 ) -> ConnectionProfile:
-    """Where the platform is. The password of the user that reads is told to those who may read all MLApps."""
+    """Where the platform is.
+
+    The password of the user that reads is told to those who may read all MLApps, what components report and store models with to
+    those who may report for all of them.
+    """
     if mlapp_id is not None:
         allow(asking, READ, mlapp_id)
     response.headers["Cache-Control"] = "no-store"
     settings = context_of(request).settings
-    reads_all = asking.may(READ)
-    clickhouse = _section(ClickHouseProfile, settings.clickhouse)
-    secrets = {"user": settings.clickhouse.user, "password": settings.clickhouse.password}
+    reads_all, reports_all = asking.may(READ), asking.may("reports.write")
+    kafka, clickhouse, own = settings.kafka, settings.clickhouse, settings.server
     return ConnectionProfile(
-        kafka=KafkaProfile.model_validate(_section(KafkaProfile, settings.kafka)),
-        clickhouse=ClickHouseProfile.model_validate(
-            clickhouse | (secrets if reads_all else dict.fromkeys(secrets, ""))
+        kafka=KafkaProfile(
+            bootstrap_servers=kafka.bootstrap_servers,
+            topic_prefix=kafka.topic_prefix,
+            security_protocol=kafka.security_protocol,
+            sasl_mechanism=kafka.sasl_mechanism,
+            sasl_username=own.component_kafka_username if reports_all else "",
+            sasl_password=own.component_kafka_password if reports_all else "",
+            ssl_ca_pem=_text_of(kafka.ssl_ca_location),
+        ),
+        clickhouse=ClickHouseProfile(
+            host=clickhouse.host,
+            port=clickhouse.port,
+            http_port=clickhouse.http_port,
+            database=clickhouse.database,
+            secure=clickhouse.secure,
+            ca_pem=_text_of(clickhouse.ca_certs),
+            user=clickhouse.user if reads_all else "",
+            password=clickhouse.password if reads_all else "",
         ),
         schema_registry=RegistryProfile(url=settings.schema_registry.address().url),
-        artifacts=ArtifactsProfile(url=public_artifacts_url(settings.artifacts)),
+        artifacts=ArtifactsProfile(
+            url=public_artifacts_url(settings.artifacts),
+            options_json=(own.component_artifact_options_json if reports_all else "")
+            or public_artifact_options(settings.artifacts),
+        ),
     )
 
 
-def _section(model: type[Answer], section: Any) -> dict[str, Any]:
-    return {name: getattr(section, name) for name in model.model_fields}
+def _text_of(certificates: str) -> str:
+    """Of a file with certificates: nothing else that may stand in it, such as a key."""
+    if not certificates:
+        return ""
+    path = Path(certificates)
+    if not path.is_file():
+        return ""
+    return "\n".join(_CERTIFICATE.findall(path.read_text(encoding="ascii", errors="replace")))

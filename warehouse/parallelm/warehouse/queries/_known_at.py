@@ -28,6 +28,8 @@ ARRIVING: Final = (
     "actions",
     "mlapps",
     "agents",
+    "run_transitions_log",
+    "logs",
     "notifications",
     "predictions",
     "actuals",

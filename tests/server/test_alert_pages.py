@@ -277,6 +277,9 @@ def test_routes_are_shown_and_tried_where_the_file_is_known(
     )
     session = signed_in(server_database, ACCOUNT_OF[ADMIN])
     with served(make_context(settings, server_database)) as url, session.client(url) as client:
+        [first, second] = client.get("/api/v1/notification-routes").json()
+        assert (first["path"], first["receiver"], first["matchers"]) == ("alerts", "team", [])
+        assert (second["name"], second["depth"], second["targets"]) == ("urgent", 1, ["team/webhook/0"])
         shown = client.get("/notifications").text
         assert "team/webhook/0" in shown
         assert "severity=&#34;critical&#34;" in shown
@@ -284,15 +287,20 @@ def test_routes_are_shown_and_tried_where_the_file_is_known(
             file.write_text(ROUTES.replace("http://127.0.0.1:9/", receiver.url("/team")), encoding="utf-8")
             sent = client.post("/notifications/test", data={"route": "urgent"})
             assert "A test message was sent to team/webhook/0" in sent.headers["HX-Trigger"]
-            assert [post.title.startswith("[TEST]") for post in receiver.at("/team")] == [True]
+            told = client.post("/api/v1/notification-routes/test", json={"route": "urgent"})
+            assert told.json() == [{"target": "team/webhook/0", "error": ""}]
+            assert [post.title.startswith("[TEST]") for post in receiver.at("/team")] == [True, True]
         wait_for(
             lambda: client.get("/api/v1/actions", params={"action": "test_notification"}).json()["items"],
             "the audit log does not tell",
         )
         failed = client.post("/notifications/test", data={"route": "urgent"})
         assert "team/webhook/0: unavailable" in failed.headers["HX-Trigger"]
+        assert "unavailable" in client.post(
+            "/api/v1/notification-routes/test", json={"route": "urgent"}
+        ).json()[0]["error"]  # fmt: skip
         unknown = client.post("/notifications/test", data={"route": "other"}, headers={"Accept": "text/html"})
-        assert unknown.status_code == 422
+        assert unknown.status_code == 404
         assert "there is no route" in unknown.text
         file.write_text("receivers: []\n", encoding="utf-8")
         assert "is not a valid file of notifications" in client.get("/notifications").text
@@ -302,6 +310,8 @@ def test_without_the_notifiers_file_the_page_says_how_to_name_it(page: Page, cli
     page.goto("/notifications")
     page.get_by_text("This server does not know the notifier's file").wait_for()
     assert_accessible(page)
+    unknown = client.get("/api/v1/notification-routes")
+    assert unknown.json()["type"] == "urn:mcenter:problem:no-notifications-file"
     assert (
         "does not know" in client.post("/notifications/test", data={"route": "alerts"}).headers["HX-Trigger"]
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
+from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.operations.definitions import get_definition
 from parallelm.schemas.topics import MODELS
 from parallelm.warehouse.queries import dead_letters
@@ -14,8 +18,10 @@ from tests.server.browser.looking import assert_accessible, take_pictures
 from tests.server.seed import DEFINITION, MLAPP
 from tests.stream_processors.live import Cluster
 from tests.waiting import wait_for
+from tests.warehouse.rows import insert
 
 if TYPE_CHECKING:
+    import httpx
     from playwright.sync_api import Page
 
     from parallelm.connections import Settings
@@ -92,6 +98,58 @@ def test_a_definition_is_checked_while_it_is_written_and_applied(page: Page, pla
     wait_for(
         lambda: page.reload() and page.get_by_text("+     reason: Answers took longer than 500 ms.").count()
     )
+
+
+def test_a_new_mlapp_is_defined_from_the_overview_and_its_page_opens(
+    page: Page, page_problems: PageProblems, platform: Settings
+):
+    page_problems.expect("409")
+    page.goto("/")
+    page.get_by_role("link", name="Define an MLApp").click()
+    text = page.get_by_label("Definition", exact=True)
+    text.fill("mlapp: laundry\nnodes: [{id: predict, typ: model_consumer}]\n")
+    page.get_by_role("link", name=re.compile("line 2")).first.wait_for()
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("/definitions/new$"))
+    text.fill("mlapp: laundry\nnodes: [{id: predict, type: model_consumer}]\n")
+    page.get_by_text("Valid: 1 node").wait_for()
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url("**/mlapps/laundry/definition")
+    assert get_definition(platform, "laundry").version == 1
+    page.goto("/definitions/new")
+    page.get_by_label("Definition", exact=True).fill(
+        "mlapp: laundry\nname: Again\nnodes: [{id: predict, type: model_consumer}]\n"
+    )
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_text("there is an MLApp 'laundry' already").wait_for()
+    assert get_definition(platform, "laundry").version == 1
+
+
+def test_the_audit_log_is_read_page_by_page_and_nothing_twice(client: httpx.Client, platform: Settings):
+    now_ms = time.time_ns() // 1_000_000
+    rows = [
+        {
+            "mlapp_id": "audited",
+            "event_time": now_ms,
+            "action_id": f"audited-{number}",
+            "action": "acknowledge",
+            "who": "ada",
+            "comment": f"number {number:03d}",
+            "ingested_at": now_ms + number // 7,
+            "_partition": number % 3,
+        }
+        for number in range(150)
+    ]
+    with clickhouse_client(platform.clickhouse) as warehouse:
+        insert(warehouse, "actions", rows)
+    address: str | None = "?mlapp_id=audited"
+    found: list[str] = []
+    while address:
+        text = client.get(f"/audit{address}").text
+        found += re.findall(r"number \d{3}", text)
+        older = re.search(r'rel="next" href="([^"]+)"', text)
+        address = html.unescape(older[1]) if older else None
+    assert len(found) == len(set(found)) == 150
 
 
 def test_a_definition_that_somebody_else_has_changed_is_refused(page: Page, page_problems: PageProblems):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.operations.errors import InvalidFileError, OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
+    from parallelm.connections import Settings
     from parallelm.definitions.notifications import NotificationRules
     from parallelm.stream_processors.notifications.routing import Route
 
@@ -36,6 +37,11 @@ class ShownRoute:
     group_wait_ms: int
     repeat_interval_ms: int
     goes_on: bool
+
+
+def notifications_file(settings: Settings) -> Path | None:
+    """Where the server finds the notifier's file; None where it was not told."""
+    return Path(settings.server.notifications_file) if settings.server.notifications_file else None
 
 
 def read_notifications(file: Path, environ: Mapping[str, str] | None) -> NotificationRules:

@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from parallelm.definitions.errors import DefinitionError
 from parallelm.operations import errors as operations
 from parallelm.operations.authors import Author
+from parallelm.operations.notifications import UnknownRouteError
 from parallelm.schemas import errors as schemas
 from parallelm.schemas.times import TimeError
 from parallelm.schemas.well_known import NOBODY
@@ -69,6 +70,7 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     operations.UnknownModelError: HTTPStatus.NOT_FOUND,
     operations.UnknownDecisionError: HTTPStatus.NOT_FOUND,
     operations.UnknownCaptureError: HTTPStatus.NOT_FOUND,
+    UnknownRouteError: HTTPStatus.NOT_FOUND,
     operations.CaptureStateError: HTTPStatus.CONFLICT,
     operations.AlertNotOpenError: HTTPStatus.CONFLICT,
     operations.NoEffectError: HTTPStatus.CONFLICT,

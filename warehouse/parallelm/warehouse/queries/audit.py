@@ -28,7 +28,6 @@ def actions(
     start: Time | None = None,
     end: Time | None = None,
     limit: int | None = None,
-    skip: int = 0,
 ) -> list[dict[str, Any]]:
     """Actions, the latest first; of ``mlapps`` only, where they are named.
 
@@ -44,7 +43,7 @@ def actions(
         FROM (SELECT * FROM actions {where})
         WHERE %(all)s OR has(%(mlapps)s, mlapp_id)
         ORDER BY event_time DESC, action_id
-        {limit_clause(limit)} OFFSET {int(skip)}
+        {limit_clause(limit)}
         """,  # noqa: S608 - made of our own column names; values are parameters
         where.parameters | {"all": mlapps is None, "mlapps": ["", *(mlapps or ())]},
     )

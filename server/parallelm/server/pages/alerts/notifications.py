@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
 from parallelm.operations.actions import ALL_MLAPPS, new_action, record_action
 from parallelm.operations.errors import InvalidFileError
-from parallelm.operations.notifications import read_notifications, routes_of, try_route
+from parallelm.operations.notifications import notifications_file, read_notifications, routes_of, try_route
 from parallelm.schemas.well_known import TEST_NOTIFICATION
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
-
-if TYPE_CHECKING:
-    from parallelm.connections import Settings
 
 ROUTER: Final = APIRouter(prefix="/notifications")
 
@@ -27,7 +23,7 @@ ROUTER: Final = APIRouter(prefix="/notifications")
 @ROUTER.get("", dependencies=[Depends(require("mlapps.read", anywhere=True))])
 def notifications(request: Request) -> HTMLResponse:
     """The routes as they are configured; what is wrong with the file, or where it would be."""
-    file = _file(context_of(request).settings)
+    file = notifications_file(context_of(request).settings)
     routes, trouble = [], ""
     if file is not None:
         try:
@@ -41,7 +37,7 @@ def notifications(request: Request) -> HTMLResponse:
 def send_a_test(request: Request, asking: Asking, route: Annotated[str, Form(max_length=500)]) -> Response:
     """Send a test message along a route."""
     settings = context_of(request).settings
-    file = _file(settings)
+    file = notifications_file(settings)
     if file is None:
         return toast("This server does not know the notifier's file.", kind="error")
     record_action(settings, new_action(TEST_NOTIFICATION, ALL_MLAPPS, who=asking.author, target=route))
@@ -52,8 +48,3 @@ def send_a_test(request: Request, asking: Asking, route: Annotated[str, Form(max
     if not results:
         return toast("The route's receiver has no target: nobody is notified by it.")
     return toast(f"A test message was sent to {', '.join(results)}.")
-
-
-def _file(settings: Settings) -> Path | None:
-    name = settings.server.notifications_file
-    return Path(name) if name else None

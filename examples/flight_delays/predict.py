@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MODEL_DEADLINE_S = 120.0
 DISTRIBUTION_DAYS = 14
 """Days of flights for the distribution: the weather of a few days does not resemble that of two months."""
-PROBABILITIES = np.linspace(0.0, 1.0, 21)
+PROBABILITIES = np.linspace(0.0, 1.0, 21).round(2)
 """Edges of the histogram of a day's predictions: canary and live model are compared by it."""
 OUTCOME = "late"
 """Under this name predictions meet what became of them."""

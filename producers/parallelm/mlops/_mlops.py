@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelm.mlops._models.models import Models
+from parallelm.mlops._questions.pipelines import Pipelines
 from parallelm.mlops._questions.questions import Questions
 from parallelm.mlops._questions.topology import Topology
 from parallelm.mlops._reporting.events import Events
@@ -59,6 +60,7 @@ class MLOps:
         self._models = Models(self._session, self._reporter)
         self._topology = Topology(self._session)
         self._questions = Questions(self._session, self._topology, self._models)
+        self._pipelines = Pipelines(self._session, self._topology)
 
     def __reduce__(self) -> tuple[Callable[..., MLOps], tuple[object, ...]]:
         if self is not mlops:
@@ -435,6 +437,34 @@ class MLOps:
     def get_agent(self, node_name: str, agent_id: str) -> Agent | None:
         """The agent with this id that runs a node; None if there is none."""
         return next((agent for agent in self._topology.agents(node_name) if agent.id == agent_id), None)
+
+    def get_run_id(self) -> str:
+        """Id of the run that an agent started this component for, the same over its attempts; "" without an agent."""
+        return self._pipelines.run_id()
+
+    def get_runs(
+        self,
+        mlapp_node: str | None = None,
+        agent: str | Agent | None = None,
+        start_time: Time | None = None,
+        end_time: Time | None = None,
+        state: str | None = None,
+    ) -> pd.DataFrame | None:
+        """Runs of the MLApp's nodes by agents, by when they were due; those that were under way in a range of times.
+
+        ``state`` is one of ``waiting, assigned, running, unreachable, stopping, succeeded, failed, stopped, missed, lost``;
+        ``reason`` says what a waiting one waits for. Columns: ``run_id, state, reason, due_at, began_at, ended_at,
+        duration_ms, attempt, starts, exit_code, trigger, trigger_id, model_id, pipeline_instance_id, who, node, agent``.
+        """
+        return self._pipelines.runs(mlapp_node, agent, start_time, end_time, state)
+
+    def get_pipeline_models(self, mlapp_node: str | None = None) -> pd.DataFrame | None:
+        """Models that the MLApp's pipelines, or those of a node, have produced and consumed, by time.
+
+        Columns: ``role`` (``produced`` or ``consumed``), ``model_id, name, run_id, since, until, node, agent``. ``until`` is
+        NaT while a model is used.
+        """
+        return self._pipelines.models(mlapp_node)
 
     mlapp_id = property(get_mlapp_id, doc="Id of the MLApp.")
     mlapp_name = property(get_mlapp_name, doc="Name of the MLApp.")

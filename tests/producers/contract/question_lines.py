@@ -79,6 +79,11 @@ def fields(node: MLAppNode) -> list[Any]:
     ]
 
 
+def columns(found: Any) -> list[int]:
+    """How many columns and rows a frame has."""
+    return [len(found.columns), len(found)]
+
+
 def titles(found: Any) -> Any:
     """Titles and types of events; None when there are none."""
     return None if found is None else sorted(set(zip(found["title"], found["type"], strict=True)))
@@ -110,6 +115,16 @@ QUESTIONS: Final = {
     "MLOps.get_agents of no such node": asked(lambda: mlops.get_agents("Nobody"), REFUSED),
     "MLOps.get_agent": asked(lambda: mlops.get_agent("Training", "host-1").id, "host-1"),  # type: ignore[union-attr]
     "MLOps.get_agent of no such id": asked(lambda: mlops.get_agent("Training", "host-9"), None),
+    "MLOps.get_run_id": answered(mlops.get_run_id, "", ""),
+    "MLOps.get_runs": asked(lambda: columns(mlops.get_runs("Training")), [17, 0]),
+    "MLOps.get_runs of no such node": asked(lambda: mlops.get_runs("Nobody"), REFUSED),
+    "MLOps.get_runs in the wrong order of times": Line(
+        lambda: mlops.get_runs(start_time=LAST, end_time=FIRST), answers=REFUSED
+    ),
+    "MLOps.get_pipeline_models": asked(
+        lambda: sorted(set(mlops.get_pipeline_models("Training")["role"])),  # type: ignore[index]
+        ["produced"],
+    ),
     "ion.ion.MLAppNode": answered(
         lambda: fields(mlops.get_node("Training") or MLAppNode()),
         ["", "", "", {}, "", ""],

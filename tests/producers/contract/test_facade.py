@@ -21,7 +21,7 @@ set_stat set_kpi get_stats get_kpi set_data_distribution_stat get_data_distribut
 event set_event data_alert health_alert system_alert canary_alert get_events
 Model publish_model current_model get_last_approved_model get_models_by_time get_model_by_id load_time_capture
 """
-OURS = "series dropped wait_for_model predictions actuals"
+OURS = "series dropped wait_for_model predictions actuals get_run_id get_runs get_pipeline_models"
 """What this library adds to the contract."""
 WITH_AN_UNDERSCORE = ["_set_api_test_mode", "_set_test_mode"]
 """Methods of the contract that components call in spite of it."""

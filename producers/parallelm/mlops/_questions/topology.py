@@ -75,14 +75,14 @@ class Topology:
             known = [(node_id, node_id, "") for node_id in dict.fromkeys(row["node_id"] for row in agents)]
         nodes = []
         for node_id, name, pipeline in known:
-            running = {
-                row["agent_id"]: row["pipeline_instance_id"] for row in agents if row["node_id"] == node_id
-            }
-            instance = max(running.values(), default="")
+            rows = [row for row in agents if row["node_id"] == node_id]
+            first = next((row for row in rows if row["pipeline_instance_id"]), None)
+            instance = first["pipeline_instance_id"] if first else ""
             if node_id == opened.environment.node_id:
                 instance = opened.environment.pipeline_instance_id or instance
-            profiles = {agent: found or instance or pipeline for agent, found in running.items()}
-            nodes.append(MLAppNode(name or node_id, node_id, pipeline, profiles, "", instance))
+            profiles = {row["agent_id"]: row["pipeline_instance_id"] or instance or pipeline for row in rows}
+            ee_id = next((row["agent_id"] for row in rows if instance in row["instances"]), "")
+            nodes.append(MLAppNode(name or node_id, node_id, pipeline, profiles, ee_id, instance))
         return nodes
 
     def node(self, name: str) -> MLAppNode | None:
@@ -111,7 +111,7 @@ class Topology:
         if node is None or platform is None:
             raise MLOpsException(f"MLApp {self.mlapp_id()!r} has no node {quoted(node_name)}")
         return [
-            Agent(row["agent_id"], row["hostname"])
+            Agent(row["agent_id"], row["hostname"], row["state"], dict(row["labels"]))
             for row in _agents(platform, opened)
             if row["node_id"] == node.id
         ]
@@ -139,5 +139,8 @@ def _agents(platform: Platform, opened: Opened) -> list[dict[str, Any]]:
         "agent_id": environment.agent_id,
         "hostname": environment.agent_id,
         "pipeline_instance_id": environment.pipeline_instance_id,
+        "state": "",
+        "labels": {},
+        "instances": [],
     }
     return [*known, own]

@@ -16,6 +16,8 @@ class ComponentEnvironment(NamedTuple):
     pipeline_instance_id: str
     agent_id: str
     model_id: str
+    run_id: str = ""
+    """Empty unless an agent has started it."""
 
     def origin(self) -> dict[str, str]:
         """The four ids that every record carries."""
@@ -35,6 +37,7 @@ def read_environment(*, connected: bool) -> ComponentEnvironment:
         pipeline_instance_id=_id("PM_PIPELINE_INSTANCE_ID"),
         agent_id=_id("AGENT_PUBLIC_ADDRESS") or (_host() if connected else "localhost"),
         model_id=_id("PM_MLOPS_MODEL_ID"),
+        run_id=_id("MCENTER_RUN_ID"),
     )
 
 

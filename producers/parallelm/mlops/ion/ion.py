@@ -29,6 +29,10 @@ class Agent:
 
     id: str = ""
     hostname: str = ""
+    state: str = field(default="", compare=False)
+    """ready, draining, drained or ended; empty for a host without an agent of the platform."""
+    labels: dict[str, str] = field(default_factory=dict, compare=False)
+    """By which nodes choose it."""
 
 
 @dataclass(slots=True)
@@ -42,4 +46,6 @@ class MLAppNode:
     pipeline_agent_set: dict[str, str] = field(default_factory=dict)
     """Agent id → id of the pipeline instance that runs there, or of the pipeline if the instance is unknown."""
     ee_id: str = ""
+    """Execution environment: the agent that runs ``pipeline_instance_id``; empty where none does."""
     pipeline_instance_id: str = ""
+    """The same over all runs of the node."""

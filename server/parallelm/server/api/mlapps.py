@@ -111,13 +111,18 @@ class Differences(Answer):
 
 
 class Agent(Answer):
-    """An agent that runs a node, or has reported for it."""
+    """An agent that runs a node, has run it, or has reported for it."""
 
     node_id: str
     agent_id: str
     hostname: str
+    state: str
+    """ready, draining, drained or ended; empty for a host that only reports."""
+    labels: dict[str, str]
     pipeline_instance_id: str
     """Empty when it is not known."""
+    run_id: str
+    """Of the run that goes on there; empty when none does."""
 
 
 class Policy(Answer):

@@ -15,6 +15,8 @@ from parallelm.server.context import context_of
 
 ROUTER: Final = APIRouter()
 _NONE: Final = "-1"
+_STATES: Final = {"": "ACTIVE", "ready": "ACTIVE", "draining": "ACTIVE"}
+"""Of agents; a host that only reports has none of its own."""
 
 
 @ROUTER.get("/workflows/instances/{mlapp_id}")
@@ -101,25 +103,38 @@ def thresholds(request: Request, ionInstanceId: str, caller: Caller) -> dict[str
 def agents(request: Request, caller: Caller) -> list[dict[str, Any]]:
     """Hosts that run pipelines, or report."""
     return [
-        {"id": each["agent_id"], "address": each["hostname"], "state": "ACTIVE", "eeIds": [each["agent_id"]]}
+        {
+            "id": each["agent_id"],
+            "address": each["hostname"],
+            "state": _STATES.get(each["state"], "INACTIVE"),
+            "eeIds": [each["agent_id"]],
+        }
         for each in _agents(request, caller)
     ]
 
 
 @ROUTER.get("/executionEnvironments")
 def execution_environments(request: Request, caller: Caller) -> list[dict[str, Any]]:
-    """One an agent."""
+    """One an agent; its configuration are the labels by which nodes choose it."""
     return [
-        {"id": each["agent_id"], "name": each["hostname"], "agentId": each["agent_id"], "configs": {}}
+        {
+            "id": each["agent_id"],
+            "name": each["hostname"],
+            "agentId": each["agent_id"],
+            "configs": dict(each["labels"]),
+        }
         for each in _agents(request, caller)
     ]
 
 
 @ROUTER.get("/groups")
 def groups(request: Request, caller: Caller) -> list[dict[str, Any]]:
-    """One group, of all agents."""
-    found = [each["agent_id"] for each in _agents(request, caller)]
-    return [{"id": "all", "name": "all", "agentIds": found}]
+    """One group of all agents, and one of those that have a label in common."""
+    found: dict[str, list[str]] = {"all": []}
+    for each in _agents(request, caller):
+        for name in ("all", *(f"{label}={value}" for label, value in sorted(each["labels"].items()))):
+            found.setdefault(name, []).append(each["agent_id"])
+    return [{"id": name, "name": name, "agentIds": ids} for name, ids in found.items()]
 
 
 def _agents(request: Request, caller: Caller) -> list[dict[str, Any]]:

@@ -38,27 +38,49 @@ def mlapp_definition(settings: Settings, mlapp_id: str) -> dict[str, Any] | None
 
 
 def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
-    """Agents that run pipelines of an MLApp, or have reported for it, by node.
+    """Agents that run pipelines of an MLApp, have run some, or have reported for it: by node, those that run first.
 
-    Keys: ``node_id, agent_id, hostname, pipeline_instance_id``; the last is empty where it is not known.
+    Keys: ``node_id, agent_id, hostname, state, labels``, and ``instances``: ids of the node's pipeline instances that agents
+    of the platform run or have run there, the one that runs or ran last first; ``pipeline_instance_id`` is that one.
+    ``state`` is that of the agent; empty, as ``instances`` is, for a host that only reports. ``run_id`` is the run that goes
+    on there; it may be empty.
     """
     return records(
         settings,
         """
-        SELECT node_id, agent_id, any(hostname) AS hostname, max(pipeline_instance_id) AS pipeline_instance_id
+        SELECT node_id, agent_id, if(known.hostname = '', agent_id, known.hostname) AS hostname,
+            toString(known.state) AS state, known.labels AS labels, found.instances AS instances, run_id,
+            if(empty(instances), '', instances[1]) AS pipeline_instance_id
         FROM (
-            SELECT pipelines.node_id AS node_id, agent_id, hostname,
-                   pipelines.pipeline_instance_id AS pipeline_instance_id, pipelines.mlapp_id AS mlapp_id
-            FROM agents_current ARRAY JOIN pipelines.mlapp_id, pipelines.node_id, pipelines.pipeline_instance_id
-            UNION ALL
-            SELECT node_id, agent_id, agent_id AS hostname, '' AS pipeline_instance_id, mlapp_id
-            FROM statistics_by_day_state
+            SELECT node_id, agent_id, max(place) AS last,
+                arrayDistinct(arrayMap(each -> each.2, arrayReverseSort(
+                    groupArrayIf((place, pipeline_instance_id), pipeline_instance_id != '')))) AS instances,
+                argMaxIf(run_id, place, place.1) AS run_id
+            FROM (
+                SELECT mlapp_id, node_id, agent_id, pipeline_instance_id, run_id, (state IN ('starting', 'running'), since) AS place
+                FROM (
+                    SELECT pipelines.mlapp_id AS mlapp_id, pipelines.node_id AS node_id, toString(agent_id) AS agent_id,
+                        pipelines.pipeline_instance_id AS pipeline_instance_id, pipelines.run_id AS run_id,
+                        pipelines.state AS state, pipelines.since AS since
+                    FROM agents_current
+                    ARRAY JOIN pipelines.mlapp_id, pipelines.node_id, pipelines.pipeline_instance_id, pipelines.run_id,
+                        pipelines.state, pipelines.since
+                )
+                UNION ALL
+                SELECT toString(mlapp_id), toString(node_id), toString(agent_id), toString(pipeline_instance_id), run_id,
+                    (toUInt8(NOT has_ended), state_since)
+                FROM runs WHERE mlapp_id = %(mlapp_id)s AND agent_id != ''
+                UNION ALL
+                SELECT toString(mlapp_id), toString(node_id), toString(agent_id), '', '', (0, max(last_ingested_at))
+                FROM statistics_by_day_state
+                WHERE mlapp_id = %(mlapp_id)s
+                GROUP BY mlapp_id, node_id, agent_id
+            )
             WHERE mlapp_id = %(mlapp_id)s
-            GROUP BY mlapp_id, node_id, agent_id
-        )
-        WHERE mlapp_id = %(mlapp_id)s
-        GROUP BY node_id, agent_id
-        ORDER BY node_id, agent_id
+            GROUP BY node_id, agent_id
+        ) AS found
+        LEFT JOIN agents_current AS known ON known.agent_id = found.agent_id
+        ORDER BY node_id, found.last.1 DESC, notEmpty(instances) DESC, agent_id
         """,
         {"mlapp_id": mlapp_id},
     )

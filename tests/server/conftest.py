@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from tests.server.browser.chromium import browser_tools
 from tests.server.browser.looking import WIDE
 from tests.server.browser.watching import PageProblems
 from tests.server.commands import Commands
+from tests.server.run_records import MLAPP, seed_runs
 from tests.server.seed import seed
 from tests.server.serving import served
 from tests.service_process import ServiceProcess
@@ -51,6 +53,14 @@ def platform(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
             seed(settings, folder)
             wait_for(lambda: not behind(settings), lambda: f"lag: {behind(settings)}")
             yield settings
+
+
+@pytest.fixture(scope="session")
+def nightly(platform: Settings) -> str:
+    """Id of an MLApp that agents run, whose records are stored."""
+    seed_runs(platform, time.time_ns() // 1_000_000)
+    wait_for(lambda: not behind(platform), lambda: f"lag: {behind(platform)}")
+    return MLAPP
 
 
 def behind(settings: Settings) -> dict[str, int]:

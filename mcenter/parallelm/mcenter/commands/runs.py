@@ -74,6 +74,25 @@ def show(run_id: str) -> None:
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
+@click.option(
+    "--lines", "-n", type=click.IntRange(1), default=200, show_default=True, help="So many of the last."
+)
+@click.option("--search", help="Only lines with this text in them, in whatever case.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until the run has ended.")
+def logs(run_id: str, lines: int, search: str | None, *, follow: bool) -> None:
+    """Print what the program of RUN has written."""
+    from parallelm.operations.runs import written_lines
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        for line in written_lines(settings, run_id, last=lines, search=search, follow=follow):
+            if line["dropped"]:
+                echo(f"… {line['dropped']} lines were not sent", err=True)
+            echo(line["text"], err=line["stream"] == "stderr")
+
+
+@runs.command()
+@click.argument("run_id", metavar="RUN")
 @click.option("--force", is_flag=True, help="Give it up as lost, when its agent will never answer.")
 @run_options
 def stop(run_id: str, **options: Any) -> None:

@@ -34,6 +34,7 @@ ACTIONS: Final[dict[str, Action]] = {
         _ALL,
     ),
     "mlapps.write": Action("apply and remove its definition, alert rules and model policy", _SCIENCE),
+    "mlapps.run": Action("launch, pause and stop it, run a node now, and stop a run", _SCIENCE),
     "alerts.answer": Action("acknowledge and close its alerts", _SCIENCE | _DECIDE),
     "alerts.silence": Action("silence its alerts, and end silences", _SCIENCE),
     "models.upload": Action("upload a model", _SCIENCE),

@@ -26,6 +26,7 @@ KINDS: Final = {
     "models_log": "models",
     "events": "events",
     "kpis": "kpis",
+    "run_transitions_log": "runs",
     "actions": "actions",
     "mlapps": "mlapps",
 }

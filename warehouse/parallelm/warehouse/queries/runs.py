@@ -155,3 +155,33 @@ def models_of_pipelines(
         """,  # noqa: S608 - our own names; values are parameters
         where.parameters | {"mlapp_id": mlapp_id},
     )
+
+
+def run_ids_starting(
+    settings: Settings, beginning: str, *, mlapp_id: str | None = None, limit: int = 2
+) -> list[str]:
+    """Ids of runs (of an MLApp) that begin so; the one that is so in full alone."""
+    where = Conditions().equal(mlapp_id=mlapp_id).starting("run_id", beginning)
+    found = records(
+        settings,
+        f"SELECT DISTINCT run_id FROM run_transitions_log {where} AND run_id != '' ORDER BY run_id LIMIT {limit:d}",  # noqa: S608 - our own names; values are parameters
+        where.parameters,
+    )
+    ids = [row["run_id"] for row in found]
+    return [beginning] if beginning in ids else ids
+
+
+def running_forms(settings: Settings, mlapp_id: OneOrMore | None = None) -> list[dict[str, Any]]:
+    """Nodes that agents run, by the definitions in force: ``mlapp_id, node_id, running_json``."""
+    where = Conditions().equal(mlapp_id=mlapp_id)
+    return records(
+        settings,
+        f"""
+        SELECT toString(mlapp_id) AS mlapp_id, node_id, running_json FROM (
+            SELECT mlapp_id, nodes.node_id AS node_id, nodes.running_json AS running_json
+            FROM (SELECT * FROM mlapps_current {where}) ARRAY JOIN nodes.node_id, nodes.running_json
+        )
+        WHERE running_json NOT IN ('', '{{}}') ORDER BY mlapp_id, node_id
+        """,  # noqa: S608 - our own names; values are parameters
+        where.parameters,
+    )

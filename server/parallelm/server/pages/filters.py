@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _MANY: Final = 10_000
+_MINUTE_S: Final = 60
+_FEW_S: Final = 10
+_UNITS: Final = 2
 _PAIR: Final = re.compile(r"'((?:[^'\\]|\\.)*)':'((?:[^'\\]|\\.)*)'")
 _KILO: Final = 1000
 _SHOWN_BESIDE: Final = frozenset({"alertname", "mlapp", "severity", "node", "statistic"})
@@ -30,6 +33,25 @@ def local_time(value: Any, zone: str = "UTC") -> str:
     moment = value if isinstance(value, datetime) else datetime.fromtimestamp(int(value) / 1000, UTC)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return f"{moment.astimezone(zone_of(zone)):%Y-%m-%d %H:%M:%S}"
+
+
+def clock_time(value: Any, zone: str = "UTC") -> str:
+    """The time of day of a moment, in the viewer's zone."""
+    return local_time(value, zone)[-8:]
+
+
+def lasting(seconds: float) -> str:
+    """How long something lasts, in its two largest units: ``3 h 20 min``."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s" if 0 < seconds < _FEW_S else f"{seconds:.0f} s"
+    left, found = int(seconds), list[str]()
+    for unit, size_s in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size_s)
+        if count and len(found) < _UNITS:
+            found.append(f"{count} {unit}")
+        elif found:
+            break
+    return " ".join(found)
 
 
 def iso_time(value: Any) -> str:
@@ -141,6 +163,8 @@ def zone_of(name: str) -> ZoneInfo:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "local_time": local_time,
     "iso_time": iso_time,
+    "clock_time": clock_time,
+    "lasting": lasting,
     "wall_time": wall_time,
     "wall_of_text": wall_of_text,
     "number": number,

@@ -1,0 +1,112 @@
+"""The brokers are away, or the agent's store is full: runs go on, and nothing that was to be told is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parallelm.agent.runners import RunKey
+from parallelm.mcenter.local_stack import LocalStack
+from parallelm.schemas.records import RunReportKind
+from parallelm.schemas.topic_admin import create_topics
+from tests.agent.conftest import running_agent
+from tests.agent.control_plane import ControlPlane
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from prometheus_client import CollectorRegistry
+
+    from parallelm.connections import Settings
+    from tests.agent.conftest import RunningAgent
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[LocalStack]:
+    """A broker that the test stops; it comes back where it was."""
+    stack = LocalStack(tmp_path / "stack", services=("kafka",))
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+def test_what_happens_while_the_brokers_are_away_is_told_in_order_when_they_are_back(
+    own_broker: LocalStack, tmp_path: Path
+) -> None:
+    settings = own_broker.settings
+    create_topics(settings)
+    plane = ControlPlane(settings)
+    folder = tmp_path / "agent"
+    with running_agent(settings, folder) as agent:
+        runner = agent.await_ready()
+        for run_id in ("r1", "r2"):
+            plane.start(run_id)
+            plane.await_report(run_id, RunReportKind.STARTED)
+        plane.close()
+        own_broker.stop()
+        runner.restart(RunKey("r1", 1))
+        wait_for(lambda: waiting(agent.registry) == 1)
+        runner.end(RunKey("r2", 1), "succeeded")
+        wait_for(lambda: waiting(agent.registry) == 2)
+        wait_for(lambda: "no heartbeat was confirmed" in agent.health.why_not_ready())
+    # Its own restart, still without brokers: what was to be told is on disk, and what is new comes to it.
+    with running_agent(settings, folder) as agent:
+        runner = wait_for(lambda: agent.runner)
+        wait_for(lambda: RunKey("r1", 1) in runner.runs)
+        runner.end(RunKey("r1", 1), "failed", "it broke")
+        wait_for(lambda: waiting(agent.registry) == 3)
+        assert not agent.is_ready.is_set()
+        own_broker.start()
+        plane = ControlPlane(settings)
+        assert plane.await_report("r1", RunReportKind.ENDED).message == "it broke"
+        plane.await_report("r2", RunReportKind.ENDED)
+        assert plane.kinds("r1") == ["accepted", "started", "restarted", "ended"]
+        assert plane.kinds("r2") == ["accepted", "started", "ended"]
+        numbers = [report.seq for report in plane.reports("r1")]
+        assert numbers == sorted(numbers)
+        agent.await_ready()
+        plane.start("r3")
+        plane.await_report("r3", RunReportKind.STARTED)
+        wait_for(lambda: waiting(agent.registry) == 0)
+        plane.close()
+
+
+def waiting(registry: CollectorRegistry) -> float | None:
+    return registry.get_sample_value("mcenter_agent_waiting_reports")
+
+
+def test_a_full_store_delays_reports_and_commands_and_loses_none(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    names = [f"r{number}" for number in range(40)]
+    with running_agent(settings, tmp_path / "agent") as agent:
+        runner = agent.await_ready()
+        for name in names:
+            plane.start(name)
+        for name in names:
+            plane.await_report(name, RunReportKind.STARTED)
+        wait_for(lambda: waiting(agent.registry) == 0)
+        limit_store(agent, pages=1)  # that is, to what it has now
+        for key, status in list(runner.runs.items()):
+            runner.change(dataclasses.replace(status, message=key.run_id + "x" * 1900, starts=2))
+        wait_for(lambda: "store cannot be written" in agent.health.why_not_ready())
+        runner.end(RunKey("r1", 1), "succeeded")
+        plane.start("late")
+        assert plane.kinds("r0") == ["accepted", "started"]
+        limit_store(agent, pages=100_000)
+        plane.await_report("late", RunReportKind.STARTED)
+        plane.await_report("r1", RunReportKind.ENDED)
+        for name in names:
+            plane.await_report(name, RunReportKind.RESTARTED)
+        assert plane.kinds("r0") == ["accepted", "started", "restarted"]
+        wait_for(lambda: not agent.health.why_not_ready())
+
+
+def limit_store(agent: RunningAgent, *, pages: int) -> None:
+    """As a disk that has so much room."""
+    assert agent.store is not None
+    agent.store._database.execute(f"PRAGMA max_page_count={pages}")

@@ -1,120 +1,78 @@
-"""The components as processes of their own, and the line protocol that releases days to them.
+"""What the demo and its running components say to each other: days are released, and told to be done.
 
-A component reads days from its standard input, one a line, and writes ``done DAY`` when its work on one is over. It ends
-when its input does; when the demo is killed, so is every component, whatever it is busy with.
+Agents run the components, as the MLApp file says, with a named pipe each as standard input and output. A component reads
+days, one a line, and writes ``done DAY`` when its work on one is over. It ends when its input does.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Self
 
 from parallelm.mcenter.demo.errors import DemoError
-from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
     from pathlib import Path
     from types import TracebackType
 
 DAY_DEADLINE_S = 180.0
 END_DEADLINE_S = 120.0
-KILL_AFTER_S = 5.0
-_LAST_LINES = 15
 
 
 class Component:
-    """One running component program."""
+    """The pipes of one node: ``NODE.days`` and ``NODE.done`` in a folder."""
 
-    def __init__(
-        self, name: str, program: Path, arguments: Sequence[str], environ: Mapping[str, str], log: Path
-    ) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.log = log
         self._said = b""
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                killed_with_us(sys.executable, "-u", str(program), *arguments),
-                env=dict(environ),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C is for the demo, which ends its components itself
-            )
-        assert self._process.stdin is not None  # noqa: S101 - PIPE was asked for
-        assert self._process.stdout is not None  # noqa: S101 - PIPE was asked for
-        self._input, self._output = self._process.stdin, self._process.stdout
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
+        days, done = folder / f"{name}.days", folder / f"{name}.done"
+        for pipe in (days, done):
+            os.mkfifo(pipe, 0o600)
+        # Open for both, neither waits for the other side, and days that are released before it is there are kept.
+        self._days = os.open(days, os.O_RDWR | os.O_CLOEXEC)
+        self._done = os.open(done, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
         """Descriptor of what it writes, for ``selectors``."""
-        return self._output.fileno()
+        return self._done
 
     def release(self, day: date) -> None:
         """Let it work on ``day``."""
-        try:
-            self._input.write(f"{day.isoformat()}\n".encode())
-            self._input.flush()
-        except BrokenPipeError:
-            raise self._ended() from None
+        os.write(self._days, f"{day.isoformat()}\n".encode())
 
     def finished_days(self) -> list[str]:
-        """Days that it has finished since the last call; waits until it writes. Raises ``DemoError`` when it has ended."""
-        chunk = os.read(self.fileno(), 65_536)
+        """Days that it has finished since the last call. Raises ``DemoError`` when it has ended."""
+        chunk = os.read(self._done, 65_536)
         if not chunk:
-            raise self._ended()
+            raise DemoError(
+                f"node {self.name} has ended before the year was over; see `mcenter runs list --node {self.name}` "
+                "and what it wrote: `mcenter runs logs RUN`"
+            )
         *lines, self._said = (self._said + chunk).split(b"\n")
         return [line.removeprefix(b"done ").decode() for line in lines if line.startswith(b"done ")]
 
     def end_input(self) -> None:
         """Signal that no day will follow."""
-        self._input.close()
+        if self._days >= 0:
+            os.close(self._days)
+            self._days = -1
 
-    def wait(self, deadline_s: float) -> None:
-        """Wait until it has sent what it had and ended; raises ``DemoError`` when it fails or does not end."""
-        try:
-            code = self._process.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            raise DemoError(
-                f"component {self.name} has not ended within {deadline_s:.0f} s; see {self.log}"
-            ) from None
-        if code:
-            raise self._ended()
+    def has_ended(self) -> bool:
+        """Whether it has closed its output."""
+        return not os.read(self._done, 65_536)
 
-    def kill(self) -> None:
-        """End it, whatever it does."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(KILL_AFTER_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._output.close()
-        with contextlib.suppress(BrokenPipeError):
-            self._input.close()
-
-    def _ended(self) -> DemoError:
-        code = self._process.wait(END_DEADLINE_S)
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-        last = "\n  ".join(lines) or "it wrote nothing"
-        return DemoError(
-            f"component {self.name} ended with exit code {code}; its last lines ({self.log}):\n  {last}"
-        )
+    def close(self) -> None:
+        """Let go of the pipes."""
+        self.end_input()
+        os.close(self._done)
 
 
 class Components:
-    """All components of the demo; a ``with`` block leaves none of them running."""
+    """All components of the demo; after a ``with`` block none of them gets another day."""
 
     def __init__(self, components: Sequence[Component]) -> None:
         self._components = components
@@ -126,13 +84,27 @@ class Components:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for component in self._components:
-            component.kill()
+            component.close()
 
     def work(self, day: date) -> None:
         """Release ``day`` to all of them and wait until all have finished it; raises ``DemoError`` at the deadline."""
         for component in self._components:
             component.release(day)
-        deadline = time.monotonic() + DAY_DEADLINE_S
+        for component, selector in self._ready(DAY_DEADLINE_S, f"did not finish {day}"):
+            if day.isoformat() in component.finished_days():
+                selector.unregister(component)
+
+    def finish(self) -> None:
+        """No day follows: wait until all have reported everything and ended."""
+        for component in self._components:
+            component.end_input()
+        for component, selector in self._ready(END_DEADLINE_S, "has not ended"):
+            if component.has_ended():
+                selector.unregister(component)
+
+    def _ready(self, deadline_s: float, what: str) -> Iterator[tuple[Component, selectors.BaseSelector]]:
+        """Components that have written or ended, until whoever asks has taken all of them out of the selector."""
+        deadline = time.monotonic() + deadline_s
         with selectors.DefaultSelector() as selector:
             for component in self._components:
                 selector.register(component, selectors.EVENT_READ, component)
@@ -140,14 +112,6 @@ class Components:
                 ready = selector.select(deadline - time.monotonic())
                 if not ready:
                     names = ", ".join(component.name for component in waiting)
-                    raise DemoError(f"{names} did not finish {day} within {DAY_DEADLINE_S:.0f} s")
+                    raise DemoError(f"{names} {what} within {deadline_s:.0f} s")
                 for key, _ in ready:
-                    if day.isoformat() in key.data.finished_days():
-                        selector.unregister(key.data)
-
-    def finish(self) -> None:
-        """No day follows: wait until all have reported everything and ended."""
-        for component in self._components:
-            component.end_input()
-        for component in self._components:
-            component.wait(END_DEADLINE_S)
+                    yield key.data, selector

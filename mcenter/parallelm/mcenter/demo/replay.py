@@ -1,4 +1,4 @@
-"""The replay: the year's days, one after the other, to components that know nothing but ``parallelm.mlops``."""
+"""The replay: the year's days, one after the other, to what agents run of the MLApp."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from parallelm.mcenter.demo.components import Component, Components
 from parallelm.mcenter.demo.errors import DemoError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 MLAPP = "flight-delays"
 FIRST_DAY = date(2013, 1, 1)
@@ -23,24 +22,7 @@ BROKEN_MONTH = "2013-08"
 """August's model is trained on shuffled weather columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A component of the MLApp. Without a node it is none of its pipelines: the KPIs come from the business."""
-
-    file: str
-    node: str
-    arguments: Sequence[str] = ()
-
-
-def programs(broken_month: str) -> tuple[Program, ...]:
-    """All components."""
-    return (
-        Program("train.py", "train", ("--broken-month", broken_month)),
-        Program("predict.py", "predict"),
-        Program("predict.py", "predict-canary", ("--every", "4")),
-        Program("predict.py", "predict-jfk", ("--origin", "JFK")),
-        Program("kpis.py", ""),
-    )
+NODES = ("train", "predict", "predict-canary", "predict-jfk", "kpis")
 
 
 def example_folder() -> Path:
@@ -52,34 +34,44 @@ def example_folder() -> Path:
     raise DemoError("examples/flight_delays is not here: run the demo in a clone of the source tree")
 
 
-def apply_definition(examples: Path, config: Path) -> str:
-    """Apply the MLApp's YAML file as its engineers would; returns what the command says."""
-    command = [
-        sys.executable,
-        "-m",
-        "parallelm.mcenter",
-        "mlapp",
-        "apply",
-        str(examples / "flight_delays.yaml"),
-    ]
+def replay_folder(config: Path) -> Path:
+    """Where the pipes are."""
+    return config.parent / "replay"
+
+
+def launch(examples: Path, config: Path, broken_month: str) -> Iterator[str]:
+    """Apply the MLApp's YAML file as its engineers would, and launch it; returns what the commands say."""
+    values = {"programs": examples, "pipes": replay_folder(config), "broken_month": broken_month or "none"}
+    settings = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+    yield _mcenter(config, "apply", str(examples / "flight_delays.yaml"), *settings)
+    yield _mcenter(config, "launch", MLAPP)
+
+
+def _mcenter(config: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "parallelm.mcenter", "mlapp", *arguments]
     done = subprocess.run(command, env=environ(config), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DemoError(f"`mcenter mlapp apply` failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise DemoError(
+            f"`mcenter mlapp {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}"
+        )
     return done.stdout.strip()
 
 
-def replay(
-    examples: Path, config: Path, days: int, broken_month: str, on_day: Callable[[date], None]
-) -> float:
+def replay(components: Components, days: int, on_day: Callable[[date], None]) -> float:
     """Release ``days`` days, calling ``on_day`` after each; returns seconds from the first day to the last report."""
-    with Components(list(_started(examples, config, broken_month))) as components:
-        started = time.monotonic()
-        for number in range(days):
-            day = FIRST_DAY + timedelta(days=number)
-            components.work(day)
-            on_day(day)
-        components.finish()
-        return time.monotonic() - started
+    started = time.monotonic()
+    for number in range(days):
+        day = FIRST_DAY + timedelta(days=number)
+        components.work(day)
+        on_day(day)
+    components.finish()
+    return time.monotonic() - started
+
+
+def components_in(folder: Path) -> Components:
+    """The pipes of all nodes, made anew."""
+    folder.mkdir(parents=True)
+    return Components([Component(node, folder) for node in NODES])
 
 
 def environ(config: Path) -> dict[str, str]:
@@ -89,18 +81,3 @@ def environ(config: Path) -> dict[str, str]:
     }
     ours = {"MCENTER_CONFIG": str(config), "MCENTER_COMPONENT_OUTBOX_FOLDER": str(config.parent / "outbox")}
     return inherited | ours | {"OMP_NUM_THREADS": "1"}
-
-
-def _started(examples: Path, config: Path, broken_month: str) -> Iterator[Component]:
-    logs = config.parent / "logs"
-    for program in programs(broken_month):
-        name = program.node or Path(program.file).stem
-        who = {
-            "PM_MLOPS_MODE": "agent",
-            "PM_WORKFLOW_INSTANCE_ID": MLAPP,
-            "PM_WORKFLOW_NODE_ID": program.node,
-            "PM_PIPELINE_INSTANCE_ID": f"{MLAPP}-{name}",
-        }
-        yield Component(
-            name, examples / program.file, program.arguments, environ(config) | who, logs / f"{name}.log"
-        )

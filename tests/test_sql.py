@@ -22,6 +22,7 @@ SQL = re.compile(
 )
 ELSEWHERE = {
     "mcenter/parallelm/mcenter/engine": "the local stack's ClickHouse server: it reads the statements of its clients",
+    "agent/parallelm/agent/service/store.py": "the agent's own SQLite file with what it must know after any end",
     "mcenter/parallelm/mcenter/demo": "questions as users ask them, to paste",
     "operations/parallelm/operations/questions.py": "what takes the user's own SQL explains what it takes",
     "server/parallelm/server/accounts": "the server's own SQL database: what is no table of SQLAlchemy's, such as locks and copies",

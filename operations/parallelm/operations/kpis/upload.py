@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from parallelm.operations.authors import author_of_command
 from parallelm.schemas.well_known import UPLOAD_KPIS, WITHDRAW_KPIS
 
 if TYPE_CHECKING:
@@ -67,16 +68,25 @@ def upload_kpis(
     source: str,
     points: Sequence[KpiPoint],
     *,
-    who: Author,
+    who: Author | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[UploadedKpi]:
     """Send points and wait until the broker has them; ``on_progress`` is called with the points of each record sent.
 
-    ``source`` is the name of the file. The audit log gets an action ``upload_kpis``. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError``
+    ``source`` is the name of the file. The audit log gets an action ``upload_kpis`` by ``who``, by default whoever a command
+    would say. Raises ``TopicsError`` when the topic is missing, ``ClusterUnavailableError``
     when no broker answers, ``UndeliveredError`` when some points were not confirmed; sending all of them
     again is harmless: those that arrived get a revision.
     """
-    _send(settings, UPLOAD_KPIS, mlapp_id, source, points, who=who, on_progress=on_progress)
+    _send(
+        settings,
+        UPLOAD_KPIS,
+        mlapp_id,
+        source,
+        points,
+        who=who or author_of_command(settings),
+        on_progress=on_progress,
+    )
     return summarize(points)
 
 

@@ -65,7 +65,9 @@ function detectZone() {
   page.dataset.zone = zone;
   for (const time of document.querySelectorAll("time[datetime]")) {
     const utc = Date.parse(time.dateTime);
-    time.textContent = new Date(utc + zoneOffset(zone, utc)).toISOString().slice(0, 19).replace("T", " ");
+    const shown = new Date(utc + zoneOffset(zone, utc)).toISOString().slice(0, 19).replace("T", " ");
+    // A time of day alone stays one.
+    time.textContent = time.textContent.length < 10 ? shown.slice(11, 11 + time.textContent.length) : shown;
   }
   for (const choice of document.querySelectorAll("[data-zone-choice]")) choice.value = zone;
   document.dispatchEvent(new CustomEvent("zone"));
@@ -260,3 +262,14 @@ document.addEventListener("focusin", (event) => {
 themeChanged();
 detectZone();
 toldBefore();
+
+/* ---- Logs ---- */
+
+// A log shows its end, and follows it as long as nobody has scrolled up.
+for (const log of document.querySelectorAll("[role=log]")) {
+  let isAtEnd = true;
+  const toEnd = () => { if (isAtEnd) log.scrollTop = log.scrollHeight; };
+  log.addEventListener("scroll", () => { isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40; });
+  new MutationObserver(toEnd).observe(log, { childList: true });
+  toEnd();
+}

@@ -96,7 +96,8 @@ def runs_of_an_mlapp(
         "wanted": wanted,
         "states": STATES,
         "runs": [row | {"seconds": seconds_of(row, now_ms)} for row in page],
-        "longest": max((seconds_of(row, now_ms) for row in page), default=0) or 1,
+        # Of those that have ended: services that go on for weeks would leave no length to the others.
+        "longest": max((seconds_of(row, now_ms) for row in page if row["has_ended"]), default=0) or 1,
         "older": _older(request, page[-1]) if left else "",
         "life": mlapp_life(settings, mlapp_id).get(mlapp_id, {"state": ""}),
         "run_nodes": [node["node_id"] for node in nodes if is_run_by_agents(node)],

@@ -1,0 +1,172 @@
+"""Pages about runs, agents and the schedule, in a real browser and by role."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from parallelm.operations.definitions import apply_definition, validate_definition
+from parallelm.schemas import topics
+from parallelm.schemas.records import RunState
+from parallelm.server.access.matrix import VIEWER
+from tests.people import person
+from tests.server.browser.looking import assert_accessible, take_pictures
+from tests.server.run_records import FAILED, LINES, MODEL, SERVING, lines_of, send, transition
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+    from playwright.sync_api import Page
+
+    from parallelm.connections import Settings
+
+
+def test_the_runs_of_an_mlapp_are_seen_with_its_nodes_and_filtered(page: Page, nightly: str) -> None:
+    page.goto(f"/mlapps/{nightly}/runs")
+    nodes = page.get_by_role("group", name="Nodes and what they pass on")
+    assert "running on web-1" in str(nodes.text_content())
+    waiting = page.get_by_role("region", name="Runs that wait")
+    assert "no agent has the labels gpu=yes" in waiting.inner_text()
+    table = page.get_by_role("region", name=f"Runs of {nightly}")
+    assert table.get_by_role("row").count() > 12
+    assert "the control plane was away" in table.inner_text()
+    assert_accessible(page)
+    take_pictures(page, "runs")
+    page.get_by_label("State").select_option("failed")
+    page.wait_for_url("**state=failed**")
+    table = page.get_by_role("region", name=f"Runs of {nightly}")
+    assert table.get_by_role("row").count() == 2
+    table.get_by_role("link").click()
+    page.wait_for_url(f"**/runs/{FAILED}")
+
+
+def test_a_run_tells_what_happened_to_it_and_what_it_wrote(page: Page, nightly: str) -> None:
+    page.goto(f"/mlapps/{nightly}/runs/{FAILED}")
+    steps = page.get_by_role("region", name="Changes of its state")
+    assert [row.inner_text() for row in steps.locator("tbody td:nth-child(2)").all()] == [
+        "waiting", "assigned", "running", "failed",
+    ]  # fmt: skip
+    log = page.get_by_role("log")
+    assert "ValueError: no rows since yesterday" in log.inner_text()
+    assert log.locator(".stderr").count() == 2
+    assert_accessible(page)
+    take_pictures(page, "run-failed")
+
+
+def test_a_log_is_searched_and_read_backwards(page: Page, nightly: str) -> None:
+    page.goto(f"/mlapps/{nightly}/runs/{SERVING}")
+    assert MODEL in page.locator("#run").inner_text()
+    log = page.get_by_role("log")
+    assert "<b>answers</b>" in log.inner_text(), "what programs write is text"
+    assert "scored 1 customers" not in log.inner_text()
+    take_pictures(page, "run")
+    page.get_by_role("button", name="Earlier lines").click()
+    expect(log).to_contain_text("scored 1 customers")
+    assert page.get_by_role("button", name="Earlier lines").count() == 0
+    assert log.get_by_text(re.compile("scored .* customers")).count() == LINES - 1
+    page.get_by_label("Text").fill("SCORED 17 ")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**q=SCORED**")
+    assert "scored 17 customers" in page.get_by_role("log").inner_text()
+    assert "scored 18 customers" not in page.get_by_role("log").inner_text()
+
+
+def test_a_run_is_watched_while_it_goes_on(page: Page, platform: Settings, nightly: str) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    run_id = f"11ve{now_ms}"
+    about = {"agent_id": "web-1", "due_at_ms": now_ms, "trigger": "person", "who": "ada"}
+    send(
+        platform,
+        (topics.RUNS, transition(run_id, "report", RunState.RUNNING, now_ms, **about)),
+        (topics.LOGS, lines_of(run_id, "report", 1, ["first"], now_ms)),
+    )
+    page.goto(f"/mlapps/{nightly}/runs")
+    page.get_by_role("link", name="report").first.wait_for()
+    page.wait_for_function("() => document.body.innerText.includes('report')")
+    page.goto(f"/mlapps/{nightly}/runs/{run_id}")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("first")
+    send(platform, (topics.LOGS, lines_of(run_id, "report", 2, ["second", "third"], now_ms)))
+    expect(log).to_contain_text("third")
+    assert log.inner_text().count("second") == 1
+    send(platform, (topics.RUNS, transition(run_id, "report", RunState.SUCCEEDED, now_ms + 5000, **about)))
+    expect(page.locator("#run")).to_contain_text("succeeded")
+    assert log.inner_text().count("third") == 1
+
+
+def test_agents_are_seen_with_what_runs_there(page: Page, nightly: str) -> None:
+    page.goto("/agents")
+    row = page.get_by_role("row").filter(has_text="web-1")
+    assert f"{nightly} / serve" in row.inner_text()
+    assert "draining" in page.get_by_role("row").filter(has_text="gpu-1").inner_text()
+    assert_accessible(page)
+    take_pictures(page, "agents")
+    page.get_by_role("link", name="web-1").click()
+    page.wait_for_url("**/agents/web-1")
+    assert "4711" in page.get_by_role("region", name="Runs that go on there").inner_text()
+    assert_accessible(page)
+    take_pictures(page, "agent")
+
+
+def test_the_schedule_shows_a_week_of_what_ran_and_what_is_due(page: Page, nightly: str) -> None:
+    page.goto(f"/schedule?mlapp_id={nightly}")
+    week = page.get_by_role("region", name=re.compile("Week from"))
+    assert f"{nightly} / train" in week.inner_text()
+    assert "0 2 * * * UTC" in week.inner_text()
+    assert_accessible(page)
+    take_pictures(page, "schedule")
+    page.get_by_role("link", name="Week after").click()
+    page.wait_for_url("**week=**")
+    assert page.get_by_role("region", name=re.compile("Week from")).locator("li").count() == 7
+    page.goto(f"/schedule?mlapp_id={nightly}&week=2001-01-01")
+    assert page.get_by_role("region", name=re.compile("Week from")).locator("li").count() == 0
+
+
+def test_who_may_only_look_sees_no_button_and_starts_nothing(
+    client_as: Callable[[str], httpx.Client], nightly: str
+) -> None:
+    viewer = client_as(VIEWER)
+    assert "Run now" not in viewer.get(f"/mlapps/{nightly}/runs").text
+    assert "Stop this run" not in viewer.get(f"/mlapps/{nightly}/runs/{SERVING}").text
+    for path, data in (("whole/launch", {}), ("now", {"node": "train"}), (f"{SERVING}/stop", {})):
+        assert viewer.post(f"/mlapps/{nightly}/runs/{path}", data=data).status_code == 403
+
+
+def test_somebody_sees_what_runs_of_their_mlapps_only(
+    client_with: Callable[[str, str], httpx.Client], nightly: str
+) -> None:
+    stranger = client_with(VIEWER, "churn")
+    assert stranger.get(f"/mlapps/{nightly}/runs").status_code == 403
+    assert stranger.get(f"/mlapps/{nightly}/runs/{SERVING}/lines").status_code == 403
+    assert stranger.get(f"/mlapps/churn/runs/{SERVING}").status_code == 404
+    assert stranger.get("/agents/web-1").status_code == 404
+    assert "web-1" not in stranger.get("/agents").text
+    assert nightly not in stranger.get("/schedule").text
+    assert "Agents run no node of this MLApp" in stranger.get("/mlapps/churn/runs").text
+
+
+def test_an_mlapp_is_launched_run_and_stopped_from_its_page(
+    page: Page, client: httpx.Client, platform: Settings
+) -> None:
+    mlapp_id = f"buttons-{time.time_ns() // 1_000_000 % 10**9}"
+    text = f"mlapp: {mlapp_id}\nnodes:\n  - {{id: score, type: auxiliary, pipeline: 'true'}}\n"
+    apply_definition(platform, validate_definition(text.encode(), "buttons.yaml"), who=person("ada"))
+    wait_for(lambda: client.get(f"/mlapps/{mlapp_id}/runs").status_code == 200)
+    page.goto(f"/mlapps/{mlapp_id}/runs")
+    assert "mcenter mlapp launch" in page.locator("#found").inner_text()
+    page.get_by_role("button", name="Launch").click()
+    page.get_by_role("dialog", name="Launch").get_by_role("button", name="Launch").click()
+    page.get_by_role("button", name="Run now").wait_for()
+    assert "waits for an agent" in page.get_by_role("region", name="Runs that wait").inner_text()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("dialog", name="Pause").get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Resume").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog", name="Stop").get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Launch").wait_for()
+    expect(page.locator("#found")).to_contain_text("stopped")

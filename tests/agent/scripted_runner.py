@@ -47,7 +47,7 @@ class ScriptedRunner:
         self.started.append(key)
         if lease_ends_s is not None:
             self.leases[key] = lease_ends_s
-        self.change(RunStatus(key=key, spec=spec, pid=4711, starts=1, changed_at_ms=_now_ms()))
+        self.change(RunStatus(key=key, spec=spec, pid=4711, starts=1, started_at_ms=_now_ms()))
 
     def stop(self, key: RunKey, reason: str, outcome: Outcome) -> None:
         self.end(key, outcome, reason)
@@ -55,12 +55,12 @@ class ScriptedRunner:
     def end(self, key: RunKey, outcome: str, message: str = "") -> None:
         if (status := self.runs.get(key)) and not status.is_over:
             self.change(
-                dataclasses.replace(status, outcome=outcome, message=message, changed_at_ms=_now_ms())
+                dataclasses.replace(status, outcome=outcome, message=message, ended_at_ms=_now_ms())
             )
 
     def restart(self, key: RunKey) -> None:
         status = self.runs[key]
-        self.change(dataclasses.replace(status, starts=status.starts + 1, changed_at_ms=_now_ms()))
+        self.change(dataclasses.replace(status, starts=status.starts + 1, started_at_ms=_now_ms()))
 
     def deliver(self, key: RunKey, model: ModelSpec) -> None:
         status = self.runs[key]
@@ -100,7 +100,7 @@ class ScriptedRunner:
         self.runs[status.key] = status
         table = {
             name: getattr(status, name)
-            for name in ("pid", "starts", "changed_at_ms", "outcome", "exit_code", "message", "model_id")
+            for name in ("pid", "starts", "started_at_ms", "ended_at_ms", "outcome", "exit_code", "message", "model_id")
         }
         self._path(status.key).write_text(json.dumps(table | {"spec": status.spec.model_dump_json()}))
         self._changed.add(status.key)

@@ -48,8 +48,10 @@ class RunStatus:
     """Of its keeper or program; 0 when there is none."""
     starts: int = 0
     """How often the program was started, with restarts; 0: not yet."""
-    changed_at_ms: int = 0
-    """When it was started or has ended."""
+    started_at_ms: int = 0
+    """When the program was started last; 0: not yet."""
+    ended_at_ms: int = 0
+    """When it ended; 0 while it goes on."""
     outcome: str = ""
     """``RunReport.outcome``; empty while it goes on."""
     exit_code: int = 0
@@ -58,6 +60,11 @@ class RunStatus:
     """Model that it has."""
     deliveries: Sequence[Delivery] = ()
     """Ended deliveries in order, at least those that ``Runner.settle`` was not told of."""
+
+    @property
+    def changed_at_ms(self) -> int:
+        """When it was started or has ended."""
+        return self.ended_at_ms or self.started_at_ms
 
     @property
     def is_over(self) -> bool:

@@ -175,7 +175,7 @@ class ProcessRunner:
                 spec=self._specs[key],
                 pid=progress.pid or (keeper.pid if keeper else 0),
                 starts=progress.starts,
-                changed_at_ms=progress.started_at_ms,
+                started_at_ms=progress.started_at_ms,
                 model_id=run.variables().get(MODEL_ID, ""),
                 deliveries=deliveries,
             )
@@ -183,7 +183,8 @@ class ProcessRunner:
             key=key,
             spec=self._specs[key],
             starts=ending.starts,
-            changed_at_ms=ending.ended_at_ms,
+            started_at_ms=progress.started_at_ms,
+            ended_at_ms=ending.ended_at_ms,
             outcome=ending.outcome,
             exit_code=ending.exit_code,
             message=ending.message,

@@ -63,7 +63,6 @@ def _reports(told: Told, status: RunStatus, speaker: Speaker, now_ms: int) -> It
         made = run_report(status.spec.mlapp_id, status.spec.node_id, status.key, speaker, now_ms, kind)
         return dataclasses.replace(made, starts=status.starts, **fields)  # type: ignore[arg-type]
 
-    at_ms = status.changed_at_ms or now_ms
     if told.outcome:
         return
     if not told.is_accepted:
@@ -75,7 +74,7 @@ def _reports(told: Told, status: RunStatus, speaker: Speaker, now_ms: int) -> It
             pid=status.pid,
             model_id=status.model_id,
             message="" if status.is_over else status.message,
-            event_time_ms=now_ms if status.is_over else at_ms,
+            event_time_ms=status.started_at_ms or now_ms,
         )
     for delivery in status.deliveries:
         if delivery_id(delivery) not in told.deliveries:
@@ -90,7 +89,7 @@ def _reports(told: Told, status: RunStatus, speaker: Speaker, now_ms: int) -> It
             exit_code=status.exit_code,
             model_id=status.model_id,
             message=status.message,
-            event_time_ms=at_ms,
+            event_time_ms=status.ended_at_ms or now_ms,
         )
 
 

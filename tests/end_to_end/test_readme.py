@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mcenter.local_stack.conftest import stopped_at_the_end
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def test_the_commands_work_in_their_order_and_a_component_reports_between_them(n
     (example,) = blocks("python")
     script = newcomer / "component.py"
     script.write_text(example)
-    up, status, apply, query, tail, down = commands()
+    up, status, apply, launch, train, runs, query, tail, down = commands()
 
     assert "The stack is ready" in run(up.split(), newcomer)
     assert "pipelinestat.count, LINEGRAPH, TIME_SERIES, {'pipelinestat.count': 7}" in run(
@@ -65,7 +66,10 @@ def test_the_commands_work_in_their_order_and_a_component_reports_between_them(n
     )
     assert run([str(BIN / "python"), str(script)], newcomer, PM_MLOPS_MODE="agent") == ""
     assert "healthy" in run(status.split(), newcomer)
-    assert "flight-delays" in run(apply.split(), newcomer)
+    assert "wines-told" in run(apply.split(), newcomer)
+    assert "launched" in run(launch.split(), newcomer)
+    assert "is told to start it" in run(train.split(), newcomer)
+    wait_for(lambda: re.search(r"tell .* succeeded", run(runs.split(), newcomer)), "the last node has run")
     tailed = run(tail.split(), newcomer)
     assert "pipelinestat.count" in tailed
     wanted = ["sh", "-c", f"until {query} | grep -q pipelinestat.count; do :; done; {query}"]

@@ -106,6 +106,10 @@ def test_somebody_sees_the_alerts_of_their_mlapps_only(
     assert viewer.get("/mlapps/churn/alerts").status_code == 403
     foreign = alerts(platform, mlapp_id="churn")["alert_id"].iloc[0]
     assert viewer.get(f"/mlapps/{mlapp}/alerts/{foreign}").status_code == 404
+    for unknown in (foreign, "no-such-alert"):
+        answer = viewer.get(f"/alerts/{unknown}", headers={"Accept": "text/html"})
+        assert answer.status_code == 404
+        assert "slow answers" not in answer.text
     assert viewer.post("/silences", data={"matchers": "mlapp=churn", "duration": "1h", "comment": "x"}).status_code == 403  # fmt: skip
 
 

@@ -84,7 +84,8 @@ def schedule(
 def _rows(request: Request, only: frozenset[str] | None, bounds: list[int]) -> list[Row]:
     settings = context_of(request).settings
     now_ms = time.time_ns() // 1_000_000
-    planned = schedules(settings, bounds[0], bounds[-1], mlapp_ids=only)
+    # What was due before is told by the runs.
+    planned = schedules(settings, max(bounds[0], now_ms), bounds[-1], mlapp_ids=only)
     ran: dict[tuple[str, str], list[dict[str, Any]]] = {}
     bound = {"start": _moment(bounds[0]), "end": _moment(bounds[-1])}
     for row in run_rows(settings, mlapp_id=only, trigger="schedule", **bound):

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from parallelm.operations.alerts import find_alert, list_alerts, silenced_by
-from parallelm.operations.errors import UnknownAlertError
 from parallelm.schemas.errors import SchemaError
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.pages._rows import labels_of, rows
@@ -112,9 +111,8 @@ def alerts(request: Request, asking: Asking, wanted: Filtered, shown: Shown) -> 
 @ROUTER.get("/alerts/{alert_id}")
 def alert_by_id(request: Request, asking: Asking, alert_id: str) -> RedirectResponse:
     """The page of an alert whose MLApp the link does not name."""
-    found = find_alert(known_settings(request), alert_id)
-    if not asking.may("mlapps.read", found["mlapp_id"]):
-        raise UnknownAlertError(f"there is no alert {alert_id!r}")
+    # Among what the viewer may see: the message about an unknown one names those that are near.
+    found = find_alert(known_settings(request), alert_id, asking.mlapps("mlapps.read"))
     root = request.scope.get("root_path", "")
     return RedirectResponse(f"{root}/mlapps/{quote(found['mlapp_id'])}/alerts/{quote(found['alert_id'])}")
 

@@ -54,9 +54,7 @@ class ScriptedRunner:
 
     def end(self, key: RunKey, outcome: str, message: str = "") -> None:
         if (status := self.runs.get(key)) and not status.is_over:
-            self.change(
-                dataclasses.replace(status, outcome=outcome, message=message, ended_at_ms=_now_ms())
-            )
+            self.change(dataclasses.replace(status, outcome=outcome, message=message, ended_at_ms=_now_ms()))
 
     def restart(self, key: RunKey) -> None:
         status = self.runs[key]
@@ -100,7 +98,16 @@ class ScriptedRunner:
         self.runs[status.key] = status
         table = {
             name: getattr(status, name)
-            for name in ("pid", "starts", "started_at_ms", "ended_at_ms", "outcome", "exit_code", "message", "model_id")
+            for name in (
+                "pid",
+                "starts",
+                "started_at_ms",
+                "ended_at_ms",
+                "outcome",
+                "exit_code",
+                "message",
+                "model_id",
+            )
         }
         self._path(status.key).write_text(json.dumps(table | {"spec": status.spec.model_dump_json()}))
         self._changed.add(status.key)

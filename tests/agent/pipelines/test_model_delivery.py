@@ -90,6 +90,7 @@ def test_a_model_with_which_the_program_ends_is_rolled_back(host: RunnerHost, by
     [
         ('test "$(cat $MCENTER_MODEL_PATH)" = two', True, ""),
         ("echo no good; exit 5", False, "the smoke test ended with exit code 5: no good"),
+        ("true \0", False, "ValueError: embedded null byte"),
         ("sleep 1000", False, "the smoke test took longer than 1"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -85,6 +85,27 @@ def test_what_cannot_be_prepared_fails_with_its_reason(host: RunnerHost, compone
     assert "'other' is not part of" in host.run({"component": "other"}).message
     assert "no variable NOT_SET" in host.run({"command": "true"}, secrets={"KEY": "env:NOT_SET"}).message
     assert "No such file" in host.run({"command": "true"}, secrets={"KEY": "file:/no/file"}).message
+
+
+@pytest.mark.parametrize(
+    ("step", "values", "message"),
+    [
+        ({"command": "true"}, {"secrets": {"KEY": "file:/no/\0file"}}, "null byte"),
+        ({"command": "true"}, {"resources": {"memory": "9" * 400}}, "OverflowError"),
+        ({"component": "fit", "arguments": {"samples": "x"}}, {}, "No closing quotation"),
+    ],
+)
+def test_whatever_fails_before_a_run_begins_ends_that_run_alone(
+    host: RunnerHost, component: Path, step: dict[str, Any], values: dict[str, Any], message: str
+):
+    form = component / "component.yaml"
+    form.write_text(form.read_text() + 'interpreter: "Rscript \'x"\n')
+    status = host.run(step, components=[host.publish_component(component)], **values)
+
+    assert status.outcome == "failed"
+    assert message in status.message
+    host.restart()
+    assert host.run({"command": "true"}).outcome == "succeeded"
 
 
 def test_programs_are_told_who_they_are(host: RunnerHost):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ SETTLED_S = 2.0
 """A program that has run for this long with the new model has taken it."""
 _POLL_S = 0.05
 _FETCH_AGAIN_S = 2.0
+_LOG = logging.getLogger(__name__)
 
 
 class Deliveries:
@@ -41,6 +43,9 @@ class Deliveries:
             self._deliver(spec, run, model)
         except (PreparationError, OSError) as error:
             accepted, reason = False, str(error)
+        except Exception as error:  # noqa: BLE001 - one model must not end the agent, now and at each start
+            _LOG.exception("model %r cannot be delivered to run %s", model.model_id, run.path.name)
+            accepted, reason = False, f"{type(error).__name__}: {error}"
         else:
             accepted, reason = True, ""
         delivery = Delivery(

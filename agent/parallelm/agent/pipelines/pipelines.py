@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import time
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.definitions.run_spec import ModelSpec
 
+_LOG = logging.getLogger(__name__)
+
 
 class Pipelines:
     """Used by any number of threads, each with a run of its own."""
@@ -44,8 +47,8 @@ class Pipelines:
 
         Its lease is what ``RunFolder.save_lease`` has said by then.
         """
-        spec = RunSpec.model_validate_json(run.spec_json())
         try:
+            spec = RunSpec.model_validate_json(run.spec_json())
             stop = run.request()
             if stop.stop is not None:
                 _end(run, Ending(outcome=stop.outcome, message=stop.stop))
@@ -58,6 +61,10 @@ class Pipelines:
             _end(run, Ending(outcome="failed", exit_code=1, message=str(error)))
         except OSError as error:
             _end(run, Ending(outcome="failed", exit_code=1, message=f"it cannot be started here: {error}"))
+        except Exception as error:  # noqa: BLE001 - one run must not end the agent, now and at each start
+            _LOG.exception("run %s cannot be started", run.path.name)
+            message = f"it cannot be started here: {type(error).__name__}: {error}"
+            _end(run, Ending(outcome="failed", exit_code=1, message=message))
 
     def _begin(self, spec: RunSpec, run: RunFolder) -> None:
         if spec.model is not None and not model_files.current(run)[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ _SETTLED = "settled"
 _SHORTEST_KEEP_S = 86_400
 """Of ended runs: longer than any start command is valid."""
 _FORGET_EVERY_S = 600.0
+_LOG = logging.getLogger(__name__)
 
 
 class ProcessRunner:
@@ -98,7 +100,8 @@ class ProcessRunner:
         runs = {run.path.name: run for run in self._keepers.changed(0)}
         for done in [future for future in self._working if future.done()]:
             run = self._working.pop(done)
-            done.result()
+            if error := done.exception():
+                _LOG.error("what was to be done for run %s failed", run.path.name, exc_info=error)
             runs[run.path.name] = run
             self._next(_key(run))
         if time.monotonic() > self._forget_at_s:

@@ -9,7 +9,7 @@ import pytest
 
 from parallelm.agent.runners import RunKey
 from parallelm.schemas.records import CommandKind, RunReportKind
-from parallelm.schemas.topics import HEARTBEATS
+from parallelm.schemas.topics import HEARTBEATS, LOGS
 from tests.agent.conftest import running_agent
 from tests.agent.control_plane import MLAPP, as_json, run_spec
 from tests.waiting import wait_for
@@ -39,6 +39,22 @@ def test_a_run_is_started_reported_and_stopped(
     assert (first.labels, first.epoch, first.runners) == ({"zone": "b"}, 1, ["process"])
     assert first.cpus > 0
     assert first.memory_bytes > 0
+
+
+def test_programs_that_are_over_at_once_have_their_logs_sent_once(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    names = {f"r{number}" for number in range(20)}
+    with running_agent(settings, tmp_path / "agent") as agent:
+        agent.await_ready().prints = ("one", "two")
+        for name in names:
+            plane.start(name)
+        for name in names:
+            plane.await_report(name, RunReportKind.ENDED)
+        wait_for(lambda: {each.run_id for each in plane.said(LOGS)} == names)
+    said = plane.said(LOGS)
+    assert len(said) == len(names)
+    assert {(each.first_line, *each.lines) for each in said} == {(1, "one", "two")}
 
 
 def test_a_command_that_comes_again_changes_nothing(

@@ -19,12 +19,12 @@ from parallelm.agent.service.pulse import Pulse
 from parallelm.agent.service.reader import Failed, Found, Reader
 from parallelm.agent.service.registration import Position, Registered, Registration
 from parallelm.agent.service.run_book import RunBook
+from parallelm.agent.service.showing import Showing
 from parallelm.agent.service.told import Speaker
-from parallelm.agent.telemetry import SeenRun
 from parallelm.agent.telemetry.thread import Telemetry
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import DecodeError, UnknownSchemaError
-from parallelm.schemas.records import AgentState, Heartbeat, Origin, PipelineState
+from parallelm.schemas.records import AgentState, Heartbeat, PipelineState
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topics import RUN_REPORTS
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from parallelm.agent.keeping.records import Outcome
     from parallelm.agent.metrics import AgentMetrics
     from parallelm.agent.options import AgentOptions
-    from parallelm.agent.runners import RunKey, Runner, RunStatus
+    from parallelm.agent.runners import Runner, RunStatus
     from parallelm.agent.service.data_folder import DataFolder
     from parallelm.agent.service.store import Store
     from parallelm.connections import Settings
@@ -44,7 +44,6 @@ _LOG = logging.getLogger(__name__)
 _TICK_S = 0.1
 _STATE_INTERVAL_S = 10.0
 """Between states that tell of nothing but other runs."""
-_SHOW_INTERVAL_S = 1.0
 _PRUNE_INTERVAL_S = 3600.0
 _LAST_WORDS_S = 2.0
 """For what is on its way when the agent ends; the rest is sent when it is started again."""
@@ -102,8 +101,7 @@ class Agent:
             options.metrics_interval_s,
             metrics,
         )
-        self._seen_at, self._looked_at = 0.0, 0.0
-        self._seen_runs: dict[RunKey, SeenRun] = {}
+        self._showing = Showing(self.book, self._telemetry, options)
         registration = Registration(settings, self._codec, self._describe())
         self._reader = Reader(settings, registration, (self._epoch, self._position), _now_ms)
 
@@ -111,7 +109,7 @@ class Agent:
         """Work until ``stop`` is set or the agent is removed; raises ``AgentError`` when it cannot go on."""
         self.book.recover()
         self._leases.recover()
-        self._show_runs()
+        self._showing.show()
         self._telemetry.start()
         self._reader.start()
         poller = self._poller(stop)
@@ -126,7 +124,7 @@ class Agent:
                 self._stop_runs()
         finally:
             self._reader.end()
-            self._show_runs()
+            self._showing.show()
             self._telemetry.end()
             self._say_last_words()
         if self._is_superseded:
@@ -164,8 +162,6 @@ class Agent:
         if self._epoch:
             self._tell()
         self._pulse.poll()
-        if self.turned_at - self._seen_at > _SHOW_INTERVAL_S:
-            self._show_runs()
 
     def _hear(self, announce_ready: Callable[[], None]) -> None:
         for found in self._reader.taken():
@@ -224,6 +220,7 @@ class Agent:
 
     def _tell(self) -> None:
         """Reports, leases, heartbeats and states."""
+        self._showing.show_when_due()  # before runs that are over are settled and forgotten
         if not self.book.is_blocked or not self.book.problem:
             self.book.tell_changes(self._speaker())
         self.book.commit()
@@ -292,34 +289,6 @@ class Agent:
             cpus=options.usable_cpus,
             memory_bytes=options.usable_memory_bytes,
             runners=sorted(self._runners),
-        )
-
-    def _show_runs(self) -> None:
-        """Tell telemetry which runs there are. It runs in a thread of its own, which runners do not know."""
-        now = self._seen_at = time.monotonic()
-        if now - self._looked_at > max(_SHOW_INTERVAL_S, self._options.metrics_interval_s / 3):
-            # Processes come and go; looking for those of all runs takes a while.
-            self._looked_at, self._seen_runs = now, {}
-        self._seen_runs = {
-            key: self._seen_runs.get(key) or self._seen(status, runner)
-            for key, status in self.book.statuses.items()
-            if (runner := self.book.runner_of(status))
-        }
-        self._telemetry.see(list(self._seen_runs.values()))
-
-    def _seen(self, status: RunStatus, runner: Runner) -> SeenRun:
-        spec = status.spec
-        return SeenRun(
-            key=status.key,
-            origin=Origin(
-                mlapp_id=spec.mlapp_id,
-                node_id=spec.node_id,
-                pipeline_instance_id=spec.pipeline_instance_id,
-                agent_id=self._options.name,
-            ),
-            logs=runner.logs(status.key),
-            lines_per_second=spec.running.logs.lines_per_second,
-            pids=tuple(runner.pids(status.key)),
         )
 
     def _set_state(self, state: str) -> None:

@@ -20,7 +20,7 @@ from parallelm.schemas.records import LogLines, Origin
 from parallelm.schemas.topics import LOGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from parallelm.agent.metrics import AgentMetrics
     from parallelm.schemas.codec import Codec
@@ -48,14 +48,14 @@ class LogShipping:
         self._saved_at = time.monotonic()
         self._recover()
 
-    def see(self, runs: Iterable[SeenRun]) -> None:
-        """The runs that go on now; those that are missing have ended."""
-        current = {run.key: run for run in runs if run.logs is not None and run.lines_per_second}
+    def see(self, runs: Collection[SeenRun], new: Collection[SeenRun] = ()) -> None:
+        """The runs that go on now, and those that have come since the last call; who is missing in ``runs`` has ended."""
+        current = {run.key for run in runs}
+        for run in (*runs, *new):
+            if run.key not in self._logs and run.logs is not None and run.lines_per_second:
+                self._logs[run.key] = RunLog(run, 1, time.monotonic())
         for key, log in self._logs.items():
             log.is_over = key not in current
-        for key, run in current.items():
-            if key not in self._logs:
-                self._logs[key] = RunLog(run, 1, time.monotonic())
 
     def ship(self) -> bool:
         """Send what was written; whether there is more to send at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import psutil
@@ -71,13 +72,19 @@ class Telemetry(threading.Thread):
         self._logs = LogShipping(self._producer, prefix, self._codec, folder / "logs.json", metrics)
         self._load = Load(folder)
         self._runs: Sequence[SeenRun] = ()
+        self._new: SimpleQueue[SeenRun] = SimpleQueue()
+        """Runs that have come: those that were over before this thread looked have logs, too."""
         self._ends = threading.Event()
         self._measure_at = 0.0
         self._seq = 0
 
     def see(self, runs: Sequence[SeenRun]) -> None:
-        """The runs that go on now."""
-        self._runs = runs
+        """The runs that go on now. Asked from another thread; what is over by the next call is sent whole all the same."""
+        known = {run.key for run in self._runs}
+        self._runs = runs  # before the queue, so that nothing of the queue is missing here but what is over
+        for run in runs:
+            if run.key not in known:
+                self._new.put(run)
 
     def end(self) -> None:
         """Send what there is, for a moment, and end."""
@@ -99,7 +106,7 @@ class Telemetry(threading.Thread):
             self._producer.poll(0)
             self._ends.wait(0 if more else _TICK_S)
         try:
-            self._logs.see(self._runs)
+            self._look()
             self._logs.ship()
             self._producer.flush(_LAST_WORDS_S)
             self._logs.save()
@@ -109,13 +116,18 @@ class Telemetry(threading.Thread):
             self._logs.close()
 
     def _turn(self) -> bool:
-        runs = self._runs
-        self._logs.see(runs)
+        runs = self._look()
         more = self._logs.ship()
         if self._interval_s and time.monotonic() >= self._measure_at:
             self._measure_at = time.monotonic() + self._interval_s
             self._measure(runs)
         return more
+
+    def _look(self) -> Sequence[SeenRun]:
+        new = [self._new.get() for _ in range(self._new.qsize())]
+        runs = self._runs
+        self._logs.see(runs, new)
+        return runs
 
     def _measure(self, runs: Sequence[SeenRun]) -> None:
         host = Origin(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from parallelm.agent.errors import RunRefusedError
+from parallelm.agent.keeping import zygote_client
+from parallelm.agent.keeping.process_identity import ProcessIdentity, parent_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from parallelm.agent.runners import RunKey
     from tests.agent.pipelines.host import RunnerHost
 
 COMPONENT = """\
@@ -106,6 +110,38 @@ def test_whatever_fails_before_a_run_begins_ends_that_run_alone(
     assert message in status.message
     host.restart()
     assert host.run({"command": "true"}).outcome == "succeeded"
+
+
+def test_a_run_whose_start_is_answered_too_late_fails_and_is_never_begun(
+    host: RunnerHost, monkeypatch: pytest.MonkeyPatch
+):
+    first = host.start(host.spec({"command": "echo up; sleep 1000"}))
+    host.wait_for_text(first, "up")
+    zygote = parent_of(keeper_of(host, first).pid)
+    assert zygote is not None
+    monkeypatch.setattr(zygote_client, "START_S", 0.5)
+    os.kill(zygote, signal.SIGSTOP)
+    try:
+        late = host.start(host.spec({"command": "echo never"}))
+        status = host.ended(late)
+        host.runner.stop(late, "too late")
+    finally:
+        os.kill(zygote, signal.SIGCONT)
+    monkeypatch.undo()
+
+    assert (status.outcome, status.starts) == ("failed", 0)
+    assert "timed out" in status.message
+    assert host.run({"command": "sleep 0.3"}).outcome == "succeeded"  # asked after it
+    assert host.texts(late) == []
+    assert keeper_of(host, late) == ProcessIdentity.own()
+
+
+def keeper_of(host: RunnerHost, key: RunKey) -> ProcessIdentity:
+    run = host.runner._keepers.find(key.run_id, key.attempt)
+    assert run is not None
+    keeper = run.keeper()
+    assert keeper is not None
+    return keeper
 
 
 def test_programs_are_told_who_they_are(host: RunnerHost):

@@ -155,7 +155,7 @@ class Keepers:
 
     def _wake(self, run: RunFolder) -> None:
         keeper = run.keeper()
-        if keeper is not None:
+        if keeper is not None and keeper.pid != os.getpid():  # a run that could not begin is the agent's own
             keeper.send(signal.SIGUSR1)
 
     def _changes(self) -> list[RunFolder]:

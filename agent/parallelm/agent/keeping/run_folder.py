@@ -92,7 +92,7 @@ class RunFolder:
         return (self.path / "spec.json").read_text(encoding="utf-8")
 
     def keeper(self) -> ProcessIdentity | None:
-        """The process that began it; it may have ended. None: no program of it was ever started."""
+        """The process that began it, or an agent that could not; it may have ended. None: no program was ever started."""
         table = read_json(self.path / "keeper.json")
         return None if table is None else ProcessIdentity(**table)
 

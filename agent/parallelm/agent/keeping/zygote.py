@@ -134,8 +134,8 @@ class Zygote:
                 os.close(going)
                 self._become_keeper(go, keeper)
             self._keepers[pid] = question["run"]
-            # One that another keeper has claimed is not begun; nor is one whose claim the disk refuses.
-            if run.claim(ProcessIdentity.of(pid)):
+            # One that has ended, or that somebody else has claimed, is not begun; nor one whose claim the disk refuses.
+            if run.ending() is None and run.claim(ProcessIdentity.of(pid)):
                 os.write(going, b"!")
         except (OSError, ValueError, TypeError, LookupError) as error:
             return {"error": str(error)}

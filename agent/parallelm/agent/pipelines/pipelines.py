@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.records import Ending
 from parallelm.agent.pipelines import delivery_book, model_files, variables
 from parallelm.agent.pipelines.components import ComponentCache
@@ -41,37 +42,58 @@ class Pipelines:
             self._host,
             agent_id,
         )
+        self._unsaid: dict[str, Ending] = {}
+        """Of runs that this process has claimed: what the disk has not taken yet."""
 
     def begin(self, run: RunFolder) -> None:
         """Fetch what it needs and have a keeper begin it; a run that cannot begin has failed, with the reason.
 
-        Its lease is what ``RunFolder.save_lease`` has said by then.
+        Its lease is what ``RunFolder.save_lease`` has said by then. Raises ``OSError`` when the disk does not take how it
+        ended; call it again then.
         """
+        ending = self._unsaid.get(run.path.name) or self._tried(run)
+        if ending is not None:
+            self._end(run, ending)
+
+    def _tried(self, run: RunFolder) -> Ending | None:
+        """Begin it; returns how it has ended instead."""
         try:
             spec = RunSpec.model_validate_json(run.spec_json())
             stop = run.request()
             if stop.stop is not None:
-                _end(run, Ending(outcome=stop.outcome, message=stop.stop))
-                return
+                return Ending(outcome=stop.outcome, message=stop.stop)
             if spec.running.placement == "movable" and run.lease_end_s() is None:
-                _end(run, Ending(outcome="lease_lost", message="the agent ended before it had a lease"))
-                return
+                return Ending(outcome="lease_lost", message="the agent ended before it had a lease")
             self._begin(spec, run)
         except PreparationError as error:
-            _end(run, Ending(outcome="failed", exit_code=1, message=str(error)))
+            message = str(error)
         except OSError as error:
-            _end(run, Ending(outcome="failed", exit_code=1, message=f"it cannot be started here: {error}"))
+            message = f"it cannot be started here: {error}"
         except Exception as error:  # noqa: BLE001 - one run must not end the agent, now and at each start
             _LOG.exception("run %s cannot be started", run.path.name)
             message = f"it cannot be started here: {type(error).__name__}: {error}"
-            _end(run, Ending(outcome="failed", exit_code=1, message=message))
+        else:
+            return None
+        return Ending(outcome="failed", exit_code=1, message=message)
+
+    def _end(self, run: RunFolder, ending: Ending) -> None:
+        """Say how it ended, unless a keeper has claimed it: one whose start was answered too late."""
+        own = ProcessIdentity.own()
+        if run.keeper() == own or run.claim(own):
+            self._unsaid[run.path.name] = ending
+            run.save_ending(dataclasses.replace(ending, ended_at_ms=time.time_ns() // 1_000_000))
+        self._unsaid.pop(run.path.name, None)
 
     def _begin(self, spec: RunSpec, run: RunFolder) -> None:
         if spec.model is not None and not model_files.current(run)[0]:
             path = model_files.download(run, spec.model, self._settings)
             model_files.switch(run, spec.model.model_id, path)
         plan = self._planner.plan(spec, run)
-        self._keepers.start(run, plan, inherited=self._host, secrets=self.secrets(spec))
+        try:
+            self._keepers.start(run, plan, inherited=self._host, secrets=self.secrets(spec))
+        except OSError:
+            if run.keeper() is None:
+                raise
         if spec.model is not None and spec.running.model_delivery.by != "question":
             _accept_first(run, spec.model)
 
@@ -95,7 +117,3 @@ def _accept_first(run: RunFolder, model: ModelSpec) -> None:
             at_ms=time.time_ns() // 1_000_000,
         )
         delivery_book.close_delivery(run, model, delivery)
-
-
-def _end(run: RunFolder, ending: Ending) -> None:
-    run.save_ending(dataclasses.replace(ending, ended_at_ms=time.time_ns() // 1_000_000))

@@ -7,9 +7,10 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 
 from parallelm.definitions import DefinitionError, parse_definition, running_of, to_record
-from parallelm.definitions.running import RunningForm, ScheduleForm, StepForm
+from parallelm.definitions.running import ResourcesForm, RunningForm, ScheduleForm, StepForm
 
 if TYPE_CHECKING:
     from parallelm.schemas.records import MLAppDefinition
@@ -245,3 +246,10 @@ def test_a_changed_key_is_a_new_version_and_a_default_written_out_is_none():
 
     assert next_version(record(""), record(", parallelism: 1, stop_grace: 30s")) is None
     assert next_version(record(""), record(", stop_grace: 31s")) is not None
+
+
+@pytest.mark.parametrize("amount", ["9" * 400, "0." + "1" * 400, "9" * 16 + "Ti"])
+def test_amounts_of_memory_that_no_host_has_are_mistakes(amount: str):
+    with pytest.raises(ValidationError):
+        ResourcesForm(memory=amount)
+    assert ResourcesForm(memory="9" * 15 + "Ti")

@@ -105,7 +105,7 @@ class ResourcesForm(Form):
     """What each run of a node may use, where the host can limit it."""
 
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti|K|M|G|T)?$")] | None = None
+    memory: Annotated[str, Field(pattern=r"^\d{1,15}(\.\d{1,15})?(Ki|Mi|Gi|Ti|K|M|G|T)?$")] | None = None
     """As Kubernetes writes it: ``512Mi``."""
     gpus: Annotated[int, Field(ge=0)] = 0
 
@@ -145,7 +145,7 @@ class LogsForm(Form):
     """What is kept of what a pipeline writes, and what goes to the topic."""
 
     keep: PositiveDurationMs = 7 * 86_400_000
-    max_size: Annotated[str, Field(pattern=r"^\d+(Ki|Mi|Gi)$")] = "100Mi"
+    max_size: Annotated[str, Field(pattern=r"^\d{1,15}(Ki|Mi|Gi)$")] = "100Mi"
     """On the host, of one run."""
     lines_per_second: Annotated[int, Field(ge=0, le=100_000)] = 200
     """To the topic; what is beyond is counted. 0: none."""

@@ -542,6 +542,22 @@ def test_state_stays_within_a_record_with_as_many_runs_as_there_can_be() -> None
     assert json.loads(record.body)["node_id"] == "many"
 
 
+def test_runs_that_wait_for_many_silent_agents_with_long_names_stay_within_a_record() -> None:
+    scheduler = Scheduler()
+    for number in range(20):
+        scheduler.agent(f"{number:02}-" + "x" * 120, heard_of=False)
+    scheduler.apply(node("many", parallelism=1_000, mode="online"))
+    scheduler.act("launch")
+    waiting = scheduler.told(RunState.WAITING)
+    assert len(waiting) == 1_000
+    assert "is not heard of and 15 more" in waiting[0].reason
+    key = next(key for key, _ in scheduler.store.all_of("node-runs"))
+    record = scheduler.store.encode(key)
+    assert record is not None
+    assert len(record.body) < 900_000 * 1_000 / 1_200
+    assert scheduler.tick() == [], "it is told once what they wait for"
+
+
 def test_a_storm_of_triggers_is_bounded_and_what_does_not_fit_is_told() -> None:
     scheduler = launched(node("load", triggers=[{"event": "DataReady"}]))
     for number in range(150):

@@ -36,7 +36,7 @@ def choose(
         return None, f"waits for agent {home!r}, which it is pinned to: {_absence(kept)}"
     free = [view for view in fitting if view.takes_runs]
     if not free:
-        absent = ", ".join(sorted(f"{view.agent_id!r} {_absence(view)}" for view in fitting))
+        absent = _shortly(f"{view.agent_id!r} {_absence(view)}" for view in fitting)
         return None, f"waits for an agent: of those that fit, {absent}"
     free = [view for view in free if view.agent_id != avoid] or free
     return min(free, key=lambda view: (agents.load(view), digest(instance_id, view.agent_id))), ""

@@ -10,7 +10,7 @@ from parallelm.definitions.run_spec import RunSpec
 from parallelm.schemas.records import CommandKind, RunState
 from parallelm.stream_processors.scheduling import placing
 from parallelm.stream_processors.scheduling.cycles import is_by_person, overlap_of
-from parallelm.stream_processors.scheduling.state import Life, instance_id_of
+from parallelm.stream_processors.scheduling.state import MAX_REASON, Life, instance_id_of
 
 if TYPE_CHECKING:
     from parallelm.stream_processors.scheduling.agents import AgentView
@@ -48,7 +48,7 @@ def begin_waiting(work: Work, plan: NodePlan) -> None:
             agent, reason = _choice(work, plan, run)
         if agent is not None:
             _assign(work, plan, run, agent)
-        elif run.reason != reason or run.state is RunState.UNKNOWN:
+        elif run.reason != reason[:MAX_REASON] or run.state is RunState.UNKNOWN:
             work.move(plan.node_id, run, RunState.WAITING, reason, not_before_ms=0)
         elif run.not_before_ms:
             work.change(plan.node_id, run, not_before_ms=0)

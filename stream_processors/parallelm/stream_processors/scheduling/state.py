@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_OPEN_RUNS = 1_200
 """Runs of a node that have not ended: their state has to fit one record."""
+MAX_REASON = 120
+"""Characters of what a run waits for that are remembered: of each open run, so that all fit one record."""
 MAX_QUEUED = 100
 """Cycles of a node that wait for earlier ones."""
 MAX_ENDED = 20
@@ -102,7 +104,7 @@ class Run:
     model_id: str = ""
     who: str = ""
     reason: str = ""
-    """What it waits for, as was told."""
+    """What it waits for, as was told; the beginning of it."""
     ends_as: EndsAs = EndsAs.NOTHING
 
     @property

@@ -10,6 +10,7 @@ from parallelm.stream_processors.alerts.ids import digest
 from parallelm.stream_processors.scheduling.agents import Agents
 from parallelm.stream_processors.scheduling.state import (
     MAX_ENDED,
+    MAX_REASON,
     OPEN,
     AppRuns,
     Cycle,
@@ -104,7 +105,7 @@ class Work:
             "state": state,
             "steps": run.steps + 1,
             "since_ms": self.now_ms,
-            "reason": reason if state is RunState.WAITING else "",
+            "reason": reason[:MAX_REASON] if state is RunState.WAITING else "",
         }
         moved: Run = replace(run, **(settled | changes))
         if state in OPEN:

@@ -28,6 +28,8 @@ class ScriptedRunner:
         self.refuses = ""
         self.prints: tuple[str, ...] = ()
         """Lines of every program; with them it is over at once."""
+        self.is_stubborn = False
+        """Programs do not end when they are asked to."""
         self.leases: dict[RunKey, float] = {}
         self.runs: dict[RunKey, RunStatus] = {}
         self._changed: set[RunKey] = set()
@@ -57,7 +59,8 @@ class ScriptedRunner:
             self.end(key, "succeeded")
 
     def stop(self, key: RunKey, reason: str, outcome: Outcome) -> None:
-        self.end(key, outcome, reason)
+        if not self.is_stubborn:
+            self.end(key, outcome, reason)
 
     def end(self, key: RunKey, outcome: str, message: str = "") -> None:
         if (status := self.runs.get(key)) and not status.is_over:

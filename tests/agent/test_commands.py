@@ -190,6 +190,27 @@ def test_a_drained_agent_takes_no_runs_until_it_is_resumed(
     wait_for(lambda: plane.states()[-1].state == "removed")
 
 
+def test_an_agent_is_removed_only_once_nothing_runs_on_it_any_more(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    folder = tmp_path / "agent"
+    with running_agent(settings, folder) as agent:
+        agent.await_ready().is_stubborn = True
+        plane.start("r1")
+        plane.await_report("r1", RunReportKind.STARTED)
+        plane.send(CommandKind.REMOVE)
+        wait_for(lambda: plane.said(HEARTBEATS)[-1].state == plane.states()[-1].state == "draining")
+        plane.start("r2")
+        assert "is removed" in plane.await_report("r2", RunReportKind.REFUSED).message
+    wait_for(lambda: plane.states()[-1].state == "ended")
+    with running_agent(settings, folder) as agent:  # which goes on to remove itself
+        assert plane.await_report("r1", RunReportKind.ENDED).outcome == "stopped"
+        wait_for(lambda: agent.is_over)
+    wait_for(lambda: plane.states()[-1].state == "removed")
+    assert [each.state for each in plane.states()].count("removed") == 1
+    assert "removed" not in {each.state for each in plane.said(HEARTBEATS)}
+
+
 def test_leases_are_renewed_and_counted_from_the_renewal(
     settings: Settings, plane: ControlPlane, tmp_path: Path
 ) -> None:

@@ -82,7 +82,8 @@ class Agent:
         self._commands = Commands(self.book, self._leases, self._pulse.clock, self._set_state, metrics)
         self._epoch = int(store.get(EPOCH) or "0")
         known = store.get(STATE)
-        self._state = known if known in {DRAINING, DRAINED} else READY
+        self._state = self._said_state = known if known in {DRAINING, DRAINED} else READY
+        self._was_removed = known == REMOVED
         self._position = Position.parse(store.get(POSITION))
         self._registered: Registered | None = None
         self._found: list[Found] = []
@@ -109,6 +110,8 @@ class Agent:
         """Work until ``stop`` is set or the agent is removed; raises ``AgentError`` when it cannot go on."""
         self.book.recover()
         self._leases.recover()
+        if self._was_removed and self.book.running:  # it was killed while they ended
+            self._commands.remove("its agent is removed")
         self._showing.show()
         self._telemetry.start()
         self._reader.start()
@@ -252,7 +255,7 @@ class Agent:
                 seq=self._seq,
                 epoch=self._epoch,
                 installation_id=self._installation_id,
-                state=self._state,
+                state=self._said_state,
                 runs=len(self.book.running),
             )
         )
@@ -262,8 +265,8 @@ class Agent:
             self._set_state(DRAINED)
         now = time.monotonic()
         held = frozenset(f"{status.key}/{status.pid}" for status in self.book.running)
-        told, self._state_told = self._state_told, (self._state, held)
-        is_urgent = told is None or told[0] != self._state or self._state_is_lost
+        told, self._state_told = self._state_told, (self._said_state, held)
+        is_urgent = told is None or told[0] != self._said_state or self._state_is_lost
         if is_urgent or (told and told[1] != held and now - self._state_at > _STATE_INTERVAL_S):
             self._state_at, self._state_is_lost = now, False
             self._pulse.state(self._describe(), self._lose_state)
@@ -282,7 +285,7 @@ class Agent:
             version=version("mcenter-stream"),
             labels=options.labels,
             pipelines=[_pipeline(status) for status in self.book.running[:_MOST_PIPELINES]],
-            state=self._state,
+            state=self._said_state,
             epoch=self._epoch,
             installation_id=self._installation_id,
             address=options.address or options.hostname,
@@ -293,6 +296,8 @@ class Agent:
 
     def _set_state(self, state: str) -> None:
         self._state = state
+        # That it is removed is its last word: for the control plane nothing runs on it from then on.
+        self._said_state = DRAINING if state == REMOVED else state
         self.book.remember(**{STATE: state})
 
     def _standing(self) -> Standing:
@@ -304,7 +309,8 @@ class Agent:
         return Speaker(agent_id=self._options.name, epoch=self._epoch)
 
     def _is_removed(self) -> bool:
-        return self._state == REMOVED and not self.book.running and not self.book.is_blocked
+        is_idle = not self.book.running and not self.book.is_blocked
+        return self._state == REMOVED and is_idle and self._registered is not None
 
     def _give_up_runs(self) -> None:
         """Somebody else has the name: whatever runs may be started there."""
@@ -339,7 +345,7 @@ class Agent:
             self._outbox.flush(_LAST_WORDS_S)
             self.book.take_confirmations()
         if self._registered and not self._is_superseded:
-            self._state = REMOVED if self._state == REMOVED else ENDED
+            self._said_state = REMOVED if self._is_removed() else ENDED
             self._pulse.state(self._describe(), lambda: None)
         self._pulse.flush(_LAST_WORDS_S)
 

@@ -153,9 +153,13 @@ class Commands:
             self._set_state(READY)
 
     def _remove(self, command: AgentCommand, _: Standing) -> None:
+        self.remove(command.reason or "its agent is removed")
+
+    def remove(self, reason: str) -> None:
+        """Let nothing run on this agent any more."""
         self._set_state(REMOVED)
         for status in self._book.running:
-            self._book.stop(status, command.reason or "its agent is removed")
+            self._book.stop(status, reason)
 
     def _report(
         self, command: AgentCommand, key: RunKey, standing: Standing, kind: RunReportKind

@@ -11,6 +11,7 @@ from parallelm.schemas.model_signatures import key_id_of, new_key, sign, signed_
 from parallelm.schemas.records import ModelAnnouncement, UserAction
 from parallelm.stream_processors import deployment_routes
 from parallelm.stream_processors.deployment_routes import KINDS
+from parallelm.stream_processors.model_policy.state import MAX_SIGNED
 from parallelm.stream_processors.runtime.stored_state import StateStore
 from parallelm.stream_processors.scheduling.models import ModelFiles
 
@@ -170,6 +171,19 @@ def test_a_roll_back_passes_over_models_whose_key_is_revoked(app: App):
     told = app.act("roll_back")
     assert [each for each in told if each.startswith("m1 requested")], told
     assert not [each for each in told if each.startswith("m2 requested")]
+
+
+def test_a_roll_back_goes_to_a_model_that_was_signed_however_many_were_announced_since(app: App):
+    for model in ("m1", "m2"):
+        app.publish(model, OURS)
+        app.live(model)
+    for n in range(MAX_SIGNED + 1):
+        app.publish(f"junk-{n}")
+    known = deployment_routes.known_of(app.store, "app").signatures
+    assert len(known) == MAX_SIGNED
+    assert known[-1].model_id == f"junk-{MAX_SIGNED}"
+    told = app.act("roll_back")
+    assert [each for each in told if each.startswith("m1 requested")], told
 
 
 def test_what_agents_are_given_is_the_file_of_the_first_announcement():

@@ -24,11 +24,18 @@ def signer_of(record: ModelAnnouncement) -> tuple[str, str]:
 
 
 def noted(known: MLAppDeployments, announced: Announced) -> MLAppDeployments:
-    """Remember who has signed a model. What its first announcement says holds, as in the warehouse."""
+    """Remember who has signed a model. What its first announcement says holds, as in the warehouse.
+
+    Of models that a node runs, is to run or may be rolled back to it is never forgotten.
+    """
     if any(each.model_id == announced.model_id for each in known.signatures):
         return known
     new = SignatureOf(announced.model_id, announced.signed_by, announced.unsigned_because)
-    return replace(known, signatures=(*known.signatures, new)[-MAX_SIGNED:])
+    signatures = [*known.signatures, new]
+    kept = {each.model_id for node in known.nodes for each in node.deployments}
+    spare = [each.model_id for each in signatures[:-1] if each.model_id not in kept]
+    gone = set(spare[: max(0, len(signatures) - MAX_SIGNED)])
+    return replace(known, signatures=tuple(each for each in signatures if each.model_id not in gone))
 
 
 def refusal(work: Work, node_id: str, model_id: str) -> str:

@@ -26,7 +26,7 @@ MAX_FORMER_NODES = 100
 """Removed nodes whose count of deployments goes on when they come back."""
 MAX_SKIPPED = 50
 MAX_SIGNED = 200
-"""Models of which is known who has signed them; the oldest goes first."""
+"""Models of which is known who has signed them; the oldest without a deployment goes first."""
 MAX_DELETED = 1_000
 """Deleted models that are remembered; the oldest goes first."""
 DEFINITION_WAIT_MS = 60_000

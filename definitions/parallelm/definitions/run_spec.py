@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from parallelm.definitions.form import Form, Identifier, Name
 from parallelm.definitions.node_types import NodeType
 from parallelm.definitions.running import RunningForm
@@ -28,6 +30,8 @@ class ModelSpec(Form):
     sha256: str = ""
     signature: str = ""
     """Of its announcement."""
+    signing_keys: list[str] = Field(default_factory=list)
+    """Keys that the node's policy trusts: one of them must have signed it. Empty: the policy asks for no signature."""
     deployment_id: str = ""
     """The deployment that its acceptance answers; empty for a node's default model."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from parallelm.stream_processors import deployment_routes
 from parallelm.stream_processors.alerts.event_time import judged_at
+from parallelm.stream_processors.model_policy.settings import policy_settings
 from parallelm.stream_processors.model_policy.work import At, deployment_id_of
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key
 from parallelm.stream_processors.scheduling import actions, clock, cycles, definition, models, reports
@@ -100,7 +101,8 @@ class RunRoutes:
             return
         known: ModelFiles = store.get(Key(MODEL_FILES_OF, mlapp_id)) or _NO_FILES
         wanted = deployment_routes.known_of(store, mlapp_id)
-        kept = {each.model_id for node in wanted.nodes for each in node.deployments if each.open}
+        kept = {each.model_id for node in wanted.nodes for each in node.deployments}
+        kept |= {plan.running.default_model for plan in app.plans if plan.running.default_model}
         store.put(Key(MODEL_FILES_OF, mlapp_id), known.with_announced(record, kept))
 
     def on_announcement(
@@ -131,7 +133,7 @@ class RunRoutes:
         if work.plan(moved.node_id) is None:
             return
         if models.is_delivered(moved):
-            wanted = _spec(store, moved.mlapp_id, moved.model_id, moved.deployment_id)
+            wanted = _spec(store, moved.mlapp_id, moved.node_id, moved.model_id, moved.deployment_id)
         else:
             wanted = work.world.model_of(moved.node_id, None)
         models.on_deployment(work, moved, wanted)
@@ -188,12 +190,22 @@ def _wanted(store: StateStore, mlapp_id: str, node_id: str, default_model: str |
     target = deployment_routes.known_of(store, mlapp_id).node(node_id).target
     if target is not None:
         deployment_id = deployment_id_of(mlapp_id, node_id, target.model_id, target.attempt)
-        return _spec(store, mlapp_id, target.model_id, deployment_id)
-    return _spec(store, mlapp_id, default_model) if default_model else None
+        return _spec(store, mlapp_id, node_id, target.model_id, deployment_id)
+    return _spec(store, mlapp_id, node_id, default_model) if default_model else None
 
 
-def _spec(store: StateStore, mlapp_id: str, model_id: str, deployment_id: str = "") -> ModelSpec | None:
-    """None for a model whose file is not known: the program asks for it itself."""
+def _spec(
+    store: StateStore, mlapp_id: str, node_id: str, model_id: str, deployment_id: str = ""
+) -> ModelSpec | None:
+    """None for a model whose file is not known: the program asks for it itself.
+
+    The policy has judged an announcement that may be another one than that of the file, when both were forgotten at different
+    times: the agent checks the file that it is given by the same keys.
+    """
     known: ModelFiles = store.get(Key(MODEL_FILES_OF, mlapp_id)) or _NO_FILES
     found = known.find(model_id)
-    return found.spec(deployment_id) if found is not None else None
+    if found is None:
+        return None
+    consumer = deployment_routes.known_of(store, mlapp_id).consumer(node_id)
+    keys = policy_settings(consumer.policy).signing_keys if consumer is not None else ()
+    return found.spec(deployment_id, keys)

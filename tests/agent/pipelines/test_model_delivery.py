@@ -147,6 +147,35 @@ def test_a_model_is_delivered_only_when_it_is_signed_as_the_settings_demand(tmp_
                 model_files.download(run, signed, settings)
 
 
+def test_a_model_is_delivered_only_when_it_is_signed_as_the_policy_of_its_node_demands(tmp_path: Path):
+    """Whatever the control plane has judged: the agent looks at the signature of the file that it is to fetch."""
+    ours, other = (new_key().decode() for _ in range(2))
+    run, _ = RunFolder.accept(tmp_path / "runs", "r1", 1, json.dumps({"mlapp_id": "flights"}))
+    file = tmp_path / "m"
+    file.write_bytes(b"one")
+    unsigned = ModelSpec(
+        model_id="m1", name="trees", format="Text", artifact_url=file.as_uri(), file_name="m", size_bytes=3,
+        sha256=hashlib.sha256(b"one").hexdigest(),
+    )  # fmt: skip
+
+    def demanded(model: ModelSpec, by: str = "") -> ModelSpec:
+        signature = sign(by, signed_row(model.model_dump(), "flights")) if by else ""
+        given = model.model_copy(update={"signature": signature, "signing_keys": [key_id_of(ours)]})
+        return ModelSpec.model_validate(json.loads(given.model_dump_json(exclude_defaults=True)))
+
+    assert model_files.download(run, unsigned, Settings()).read_bytes() == b"one"
+    with pytest.raises(PreparationError, match="model 'm1' is not used: it is not signed"):
+        model_files.download(run, demanded(unsigned), Settings())  # also when its file is here already
+    second = unsigned.model_copy(update={"model_id": "m2"})
+    for by, why in (("", "it is not signed"), (other, "none of the trusted ones")):
+        with pytest.raises(PreparationError, match=f"model 'm2' is not used: .*{why}"):
+            model_files.download(run, demanded(second, by), Settings())
+    host = Settings(artifacts=ArtifactSettings(trusted_keys=key_id_of(other)))
+    with pytest.raises(PreparationError, match="none of the trusted ones"):
+        model_files.download(run, demanded(second, ours), host)
+    assert model_files.download(run, demanded(second, ours), Settings()).read_bytes() == b"one"
+
+
 def test_a_model_is_rolled_back_by_an_agent_that_was_killed_in_the_midst_of_its_delivery(host: RunnerHost):
     key = serve(host, host.publish_model("m1", b"one"), by="restart")
     run = host.runner._keepers.find(key.run_id, key.attempt)

@@ -26,20 +26,25 @@ _FORMER = "former-model.json"
 
 def download(run: RunFolder, model: ModelSpec, settings: Settings) -> Path:
     """Path of the model's file or folder, complete and with the announced SHA-256. Raises ``PreparationError``."""
-    from parallelm.mlops._models.download import fetch
+    from parallelm.mlops._models.download import check_signature, fetch
     from parallelm.mlops.mlops_exception import MLOpsException
     from parallelm.mlops.models.model import Artifact
 
     # Ids need be no file names, and the same id may be announced with other bytes.
     name = hashlib.sha256(f"{model.model_id}\0{model.sha256}".encode()).hexdigest()[:32]
     path = run.path / "models" / name / (os.path.basename(model.file_name) or _DEFAULT_NAME)  # noqa: PTH119 - no path yet
-    if path.exists():
-        return path
+    what = f"model {model.model_id!r}"
     announced = model.model_dump() | {"mlapp_id": json.loads(run.spec_json())["mlapp_id"]}
-    artifact = Artifact(model.artifact_url, model.is_directory, model.size_bytes, model.sha256, announced)
+    artifact = Artifact(
+        model.artifact_url, model.is_directory, model.size_bytes, model.sha256, announced, model.signing_keys
+    )
     try:
+        if path.exists():
+            # It was fetched when other keys were trusted, perhaps.
+            check_signature(what, artifact, settings)
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        fetch(f"model {model.model_id!r}", artifact, path, settings)
+        fetch(what, artifact, path, settings)
     except (MLOpsException, OSError) as error:
         raise PreparationError(str(error)) from error
     return path

@@ -34,7 +34,7 @@ def fetch(what: str, artifact: Artifact, filepath: str | os.PathLike[str], setti
             file = folder / "artifact"
             _copy_from_store(what, artifact, file, settings)
             _check_content(artifact, file)
-            _check_signature(what, artifact, settings)
+            check_signature(what, artifact, settings)
             if artifact.is_directory:
                 unpacked = folder / "unpacked"
                 DirectoryPack().unpack(file, unpacked)
@@ -74,24 +74,30 @@ def _check_content(artifact: Artifact, file: Path) -> None:
         )
 
 
-def _check_signature(what: str, artifact: Artifact, settings: Any) -> None:
-    """A signature that there is must fit; with trusted keys there must be one, of one of them. What is no model has none."""
+def check_signature(what: str, artifact: Artifact, settings: Any) -> None:
+    """Raise ``MLOpsException`` for a model that is not signed as the host's settings and ``artifact.signing_keys`` demand.
+
+    A signature that there is must fit, also when nobody demands one. What is no model has none.
+    """
     row = artifact.announced
     if row is None:
         return
     trusted = settings.artifacts.trusted_keys if settings else ""
     signature = row.get("signature", "")
-    if not (trusted or signature):
+    if not (trusted or signature or artifact.signing_keys):
         return
     from parallelm.schemas.errors import SignatureError
     from parallelm.schemas.model_signatures import MISSING, parse_key_ids, require_signer, signer
 
+    is_demanded = bool(trusted or artifact.signing_keys)
     try:
         if trusted:
             require_signer(row, signature, parse_key_ids(trusted))
-        else:
+        if artifact.signing_keys:
+            require_signer(row, signature, artifact.signing_keys)
+        if not is_demanded:
             signer(row, signature)
     except SignatureError as error:
-        if not trusted and str(error) == MISSING:
+        if not is_demanded and str(error) == MISSING:
             return  # nobody asks for it here
         raise MLOpsException(f"{what} is not used: {error}") from error

@@ -13,7 +13,7 @@ from parallelm.mlops.stats_category import StatCategory
 from parallelm.schemas.well_known import DIRECTORY_FORMATS, TEXT_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from parallelm.mlops.models.deployment import Deployment
@@ -117,6 +117,8 @@ class Artifact(NamedTuple):
     sha256: str
     announced: Mapping[str, Any] | None = None
     """Of a model its row in the table of models, or what has the same fields."""
+    signing_keys: Sequence[str] = ()
+    """Keys of which one must have signed it, beside those that the host's settings trust; empty: no demand."""
 
 
 class ModelReporter(Protocol):

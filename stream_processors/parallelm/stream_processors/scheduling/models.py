@@ -34,7 +34,7 @@ class ModelFile:
     sha256: str
     signature: str = ""
 
-    def spec(self, deployment_id: str = "") -> ModelSpec:
+    def spec(self, deployment_id: str = "", signing_keys: tuple[str, ...] = ()) -> ModelSpec:
         """As an agent is given it."""
         return ModelSpec(
             model_id=self.model_id,
@@ -46,6 +46,7 @@ class ModelFile:
             size_bytes=self.size_bytes,
             sha256=self.sha256,
             signature=self.signature,
+            signing_keys=list(signing_keys),
             deployment_id=deployment_id,
         )
 
@@ -66,7 +67,7 @@ class ModelFiles:
         return next((each for each in self.files if each.model_id == model_id), None)
 
     def with_announced(self, record: ModelAnnouncement, kept: Collection[str]) -> ModelFiles:
-        """With one more; ``kept`` are models that nodes run or are to run.
+        """With one more; ``kept`` are models that nodes run, are to run, or may be rolled back to.
 
         The first announcement of a model holds, as in the warehouse: another one must not bring other bytes under an id that a
         policy, or a person, has agreed to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parallelm.agent.errors import RunRefusedError
-from parallelm.agent.keeping import zygote_client
+from parallelm.agent.keeping import files, zygote_client
 from parallelm.agent.keeping.process_identity import ProcessIdentity, parent_of
+from parallelm.agent.keeping.timer import boot_time_s
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,3 +240,44 @@ def test_a_run_that_the_disk_refuses_is_refused(host: RunnerHost):
         host.start(host.spec({"command": "true"}))
     host.runner._keepers.root.unlink()
     host.runner._keepers.root.mkdir()
+
+
+def test_a_full_disk_delays_what_is_asked_of_runs_and_ends_no_agent(
+    host: RunnerHost, monkeypatch: pytest.MonkeyPatch
+):
+    one, two = (host.start(host.spec({"command": "echo up; sleep 1000"}, mode="online")) for _ in range(2))
+    for key in (one, two):
+        host.wait_for_text(key, "up")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_write", full)
+        patched.setattr("pathlib.Path.touch", full)
+        host.runner.stop(one, "enough")
+        host.runner.renew(two, boot_time_s() + 1000)
+        host.runner.deliver(two, host.publish_model("m1", b"one", "d1"))
+        late = host.start(host.spec({"command": "true"}))
+
+        def is_refused() -> bool:
+            host.look()
+            return late in host.runner._refused
+
+        wait_for(is_refused)
+        assert not host.statuses[one].is_over
+    ended = host.ended(one)
+    assert (ended.outcome, ended.message) == ("stopped", "enough")
+    assert host.ended(late).outcome == "succeeded"
+
+    def delivered() -> bool:
+        status = host.status(two)
+        return status is not None and any(each.is_accepted for each in status.deliveries)
+
+    wait_for(delivered, lambda: host.statuses.get(two))
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.touch", full)
+        host.runner.settle(ended)
+    host.look()
+    host.restart()
+    assert one not in host.statuses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from parallelm.agent.keeping.process_identity import ProcessIdentity
     from parallelm.agent.keeping.records import Outcome, Plan
 
+_LOG = logging.getLogger(__name__)
 Phase = Literal["accepted", "kept", "ended"]
 POLL_S = 0.2
 """How often files are looked at for changes that no descriptor tells of: starts and restarts of programs."""
@@ -40,6 +42,7 @@ class Keepers:
         self._zygote = ZygoteClient(folder, end_with)
         self._watched: dict[str, int] = {}
         self._seen: dict[str, tuple[int, int]] = {}
+        self._unsaid: set[str] = set()
 
     def accept(self, run_id: str, attempt: int, spec_json: str) -> tuple[RunFolder, bool]:
         """Make the run's folder, and whether this call made it; as ``RunFolder.accept``."""
@@ -128,7 +131,12 @@ class Keepers:
         if keeper.is_alive():
             return "kept"
         if run.ending() is None:  # it may have written its last word in between
-            self._record_loss(run, keeper)
+            try:
+                self._record_loss(run, keeper)
+            except OSError as error:  # a full disk: again when somebody asks again
+                if run.path.name not in self._unsaid:
+                    _LOG.warning("that run %s is lost cannot be written yet: %s", run.path.name, error)
+                self._unsaid.add(run.path.name)
         return "ended"
 
     def changed(self, timeout_s: float) -> list[RunFolder]:

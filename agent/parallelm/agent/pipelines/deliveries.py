@@ -35,11 +35,26 @@ class Deliveries:
 
     def __init__(self, keepers: Keepers, pipelines: Pipelines, settings: Settings) -> None:
         self._keepers, self._pipelines, self._settings = keepers, pipelines, settings
+        self._unsaid: dict[tuple[str, str, str], Delivery | None] = {}
+        """How deliveries went: what the disk has not taken yet."""
 
     def deliver(self, run: RunFolder, model: ModelSpec) -> None:
-        """Deliver it; how it went is in the run's book of deliveries. Repeatable at any point."""
-        spec = RunSpec.model_validate_json(run.spec_json())
+        """Deliver it; how it went is in the run's book of deliveries. Repeatable at any point.
+
+        Raises ``OSError`` when the disk does not take how it went; call it again then.
+        """
+        key = (run.path.name, model.model_id, model.deployment_id)
+        if key not in self._unsaid:
+            self._unsaid[key] = self._tried(run, model)
+        delivery_book.close_delivery(run, model, self._unsaid[key])
+        del self._unsaid[key]
+
+    def _tried(self, run: RunFolder, model: ModelSpec) -> Delivery | None:
+        """How it went; None: the program says itself whether it has accepted it."""
+        asks_itself = False
         try:
+            spec = RunSpec.model_validate_json(run.spec_json())
+            asks_itself = spec.running.model_delivery.by == "question"
             self._deliver(spec, run, model)
         except (PreparationError, OSError) as error:
             accepted, reason = False, str(error)
@@ -48,15 +63,15 @@ class Deliveries:
             accepted, reason = False, f"{type(error).__name__}: {error}"
         else:
             accepted, reason = True, ""
-        delivery = Delivery(
+        if accepted and asks_itself:
+            return None
+        return Delivery(
             model_id=model.model_id,
             deployment_id=model.deployment_id,
             is_accepted=accepted,
             reason=reason,
             at_ms=time.time_ns() // 1_000_000,
         )
-        asks_itself = accepted and spec.running.model_delivery.by == "question"
-        delivery_book.close_delivery(run, model, None if asks_itself else delivery)
 
     def _deliver(self, spec: RunSpec, run: RunFolder, model: ModelSpec) -> None:
         form = spec.running.model_delivery

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
@@ -34,6 +35,7 @@ _SETTLED = "settled"
 _SHORTEST_KEEP_S = 86_400
 """Of ended runs: longer than any start command is valid."""
 _FORGET_EVERY_S = 600.0
+_AGAIN_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -52,6 +54,8 @@ class ProcessRunner:
         self._working: dict[Future[None], RunFolder] = {}
         self._queues: dict[RunKey, list[Callable[[], None]]] = {}
         self._specs: dict[RunKey, RunSpec] = {}
+        self._unwritten: dict[tuple[str, RunKey], Callable[[], None]] = {}
+        self._refused: set[RunKey] = set()
         self._forget_at_s = 0.0
 
     def recover(self) -> Iterable[RunStatus]:
@@ -79,31 +83,45 @@ class ProcessRunner:
 
     def stop(self, key: RunKey, reason: str, outcome: Outcome = "stopped") -> None:
         """Ask its keeper; one that has not begun ends when it would begin."""
-        run = self._going_on(key)
-        if run is not None:
-            self._keepers.stop(run, reason, outcome=outcome)
+
+        def write() -> None:
+            run = self._going_on(key)
+            if run is not None:
+                self._keepers.stop(run, reason, outcome=outcome)
+
+        if ("stop", key) not in self._unwritten:  # the first reason stays
+            self._write("stop", key, write)
 
     def deliver(self, key: RunKey, model: ModelSpec) -> None:
         """Note the delivery on disk, and make it in a thread."""
-        run = self._going_on(key)
-        if run is not None and delivery_book.open_delivery(run, model):
-            self._deliver(run, model)
+
+        def write() -> None:
+            run = self._going_on(key)
+            if run is not None and delivery_book.open_delivery(run, model):
+                self._deliver(run, model)
+
+        self._write(f"delivery of {model.model_id!r} by {model.deployment_id!r}", key, write)
 
     def renew(self, key: RunKey, lease_ends_s: float) -> None:
         """Its keeper reads it when it would end the run."""
-        run = self._going_on(key)
-        if run is not None:
-            self._keepers.extend_lease(run, lease_ends_s)
+
+        def write() -> None:
+            run = self._going_on(key)
+            if run is not None:
+                self._keepers.extend_lease(run, lease_ends_s)
+
+        self._write("lease", key, write)
 
     def changed(self) -> Iterable[RunStatus]:
         """From the files of runs, and from what threads have done."""
         runs = {run.path.name: run for run in self._keepers.changed(0)}
+        for (what, key), write in list(self._unwritten.items()):
+            self._write(what, key, write)
         for done in [future for future in self._working if future.done()]:
             run = self._working.pop(done)
-            if error := done.exception():
-                _LOG.error("what was to be done for run %s failed", run.path.name, exc_info=error)
-            runs[run.path.name] = run
-            self._next(_key(run))
+            if self._is_done(run, done.exception()):
+                runs[run.path.name] = run
+                self._next(_key(run))
         if time.monotonic() > self._forget_at_s:
             self._forget_at_s = time.monotonic() + _FORGET_EVERY_S
             self._forget_old()
@@ -111,9 +129,14 @@ class ProcessRunner:
 
     def settle(self, status: RunStatus) -> None:
         """An ended run is not told of again."""
-        run = self._keepers.find(status.key.run_id, status.key.attempt)
-        if run is not None and status.is_over:
-            (run.path / _SETTLED).touch()
+
+        def write() -> None:
+            run = self._keepers.find(status.key.run_id, status.key.attempt)
+            if run is not None:
+                (run.path / _SETTLED).touch()
+
+        if status.is_over:
+            self._write("end", status.key, write)
             self._specs.pop(status.key, None)
 
     def logs(self, key: RunKey) -> Path | None:
@@ -138,6 +161,31 @@ class ProcessRunner:
         """Runs go on; what threads are about is begun again by ``recover``."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._keepers.close()
+
+    def _write(self, what: str, key: RunKey, write: Callable[[], None]) -> None:
+        """Have the files of a run say something; what a full disk refuses is written by a later ``changed``."""
+        try:
+            write()
+        except OSError as error:
+            if not self._unwritten:
+                _LOG.warning("%s of run %s cannot be written yet: %s", what, key.run_id, error)
+            self._unwritten[what, key] = write
+        else:
+            self._unwritten.pop((what, key), None)
+
+    def _is_done(self, run: RunFolder, error: BaseException | None) -> bool:
+        """Whether a thread has done what there was to do first for the run; what a full disk refused is done again."""
+        key = _key(run)
+        if isinstance(error, OSError):
+            if key not in self._refused:
+                _LOG.warning("how it went with run %s cannot be written yet: %s", run.path.name, error)
+            self._refused.add(key)
+            self._working[self._threads.submit(_later, self._queues[key][0])] = run
+            return False
+        self._refused.discard(key)
+        if error is not None:
+            _LOG.error("what was to be done for run %s failed", run.path.name, exc_info=error)
+        return True
 
     def _begin(self, run: RunFolder) -> None:
         self._enqueue(run, lambda: self._pipelines.begin(run))
@@ -203,9 +251,15 @@ class ProcessRunner:
                 continue
             keep_s = RunSpec.model_validate_json(run.spec_json()).running.logs.keep / 1000
             if time.time() - ending.ended_at_ms / 1000 > max(keep_s, _SHORTEST_KEEP_S):
-                run.forget()
+                with contextlib.suppress(OSError):  # the next time
+                    run.forget()
         for left in self._keepers.root.glob(".*"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _later(work: Callable[[], None]) -> None:
+    time.sleep(_AGAIN_S)
+    work()
 
 
 def _key(run: RunFolder) -> RunKey:

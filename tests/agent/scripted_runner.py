@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import time
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ class ScriptedRunner:
         """Lines of every program; with them it is over at once."""
         self.is_stubborn = False
         """Programs do not end when they are asked to."""
+        self.disk_is_full = False
         self.leases: dict[RunKey, float] = {}
         self.runs: dict[RunKey, RunStatus] = {}
         self._changed: set[RunKey] = set()
@@ -59,6 +61,7 @@ class ScriptedRunner:
             self.end(key, "succeeded")
 
     def stop(self, key: RunKey, reason: str, outcome: Outcome) -> None:
+        self._write()
         if not self.is_stubborn:
             self.end(key, outcome, reason)
 
@@ -71,6 +74,7 @@ class ScriptedRunner:
         self.change(dataclasses.replace(status, starts=status.starts + 1, started_at_ms=_now_ms()))
 
     def deliver(self, key: RunKey, model: ModelSpec) -> None:
+        self._write()
         status = self.runs[key]
         made = Delivery(
             model_id=model.model_id,
@@ -82,6 +86,7 @@ class ScriptedRunner:
         self.change(dataclasses.replace(status, deliveries=(*status.deliveries, made)))
 
     def renew(self, key: RunKey, lease_ends_s: float) -> None:
+        self._write()
         self.leases[key] = lease_ends_s
 
     def changed(self) -> Iterable[RunStatus]:
@@ -89,6 +94,7 @@ class ScriptedRunner:
         return [self.runs[key] for key in sorted(changed)]
 
     def settle(self, status: RunStatus) -> None:
+        self._write()
         if status.is_over:
             self._path(status.key).unlink(missing_ok=True)
 
@@ -121,6 +127,10 @@ class ScriptedRunner:
         }
         self._path(status.key).write_text(json.dumps(table | {"spec": status.spec.model_dump_json()}))
         self._changed.add(status.key)
+
+    def _write(self) -> None:
+        if self.disk_is_full:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self.folder))
 
     def _logs(self, key: RunKey) -> Path:
         return self.folder / f"{key.run_id}.{key.attempt}.logs"

@@ -231,3 +231,40 @@ def test_leases_are_renewed_and_counted_from_the_renewal(
         plane.start("after")
         plane.await_report("after", RunReportKind.STARTED)
         assert len(plane.renewals()) <= told + 1
+
+
+def test_a_full_disk_of_the_runs_only_delays_what_is_asked(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    movable = RunKey("movable", 1)
+    model = {"model_id": "m1", "artifact_url": "file:///m1", "deployment_id": "d1", "name": "good"}
+    with running_agent(settings, tmp_path / "agent") as agent:
+        runner = agent.await_ready()
+        plane.start("movable", spec=run_spec("movable", placement="movable", lease="20s"))
+        for name in ("stopped", "ended"):
+            plane.start(name)
+            plane.await_report(name, RunReportKind.STARTED)
+        plane.await_report("movable", RunReportKind.STARTED)
+        runner.disk_is_full = True
+        renewals = len(plane.renewals())
+        wait_for(lambda: len(plane.renewals()) > renewals)
+        until_s = runner.leases[movable]
+        runner.end(RunKey("ended", 1), "succeeded")
+        plane.await_report("ended", RunReportKind.ENDED)
+        wait_for(lambda: "No space left" in agent.health.why_not_ready())
+        plane.send(
+            CommandKind.DELIVER_MODEL, mlapp_id=MLAPP, node_id="node", run_id="movable", attempt=1,
+            spec_json=as_json(model),
+        )  # fmt: skip
+        plane.stop("stopped")
+        plane.start("late")
+        wait_for(lambda: "No space left" in agent.health.why_not_ready())
+        assert not agent.is_over
+        assert runner.leases[movable] == until_s
+        runner.disk_is_full = False
+        plane.await_report("late", RunReportKind.STARTED)
+        plane.await_report("movable", RunReportKind.MODEL_ACCEPTED)
+        plane.await_report("stopped", RunReportKind.ENDED)
+        wait_for(lambda: runner.leases[movable] > until_s)
+        wait_for(lambda: not agent.health.why_not_ready())
+    assert plane.kinds("ended") == ["accepted", "started", "ended"]

@@ -135,8 +135,8 @@ class Agent:
 
     def why_stalled(self) -> str:
         """What keeps it from its work; empty when nothing does. Asked from another thread."""
-        if self.book.problem:
-            return self.book.problem
+        if problem := self.book.problem or self.book.runner_problem:
+            return problem
         if self._registered is None:
             return f"not registered: {self._reader.problem or 'the brokers have not answered yet'}"
         silent_s = boottime_s() - self._pulse.confirmed_s

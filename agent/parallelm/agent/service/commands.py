@@ -132,8 +132,7 @@ class Commands:
             self._book.report(dataclasses.replace(made, message=str(error)))
             return
         for status in wanted:
-            if runner := self._book.runner_of(status):
-                runner.deliver(status.key, model)
+            self._book.deliver(status, model)
 
     def _addressed(self, command: AgentCommand) -> list[RunStatus]:
         """The command's run or, where it names none, all of its node."""

@@ -62,6 +62,6 @@ class LeaseKeeping:
             status = self._book.statuses.get(lease.key)
             if status is None or status.is_over:
                 continue
-            lease.ends_s = max(lease.ends_s, ends_s(sent_s, lease.lease_ms))
-            if runner := self._book.runner_of(status):
-                runner.renew(lease.key, lease.ends_s)
+            until_s = max(lease.ends_s, ends_s(sent_s, lease.lease_ms))
+            if self._book.renew(status, until_s):
+                lease.ends_s = until_s

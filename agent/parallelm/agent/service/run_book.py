@@ -13,7 +13,7 @@ from parallelm.schemas.records import RunReportKind
 from parallelm.schemas.topics import RUN_REPORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from parallelm.agent.errors import RunRefusedError
     from parallelm.agent.keeping.records import Outcome
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from parallelm.agent.service.outbox import Outbox
     from parallelm.agent.service.store import Store
     from parallelm.agent.service.told import Speaker
-    from parallelm.definitions.run_spec import RunSpec
+    from parallelm.definitions.run_spec import ModelSpec, RunSpec
     from parallelm.schemas.codec import Codec
     from parallelm.schemas.records import RunReport
 
@@ -51,12 +51,17 @@ class RunBook:
         self._again_at = 0.0
         self.problem = ""
         """Why nothing can be stored; empty when it can."""
+        self.runner_problem = ""
+        """Why a runner could not say or keep something in the last round; empty when it could."""
+        self._failure = ""
+        self._owed: list[Callable[[], None]] = []
+        """What runners could not be asked for: as long, nothing is stored and no new command is taken."""
         outbox.add(store.reports())
 
     @property
     def is_blocked(self) -> bool:
         """Whether something waits to be stored."""
-        return bool(self._reports or self._changes or self._values)
+        return bool(self._reports or self._changes or self._values or self._owed)
 
     @property
     def running(self) -> list[RunStatus]:
@@ -88,12 +93,33 @@ class RunBook:
     def stop(self, status: RunStatus, reason: str, outcome: Outcome = "stopped") -> None:
         """Ask a run to end."""
         if runner := self.runner_of(status):
-            runner.stop(status.key, reason, outcome)
+            self._ask(lambda: runner.stop(status.key, reason, outcome))
+
+    def deliver(self, status: RunStatus, model: ModelSpec) -> None:
+        """Give a run another model."""
+        if runner := self.runner_of(status):
+            self._ask(lambda: runner.deliver(status.key, model))
+
+    def renew(self, status: RunStatus, lease_ends_s: float) -> bool:
+        """Let a run go on until then; False when that cannot be kept, and the next renewal is to say it."""
+        try:
+            if runner := self.runner_of(status):
+                runner.renew(status.key, lease_ends_s)
+        except OSError as error:
+            self._note_failure(error)
+            return False
+        return True
 
     def look(self) -> None:
         """Take what has changed of runs."""
+        self.runner_problem, self._failure = self._failure, ""
         for runner in self._runners.values():
-            for status in runner.changed():
+            try:
+                found = list(runner.changed())
+            except OSError as error:
+                self._note_failure(error)
+                continue
+            for status in found:
                 if status.key in self.statuses or self.told.get(status.key, Told()).outcome != REFUSED:
                     self._note(status)
 
@@ -138,11 +164,10 @@ class RunBook:
             if time.monotonic() < self._again_at:
                 return False
             try:
+                self._pay()
                 self._store.commit(self._reports, self._changes, self._values, time.time_ns() // 1_000_000)
-            except StoreFullError as error:
-                if not self.problem:
-                    _LOG.error("%s; reports and commands wait until there is room", error)
-                self.problem, self._again_at = str(error), time.monotonic() + _AGAIN_S
+            except (StoreFullError, OSError) as error:
+                self._wait(error)
                 return False
             self.problem = ""
             self.told |= self._changes
@@ -176,10 +201,38 @@ class RunBook:
         self.statuses[status.key] = status
         self._changed.add(status.key)
 
+    def _ask(self, call: Callable[[], None]) -> None:
+        self._owed.append(call)
+        try:
+            self._pay()
+        except OSError as error:
+            self._wait(error)
+
+    def _pay(self) -> None:
+        while self._owed:
+            self._owed[0]()
+            del self._owed[0]
+
+    def _wait(self, error: StoreFullError | OSError) -> None:
+        if not self.problem:
+            _LOG.error("%s; reports and commands wait until there is room", error)
+        self.problem, self._again_at = str(error), time.monotonic() + _AGAIN_S
+
+    def _note_failure(self, error: OSError) -> None:
+        self._failure = f"a runner has failed: {error}"
+        if not self.runner_problem:
+            _LOG.warning("%s; it is asked again", self._failure)
+
     def _settle(self) -> None:
+        left = []
         for status in self._settling:
-            if runner := self.runner_of(status):
-                runner.settle(status)
+            try:
+                if runner := self.runner_of(status):
+                    runner.settle(status)
+            except OSError as error:
+                self._note_failure(error)
+                left.append(status)
+                continue
             if status.is_over:
                 self.statuses.pop(status.key, None)
-        self._settling = []
+        self._settling = left

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.agent.keeping.keeper import Hidden
+from parallelm.agent.keeping.records import Progress
 from tests.agent.keeping.kept_runs import lines_of, texts_of
 from tests.waiting import wait_for
 
@@ -95,3 +96,19 @@ def test_secrets_reach_the_program_and_no_file(host: Host):
             if not name.endswith(".sock"):
                 with open(path, "rb") as file:  # noqa: PTH123 - os.walk
                     assert b"hidden-42" not in file.read(), path
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 90, b"[]"])
+def test_files_that_a_power_failure_left_empty_are_taken_as_missing(
+    host: Host, content: bytes, caplog: pytest.LogCaptureFixture
+):
+    run = host.accept()
+    run.save_progress(Progress(starts=3))
+    run.save_lease(1.0)
+    for name in ("progress.json", "lease.json"):
+        (run.path / name).write_bytes(content)
+
+    assert run.progress() == Progress()
+    assert run.lease_end_s() is None
+    assert "lease.json is no JSON object" in caplog.text
+    assert [found.path for found in host.restarted().changed(0)] == [run.path]

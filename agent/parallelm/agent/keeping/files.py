@@ -53,12 +53,24 @@ def create_json(path: Path, table: dict[str, Any]) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What the file says, or None when there is none."""
+    """What the file says, or None when there is none, or none that can be read: a power failure may leave it empty."""
     try:
-        table: dict[str, Any] = json.loads(path.read_bytes())
+        table = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        _warn(path, error)
+        return None
+    if not isinstance(table, dict):
+        _warn(path, f"it is {table!r:.40}")
+        return None
     return table
+
+
+def _warn(path: Path, why: object) -> None:
+    import logging  # keepers do without, but for this
+
+    logging.getLogger(__name__).warning("%s is no JSON object, and is taken as missing: %s", path, why)
 
 
 def reserve_space(path: Path) -> None:

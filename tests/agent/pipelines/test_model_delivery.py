@@ -115,6 +115,19 @@ def test_a_model_of_other_bytes_is_refused(host: RunnerHost):
     assert host.texts(key) == ["has one"]
 
 
+@pytest.mark.parametrize("file_name", ["..", ".", "a/..", "a\0b"])
+def test_a_model_whose_name_is_no_file_is_refused_before_anything_is_written(tmp_path: Path, file_name: str):
+    run, _ = RunFolder.accept(tmp_path / "runs", "r1", 1, json.dumps({"mlapp_id": "flights"}))
+    (run.path / "models").mkdir()
+    (tmp_path / "m").write_bytes(b"other")
+    model = ModelSpec(
+        model_id="m1", artifact_url=(tmp_path / "m").as_uri(), file_name=file_name, sha256="0" * 64
+    )
+    with pytest.raises(PreparationError, match="model 'm1' is not used: its file is called"):
+        model_files.download(run, model, Settings())
+    assert not list((run.path / "models").iterdir())
+
+
 def test_a_delivery_goes_on_after_the_agent_was_restarted(host: RunnerHost):
     key = serve(host, host.publish_model("m1", b"one"), by="signal", smoke_test="sleep 1")
     model = host.publish_model("m2", b"two", "d2")

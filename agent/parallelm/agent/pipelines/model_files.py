@@ -32,7 +32,12 @@ def download(run: RunFolder, model: ModelSpec, settings: Settings) -> Path:
 
     # Ids need be no file names, and the same id may be announced with other bytes.
     name = hashlib.sha256(f"{model.model_id}\0{model.sha256}".encode()).hexdigest()[:32]
-    path = run.path / "models" / name / (os.path.basename(model.file_name) or _DEFAULT_NAME)  # noqa: PTH119 - no path yet
+    file_name = os.path.basename(model.file_name) or _DEFAULT_NAME  # noqa: PTH119 - no path yet
+    if file_name in {".", ".."} or "\0" in file_name:  # not a file of its own, whose SHA-256 could be checked
+        raise PreparationError(
+            f"model {model.model_id!r} is not used: its file is called {model.file_name!r}; publish it under a name"
+        )
+    path = run.path / "models" / name / file_name
     what = f"model {model.model_id!r}"
     announced = model.model_dump() | {"mlapp_id": json.loads(run.spec_json())["mlapp_id"]}
     artifact = Artifact(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,3 +113,24 @@ def test_files_that_a_power_failure_left_empty_are_taken_as_missing(
     assert run.lease_end_s() is None
     assert "lease.json is no JSON object" in caplog.text
     assert [found.path for found in host.restarted().changed(0)] == [run.path]
+
+
+def test_requests_of_several_threads_all_count(host: Host):
+    run = host.accept()
+    with ThreadPoolExecutor(5) as threads:
+        asked = [
+            threads.submit(ask)
+            for _ in range(20)
+            for ask in (
+                lambda: host.keepers.restart(run),
+                lambda: host.keepers.signal(run, "SIGHUP"),
+                lambda: host.keepers.stop(run, "enough"),
+                lambda: run.save_variables({"NAME": "value"}),
+            )
+        ]
+    for each in asked:
+        each.result()
+    request = run.request()
+
+    assert (request.restarts, request.signals, request.stop) == (20, 20, "enough")
+    assert not list(run.path.glob(".*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+_CALLS = itertools.count()
 RESERVE_BYTES = 4096
 """Fits every record whose writing must not fail for want of space."""
 
@@ -26,7 +28,7 @@ def replace_json(
     path: Path, table: dict[str, Any], *, durable: bool = True, reserve: Path | None = None
 ) -> None:
     """Replace ``path`` as a whole; with ``reserve`` into space that ``reserve_space`` has set aside."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}") if reserve is None else reserve
+    temporary = _temporary(path) if reserve is None else reserve
     try:
         _write(temporary, table, os.O_CREAT if reserve is None else 0, durable=durable)
         temporary.replace(path)
@@ -40,7 +42,7 @@ def replace_json(
 
 def create_json(path: Path, table: dict[str, Any]) -> bool:
     """Create ``path``, whole and on the disk; returns False, and changes nothing, when it exists."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = _temporary(path)
     try:
         _write(temporary, table, os.O_CREAT, durable=True)
         os.link(temporary, path)
@@ -80,6 +82,11 @@ def reserve_space(path: Path) -> None:
         os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
     finally:
         os.close(descriptor)
+
+
+def _temporary(path: Path) -> Path:
+    """Its own for each call of each process and thread."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{next(_CALLS)}")
 
 
 def _write(path: Path, table: dict[str, Any], flags: int, *, durable: bool) -> None:

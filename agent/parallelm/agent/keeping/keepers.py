@@ -6,6 +6,7 @@ import logging
 import os
 import select
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +41,8 @@ class Keepers:
         self.root = folder / "runs"
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._zygote = ZygoteClient(folder, end_with)
+        self._asking = threading.Lock()
+        """Held from the reading of a request to its replacement."""
         self._watched: dict[str, int] = {}
         self._seen: dict[str, tuple[int, int]] = {}
         self._unsaid: set[str] = set()
@@ -88,27 +91,30 @@ class Keepers:
         A run that was accepted and not begun ends without its program being started, once ``start`` is called.
         Asking again changes nothing, except that a shorter grace holds.
         """
-        request = run.request()
-        if request.stop is None:
-            request.stop, request.outcome = reason, outcome
-        elif grace_s is None:
-            return
-        request.grace_s = grace_s
-        run.save_request(request)
+        with self._asking:
+            request = run.request()
+            if request.stop is None:
+                request.stop, request.outcome = reason, outcome
+            elif grace_s is None:
+                return
+            request.grace_s = grace_s
+            run.save_request(request)
         self._wake(run)
 
     def restart(self, run: RunFolder) -> None:
         """Stop its program with the plan's grace and start its steps again, with the variables of by then."""
-        request = run.request()
-        request.restarts += 1
-        run.save_request(request)
+        with self._asking:
+            request = run.request()
+            request.restarts += 1
+            run.save_request(request)
         self._wake(run)
 
     def signal(self, run: RunFolder, name: str) -> None:
         """Send its program a signal, such as ``SIGHUP``."""
-        request = run.request()
-        request.signals, request.signal = request.signals + 1, signal.Signals[name].name
-        run.save_request(request)
+        with self._asking:
+            request = run.request()
+            request.signals, request.signal = request.signals + 1, signal.Signals[name].name
+            run.save_request(request)
         self._wake(run)
 
     def extend_lease(self, run: RunFolder, until_s: float) -> None:

@@ -85,6 +85,27 @@ def test_a_model_with_which_the_program_ends_is_rolled_back(host: RunnerHost, by
     assert status.model_id == "m1"
 
 
+def test_a_first_model_with_which_the_program_ends_is_taken_away_again(host: RunnerHost):
+    program = SERVE.replace(
+        "\nload()\n", "\nload() if 'MCENTER_MODEL_PATH' in os.environ else print('has none', flush=True)\n"
+    )
+    key = host.start(
+        host.spec({"command": ["python", "-c", program]}, mode="online", restart={"delay": "10ms"})
+    )
+    host.wait_for_text(key, "has none")
+    first = delivered(host, key, host.publish_model("m1", b"bad", "d1"))
+
+    assert not first.is_accepted
+    assert "exit code" in first.reason
+    wait_for(lambda: host.texts(key)[-1] == "has none", lambda: host.texts(key))
+    status = host.status(key)
+    assert status is not None
+    assert status.model_id == ""
+    run = host.runner._keepers.find(key.run_id, key.attempt)
+    assert run is not None
+    assert model_files.current(run) == ("", None)
+
+
 @pytest.mark.parametrize(
     ("test", "accepted", "reason"),
     [

@@ -92,8 +92,8 @@ class Deliveries:
         try:
             self._tell(spec, run, before, until_s)
         except PreparationError:
-            if former is not None and former != path:
-                model_files.switch(run, former_id, former)
+            if former != path:
+                model_files.switch_back(run, former_id, former)
                 self._ask(spec, run)
             raise
         model_files.delete_others(run)

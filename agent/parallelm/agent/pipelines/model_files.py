@@ -64,6 +64,15 @@ def switch(run: RunFolder, model_id: str, path: Path) -> None:
     run.save_variables({MODEL_ID: model_id, MODEL_PATH: str(run.path / _LINK)})
 
 
+def switch_back(run: RunFolder, model_id: str, path: Path | None) -> None:
+    """Have the run its former model again; with None it had none."""
+    if path is not None:
+        switch(run, model_id, path)
+        return
+    run.save_variables({})
+    (run.path / _LINK).unlink(missing_ok=True)
+
+
 def current(run: RunFolder) -> tuple[str, Path | None]:
     """Id and path of the model that it has; empty and None when it has none."""
     with contextlib.suppress(OSError):

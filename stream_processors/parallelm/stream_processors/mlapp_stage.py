@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ from parallelm.stream_processors.model_policy.agents import has_ended_for
 from parallelm.stream_processors.run_routes import NODE_RUNS_OF, NoAgents, RunRoutes
 from parallelm.stream_processors.runtime.dead_letters import InvalidRecordError
 from parallelm.stream_processors.runtime.partitioning import control_partition
-from parallelm.stream_processors.runtime.transactions import Output
+from parallelm.stream_processors.runtime.patience import FATAL
+from parallelm.stream_processors.runtime.transactions import Output, checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,6 +49,11 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.runtime.stored_state import BodyKind, Key, StateStore
 
     Sent = AlertTransition | DeploymentTransition | RunTransition | AgentCommand
+
+
+logger = logging.getLogger(__name__)
+
+_LOG_INTERVAL_S = 60.0
 
 
 class MLAppHandler:
@@ -78,6 +85,8 @@ class MLAppHandler:
         self._runs = RunRoutes(self._agents)
         self._letters = letters
         self._knows_rules = False
+        self._logged: dict[str, float] = {}
+        """When it was last told of an MLApp that it cannot be judged."""
 
     def opened(self, store: StateStore) -> None:  # noqa: ARG002 - everything is in the store
         """Rules may have been changed since the state was written."""
@@ -120,8 +129,26 @@ class MLAppHandler:
                 sent: Iterator[Sent] = deployment_routes.on_time(store, key.mlapp_id, at)
             else:
                 sent = self._alerts.on_time(store, key, body, now_ms, at)
-            yield from self._outputs(self._followed(store, sent, at))
-        yield from self._outputs(self._runs.on_time(store, runs, at))
+            yield from self._if_possible(store, key.mlapp_id, self._followed(store, sent, at))
+        for mlapp_id, node_ids in self._runs.to_judge(store, runs, at).items():
+            yield from self._if_possible(store, mlapp_id, self._runs.on_time(store, mlapp_id, node_ids, at))
+
+    def _if_possible(self, store: StateStore, mlapp_id: str, sent: Iterable[Sent]) -> list[Output]:
+        """What time leads to for one MLApp, whole or not at all: whatever is wrong with it, the others go on."""
+        store.begin_record()
+        try:
+            found = [checked(output) for output in self._outputs(sent)]
+            for key in store.changed_in_record():
+                store.encode(key)
+        except FATAL:
+            raise
+        except Exception as error:
+            store.undo_record()
+            if time.monotonic() - self._logged.get(mlapp_id, float("-inf")) > _LOG_INTERVAL_S:
+                self._logged[mlapp_id] = time.monotonic()
+                logger.exception("MLApp %r is not judged by time: %s", mlapp_id, type(error).__name__)
+            return []
+        return found
 
     def finish(self, store: StateStore) -> Iterator[Output]:  # noqa: ARG002 - everything is in the store
         """Nothing is left over at the end of a batch."""

@@ -139,8 +139,8 @@ class RunRoutes:
         models.on_deployment(work, moved, wanted)
         yield from self._decided(store, work)
 
-    def on_time(self, store: StateStore, due: Iterable[Key], at: Arrival) -> Iterator[Sent]:
-        """Time passed, by the broker's clock; every run is judged when agents have come, gone or changed."""
+    def to_judge(self, store: StateStore, due: Iterable[Key], at: Arrival) -> Mapping[str, set[str]]:
+        """Nodes by MLApp that time has reached; every run is judged when agents have come, gone or changed."""
         by_mlapp: dict[str, set[str]] = {}
         for key in due:
             by_mlapp.setdefault(key.mlapp_id, set()).add(key.name)
@@ -150,10 +150,15 @@ class RunRoutes:
             for key, body in store.all_of(NODE_RUNS_OF):
                 if body.runs:
                     by_mlapp.setdefault(key.mlapp_id, set()).add(key.name)
-        for mlapp_id, node_ids in by_mlapp.items():
-            work = self._work(store, mlapp_id, at, at.arrived_ms)
-            clock.on_tick(work, sorted(node_ids))
-            yield from self._decided(store, work)
+        return by_mlapp
+
+    def on_time(
+        self, store: StateStore, mlapp_id: str, node_ids: Iterable[str], at: Arrival
+    ) -> Iterator[Sent]:
+        """Time passed, by the broker's clock."""
+        work = self._work(store, mlapp_id, at, at.arrived_ms)
+        clock.on_tick(work, sorted(node_ids))
+        yield from self._decided(store, work)
 
     def _work(self, store: StateStore, mlapp_id: str, at: Arrival, event_ms: int, *, who: str = "") -> Work:
         app: AppRuns = store.get(Key(RUNS_OF, mlapp_id)) or AppRuns(mlapp_id)

@@ -147,7 +147,10 @@ class Scheduler:
         self.now_ms += later_ms
         at = Arrival(NO_RECORD, self.now_ms, self.now_ms)
         due = [key for key, _ in self.store.due(self.now_ms) if key.kind == NODE_RUNS_OF]
-        return self._taken(self.routes.on_time(self.store, due, at))
+        judged = self.routes.to_judge(self.store, due, at).items()
+        return self._taken(
+            sent for mlapp, nodes in judged for sent in self.routes.on_time(self.store, mlapp, nodes, at)
+        )
 
     def pass_time(self, until_ms: int, step_ms: int = 2_000) -> list[RunTransition]:
         """Time passes in ticks, relative to the start."""

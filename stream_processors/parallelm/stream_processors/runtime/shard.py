@@ -20,11 +20,10 @@ from parallelm.stream_processors.runtime.dead_letters import stage_of
 from parallelm.stream_processors.runtime.patience import FATAL, TRANSIENT, with_patience
 from parallelm.stream_processors.runtime.stored_state import BodyKind, Key, StateStore, StateTooLargeError
 from parallelm.stream_processors.runtime.transactions import (
-    MAX_OUTPUT_BYTES,
     FencedError,
     Output,
-    OutputTooLargeError,
     TransactionError,
+    checked,
 )
 
 if TYPE_CHECKING:
@@ -267,7 +266,7 @@ class Shard:
         for record in records:
             store.begin_record()
             try:
-                new = [_checked(output) for output in self._handler.handle(store, record)]
+                new = [checked(output) for output in self._handler.handle(store, record)]
                 if measure:
                     for key in store.changed_in_record():
                         store.encode(key)
@@ -348,11 +347,3 @@ class Shard:
         return Positions(
             {topic: (self._around.topic_ids.get(topic, ""), offset) for topic, offset in self._next.items()}
         )
-
-
-def _checked(output: Output) -> Output:
-    if len(output.value or b"") > MAX_OUTPUT_BYTES:
-        raise OutputTooLargeError(
-            f"a record of {len(output.value or b'')} bytes for {output.topic}; brokers take {MAX_OUTPUT_BYTES}"
-        )
-    return output

@@ -42,6 +42,15 @@ class OutputTooLargeError(Exception):
     """What follows from a record does not fit into one."""
 
 
+def checked(output: Output) -> Output:
+    """An output that fits a record; raises ``OutputTooLargeError``."""
+    if len(output.value or b"") > MAX_OUTPUT_BYTES:
+        raise OutputTooLargeError(
+            f"a record of {len(output.value or b'')} bytes for {output.topic}; brokers take {MAX_OUTPUT_BYTES}"
+        )
+    return output
+
+
 class FencedError(Exception):
     """Another worker has taken over the shard: this one may write nothing more for it."""
 

@@ -253,3 +253,12 @@ def test_amounts_of_memory_that_no_host_has_are_mistakes(amount: str):
     with pytest.raises(ValidationError):
         ResourcesForm(memory=amount)
     assert ResourcesForm(memory="9" * 15 + "Ti")
+
+
+def test_texts_that_no_program_can_be_given_are_refused():
+    found = mistakes(
+        '- {id: a, type: auxiliary, steps: [{command: [echo, "a\\0b"]}], secrets: {A: "file:/x\\0y"}, logs: {max_size: 9999999999999999Mi}}'
+    )
+
+    assert sum("has a NUL character, which no program can be given" in each for each in found) == 2
+    assert len(found) == 3

@@ -62,6 +62,7 @@ def _of_node(node: NodeEntry, types: Mapping[str, str], run: set[str]) -> Iterat
     yield from _steps(node)
     yield from _variables(node)
     yield from _contradictions(raw)
+    yield from _with_nul(raw)
 
 
 def _without_effect(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -184,6 +185,16 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     if isinstance(delivery, dict) and "signal" in delivery and delivery.get("by") != "signal":
         yield ("model_delivery", "signal"), "'signal' has no effect without by: signal"
     yield from _times(raw)
+
+
+def _with_nul(value: Any, place: Path = ()) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str) and "\0" in value:
+        yield place, "has a NUL character, which no program can be given; remove it"
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    )
+    for key, each in entries:
+        yield from _with_nul(each, (*place, key))
 
 
 def _times(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

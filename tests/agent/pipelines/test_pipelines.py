@@ -94,23 +94,17 @@ def test_what_cannot_be_prepared_fails_with_its_reason(host: RunnerHost, compone
     assert "No such file" in host.run({"command": "true"}, secrets={"KEY": "file:/no/file"}).message
 
 
-@pytest.mark.parametrize(
-    ("step", "values", "message"),
-    [
-        ({"command": "true"}, {"secrets": {"KEY": "file:/no/\0file"}}, "null byte"),
-        ({"command": "true"}, {"resources": {"memory": "9" * 400}}, "OverflowError"),
-        ({"component": "fit", "arguments": {"samples": "x"}}, {}, "No closing quotation"),
-    ],
-)
 def test_whatever_fails_before_a_run_begins_ends_that_run_alone(
-    host: RunnerHost, component: Path, step: dict[str, Any], values: dict[str, Any], message: str
+    host: RunnerHost, monkeypatch: pytest.MonkeyPatch
 ):
-    form = component / "component.yaml"
-    form.write_text(form.read_text() + 'interpreter: "Rscript \'x"\n')
-    status = host.run(step, components=[host.publish_component(component)], **values)
+    with monkeypatch.context() as patched:
+        patched.setattr(zygote_client, "_PROGRAM", "raise SystemExit(3)")
+        without_keepers = host.run({"command": "true"})
+    no_path = host.run({"command": "true"}, secrets={"KEY": "file:/no/\0file"})
 
-    assert status.outcome == "failed"
-    assert message in status.message
+    assert (without_keepers.outcome, no_path.outcome) == ("failed", "failed")
+    assert "CalledProcessError" in without_keepers.message
+    assert "null byte" in no_path.message
     host.restart()
     assert host.run({"command": "true"}).outcome == "succeeded"
 

@@ -106,6 +106,7 @@ def test_every_mistake_is_reported_at_its_line(tmp_path: Path):
     [
         ("name: trainer\nprogram: ../run.py\n", "'../run.py' must be a path inside the component's folder"),
         ("name: trainer\nprogram: run\n", "run is not executable: run chmod +x on it, or name its interpreter"),
+        ("name: trainer\nprogram: run\ninterpreter: \"Rscript 'x\"\n", "is no program with arguments: No closing quotation"),
         ("name: trainer\nprogram: train.py\nexclude: [train.py]\n", "'train.py' is not among the component's files"),
         ("name: trainer\nprogram: train.py\npython: {lock: uv.lock}\nexclude: [pyproject.toml]\n", "uv.lock needs its pyproject.toml"),
     ],

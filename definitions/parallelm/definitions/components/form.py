@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from parallelm.definitions.form import Form, Identifier, Name
 from parallelm.definitions.running import Argument, Command, VariableName
@@ -58,6 +59,15 @@ class PythonForm(Form):
     """Such as ``3.12``; default: that of the agent."""
 
 
+def _check_interpreter(value: list[str] | str | None) -> list[str] | str | None:
+    if isinstance(value, str):
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no program with arguments: {error}") from error
+    return value
+
+
 class ComponentForm(Form):
     """The file."""
 
@@ -68,7 +78,7 @@ class ComponentForm(Form):
     """For people; what is run is told by the folder's SHA-256."""
     program: Name
     """Path in the folder; a ``.py`` file is run by Python, any other must be executable or have an interpreter."""
-    interpreter: Command | None = None
+    interpreter: Annotated[Command | None, AfterValidator(_check_interpreter)] = None
     """Program on the host that runs it, such as ``Rscript``."""
     arguments: dict[Identifier, ArgumentForm] = Field(default_factory=dict)
     inputs: dict[Name, PortForm] = Field(default_factory=dict)

@@ -113,6 +113,22 @@ def test_a_log_is_followed_while_it_is_written(client: httpx.Client, platform: S
     assert time.monotonic() - at < 25, "nobody waits for lines of a run that has ended"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/alerts?after=99999999999999|drift|a", "/alerts?after=-99999999999999|drift|a",
+        "/models?after=99999999999999|m", "/audit?after=99999999999999|0|0",
+        "/mlapps/{mlapp}/runs?after=99999999999999|r",
+        "/mlapps/{mlapp}/runs?after=-9999999999999|r", "/schedule?week=0001-01-01", "/schedule?week=9999-12-31",
+        "/mlapps/{mlapp}/kpis/revisions?name=k&at_ms=99999999999999999999",
+    ],
+)  # fmt: skip
+def test_a_page_says_that_an_address_names_no_moment(client: httpx.Client, nightly: str, address: str):
+    answer = client.get(address.format(mlapp=nightly))
+    assert answer.status_code == 422
+    assert "it must be between 1900-01-01 and 2299-01-01" in answer.text
+
+
 def test_the_schedule_says_when_nodes_are_due(client: httpx.Client, nightly: str):
     (train,) = get(client, "/schedule", mlapp_id=nightly, **{"from": "2027-01-01", "to": "2027-01-03"})
     assert (train["node_id"], train["cron"], train["is_cut"]) == ("train", "0 2 * * *", False)

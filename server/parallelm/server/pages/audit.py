@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.pages import Page
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings
@@ -67,7 +68,7 @@ def _place(text: str) -> tuple[Any, ...] | None:
     if not text:
         return None
     at_ms, partition, offset = (int(part) for part in text.split("|"))
-    return (_EPOCH + timedelta(milliseconds=at_ms), partition, offset)
+    return (moment_of(at_ms), partition, offset)
 
 
 def _older(request: Request, last: dict[str, Any]) -> str:

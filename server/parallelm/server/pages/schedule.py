@@ -15,6 +15,7 @@ from parallelm.operations.schedule import schedules
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
+from parallelm.server.pages._moments import day_of
 from parallelm.server.pages.filters import zone_of
 from parallelm.server.pages.rendering import render
 from parallelm.warehouse.queries import mlapp_life, run_rows
@@ -63,7 +64,7 @@ def schedule(
         allow(asking, "mlapps.read", mlapp_id)
     zone = zone_of(request.cookies.get("zone", "UTC"))
     today = datetime.now(zone).date()
-    monday = _monday(_day(week) or today)
+    monday = _monday(day_of(_day(week) or today))
     midnights = [
         datetime.combine(monday + timedelta(days=n), datetime.min.time(), zone) for n in range(_DAYS + 1)
     ]

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from parallelm.operations.alerts import find_alert, list_alerts, silenced_by
 from parallelm.schemas.errors import SchemaError
 from parallelm.server.access.dependencies import Asking, allow, require
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings
@@ -92,7 +93,7 @@ def _filter(
     place = None
     if after:
         ms, its_rule, alert_id = after.split("|")
-        place = (_EPOCH + timedelta(milliseconds=int(ms)), its_rule, alert_id)
+        place = (moment_of(ms), its_rule, alert_id)
     return AlertFilter(severity, mlapp.strip(), node.strip(), state, rule.strip(), label, place)
 
 

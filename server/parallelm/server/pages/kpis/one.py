@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from parallelm.operations.kpis import withdraw_rows
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import labels_of, rows, stored
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings, time_range
@@ -71,7 +72,7 @@ def revisions(
     label: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
 ) -> HTMLResponse:
     """All revisions of one point: a part, for htmx."""
-    moment = _EPOCH + timedelta(milliseconds=at_ms)
+    moment = moment_of(at_ms)
     labels = dict(each.split("=", 1) for each in label)
     found = rows(
         kpi_revisions(

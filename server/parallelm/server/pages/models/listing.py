@@ -15,6 +15,7 @@ from parallelm.definitions.node_types import CONSUMERS
 from parallelm.operations.errors import UnknownModelError
 from parallelm.schemas.well_known import MODEL_FORMATS
 from parallelm.server.access.dependencies import Asking, allow, require
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.models.decisions import PENDING, Decision, decide, decision
 from parallelm.server.pages.rendering import render
@@ -70,7 +71,7 @@ def _filter(
     place = None
     if after:
         at_ms, model_id = after.split("|")
-        place = (_EPOCH + timedelta(milliseconds=int(at_ms)), model_id)
+        place = (moment_of(at_ms), model_id)
     return ModelFilter(search.strip(), mlapp.strip(), model_format, annotation, owner.strip(), place)
 
 

@@ -18,6 +18,7 @@ from parallelm.operations.schedule import NodeSchedule, schedules
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.nodes import Node, place_nodes
 from parallelm.server.context import context_of
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages._window import address
 from parallelm.server.pages.filters import local_time, zone_of
@@ -59,7 +60,7 @@ def _filter(
     place = None
     if after:
         ms, run_id = after.split("|")
-        place = (_EPOCH + timedelta(milliseconds=int(ms)), run_id)
+        place = (moment_of(ms), run_id)
     return RunFilter(node, state, agent, place)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,30 @@ def test_a_log_is_followed_while_it_is_written(client: httpx.Client, platform: S
     rest = get(client, path, after=found["next_place"], wait_s=30)
     assert (rest["lines"], rest["is_complete"]) == ([], True)
     assert time.monotonic() - at < 25, "nobody waits for lines of a run that has ended"
+
+
+def test_who_waits_for_lines_too_often_is_told_and_holds_up_nobody(
+    client: httpx.Client, platform: Settings, nightly: str
+):
+    now_ms = time.time_ns() // 1_000_000
+    run_id = "f0220000000000"
+    send(platform, (topics.RUNS, transition(run_id, "serve", RunState.RUNNING, now_ms, agent_id="web-1")))
+    path = f"{API}/mlapps/{nightly}/runs/{run_id}/logs"
+    while client.get(path).status_code == 404:
+        time.sleep(0.1)
+    with ThreadPoolExecutor(6) as threads:
+        asked = [
+            threads.submit(client.get, path, params={"after": "0.0", "wait_s": 30}, timeout=60)
+            for _ in range(6)
+        ]
+        refused, others = wait(asked, return_when=FIRST_COMPLETED)
+        (answer,) = (each.result() for each in refused)
+        assert answer.status_code == 429
+        assert "5 requests of yours wait for lines of logs already: ask again later" in answer.text
+        assert client.get(path, params={"after": "0.0"}).status_code == 200, "who does not wait is answered"
+        send(platform, (topics.LOGS, lines_of(run_id, "serve", 1, ["at last"], now_ms)))
+        assert [each.result().json()["lines"][0]["text"] for each in others] == ["at last"] * 5
+    assert client.get(path, params={"after": "1.1", "wait_s": 0.1}).status_code == 200
 
 
 @pytest.mark.parametrize(

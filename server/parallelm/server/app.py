@@ -13,6 +13,7 @@ from parallelm.server import api, live, pages
 from parallelm.server.access.forgery import refuse_forgery
 from parallelm.server.access.limits import BODY_BYTES, NobodysFiles, limit_rate
 from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
+from parallelm.server.api.logs import LogWaiters
 from parallelm.server.compatibility import add_compatibility
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
@@ -38,6 +39,7 @@ def create_app(context: ServerContext) -> FastAPI:
         max_body_size=BODY_BYTES,
     )
     app.state.context = context
+    app.state.log_waiters = LogWaiters()
     app.add_middleware(NobodysFiles)
     app.add_middleware(RequestFrame)
     proxies = [each.strip() for each in context.settings.server.trusted_proxies.split(",") if each.strip()]

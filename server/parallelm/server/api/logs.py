@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from typing import Annotated, Any, Final, Literal
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
 
 from parallelm.operations.runs import log_is_complete
-from parallelm.server.access.dependencies import require
+from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, Name, answers
 from parallelm.server.api.mlapps import MLAppId
 from parallelm.server.api.runs import RunId, found_run
 from parallelm.server.context import context_of
+from parallelm.server.problems import ApiProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROUTER: Final = resource("logs")
 _READS: Final = [Depends(require(READ))]
-_POLL_S: Final = 0.5
+_POLL_S: Final = 1.0
+_MOST_WAITING: Final = 30
+_MOST_WAITING_OF_ONE: Final = 5
 Place = Annotated[
     str, Query(pattern=r"^\d{1,9}\.\d{1,18}$", description="Attempt and line, as ``next_place`` says it.")
 ]
@@ -26,6 +36,31 @@ Search = Annotated[
     str,
     Query(min_length=1, max_length=500, description="Text in the lines, in whatever case."),
 ]
+
+
+class LogWaiters:
+    """Requests of this process that wait for lines, by who asks. Used on the event loop only.
+
+    Each asks the warehouse again and again: more than some would leave nothing to everybody else.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one_more(self, who: str) -> Iterator[None]:
+        """While it waits; answers 429 or 503 where too many do."""
+        if self._waiting[who] >= _MOST_WAITING_OF_ONE:
+            raise _too_many(429, f"{_MOST_WAITING_OF_ONE} requests of yours wait for lines of logs already")
+        if self._waiting.total() >= _MOST_WAITING:
+            raise _too_many(503, f"{_MOST_WAITING} requests wait for lines of logs already")
+        self._waiting[who] += 1
+        try:
+            yield
+        finally:
+            self._waiting[who] -= 1
+            if not self._waiting[who]:
+                del self._waiting[who]
 
 
 class LogLine(Answer):
@@ -56,8 +91,9 @@ class LogLines(Answer):
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/runs/{run_id}/logs", dependencies=_READS)
-def get_run_logs(
+async def get_run_logs(
     request: Request,
+    asking: Asking,
     mlapp_id: MLAppId,
     run_id: RunId,
     after: Place | None = None,
@@ -79,15 +115,22 @@ def get_run_logs(
         "after": place_of(after), "before": place_of(before), "limit": limit,
     }  # fmt: skip
     settings = context_of(request).settings
-    deadline = time.monotonic() + wait_s
-    while True:
+
+    def read() -> tuple[list[dict[str, Any]], bool]:
         # Asked first: lines come before the end of their run.
         run = found_run(request, mlapp_id, run_id)
         is_complete = log_is_complete(run)
-        found = log_lines(settings, mlapp_id=mlapp_id, run_id=run["run_id"], **chosen)
-        if found or after is None or is_complete or time.monotonic() >= deadline:
-            break
-        time.sleep(_POLL_S)
+        return log_lines(settings, mlapp_id=mlapp_id, run_id=run["run_id"], **chosen), is_complete
+
+    found, is_complete = await run_in_threadpool(read)
+    if wait_s and after is not None and not (found or is_complete):
+        # Not in a thread: those are few, and all other requests need them.
+        deadline = time.monotonic() + wait_s
+        waiters: LogWaiters = request.app.state.log_waiters
+        with waiters.one_more(f"{asking.authenticated_by} {asking.name}"):
+            while not (found or is_complete) and (left_s := deadline - time.monotonic()) > 0:
+                await asyncio.sleep(min(_POLL_S, left_s))
+                found, is_complete = await run_in_threadpool(read)
     place = f"{found[-1]['attempt']}.{found[-1]['line']}" if found else after or "0.0"
     return LogLines(lines=answers(LogLine, found), next_place=place, is_complete=is_complete)
 
@@ -125,3 +168,12 @@ def place_of(text: str | None) -> tuple[int, int] | None:
         return None
     attempt, line = text.split(".")
     return int(attempt), int(line)
+
+
+def _too_many(status: int, why: str) -> ApiProblemError:
+    return ApiProblemError(
+        status,
+        "too-many-waiting",
+        f"{why}: ask again later, or without wait_s",
+        headers={"Retry-After": str(round(_POLL_S))},
+    )

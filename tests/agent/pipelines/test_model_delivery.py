@@ -72,6 +72,24 @@ def test_a_model_is_switched_under_a_running_program(host: RunnerHost, by: str):
     assert [each.deployment_id for each in status.deliveries] == ["d1", "d2"]
 
 
+def test_a_model_on_trial_is_taken_back_by_the_one_before(host: RunnerHost):
+    first = host.publish_model("m1", b"one", "d1")
+    key = serve(host, first, by="signal")
+    assert delivered(host, key, host.publish_model("m2", b"two", "d2")).is_accepted
+    host.runner.deliver(key, first)
+    host.runner.deliver(key, first)
+
+    def deployments() -> list[str]:
+        status = host.status(key)
+        return [each.deployment_id for each in status.deliveries] if status else []
+
+    wait_for(lambda: len(deployments()) > 2, deployments)
+    assert host.texts(key) == ["has one", "has two", "has one"]
+    host.runner.deliver(key, first)
+    host.runner.changed()
+    assert deployments() == ["d1", "d2", "d1"]
+
+
 @pytest.mark.parametrize("by", ["restart", "signal"])
 def test_a_model_with_which_the_program_ends_is_rolled_back(host: RunnerHost, by: str):
     key = serve(host, host.publish_model("m1", b"one"), by=by)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from parallelm.agent.keeping.files import read_json, replace_json
+from parallelm.agent.pipelines import model_files
 from parallelm.agent.runners import Delivery
 from parallelm.definitions.run_spec import ModelSpec
 
@@ -18,11 +19,25 @@ _LOCK = threading.Lock()
 
 
 def open_delivery(run: RunFolder, model: ModelSpec) -> bool:
-    """Note that a delivery is to be made; False: it was noted before."""
+    """Note that a delivery is to be made; False: the command came again.
+
+    A model that the run had before another one may be delivered once more: the other one was taken back.
+    """
     with _LOCK:
         book = _read(run)
-        known = [(entry["model_id"], entry["deployment_id"]) for entry in book["ended"] + book["open"]]
-        if (model.model_id, model.deployment_id) in known:
+        wanted = (model.model_id, model.deployment_id)
+        is_open, ended = (
+            [(entry["model_id"], entry["deployment_id"]) for entry in book[which]]
+            for which in ("open", "ended")
+        )
+        if wanted in is_open:
+            return False
+        # What is open may still switch: then it counts neither which model the run has, nor which came last.
+        if (
+            wanted in ended
+            and not is_open
+            and (wanted == ended[-1] or model_files.current(run)[0] == wanted[0])
+        ):
             return False
         book["open"].append(model.model_dump(mode="json"))
         replace_json(run.path / _FILE, book)

@@ -72,11 +72,11 @@ class ControlPlane:
 
     def send_again(self, command: AgentCommand) -> None:
         """Send the same command."""
-        self._producer.produce(
-            AGENT_COMMANDS.full_name(self._prefix),
-            self._codec.encode(command),
-            AGENT_COMMANDS.key(command),
-        )
+        self.send_bytes(self._codec.encode(command), AGENT_COMMANDS.key(command))
+
+    def send_bytes(self, value: bytes, key: bytes) -> None:
+        """Send what may be no command."""
+        self._producer.produce(AGENT_COMMANDS.full_name(self._prefix), value, key)
         assert self._producer.flush(60) == 0
 
     def start(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from parallelm.agent.runners import RunKey
+from parallelm.connections.settings import RegistrySettings
 from parallelm.schemas.records import CommandKind, RunReportKind
+from parallelm.schemas.registry_server import RegistryServer
 from parallelm.schemas.topics import HEARTBEATS, LOGS
 from tests.agent.conftest import running_agent
 from tests.agent.control_plane import MLAPP, as_json, run_spec
@@ -268,3 +272,31 @@ def test_a_full_disk_of_the_runs_only_delays_what_is_asked(
         wait_for(lambda: runner.leases[movable] > until_s)
         wait_for(lambda: not agent.health.why_not_ready())
     assert plane.kinds("ended") == ["accepted", "started", "ended"]
+
+
+def test_a_command_whose_schema_is_not_known_yet_is_kept_and_those_behind_it_wait(
+    settings: Settings, plane: ControlPlane, tmp_path: Path
+) -> None:
+    registry = RegistryServer("127.0.0.1", 0, settings.kafka.topic_prefix)
+    thread = threading.Thread(target=registry.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{registry.server_address[1]}"
+    asking = dataclasses.replace(settings, schema_registry=RegistrySettings(url=url))
+    try:
+        with running_agent(asking, tmp_path / "agent") as agent:
+            agent.await_ready()
+            plane.send_bytes(b"poison", b"host-a")
+            plane.start("before")
+            plane.await_report("before", RunReportKind.STARTED)
+            plane.send_bytes(b"\0" + (2**31 - 1).to_bytes(4) + b"?", b"host-a")
+            plane.start("behind")
+            wait_for(lambda: "no schema with id 2147483647" in agent.health.why_not_ready())
+        with running_agent(asking, tmp_path / "agent") as agent:  # it is still there
+            agent.await_ready()
+            wait_for(lambda: "no schema with id 2147483647" in agent.health.why_not_ready())
+            assert not agent.is_over
+    finally:
+        registry.shutdown()
+        registry.server_close()
+        thread.join()
+    assert plane.reports("behind") == []

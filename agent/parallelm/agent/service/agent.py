@@ -23,7 +23,7 @@ from parallelm.agent.service.showing import Showing
 from parallelm.agent.service.told import Speaker
 from parallelm.agent.telemetry.thread import Telemetry
 from parallelm.schemas.codec import Codec
-from parallelm.schemas.errors import DecodeError, UnknownSchemaError
+from parallelm.schemas.errors import DecodeError, RegistryUnavailableError, UnknownSchemaError
 from parallelm.schemas.records import AgentState, Heartbeat, PipelineState
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topics import RUN_REPORTS
@@ -53,6 +53,8 @@ _MOST_PIPELINES = 1_000
 """In one state, which must fit a record."""
 EPOCH, POSITION = "epoch", "position"
 HANGS_AFTER_S = 30.0
+_NOT_YET = UnknownSchemaError, RegistryUnavailableError
+"""Of a record whose schema is to be had later."""
 SILENT_AFTER_S = 10.0
 
 
@@ -87,6 +89,7 @@ class Agent:
         self._position = Position.parse(store.get(POSITION))
         self._registered: Registered | None = None
         self._found: list[Found] = []
+        self._unreadable, self._read_again_at = "", 0.0
         self._seq = 0
         self._state_told: tuple[str, frozenset[str]] | None = None
         self._state_at, self._beat_at, self._pruned_at = 0.0, 0.0, time.monotonic()
@@ -135,7 +138,7 @@ class Agent:
 
     def why_stalled(self) -> str:
         """What keeps it from its work; empty when nothing does. Asked from another thread."""
-        if problem := self.book.problem or self.book.runner_problem:
+        if problem := self.book.problem or self.book.runner_problem or self._unreadable:
             return problem
         if self._registered is None:
             return f"not registered: {self._reader.problem or 'the brokers have not answered yet'}"
@@ -192,7 +195,7 @@ class Agent:
             return
         try:
             state = self._codec.decode(value)
-        except (DecodeError, UnknownSchemaError):
+        except (DecodeError, *_NOT_YET):
             return
         if is_lost_to(state, self._epoch, self._installation_id):
             what = "was removed" if state.state == REMOVED else "was taken over"
@@ -208,12 +211,24 @@ class Agent:
     def _carry_out(self) -> None:
         if not self._pulse.clock.is_known:
             return  # whether a start is void is not known before the first heartbeat is confirmed
+        if self._unreadable and time.monotonic() < self._read_again_at:
+            return
         taken, self._found = self._found, []
-        for found in taken:
+        was_unreadable, self._unreadable = self._unreadable, ""
+        for number, found in enumerate(taken):
             try:
                 command = self._codec.decode(found.value)
-            except (DecodeError, UnknownSchemaError) as error:
+            except DecodeError as error:
                 _LOG.warning("a command that cannot be read is left out: %s", error)
+            except _NOT_YET as error:
+                self._unreadable, self._read_again_at = (
+                    f"a command cannot be read yet: {error}",
+                    time.monotonic() + 1,
+                )
+                if self._unreadable != was_unreadable:
+                    _LOG.warning("%s; it and those behind it wait", self._unreadable)
+                taken, self._found = taken[:number], taken[number:]
+                break
             else:
                 self._commands.carry_out(command, self._standing())
             if self._position:

@@ -115,7 +115,7 @@ class Run:
             yield self.deadline_ms
         else:
             yield self.lease_ends_ms
-            if self.state is RunState.ASSIGNED and not (self.accepted or self.lease_ends_ms):
+            if not (self.accepted or self.lease_ends_ms):
                 yield self.expires_ms
             if self.state is RunState.RUNNING:
                 yield self.limit_ms

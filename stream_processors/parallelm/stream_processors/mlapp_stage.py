@@ -225,7 +225,7 @@ class MLAppHandler:
         yield from self._runs.on_report(store, mlapp_id, report, at)
         if report.kind is RunReportKind.MODEL_ACCEPTED:
             yield from deployment_routes.on_delivered(store, mlapp_id, report, at)
-        elif report.kind is RunReportKind.MODEL_REFUSED:
+        elif report.kind is RunReportKind.MODEL_REFUSED and self._runs.may_refuse(store, mlapp_id, report):
             yield from deployment_routes.on_refused(store, mlapp_id, report, at)
 
     def _followed(self, store: StateStore, transitions: Iterable[Sent], at: Arrival) -> Iterator[Sent]:

@@ -125,17 +125,24 @@ class RunRoutes:
         reports.on_report(work, record)
         yield from self._decided(store, work)
 
+    def may_refuse(self, store: StateStore, mlapp_id: str, report: RunReport) -> bool:
+        """Whether a run's refusal of a model says something of the model: it goes on there, and is not ending."""
+        node: NodeRuns | None = store.get(Key(NODE_RUNS_OF, mlapp_id, report.node_id))
+        run = node.run(report.run_id) if node is not None else None
+        return not report.run_id or (run is not None and reports.goes_on(run, report))
+
     def on_deployment(self, store: StateStore, moved: DeploymentTransition, at: Arrival) -> Iterator[Sent]:
         """A model is to go to a node's runs, or another one back to those that had it on trial."""
         if not (models.is_delivered(moved) or models.is_taken_away(moved)):
             return
         work = self._work(store, moved.mlapp_id, at, moved.event_time_ms)
-        if work.plan(moved.node_id) is None:
+        plan = work.plan(moved.node_id)
+        if plan is None:
             return
         if models.is_delivered(moved):
             wanted = _spec(store, moved.mlapp_id, moved.node_id, moved.model_id, moved.deployment_id)
         else:
-            wanted = work.world.model_of(moved.node_id, None)
+            wanted = work.world.model_of(moved.node_id, plan.running.default_model)
         models.on_deployment(work, moved, wanted)
         yield from self._decided(store, work)
 

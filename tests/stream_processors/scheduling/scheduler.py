@@ -11,6 +11,7 @@ from parallelm.schemas.records import (
     NO_RECORD,
     AgentCommand,
     CommandKind,
+    DeploymentTransition,
     Event,
     MLAppDefinition,
     ModelAnnouncement,
@@ -118,6 +119,21 @@ class Scheduler:
             attempt=command.attempt, agent_id=command.agent_id, epoch=command.epoch, seq=self._offset, kind=kind,
         )  # fmt: skip
         return self._sent(self.routes.on_report, replace(record, **more))
+
+    def deployment(self, moved: DeploymentTransition) -> list[RunTransition]:
+        """The model policy has decided."""
+        return self._taken(
+            self.routes.on_deployment(self.store, moved, Arrival(NO_RECORD, self.now_ms, self.now_ms))
+        )
+
+    def may_refuse(self, command: AgentCommand) -> bool:
+        """Whether it counts when the run of a start refuses a model."""
+        refusal = RunReport(
+            event_time_ms=self.now_ms, mlapp_id=APP, node_id=command.node_id, run_id=command.run_id,
+            attempt=command.attempt, agent_id=command.agent_id, epoch=command.epoch, seq=0,
+            kind=RunReportKind.MODEL_REFUSED,
+        )  # fmt: skip
+        return self.routes.may_refuse(self.store, APP, refusal)
 
     def started(self, command: AgentCommand) -> list[RunTransition]:
         self.report(RunReportKind.ACCEPTED, command)

@@ -7,7 +7,16 @@ import json
 import pytest
 
 from parallelm.definitions.run_spec import RunSpec
-from parallelm.schemas.records import AgentCommand, CommandKind, RunReportKind, RunState
+from parallelm.schemas.records import (
+    NO_RECORD,
+    AgentCommand,
+    CommandKind,
+    DeploymentState,
+    DeploymentTransition,
+    ModelPolicy,
+    RunReportKind,
+    RunState,
+)
 
 from .scheduler import HOUR, MINUTE, START_MS, Scheduler, cron, node
 
@@ -399,6 +408,61 @@ def test_an_agent_that_was_installed_anew_does_not_know_its_runs() -> None:
     (waiting,) = scheduler.tick()
     assert "installed anew" in waiting.reason
     assert start.run_id == waiting.run_id
+
+
+def test_a_start_that_never_reached_its_agent_is_given_up_when_that_is_installed_anew() -> None:
+    silent = launched(node("train"))
+    silent.agent("a", heard_of=False)
+    assert states(silent.tick()) == ["unreachable"]
+    silent.agent("a", heard_of=True, epoch=2)
+    assert silent.tick() == []
+    silent.pass_time(63_000)
+    assert [each.epoch for each in silent.starts()] == [1, 2]
+    stopped = launched(node("train"))
+    stopped.act("stop")
+    stopped.agent("a", epoch=2)
+    assert states(stopped.pass_time(63_000)) == ["stopped"]
+
+
+# ---- models ----------------------------------------------------------------------------------------------------
+
+
+def transition(model_id: str, state: DeploymentState, previous: DeploymentState) -> DeploymentTransition:
+    return DeploymentTransition(
+        event_time_ms=START_MS, decided_at_ms=START_MS, transition_id=f"{model_id} {state}", deployment_id="d",
+        mlapp_id="app", node_id="serve", model_id=model_id, state=state, previous_state=previous, reason="r",
+        policy=ModelPolicy.ALWAYS_UPDATE, who="", related_model_id="", agent_id="", cause=NO_RECORD,
+    )  # fmt: skip
+
+
+def test_a_node_that_had_a_model_on_trial_goes_back_to_its_default_model() -> None:
+    scheduler = launched(
+        node("train"), node("serve", mode="online", kind="model_consumer", default_model="m1")
+    )
+    scheduler.model("train", "m1")
+    scheduler.model("train", "m2")
+    start = scheduler.starts("serve")[0]
+    scheduler.started(start)
+    scheduler.report(RunReportKind.MODEL_ACCEPTED, start, model_id="m2")
+    scheduler.deployment(transition("m2", DeploymentState.FAILED, DeploymentState.CANARY))
+    (delivery,) = scheduler.of(CommandKind.DELIVER_MODEL)
+    assert json.loads(delivery.spec_json)["model_id"] == "m1"
+
+
+def test_a_run_that_is_ending_is_given_no_model_and_refuses_none() -> None:
+    scheduler = launched(node("train"), node("serve", mode="online", kind="model_consumer"))
+    scheduler.model("train", "m1")
+    start = scheduler.starts("serve")[0]
+    scheduler.started(start)
+    requested = transition("m1", DeploymentState.REQUESTED, DeploymentState.UNKNOWN)
+    scheduler.deployment(requested)
+    assert scheduler.may_refuse(start)
+    scheduler.act("stop")
+    assert not scheduler.may_refuse(start)
+    scheduler.deployment(requested)
+    assert len(scheduler.of(CommandKind.DELIVER_MODEL)) == 1
+    scheduler.ended(start, "stopped")
+    assert not scheduler.may_refuse(start)
 
 
 # ---- services --------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.run_spec import ModelSpec
-from parallelm.schemas.records import CommandKind, DeploymentState
+from parallelm.schemas.records import CommandKind, DeploymentState, RunState
 from parallelm.stream_processors.scheduling.state import ON_AGENT
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def on_deployment(work: Work, moved: DeploymentTransition, wanted: ModelSpec | N
     if moved.state is DeploymentState.CANARY:
         agents = json.loads(moved.evidence_json).get("agents", [])
     for run in work.node(moved.node_id).runs:
-        if run.state not in ON_AGENT or (agents is not None and run.agent_id not in agents):
+        if run.state not in ON_AGENT - {RunState.STOPPING} or (
+            agents is not None and run.agent_id not in agents
+        ):
             continue
         if moved.model_id not in {wanted.model_id, run.model_id}:
             continue  # it never had the one that was taken away

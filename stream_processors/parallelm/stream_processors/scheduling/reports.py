@@ -59,6 +59,11 @@ def _is_of(run: Run, report: RunReport) -> bool:
     )
 
 
+def goes_on(run: Run, report: RunReport) -> bool:
+    """Whether the attempt that a report is of goes on, and was not told to stop."""
+    return _is_of(run, report) and run.state is not RunState.STOPPING
+
+
 def _alive(work: Work, node_id: str, run: Run, **changes: Any) -> Run:
     """Its agent was heard of: the lease begins anew."""
     plan = work.plan(node_id)

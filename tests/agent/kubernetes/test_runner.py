@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import time
@@ -18,6 +19,7 @@ from parallelm.connections.sections import KubernetesSettings, Settings
 from parallelm.definitions.run_spec import ModelSpec, RunSpec
 from parallelm.definitions.running import RunningForm
 from parallelm.supervision.ports import choose_ports
+from tests.waiting import wait_for
 
 from .small_cluster import SmallCluster
 
@@ -194,6 +196,27 @@ def test_a_run_is_started_once_whoever_ends_when(cluster: SmallCluster, tmp_path
         assert second.ended(key_of(run)).outcome == "succeeded"
     assert (tmp_path / "starts").read_text() == "started\n"
     assert cluster.store.created.count(("jobs", object_name(run))) == 1
+
+
+def test_an_ended_run_is_told_until_it_is_settled_and_deleted_when_it_is_old(
+    cluster: SmallCluster, tmp_path: Path
+) -> None:
+    run = spec("true")
+    folder = tmp_path / "runs" / f"{run.run_id}.1"
+    with Agent(cluster, tmp_path) as first:
+        first.runner.start(run, None)
+        first.ended(key_of(run))
+    with Agent(cluster, tmp_path) as second:
+        assert second.statuses[key_of(run)].outcome == "succeeded"
+        second.runner.settle(second.statuses[key_of(run)])
+    with Agent(cluster, tmp_path) as third:
+        assert third.statuses == {}
+        assert third.runner.logs(key_of(run)) == folder / "logs"
+    end = json.loads((folder / "end.json").read_text())
+    (folder / "end.json").write_text(json.dumps(end | {"ended_at_ms": 1}))
+    with Agent(cluster, tmp_path) as fourth:
+        wait_for(lambda: fourth.runner.logs(key_of(run)) is None)
+    assert not folder.exists()
 
 
 def test_runs_go_on_while_the_cluster_does_not_answer(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from parallelm.agent.keeping.run_folder import RunFolder
 
 _FILE = "cluster.json"
+_SETTLED = "settled"
 
 
 @dataclass(slots=True)
@@ -62,6 +63,15 @@ class KubernetesRun:
     def ending(self) -> Ending | None:
         """How it ended."""
         return self.folder.ending()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the control plane knows how it ended."""
+        return (self.folder.path / _SETTLED).exists()
+
+    def settle(self) -> None:
+        """The control plane knows how it ended."""
+        (self.folder.path / _SETTLED).touch()
 
     @property
     def model(self) -> ModelSpec | None:

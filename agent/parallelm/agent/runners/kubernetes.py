@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from parallelm.agent.errors import RunRefusedError
 from parallelm.agent.keeping.records import Ending
 from parallelm.agent.keeping.run_folder import RunFolder
+from parallelm.agent.kubernetes.forgetting import FORGET_EVERY_S, delete_left, old
 from parallelm.agent.kubernetes.objects import (
     AGENT,
     RUN,
@@ -71,6 +72,7 @@ class KubernetesRunner:
         self._cache = Cache(self._look.set)
         self._logs = LogFollower(self._cluster, self._is_over)
         self._is_away = False
+        self._forget_at_s = 0.0
         selector = f"{AGENT}={label_value(context.agent_id)}"
         self._threads = [threading.Thread(target=self._reconcile, name="kubernetes", daemon=True)]
         self._threads += [
@@ -83,12 +85,12 @@ class KubernetesRunner:
     # ---- what the agent asks ------------------------------------------------------------------------------------
 
     def recover(self) -> Iterable[RunStatus]:
-        """Every run of the folder; from then on the cluster is watched."""
+        """Every run of the folder that was not settled; from then on the cluster is watched."""
         for path in sorted(self._folder.iterdir()):
             if not path.name.startswith("."):
                 run = KubernetesRun(RunFolder(path))
                 self._runs[run.key] = run
-        found = [run.status() for run in self._runs.values()]
+        found = [run.status() for run in self._runs.values() if not run.is_settled]
         for thread in self._threads:
             thread.start()
         return found
@@ -151,6 +153,8 @@ class KubernetesRunner:
                 if (each["model_id"], each["deployment_id"]) not in told
             ]
             run.save()
+            if status.is_over:
+                run.settle()
 
     def logs(self, key: RunKey) -> Path | None:
         """As ``Runner.logs``."""
@@ -195,6 +199,7 @@ class KubernetesRunner:
         while not self._is_over.is_set():
             self._look.wait(_LOOK_AGAIN_S if not failed else _RETRY_S[min(failed, len(_RETRY_S)) - 1])
             self._look.clear()
+            self._forget_old()
             with self._lock:
                 runs = [run for run in self._runs.values() if run.ending is None]
             answers = [self._bring(run) for run in runs]
@@ -202,7 +207,23 @@ class KubernetesRunner:
 
     def _bring(self, run: KubernetesRun) -> bool:
         """One step of a run towards where it is to be; False when the cluster has to be asked again."""
-        from parallelm.agent.kubernetes.cluster import AwayError, RefusedError
+        from parallelm.agent.kubernetes.cluster import AwayError
+
+        try:
+            self._step(run)
+        except AwayError as error:
+            self._told_away(str(error))
+            return False
+        except Exception:
+            # This thread has every run: one that cannot be understood must not stop the others.
+            logger.exception("run %s cannot be brought on; trying again", run.name)
+            return False
+        else:
+            self._is_away = False
+        return True
+
+    def _step(self, run: KubernetesRun) -> None:
+        from parallelm.agent.kubernetes.cluster import RefusedError
 
         try:
             if not run.remembered.is_created:
@@ -211,18 +232,23 @@ class KubernetesRunner:
                 self._end(run)
             else:
                 self._follow(run)
-        except AwayError as error:
-            self._told_away(str(error))
-            return False
         except RefusedError as error:
             self._ended(run, "failed", f"Kubernetes refuses it: {error}")
-        except Exception:
-            # This thread has every run: one that cannot be understood must not stop the others.
-            logger.exception("run %s cannot be brought on; trying again", run.name)
-            return False
-        else:
-            self._is_away = False
-        return True
+
+    def _forget_old(self) -> None:
+        if time.monotonic() < self._forget_at_s:
+            return
+        self._forget_at_s = time.monotonic() + FORGET_EVERY_S
+        with self._lock:
+            runs = list(self._runs.values())
+        try:
+            for run in old(runs):
+                run.folder.forget()
+                with self._lock:
+                    self._runs.pop(run.key, None)
+            delete_left(self._folder)
+        except OSError as error:
+            logger.warning("old runs cannot be deleted: %s", error)
 
     def _create(self, run: KubernetesRun) -> None:
         from parallelm.agent.kubernetes.cluster import CONFLICT, KINDS, RefusedError

@@ -221,6 +221,17 @@ def test_a_chart_gets_no_more_points_than_it_has_room_for(client: httpx.Client) 
     assert with_table.json()["table"]["total"] == 60
 
 
+def test_charts_that_are_older_than_an_hour_are_drawn_anew(client: httpx.Client) -> None:
+    newer = {"start_ms": 0, "width_ms": 1, "lines": {}}
+    charts = [{"url": "numbers.json?name=latency&node=predict", "newer": newer}, {"url": "scores.json"}]
+    path = f"/charts/{MLAPP}/changes.json"
+    answer = client.post(path, json={"since_ms": 0, "charts": charts})
+    assert answer.json()["charts"] == [{"again": True}, {"again": True}]
+    asked = {"since_ms": answer.json()["position_ms"], "charts": charts}
+    assert client.post(path, json=asked).status_code == 200
+    assert client.post(path, json={"since_ms": 10**30, "charts": charts}).status_code == 422
+
+
 def test_reported_html_is_shown_in_isolation_only(client: httpx.Client) -> None:
     answer = client.get(f"{ADDRESS}/page", params={"name": "summary", "node": "predict"})
     assert "<script>" in answer.text

@@ -106,6 +106,7 @@ def test_ends_of_lines_put_upon_what_was_drawn_are_what_is_drawn_anew(
     arrives = [start_ms - 10 * DAY_MS, start_ms + 1000, start_ms + int(width_days * DAY_MS / 2)]
     last_ms = max(time for time, _ in before)
     arrives += [last_ms + 1, last_ms + 2 * drawn.width_ms]
+    room_ms = 2_000 * DAY_MS
     for number, changed_ms in enumerate(arrives):
         rows = [statistic("x", changed_ms, 1000.0 + number, labels={"line": "0"}, _offset=10_000 + number)]
         insert(client, "statistics", rows)
@@ -116,6 +117,7 @@ def test_ends_of_lines_put_upon_what_was_drawn_are_what_is_drawn_anew(
             start_ms=start_ms,
             width_ms=drawn.width_ms,
             changed_ms=changed_ms,
+            room_ms=room_ms,
         )
         assert newer.start_ms is not None
         kept = {key: value for key, value in before.items() if key[0] < newer.start_ms}
@@ -127,9 +129,22 @@ def test_ends_of_lines_put_upon_what_was_drawn_are_what_is_drawn_anew(
             start_ms=start_ms,
             width_ms=drawn.width_ms,
             changed_ms=start_ms,
+            room_ms=room_ms,
         )
         assert before == points_of(everything)
     assert 1001.0 in [high for _, _, high, _ in before.values()]
+
+
+def test_ends_of_lines_that_have_no_room_are_not_read(
+    settings: Settings, client: Client, samples: list[tuple[int, float]]
+) -> None:
+    assert client
+    first_ms, last_ms = samples[0][0], max(time for time, _ in samples)
+    asked = {"mlapp_id": "app", "start_ms": first_ms, "width_ms": 1, "changed_ms": first_ms}
+    found = newer_lines(settings, "x", **asked, room_ms=last_ms - first_ms)
+    assert found.lines == []
+    assert found.end_ms == last_ms + 1
+    assert newer_lines(settings, "x", **asked, room_ms=last_ms - first_ms + 1).lines
 
 
 def points_of(lines: Lines) -> dict[tuple[int, str], tuple[float, float, float, int]]:

@@ -6,6 +6,7 @@ the bucket of the earliest report that has arrived since, so that late ones find
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,10 +22,12 @@ from parallelm.server.charts.lines import newer_points
 from parallelm.server.context import context_of
 from parallelm.server.pages.health import NAMES
 from parallelm.server.pages.statistic_charts import Zone
-from parallelm.warehouse.queries.changes import new_reports
+from parallelm.warehouse.queries.changes import latest_position, new_reports
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 _MOST_CHARTS: Final = 200
+_LONGEST_MS: Final = 3_600_000
+"""Charts that are older are drawn anew: what has arrived since may be everything."""
 _CLOCK_CHANGE_MS: Final = 3 * 3_600_000
 """Clocks are put back by less than this."""
 
@@ -40,11 +43,15 @@ SHOWS: Final[Mapping[str, Callable[[Asked], Collection[str]]]] = {
 """Names of the statistics in a chart; any other chart may show each."""
 
 
+_MOST_MS: Final = 10**14
+Millis = Annotated[int, Field(ge=-_MOST_MS, le=_MOST_MS)]
+
+
 class Buckets(BaseModel):
     """What ``Drawing.newer`` said of the lines of a chart."""
 
-    start_ms: int
-    width_ms: int
+    start_ms: Millis
+    width_ms: Annotated[int, Field(ge=1, le=_MOST_MS)]
     lines: dict[str, bool] = Field(max_length=100)
 
 
@@ -59,7 +66,7 @@ class Drawn(BaseModel):
 class DrawnCharts(BaseModel):
     """Those of a page that somebody sees."""
 
-    since_ms: int
+    since_ms: Millis
     charts: Annotated[list[Drawn], Field(max_length=_MOST_CHARTS)]
 
 
@@ -69,7 +76,11 @@ def changes(request: Request, mlapp_id: str, drawn: DrawnCharts, zone: Zone) -> 
     asked = [_asked(each.url) for each in drawn.charts]
     shows = [SHOWS[route](query) if route in SHOWS else None for route, query in asked]
     names = {name for each in shows for name in each or ()}
-    found = new_reports(context_of(request).settings, mlapp_id, names, drawn.since_ms)
+    settings = context_of(request).settings
+    if drawn.since_ms < time.time_ns() // 1_000_000 - _LONGEST_MS:
+        again = [{"again": True}] * len(asked)
+        return packed(request, compact({"position_ms": latest_position(settings), "charts": again}))
+    found = new_reports(settings, mlapp_id, names, drawn.since_ms)
     answers: list[Any] = []
     for chart, (route, query), own in zip(drawn.charts, asked, shows, strict=True):
         first_ms = [found.first_ms[name] for name in own or () if name in found.first_ms]
@@ -100,6 +111,7 @@ def _ends(
     again = {"again": True}
     if buckets is None:
         return again
+    room_ms = max(1, chart.points - 1) * buckets.width_ms
     found = newer_lines(
         context_of(request).settings,
         asked["name"][0],
@@ -110,15 +122,15 @@ def _ends(
         start_ms=buckets.start_ms,
         width_ms=buckets.width_ms,
         changed_ms=changed_ms,
+        room_ms=room_ms,
     )
-    if found.start_ms is None or found.end_ms is None:
+    if found.start_ms is None or found.end_ms is None or found.end_ms - buckets.start_ms > room_ms:
         return again
-    room_ms = max(1, chart.points - 1) * buckets.width_ms
     points = newer_points(found.lines, buckets.lines, zone)
     before, start, end = wall_ms((found.start_ms - _CLOCK_CHANGE_MS, found.start_ms, found.end_ms), zone)
     is_clock_change = (
         len({start - before - _CLOCK_CHANGE_MS, end - start - (found.end_ms - found.start_ms), 0}) > 1
     )
-    if points is None or is_clock_change or found.end_ms - buckets.start_ms > room_ms:
+    if points is None or is_clock_change:
         return again
     return {"from": start, "end": end, "lines": points}

@@ -109,11 +109,12 @@ def newer_lines(
     start_ms: int,
     width_ms: int,
     changed_ms: int,
+    room_ms: int,
 ) -> Lines:
     """The ends of lines that ``statistic_lines`` gave from ``start_ms`` in buckets of ``width_ms``, now that more has arrived.
 
     ``changed_ms`` is the earliest event time of what has: all buckets from its own on. ``start_ms`` of the answer is the start of
-    that bucket.
+    that bucket. Where more than ``room_ms`` lies between ``start_ms`` and the last sample no lines are read.
     """
     if width_ms not in WIDTHS_MS:
         raise QueryError(f"the width of buckets is {width_ms!r} ms; it must be one of {WIDTHS_MS}")
@@ -121,6 +122,16 @@ def newer_lines(
         name=name, mlapp_id=mlapp_id, node_id=node_id, agent_id=agent_id, model_id=model_id
     )
     first_ms = changed_ms // width_ms * width_ms
+    [latest] = records(
+        settings,
+        f"""
+        SELECT toUnixTimestamp64Milli(max(event_time)) AS at_ms FROM statistics {where}
+            AND event_time >= fromUnixTimestamp64Milli(toInt64(%(first_ms)s), 'UTC')
+        """,  # noqa: S608 - made of our own column names; values are parameters
+        where.parameters | {"first_ms": changed_ms},
+    )
+    if (end_ms := latest["at_ms"] // width_ms * width_ms + 1) - start_ms > room_ms:
+        return Lines([], first_ms, end_ms, width_ms, 0)
     found = _lines(
         settings, where, max(start_ms, first_ms), _NEVER_MS, width_ms, is_by_day=width_ms >= _DAY_MS
     )

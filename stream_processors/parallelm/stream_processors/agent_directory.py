@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from parallelm.schemas.errors import ClusterUnavailableError, SchemaError
+from parallelm.schemas.errors import ClusterUnavailableError
 from parallelm.schemas.records import AgentState, Heartbeat
 from parallelm.schemas.topic_reader import reader_config
 from parallelm.schemas.topics import AGENTS, HEARTBEATS
@@ -31,6 +31,8 @@ _POLL_S = 0.2
 _BATCH = 500
 _START_S = 5.0
 _PAUSE_S = 1.0
+_STALE_S = 30.0
+"""After so long without a look at the topics every agent would seem to be silent."""
 _REMOVED = "removed"
 """State of an agent that a person has removed; its name and epoch stay on the topic."""
 _LOOK_BACK_MS = 600_000
@@ -136,15 +138,22 @@ class AgentDirectory:
         self._is_read = threading.Event()
         self._stop = threading.Event()
         self._error = "nothing was read yet"
+        self._looked_s = 0.0
+        """When it was last looked for records, while all that there had been was read."""
         self._thread: threading.Thread | None = None
 
     async def ready(self) -> None:
         """Wait until what there was at the start is read; raises ``ClusterUnavailableError`` while it is not."""
-        if self._is_read.is_set():
-            return
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
+            self._is_read.clear()
             self._thread = threading.Thread(target=self._read, name="agent-directory", daemon=True)
             self._thread.start()
+        if self._is_read.is_set():
+            if (late_s := time.monotonic() - self._looked_s) > _STALE_S:
+                raise ClusterUnavailableError(
+                    f"topics {self._agents!r} and {self._heartbeats!r}: not read for {late_s:.0f} s ({self._error})"
+                )
+            return
         deadline = time.monotonic() + _START_S
         while not self._is_read.is_set():
             if time.monotonic() > deadline:
@@ -174,6 +183,10 @@ class AgentDirectory:
                 self._error = str(error)
                 logger.warning("agents cannot be read: %s; trying again", error)
                 self._stop.wait(_PAUSE_S)
+            except Exception as error:
+                self._error = f"{type(error).__name__}: {error}"
+                logger.exception("agents cannot be read; trying again")
+                self._stop.wait(_PAUSE_S)
             finally:
                 consumer.close()
 
@@ -193,6 +206,7 @@ class AgentDirectory:
                     logger.warning("agents: %s", message.error().str())
             if not unread:  # not earlier: agents would seem to have gone
                 self._known = known
+                self._looked_s = time.monotonic()
                 self._is_read.set()
 
     def _assign(self, consumer: Any) -> dict[tuple[str, int], int]:
@@ -228,12 +242,13 @@ class AgentDirectory:
         _, arrived_ms = message.timestamp()
         decode: Callable[[bytes, type], Any] = self._codec.decode
         try:
-            if message.topic() == self._heartbeats:
-                known.heard(decode(message.value(), Heartbeat), arrived_ms)
-                return
             value = message.value()
+            if message.topic() == self._heartbeats:
+                if value is not None:
+                    known.heard(decode(value, Heartbeat), arrived_ms)
+                return
             record = None if value is None else decode(value, AgentState)
             known.registered((message.key() or b"").decode(errors="replace"), record, arrived_ms)
-        except SchemaError as error:
+        except Exception as error:  # noqa: BLE001 - one record must not hide every agent
             place = f"{message.topic()}/{message.partition()}@{message.offset()}"
-            logger.warning("%s: %s", place, error)
+            logger.warning("%s: %s: %s", place, type(error).__name__, error)

@@ -18,6 +18,7 @@ from parallelm.operations.definitions import apply_definition, validate_definiti
 from parallelm.operations.errors import (
     ArtifactStoreError,
     ModelDeletedError,
+    ModelExistsError,
     ModelFileError,
     ModelInUseError,
     UnknownModelError,
@@ -38,6 +39,7 @@ from parallelm.schemas.records import ModelAnnouncement, Origin
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
 from parallelm.schemas.topics import MODELS
+from parallelm.server.problems import STATUS_OF
 from parallelm.warehouse.queries import deployment_history, deployments, models
 from tests.people import person
 from tests.waiting import wait_for
@@ -250,3 +252,18 @@ def test_a_signature_made_elsewhere_is_taken_when_it_fits(defined: Settings, tmp
     with pytest.raises(ModelFileError, match=r"signature is refused: its signature by key .* does not fit"):
         upload_model(defined, MLAPP, file, dataclasses.replace(model, name="another"), who=person("ada"))
     assert upload_model(defined, MLAPP, file, model, who=person("ada")).signature == signature
+
+
+def test_another_file_under_the_id_of_a_model_is_refused(defined: Settings, tmp_path: Path):
+    file, model_id = tmp_path / "model.json", f"m-{uuid.uuid4().hex[:8]}"
+    file.write_bytes(CONTENT)
+    model = NewModel(name="by hand", format="Json", file_name="model.json", model_id=model_id)
+    upload_model(defined, MLAPP, file, model, who=person("ada"))
+    upload_model(defined, MLAPP, file, model, who=person("ada"))  # the answer was lost
+    wait_for(lambda: len(models(defined, model_id=model_id)) == 1)
+    file.write_bytes(b'{"other": 1}')
+    for other in (model, dataclasses.replace(model, file_name="other.json")):
+        with pytest.raises(ModelExistsError, match=f"has another model '{model_id}' already"):
+            upload_model(defined, MLAPP, file, other, who=person("eve"))
+    assert b"".join(open_model(defined, model_id).chunks) == CONTENT
+    assert STATUS_OF[ModelExistsError] == 409

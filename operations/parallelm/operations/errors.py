@@ -87,6 +87,10 @@ class ModelInUseError(OperationError):
     """A model cannot be deleted: it is live, pending, or a node is pinned to it."""
 
 
+class ModelExistsError(OperationError):
+    """Another model has this id."""
+
+
 class ModelFileError(OperationError):
     """A file cannot be a model as it was described."""
 

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from parallelm.connections.artifacts import artifact_url, filesystem, public_artifacts_url, store_error
-from parallelm.connections.artifacts.create_only import put_new
+from parallelm.connections.artifacts.create_only import ArtifactExistsError, put_new
 from parallelm.connections.secrets import without_credentials
 from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, action_to_send, new_action
 from parallelm.operations.definitions import get_definition
 from parallelm.operations.errors import (
     ArtifactStoreError,
     ModelDeletedError,
+    ModelExistsError,
     ModelFileError,
     ModelInUseError,
     UnknownModelError,
@@ -90,11 +91,13 @@ def upload_model(
 ) -> ModelAnnouncement:
     """Put a file into the artifact store and announce it, as a component does; the model policy takes it from there.
 
-    Raises ``ModelFileError`` for what cannot be a model, ``UnknownMLAppError``, ``UnknownNodeError``, ``ArtifactStoreError``,
+    Raises ``ModelFileError`` for what cannot be a model, ``ModelExistsError``, ``UnknownMLAppError``, ``UnknownNodeError``, ``ArtifactStoreError``,
     and as ``TopicWriter.write``; uploading it again then makes another model.
     """
     _check(get_definition(settings, mlapp_id), file, model)
     size_bytes, sha256 = _measure(file)
+    if model.model_id:
+        _check_new(settings, mlapp_id, model, sha256)
     model_id = model.model_id or uuid.uuid4().hex
     url = artifact_url(settings.artifacts, mlapp_id, model_id, model.file_name)
     now_ms = time.time_ns() // 1_000_000
@@ -125,6 +128,8 @@ def upload_model(
     try:
         store, path = filesystem(settings.artifacts, url)
         put_new(store, path, file, {"model_id": model_id, "size_bytes": size_bytes, "sha256": sha256})
+    except ArtifactExistsError:
+        raise _exists(mlapp_id, model_id) from None
     except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
         raise _of_store(settings, "takes no file", error) from None
     _announce(settings, announcement, who, comment)
@@ -250,6 +255,22 @@ def _check(definition: MLAppDefinition, file: Path, model: NewModel) -> None:
         raise ModelFileError(f"{name} is empty")
     if model.format in DIRECTORY_FORMATS and beginning != _GZIP:
         raise ModelFileError(f"a model of format {model.format} is a directory: upload it as a tar.gz")
+
+
+def _check_new(settings: Settings, mlapp_id: str, model: NewModel, sha256: str) -> None:
+    """A model never changes; the same one may be uploaded again, by somebody who did not get the answer."""
+    from parallelm.warehouse.queries import models
+
+    said = {"name": model.name, "format": model.format, "file_name": model.file_name, "sha256": sha256}
+    for row in models(settings, mlapp_id=mlapp_id, model_id=model.model_id).to_dict("records"):
+        if any(str(row[key]) != value for key, value in said.items()):
+            raise _exists(mlapp_id, model.model_id)
+
+
+def _exists(mlapp_id: str, model_id: str) -> ModelExistsError:
+    return ModelExistsError(
+        f"MLApp {mlapp_id!r} has another model {model_id!r} already, and a model never changes: upload this one under a new id"
+    )
 
 
 def _measure(file: Path) -> tuple[int, str]:

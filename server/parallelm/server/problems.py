@@ -76,6 +76,7 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     operations.NoEffectError: HTTPStatus.CONFLICT,
     operations.ReplayError: HTTPStatus.CONFLICT,
     operations.ModelInUseError: HTTPStatus.CONFLICT,
+    operations.ModelExistsError: HTTPStatus.CONFLICT,
     operations.DefinitionChangedError: HTTPStatus.CONFLICT,
     operations.ModelDeletedError: HTTPStatus.GONE,
     operations.ArtifactStoreError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import resource
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parallelm.agent.errors import AgentError
+from parallelm.agent.options import AgentOptions
 from parallelm.agent.runners import Delivery, RunKey, RunStatus
 from parallelm.agent.service.broker_clock import BrokerClock
 from parallelm.agent.service.claims import holder_of, is_lost_to, next_epoch, rival
 from parallelm.agent.service.leases import Lease, due, ends_s
+from parallelm.agent.service.run import STORE_FILE, opened
+from parallelm.agent.service.store import Store, StoreFullError
 from parallelm.agent.service.told import Speaker, Told, to_tell
 from parallelm.agent.telemetry.log_limit import LogLimit
 from parallelm.schemas.records import AgentState
+from parallelm.supervision.service_frame import Stop
 from tests.agent.control_plane import run_spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = RunKey("r", 1)
 SPEAKER = Speaker(agent_id="host-a", epoch=3)
@@ -136,3 +145,28 @@ def test_no_more_lines_are_sent_than_the_limit_says(writes: list[tuple[float, in
         assert 0 <= taken <= lines
         sent += taken
     assert sent <= rate * (now_s + 5) + 1e-6
+
+
+def test_a_store_is_opened_once_its_disk_has_room(tmp_path: Path) -> None:
+    options = AgentOptions(name="host-a", folder=tmp_path)
+    path = tmp_path / STORE_FILE
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    tries: list[Path] = []
+
+    def open_store(path: Path, max_bytes: int) -> Store:
+        tries.append(path)
+        is_full = len(tries) == 2  # the first makes the store, which is written again with each start
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0 if is_full else limits[0], limits[1]))
+        try:
+            return Store(path, max_bytes)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    for _ in range(2):
+        with opened(open_store, options, Stop()) as store:
+            assert store.reports() == []
+    assert tries == [path] * 3
+    path.write_bytes(b"none of a store" * 1000)
+    with pytest.raises(AgentError, match="cannot be used") as error:
+        opened(open_store, options, Stop())
+    assert not isinstance(error.value, StoreFullError)

@@ -20,6 +20,7 @@ from parallelm.agent.service.reader import Failed, Found, Reader
 from parallelm.agent.service.registration import Position, Registered, Registration
 from parallelm.agent.service.run_book import RunBook
 from parallelm.agent.service.showing import Showing
+from parallelm.agent.service.store import StoreFullError
 from parallelm.agent.service.told import Speaker
 from parallelm.agent.telemetry.thread import Telemetry
 from parallelm.schemas.codec import Codec
@@ -88,6 +89,7 @@ class Agent:
         self._was_removed = known == REMOVED
         self._position = Position.parse(store.get(POSITION))
         self._registered: Registered | None = None
+        self._entering: Registered | None = None
         self._found: list[Found] = []
         self._unreadable, self._read_again_at = "", 0.0
         self._seq = 0
@@ -174,21 +176,28 @@ class Agent:
             if isinstance(found, Failed):
                 raise found.error
             if isinstance(found, Registered):
-                self._enter(found)
-                announce_ready()
+                self._entering = found
             elif found.is_command:
                 self._found.append(found)
             else:
                 self._note_state(found.value)
+        if self._entering and self._enter(self._entering):
+            self._entering = None
+            announce_ready()
 
-    def _enter(self, registered: Registered) -> None:
-        """Take up the epoch; it is stored before any command is read."""
+    def _enter(self, registered: Registered) -> bool:
+        """Take up the epoch; it is stored before any command is read. False: it cannot be stored now."""
+        try:
+            self._store.put(epoch=str(registered.epoch), position=str(registered.commands))
+        except StoreFullError as error:
+            self._reader.problem = str(error)
+            return False
         self._registered, self._epoch, self._position = registered, registered.epoch, registered.commands
         self._pulse.sent_states.append(registered.state_bytes)
-        self._store.put(epoch=str(self._epoch), position=str(self._position))
         self._state_told = None
         self._reader.go_on()
         _LOG.info("agent %s is registered in epoch %d", self._options.name, self._epoch)
+        return True
 
     def _note_state(self, value: bytes) -> None:
         if value in self._pulse.sent_states:

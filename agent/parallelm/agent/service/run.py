@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from parallelm.agent.metrics import AgentMetrics
 from parallelm.agent.runners import RunnerContext, runner_makers
 from parallelm.agent.service.agent import Agent
 from parallelm.agent.service.data_folder import DataFolder
-from parallelm.agent.service.store import Store
+from parallelm.agent.service.store import Store, StoreFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.supervision.service_frame import Stop
 
+_LOG = logging.getLogger(__name__)
 STORE_FILE = "agent.db"
+_AGAIN_S = 1.0
 
 
 def run_agent(
@@ -41,7 +44,7 @@ def run_agent(
     makers = runner_makers() if makers is None else makers
     with (
         DataFolder(options.folder) as folder,
-        open_store(options.folder / STORE_FILE, options.store_max_bytes) as store,
+        opened(open_store, options, stop) as store,
         contextlib.ExitStack() as open_runners,
     ):
         runners = {}
@@ -59,3 +62,14 @@ def run_agent(
         agent = Agent(settings, options, folder, store, runners, metrics or AgentMetrics())
         watch(hangs=agent.why_hanging, stalls=agent.why_stalled)
         agent.run(stop, announce_ready)
+
+
+def opened(open_store: Callable[[Path, int], Store], options: AgentOptions, stop: Stop) -> Store:
+    """The store, once its disk has room; raises ``AgentError`` when it cannot be used, or ``stop`` is set before."""
+    while True:
+        try:
+            return open_store(options.folder / STORE_FILE, options.store_max_bytes)
+        except StoreFullError as error:
+            _LOG.error("%s; trying again", error)
+            if stop.wait(_AGAIN_S):
+                raise

@@ -59,7 +59,10 @@ class Store:
             starts = int(self.get("starts") or "0") + 1
             self.put(starts=str(starts))
         except (sqlite3.Error, StoreFullError) as error:
-            raise AgentError(
+            with contextlib.suppress(AttributeError):
+                self._database.close()
+            kind = StoreFullError if _is_for_now(error) else AgentError
+            raise kind(
                 f"{path} cannot be used: {error}; make room on its disk, or name another folder with --data"
             ) from error
         self._next_seq = starts * _SEQS_A_START
@@ -145,6 +148,13 @@ class Store:
         if self._database.in_transaction:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
+
+
+def _is_for_now(error: BaseException) -> bool:
+    """Whether there is no room, or the disk fails, rather than that the file is none of a store."""
+    cause = error.__cause__ if isinstance(error, StoreFullError) else error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    return code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def _written(told: Told) -> str:

@@ -192,9 +192,9 @@ def test_errors_are_harmless(arguments: tuple[str, ...]):
 
 
 def test_an_uploaded_file_is_reported_harmlessly(configured: Settings, tmp_path: Path):
-    topic = f"{configured.kafka.topic_prefix}kpis"
-    admin = AdminClient(client_config(configured.kafka))
-    admin.create_topics([NewTopic(topic, 1)])[topic].result(WAIT_S)
+    topics = [NewTopic(f"{configured.kafka.topic_prefix}{name}", 1) for name in ("kpis", "actions")]
+    for made in AdminClient(client_config(configured.kafka)).create_topics(topics).values():
+        made.result(WAIT_S)
     file = tmp_path / "evil \x1b[31m.csv"
     quoted = EVIL.replace('"', '""')
     file.write_bytes(f'kpi,timestamp,value\n"{quoted}",2013-01-31,1\nk,"{quoted}","{quoted}"\n'.encode())

@@ -175,7 +175,7 @@ mlops.done()
 
 def program(model: Model) -> subprocess.Popen[str]:
     assert model.artifact is not None
-    url, _, size, sha256 = model.artifact
+    url, _, size, sha256, *_ = model.artifact
     command = [sys.executable, "-c", AGAIN, url, model.metadata.model_format.name, str(size), sha256]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from assets.hatch_build import is_current
 from playwright.sync_api import sync_playwright
+from sqlalchemy import create_engine
 
 from parallelm.operations.lag import group_lags
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.server.access.matrix import ADMIN
-from parallelm.server.accounts.database import Database
 from parallelm.server.run import make_context
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from parallelm.connections import Settings
+    from parallelm.server.accounts.database import Database
 
 
 @pytest.fixture(scope="session")
@@ -222,9 +223,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'server.db'}"
     found: str = request.getfixturevalue("postgresql")
-    database = Database(found)
-    with database.writing() as sql:
-        sql.connection().exec_driver_sql("DROP SCHEMA public CASCADE")
-        sql.connection().exec_driver_sql("CREATE SCHEMA public")
-    database.close()
+    engine = create_engine(found)  # what is there may be of a version that ours refuses
+    with engine.begin() as sql:
+        sql.exec_driver_sql("DROP SCHEMA public CASCADE")
+        sql.exec_driver_sql("CREATE SCHEMA public")
+    engine.dispose()
     return found

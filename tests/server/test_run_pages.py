@@ -100,14 +100,14 @@ def test_a_run_is_watched_while_it_goes_on(page: Page, platform: Settings, night
 
 
 def test_agents_are_seen_with_what_runs_there(page: Page, nightly: str) -> None:
-    page.goto("/agents")
+    page.goto("/hosts")
     row = page.get_by_role("row").filter(has_text="web-1")
     assert f"{nightly} / serve" in row.inner_text()
     assert "draining" in page.get_by_role("row").filter(has_text="gpu-1").inner_text()
     assert_accessible(page)
     take_pictures(page, "agents")
     page.get_by_role("link", name="web-1").click()
-    page.wait_for_url("**/agents/web-1")
+    page.wait_for_url("**/hosts/web-1")
     assert "4711" in page.get_by_role("region", name="Runs that go on there").inner_text()
     assert_accessible(page)
     take_pictures(page, "agent")
@@ -144,8 +144,8 @@ def test_somebody_sees_what_runs_of_their_mlapps_only(
     assert stranger.get(f"/mlapps/{nightly}/runs").status_code == 403
     assert stranger.get(f"/mlapps/{nightly}/runs/{SERVING}/lines").status_code == 403
     assert stranger.get(f"/mlapps/churn/runs/{SERVING}").status_code == 404
-    assert stranger.get("/agents/web-1").status_code == 404
-    assert "web-1" not in stranger.get("/agents").text
+    assert stranger.get("/hosts/web-1").status_code == 404
+    assert "web-1" not in stranger.get("/hosts").text
     assert nightly not in stranger.get("/schedule").text
     assert "Agents run no node of this MLApp" in stranger.get("/mlapps/churn/runs").text
 

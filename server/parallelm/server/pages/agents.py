@@ -16,10 +16,11 @@ from parallelm.server.pages.rendering import render
 from parallelm.warehouse.queries import run_rows
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read", anywhere=True))])
-PAGE: Final = Page("Agents", "/agents", "mlapps.read", place=50)
+# Not /agents: that is a call of the original's programs.
+PAGE: Final = Page("Agents", "/hosts", "mlapps.read", place=50)
 
 
-@ROUTER.get("/agents")
+@ROUTER.get("/hosts")
 def agents(request: Request, asking: Asking) -> HTMLResponse:
     """All that somebody may see, with the runs that have not ended."""
     found = readable_agents(request, asking)
@@ -29,7 +30,7 @@ def agents(request: Request, asking: Asking) -> HTMLResponse:
     return render(request, "agents/list.html", {"agents": found, "going_on": going_on})
 
 
-@ROUTER.get("/agents/{agent_id}")
+@ROUTER.get("/hosts/{agent_id}")
 def agent(request: Request, asking: Asking, agent_id: str) -> HTMLResponse:
     """One."""
     found = readable_agents(request, asking, agent_id)

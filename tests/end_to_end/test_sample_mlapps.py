@@ -97,6 +97,7 @@ def test_a_model_that_is_trained_is_deployed_used_and_told_of(platform: Platform
     assert platform.model_of(mlapp_id, "sort")
 
 
+@pytest.mark.long
 def test_an_uploaded_model_is_the_one_that_a_node_begins_with(platform: Platform, tmp_path: Path) -> None:
     file = tmp_path / "wines.joblib"
     wines = load_wine()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import psutil
 
 from parallelm.connections.clickhouse import clickhouse_client
-from parallelm.schemas.records import RunReportKind
 from parallelm.schemas.topic_admin import check_topics
 from parallelm.schemas.topics import ALERTS, DEPLOYMENTS, MODELS
-from tests.agent.control_plane import ControlPlane
-from tests.mcenter.local_stack.conftest import CommandLine, all_gone, kill, stopped_at_the_end
+from tests.mcenter.local_stack.conftest import (
+    CommandLine,
+    all_gone,
+    bare_environment,
+    command,
+    kill,
+    stopped_at_the_end,
+)
 from tests.stream_processors.live import DEFINITION, Cluster
 from tests.stream_processors.notifications.receivers import http_receiver
 from tests.waiting import wait_for
@@ -29,6 +35,22 @@ receivers:
     targets: [{type: webhook, url: "http://127.0.0.1:PORT/"}]
 alerts: {receiver: team, group_wait: 0}
 """
+
+
+KEPT = """\
+mlapp: kept
+nodes: [{id: node, type: auxiliary, mode: online, pipeline: [python, -c, "import time; time.sleep(1000.25)"]}]
+"""
+
+
+def kept_program() -> int:
+    """Process id of the program that the stack's agent runs."""
+    found = [
+        each.pid
+        for each in psutil.process_iter(["cmdline"])
+        if "import time; time.sleep(1000.25)" in (each.info["cmdline"] or ())
+    ]
+    return found[0] if found else 0
 
 
 def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(
@@ -51,10 +73,17 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(
         wait_for(lambda: not any(behind(stack).values()), lambda: f"lag: {behind(stack)}")
         wait_for(lambda: receiver.posts, "a notification")
         dead_letters = stack.status()["dead_letters"]
-        plane = ControlPlane(stack.settings, "local")
-        plane.start("r1")
-        program = plane.await_report("r1", RunReportKind.STARTED).pid
-        plane.close()
+        kept = tmp_path / "kept.yaml"
+        kept.write_text(KEPT)
+        for arguments in (("apply", str(kept)), ("launch", "kept")):
+            settings = {"MCENTER_CONFIG": str(stack.folder / "mcenter.toml")}
+            subprocess.run(
+                command("mlapp", *arguments),
+                env=bare_environment() | settings,
+                check=True,
+                capture_output=True,
+            )
+        program = wait_for(kept_program, "the agent runs it")
 
         for process in first["processes"]:
             kill(process["pid"])

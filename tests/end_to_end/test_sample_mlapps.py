@@ -86,6 +86,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield Platform(stack)
 
 
+@pytest.mark.long  # the README's commands do the same
 def test_a_model_that_is_trained_is_deployed_used_and_told_of(platform: Platform) -> None:
     mlapp_id = platform.launch("train-predict-tell.yaml")
     platform.mcenter("mlapp", "run", mlapp_id, "fit")
@@ -104,7 +105,7 @@ def test_an_uploaded_model_is_the_one_that_a_node_begins_with(platform: Platform
     joblib.dump(DecisionTreeClassifier().fit(wines.data, wines.target), file)
     platform.mcenter("mlapp", "apply", str(MLAPPS / "predict.yaml"))
     uploaded = ("model", "upload", str(file), "--mlapp", "wines-by-hour", "--format", "scikitlearn_3")
-    model = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", platform.mcenter(*uploaded))[0]
+    model = re.findall(r"model (\S+) of MLApp", platform.mcenter(*uploaded))[0]
     by_hour = platform.launch("predict.yaml", "--set", f"model={model}")
     platform.mcenter("mlapp", "run", by_hour, "sort")
     run = platform.succeeded(by_hour, "sort")

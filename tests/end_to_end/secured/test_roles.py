@@ -86,7 +86,9 @@ def test_an_agent_takes_what_an_operator_asks_of_it(secured: Secured):
         )
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+@pytest.mark.parametrize(
+    "mechanism", [pytest.param("SCRAM-SHA-256", marks=pytest.mark.long), "SCRAM-SHA-512"]
+)
 def test_both_mechanisms_are_known_to_librdkafka_and_to_the_processors(secured: Secured, mechanism: str):
     settings = secured.settings("processors", mechanism)
     assert connect(settings, DEADLINE_S)[1].brokers

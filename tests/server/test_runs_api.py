@@ -32,7 +32,8 @@ def get(client: httpx.Client, path: str, **asked: Any) -> Any:
 
 
 def test_runs_are_listed_filtered_and_paged(client: httpx.Client, nightly: str):
-    found = get(client, "/runs", mlapp_id=nightly)["items"]
+    everything = get(client, "/runs", mlapp_id=nightly)["items"]
+    found = [row for row in everything if not row["run_id"].startswith("11ve")]  # those of tests of pages
     assert len(found) == 14
     assert found[0]["run_id"] == WAITING
     assert found[0]["reason"].startswith("no agent has the labels gpu=yes")
@@ -46,7 +47,7 @@ def test_runs_are_listed_filtered_and_paged(client: httpx.Client, nightly: str):
     assert {row["node_id"] for row in get(client, "/runs", agent_id="gpu-1")["items"]} == {"train"}
     first = get(client, "/runs", mlapp_id=nightly, limit=10)
     rest = get(client, "/runs", mlapp_id=nightly, limit=10, cursor=first["next_cursor"])
-    assert first["items"] + rest["items"] == found
+    assert first["items"] + rest["items"] == everything
     assert rest["next_cursor"] is None
     day = datetime.now(UTC) - timedelta(days=30)
     assert get(client, "/runs", mlapp_id=nightly, to=day.isoformat())["items"] == []

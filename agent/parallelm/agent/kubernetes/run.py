@@ -51,6 +51,8 @@ class KubernetesRun:
         self.labels = label_value(self.spec.run_id), str(self.spec.attempt)
         self.remembered = Remembered(**read_json(folder.path / _FILE) or {})
         self._saving = threading.Lock()
+        self.over_since_s = 0.0
+        """When its Job was first seen to be over, by the monotonic clock."""
         self.lists_before = -1
         """How often objects had been listed when its object was created; -1: it was created by an earlier agent."""
 

@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 _RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 _LOOK_AGAIN_S: Final = 5.0
+_LAST_WORD_S: Final = 10.0
+"""Jobs and Pods are watched apart: the word that a Job is over may come before that of its Pods."""
 
 
 class KubernetesRunner:
@@ -291,6 +293,8 @@ class KubernetesRunner:
                 self._ended(run, "lost", f"somebody has deleted {kind.name} {run.name}")
             return
         now = standing(found, pods)
+        if now.outcome is not None and not self._pods_have_ended(run, pods):
+            return
         if now.outcome is not None:
             self._changes(run, starts=now.starts, started_at_ms=now.started_at_ms)
             self._logs.finish(run)
@@ -304,6 +308,14 @@ class KubernetesRunner:
         )
         if run.wanted is not None:
             self._roll_out(run, found, pods)
+
+    @staticmethod
+    def _pods_have_ended(run: KubernetesRun, pods: list[dict[str, Any]]) -> bool:
+        """Whether the Pods' last word has come, which has their logs and exit codes; or is not to be waited for any more."""
+        run.over_since_s = run.over_since_s or time.monotonic()
+        if pods and all(pod.get("status", {}).get("phase") in {"Succeeded", "Failed"} for pod in pods):
+            return True
+        return time.monotonic() - run.over_since_s > _LAST_WORD_S
 
     def _roll_out(self, run: KubernetesRun, found: dict[str, Any], pods: list[dict[str, Any]]) -> None:
         """Bring a delivered model into the Deployment; back to the one before when its Pod does not come up."""

@@ -177,6 +177,11 @@ class Agent:
                 raise found.error
             if isinstance(found, Registered):
                 self._entering = found
+                # What follows may be this very record, which is nobody else's.
+                self._pulse.sent_states.append(found.state_bytes)
+                if self._enter(found):
+                    self._entering = None
+                    announce_ready()
             elif found.is_command:
                 self._found.append(found)
             else:
@@ -193,7 +198,6 @@ class Agent:
             self._reader.problem = str(error)
             return False
         self._registered, self._epoch, self._position = registered, registered.epoch, registered.commands
-        self._pulse.sent_states.append(registered.state_bytes)
         self._state_told = None
         self._reader.go_on()
         _LOG.info("agent %s is registered in epoch %d", self._options.name, self._epoch)

@@ -72,8 +72,9 @@ def test_the_commands_work_in_their_order_and_a_component_reports_between_them(n
     wait_for(lambda: re.search(r"tell .* succeeded", run(runs.split(), newcomer)), "the last node has run")
     tailed = run(tail.split(), newcomer)
     assert "pipelinestat.count" in tailed
-    wanted = ["sh", "-c", f"until {query} | grep -q pipelinestat.count; do :; done; {query}"]
-    assert re.search(r"pipelinestat\.count +1\b", run(wanted, newcomer))
+    # That of the component, and that of the node which sorts wines.
+    wanted = ["sh", "-c", f"until {query} | grep -qE 'pipelinestat.count +2'; do :; done; {query}"]
+    assert re.search(r"pipelinestat\.count +2\b", run(wanted, newcomer))
     assert "stopped" in run(down.split(), newcomer)
 
 

@@ -83,4 +83,7 @@ def test_tables_histograms_and_events_are_told_as_they_were_reported(client: htt
     assert feature["edges"][0] == "-Infinity"
     alert = get(client, "/events", is_alert=True)["items"][0]
     assert (alert["title"], alert["data"]["rows"]) == ("few customers", 200)
-    assert len(get(client, "/events", mlapp_id="churn", type="GenericEvent")["items"]) == 6
+    events = get(client, "/events", mlapp_id="churn", type="GenericEvent")["items"]
+    assert (
+        sum(each["title"].startswith("campaign") for each in events) == 6
+    )  # others are those of other tests

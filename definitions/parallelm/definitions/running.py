@@ -96,6 +96,11 @@ class StepForm(Form):
     parents: list[InputForm] = Field(default_factory=list)
 
 
+def program_of(command: list[str] | str) -> list[str]:
+    """What is started for a command: a text is run by the shell, a list as it is."""
+    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+
+
 def step_id(step: StepForm, at: int) -> str:
     """What others call a step: its id, else its component, else its place, from 1."""
     return step.id or step.component or f"step-{at + 1}"

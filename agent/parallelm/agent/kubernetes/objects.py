@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from parallelm.definitions.running import program_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -142,7 +144,7 @@ def pod_template(
     before = [Container(name=FETCH, command=(*IN_POD, "fetch"))]
     delivery = spec.running.model_delivery
     if spec.model is not None and delivery.smoke_test is not None:
-        before.append(Container(name=SMOKE_TEST, command=shell(delivery.smoke_test)))
+        before.append(Container(name=SMOKE_TEST, command=program_of(delivery.smoke_test)))
     before += steps[:-1]
     found: dict[str, Any] = {
         "initContainers": [container(each) for each in before],
@@ -158,11 +160,6 @@ def pod_template(
     if spec.model is not None:
         metadata["annotations"] = {MODEL: spec.model.model_id}
     return {"metadata": metadata, "spec": found}
-
-
-def shell(command: Sequence[str] | str) -> list[str]:
-    """A command as a definition gives it: a text is run by the shell."""
-    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
 
 
 def what_it_cannot(spec: RunSpec, options: PodOptions) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.agent.keeping.run_folder import RunFolder
-from parallelm.agent.kubernetes.objects import FOLDER, IN_POD, MAIN, Container, shell
+from parallelm.agent.kubernetes.objects import FOLDER, IN_POD, MAIN, Container
 from parallelm.agent.pipelines import variables
 from parallelm.definitions.components import output_names, step_variables
-from parallelm.definitions.running import step_id
+from parallelm.definitions.running import program_of, step_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _container(spec: RunSpec, at: int) -> Container:
     written = {output: str(outputs / name / output) for output in output_names(steps, at, None)}
     return Container(
         name=known_as,
-        command=shell(step.command or ""),
+        command=program_of(step.command or ""),
         working_folder=str(path / "work"),
         environ=step_variables(inputs, written),
     )

@@ -18,7 +18,7 @@ from parallelm.definitions.components import (
     step_variables,
 )
 from parallelm.definitions.errors import ArgumentsError, ComponentFolderError, DefinitionError
-from parallelm.definitions.running import step_id
+from parallelm.definitions.running import program_of, step_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,8 +125,7 @@ class Planner:
         run: RunFolder,
     ) -> list[str]:
         if form is None:
-            command = step.command or ""
-            return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+            return program_of(step.command or "")
         python = sys.executable
         if form.python is not None:
             python = str(self._environments.python(folder, form.python.lock, form.python.version))

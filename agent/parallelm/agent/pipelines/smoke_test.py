@@ -8,23 +8,23 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from parallelm.definitions.running import program_of
 from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 _LAST_BYTES = 2_000
 
 
 def smoke_test(
-    command: str | Sequence[str], environ: Mapping[str, str], folder: Path, time_limit_s: float
+    command: str | list[str], environ: Mapping[str, str], folder: Path, time_limit_s: float
 ) -> str:
     """Why the model has not passed, with the last that the test wrote; empty when it has."""
-    line = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
     with (folder / "smoke-test.log").open("w+b") as log:
         process = subprocess.Popen(
-            killed_with_us(*line),
+            killed_with_us(*program_of(command)),
             env=dict(environ),
             cwd=folder,
             stdin=subprocess.DEVNULL,

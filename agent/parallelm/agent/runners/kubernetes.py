@@ -293,9 +293,9 @@ class KubernetesRunner:
                 self._ended(run, "lost", f"somebody has deleted {kind.name} {run.name}")
             return
         now = standing(found, pods)
-        if now.outcome is not None and not self._pods_have_ended(run, pods):
-            return
         if now.outcome is not None:
+            if not self._pods_have_ended(run, pods):
+                return
             self._changes(run, starts=now.starts, started_at_ms=now.started_at_ms)
             self._logs.finish(run)
             self._ended(run, now.outcome, now.message, exit_code=now.exit_code, at_ms=now.ended_at_ms)

@@ -88,7 +88,7 @@ def next_deployed(number):
     assert mlops.wait_for_model(0, newer_than=model) is None
     assert mlops.wait_for_model(0, newer_than=None) == model
     Path(f"has-{number}").touch()
-for number in (1, 2, 3):
+for number in (1, 2, 3, 4):
     next_deployed(number)
 """)
     answers: list[str] = []
@@ -97,13 +97,15 @@ for number in (1, 2, 3):
     thread.start()
     comes(mlapp.folder / "has-1", thread)
     mlapp.deploys(second, DeploymentState.ROLLED_BACK, attempt=2)
-    mlapp.deploys(first, DeploymentState.REQUESTED, attempt=3, deployment_id="third")
     comes(mlapp.folder / "has-2", thread)
+    mlapp.deploys(first, DeploymentState.REQUESTED, attempt=3, deployment_id="third")
+    comes(mlapp.folder / "has-3", thread)
     mlapp.deploys(first, DeploymentState.REQUESTED, attempt=4, deployment_id="fourth")
     thread.join(110)
     (answer,) = answers
     assert [json.loads(line) for line in answer.splitlines()] == [
         [second, f"{second}-predict", 2],
+        [first, f"{first}-predict", 1],
         [first, "third", 3],
         [first, "fourth", 4],
     ]

@@ -115,6 +115,25 @@ def test_files_that_a_power_failure_left_empty_are_taken_as_missing(
     assert [found.path for found in host.restarted().changed(0)] == [run.path]
 
 
+IDLE = """
+import os, pathlib, time
+def turns():
+    status = pathlib.Path(f"/proc/{os.getppid()}/status").read_text()
+    return int(status.partition("\\nvoluntary_ctxt_switches:")[2].split()[0])
+time.sleep(0.3)
+before = turns()
+time.sleep(0.5)
+print(turns() - before)
+"""
+
+
+def test_a_keeper_sleeps_while_its_program_says_nothing(host: Host):
+    run = host.start(IDLE)
+    host.ending(run)
+
+    assert int(texts_of(run)[0]) <= 2
+
+
 def test_requests_of_several_threads_all_count(host: Host):
     run = host.accept()
     with ThreadPoolExecutor(5) as threads:

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _TERMINATED: list[int] = []
+_ASKED: list[int] = []
 
 
 def set_up() -> None:
     """Wake up for children and requests, note SIGTERM, and ignore what a terminal sends."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (signal.SIGCHLD, signal.SIGUSR1):
-        signal.signal(number, _nothing)
+    signal.signal(signal.SIGCHLD, _nothing)
+    signal.signal(signal.SIGUSR1, _ask)
     signal.signal(signal.SIGTERM, _terminate)
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -32,6 +33,13 @@ def wake_descriptor() -> int:
 def is_terminated() -> bool:
     """Whether it was sent SIGTERM."""
     return bool(_TERMINATED)
+
+
+def take_request() -> bool:
+    """Whether the agent has asked for something since the last call."""
+    was_asked = bool(_ASKED)
+    _ASKED.clear()
+    return was_asked
 
 
 def set_back() -> None:
@@ -51,6 +59,10 @@ def set_back() -> None:
 
 def _nothing(_number: int, _frame: FrameType | None) -> None:
     """The descriptor of wake-ups is written to."""
+
+
+def _ask(number: int, _frame: FrameType | None) -> None:
+    _ASKED.append(number)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

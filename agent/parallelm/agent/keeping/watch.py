@@ -76,6 +76,7 @@ class Watch:
         if self._wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
+        if signals.take_request():  # not for each child: reading what is asked is done in one
             self._read_request()
         self._check(self._end_with in ready)
 

@@ -31,16 +31,8 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 REFUSED_VALUE = -1.0
-KEPT_FREE_BYTES = 64 << 20
-RULES = (
-    f"ALTER TABLE statistics ADD CONSTRAINT refused CHECK value != {REFUSED_VALUE}",
-    # This engine commits files that were cut because the disk had no byte left: inserts must be refused before.
-    *(
-        f"ALTER TABLE {table} MODIFY SETTING min_free_disk_bytes_to_perform_insert = {KEPT_FREE_BYTES}"
-        for table in ("statistics", "statistics_by_day_state", "events", "dead_letters_log")
-    ),
-)
-"""What makes ClickHouse refuse some records, and all of them when the disk is nearly full."""
+RULE = f"ALTER TABLE statistics ADD CONSTRAINT refused CHECK value != {REFUSED_VALUE}"
+"""What makes ClickHouse refuse some records."""
 PARTITIONS = topics.STATISTICS.partitions
 _BATCH = 25
 _PAUSE_S = 0.05

@@ -17,12 +17,12 @@ from confluent_kafka.admin import AdminClient
 from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.warehouse.cluster import KEPT_FREE_BYTES
 from tests.sinks.faults import token_kill
 from tests.stream_processors.faults.run import broker_pid
 from tests.waiting import DEADLINE_S, wait_for
 
 from .fleet import SESSION_TIMEOUT_S, Fleet, FleetSink
-from .load import KEPT_FREE_BYTES
 from .small_disk import filled
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tests.mcenter.engine.conftest import PASSWORD, running_engine
 from tests.waiting import DEADLINE_S
 
 from .fleet import Fleet
-from .load import RULES, Load, Tables
+from .load import RULE, Load, Tables
 from .run import Run, faults_of
 from .small_disk import small_disk
 
@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     server.mkdir()
     with (
         LocalStack(tmp_path / "stack", services=("kafka",)) as stack,
-        small_disk(disk, "400m") as is_mounted,
+        small_disk(disk, "512m") as is_mounted,
     ):
         (disk / "data").mkdir()
         (server / "data").symlink_to(disk / "data", target_is_directory=True)
@@ -55,8 +55,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
             create_topics(settings, timeout_s=DEADLINE_S)
             migrate(settings)
             with clickhouse_client(settings.clickhouse) as client:
-                for rule in RULES:
-                    client.execute(rule)
+                client.execute(RULE)
             tables = Tables(settings)
             with Fleet(settings, tmp_path) as fleet:
                 load = Load(settings, random.Random(SEED))

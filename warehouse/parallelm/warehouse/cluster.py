@@ -18,6 +18,10 @@ DEDUPLICATION_WINDOW = 100_000
 DEDUPLICATION_WINDOW_S = 90 * 86_400
 """Replicated tables also forget by age: not before the longest retention of a topic that is not compacted."""
 
+KEPT_FREE_BYTES = 128 << 20
+"""What an insert into any table leaves free on the disk. On a disk without a single byte left the packaged engine has
+written parts that could not be read; an insert that is refused before is repeated when there is room again."""
+
 SHARDED = frozenset(
     {"statistics", "statistics_by_day_state", "structured_statistics", "histograms", "predictions", "logs"}
 )
@@ -43,18 +47,19 @@ def on_cluster(cluster: str) -> str:
 
 def render(text: str, cluster: str) -> list[str]:
     """Statements of a migration for one server (``cluster`` empty) or for a cluster."""
-    if not cluster:
-        window = f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
-        return _statements(
-            Template(text).substitute(on_cluster="", replicated="", deduplication_window=window)
+    window = f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+    if cluster:
+        window = (
+            f"replicated_deduplication_window = {DEDUPLICATION_WINDOW}, "
+            f"replicated_deduplication_window_seconds = {DEDUPLICATION_WINDOW_S}"
         )
-    window = (
-        f"replicated_deduplication_window = {DEDUPLICATION_WINDOW}, "
-        f"replicated_deduplication_window_seconds = {DEDUPLICATION_WINDOW_S}"
-    )
     rendered = Template(text).substitute(
-        on_cluster=on_cluster(cluster), replicated="Replicated", deduplication_window=window
+        on_cluster=on_cluster(cluster),
+        replicated="Replicated" if cluster else "",
+        insert_settings=f"{window}, min_free_disk_bytes_to_perform_insert = {KEPT_FREE_BYTES}",
     )
+    if not cluster:
+        return _statements(rendered)
     return [each for statement in _statements(rendered) for each in _on_shards(statement, cluster)]
 
 

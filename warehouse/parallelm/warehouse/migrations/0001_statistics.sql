@@ -36,7 +36,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, node_id, series_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
-SETTINGS ttl_only_drop_parts = 1, merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${insert_settings}
 COMMENT 'Numbers reported by components: one row a sample.';
 
 -- One rollup, by day: minutes and hours are aggregated from the samples when they are asked for. A rollup by hour would
@@ -61,7 +61,7 @@ ENGINE = ${replicated}AggregatingMergeTree
 PARTITION BY toYear(bucket_start)
 ORDER BY (mlapp_id, name, node_id, model_id, agent_id, labels, bucket_start)
 TTL toDateTime(last_ingested_at) + INTERVAL 3650 DAY
-SETTINGS merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${deduplication_window}
+SETTINGS merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${insert_settings}
 COMMENT 'Aggregation states of statistics by day: read the view statistics_by_day.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_by_day_from_statistics ${on_cluster} TO statistics_by_day_state AS

@@ -34,7 +34,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, node_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, ${insert_settings}
 COMMENT 'Tables, graphs, histograms and other statistics that are not a single number: one row a report.';
 
 CREATE TABLE IF NOT EXISTS histograms ${on_cluster}
@@ -66,7 +66,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, feature, node_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, ${insert_settings}
 COMMENT 'Distributions of features and predictions: one row a feature and report.';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS histograms_from_structured_statistics ${on_cluster} TO histograms AS

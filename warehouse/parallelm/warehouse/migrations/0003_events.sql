@@ -29,5 +29,5 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, type, node_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 1825 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, ${insert_settings}
 COMMENT 'Events of components: one row an event.';

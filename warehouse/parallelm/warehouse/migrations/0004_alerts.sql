@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS alert_transitions_log ${on_cluster}
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, transition_id)
-SETTINGS ${deduplication_window}
+SETTINGS ${insert_settings}
 COMMENT 'Transitions of alerts as they were written: read the view alert_transitions.';
 
 CREATE VIEW IF NOT EXISTS alert_transitions ${on_cluster}

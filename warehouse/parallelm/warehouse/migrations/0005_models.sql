@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS models_log ${on_cluster}
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, model_id)
-SETTINGS ${deduplication_window}
+SETTINGS ${insert_settings}
 COMMENT 'Announcements of models as they were written: read the view models.';
 
 CREATE VIEW IF NOT EXISTS models ${on_cluster}

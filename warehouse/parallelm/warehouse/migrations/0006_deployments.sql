@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
 ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, transition_id)
-SETTINGS ${deduplication_window}
+SETTINGS ${insert_settings}
 COMMENT 'Transitions of deployments as they were written: read the view deployments.';
 
 CREATE VIEW IF NOT EXISTS deployments ${on_cluster}

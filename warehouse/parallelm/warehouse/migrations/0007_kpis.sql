@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS kpis ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, name, event_time)
-SETTINGS ${deduplication_window}
+SETTINGS ${insert_settings}
 COMMENT 'Points of business KPIs, all revisions: one row a point and upload or withdrawal. The view kpis_current has the latest.';
 
 CREATE VIEW IF NOT EXISTS kpis_current ${on_cluster}

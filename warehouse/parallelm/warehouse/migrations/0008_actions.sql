@@ -23,5 +23,5 @@ CREATE TABLE IF NOT EXISTS actions ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, event_time)
-SETTINGS ${deduplication_window}
+SETTINGS ${insert_settings}
 COMMENT 'The audit log: one row a decision of a person.';

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS mlapps ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, event_time)
-SETTINGS ${deduplication_window}
+SETTINGS ${insert_settings}
 COMMENT 'Definitions of MLApps: one row a version. The view mlapps_current has the current one.';
 
 CREATE VIEW IF NOT EXISTS mlapps_current ${on_cluster}
@@ -145,7 +145,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (agent_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 365 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, ${insert_settings}
 COMMENT 'States of host agents: one row a report. The view agents_current has the latest.';
 
 CREATE VIEW IF NOT EXISTS agents_current ${on_cluster}

@@ -27,7 +27,7 @@ ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (source_topic, topic_id, source_partition, source_offset, stage, consumer_group)
 TTL toDateTime(ingested_at) + INTERVAL 90 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, ${insert_settings}
 COMMENT 'Dead letters as they were written: read the view dead_letters.';
 
 CREATE VIEW IF NOT EXISTS dead_letters ${on_cluster}

@@ -29,5 +29,5 @@ CREATE TABLE IF NOT EXISTS notifications ${on_cluster}
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (receiver, event_time)
-SETTINGS ${deduplication_window}
+SETTINGS ${insert_settings}
 COMMENT 'What was sent to whom: one row a state of a notification.';

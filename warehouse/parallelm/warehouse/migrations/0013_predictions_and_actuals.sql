@@ -29,7 +29,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, outcome, model_id, event_time)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
-SETTINGS ${deduplication_window}, ttl_only_drop_parts = 1
+SETTINGS ${insert_settings}, ttl_only_drop_parts = 1
 COMMENT 'Predictions as reported: one row a prediction. The view outcomes has them beside what became known.';
 
 CREATE TABLE IF NOT EXISTS actuals ${on_cluster}
@@ -57,7 +57,7 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, outcome, prediction_id)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
-SETTINGS ${deduplication_window}, ttl_only_drop_parts = 1
+SETTINGS ${insert_settings}, ttl_only_drop_parts = 1
 COMMENT 'Outcomes of what was predicted, all revisions: the newest by (ingested_at, _partition, _offset, _index) counts.';
 
 CREATE VIEW IF NOT EXISTS outcomes ${on_cluster}

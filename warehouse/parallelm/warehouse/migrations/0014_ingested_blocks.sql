@@ -20,5 +20,5 @@ ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(last_ingested_at)
 ORDER BY (_topic, _partition, first_offset)
 TTL toDateTime(last_ingested_at) + INTERVAL 30 DAY
-SETTINGS merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${deduplication_window}, ttl_only_drop_parts = 1
+SETTINGS merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${insert_settings}, ttl_only_drop_parts = 1
 COMMENT 'Log of the sinks: one row a block of records of one topic partition, with what became of them and how late.';

@@ -39,7 +39,7 @@ ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, node_id, run_id, transition_id)
 TTL toDateTime(ingested_at) + INTERVAL 730 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, ${insert_settings}
 COMMENT 'Transitions of runs as they were written: read the view run_transitions.';
 
 CREATE VIEW IF NOT EXISTS run_transitions ${on_cluster}
@@ -190,5 +190,5 @@ ENGINE = ${replicated}ReplacingMergeTree
 PARTITION BY toMonday(ingested_at)
 ORDER BY (mlapp_id, node_id, run_id, attempt, line, step_id)
 TTL toDateTime(ingested_at) + INTERVAL 30 DAY
-SETTINGS ttl_only_drop_parts = 1, ${deduplication_window}
+SETTINGS ttl_only_drop_parts = 1, ${insert_settings}
 COMMENT 'What programs wrote while agents ran them: one row a line. A line that was sent twice may be there twice for a while: LIMIT 1 BY run_id, attempt, line.';

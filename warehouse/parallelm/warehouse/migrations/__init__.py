@@ -5,7 +5,7 @@ that ``drift`` can find manual changes.
 
 Every statement must be harmless when it runs twice (``IF NOT EXISTS``): so two processes may migrate at once, and a
 migration that was cut short is simply run again. An applied file never changes; further changes go into a new file.
-The files are ``string.Template``s: ``${on_cluster}``, ``${replicated}`` and ``${deduplication_window}`` are what
+The files are ``string.Template``s: ``${on_cluster}``, ``${replicated}`` and ``${insert_settings}`` are what
 differs between one server and a cluster; the module ``cluster`` makes the statements for either of them.
 """
 

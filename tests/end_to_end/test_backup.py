@@ -13,10 +13,13 @@ from clickhouse_driver.errors import ServerException
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.mcenter.cli import cli
+from parallelm.operations.authors import Author
 from parallelm.operations.backup import back_up
-from parallelm.operations.errors import BackupError
+from parallelm.operations.errors import ArtifactStoreError, BackupError
+from parallelm.operations.model_files import NewModel, open_model, upload_model
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topics import ALERTS, MLAPPS
+from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
 from parallelm.warehouse import drift, migrate
 from tests.conftest import settings_of_a_test
 from tests.service_process import ServiceProcess
@@ -70,15 +73,17 @@ def test_a_restored_platform_gives_the_same_answers_and_goes_on(
     migrate(settings)
     cluster = Cluster(settings)
     cluster.apply(RULE)
-    models = tmp_path / "artifacts"
-    (models / "app").mkdir(parents=True)
-    (models / "app" / "m1.bin").write_bytes(b"a model")
+    file = tmp_path / "m.bin"
+    file.write_bytes(b"a model")
     with sink(settings, tmp_path / "sink1") as first, Worker(settings, tmp_path / "worker1") as worker:
         cluster.statistic(1, "share", 0.9)
         cluster.flush()
         wait_for(lambda: len(rows(settings, _ALERTS)) == 1, worker.log)
         wait_for(lambda: rows(settings, "SELECT count() FROM statistics") == [(1,)], first.log)
         wait_for(lambda: len(rows(settings, _DEFINITIONS)) == 1, first.log)
+        new = NewModel(name="m", format="Binary", file_name=file.name)
+        model = upload_model(settings, "app", file, new, who=Author("anna", UNVERIFIED_LOCAL_USER))
+        wait_for(lambda: rows(settings, "SELECT count() FROM models") == [(1,)], first.log)
         assert [worker.terminate(), first.terminate()] == [0, 0]
     said = mcenter(settings, tmp_path, "backup", str(tmp_path / "copy"))
     assert "1 of mlapps" in said
@@ -87,10 +92,16 @@ def test_a_restored_platform_gives_the_same_answers_and_goes_on(
         query: rows(settings, query) for query in (_ALERTS, _DEFINITIONS, "SELECT value FROM statistics")
     }
 
-    assert "1 of mlapps" in mcenter(empty, tmp_path, "restore", str(tmp_path / "copy"))
+    said = mcenter(empty, tmp_path, "restore", str(tmp_path / "copy"))
+    assert "1 of mlapps" in said
+    moved = dataclasses.replace(empty.artifacts, moved_from=settings.artifacts.url)
+    assert f"MCENTER_ARTIFACTS_MOVED_FROM={moved.moved_from}" in said
     assert {query: rows(empty, query) for query in before} == before
     assert drift(empty) == []
-    assert (tmp_path / "restored" / "artifacts" / "app" / "m1.bin").read_bytes() == b"a model"
+    with pytest.raises(ArtifactStoreError, match="not its place in the artifact store"):
+        open_model(empty, model.model_id)
+    restored = open_model(dataclasses.replace(empty, artifacts=moved), model.model_id)
+    assert b"".join(restored.chunks) == b"a model"
     again = Cluster(empty)
     with sink(empty, tmp_path / "sink2") as second, Worker(empty, tmp_path / "worker2") as worker:
         # The alert that was open is known: the next good value ends it.

@@ -103,6 +103,8 @@ class ArtifactSettings(_ShownWithoutSecrets):
 
     url: str = ""
     """For example ``s3://bucket/models``; empty: the folder of the local stack, ``.mcenter/artifacts``."""
+    moved_from: str = ""
+    """Former URLs of the store, with commas between: what was announced below one of them is looked for below ``url``."""
     options_json: str = secret()
     """Options of the fsspec file system, as a JSON object."""
     signing_key: str = secret()

@@ -17,7 +17,13 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from parallelm.connections.artifacts import artifact_url, filesystem, public_artifacts_url, store_error
+from parallelm.connections.artifacts import (
+    artifact_url,
+    filesystem,
+    present_url,
+    public_artifacts_url,
+    store_error,
+)
 from parallelm.connections.artifacts.create_only import ArtifactExistsError, put_new
 from parallelm.connections.secrets import without_credentials
 from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, action_to_send, new_action
@@ -212,7 +218,7 @@ def delete_model(
 
 def _own_url(settings: Settings, row: Mapping[str, Any]) -> str:
     """Where the file lies; whoever may announce a model could name any file or host that this process reaches."""
-    url = str(row["artifact_url"])
+    url = present_url(settings.artifacts, str(row["artifact_url"]))
     own = artifact_url(settings.artifacts, row["mlapp_id"], row["model_id"], "file").removesuffix("file")
     if not url.startswith(own) or ".." in unquote(url[len(own) :]).split("/"):
         raise ArtifactStoreError(

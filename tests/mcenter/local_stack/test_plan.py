@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from parallelm.connections import Settings, load_settings, save_settings
+from parallelm.connections.artifacts import artifact_url, filesystem, local_path
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.plan import Plan
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PORTS = {"kafka": 20_001, "clickhouse": 20_002, "clickhouse_http": 20_003}
 
@@ -44,6 +42,34 @@ def test_password_and_own_sections_stay(tmp_path: Path):
     assert second.clickhouse.password == first.clickhouse.password
     assert second.component.linger_ms == 77
     assert second.kafka.bootstrap_servers == "127.0.0.1:20009"
+
+
+def test_a_folder_that_was_moved_finds_its_models_and_accounts(tmp_path: Path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    ports = PORTS | {"server": 20_004}
+    first = Plan(old).settle_settings(ports).settings
+    model = Path(local_path(artifact_url(first.artifacts, "app", "m1", "m.bin")))
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"a model")
+    for before, folder in ((old, new), (new, old), (old, new)):
+        before.rename(folder)
+        moved = Plan(folder).settle_settings(ports).settings
+
+        store, path = filesystem(moved.artifacts, artifact_url(first.artifacts, "app", "m1", "m.bin"))
+        assert store.cat_file(path) == b"a model"
+        assert moved.server.database_url == f"sqlite:///{folder}/server.db"
+
+
+def test_what_people_say_of_the_store_and_of_another_database_stays(tmp_path: Path):
+    first = Plan(tmp_path).settle_settings(PORTS).settings
+    own = dataclasses.replace(
+        first,
+        artifacts=dataclasses.replace(first.artifacts, trusted_keys="k1"),
+        server=dataclasses.replace(first.server, database_url="postgresql://127.0.0.1/mcenter"),
+    )
+    save_settings(own, tmp_path / "mcenter.toml")
+    assert Plan(tmp_path).settle_settings(PORTS).settings == own
 
 
 def test_everybody_reads_and_the_password_that_writes_is_in_a_file_of_its_own(tmp_path: Path):

@@ -74,13 +74,25 @@ def artifact_url(artifacts: ArtifactSettings, mlapp_id: str, model_id: str, file
     return "/".join((root, *map(_path_part, (mlapp_id, model_id, file_name))))
 
 
+def present_url(artifacts: ArtifactSettings, url: str) -> str:
+    """Where the file is now that was announced as ``url``: the store may have been moved, or restored elsewhere."""
+    for former in artifacts.moved_from.split(","):
+        root = without_credentials(former.strip()).rstrip("/")
+        if root and url.startswith(f"{root}/"):
+            return public_artifacts_url(artifacts).rstrip("/") + url[len(root) :]
+    return url
+
+
 def filesystem(artifacts: ArtifactSettings, url: str | None = None) -> tuple[Any, str]:
-    """``(fsspec file system, path)`` of ``url``, or of the store's root; raises ``ConfigurationError``."""
+    """``(fsspec file system, path)`` of ``url`` (see ``present_url``), or of the store's root.
+
+    Raises ``ConfigurationError``.
+    """
     import fsspec
 
     options = _options(artifacts)
     root, public_root = artifacts_url(artifacts), public_artifacts_url(artifacts)
-    wanted = url or root
+    wanted = present_url(artifacts, url) if url else root
     if wanted.startswith(public_root):
         wanted = root + wanted[len(public_root) :]
     try:

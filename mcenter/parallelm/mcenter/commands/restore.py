@@ -27,6 +27,7 @@ def restore(folder: Path, warehouse: str) -> None:
 
     Start the services afterwards. Event times, versions and decisions are as they were; what is sent from then on is new.
     """
+    from parallelm.connections.artifacts import present_url, public_artifacts_url
     from parallelm.operations.backup import restore as restore_backup
     from parallelm.schemas.topics import MLAPPS
     from parallelm.server.errors import ServerError
@@ -49,6 +50,12 @@ def restore(folder: Path, warehouse: str) -> None:
     echo(
         f"restored from {folder}: database {settings.clickhouse.database}, {report.models} files of models; records: {records}"
     )
+    store = public_artifacts_url(settings.artifacts)
+    if report.models and present_url(settings.artifacts, f"{report.artifacts_url}/") != f"{store}/":
+        echo(
+            f"the models were announced below {report.artifacts_url} and lie below {store} now: give every service, agent and "
+            f"component MCENTER_ARTIFACTS_MOVED_FROM={report.artifacts_url} (in files: [artifacts] moved_from)"
+        )
 
 
 @contextmanager

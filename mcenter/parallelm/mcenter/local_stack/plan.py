@@ -17,6 +17,7 @@ from parallelm.connections import (
     load_settings,
     save_settings,
 )
+from parallelm.connections.artifacts import local_path
 from parallelm.connections.search import FILE_NAME, admin_file
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.services import NOTIFIER, SERVER, SERVICES, agent_service_names
@@ -24,6 +25,9 @@ from parallelm.supervision.ports import choose_ports
 
 USUAL_SERVER_PORT = 3456
 """Where ``mlops.attach()`` looks without arguments."""
+
+ARTIFACTS = "artifacts"
+"""Folder of model files."""
 
 SERVER_DATABASE = "server.db"
 """File of accounts and sessions."""
@@ -125,11 +129,16 @@ class Plan:
             password = admin.clickhouse.password or secrets.token_urlsafe(18)
             admin = dataclasses.replace(admin, clickhouse=ClickHouseSettings(user=ADMIN, password=password))
             save_settings(admin, admin_file(path))
-        artifacts = ArtifactSettings(url=(self.folder / "artifacts").as_uri())
+        artifacts = dataclasses.replace(settings.artifacts, url=(self.folder / ARTIFACTS).as_uri())
         server = settings.server
+        if former := _former_folder(settings.artifacts, self.folder):
+            stores = [*settings.artifacts.moved_from.split(","), settings.artifacts.url]
+            artifacts = dataclasses.replace(artifacts, moved_from=",".join(filter(None, stores)))
+            if server.database_url == _database_url(former):
+                server = dataclasses.replace(server, database_url="")
         if SERVER in ports and not server.database_url:
             _require_utf8(self.folder)
-            server = dataclasses.replace(server, database_url=f"sqlite:///{self.folder / SERVER_DATABASE}")
+            server = dataclasses.replace(server, database_url=_database_url(self.folder))
         settings = dataclasses.replace(
             settings, kafka=kafka, clickhouse=clickhouse, artifacts=artifacts, server=server
         )
@@ -137,6 +146,16 @@ class Plan:
         return StackSettings(
             load_settings({}, file=path), load_settings({}, file=path, role="admin").clickhouse
         )
+
+
+def _former_folder(artifacts: ArtifactSettings, folder: Path) -> Path | None:
+    """Where this folder was at its last start, when it was moved since."""
+    store = Path(local_path(artifacts.url)) if artifacts.url.startswith("file:") else None
+    return None if store is None or store == folder / ARTIFACTS else store.parent
+
+
+def _database_url(folder: Path) -> str:
+    return f"sqlite:///{folder / SERVER_DATABASE}"
 
 
 def _ports_of(service: str) -> tuple[str, ...]:

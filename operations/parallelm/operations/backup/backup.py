@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parallelm.connections.artifacts import filesystem
+from parallelm.connections.artifacts import filesystem, public_artifacts_url
 from parallelm.operations.backup.topics import BACKED_UP, load_topic, require_empty, save_topic
 from parallelm.operations.errors import BackupError
 from parallelm.warehouse.backup import back_up_database, folder_of_server, restore_database
@@ -36,6 +36,8 @@ class BackupReport:
     """By topic, without prefix."""
     models: int
     """Files of the artifact store."""
+    artifacts_url: str
+    """URL of the store that was backed up, below which its files were announced."""
 
 
 def back_up(
@@ -57,6 +59,7 @@ def back_up(
     back_up_database(settings, warehouse or folder_of_server(str(folder / _WAREHOUSE)))
     if save_more is not None:
         save_more(folder)
+    artifacts_url = public_artifacts_url(settings.artifacts)
     manifest = {
         "version": VERSION,
         "taken_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -64,11 +67,12 @@ def back_up(
         "topic_prefix": settings.kafka.topic_prefix,
         "warehouse_in_folder": not warehouse,
         "as_migrated": not drift(settings),
+        "artifacts_url": artifacts_url,
         "records": records,
         "models": models,
     }
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    return BackupReport(records, models)
+    return BackupReport(records, models, artifacts_url)
 
 
 def restore(settings: Settings, folder: Path, warehouse: str = "") -> BackupReport:
@@ -89,7 +93,7 @@ def restore(settings: Settings, folder: Path, warehouse: str = "") -> BackupRepo
     records = {topic.name: load_topic(settings, topic, folder / f"{topic.name}.avro") for topic in BACKED_UP}
     if records != manifest["records"] or models != manifest["models"]:
         raise BackupError(f"{folder} is not as it was written: {records} and {models} models are in it")
-    return BackupReport(records, models)
+    return BackupReport(records, models, manifest["artifacts_url"])
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from parallelm.agent.keeping.keepers import Keepers
+from parallelm.agent.keeping.plan import Plan, StepPlan
 from parallelm.agent.keeping.process_identity import ProcessIdentity
-from parallelm.agent.keeping.records import Plan, StepPlan
 
 if TYPE_CHECKING:
     from parallelm.agent.keeping.run_folder import RunFolder

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.agent.keeping.keepers import Keepers
 from parallelm.agent.keeping.log_reader import LogReader
+from parallelm.agent.keeping.plan import Plan, StepPlan
 from parallelm.agent.keeping.process_identity import ProcessIdentity
-from parallelm.agent.keeping.records import Plan, StepPlan
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:

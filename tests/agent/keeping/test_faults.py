@@ -41,7 +41,7 @@ import sys, time
 from pathlib import Path
 from parallelm.agent.keeping.keepers import Keepers
 from parallelm.agent.keeping.process_identity import ProcessIdentity
-from parallelm.agent.keeping.records import Plan, StepPlan
+from parallelm.agent.keeping.plan import Plan, StepPlan
 keepers = Keepers(Path(sys.argv[1]), end_with=ProcessIdentity.of(int(sys.argv[2])))
 for number in range(int(sys.argv[3])):
     run, _ = keepers.accept(f"run-{number}", 1, "{}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parallelm.agent.keeping.keeper import Hidden
 from parallelm.agent.keeping.records import Progress
 from tests.agent.keeping.kept_runs import lines_of, texts_of
 from tests.waiting import wait_for
@@ -51,7 +50,7 @@ def test_a_run_that_is_started_again_is_not_run_again(host: Host):
     host.keepers.start(run, run.plan())
     host.ending(run)
     (run.path / "end.json").unlink()
-    host.keepers._zygote.start(run.path, Hidden({}, {}))  # the agent did not see that it had begun
+    host.keepers._zygote.start(run.path, {}, {})  # the agent did not see that it had begun
 
     assert texts_of(run) == ["once"]
     assert host.keepers.accept(run.run_id, run.attempt, "other")[1] is False

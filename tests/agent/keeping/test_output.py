@@ -85,7 +85,7 @@ def test_a_reader_finds_its_place_in_any_segment(tmp_path: Path, seed: int):
     import random
 
     chance = random.Random(seed)
-    log = LogWriter(tmp_path, 40_000, 1000)
+    log = LogWriter(str(tmp_path), 40_000, 1000)
     output = OutputLines(log, b"o", "step")
     written = "".join(f"{number} {'x' * chance.randrange(90)}\n" for number in range(1, 801)).encode()
     at, seen, reader = 0, [], LogReader(tmp_path)

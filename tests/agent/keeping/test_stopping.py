@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.agent.keeping.orphans import orphans
-from parallelm.agent.keeping.records import RestartPlan
+from parallelm.agent.keeping.plan import RestartPlan
 from parallelm.agent.keeping.timer import boot_time_s
 from tests.agent.keeping.kept_runs import lines_of, texts_of
 from tests.waiting import wait_for
@@ -85,6 +85,7 @@ def test_a_run_ends_at_its_time_limit(host: Host):
 
 
 def test_a_run_without_its_lease_has_ended_before_the_lease_does(host: Host):
+    host.ending(host.start("pass"))  # what starts keepers is there
     until_s = boot_time_s() + 4
     run = host.start(DEAF_TREE, lease_until_s=until_s, lease_grace_s=0.8, stop_grace_s=1000)
     host.wait_for_line(run, "up")

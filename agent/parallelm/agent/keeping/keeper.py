@@ -1,24 +1,25 @@
 """The process that keeps one run: runs its steps, reads what they write, ends them, and records how it went.
 
-It is forked from the zygote and outlives the agent. Nothing here may import what is large.
+It is forked from the zygote and outlives the agent. What it imports at its head is all that it touches in its own
+memory; the rest is for processes aside, for the one that becomes the program, and for its last word.
 """
 
 from __future__ import annotations
 
 import gc
+import marshal
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parallelm.agent.keeping.aside import aside
 from parallelm.agent.keeping.limits import Limits
 from parallelm.agent.keeping.linux import become_reaper
 from parallelm.agent.keeping.log_writer import LogWriter
-from parallelm.agent.keeping.orphans import RUN_FOLDER_VARIABLE
+from parallelm.agent.keeping.plan import Plan
 from parallelm.agent.keeping.process_identity import stat_fields
 from parallelm.agent.keeping.program import Program
-from parallelm.agent.keeping.records import Ending, Progress
 from parallelm.agent.keeping.restarts import RestartHistory, next_delay_s
 from parallelm.agent.keeping.timer import boot_time_s
 from parallelm.agent.keeping.watch import Watch
@@ -26,58 +27,66 @@ from parallelm.agent.keeping.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from parallelm.agent.keeping.records import Plan, StepPlan
-    from parallelm.agent.keeping.run_folder import RunFolder
-    from parallelm.agent.keeping.timer import BootTimer
+    from parallelm.agent.keeping.plan import StepPlan
+    from parallelm.agent.keeping.records import Ending
 
+RESERVE = ".reserve"
+"""Space for a keeper's last word."""
 _LEFT_GRACE_S = 5.0
 """Of processes that a program has left behind, at most."""
 _KILL_AGAIN_S = 0.05
 _WRITE_AGAIN_S = 1.0
-RESERVE = ".reserve"
-"""Space for its last word."""
 _START_TICKS = 19
 
 
-class Hidden(NamedTuple):
-    """Variables that are in no file: ``inherited`` are the lowest, ``secrets`` win over all."""
+class Begun(NamedTuple):
+    """A claimed run, in plain values."""
 
-    inherited: Mapping[str, str]
-    secrets: Mapping[str, str]
+    path: str
+    plan: dict[str, Any]
+    """``Plan.table``, without variables."""
+    environs: bytes
+    """Of each step, all but what may differ at each start: marshalled, for the process that becomes its program."""
+
+
+class _Standing:
+    """What changes of ``Progress``."""
+
+    def __init__(self) -> None:
+        self.step_id = ""
+        self.pid = self.starts = self.started_at_ms = self.restart_at_ms = 0
+        self.last_exit_code: int | None = None
 
 
 class Keeper:
-    """Runs the steps of one run."""
+    """Runs the steps of one run, which it has claimed."""
 
-    def __init__(
-        self, run: RunFolder, plan: Plan, hidden: Hidden, end_with: int | None, timer: BootTimer
-    ) -> None:
-        """All that it needs. It is made in the zygote, so that keepers share what it takes to make it."""
-        self._run, self._plan, self._hidden = run, plan, hidden
-        self._log = LogWriter(run.logs, plan.log_bytes, plan.log_keep_s)
-        self._watch = Watch(run, plan, end_with, timer)
-        self._variable = {RUN_FOLDER_VARIABLE: str(run.path)}
-        self._limits = Limits(plan.memory_bytes, plan.cpus)
-        self._progress = Progress(limits=self._limits.how)
+    def __init__(self, begun: Begun, end_with: int | None) -> None:
+        self._begun, self._plan = begun, Plan.of(begun.plan)
+        self._log = LogWriter(f"{begun.path}/logs", self._plan.log_bytes, self._plan.log_keep_s)
+        self._watch = Watch(begun.path, self._plan, end_with)
+        self._limits = Limits(self._plan.memory_bytes, self._plan.cpus)
+        self._progress = _Standing()
         self._history = RestartHistory()
         self._message = ""
 
     def keep(self) -> None:
-        """Run it to its end, in this process, which has claimed the run."""
-        become_reaper()
-        self._watch.begin()
-        ending = self._run_to_end()
-        self._log.close()
+        """Run it to its end."""
+        from parallelm.agent.keeping.run_folder import RunFolder
+
+        ending, run = self.run_to_end(), RunFolder.at(self._begun.path)
         while True:
             try:
-                self._run.save_ending(ending, reserve=self._run.path / RESERVE)
+                run.save_ending(ending, reserve=run.path / RESERVE)
             except OSError:
                 time.sleep(_WRITE_AGAIN_S)
             else:
                 return
 
-    def _run_to_end(self) -> Ending:
+    def run_to_end(self) -> Ending:
         """Run the steps, again where the plan says so, until the run has ended."""
+        become_reaper()
+        self._watch.begin()
         exit_code, delay_s = 0, 0.0
         while self._wait_for_restart(delay_s):
             self._watch.restarts = 0
@@ -101,6 +110,8 @@ class Keeper:
             delay_s = next_s
             self._say(f"{self._message or f'exit code {exit_code}'}; starts again in {delay_s:g} s")
         self._limits.close()
+        self._watch.end()
+        self._log.close()
         return self._ending(exit_code)
 
     def _run_steps(self) -> int:
@@ -159,13 +170,17 @@ class Keeper:
 
     def _become(self, step: StepPlan) -> tuple[Sequence[str], Mapping[str, str]]:
         """In the process that becomes the step's program: where it works, its limits, command and environment."""
+        from parallelm.agent.keeping.orphans import RUN_FOLDER_VARIABLE
+        from parallelm.agent.keeping.run_folder import RunFolder
+
+        inherited, secrets, environ, of_steps = marshal.loads(self._begun.environs)  # noqa: S302 - our own
         environ = {
-            **self._hidden.inherited,
-            **self._plan.environ,
-            **step.environ,
-            **self._run.variables(),
-            **self._hidden.secrets,
-            **self._variable,
+            **inherited,
+            **environ,
+            **of_steps[step.step_id],
+            **RunFolder.at(self._begun.path).variables(),
+            **secrets,
+            RUN_FOLDER_VARIABLE: self._begun.path,
         }
         os.chdir(step.folder)
         self._limits.enter()
@@ -211,6 +226,8 @@ class Keeper:
         self._watch.signals.clear()
 
     def _ending(self, exit_code: int) -> Ending:
+        from parallelm.agent.keeping.records import Ending
+
         order = self._watch.order
         if order is not None:
             outcome, message = order
@@ -233,9 +250,16 @@ class Keeper:
             self._say(f"its progress could not be recorded: {error}")
 
     def _write_progress(self) -> None:
+        from parallelm.agent.keeping.records import Progress
+        from parallelm.agent.keeping.run_folder import RunFolder
+
         fields = stat_fields(self._progress.pid) if self._progress.pid else None
-        self._progress.start_ticks = int(fields[_START_TICKS]) if fields else 0
-        self._run.save_progress(self._progress)
+        progress = Progress(
+            **vars(self._progress),
+            start_ticks=int(fields[_START_TICKS]) if fields else 0,
+            limits=self._limits.how,
+        )
+        RunFolder.at(self._begun.path).save_progress(progress)
 
     def _say(self, text: str) -> None:
         self._log.write(b"k", self._progress.step_id.encode() or b"-", text.encode() + b"\n")

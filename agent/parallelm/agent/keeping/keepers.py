@@ -10,7 +10,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
-from parallelm.agent.keeping.keeper import Hidden
 from parallelm.agent.keeping.orphans import end_orphans
 from parallelm.agent.keeping.process_identity import boot_id
 from parallelm.agent.keeping.records import Ending
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from parallelm.agent.keeping.plan import Plan
     from parallelm.agent.keeping.process_identity import ProcessIdentity
-    from parallelm.agent.keeping.records import Outcome, Plan
+    from parallelm.agent.keeping.records import Outcome
 
 _LOG = logging.getLogger(__name__)
 Phase = Literal["accepted", "kept", "ended"]
@@ -81,7 +81,7 @@ class Keepers:
         if lease_until_s is not None:
             run.save_lease(lease_until_s)
         run.save_plan(plan)
-        self._zygote.start(run.path, Hidden(inherited or {}, secrets or {}))
+        self._zygote.start(run.path, inherited or {}, secrets or {})
 
     def stop(
         self, run: RunFolder, reason: str, *, outcome: Outcome = "stopped", grace_s: float | None = None

@@ -10,10 +10,6 @@ import contextlib
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LONGEST_LINE = 32_768
 """A line that is longer becomes several."""
@@ -24,15 +20,15 @@ _RETRY_S = 1.0
 class LogWriter:
     """Appends lines; never raises for what the disk refuses, and keeps about ``max_bytes``, for ``keep_s``."""
 
-    def __init__(self, folder: Path, max_bytes: int, keep_s: float, next_line: int = 1) -> None:
+    def __init__(self, folder: str, max_bytes: int, keep_s: float, next_line: int = 1) -> None:
         self._folder = folder
         self._segment_bytes = max(max_bytes // _SEGMENTS, 1)
         self._segment_s = keep_s / _SEGMENTS
         self._max_bytes, self._keep_s = max_bytes, keep_s
-        self._written: deque[tuple[Path, int, float]] = deque()
+        self._written: deque[tuple[str, int, float]] = deque()
         self._next_line = next_line
         self._file = -1
-        self._path = folder
+        self._path = self._folder
         self._size = 0
         self._began_s = 0.0
         self._retry_at_s = 0.0
@@ -70,7 +66,7 @@ class LogWriter:
             self._refused(count)
 
     def _begin_segment(self) -> None:
-        self._path = self._folder / f"{self._next_line:012d}.log"
+        self._path = f"{self._folder}/{self._next_line:012d}.log"
         self._size, self._began_s = 0, time.monotonic()
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
@@ -89,7 +85,8 @@ class LogWriter:
             os.ftruncate(self._file, self._size)
         self._end_segment()
         if not self._size:
-            self._written.pop()[0].unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(self._written.pop()[0])  # noqa: PTH108 - paths take memory
 
     def _delete_old(self) -> None:
         now_s, total = time.monotonic(), sum(size for _, size, _ in self._written)
@@ -98,7 +95,7 @@ class LogWriter:
             if total <= self._max_bytes - self._segment_bytes and now_s - ended_s < self._keep_s:
                 return
             with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+                os.unlink(path)  # noqa: PTH108 - as above
             total -= size
             self._written.popleft()
 

@@ -8,25 +8,39 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from pathlib import Path
 from typing import NamedTuple
 
 _STATE, _PARENT, _START = 0, 1, 19
 """Fields of ``/proc/PID/stat`` behind the name of the program."""
 
 
+_CHUNK = 65_536
+
+
+def read_proc(path: str) -> bytes:
+    """A file of ``/proc``, without the memory that text files and paths take of a keeper."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    content = b""
+    try:
+        while chunk := os.read(descriptor, _CHUNK):
+            content += chunk
+    finally:
+        os.close(descriptor)
+    return content
+
+
 def boot_id() -> str:
     """Id of the boot of this host."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return read_proc("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
 def stat_fields(pid: int) -> list[str] | None:
     """Fields of ``/proc/PID/stat`` from the state on, or None when there is no such process."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        text = read_proc(f"/proc/{pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return text.rpartition(")")[2].split()
+    return text.rpartition(b")")[2].decode().split()
 
 
 def parent_of(pid: int) -> int | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
-from parallelm.agent.keeping.process_identity import parent_of
+from parallelm.agent.keeping.process_identity import parent_of, read_proc
 
-_HAS_CHILDREN_FILES = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+_HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # noqa: PTH110 - paths take memory
 
 
 def children(pid: int) -> list[int]:
     """Pids of a process's children."""
     try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+        text = read_proc(f"/proc/{pid}/task/{pid}/children")
     except ProcessLookupError:
         return []
     except FileNotFoundError:  # it has ended, or this kernel has no such file
@@ -40,5 +39,5 @@ def signal_all(pids: list[int], signal_number: int) -> None:
 
 
 def _children_of_all(pid: int) -> list[int]:
-    entries = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    entries = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - as above
     return [entry for entry in entries if parent_of(entry) == pid]

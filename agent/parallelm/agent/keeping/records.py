@@ -1,77 +1,11 @@
-"""What the files of a run say: how it is to be run, how it goes, and how it ended."""
+"""What the files of a run say of how it goes, what is asked of it, and how it ended."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from typing import Literal
 
 Outcome = Literal["succeeded", "failed", "stopped", "timed_out", "lease_lost", "lost"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepPlan:
-    """One program of a run."""
-
-    step_id: str
-    command: Sequence[str]
-    folder: str
-    """Working folder; it exists."""
-    environ: Mapping[str, str] = field(default_factory=dict)
-    """Above the run's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartPlan:
-    """When the keeper starts the steps again: times in seconds, ``limit`` 0: without end."""
-
-    when: Literal["always", "on_failure", "never"]
-    delay_s: float
-    max_delay_s: float
-    limit: int
-    window_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a keeper runs the steps of a run, one after the other. Holds no secrets: it is a file."""
-
-    steps: Sequence[StepPlan]
-    environ: Mapping[str, str]
-    """The whole environment of every step."""
-    restart: RestartPlan | None = None
-    """None: the run ends with its last step, or with the first that fails."""
-    time_limit_s: float = 0
-    """Of the run, not counting times in which the host is suspended; 0: none."""
-    stop_grace_s: float = 30
-    """From SIGTERM to SIGKILL."""
-    lease_grace_s: float = 0
-    """Within the lease: SIGTERM is sent this long before its end, SIGKILL a tenth of that before."""
-    cpus: float = 0
-    """0: no limit."""
-    memory_bytes: int = 0
-    """0: no limit."""
-    log_bytes: int = 100 << 20
-    log_keep_s: float = 7 * 86_400
-
-    @classmethod
-    def of(cls, table: dict[str, Any]) -> Plan:
-        """The plan that ``dataclasses.asdict`` made this of."""
-        restart = table["restart"]
-        return cls(
-            **table
-            | {
-                "steps": tuple(StepPlan(**step) for step in table["steps"]),
-                "restart": None if restart is None else RestartPlan(**restart),
-            }
-        )
-
-    def table(self) -> dict[str, Any]:
-        """As JSON."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(slots=True, kw_only=True)

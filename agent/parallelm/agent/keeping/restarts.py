@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from parallelm.agent.keeping.records import RestartPlan
+    from parallelm.agent.keeping.plan import RestartPlan
 
 _MOST_DOUBLINGS = 60
 
 
-@dataclass(slots=True)
 class RestartHistory:
     """What has been restarted so far."""
 
-    at_s: list[float] = field(default_factory=list)
-    """When, within the window."""
-    in_a_row: int = 0
-    """Restarts since the program last ran long enough to be called well."""
+    def __init__(self) -> None:
+        self.at_s: list[float] = []
+        """When, within the window."""
+        self.in_a_row = 0
+        """Restarts since the program last ran long enough to be called well."""
 
 
 def next_delay_s(

@@ -12,15 +12,16 @@ import os
 import re
 import shutil
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.agent.keeping.files import create_json, read_json, replace_json, sync_folder
+from parallelm.agent.keeping.plan import Plan
 from parallelm.agent.keeping.process_identity import ProcessIdentity, boot_id
-from parallelm.agent.keeping.records import Ending, Plan, Progress, Request
+from parallelm.agent.keeping.records import Ending, Progress, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -30,6 +31,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @classmethod
+    def at(cls, path: str) -> RunFolder:
+        """The run in this folder."""
+        return cls(Path(path))
 
     @classmethod
     def accept(cls, root: Path, run_id: str, attempt: int, spec_json: str) -> tuple[RunFolder, bool]:

@@ -30,6 +30,20 @@ def wake_descriptor() -> int:
     return reader
 
 
+def close_wake_descriptor(reader: int) -> None:
+    """Close what ``wake_descriptor`` has made."""
+    os.close(signal.set_wakeup_fd(-1))
+    os.close(reader)
+
+
+def take_wake_ups(descriptor: int) -> None:
+    """Read it empty."""
+    try:
+        os.read(descriptor, 4096)
+    except BlockingIOError:
+        return
+
+
 def is_terminated() -> bool:
     """Whether it was sent SIGTERM."""
     return bool(_TERMINATED)

@@ -15,26 +15,20 @@ def boot_time_s() -> float:
 
 
 class BootTimer:
-    """A descriptor that is readable from the set time on."""
+    """A descriptor that is readable from the set time on; there is none before one is set."""
 
     def __init__(self) -> None:
-        self._descriptor = create_timer(time.CLOCK_BOOTTIME)
+        self.descriptors: tuple[int, ...] = ()
+        """To poll."""
         self._at_s: float | None = None
-
-    def fileno(self) -> int:
-        """The descriptor."""
-        return self._descriptor
 
     def set(self, at_s: float | None) -> None:
         """Be due at ``at_s``, or never."""
         if at_s == self._at_s:
             return
         self._at_s = at_s
+        self.descriptors = self.descriptors or (create_timer(time.CLOCK_BOOTTIME),)
         with contextlib.suppress(BlockingIOError):
-            os.read(self._descriptor, 8)
+            os.read(self.descriptors[0], 8)
         # One that is over is due at once.
-        set_timer(self._descriptor, 0 if at_s is None else max(1, int(at_s * 1e9)))
-
-    def close(self) -> None:
-        """Close it."""
-        os.close(self._descriptor)
+        set_timer(self.descriptors[0], 0 if at_s is None else max(1, int(at_s * 1e9)))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import select
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.agent.keeping import signals
 from parallelm.agent.keeping.aside import aside
-from parallelm.agent.keeping.timer import boot_time_s
+from parallelm.agent.keeping.timer import BootTimer, boot_time_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from parallelm.agent.keeping.records import Outcome, Plan
-    from parallelm.agent.keeping.run_folder import RunFolder
-    from parallelm.agent.keeping.timer import BootTimer
+    from parallelm.agent.keeping.plan import Plan
+    from parallelm.agent.keeping.records import Outcome
 
 KILL_BEFORE = 0.1
 """Part of the lease's grace that is left when SIGKILL is sent."""
@@ -33,8 +30,8 @@ class StopOrder(NamedTuple):
 class Watch:
     """Waits, and says what is asked of the keeper."""
 
-    def __init__(self, run: RunFolder, plan: Plan, end_with: int | None, timer: BootTimer) -> None:
-        self._run, self._plan, self._end_with = run, plan, end_with
+    def __init__(self, path: str, plan: Plan, end_with: int | None) -> None:
+        self._path, self._plan, self._end_with = path, plan, end_with
         self.order: StopOrder | None = None
         """Why the run is to end; the first reason stays."""
         self.grace_s = plan.stop_grace_s
@@ -46,7 +43,7 @@ class Watch:
         self._seen_restarts = self._seen_signals = 0
         self._lease_s: float | None = None
         self._ends_s: float | None = None
-        self._timer = timer
+        self._timer = BootTimer()
         self._wake = -1
 
     def begin(self) -> None:
@@ -58,6 +55,10 @@ class Watch:
         self._read_request()
         self._check_lease()
 
+    def end(self) -> None:
+        """Watch no more."""
+        signals.close_wake_descriptor(self._wake)
+
     def is_ordered(self) -> bool:
         """Whether the run is to end."""
         return self.order is not None
@@ -66,7 +67,7 @@ class Watch:
         """Wait until something may have happened; ``until_s`` monotonic, ``kill_at_s`` by CLOCK_BOOTTIME."""
         self._timer.set(_earliest(kill_at_s, None if self.order else self._lease_over_s()))
         waiting = select.poll()
-        for descriptor in (self._wake, self._timer.fileno(), *descriptors):
+        for descriptor in (self._wake, *self._timer.descriptors, *descriptors):
             waiting.register(descriptor, select.POLLIN)
         if self._end_with is not None and self.order is None:
             waiting.register(self._end_with, select.POLLIN)
@@ -74,8 +75,7 @@ class Watch:
         timeout_ms = None if due_s is None else max(0.0, due_s - time.monotonic()) * 1000 + 1
         ready = [descriptor for descriptor, _ in waiting.poll(timeout_ms)]
         if self._wake in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wake, 4096)
+            signals.take_wake_ups(self._wake)
         if signals.take_request():  # not for each child: reading what is asked is done in one
             self._read_request()
         self._check(self._end_with in ready)
@@ -104,9 +104,14 @@ class Watch:
             self._decide("lease_lost", "its lease was not extended")
 
     def _read_lease(self) -> None:
-        lease_s, error = aside(self._run.lease_end_s)
+        lease_s, error = aside(self._lease)
         if not error:
             self._lease_s = lease_s
+
+    def _lease(self) -> float | None:
+        from parallelm.agent.keeping.run_folder import RunFolder
+
+        return RunFolder.at(self._path).lease_end_s()
 
     def _lease_over_s(self) -> float | None:
         return None if self._lease_s is None else self._lease_s - self._plan.lease_grace_s
@@ -125,7 +130,9 @@ class Watch:
         self._seen_restarts, self._seen_signals = restarts, asked_signals
 
     def _request(self) -> tuple[str | None, str, float | None, int, int, str]:
-        request = self._run.request()
+        from parallelm.agent.keeping.run_folder import RunFolder
+
+        request = RunFolder.at(self._path).request()
         return (
             request.stop,
             request.outcome,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -12,10 +13,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parallelm.agent.keeping.zygote import LOG, code_digest, socket_address
+from parallelm.agent.keeping.zygote import LOG, socket_address
 
 if TYPE_CHECKING:
-    from parallelm.agent.keeping.keeper import Hidden
+    from collections.abc import Mapping
+
     from parallelm.agent.keeping.process_identity import ProcessIdentity
 
 START_S = 20.0
@@ -29,6 +31,14 @@ _ROOT = str(Path(__file__).parents[3])
 _PROGRAM = f"import os, sys; os.fork() and os._exit(0); sys.path.insert(0, {_ROOT!r}); from parallelm.agent.keeping.zygote import main; main()"
 
 
+def code_digest() -> str:
+    """Digest of the code that keepers run, so that an upgraded agent starts keepers of its own version."""
+    digest = hashlib.sha256(sys.version.encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 class ZygoteClient:
     """Starts keepers."""
 
@@ -38,20 +48,22 @@ class ZygoteClient:
         self._lock = threading.Lock()
         self._code = code_digest()
 
-    def start(self, run: Path, hidden: Hidden) -> None:
-        """Start the keeper of a run; returns once it has claimed the run. Raises ``OSError``."""
+    def start(self, run: Path, inherited: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+        """Start the keeper of a run; returns once it has claimed the run. Raises ``OSError``.
+
+        Variables go to it alone: ``inherited`` are the lowest, ``secrets`` win over all.
+        """
         with self._lock:
-            answer = self._ask({"run": str(run), "hidden": hidden})
+            answer = self._ask({"run": str(run), "inherited": inherited, "secrets": secrets})
         if error := answer.get("error"):
             raise OSError(f"no keeper could be started for {run.name}: {error}")
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Ask the zygote. One that ends while it is asked is replaced: a run that it has begun is not begun twice."""
         until_s, start_at_s = time.monotonic() + START_S, 0.0
-        code: str | None = self._code
         while True:
             try:
-                answer = self._asked(question | {"code": code})
+                return self._asked(question)
             except (ConnectionError, FileNotFoundError) as error:
                 if time.monotonic() > until_s:
                     raise OSError(
@@ -61,18 +73,11 @@ class ZygoteClient:
                     self._start_zygote()
                     start_at_s = time.monotonic() + _START_AGAIN_S
                 time.sleep(_POLL_S)
-                continue
-            if "retired" in answer:
-                # It ran other code, and only sees to its keepers from now on. The next one runs what is installed now,
-                # which may be newer than this agent.
-                code = None
-                continue
-            return answer
 
     def _asked(self, question: dict[str, Any]) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(START_S)
-            folder, address = socket_address(self._folder)
+            folder, address = socket_address(self._folder, self._code)
             try:
                 connection.connect(address)
             finally:
@@ -90,7 +95,7 @@ class ZygoteClient:
         end_with = [] if self._end_with is None else [str(part) for part in self._end_with]
         with (self._folder / LOG).open("ab") as log:
             subprocess.run(
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(self._folder), *end_with],
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(self._folder), self._code, *end_with],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

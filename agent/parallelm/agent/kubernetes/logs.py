@@ -62,7 +62,7 @@ class _RunLog:
             pass
         reader.close()
         self._writer = LogWriter(
-            run.folder.logs, size_bytes(logs.max_size), logs.keep / 1000, reader.next_line
+            str(run.folder.logs), size_bytes(logs.max_size), logs.keep / 1000, reader.next_line
         )
         self._lock = threading.Lock()
         self._threads: dict[str, threading.Thread] = {}

@@ -7,7 +7,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from parallelm.agent.keeping.records import Plan, RestartPlan, StepPlan
+from parallelm.agent.keeping.plan import Plan, RestartPlan, StepPlan
 from parallelm.agent.pipelines import variables
 from parallelm.agent.pipelines.errors import PreparationError
 from parallelm.definitions.components import (

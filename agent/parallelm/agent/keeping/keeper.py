@@ -65,7 +65,7 @@ class Keeper:
         self._begun, self._plan = begun, Plan.of(begun.plan)
         self._log = LogWriter(f"{begun.path}/logs", self._plan.log_bytes, self._plan.log_keep_s)
         self._watch = Watch(begun.path, self._plan, end_with)
-        self._limits = Limits(self._plan.memory_bytes, self._plan.cpus)
+        self._limits = Limits(self._plan.memory_bytes, self._plan.cpus, _cgroup(begun, self._plan))
         self._progress = _Standing()
         self._history = RestartHistory()
         self._message = ""
@@ -87,6 +87,8 @@ class Keeper:
         """Run the steps, again where the plan says so, until the run has ended."""
         become_reaper()
         self._watch.begin()
+        if self._limits.problem:
+            self._say(self._limits.problem)
         exit_code, delay_s = 0, 0.0
         while self._wait_for_restart(delay_s):
             self._watch.restarts = 0
@@ -263,6 +265,10 @@ class Keeper:
 
     def _say(self, text: str) -> None:
         self._log.write(b"k", self._progress.step_id.encode() or b"-", text.encode() + b"\n")
+
+
+def _cgroup(begun: Begun, plan: Plan) -> str:
+    return plan.cgroups and f"{plan.cgroups}/run-{begun.path.rpartition('/')[2]}"
 
 
 def _earlier(one_s: float | None, other_s: float | None) -> float | None:

@@ -47,6 +47,8 @@ class Plan(NamedTuple):
     """0: no limit."""
     memory_bytes: int = 0
     """0: no limit."""
+    cgroups: str = ""
+    """Folder in which the run's cgroup is made; empty: there are none."""
     log_bytes: int = 100 << 20
     log_keep_s: float = 7 * 86_400
 

@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from parallelm.agent.keeping.cgroups import delegated
 from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.records import Ending
 from parallelm.agent.pipelines import delivery_book, model_files, variables
@@ -41,6 +42,7 @@ class Pipelines:
             PythonEnvironments(folder / "environments"),
             self._host,
             agent_id,
+            delegated(),
         )
         self._unsaid: dict[str, Ending] = {}
         """Of runs that this process has claimed: what the disk has not taken yet."""

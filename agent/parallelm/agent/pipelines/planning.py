@@ -58,9 +58,11 @@ class Planner:
         environments: PythonEnvironments,
         host: Mapping[str, str],
         agent_id: str,
+        cgroups: str = "",
     ) -> None:
         self._components, self._environments, self._agent_id = components, environments, agent_id
         self._host = variables.without_secrets(host)
+        self._cgroups = cgroups
 
     def plan(self, spec: RunSpec, run: RunFolder) -> Plan:
         """The plan; components and their environments are there afterwards. Raises ``PreparationError``."""
@@ -78,6 +80,7 @@ class Planner:
             lease_grace_s=min(running.stop_grace, running.lease * _LEASE_GRACE) / 1000,
             cpus=running.resources.cpus or 0,
             memory_bytes=size_bytes(memory) if memory else 0,
+            cgroups=self._cgroups,
             log_bytes=size_bytes(running.logs.max_size),
             log_keep_s=running.logs.keep / 1000,
         )

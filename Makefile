@@ -22,11 +22,12 @@ fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TESTS)
 
 # Signals, crashes, hostile clients and requests with chance, more often than in the suite; the seed is an argument. The last runs are
-# the sinks' and the processors' (`make faults SINK_ROUNDS=300 SEED=7`): they report how soon work went on after each kind
+# the sinks', the processors' and the agents' (`make faults SINK_ROUNDS=300 SEED=7`): they report how soon work went on after each kind
 # of fault.
 ROUNDS ?= 40
 SINK_ROUNDS ?= 100
 PROCESSOR_ROUNDS ?= 100
+AGENT_ROUNDS ?= 50
 FAULTS = FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --numprocesses 0 --timeout 3600
 faults: $(VENV)/.installed-dev
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) \
@@ -37,6 +38,7 @@ faults: $(VENV)/.installed-dev
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) -s tests/sinks/test_two_shards.py
 	FAULT_ROUNDS=$(SINK_ROUNDS) $(FAULTS) -s tests/sinks/faults
 	FAULT_ROUNDS=$(PROCESSOR_ROUNDS) $(FAULTS) -s tests/stream_processors/faults
+	FAULT_ROUNDS=$(AGENT_ROUNDS) $(FAULTS) -s tests/agent/faults
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ from parallelm.supervision.service_frame import READY_FILE, signals_held
 from tests.waiting import DEADLINE_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -30,12 +30,14 @@ class ServiceProcess:
         module: str = "parallelm.mcenter",
         environ: Mapping[str, str] | None = None,
         working_folder: Path | None = None,
+        through: Sequence[str] = (),
     ) -> None:
+        """``through``: a command that becomes the one behind it."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self._log = folder / "log"
         self._ready = folder / "ready"
-        self._command = killed_with_us(sys.executable, "-m", module, *arguments)
+        self._command = killed_with_us(*through, sys.executable, "-m", module, *arguments)
         self._working_folder = working_folder
         own = {READY_FILE: str(self._ready), "MCENTER_LOG_FORMAT": "text"}
         self._environ = own | dict(os.environ if environ is None else environ)

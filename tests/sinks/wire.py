@@ -1,4 +1,4 @@
-"""A TCP relay before ClickHouse that can be cut, also within an insert, and held."""
+"""A TCP relay before a server that can be cut, also within what is sent, and held."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Wire:
-    """Relays connections to ``host`` and ``port`` through a port of its own."""
+    """Relays connections to ``host`` and ``port`` through a port of its own, or from ``listener``."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, listener: socket.socket | None = None) -> None:
         self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cut = False
         """While true, connections are refused."""

@@ -126,7 +126,8 @@ class Cluster:
         is_alert: bool = False,
         title: str = "t",
         mlapp: str = "",
-    ) -> None:
+    ) -> str:
+        """The event's id."""
         number = self._next()
         event = Event(
             origin=self.origin(mlapp=mlapp), producer_id="p", seq=number, event_time_ms=int(START + day * DAY),
@@ -134,6 +135,7 @@ class Cluster:
             labels={}, content_type="application/json", data=b"{}",
         )  # fmt: skip
         self.send_bytes(EVENTS, (mlapp or self.mlapp).encode(), self.codec.encode(event))
+        return event.event_id
 
     def accept(self, day: float, model: str, mlapp: str = "") -> None:
         self.event(day, "ModelAccepted", model=model, mlapp=mlapp)

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas.errors import ClusterUnavailableError
@@ -35,6 +35,8 @@ _STALE_S = 30.0
 """After so long without a look at the topics every agent would seem to be silent."""
 _REMOVED = "removed"
 """State of an agent that a person has removed; its name and epoch stay on the topic."""
+_LOOK_AGAIN_MS = 100
+"""Every MLApp asks how agents are, and there may be a thousand of both: who has become silent is found out this often."""
 _LOOK_BACK_MS = 600_000
 """Heartbeats that are read at the start: clocks of hosts and brokers need not agree."""
 
@@ -58,12 +60,15 @@ class KnownAgents:
         self._early: dict[str, tuple[Heartbeat, int]] = {}
         """Newest heartbeats of agents whose registration comes on another topic."""
         self._placed: Counter[str] = Counter()
-        self._views: Mapping[str, AgentView] = {}
+        self._views: dict[str, AgentView] = {}
+        self._viewed_ms: int | None = None
+        """Time of the views; None: something has changed since then."""
         self._generation = generation
 
     def registered(self, agent_id: str, record: AgentState | None, arrived_ms: int) -> None:
         """An agent has told its state, or was removed."""
         with self._lock:
+            self._viewed_ms = None
             if record is None or record.state == _REMOVED:
                 self._known.pop(agent_id, None)
                 self._early.pop(agent_id, None)
@@ -87,17 +92,23 @@ class KnownAgents:
                 return
             if beat.epoch != known.record.epoch or arrived_ms < known.heard_ms:
                 return
+            if beat.state != known.state or arrived_ms - known.heard_ms > SILENT_MS:
+                self._viewed_ms = None
             known.heard_ms, known.state, known.runs = arrived_ms, beat.state, beat.runs
             self._placed.pop(beat.agent_id, None)
+            view = self._views.get(beat.agent_id)
+            if view is not None and view.runs != beat.runs:
+                self._views[beat.agent_id] = replace(view, runs=beat.runs)
 
     def view(self, now_ms: int) -> Agents:
-        """Every agent, as of now by the broker's clock."""
+        """Every agent, as of now by the broker's clock, or of a moment before."""
         with self._lock:
-            views = {name: _view(known, now_ms) for name, known in self._known.items()}
-            if _looks(views) != _looks(self._views):
-                self._generation += 1
-            self._views = views
-            return Agents(views, self._placed, self._generation)
+            if self._viewed_ms is None or not 0 <= now_ms - self._viewed_ms < _LOOK_AGAIN_MS:
+                views = {name: _view(known, now_ms) for name, known in self._known.items()}
+                if _looks(views) != _looks(self._views):
+                    self._generation += 1
+                self._views, self._viewed_ms = views, now_ms
+            return Agents(self._views, self._placed, self._generation)
 
 
 def _view(known: _Known, now_ms: int) -> AgentView:

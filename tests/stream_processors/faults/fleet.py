@@ -11,7 +11,7 @@ from tests.service_process import ServiceProcess
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from parallelm.connections import Settings
@@ -23,9 +23,14 @@ class FleetProcess(ServiceProcess):
     """A service that faults happen to, and that its supervisor starts again."""
 
     def __init__(
-        self, folder: Path, *arguments: str, settings: Settings, environ: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        settings: Settings,
+        environ: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
     ) -> None:
-        super().__init__(folder, *arguments, settings=settings, environ=environ)
+        super().__init__(folder, *arguments, settings=settings, environ=environ, through=through)
         self.unexpected_ends: list[str] = []
         """The last lines of processes that ended without being asked to."""
 

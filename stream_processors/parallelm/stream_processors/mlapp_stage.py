@@ -82,7 +82,7 @@ class MLAppHandler:
         self._rules = rules
         self._alerts = AlertRoutes(rules, _has_ended)
         self._agents = agents or NoAgents()
-        self._runs = RunRoutes(self._agents)
+        self._runs = RunRoutes(self._agents, self._definition_of)
         self._letters = letters
         self._knows_rules = False
         self._logged: dict[str, float] = {}
@@ -205,6 +205,10 @@ class MLAppHandler:
             yield from deployment_routes.on_action(store, mlapp_id, action, at)
         elif action.action in RUN_ACTIONS:
             yield from self._runs.on_action(store, mlapp_id, action, at)
+
+    def _definition_of(self, mlapp_id: str) -> MLAppDefinition | None:
+        known = self._rules.of(mlapp_id)
+        return None if known is None else known.definition
 
     def _forget(self, store: StateStore, mlapp_id: str) -> None:
         """Of an MLApp that was erased nothing is remembered, unless it has been defined again since."""

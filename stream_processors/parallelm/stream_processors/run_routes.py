@@ -16,7 +16,7 @@ from parallelm.stream_processors.scheduling.state import AppRuns, Life, NodeRuns
 from parallelm.stream_processors.scheduling.work import Work, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from parallelm.definitions.run_spec import ModelSpec
     from parallelm.schemas.records import (
@@ -66,11 +66,19 @@ class NoAgents:
         return Agents()
 
 
+def _unknown(mlapp_id: str) -> MLAppDefinition | None:  # noqa: ARG001 - as ``definition_of``
+    return None
+
+
 class RunRoutes:
     """The scheduler's side of the MLApp stage."""
 
-    def __init__(self, agents: AgentSource) -> None:
+    def __init__(
+        self, agents: AgentSource, definition_of: Callable[[str], MLAppDefinition | None] = _unknown
+    ) -> None:
+        """``definition_of``: of an MLApp, what was applied last before the records that are handled now."""
         self._agents = agents
+        self._definition_of = definition_of
         self._seen = -1
         """Generation of the agents that every run was judged by."""
 
@@ -83,14 +91,19 @@ class RunRoutes:
     ) -> Iterator[Sent]:
         """A definition, or the removal of an MLApp."""
         work = self._work(store, mlapp_id, at, at.arrived_ms if record is None else record.event_time_ms)
+        if record is not None and record.version < work.app.version:
+            return  # an action that came first was about a later one
         definition.on_definition(work, record)
         if record is None:
             store.put(Key(MODEL_FILES_OF, mlapp_id), None)
         yield from self._decided(store, work)
 
     def on_action(self, store: StateStore, mlapp_id: str, record: UserAction, at: Arrival) -> Iterator[Sent]:
-        """A person has decided."""
+        """A person has decided, about the MLApp as it was applied, though that may be still to come on its own topic."""
         work = self._work(store, mlapp_id, at, record.event_time_ms, who=record.who)
+        applied = self._definition_of(mlapp_id)
+        if applied is not None and applied.version > work.app.version:
+            definition.on_definition(work, applied)
         actions.on_action(work, record)
         yield from self._decided(store, work)
 

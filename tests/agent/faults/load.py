@@ -123,9 +123,9 @@ class Load:
         self.cluster.send_bytes(ACTIONS, mlapp.encode(), self.cluster.codec.encode(record))
         self.cluster.flush()
 
-    def step(self) -> None:
-        """Runs are due in each MLApp."""
-        for mlapp in self.mlapps:
+    def step(self, *mlapps: str) -> None:
+        """Runs are due in these MLApps, or in all."""
+        for mlapp in mlapps or self.mlapps:
             self.events[mlapp].append(self.cluster.event(0, "Due", mlapp=mlapp))
         self.cluster.producer.poll(0)
 

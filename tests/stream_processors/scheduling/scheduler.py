@@ -73,6 +73,8 @@ class Scheduler:
     commands: list[AgentCommand] = field(default_factory=list)
     agents: dict[str, AgentView] = field(default_factory=dict)
     version: int = 0
+    applied: MLAppDefinition | None = None
+    """What stands on the topic of definitions, if actions are to know it before it comes."""
     _offset: int = 0
     _generation: int = 0
     _seen: dict[str, AgentView] = field(default_factory=dict)
@@ -80,7 +82,10 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self.store = StateStore(KINDS)
-        self.routes = RunRoutes(self)
+        self.routes = self._routes()
+
+    def _routes(self) -> RunRoutes:
+        return RunRoutes(self, lambda _: self.applied)
 
     async def ready(self) -> None:
         """Agents are known."""
@@ -96,9 +101,10 @@ class Scheduler:
         """An agent comes, or changes."""
         self.agents[name] = replace(self.agents.get(name, AgentView(name)), **changes)
 
-    def apply(self, *nodes: Node) -> list[RunTransition]:
-        self.version += 1
-        return self._sent(self.routes.on_definition, definition(nodes, self.version, self.now_ms))
+    def apply(self, *nodes: Node, record: MLAppDefinition | None = None) -> list[RunTransition]:
+        """The next version, of these nodes, or this very record."""
+        self.version = self.version + 1 if record is None else record.version
+        return self._sent(self.routes.on_definition, record or definition(nodes, self.version, self.now_ms))
 
     def remove(self) -> list[RunTransition]:
         return self._sent(self.routes.on_definition, None)
@@ -182,7 +188,7 @@ class Scheduler:
         for kind in KINDS:
             for key, _ in self.store.all_of(kind):
                 store.load(key.to_bytes(), self.store.encode(key))
-        self.store, self.routes = store, RunRoutes(self)
+        self.store, self.routes = store, self._routes()
 
     # ---- what is to be seen -------------------------------------------------------------------------------------
 

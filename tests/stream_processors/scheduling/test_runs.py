@@ -18,7 +18,7 @@ from parallelm.schemas.records import (
     RunState,
 )
 
-from .scheduler import HOUR, MINUTE, START_MS, Scheduler, cron, node
+from .scheduler import HOUR, MINUTE, START_MS, Scheduler, cron, definition, node
 
 
 def launched(*nodes: object, agents: int = 1, **agent: object) -> Scheduler:
@@ -40,6 +40,25 @@ def spec_of(command: AgentCommand) -> RunSpec:
 
 
 # ---- launching -------------------------------------------------------------------------------------------------
+
+
+def test_a_launch_is_about_what_was_applied_before_it_though_that_comes_later() -> None:
+    scheduler = Scheduler()
+    scheduler.agent()
+    first, second = definition([node("train")], 1), definition([node("train"), node("report")], 2)
+    scheduler.applied = second
+    assert states(scheduler.act("launch"))[0] == "launched"
+    commands = scheduler.starts()
+    assert [each.node_id for each in commands] == ["train", "report"]
+    # Each topic has an order of its own: now what was applied is read, and changes nothing more.
+    scheduler.apply(record=first)
+    scheduler.apply(record=second)
+    scheduler.tick()
+    assert scheduler.starts() == commands
+    assert scheduler.of(CommandKind.STOP) == []
+    scheduler.applied = None
+    scheduler.remove()
+    assert states(scheduler.act("launch")) == ["refused"]
 
 
 def test_a_launched_node_runs_once_and_tells_each_step() -> None:

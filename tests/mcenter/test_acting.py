@@ -8,18 +8,12 @@ from parallelm import mcenter
 
 ROOT = Path(next(iter(mcenter.__path__)))
 ACT_THEMSELVES = {
-    # Write what agents read: an operator's work, with the Kafka role operator.
-    "commands/agents/drain.py",
-    "commands/agents/remove.py",
-    "commands/agents/resume.py",
     # Imports a capture: an administrator's work, with the Kafka role admin.
     "commands/capture.py",
     # Removes rows: an administrator's work, with rights on the tables.
     "commands/erase.py",
     # Prints a link for whoever administers the server's machine.
     "commands/server.py",
-    # Launches MLApps.
-    "mlapp_runs.py",
 }
 
 

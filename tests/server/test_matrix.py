@@ -39,7 +39,7 @@ ASKED_INSIDE = {
     # Lists: each item is shown to those who may read its MLApp.
     "GET /api/v1/mlapps", "GET /api/v1/alerts", "GET /api/v1/models", "GET /api/v1/deployments", "GET /api/v1/events",
     "GET /api/v1/silences", "GET /api/v1/live-models", "GET /live", "GET /alerts/{alert_id}",
-    "GET /models/{model_id}", "GET /api/v1/actions", "GET /api/v1/alert-ids", "GET /api/v1/capture-ids",
+    "GET /models/{model_id}", "GET /api/v1/actions", "GET /api/v1/alert-ids", "GET /api/v1/capture-ids", "GET /api/v1/run-ids",
     "GET /api/v1/runs", "GET /api/v1/schedule", "GET /api/v1/agents",
     "GET /api/v1/agents/{agent_id}",
     # What it is about stands in the body or in what an id names.

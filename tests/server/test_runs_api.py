@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.schemas import topics
 from parallelm.schemas.records import RunState
 from parallelm.server.access.matrix import OPERATOR, VIEWER
+from tests.people import person
 from tests.server.run_records import FAILED, LINES, MODEL, SERVING, WAITING, lines_of, send, transition
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,9 +159,31 @@ def test_a_page_says_that_an_address_names_no_moment(client: httpx.Client, night
 
 
 def test_the_schedule_says_when_nodes_are_due(client: httpx.Client, nightly: str):
-    (train,) = get(client, "/schedule", mlapp_id=nightly, **{"from": "2027-01-01", "to": "2027-01-03"})
+    (train,) = get(client, "/schedule", mlapp_id=nightly, **{"from": "2027-01-01", "to": "2027-01-03"})[
+        "items"
+    ]
     assert (train["node_id"], train["cron"], train["is_cut"]) == ("train", "0 2 * * *", False)
     assert train["due_at"] == ["2027-01-01T02:00:00.000Z", "2027-01-02T02:00:00.000Z"]
+
+
+def test_a_schedule_is_told_in_pages_and_for_a_bounded_time(client: httpx.Client, platform: Settings):
+    node = '{{id: n{0}, type: auxiliary, schedule: {{cron: "*/5 * * * *"}}, steps: [{{command: "true"}}]}}'
+    nodes = ", ".join(node.format(number) for number in range(3))
+    text = f"mlapp: clockwork\nnodes: [{nodes}]\n"
+    apply_definition(platform, validate_definition(text.encode(), "clockwork.yaml"), who=person("ada"))
+    wait_for(lambda: client.get(f"{API}/mlapps/clockwork").status_code == 200, "it is not known")
+    year = {"from": "2027-01-01", "to": "2028-01-01"}
+    first = get(client, "/schedule", mlapp_id="clockwork", limit=2, **year)
+    assert [(each["node_id"], each["is_cut"], len(each["due_at"])) for each in first["items"]] == [
+        ("n0", True, 2000),
+        ("n1", True, 2000),
+    ]
+    rest = get(client, "/schedule", mlapp_id="clockwork", limit=2, cursor=first["next_cursor"], **year)
+    assert ([each["node_id"] for each in rest["items"]], rest["next_cursor"]) == (["n2"], None)
+    many = get(client, "/schedule", mlapp_id="clockwork", limit=1000, **year)["items"]
+    assert [len(each["due_at"]) for each in many] == [50] * 3
+    answer = client.get(f"{API}/schedule", params={"from": "2027-01-01", "to": "2028-01-03"})
+    assert (answer.status_code, "366 days" in answer.text) == (422, True)
 
 
 def test_agents_are_told_with_what_runs_there(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.answer_options import run_options
 from parallelm.mcenter.terminal import echo
-from parallelm.operations.authors import author_of_command
 from parallelm.schemas.well_known import ARCHIVE, DELETE, LAUNCH, PAUSE, RESUME, RUN_NODE, STOP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parallelm.operations.acting.runs import RunActions, RunAnswer
 
 _MLAPP = click.argument("mlapp_id")
 _NODE = click.option("--node", "node_id", default="", help="Only this node.  [default: the whole MLApp]")
@@ -81,20 +86,29 @@ def delete(mlapp_id: str, *, yes: bool, **options: Any) -> None:
     decide(DELETE, mlapp_id, **options)
 
 
-def decide(action: str, mlapp_id: str, *, who: str | None, **options: Any) -> None:
+def decide(
+    action: str, mlapp_id: str, *, who: str | None, node_id: str = "", comment: str, timeout_s: float
+) -> None:
     """Carry out an action, and print what followed; ends with 1 when it was refused."""
-    import logging
+    found = actions(who).decide(action, mlapp_id, node_id=node_id, comment=comment, timeout_s=timeout_s)
+    show_answers(found)
 
-    from parallelm.operations import runs
+
+def actions(who: str | None) -> RunActions:
+    """By the settings."""
+    from parallelm.operations.acting.runs import run_actions
 
     # Errors are complete messages: the Kafka client need not log on the terminal as well.
     logging.getLogger("parallelm.kafka").addHandler(logging.NullHandler())
-    settings = load_settings()
-    answers = runs.decide_runs(settings, action, mlapp_id, who=author_of_command(settings, who), **options)
+    return run_actions(load_settings(), who)
+
+
+def show_answers(answers: Sequence[RunAnswer]) -> None:
+    """Print what followed; ends with 1 when it was refused."""
     for each in answers:
         place = f"{each.node_id or each.mlapp_id}" + (f" run {each.run_id}" if each.run_id else "")
-        echo(f"{place}: {each.state.value}: {each.reason}")
-    if runs.was_refused(answers):
+        echo(f"{place}: {each.state}: {each.reason}")
+    if all(each.is_refusal for each in answers):
         raise click.exceptions.Exit(1)
 
 

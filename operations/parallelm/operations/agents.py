@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 SILENT_AFTER_MS: Final = 10_000
 """An agent that was not heard of for so long does not live, or is cut off."""
 SILENT, ENDED, REMOVED = "silent", "ended", "removed"
+REQUESTS: Final = {
+    CommandKind.DRAIN: "takes no more runs",
+    CommandKind.RESUME: "takes runs again",
+    CommandKind.REMOVE: "stops its runs and ends",
+}
+"""What people ask, and what follows. Of an agent that is drained movable runs go elsewhere, pinned ones go on."""
 _TIMEOUT_S = 15.0
 _BEATS_AN_AGENT = 30
 
@@ -98,25 +104,16 @@ def find_agent(settings: Settings, name: str) -> Agent:
     raise UnknownAgentError(f"no agent {name!r} has registered; there are: {names}")
 
 
-def drain_agent(settings: Settings, name: str, *, who: Author, comment: str = "") -> Agent:
-    """Let it take no more runs; movable ones go elsewhere. One that is silent does so when it is back. Raises as ``find_agent``."""
-    return _ask(settings, name, CommandKind.DRAIN, who, comment)
+def what_follows(agent_id: str, kind: CommandKind, *, is_alive: bool) -> str:
+    """Of a request, in words."""
+    when = "" if is_alive else "; it was not heard of for a while: this holds once it is back"
+    return f"agent {agent_id} {REQUESTS[kind]}{when}"
 
 
-def resume_agent(settings: Settings, name: str, *, who: Author, comment: str = "") -> Agent:
-    """Let it take runs again; raises as ``find_agent``."""
-    return _ask(settings, name, CommandKind.RESUME, who, comment)
-
-
-def remove_agent(settings: Settings, name: str, *, who: Author, comment: str = "") -> Agent:
-    """Stop what runs on it, and the agent; one that is silent is listed no more, and ends when it is back.
-
-    Raises as ``find_agent``.
-    """
-    return _ask(settings, name, CommandKind.REMOVE, who, comment)
-
-
-def _ask(settings: Settings, name: str, kind: CommandKind, who: Author, comment: str) -> Agent:
+def ask_agent(settings: Settings, name: str, kind: CommandKind, *, who: Author, comment: str = "") -> Agent:
+    """Ask one of ``REQUESTS`` of an agent; one that is silent does so when it is back. Raises as ``find_agent``."""
+    if kind not in REQUESTS:
+        raise ValueError(kind)
     prefix = settings.kafka.topic_prefix
     for topic in (AGENT_COMMANDS, ACTIONS):
         require_topic(settings, topic.full_name(prefix), _TIMEOUT_S)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.operations.authors import Author
     from parallelm.schemas.records import RunTransition
+    from parallelm.warehouse.queries import OneOrMore
 
 _SHOWN = 5
 _FOLLOWED_EVERY_S = 1.0
@@ -70,8 +71,8 @@ def was_refused(answers: Sequence[RunTransition]) -> bool:
     return all(each.state is RunState.REFUSED for each in answers)
 
 
-def find_run(settings: Settings, text: str, *, mlapp_id: str | None = None) -> dict[str, Any]:
-    """The run (of an MLApp) whose id is ``text`` or begins with it, as the view ``runs`` has it; raises ``UnknownRunError``."""
+def find_run(settings: Settings, text: str, *, mlapp_id: OneOrMore | None = None) -> dict[str, Any]:
+    """The run (of MLApps) whose id is ``text`` or begins with it, as the view ``runs`` has it; raises ``UnknownRunError``."""
     from parallelm.warehouse.queries.runs import run_ids_starting, run_rows
 
     found = run_ids_starting(settings, text, mlapp_id=mlapp_id, limit=_SHOWN)
@@ -79,7 +80,7 @@ def find_run(settings: Settings, text: str, *, mlapp_id: str | None = None) -> d
         raise UnknownRunError(f"several runs begin with {text!r}: {', '.join(found)}; give more of the id")
     rows = run_rows(settings, mlapp_id=mlapp_id, run_id=found[0]) if found else []
     if not rows:
-        of = f" of MLApp {mlapp_id!r}" if mlapp_id else ""
+        of = f" of MLApp {mlapp_id!r}" if isinstance(mlapp_id, str) else ""
         raise UnknownRunError(f"there is no run {text!r}{of}; `mcenter runs list` lists them")
     return rows[0]
 

@@ -34,28 +34,42 @@ class NodeSchedule:
 
 
 def schedules(
-    settings: Settings, start_ms: int, end_ms: int, *, mlapp_ids: Iterable[str] | None = None
+    settings: Settings,
+    start_ms: int,
+    end_ms: int,
+    *,
+    mlapp_ids: Iterable[str] | None = None,
+    after: tuple[str, str] | None = None,
+    most_nodes: int | None = None,
+    most_of_a_node: int = MOST_OF_A_NODE,
 ) -> list[NodeSchedule]:
-    """Nodes with a schedule, by MLApp and node, with the times from start to before the end at which they are due."""
+    """Nodes with a schedule, by MLApp and node, with the times from start to before the end at which they are due.
+
+    With ``after`` those behind this MLApp and node.
+    """
     from parallelm.warehouse.queries.runs import running_forms
 
-    found = []
+    found: list[NodeSchedule] = []
     for row in running_forms(settings, None if mlapp_ids is None else list(mlapp_ids)):
+        if most_nodes is not None and len(found) == most_nodes:
+            break
+        if after is not None and (row["mlapp_id"], row["node_id"]) <= after:
+            continue
         written = json.loads(row["running_json"] or "{}").get("schedule")
         if written is None:
             continue
         schedule = ScheduleForm.model_validate(written)
         later = jitter_ms(schedule, row["mlapp_id"], row["node_id"])
         times = due_times(schedule, start_ms - later - 1, end_ms - later - 1)
-        first = [due + later for due in itertools.islice(times, MOST_OF_A_NODE + 1)]
+        first = [due + later for due in itertools.islice(times, most_of_a_node + 1)]
         found.append(
             NodeSchedule(
                 row["mlapp_id"],
                 row["node_id"],
                 schedule.cron,
                 schedule.timezone,
-                tuple(first[:MOST_OF_A_NODE]),
-                len(first) > MOST_OF_A_NODE,
+                tuple(first[:most_of_a_node]),
+                len(first) > most_of_a_node,
             )
         )
     return found

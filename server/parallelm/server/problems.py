@@ -68,6 +68,7 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     operations.UnknownNodeError: HTTPStatus.NOT_FOUND,
     operations.UnknownRunError: HTTPStatus.NOT_FOUND,
     operations.UnknownModelError: HTTPStatus.NOT_FOUND,
+    operations.UnknownAgentError: HTTPStatus.NOT_FOUND,
     operations.UnknownDecisionError: HTTPStatus.NOT_FOUND,
     operations.UnknownCaptureError: HTTPStatus.NOT_FOUND,
     UnknownRouteError: HTTPStatus.NOT_FOUND,

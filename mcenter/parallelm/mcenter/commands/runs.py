@@ -10,11 +10,10 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.answer_options import run_options
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.mlapp_runs import decide
+from parallelm.mcenter.mlapp_runs import actions, show_answers
 from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
-from parallelm.schemas.well_known import STOP_RUN
 
 _SHORT = [
     "mlapp_id",
@@ -95,11 +94,9 @@ def logs(run_id: str, lines: int, search: str | None, *, follow: bool) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.option("--force", is_flag=True, help="Give it up as lost, when its agent will never answer.")
 @run_options
-def stop(run_id: str, **options: Any) -> None:
+def stop(run_id: str, *, who: str | None, **said: Any) -> None:
     """Stop RUN."""
-    from parallelm.operations.runs import find_run
-
-    settings = load_settings()
-    with reported_in_one_line(settings):
-        row = find_run(settings, run_id)
-    decide(STOP_RUN, row["mlapp_id"], run_id=row["run_id"], **options)
+    asking = actions(who)
+    with reported_in_one_line(load_settings()):
+        answers = asking.stop_run(run_id, **said)
+    show_answers(answers)

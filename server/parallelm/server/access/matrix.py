@@ -34,7 +34,7 @@ ACTIONS: Final[dict[str, Action]] = {
         _ALL,
     ),
     "mlapps.write": Action("apply and remove its definition, alert rules and model policy", _SCIENCE),
-    "mlapps.run": Action("launch, pause and stop it, run a node now, and stop a run", _SCIENCE),
+    "mlapps.run": Action("launch, pause, stop and archive it, run a node now, and stop a run", _SCIENCE),
     "alerts.answer": Action("acknowledge and close its alerts", _SCIENCE | _DECIDE),
     "alerts.silence": Action("silence its alerts, and end silences", _SCIENCE),
     "models.upload": Action("upload a model", _SCIENCE),
@@ -44,6 +44,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "kpis.write": Action("upload and withdraw KPIs and outcomes", _SCIENCE),
     "reports.write": Action("report statistics, events and models over HTTP", _SCIENCE),
     "captures.write": Action("take, import and delete captures of it", _SCIENCE),
+    "agents.write": Action("drain, resume and remove agents", _OPERATE, is_on_mlapp=False),
     "operations.read": Action("see lag, dead letters, processes and retention", _OPERATE, is_on_mlapp=False),
     "operations.write": Action(
         "replay and drop dead letters, send test notifications, manage webhooks", _OPERATE, is_on_mlapp=False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import Path, Request
+from fastapi import Depends, Path, Request
 
-from parallelm.server.access.dependencies import Asking
+from parallelm.operations.agents import ask_agent
+from parallelm.schemas.records import CommandKind
+from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.access.principal import Principal
+from parallelm.server.api._decisions import Said
+from parallelm.server.api._once import OnceKey
 from parallelm.server.api._readable import READ, unknown
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, Moment
@@ -53,6 +57,14 @@ class HostAgent(Answer):
     """Of MLApps that the one who asks may read."""
 
 
+class AskedAgent(Answer):
+    """An agent of which something was asked."""
+
+    agent_id: str
+    is_alive: bool
+    """False: it was not heard of for a while, and does it once it is back."""
+
+
 @ROUTER.get("/agents")
 def list_hosts(request: Request, asking: Asking) -> list[HostAgent]:
     """Agents by id: with a role on all MLApps all of them, else those that run pipelines of MLApps that one may read."""
@@ -66,6 +78,24 @@ def get_host(request: Request, asking: Asking, agent_id: AgentId) -> HostAgent:
     if not found:
         raise unknown("agent", agent_id)
     return HostAgent.model_validate(found[0])
+
+
+@ROUTER.post("/agents/{agent_id}/{command}", dependencies=[Depends(require("agents.write"))])
+def command_agent(
+    request: Request,
+    agent_id: AgentId,
+    command: Literal["drain", "resume", "remove"],
+    said: Said,
+    once: OnceKey,
+) -> AskedAgent:
+    """Let it take no more runs, or take them again; or stop what runs there, and the agent."""
+
+    def act() -> AskedAgent:
+        settings, kind = context_of(request).settings, CommandKind(command)
+        asked = ask_agent(settings, agent_id, kind, who=once.author, comment=said.comment)
+        return AskedAgent(agent_id=agent_id, is_alive=asked.is_alive)
+
+    return once(AskedAgent, act)
 
 
 def readable_agents(request: Request, asking: Principal, agent_id: str | None = None) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Ids by their beginnings: which alert, model or capture somebody means who has typed the first characters."""
+"""Ids by their beginnings: which alert, model, run or capture somebody means who has typed the first characters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 
-from parallelm.operations import alerts, captures, models
+from parallelm.operations import alerts, captures, models, runs
 from parallelm.operations.errors import UnknownCaptureError
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import READ, readable
@@ -33,6 +33,14 @@ class ModelId(Answer):
     model_id: str
 
 
+class RunId(Answer):
+    """The one run whose id begins so."""
+
+    run_id: str
+    mlapp_id: str
+    node_id: str
+
+
 class CaptureId(Answer):
     """The one capture whose id begins so."""
 
@@ -56,6 +64,13 @@ def find_alert_id(
 def find_model_id(request: Request, mlapp_id: MLAppId, beginning: Beginning) -> ModelId:
     """The model that is meant; 404 for none and for several, with those that are near."""
     return ModelId(model_id=models.resolve_model(context_of(request).settings, mlapp_id, beginning))
+
+
+@ROUTER.get("/run-ids")
+def find_run_id(request: Request, asking: Asking, beginning: Beginning) -> RunId:
+    """The run that is meant; 404 for none and for several, with those that are near."""
+    found = runs.find_run(context_of(request).settings, beginning, mlapp_id=readable(asking))
+    return RunId.model_validate(found)
 
 
 @ROUTER.get("/capture-ids")

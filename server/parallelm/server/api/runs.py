@@ -1,28 +1,27 @@
-"""Runs of nodes by agents: what ran where, why, and with which models; and what people do about them."""
+"""Runs of nodes by agents: what ran where, why, and with which models."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import Field
 
 from parallelm.operations import runs as operations
-from parallelm.schemas.well_known import LAUNCH, PAUSE, RESUME, RUN_NODE, STOP, STOP_RUN
+from parallelm.operations.schedule import MOST_OF_A_NODE, NodeSchedule, schedules
+from parallelm.schemas.times import TimeError, range_ms
 from parallelm.server.access.dependencies import Asking, require
-from parallelm.server.api._decisions import Said, WaitS
-from parallelm.server.api._once import Once, OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, readable
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, Name, answers, moment_of, rows
-from parallelm.server.api.mlapps import MLAppId, current
+from parallelm.server.api.mlapps import MLAppId
 from parallelm.server.context import context_of
 
 ROUTER: Final = resource("runs")
 RunId = Annotated[str, Path(description="Id of a run, or the beginning of it.", min_length=1, max_length=200)]
 _READS: Final = [Depends(require(READ))]
-_RUNS: Final = [Depends(require("mlapps.run"))]
+_LONGEST_MS: Final = 366 * 24 * 3_600_000
+_MOST_TIMES: Final = 50_000
 RunStateName = Literal[
     "waiting", "assigned", "running", "unreachable", "stopping", "succeeded", "failed", "stopped", "missed", "lost"
 ]  # fmt: skip
@@ -98,31 +97,6 @@ class PipelineModel(Answer):
     """Null for what was produced, and while it is used."""
 
 
-class RunAnswer(Answer):
-    """What the control plane has answered."""
-
-    state: str
-    """``refused``: nothing was done, for this reason."""
-    node_id: str
-    run_id: str
-    """Empty when it is about the MLApp as a whole."""
-    reason: str
-
-
-class RunAnswers(Answer):
-    """What followed from an action."""
-
-    answers: list[RunAnswer]
-
-
-class StopSaid(Said):
-    """Why somebody stops a run."""
-
-    force: Annotated[bool, Field(description="Give up a run whose agent does not answer; it is lost.")] = (
-        False
-    )
-
-
 class Scheduled(Answer):
     """A node that runs by a schedule."""
 
@@ -133,7 +107,7 @@ class Scheduled(Answer):
     due_at: list[Moment]
     """Within the range that was asked for."""
     is_cut: bool
-    """There are more."""
+    """There are more: ask for a shorter time."""
 
 
 @ROUTER.get("/runs")
@@ -204,105 +178,38 @@ def list_pipeline_models(
 def get_schedule(
     request: Request,
     asking: Asking,
+    page: Paging,
     from_: Annotated[AskedTime, Query(alias="from")],
-    to: Annotated[AskedTime, Query()],
+    to: Annotated[AskedTime, Query(description="At most 366 days later.")],
     mlapp_id: Annotated[Name | None, Query(description="Only of this MLApp.")] = None,
-) -> list[Scheduled]:
-    """Nodes with a schedule, and when they are due by the definitions in force; of past times ``/runs`` tells what ran."""
-    from parallelm.operations.schedule import schedules
-    from parallelm.schemas.times import range_ms
+) -> Page[Scheduled]:
+    """Nodes with a schedule, and when they are due by the definitions in force; of past times ``/runs`` tells what ran.
 
+    A page has up to 50,000 times, evenly shared by ``limit`` nodes.
+    """
     start_ms, end_ms = range_ms(from_, to)
+    start_ms, end_ms = start_ms or 0, end_ms or 0
+    if end_ms - start_ms > _LONGEST_MS:
+        raise TimeError(f"{from_} to {to} is longer than 366 days: ask for a part of it")
     limited = readable(asking, mlapp_id)
+    keyset = page.keyset("mlapp_id", "node_id")
     found = schedules(
         context_of(request).settings,
-        int(start_ms or 0),
-        int(end_ms or 0),
+        start_ms,
+        end_ms,
         mlapp_ids=[limited] if isinstance(limited, str) else limited,
+        after=keyset.after and (str(keyset.after[0]), str(keyset.after[1])),
+        most_nodes=keyset.limit,
+        most_of_a_node=min(MOST_OF_A_NODE, _MOST_TIMES // page.limit),
     )
-    return [
-        Scheduled(
-            mlapp_id=each.mlapp_id,
-            node_id=each.node_id,
-            cron=each.cron,
-            timezone=each.timezone,
-            due_at=[moment for due in each.due_ms if (moment := moment_of(due))],
-            is_cut=each.is_cut,
-        )
-        for each in found
-    ]
+    return page.answer(Scheduled, keyset, [_scheduled(each) for each in found])
 
 
-@ROUTER.post("/mlapps/{mlapp_id}/launch", dependencies=_RUNS)
-def launch(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
-    """Let agents run its nodes: services at once, the others when they are due."""
-    return _on_mlapp(request, LAUNCH, mlapp_id, said, once, wait_s)
-
-
-@ROUTER.post("/mlapps/{mlapp_id}/pause", dependencies=_RUNS)
-def pause(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
-    """Begin no further run; what runs goes on."""
-    return _on_mlapp(request, PAUSE, mlapp_id, said, once, wait_s)
-
-
-@ROUTER.post("/mlapps/{mlapp_id}/resume", dependencies=_RUNS)
-def resume(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
-    """End a pause."""
-    return _on_mlapp(request, RESUME, mlapp_id, said, once, wait_s)
-
-
-@ROUTER.post("/mlapps/{mlapp_id}/stop", dependencies=_RUNS)
-def stop(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
-    """Stop all its runs, and begin no further one until it is launched again."""
-    return _on_mlapp(request, STOP, mlapp_id, said, once, wait_s)
-
-
-@ROUTER.post("/mlapps/{mlapp_id}/nodes/{node_id}/run", dependencies=_RUNS)
-def run_node(
-    request: Request,
-    mlapp_id: MLAppId,
-    node_id: Annotated[str, Path(min_length=1, max_length=500)],
-    said: Said,
-    once: OnceKey,
-    wait_s: WaitS = 30,
-) -> RunAnswers:
-    """Let a node run now."""
-    current(request, mlapp_id)
-    return _answered(request, RUN_NODE, mlapp_id, said, once, wait_s, node_id=node_id)
-
-
-@ROUTER.post("/mlapps/{mlapp_id}/runs/{run_id}/stop", dependencies=_RUNS)
-def stop_run(
-    request: Request, mlapp_id: MLAppId, run_id: RunId, said: StopSaid, once: OnceKey, wait_s: WaitS = 30
-) -> RunAnswers:
-    """Stop a run: its program is told to end, and killed when its grace is over."""
-    run = found_run(request, mlapp_id, run_id)
-    return _answered(request, STOP_RUN, mlapp_id, said, once, wait_s, run_id=run["run_id"], force=said.force)
-
-
-def _on_mlapp(
-    request: Request, action: str, mlapp_id: str, said: Said, once: Once, wait_s: float
-) -> RunAnswers:
-    current(request, mlapp_id)
-    return _answered(request, action, mlapp_id, said, once, wait_s)
-
-
-def _answered(
-    request: Request, action: str, mlapp_id: str, said: Said, once: Once, wait_s: float, **about: Any
-) -> RunAnswers:
-    def act() -> RunAnswers:
-        done = operations.decide_runs(
-            context_of(request).settings,
-            action,
-            mlapp_id,
-            who=once.author,
-            comment=said.comment,
-            timeout_s=wait_s,
-            **about,
-        )
-        return RunAnswers(answers=answers(RunAnswer, done))
-
-    return once(RunAnswers, act)
+def _scheduled(found: NodeSchedule) -> dict[str, Any]:
+    due_at = [moment_of(due) for due in found.due_ms]
+    return {name: getattr(found, name) for name in ("mlapp_id", "node_id", "cron", "timezone", "is_cut")} | {
+        "due_at": due_at
+    }
 
 
 def found_run(request: Request, mlapp_id: str, run_id: str) -> dict[str, Any]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Request
-from starlette.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import HTMLResponse, Response
 
+from parallelm.operations.agents import ask_agent, what_follows
+from parallelm.schemas.records import CommandKind
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import unknown
 from parallelm.server.api.agents import readable_agents
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages.rendering import render
+from parallelm.server.pages.toasts import toast
 from parallelm.warehouse.queries import run_rows
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read", anywhere=True))])
@@ -46,6 +49,20 @@ def agent(request: Request, asking: Asking, agent_id: str) -> HTMLResponse:
         "processes": processes,
     }
     return render(request, "agents/one.html", values)
+
+
+@ROUTER.post("/hosts/{agent_id}/{command}", dependencies=[Depends(require("agents.write"))])
+def command(
+    request: Request,
+    asking: Asking,
+    agent_id: str,
+    command: Literal["drain", "resume", "remove"],
+    comment: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Ask it of the agent; how it is then comes with its next report."""
+    settings, kind = context_of(request).settings, CommandKind(command)
+    asked = ask_agent(settings, agent_id, kind, who=asking.author, comment=comment)
+    return toast(what_follows(agent_id, kind, is_alive=asked.is_alive))
 
 
 _PAST: Final = 20

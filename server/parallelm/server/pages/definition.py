@@ -12,11 +12,14 @@ from starlette.responses import HTMLResponse, Response
 from parallelm.definitions.errors import DefinitionError
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.operations.errors import DefinitionChangedError, InvalidFileError
+from parallelm.operations.runs import decide_runs, was_refused
+from parallelm.schemas.well_known import DELETE
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
+from parallelm.server.pages._rows import stored
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.toasts import toast
+from parallelm.server.pages.toasts import refreshed, toast
 from parallelm.warehouse.queries.mlapps import mlapp_versions
 
 if TYPE_CHECKING:
@@ -125,6 +128,19 @@ def apply(
     return toast(
         words if applied.is_new else "nothing but comments or layout differs: no new version", answer
     )
+
+
+@ROUTER.post("/mlapps/{mlapp_id}/definition/delete", dependencies=[Depends(require("mlapps.write"))])
+def delete(
+    request: Request, mlapp_id: str, asking: Asking, comment: Annotated[str, Form(max_length=2000)] = ""
+) -> Response:
+    """Remove the definition, once nothing of the MLApp runs."""
+    settings = context_of(request).settings
+    done = decide_runs(settings, DELETE, mlapp_id, who=asking.author, comment=comment)
+    if was_refused(done):
+        return toast("; ".join(each.reason for each in done), kind="error")
+    stored(lambda: _versions(request, mlapp_id)[0]["is_deleted"])
+    return refreshed(f"the definition of {mlapp_id} is removed; what it reported stays")
 
 
 @ROUTER.get("/definitions/new", dependencies=[Depends(require("mlapps.write", anywhere=True))])

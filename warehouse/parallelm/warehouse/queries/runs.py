@@ -158,9 +158,9 @@ def models_of_pipelines(
 
 
 def run_ids_starting(
-    settings: Settings, beginning: str, *, mlapp_id: str | None = None, limit: int = 2
+    settings: Settings, beginning: str, *, mlapp_id: OneOrMore | None = None, limit: int = 2
 ) -> list[str]:
-    """Ids of runs (of an MLApp) that begin so; the one that is so in full alone."""
+    """Ids of runs (of MLApps) that begin so; the one that is so in full alone."""
     where = Conditions().equal(mlapp_id=mlapp_id).starting("run_id", beginning)
     found = records(
         settings,

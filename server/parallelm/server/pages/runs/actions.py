@@ -25,10 +25,10 @@ def act(
     request: Request,
     asking: Asking,
     mlapp_id: str,
-    action: Literal["launch", "pause", "resume", "stop"],
+    action: Literal["launch", "pause", "resume", "stop", "archive"],
     comment: Comment = "",
 ) -> Response:
-    """Launch, pause, resume or stop the MLApp."""
+    """Launch, pause, resume, stop or archive the MLApp."""
     return _answered(request, action, mlapp_id, who=asking.author, comment=comment)
 
 

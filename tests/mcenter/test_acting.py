@@ -8,10 +8,6 @@ from parallelm import mcenter
 
 ROOT = Path(next(iter(mcenter.__path__)))
 ACT_THEMSELVES = {
-    # Imports a capture: an administrator's work, with the Kafka role admin.
-    "commands/capture.py",
-    # Removes rows: an administrator's work, with rights on the tables.
-    "commands/erase.py",
     # Prints a link for whoever administers the server's machine.
     "commands/server.py",
 }

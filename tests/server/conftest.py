@@ -89,9 +89,9 @@ def server_settings(platform: Settings) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def server_url(server_settings: Settings, server_database: Database) -> Iterator[str]:
+def server_url(server_settings: Settings, server_database: Database, platform: Settings) -> Iterator[str]:
     """Address of a running server."""
-    with served(make_context(server_settings, server_database)) as url:
+    with served(make_context(server_settings, server_database, platform)) as url:
         yield url
 
 

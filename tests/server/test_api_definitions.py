@@ -6,7 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
+from parallelm.operations.definitions import validate_definition
+from parallelm.operations.errors import QuestionError
+from parallelm.operations.rule_trials import try_rules
+from parallelm.operations.trial_bounds import Bounds, Budget
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -100,3 +105,15 @@ def test_a_rule_is_tried_on_what_was_reported(client: httpx.Client):
         headers=YAML,
     )
     assert (len(limited.json()["alerts"]), limited.json()["left_out"]) == (1, 1)
+
+
+def test_a_trial_that_would_take_too_long_is_refused(platform: Settings):
+    rule = "{name: slow, type: threshold, statistic: latency, above: 0.5}"
+    tried = validate_definition(text("churn", rule=rule).encode(), "churn.yaml")
+    assert try_rules(platform, tried, bounds=Bounds(samples=60, seconds=60)).outcomes[0].judged == 60
+    with pytest.raises(QuestionError, match="59 samples were looked at: try a shorter time"):
+        try_rules(platform, tried, bounds=Bounds(samples=59, seconds=60))
+    budget = Budget(Bounds(samples=10_000, seconds=0.0))
+    with pytest.raises(QuestionError, match="it took 0 s for 1000 samples"):
+        for _ in range(1_000):
+            budget.spend()

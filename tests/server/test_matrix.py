@@ -41,7 +41,7 @@ ASKED_INSIDE = {
     "GET /api/v1/silences", "GET /api/v1/live-models", "GET /live", "GET /alerts/{alert_id}",
     "GET /models/{model_id}", "GET /api/v1/actions", "GET /api/v1/alert-ids", "GET /api/v1/capture-ids", "GET /api/v1/run-ids",
     "GET /api/v1/runs", "GET /api/v1/schedule", "GET /api/v1/agents",
-    "GET /api/v1/agents/{agent_id}",
+    "GET /api/v1/agents/{agent_id}", "GET /api/v1/tasks/{task_id}", "GET /tasks/{task_id}",
     # What it is about stands in the body or in what an id names.
     "POST /api/v1/silences", "POST /api/v1/silences/{silence_id}/end", "POST /api/v1/query",
 }  # fmt: skip

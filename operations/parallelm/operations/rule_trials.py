@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from parallelm.operations.errors import QuestionError
+from parallelm.operations.trial_bounds import Budget
 from parallelm.schemas.records import (
     AlertState,
     Event,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from parallelm.connections import Settings
+    from parallelm.operations.trial_bounds import Bounds
     from parallelm.schemas.records import AlertTransition, MLAppDefinition
     from parallelm.schemas.times import Time
     from parallelm.stream_processors.alerts.rules import RuleCore
@@ -99,14 +101,20 @@ def try_rules(
     rule: str | None = None,
     mlapp_id: str | None = None,
     with_transitions: bool = False,
+    bounds: Bounds | None = None,
 ) -> RuleTrial:
     """Let the rules of a definition, or one of them, judge what was reported in a range of event time.
 
     ``mlapp_id`` names another MLApp whose reports to take.
-    Raises ``QuestionError`` for a rule that is not there or that this version cannot judge, and the driver's errors.
+    Raises ``QuestionError`` for a rule that is not there or that this version cannot judge and for what is beyond the
+    bounds, and the driver's errors.
     """
     cores = _cores(definition, rule, mlapp_id or definition.mlapp_id)
-    run = _Run({core.settings.name for core in cores if core.revises}, with_transitions=with_transitions)
+    run = _Run(
+        {core.settings.name for core in cores if core.revises},
+        with_transitions=with_transitions,
+        bounds=bounds,
+    )
     replay = Replay(cores, run.on_transition)
     asked = {"mlapp_id": mlapp_id or definition.mlapp_id, "start": start, "end": end}
     arrived_ms = 0
@@ -139,9 +147,10 @@ def _cores(definition: MLAppDefinition, name: str | None, mlapp_id: str) -> list
 class _Run:
     """Gathers what a replay says."""
 
-    def __init__(self, revising: Collection[str], *, with_transitions: bool) -> None:
+    def __init__(self, revising: Collection[str], *, with_transitions: bool, bounds: Bounds | None) -> None:
         """``revising`` are the rules that correct what they have said: nothing of theirs is final before the end."""
         self._revising = revising
+        self._budget = bounds and Budget(bounds)
         self.begun = False
         self.first_ms: int | None = None
         self.last_ms: int | None = None
@@ -152,7 +161,9 @@ class _Run:
         self._outcomes: dict[str, RuleOutcome] = {}
 
     def seen(self, event_ms: int) -> None:
-        """Note the time of a report."""
+        """Note the time of a report; raises ``QuestionError`` beyond the bounds."""
+        if self._budget is not None:
+            self._budget.spend()
         if self.first_ms is None or self.last_ms is None:
             self.first_ms = self.last_ms = event_ms
         self.first_ms, self.last_ms = min(self.first_ms, event_ms), max(self.last_ms, event_ms)

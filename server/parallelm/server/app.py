@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
@@ -17,6 +18,7 @@ from parallelm.server.api.logs import LogWaiters
 from parallelm.server.compatibility import add_compatibility
 from parallelm.server.problems import add_problem_handlers
 from parallelm.server.requests import RequestFrame
+from parallelm.server.rule_trials import AT_ONCE
 from parallelm.server.static_files import static_files
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def create_app(context: ServerContext) -> FastAPI:
     )
     app.state.context = context
     app.state.log_waiters = LogWaiters()
+    app.state.rule_trials = BoundedSemaphore(AT_ONCE)
     app.add_middleware(NobodysFiles)
     app.add_middleware(RequestFrame)
     proxies = [each.strip() for each in context.settings.server.trusted_proxies.split(",") if each.strip()]

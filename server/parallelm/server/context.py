@@ -35,6 +35,8 @@ class ServerContext:
     """By which people sign in, where one is set up."""
     live: LiveChanges
     """What has just arrived, for those who look."""
+    admin_settings: Settings
+    """As the user who may change tables, where this process knows one: for what administrators ask for."""
 
     def authenticate(self, connection: HTTPConnection) -> Principal | None:
         """Who asks; None for somebody unknown."""

@@ -35,6 +35,14 @@ class LinkError(AccountError):
     """A one-time link is used, expired, or never was."""
 
 
+class TaskGoesOnError(ServerError):
+    """Another task of this kind goes on."""
+
+
+class UnknownTaskError(ServerError):
+    """There is no such task."""
+
+
 class IdentityProviderError(ServerError):
     """Somebody cannot sign in by the identity provider."""
 

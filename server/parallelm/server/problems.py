@@ -58,6 +58,8 @@ class ApiProblemError(HTTPException):
 STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     errors.UnknownAccountError: HTTPStatus.NOT_FOUND,
     errors.AccountError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TaskGoesOnError: HTTPStatus.CONFLICT,
+    errors.UnknownTaskError: HTTPStatus.NOT_FOUND,
     errors.LockedOutError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.SignInError: HTTPStatus.UNAUTHORIZED,
     SQLAlchemyError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -86,6 +88,7 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     DefinitionError: HTTPStatus.UNPROCESSABLE_ENTITY,
     QueryError: HTTPStatus.UNPROCESSABLE_ENTITY,
     TimeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    schemas.CaptureFileError: HTTPStatus.UNPROCESSABLE_ENTITY,
     schemas.EncodeError: HTTPStatus.UNPROCESSABLE_ENTITY,
     schemas.SchemaError: HTTPStatus.SERVICE_UNAVAILABLE,
     WarehouseError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -139,6 +142,15 @@ def status_of(error: Exception) -> HTTPStatus:
         (STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
+
+
+def reason_of(error: Exception, doing: str) -> str:
+    """An error in words for who asked; of a fault of ours the log has the rest."""
+    if status_of(error) is not HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _in_short(error) if status_of(error) is HTTPStatus.SERVICE_UNAVAILABLE else str(error)
+    PROBLEMS.inc()
+    _LOG.error("%s failed", doing, exc_info=error)
+    return f"the server made a mistake; its log has the reason under {doing}"
 
 
 def is_nothing_done(error: Exception) -> bool:

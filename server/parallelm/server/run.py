@@ -79,8 +79,8 @@ def url_of(settings: ServerSettings, listener: socket.socket) -> str:
     return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}{settings.path_prefix}"
 
 
-def make_context(settings: Settings, database: Database) -> ServerContext:
-    """What requests may use."""
+def make_context(settings: Settings, database: Database, admin: Settings | None = None) -> ServerContext:
+    """What requests may use; ``admin`` are settings that may change tables."""
     settings = replace(settings, clickhouse=replace(settings.clickhouse, is_pooled=True))
     return ServerContext(
         settings=settings,
@@ -89,14 +89,15 @@ def make_context(settings: Settings, database: Database) -> ServerContext:
         requests=RequestLimit(database, settings.server.api_requests_per_minute),
         identity_provider=IdentityProvider(settings.server),
         live=LiveChanges(settings),
+        admin_settings=admin or settings,
     )
 
 
 @contextmanager
-def opened_context(settings: Settings) -> Iterator[ServerContext]:
+def opened_context(settings: Settings, admin: Settings | None = None) -> Iterator[ServerContext]:
     """The same with the SQL database that the settings name; raises ``DatabaseError``."""
     database = Database(settings.server.database_url)
-    context = make_context(settings, database)
+    context = make_context(settings, database, admin)
     try:
         context.audit.wake()
         yield context

@@ -16,7 +16,6 @@ from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import counted, echo, echo_lines
 from parallelm.mcenter.time_option import TIME
-from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -181,7 +180,7 @@ def import_(file: Path, mlapp_id: str, who: str | None) -> None:
     Its records go to the tables and to nothing else: nobody is notified, no model is deployed. What is stored already is
     left out, so importing twice adds nothing. An MLApp that is defined here keeps its history to itself: name another id.
     """
-    from parallelm.operations.captures import import_capture
+    from parallelm.operations.acting.captures import capture_actions
 
     settings = load_settings(role="admin")
     with (
@@ -194,12 +193,8 @@ def import_(file: Path, mlapp_id: str, who: str | None) -> None:
             item_show_func=str,
         ) as bar,
     ):
-        done = import_capture(
-            settings,
-            file,
-            who=author_of_command(settings, who),
-            mlapp_id=mlapp_id,
-            on_progress=lambda share, table: bar.update(int(share * _SCALE) - bar.pos, table),
+        done = capture_actions(settings, who).import_file(
+            file, mlapp_id, lambda share, table: bar.update(int(share * _SCALE) - bar.pos, table)
         )
     sent = sum(done.records.values())
     echo(

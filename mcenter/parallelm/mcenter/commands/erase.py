@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,13 @@ from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines, visible
-from parallelm.operations.authors import author_of_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.connections import Settings
-    from parallelm.operations.erasing import Found, Held, Place
+    from parallelm.operations.acting.erasing import HeldRecords
+    from parallelm.operations.erasing import Found, Place
     from parallelm.warehouse.erasure import Selection
 
 
@@ -59,32 +58,31 @@ def erase(
     Rows, files of models, captures, the definition, what processors remember, silences and roles go. The audit log keeps a
     record of how much went, and this tells until when Kafka still holds it. What was cut short is finished by running it again.
     """
-    from parallelm.operations import erasing
+    from parallelm.operations.acting.erasing import erase_actions
     from parallelm.warehouse.erasure import OfLabel, OfMLApp
 
     if (mlapp_id is None) == (label is None):
         raise click.UsageError("name either --mlapp ID or --label NAME=VALUE")
     selection: Selection = OfMLApp(mlapp_id) if mlapp_id is not None else OfLabel(*(label or ("", "")))
     settings = load_settings(role="admin")
-    author = author_of_command(settings, who)
-    with reported_in_one_line(settings), _places(settings, mlapp_id) as more:
+    actions, places = erase_actions(settings, who), lambda: _places(settings, mlapp_id)
+    with reported_in_one_line(settings):
         if dry_run or not yes:
-            _show_found(erasing.find(settings, selection, more))
+            preview = actions.preview(selection, places)
+            _show_found(preview.found)
         if dry_run:
-            _show_held(erasing.held_by_kafka(settings))
+            _show_held(preview.held)
             return
         if not yes:
             click.confirm(visible(f"erase all of this, of {selection}, for good?"), abort=True)
-        done = erasing.erase(
-            settings,
+        done = actions.erase(
             selection,
-            who=author,
+            places,
             comment=comment,
-            more=more,
             timeout_s=timeout_s,
             on_step=lambda step: echo(f"… {step}", err=True),
         )
-    echo(f"erased {selection}; the audit log has a record of it, by {author} ({author.authenticated_by})")
+    echo(f"erased {selection}; the audit log has a record of it, by {done.by}")
     _show_counts(done.rows, done.things)
     _show_held(done.held)
     if done.since:
@@ -130,20 +128,17 @@ def _show_counts(rows: Mapping[str, int], things: Mapping[str, int]) -> None:
         echo_lines(as_table(counts))
 
 
-def _show_held(held: Sequence[Held]) -> None:
-    now_ms = time.time_ns() // 1_000_000
+def _show_held(held: Sequence[HeldRecords]) -> None:
     echo("")
     echo("Kafka holds what it has of it until its topics' settings remove it, at the latest:")
-    rows = []
-    for each in held:
-        until = each.until(now_ms)
-        rows.append(
-            {
-                "topic": each.topic,
-                "holds": each.in_words,
-                "until": f"{until:%Y-%m-%d %H:%M} UTC" if until else "",
-                "by": each.why,
-            }
-        )
+    rows = [
+        {
+            "topic": each.topic,
+            "holds": each.holds,
+            "until": f"{each.until:%Y-%m-%d %H:%M} UTC" if each.until else "",
+            "by": each.why,
+        }
+        for each in held
+    ]
     echo_lines(as_table(rows))
     echo("Backups made before still have it, and bring it back when they are restored: delete those, too.")

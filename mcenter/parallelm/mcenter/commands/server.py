@@ -8,7 +8,7 @@ import time
 
 import click
 
-from parallelm.connections import load_settings
+from parallelm.connections import ConfigurationError, Settings, load_settings
 from parallelm.mcenter.logs import log_as_service
 from parallelm.mcenter.number_options import PORT
 from parallelm.mcenter.terminal import echo
@@ -57,6 +57,14 @@ def reset_link(user: str | None) -> None:
     echo(f"{url}{links.PATH}?link={secret}")
 
 
+def _administration() -> Settings | None:
+    """Settings that may change tables, where this user knows any."""
+    try:
+        return load_settings(role="admin")
+    except ConfigurationError:
+        return None
+
+
 def _run(host: str | None, port: int | None) -> None:
     from parallelm.server.accounts import first_administrator
     from parallelm.server.errors import ServerError
@@ -73,7 +81,7 @@ def _run(host: str | None, port: int | None) -> None:
         check_transport(settings.server)
         with (
             serving() as stop,
-            opened_context(settings) as context,
+            opened_context(settings, _administration()) as context,
             listen(settings.server.host, settings.server.port) as listener,
         ):
             url = url_of(settings.server, listener)

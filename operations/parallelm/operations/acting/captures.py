@@ -1,4 +1,4 @@
-"""Timeline captures: taken, followed and deleted."""
+"""Timeline captures: taken, followed, deleted and imported."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from parallelm.operations.acting.calls import ms_of, path_of
 from parallelm.operations.acting.choosing import Ways
+from parallelm.operations.acting.tasks import followed
 from parallelm.operations.captures import (
     CaptureRecord,
     CaptureRequest,
     CaptureState,
+    ImportReport,
     delete_capture,
     delete_expired,
     follow_capture,
+    import_capture,
     start_capture,
 )
 from parallelm.operations.errors import OperationError
+from parallelm.schemas.captures import CaptureArchive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from parallelm.connections import Settings
     from parallelm.operations.acting.server_client import ServerClient
     from parallelm.operations.authors import Author
+    from parallelm.operations.captures.importing.run import OnProgress
 
 _POLL_S: Final = 1.0
+_UPLOAD_S: Final = 600.0
 
 
 class CaptureActions(Protocol):
@@ -39,6 +46,9 @@ class CaptureActions(Protocol):
 
     def delete(self, beginning: str) -> CaptureRecord:
         """Delete the one whose id begins so."""
+
+    def import_file(self, file: Path, mlapp_id: str, on_progress: OnProgress) -> ImportReport:
+        """Make the history in a capture readable, under this MLApp's id or, where that is empty, its own."""
 
     def delete_expired(self) -> Sequence[CaptureRecord]:
         """Delete those that are older than the retention allows."""
@@ -58,6 +68,11 @@ class _Here:
 
     def delete(self, beginning: str) -> CaptureRecord:
         return delete_capture(self._settings, beginning, who=self._author)
+
+    def import_file(self, file: Path, mlapp_id: str, on_progress: OnProgress) -> ImportReport:
+        return import_capture(
+            self._settings, file, who=self._author, mlapp_id=mlapp_id, on_progress=on_progress
+        )
 
     def delete_expired(self) -> Sequence[CaptureRecord]:
         return delete_expired(self._settings, who=self._author)
@@ -84,6 +99,17 @@ class _ByServer:
         record = self._find(meant["mlapp_id"], meant["capture_id"])
         self._server.delete(path_of("mlapps", record.mlapp_id, "captures", record.capture_id))
         return record
+
+    def import_file(self, file: Path, mlapp_id: str, on_progress: OnProgress) -> ImportReport:
+        with CaptureArchive(file) as archive:
+            own = archive.manifest.mlapp_id if archive.manifest else ""
+        with file.open("rb") as opened:
+            begun = self._server.post(
+                path_of("mlapps", mlapp_id or own or "unknown", "capture-imports"),
+                files={"file": (file.name, opened, "application/x-tar")},
+                answer_s=_UPLOAD_S,
+            )
+        return ImportReport(**followed(self._server, begun, on_progress))
 
     def delete_expired(self) -> Sequence[CaptureRecord]:
         raise OperationError(

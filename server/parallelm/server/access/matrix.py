@@ -49,6 +49,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "operations.write": Action(
         "replay and drop dead letters, send test notifications, manage webhooks", _OPERATE, is_on_mlapp=False
     ),
+    "erase": Action("erase an MLApp, or what has a label, for good", frozenset({ADMIN}), is_on_mlapp=False),
     "audit.read": Action("read the audit log", _DECIDE | _OPERATE),
     "users.manage": Action(
         "manage accounts, groups, roles and tokens of services", frozenset({ADMIN}), is_on_mlapp=False

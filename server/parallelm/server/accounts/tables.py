@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Float,
     ForeignKey,
     Integer,
     MetaData,
@@ -240,3 +241,27 @@ class AnsweredRequest(Base):
     answer: Mapped[str | None] = mapped_column(Text)
     """JSON; None while there is none."""
     expires_ms: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class Task(Base):
+    """Work that goes on after it was asked for, in one of the server's processes."""
+
+    __tablename__ = "tasks"
+
+    task_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(_NAME)
+    alone: Mapped[str | None] = mapped_column(_NAME, unique=True)
+    """Its kind while it goes on, so that there is one of a kind at a time."""
+    mlapp_id: Mapped[str] = mapped_column(Text)
+    """Empty: it concerns no single MLApp."""
+    about: Mapped[str] = mapped_column(Text)
+    asked_by: Mapped[str] = mapped_column(_NAME)
+    begun_ms: Mapped[int] = mapped_column(BigInteger)
+    seen_ms: Mapped[int] = mapped_column(BigInteger)
+    """When its process last reported."""
+    state: Mapped[str] = mapped_column(String(20))
+    share: Mapped[float] = mapped_column(Float)
+    step: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    result: Mapped[str] = mapped_column(Text)
+    """JSON."""

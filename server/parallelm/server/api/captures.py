@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, File, Path, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallelm.operations import captures as operations
+from parallelm.server import capture_import
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.access.limits import UPLOAD_BYTES
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, unknown
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, moment_of
 from parallelm.server.api.mlapps import MLAppId
+from parallelm.server.api.tasks import TaskStatus, begun
 from parallelm.server.capture_file import MEDIA_TYPE, capture_file
 from parallelm.server.context import context_of
 
@@ -81,6 +84,27 @@ def create_capture(request: Request, mlapp_id: MLAppId, wanted: NewCapture, once
         return Capture.model_validate(_shown(request, made))
 
     return once(Capture, act)
+
+
+@ROUTER.post(
+    "/mlapps/{mlapp_id}/capture-imports", dependencies=_WRITES, status_code=202, max_body_size=UPLOAD_BYTES
+)
+def begin_capture_import(
+    request: Request,
+    mlapp_id: MLAppId,
+    file: Annotated[UploadFile, File(description="A capture of this platform, of any installation.")],
+    once: OnceKey,
+) -> TaskStatus:
+    """Make the history in a capture readable here, as that of this MLApp, which must not be defined here.
+
+    `/tasks/{task_id}` tells how far it is; its `result` has `capture_id`, `records` that were sent by table, `known_rows` that
+    were there before, and `behind`: what the sinks have left to store. Importing twice adds nothing.
+    """
+
+    def act() -> TaskStatus:
+        return begun(request, capture_import.begin(context_of(request), file.file, mlapp_id, once.author))
+
+    return once(TaskStatus, act)
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/captures/{capture_id}", dependencies=_READS)

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query, Request
 
 from parallelm.operations import definitions
-from parallelm.operations.rule_trials import MAX_EPISODES, PastEpisode, RuleTrial, try_rules
+from parallelm.operations.rule_trials import MAX_EPISODES, PastEpisode, RuleTrial
 from parallelm.server.access.dependencies import require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, Name, Number, moment_of
 from parallelm.server.api.definitions import DefinitionText
 from parallelm.server.api.mlapps import MLAppId
-from parallelm.server.context import context_of
+from parallelm.server.rule_trials import bounded_trial
 
 ROUTER: Final = resource("rules")
 
@@ -79,13 +79,12 @@ def try_rules_on_history(
 ) -> Trial:
     """When the rules of a file, of this MLApp or another, would have fired on what this MLApp has reported.
 
-    Begin the range before the time that you ask about where a rule learns what is usual. A million samples take some seconds.
+    Begin the range before the time that you ask about where a rule learns what is usual. A million samples take some seconds;
+    more than 5 million, or a minute, are refused.
     """
     definition = definitions.validate_definition(text, "definition")
     began = time.monotonic()
-    trial = try_rules(
-        context_of(request).settings, definition, start=from_, end=to, rule=rule, mlapp_id=mlapp_id
-    )
+    trial = bounded_trial(request, definition, start=from_, end=to, rule=rule, mlapp_id=mlapp_id)
     return _shown(trial, limit, time.monotonic() - began)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from starlette.responses import HTMLResponse, Response
 
@@ -19,12 +19,14 @@ from parallelm.operations.captures import (
     start_capture,
 )
 from parallelm.operations.errors import UnknownCaptureError
-from parallelm.server.access.dependencies import Asking, require
+from parallelm.server import capture_import
+from parallelm.server.access.dependencies import Asking, allow, require
+from parallelm.server.access.limits import UPLOAD_BYTES
 from parallelm.server.capture_file import capture_file
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages.rendering import render
-from parallelm.server.pages.toasts import toast
+from parallelm.server.pages.toasts import gone_to, toast
 
 ROUTER: Final = APIRouter(prefix="/mlapps/{mlapp_id}/captures")
 PAGE: Final = Page("Captures", "/captures", "mlapps.read", place=80, of_mlapp=True)
@@ -63,6 +65,19 @@ def create(
         f"capture {record.capture_id} is being made",
         Response(status_code=204, headers={"HX-Refresh": "true"}),
     )
+
+
+@ROUTER.post("/import", dependencies=_WRITE, max_body_size=UPLOAD_BYTES)
+def import_(
+    request: Request,
+    asking: Asking,
+    file: Annotated[UploadFile, File()],
+    as_mlapp: Annotated[str, Form(min_length=1, max_length=500)],
+) -> Response:
+    """Begin to import one as the history of an MLApp, and go to the task."""
+    allow(asking, "captures.write", as_mlapp)
+    task_id = capture_import.begin(context_of(request), file.file, as_mlapp, asking.author)
+    return gone_to(request, f"/tasks/{task_id}", f"{file.filename} is being imported")
 
 
 @ROUTER.get("/{capture_id}/download", dependencies=_READ)

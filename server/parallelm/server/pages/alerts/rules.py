@@ -11,7 +11,6 @@ from starlette.responses import HTMLResponse, Response
 from parallelm.definitions import DefinitionError
 from parallelm.operations.definitions import apply_definition, get_definition, validate_definition
 from parallelm.operations.errors import DefinitionChangedError, InvalidFileError, QuestionError
-from parallelm.operations.rule_trials import try_rules
 from parallelm.operations.rules_in_words import rules_in_words
 from parallelm.operations.rules_section import rules_section
 from parallelm.server.access.dependencies import Asking, require
@@ -19,6 +18,7 @@ from parallelm.server.context import context_of
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import TimeRange, time_range
 from parallelm.server.pages.toasts import toast
+from parallelm.server.rule_trials import bounded_trial
 
 if TYPE_CHECKING:
     from parallelm.operations.rule_trials import RuleTrial
@@ -80,7 +80,7 @@ def try_on_history(
     try:
         edited = _edited(rules_section(definition.source_yaml), text, mlapp_id)
         shown = time_range(start, end)
-        trial = try_rules(settings, edited, start=shown.start, end=shown.end, rule=rule or None)
+        trial = bounded_trial(request, edited, start=shown.start, end=shown.end, rule=rule or None)
     except _MistakenError as error:
         return _part(request, mistakes=error.mistakes)
     except QuestionError as error:

@@ -42,7 +42,8 @@ from parallelm.schemas.errors import SignatureError
 from parallelm.schemas.model_signatures import SignedModel, sign, signed_model, signer
 from parallelm.schemas.records import DeploymentState, ModelAnnouncement, Origin
 from parallelm.schemas.registry import make_registry
-from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
+from parallelm.schemas.shared_writer import write_confirmed
+from parallelm.schemas.topic_writer import OutgoingRecord
 from parallelm.schemas.topics import MODELS
 from parallelm.schemas.well_known import DELETE_MODEL, DIRECTORY_FORMATS, MODEL_FORMATS, UPLOAD_MODEL
 
@@ -61,7 +62,6 @@ _MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK_BYTES: Final = 1 << 20
 _LONGEST_NAME: Final = 200
-_CONFIRM_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,14 +309,9 @@ def _announce(settings: Settings, announcement: ModelAnnouncement, who: Author, 
         model_id=announcement.model_id,
         parameters={"file": announcement.file_name, "sha256": announcement.sha256},
     )
-    write_and_confirm(
-        settings,
-        [
-            action_to_send(settings, action, codec),
-            OutgoingRecord(MODELS.full_name(prefix), MODELS.key(announcement), codec.encode(announcement)),
-        ],
-        timeout_s=_CONFIRM_S,
-    )
+    topic = MODELS.full_name(prefix)
+    announced = OutgoingRecord(topic, MODELS.key(announcement), codec.encode(announcement))
+    write_confirmed(settings, [action_to_send(settings, action, codec), announced])
 
 
 def _checked(opened: Any, size_bytes: int, sha256: str) -> Iterator[bytes]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelm.operations.actions import ALL_MLAPPS, new_action, record_action
 from parallelm.operations.errors import InvalidFileError, OperationError
+from parallelm.schemas.well_known import TEST_NOTIFICATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from parallelm.connections import Settings
     from parallelm.definitions.notifications import NotificationRules
+    from parallelm.operations.authors import Author
     from parallelm.stream_processors.notifications.routing import Route
+
+
+class NoNotificationsFileError(OperationError):
+    """This server was not told where the notifier's file is."""
 
 
 class UnknownRouteError(OperationError):
@@ -42,6 +50,15 @@ class ShownRoute:
 def notifications_file(settings: Settings) -> Path | None:
     """Where the server finds the notifier's file; None where it was not told."""
     return Path(settings.server.notifications_file) if settings.server.notifications_file else None
+
+
+def known_file(settings: Settings) -> Path:
+    """The same; raises ``NoNotificationsFileError``."""
+    if (file := notifications_file(settings)) is None:
+        raise NoNotificationsFileError(
+            "this server does not know the notifier's file: name it in MCENTER_SERVER_NOTIFICATIONS_FILE"
+        )
+    return file
 
 
 def read_notifications(file: Path, environ: Mapping[str, str] | None) -> NotificationRules:
@@ -79,6 +96,13 @@ def try_route(rules: NotificationRules, name: str) -> dict[str, str]:
         return trial.try_route(rules, name)
     except trial.UnknownRouteError as error:
         raise UnknownRouteError(str(error)) from error
+
+
+def send_test(settings: Settings, name: str, *, who: Author) -> dict[str, str]:
+    """Send a test message along a route of the server's file, with an action in the audit log; raises as ``try_route``."""
+    rules = read_notifications(known_file(settings), os.environ)
+    record_action(settings, new_action(TEST_NOTIFICATION, ALL_MLAPPS, who=who, target=name))
+    return try_route(rules, name)
 
 
 def _shown(route: Route, rules: NotificationRules, depth: int) -> Iterator[ShownRoute]:

@@ -1,4 +1,4 @@
-"""The file of a capture as an answer: what the API, a page and the original's call give alike."""
+"""A capture that somebody may read, and its file as an answer: what the API, a page and the original's call give alike."""
 
 from __future__ import annotations
 
@@ -8,17 +8,31 @@ from urllib.parse import quote
 
 from fastapi.responses import StreamingResponse
 
-from parallelm.operations.captures import open_capture
+from parallelm.operations.captures import list_captures, open_capture
+from parallelm.operations.errors import UnknownCaptureError
 from parallelm.schemas.captures.names import download_name
+from parallelm.server.api._readable import READ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from parallelm.connections import Settings
     from parallelm.operations.captures import CaptureRecord
+    from parallelm.server.access.principal import Principal
 
 MEDIA_TYPE: Final = "application/x-tar"
 _PIECE: Final = 256 * 1024
+
+
+def readable_capture(
+    settings: Settings, asking: Principal, capture_id: str, mlapp_id: str | None = None
+) -> CaptureRecord:
+    """The one of this id, of an MLApp; raises ``UnknownCaptureError``, also for what somebody may not read."""
+    for each in list_captures(settings, mlapp_id):
+        if each.capture_id == capture_id and asking.may(READ, each.mlapp_id):
+            return each
+    of = f" of MLApp {mlapp_id!r}" if mlapp_id else ""
+    raise UnknownCaptureError(f"there is no capture {capture_id!r}{of}")
 
 
 def capture_file(settings: Settings, record: CaptureRecord) -> StreamingResponse:

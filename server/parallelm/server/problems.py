@@ -22,7 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from parallelm.definitions.errors import DefinitionError
 from parallelm.operations import errors as operations
 from parallelm.operations.authors import Author
-from parallelm.operations.notifications import UnknownRouteError
+from parallelm.operations.notifications import NoNotificationsFileError, UnknownRouteError
 from parallelm.schemas import errors as schemas
 from parallelm.schemas.times import TimeError
 from parallelm.schemas.well_known import NOBODY
@@ -74,6 +74,7 @@ STATUS_OF: Final[dict[type[Exception], HTTPStatus]] = {
     operations.UnknownDecisionError: HTTPStatus.NOT_FOUND,
     operations.UnknownCaptureError: HTTPStatus.NOT_FOUND,
     UnknownRouteError: HTTPStatus.NOT_FOUND,
+    NoNotificationsFileError: HTTPStatus.NOT_FOUND,
     operations.CaptureStateError: HTTPStatus.CONFLICT,
     operations.AlertNotOpenError: HTTPStatus.CONFLICT,
     operations.NoEffectError: HTTPStatus.CONFLICT,

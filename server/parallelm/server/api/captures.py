@@ -14,12 +14,12 @@ from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.access.limits import UPLOAD_BYTES
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
-from parallelm.server.api._readable import READ, unknown
+from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, AskedTime, Moment, moment_of
 from parallelm.server.api.mlapps import MLAppId
 from parallelm.server.api.tasks import TaskStatus, begun
-from parallelm.server.capture_file import MEDIA_TYPE, capture_file
+from parallelm.server.capture_file import MEDIA_TYPE, capture_file, readable_capture
 from parallelm.server.context import context_of
 
 ROUTER: Final = resource("captures")
@@ -108,9 +108,10 @@ def begin_capture_import(
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/captures/{capture_id}", dependencies=_READS)
-def get_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> Capture:
+def get_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId, asking: Asking) -> Capture:
     """One capture."""
-    return Capture.model_validate(_shown(request, _found(request, mlapp_id, capture_id)))
+    record = readable_capture(context_of(request).settings, asking, capture_id, mlapp_id)
+    return Capture.model_validate(_shown(request, record))
 
 
 @ROUTER.get(
@@ -119,24 +120,20 @@ def get_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> C
     response_class=StreamingResponse,
     responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def download_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId) -> StreamingResponse:
+def download_capture(
+    request: Request, mlapp_id: MLAppId, capture_id: CaptureId, asking: Asking
+) -> StreamingResponse:
     """Its file: a tar that programs of the original read, with Parquet of every table and a report."""
-    record = _found(request, mlapp_id, capture_id)
-    return capture_file(context_of(request).settings, record)
+    settings = context_of(request).settings
+    return capture_file(settings, readable_capture(settings, asking, capture_id, mlapp_id))
 
 
 @ROUTER.delete("/mlapps/{mlapp_id}/captures/{capture_id}", dependencies=_WRITES, status_code=204)
 def delete_capture(request: Request, mlapp_id: MLAppId, capture_id: CaptureId, asking: Asking) -> None:
     """Delete one; one that is being made is given up."""
-    record = _found(request, mlapp_id, capture_id)
-    operations.delete_capture(context_of(request).settings, record.capture_id, who=asking.author)
-
-
-def _found(request: Request, mlapp_id: str, capture_id: str) -> operations.CaptureRecord:
-    for each in operations.list_captures(context_of(request).settings, mlapp_id):
-        if each.capture_id == capture_id:
-            return each
-    raise unknown("capture", capture_id, f" of MLApp {mlapp_id!r}")
+    settings = context_of(request).settings
+    record = readable_capture(settings, asking, capture_id, mlapp_id)
+    operations.delete_capture(settings, record.capture_id, who=asking.author)
 
 
 def _shown(request: Request, record: operations.CaptureRecord) -> dict[str, Any]:

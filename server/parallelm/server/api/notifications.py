@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from parallelm.operations.actions import ALL_MLAPPS, new_action, record_action
-from parallelm.operations.notifications import (
-    notifications_file,
-    read_notifications,
-    routes_of,
-    try_route,
-)
-from parallelm.schemas.well_known import TEST_NOTIFICATION
+from parallelm.operations.notifications import known_file, read_notifications, routes_of, send_test
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer
 from parallelm.server.context import context_of
-from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = resource("notifications")
 
@@ -66,27 +56,12 @@ class TriedTarget(Answer):
 @ROUTER.get("/notification-routes", dependencies=[Depends(require(READ, anywhere=True))])
 def list_notification_routes(request: Request) -> list[NotificationRoute]:
     """The routes of the notifier's file, each below the one around it."""
-    return [
-        NotificationRoute.model_validate(each) for each in routes_of(read_notifications(_file(request), None))
-    ]
+    rules = read_notifications(known_file(context_of(request).settings), None)
+    return [NotificationRoute.model_validate(each) for each in routes_of(rules)]
 
 
 @ROUTER.post("/notification-routes/test", dependencies=[Depends(require("operations.write"))])
 def send_test_notification(request: Request, asking: Asking, wanted: RouteToTry) -> list[TriedTarget]:
     """Send a test message to the receiver of a route, and say of each target whether it was taken."""
-    rules = read_notifications(_file(request), os.environ)
-    action = new_action(TEST_NOTIFICATION, ALL_MLAPPS, who=asking.author, target=wanted.route)
-    record_action(context_of(request).settings, action)
-    results = try_route(rules, wanted.route)
+    results = send_test(context_of(request).settings, wanted.route, who=asking.author)
     return [TriedTarget(target=target, error=error) for target, error in results.items()]
-
-
-def _file(request: Request) -> Path:
-    found = notifications_file(context_of(request).settings)
-    if found is None:
-        raise ApiProblemError(
-            404,
-            "no-notifications-file",
-            "this server does not know the notifier's file: name it in MCENTER_SERVER_NOTIFICATIONS_FILE",
-        )
-    return found

@@ -11,10 +11,9 @@ from parallelm.operations import captures as operations
 from parallelm.schemas.captures.names import download_name
 from parallelm.server.access.principal import Principal
 from parallelm.server.api._readable import READ
-from parallelm.server.capture_file import capture_file
+from parallelm.server.capture_file import capture_file, readable_capture
 from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
-from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = APIRouter(prefix="/timelineCaptures")
 _STATES: Final = {"complete": "Complete", "in_progress": "In Progress"}
@@ -61,10 +60,7 @@ def _readable(request: Request, caller: Principal) -> list[operations.CaptureRec
 
 
 def _found(request: Request, caller: Principal, capture_id: str) -> operations.CaptureRecord:
-    for each in _readable(request, caller):
-        if each.capture_id == capture_id:
-            return each
-    raise ApiProblemError(404, "unknown-capture", f"there is no capture {capture_id!r}")
+    return readable_capture(context_of(request).settings, caller, capture_id)
 
 
 def _shown(record: operations.CaptureRecord) -> dict[str, Any]:

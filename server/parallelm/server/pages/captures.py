@@ -9,20 +9,17 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import HTMLResponse, Response
 
 from parallelm.operations.captures import (
-    CaptureRecord,
     CaptureRequest,
     CaptureState,
     delete_capture,
     expires_at_ms,
-    find_capture,
     list_captures,
     start_capture,
 )
-from parallelm.operations.errors import UnknownCaptureError
 from parallelm.server import capture_import
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.access.limits import UPLOAD_BYTES
-from parallelm.server.capture_file import capture_file
+from parallelm.server.capture_file import capture_file, readable_capture
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages.rendering import render
@@ -81,25 +78,18 @@ def import_(
 
 
 @ROUTER.get("/{capture_id}/download", dependencies=_READ)
-def download(request: Request, mlapp_id: str, capture_id: str) -> StreamingResponse:
+def download(request: Request, mlapp_id: str, capture_id: str, asking: Asking) -> StreamingResponse:
     """The file."""
-    record = _of_mlapp(request, mlapp_id, capture_id)
-    return capture_file(context_of(request).settings, record)
+    settings = context_of(request).settings
+    return capture_file(settings, readable_capture(settings, asking, capture_id, mlapp_id))
 
 
 @ROUTER.delete("/{capture_id}", dependencies=_WRITE)
 def delete(request: Request, mlapp_id: str, capture_id: str, asking: Asking) -> Response:
     """Delete it; one that is being made is given up."""
-    record = _of_mlapp(request, mlapp_id, capture_id)
-    delete_capture(context_of(request).settings, record.capture_id, who=asking.author)
+    settings = context_of(request).settings
+    record = readable_capture(settings, asking, capture_id, mlapp_id)
+    delete_capture(settings, record.capture_id, who=asking.author)
     return toast(
         f"capture {record.capture_id} is deleted", Response(status_code=204, headers={"HX-Refresh": "true"})
     )
-
-
-def _of_mlapp(request: Request, mlapp_id: str, capture_id: str) -> CaptureRecord:
-    """One of this MLApp: roles on another one do not reach it."""
-    record = find_capture(context_of(request).settings, capture_id)
-    if record.mlapp_id != mlapp_id:
-        raise UnknownCaptureError(f"MLApp {mlapp_id!r} has no capture {capture_id!r}")
-    return record

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import HTMLResponse, Response
@@ -10,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from parallelm.server.access.authentication import now_ms
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.access.matrix import READING_SQL, ROLES
-from parallelm.server.access.principal import EVERY_MLAPP
+from parallelm.server.access.principal import EVERY_MLAPP, Principal
 from parallelm.server.accounts import links, management, people, signing_in, tokens
 from parallelm.server.accounts.tables import SERVICE, Account, Group
 from parallelm.server.context import context_of
@@ -21,6 +23,9 @@ from parallelm.server.pages.rendering import render
 from parallelm.server.pages.sign_in import NO_STORE
 from parallelm.server.pages.toasts import gone_to, refreshed
 from parallelm.server.requests import base_url
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 PAGE: Final = Page("Users", "/users", "users.manage", place=90)
 ROUTER: Final = APIRouter(dependencies=[Depends(require("users.manage"))])
@@ -85,10 +90,7 @@ def user(request: Request, name: Named) -> HTMLResponse:
 @ROUTER.post("/users/{name}/roles")
 def add_role(request: Request, name: Named, asking: Asking, role: Text = "", mlapp_id: Text = "") -> Response:
     """One role more."""
-    with context_of(request).audit.changing(asking.author) as change:
-        account = people.find(change.sql, name)
-        management.change_account(change, account, grants=[*_pairs(account), (role, mlapp_id.strip())])
-    return refreshed(f"{name} has the role now.")
+    return _granted(request, asking, ACCOUNT, name, (role, mlapp_id.strip()))
 
 
 @ROUTER.post("/users/{name}/roles/remove")
@@ -96,11 +98,7 @@ def remove_role(
     request: Request, name: Named, asking: Asking, role: Text = "", mlapp_id: Text = ""
 ) -> Response:
     """One role less."""
-    with context_of(request).audit.changing(asking.author) as change:
-        account = people.find(change.sql, name)
-        left = [pair for pair in _pairs(account) if pair != (role, mlapp_id)]
-        management.change_account(change, account, grants=left)
-    return refreshed(f"{name} has the role no more.")
+    return _taken_away(request, asking, ACCOUNT, name, (role, mlapp_id))
 
 
 @ROUTER.post("/users/{name}/groups")
@@ -213,10 +211,7 @@ def add_group_role(
     request: Request, name: Named, asking: Asking, role: Text = "", mlapp_id: Text = ""
 ) -> Response:
     """One role more."""
-    with context_of(request).audit.changing(asking.author) as change:
-        found = management.group(change.sql, name)
-        management.change_group(change, found, grants=[*_pairs(found), (role, mlapp_id.strip())])
-    return refreshed(f"{name} has the role now.")
+    return _granted(request, asking, GROUP, name, (role, mlapp_id.strip()))
 
 
 @ROUTER.post("/groups/{name}/roles/remove")
@@ -224,11 +219,7 @@ def remove_group_role(
     request: Request, name: Named, asking: Asking, role: Text = "", mlapp_id: Text = ""
 ) -> Response:
     """One role less."""
-    with context_of(request).audit.changing(asking.author) as change:
-        found = management.group(change.sql, name)
-        left = [pair for pair in _pairs(found) if pair != (role, mlapp_id)]
-        management.change_group(change, found, grants=left)
-    return refreshed(f"{name} has the role no more.")
+    return _taken_away(request, asking, GROUP, name, (role, mlapp_id))
 
 
 @ROUTER.post("/groups/{name}/members")
@@ -245,6 +236,34 @@ def delete_group(request: Request, name: Named, asking: Asking) -> Response:
     with context_of(request).audit.changing(asking.author) as change:
         management.delete_group(change, management.group(change.sql, name))
     return gone_to(request, "/users", f"There is no group {name} any more.")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A kind of what has roles: how one is found, and changed."""
+
+    find: Callable[[Session, str], Any]
+    change: Callable[..., None]
+
+
+ACCOUNT: Final = Holder(people.find, management.change_account)
+GROUP: Final = Holder(management.group, management.change_group)
+
+
+def _granted(request: Request, asking: Principal, kind: Holder, name: str, role: tuple[str, str]) -> Response:
+    with context_of(request).audit.changing(asking.author) as change:
+        found = kind.find(change.sql, name)
+        kind.change(change, found, grants=[*_pairs(found), role])
+    return refreshed(f"{name} has the role now.")
+
+
+def _taken_away(
+    request: Request, asking: Principal, kind: Holder, name: str, role: tuple[str, str]
+) -> Response:
+    with context_of(request).audit.changing(asking.author) as change:
+        found = kind.find(change.sql, name)
+        kind.change(change, found, grants=[pair for pair in _pairs(found) if pair != role])
+    return refreshed(f"{name} has the role no more.")
 
 
 def _pairs(holder: Account | Group) -> list[tuple[str, str]]:

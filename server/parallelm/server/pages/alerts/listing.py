@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -14,11 +13,11 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from parallelm.operations.alerts import find_alert, list_alerts, silenced_by
 from parallelm.schemas.errors import SchemaError
 from parallelm.server.access.dependencies import Asking, allow, require
-from parallelm.server.pages._moments import moment_of
+from parallelm.server.pages._cursor import After, ListOrder, moment_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings
-from parallelm.warehouse.queries import OPEN_STATES, Keyset
+from parallelm.warehouse.queries import OPEN_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,9 +36,7 @@ STATES: Final = (
     ("resolved", "Resolved"),
     ("inactive", "Ended before it fired"),
 )
-_SHOWN: Final = 300
-_ORDER: Final = ("started_at", "rule", "alert_id")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ORDER: Final = ListOrder({"started_at": moment_of, "rule": str, "alert_id": str}, shown=300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class AlertFilter:
     state: str = ""
     rule: str = ""
     label: str = ""
-    after: tuple[Any, ...] | None = None
+    after: str = ""
     """Of the page before: when its last alert started, its rule and its id."""
 
     @property
@@ -88,13 +85,9 @@ def _filter(
     state: str = "",
     rule: str = "",
     label: str = "",
-    after: Annotated[str, Query(pattern=r"^(-?\d{1,14}\|[^|]*\|[^|]*)?$")] = "",
+    after: After = "",
 ) -> AlertFilter:
-    place = None
-    if after:
-        ms, its_rule, alert_id = after.split("|")
-        place = (moment_of(ms), its_rule, alert_id)
-    return AlertFilter(severity, mlapp.strip(), node.strip(), state, rule.strip(), label, place)
+    return AlertFilter(severity, mlapp.strip(), node.strip(), state, rule.strip(), label, after)
 
 
 Filtered = Annotated[AlertFilter, Depends(_filter)]
@@ -144,17 +137,17 @@ def _page(
         also_over=wanted.state == "all",
         start=shown.start,
         end=shown.end,
-        page=Keyset(order=_ORDER, descending=True, after=wanted.after, limit=_SHOWN + 1),
+        page=_ORDER.keyset(wanted.after),
     )
     silenced, trouble = _silenced(settings, found) if shown.known_at_ms is None else ([], "")
     entries = [
         row | {"silenced_by": by} for row, by in zip(rows(found), silenced or [""] * len(found), strict=True)
     ]
-    page, left = entries[:_SHOWN], entries[_SHOWN:]
+    page, older = _ORDER.page_of(request, entries)
     values = {
         "groups": _groups(page),
         "count": len(page),
-        "older": _older(request, page[-1]) if left else "",
+        "older": older,
         "wanted": wanted,
         "shown": shown,
         "states": STATES,
@@ -184,10 +177,3 @@ def _groups(entries: list[dict[str, Any]]) -> list[Group]:
 
     found = [Group(*names, list(group)) for names, group in groupby(sorted(entries, key=key), key)]
     return sorted(found, key=lambda group: group.alerts[0]["started_at"], reverse=True)
-
-
-def _older(request: Request, last: dict[str, Any]) -> str:
-    """The address of what is older than the last alert of the list."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
-    started_ms = (last["started_at"] - _EPOCH) // timedelta(milliseconds=1)
-    return "?" + urlencode([*kept, ("after", f"{started_ms}|{last['rule']}|{last['alert_id']}")])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from parallelm.operations.actions import ALL_MLAPPS, new_action, record_action
 from parallelm.operations.errors import InvalidFileError
-from parallelm.operations.notifications import notifications_file, read_notifications, routes_of, try_route
-from parallelm.schemas.well_known import TEST_NOTIFICATION
+from parallelm.operations.notifications import (
+    NoNotificationsFileError,
+    notifications_file,
+    read_notifications,
+    routes_of,
+    send_test,
+)
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
 from parallelm.server.pages.rendering import render
@@ -36,12 +39,10 @@ def notifications(request: Request) -> HTMLResponse:
 @ROUTER.post("/test", dependencies=[Depends(require("operations.write"))])
 def send_a_test(request: Request, asking: Asking, route: Annotated[str, Form(max_length=500)]) -> Response:
     """Send a test message along a route."""
-    settings = context_of(request).settings
-    file = notifications_file(settings)
-    if file is None:
-        return toast("This server does not know the notifier's file.", kind="error")
-    record_action(settings, new_action(TEST_NOTIFICATION, ALL_MLAPPS, who=asking.author, target=route))
-    results = try_route(read_notifications(file, os.environ), route)
+    try:
+        results = send_test(context_of(request).settings, route, who=asking.author)
+    except NoNotificationsFileError as error:
+        return toast(str(error), kind="error")
     failed = {target: why for target, why in results.items() if why}
     if failed:
         return toast("; ".join(f"{target}: {why}" for target, why in failed.items()), kind="error")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -15,14 +14,13 @@ from parallelm.definitions.node_types import CONSUMERS
 from parallelm.operations.errors import UnknownModelError
 from parallelm.schemas.well_known import MODEL_FORMATS
 from parallelm.server.access.dependencies import Asking, allow, require
-from parallelm.server.pages._moments import moment_of
+from parallelm.server.pages._cursor import After, ListOrder, moment_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.models.decisions import PENDING, Decision, decide, decision
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings
 from parallelm.server.pages.toasts import toast
 from parallelm.warehouse.queries import (
-    Keyset,
     deployments,
     live_models,
     model_announcement,
@@ -38,9 +36,7 @@ if TYPE_CHECKING:
     from parallelm.server.pages.time_range import TimeRange
 
 ROUTER: Final = APIRouter()
-_SHOWN: Final = 200
-_ORDER: Final = ("event_time", "model_id")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ORDER: Final = ListOrder({"event_time": moment_of, "model_id": str}, shown=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ class ModelFilter:
     format: str = ""
     annotation: str = ""
     owner: str = ""
-    after: tuple[Any, ...] | None = None
+    after: str = ""
 
     @property
     def is_set(self) -> bool:
@@ -66,13 +62,9 @@ def _filter(
     model_format: Annotated[str, Query(alias="format")] = "",
     annotation: str = "",
     owner: str = "",
-    after: Annotated[str, Query(pattern=r"^(-?\d{1,14}\|[^|]*)?$")] = "",
+    after: After = "",
 ) -> ModelFilter:
-    place = None
-    if after:
-        at_ms, model_id = after.split("|")
-        place = (moment_of(at_ms), model_id)
-    return ModelFilter(search.strip(), mlapp.strip(), model_format, annotation, owner.strip(), place)
+    return ModelFilter(search.strip(), mlapp.strip(), model_format, annotation, owner.strip(), after)
 
 
 Filtered = Annotated[ModelFilter, Depends(_filter)]
@@ -140,12 +132,13 @@ def _known(
             annotations=annotations_of(wanted.annotation),
             start=shown.start,
             end=shown.end,
-            page=Keyset(order=_ORDER, descending=True, after=wanted.after, limit=_SHOWN + 1),
+            page=_ORDER.keyset(wanted.after),
         )
     )
+    page, older = _ORDER.page_of(request, found)
     return {
-        "models": found[:_SHOWN],
-        "older": _older(request, found[_SHOWN - 1]) if len(found) > _SHOWN else "",
+        "models": page,
+        "older": older,
         "pending": pending(settings, mlapps),
         "wanted": wanted,
         "shown": shown,
@@ -185,9 +178,3 @@ def _nodes(request: Request, mlapp_id: str) -> dict[str, Any]:
     ]
     every = list(defined["nodes.node_id"]) if defined else []
     return {"mlapp_id": mlapp_id, "nodes": nodes, "all_nodes": every}
-
-
-def _older(request: Request, last: dict[str, Any]) -> str:
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
-    at_ms = (last["event_time"] - _EPOCH) // timedelta(milliseconds=1)
-    return "?" + urlencode([*kept, ("after", f"{at_ms}|{last['model_id']}")])

@@ -6,32 +6,28 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from typing import Annotated, Any, Final, get_args
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse
 
 from parallelm.operations.errors import UnknownMLAppError
 from parallelm.operations.schedule import NodeSchedule, schedules
 from parallelm.server.access.dependencies import require
+from parallelm.server.api.runs import RunStateName
 from parallelm.server.charts.nodes import Node, place_nodes
 from parallelm.server.context import context_of
-from parallelm.server.pages._moments import moment_of
+from parallelm.server.pages._cursor import After, ListOrder, moment_of
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages._window import address
 from parallelm.server.pages.filters import local_time, zone_of
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown
-from parallelm.warehouse.queries import Keyset, current_mlapp, mlapp_life, run_rows, runs
+from parallelm.warehouse.queries import current_mlapp, mlapp_life, run_rows, runs
 
 ROUTER: Final = APIRouter()
-STATES: Final = (
-    "waiting", "assigned", "running", "unreachable", "stopping", "succeeded", "failed", "stopped", "missed", "lost",
-)  # fmt: skip
-_SHOWN: Final = 100
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+STATES: Final = get_args(RunStateName)
+_ORDER: Final = ListOrder({"due_at": moment_of, "run_id": str}, shown=100)
 _AHEAD_MS: Final = 8 * 86_400_000
 _NODE_FIELDS: Final = ("node_id", "name", "type", "parents", "consumes", "running_json")
 
@@ -43,7 +39,7 @@ class RunFilter:
     node: str = ""
     state: str = ""
     agent: str = ""
-    after: tuple[Any, ...] | None = None
+    after: str = ""
 
     @property
     def is_set(self) -> bool:
@@ -55,13 +51,9 @@ def _filter(
     node: str = "",
     state: str = "",
     agent: str = "",
-    after: Annotated[str, Query(pattern=r"^(-?\d{1,14}\|[^|]*)?$")] = "",
+    after: After = "",
 ) -> RunFilter:
-    place = None
-    if after:
-        ms, run_id = after.split("|")
-        place = (moment_of(ms), run_id)
-    return RunFilter(node, state, agent, place)
+    return RunFilter(node, state, agent, after)
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/runs", dependencies=[Depends(require("mlapps.read"))])
@@ -71,7 +63,6 @@ def runs_of_an_mlapp(
     """The page."""
     settings = context_of(request).settings
     definition = current_mlapp(settings, mlapp_id)
-    keyset = Keyset(order=("due_at", "run_id"), descending=True, after=wanted.after, limit=_SHOWN + 1)
     found = rows(
         runs(
             settings,
@@ -81,7 +72,7 @@ def runs_of_an_mlapp(
             agent_id=wanted.agent or None,
             start=shown.start,
             end=shown.end,
-            page=keyset,
+            page=_ORDER.keyset(wanted.after),
         )
     )
     if definition is None and not found and not wanted.is_set:
@@ -90,7 +81,7 @@ def runs_of_an_mlapp(
     now_ms = time.time_ns() // 1_000_000
     coming = schedules(settings, now_ms, now_ms + _AHEAD_MS, mlapp_ids=[mlapp_id])
     nodes = _nodes(definition)
-    page, left = found[:_SHOWN], found[_SHOWN:]
+    page, older = _ORDER.page_of(request, found)
     values = {
         "mlapp_id": mlapp_id,
         "shown": shown,
@@ -99,7 +90,7 @@ def runs_of_an_mlapp(
         "runs": [row | {"seconds": seconds_of(row, now_ms)} for row in page],
         # Of those that have ended: services that go on for weeks would leave no length to the others.
         "longest": max((seconds_of(row, now_ms) for row in page if row["has_ended"]), default=0) or 1,
-        "older": _older(request, page[-1]) if left else "",
+        "older": older,
         "life": mlapp_life(settings, mlapp_id).get(mlapp_id, {"state": ""}),
         "run_nodes": [node["node_id"] for node in nodes if is_run_by_agents(node)],
         "nodes": sorted({node["node_id"] for node in nodes} | {row["node_id"] for row in page}),
@@ -114,8 +105,8 @@ def seconds_of(row: Mapping[str, Any], now_ms: int) -> float:
     """How long its program ran, or has run until now; 0 when it never began."""
     if row["began_at"] is None:
         return 0.0
-    end_ms = now_ms if row["ended_at"] is None else (row["ended_at"] - _EPOCH) / timedelta(milliseconds=1)
-    return float(max(0.0, (end_ms - (row["began_at"] - _EPOCH) / timedelta(milliseconds=1)) / 1000))
+    ended_at = moment_of(now_ms) if row["ended_at"] is None else row["ended_at"]
+    return max(0.0, float((ended_at - row["began_at"]).total_seconds()))
 
 
 def is_run_by_agents(node: Mapping[str, Any]) -> bool:
@@ -165,9 +156,3 @@ def _note(
     if node["node_id"] in due:
         return f"due {local_time(due[node['node_id']], zone)[5:-3]}"
     return "runs when triggered" if is_run_by_agents(node) else "started by somebody else"
-
-
-def _older(request: Request, last: Mapping[str, Any]) -> str:
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
-    due_ms = (last["due_at"] - _EPOCH) // timedelta(milliseconds=1)
-    return "?" + urlencode([*kept, ("after", f"{due_ms}|{last['run_id']}")])

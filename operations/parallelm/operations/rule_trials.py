@@ -150,7 +150,7 @@ class _Run:
     def __init__(self, revising: Collection[str], *, with_transitions: bool, bounds: Bounds | None) -> None:
         """``revising`` are the rules that correct what they have said: nothing of theirs is final before the end."""
         self._revising = revising
-        self._budget = bounds and Budget(bounds)
+        self._budget = None if bounds is None else Budget(bounds)
         self.begun = False
         self.first_ms: int | None = None
         self.last_ms: int | None = None

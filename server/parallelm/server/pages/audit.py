@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import readable
 from parallelm.server.pages import Page
-from parallelm.server.pages._cursor import After, ListOrder, moment_of, number_of
+from parallelm.server.pages._cursor import After, ListOrder, number_of
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
@@ -24,7 +24,7 @@ _Sent = Annotated[str, Form(max_length=1000)]
 @ROUTER.get("")
 def preview(request: Request, mlapp_id: _Text = "", label: _Text = "") -> HTMLResponse:
     """What there is of something; nothing is changed."""
-    values = {"mlapp_id": mlapp_id, "label": label, "selection": None}
+    values: dict[str, Any] = {"mlapp_id": mlapp_id, "label": label, "selection": None}
     if mlapp_id or label:
         selection = selection_of(mlapp_id, label)
         found, held = erasing.find(context_of(request), selection)

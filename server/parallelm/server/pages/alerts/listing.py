@@ -13,7 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from parallelm.operations.alerts import find_alert, list_alerts, silenced_by
 from parallelm.schemas.errors import SchemaError
 from parallelm.server.access.dependencies import Asking, allow, require
-from parallelm.server.pages._cursor import After, ListOrder, moment_of
+from parallelm.server.pages._cursor import After, ListOrder
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings

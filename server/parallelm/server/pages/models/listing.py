@@ -14,7 +14,8 @@ from parallelm.definitions.node_types import CONSUMERS
 from parallelm.operations.errors import UnknownModelError
 from parallelm.schemas.well_known import MODEL_FORMATS
 from parallelm.server.access.dependencies import Asking, allow, require
-from parallelm.server.pages._cursor import After, ListOrder, moment_of
+from parallelm.server.pages._cursor import After, ListOrder
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import labels_of, rows
 from parallelm.server.pages.models.decisions import PENDING, Decision, decide, decision
 from parallelm.server.pages.rendering import render

@@ -17,7 +17,8 @@ from parallelm.server.access.dependencies import require
 from parallelm.server.api.runs import RunStateName
 from parallelm.server.charts.nodes import Node, place_nodes
 from parallelm.server.context import context_of
-from parallelm.server.pages._cursor import After, ListOrder, moment_of
+from parallelm.server.pages._cursor import After, ListOrder
+from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages._window import address
 from parallelm.server.pages.filters import local_time, zone_of

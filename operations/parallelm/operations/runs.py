@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from parallelm.operations.actions import ANSWER_TIMEOUT_S, act, new_action
@@ -15,7 +13,7 @@ from parallelm.schemas.topics import MLAPPS, RUNS
 from parallelm.schemas.well_known import DELETE, FORCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from parallelm.connections import Settings
     from parallelm.operations.authors import Author
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
     from parallelm.warehouse.queries import OneOrMore
 
 _SHOWN = 5
-_FOLLOWED_EVERY_S = 1.0
-_AT_ONCE = 5_000
-_LAST_LINES_S = 15.0
-"""After its end: agents send lines by a way of their own, which may take longer than the news that a run has ended."""
 
 
 def decide_runs(
@@ -83,34 +77,3 @@ def find_run(settings: Settings, text: str, *, mlapp_id: OneOrMore | None = None
         of = f" of MLApp {mlapp_id!r}" if isinstance(mlapp_id, str) else ""
         raise UnknownRunError(f"there is no run {text!r}{of}; `mcenter runs list` lists them")
     return rows[0]
-
-
-def log_is_complete(run: Mapping[str, Any]) -> bool:
-    """Whether all lines of a run have come that will: it has ended some time ago."""
-    return bool(run["has_ended"]) and (datetime.now(UTC) - run["state_since"]).total_seconds() > _LAST_LINES_S
-
-
-def written_lines(
-    settings: Settings, text: str, *, last: int, search: str | None = None, follow: bool = False
-) -> Iterator[dict[str, Any]]:
-    """The last lines of a run, as ``log_lines``; with ``follow`` also those that are written until it has ended.
-
-    Raises ``UnknownRunError``.
-    """
-    from parallelm.warehouse.queries.logs import log_lines
-
-    run = find_run(settings, text)
-    of_run: dict[str, Any] = {"mlapp_id": run["mlapp_id"], "run_id": run["run_id"], "search": search}
-    found = log_lines(settings, **of_run, limit=last)
-    yield from found
-    place = (0, 0)
-    while follow:
-        place = (found[-1]["attempt"], found[-1]["line"]) if found else place
-        # Asked first: lines come before the end of their run.
-        is_complete = log_is_complete(find_run(settings, run["run_id"]))
-        found = log_lines(settings, **of_run, after=place, limit=_AT_ONCE)
-        yield from found
-        if is_complete and len(found) < _AT_ONCE:
-            return
-        if not found:
-            time.sleep(_FOLLOWED_EVERY_S)

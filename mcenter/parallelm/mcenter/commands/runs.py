@@ -80,7 +80,7 @@ def show(run_id: str) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until the run has ended.")
 def logs(run_id: str, lines: int, search: str | None, *, follow: bool) -> None:
     """Print what the program of RUN has written."""
-    from parallelm.operations.runs import written_lines
+    from parallelm.operations.run_logs import written_lines
 
     settings = load_settings()
     with reported_in_one_line(settings):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from fastapi import Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
-from parallelm.operations.runs import log_is_complete
+from parallelm.operations.run_logs import LogPart, LogPlace, read_log
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
@@ -108,31 +108,27 @@ async def get_run_logs(
     wait_s: Annotated[float, Query(ge=0, le=30, description="Wait for lines after ``after`` so long.")] = 0,
 ) -> LogLines:
     """The first lines after a place; without one the last lines. To follow a run, ask again with ``next_place`` and ``wait_s``."""
-    from parallelm.warehouse.queries import log_lines
-
     chosen: dict[str, Any] = {
         "search": search, "attempt": attempt, "step_id": step_id, "stream": stream, "start": from_, "end": to,
-        "after": place_of(after), "before": place_of(before), "limit": limit,
+        "after": LogPlace.of(after), "before": LogPlace.of(before), "limit": limit,
     }  # fmt: skip
     settings = context_of(request).settings
 
-    def read() -> tuple[list[dict[str, Any]], bool]:
-        # Asked first: lines come before the end of their run.
-        run = found_run(request, mlapp_id, run_id)
-        is_complete = log_is_complete(run)
-        return log_lines(settings, mlapp_id=mlapp_id, run_id=run["run_id"], **chosen), is_complete
+    def read() -> LogPart:
+        return read_log(settings, found_run(request, mlapp_id, run_id), **chosen)
 
-    found, is_complete = await run_in_threadpool(read)
-    if wait_s and after is not None and not (found or is_complete):
+    part = await run_in_threadpool(read)
+    if wait_s and after is not None and not (part.lines or part.is_complete):
         # Not in a thread: those are few, and all other requests need them.
         deadline = time.monotonic() + wait_s
         waiters: LogWaiters = request.app.state.log_waiters
         with waiters.one_more(f"{asking.authenticated_by} {asking.name}"):
-            while not (found or is_complete) and (left_s := deadline - time.monotonic()) > 0:
+            while not (part.lines or part.is_complete) and (left_s := deadline - time.monotonic()) > 0:
                 await asyncio.sleep(min(_POLL_S, left_s))
-                found, is_complete = await run_in_threadpool(read)
-    place = f"{found[-1]['attempt']}.{found[-1]['line']}" if found else after or "0.0"
-    return LogLines(lines=answers(LogLine, found), next_place=place, is_complete=is_complete)
+                part = await run_in_threadpool(read)
+    return LogLines(
+        lines=answers(LogLine, part.lines), next_place=str(part.next_place), is_complete=part.is_complete
+    )
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/logs", dependencies=_READS)
@@ -160,14 +156,6 @@ def search_logs(
         limit=limit,
     )
     return answers(LogLine, found)
-
-
-def place_of(text: str | None) -> tuple[int, int] | None:
-    """Attempt and line."""
-    if text is None:
-        return None
-    attempt, line = text.split(".")
-    return int(attempt), int(line)
 
 
 def _too_many(status: int, why: str) -> ApiProblemError:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
-from parallelm.operations.runs import find_run, log_is_complete
+from parallelm.operations.run_logs import LogPlace, read_log
+from parallelm.operations.runs import find_run
 from parallelm.server.access.dependencies import require
 from parallelm.server.context import context_of
 from parallelm.server.pages.rendering import render
-from parallelm.warehouse.queries import log_lines
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -55,29 +55,20 @@ def lines(request: Request, mlapp_id: str, run_id: str, chosen: Logs) -> HTMLRes
 
 def shown_lines(settings: Settings, run: Mapping[str, Any], chosen: LogFilter) -> dict[str, Any]:
     """Lines, where they begin and end, and whether there may be earlier ones."""
-    after, before = _place(chosen.after), _place(chosen.before)
-    found = log_lines(
+    part = read_log(
         settings,
-        mlapp_id=run["mlapp_id"],
-        run_id=run["run_id"],
+        run,
+        after=LogPlace.of(chosen.after),
+        before=LogPlace.of(chosen.before),
         search=chosen.search or None,
         stream=chosen.stream or None,
-        after=after,
-        before=before,
         limit=_LINES,
     )
-    first, last = (found[0], found[-1]) if found else (None, None)
+    first = part.lines[0] if part.lines else None
     return {
-        "lines": found,
-        "first_place": f"{first['attempt']}.{first['line']}" if first else "",
-        "last_place": f"{last['attempt']}.{last['line']}" if last else chosen.after or "0.0",
-        "is_followed": not log_is_complete(run) or len(found) == _LINES,
-        "may_have_earlier": after is None and len(found) == _LINES,
+        "lines": part.lines,
+        "first_place": str(LogPlace(first["attempt"], first["line"])) if first else "",
+        "last_place": str(part.next_place),
+        "is_followed": not part.is_complete,
+        "may_have_earlier": not chosen.after and len(part.lines) == _LINES,
     }
-
-
-def _place(text: str) -> tuple[int, int] | None:
-    if not text:
-        return None
-    attempt, line = text.split(".")
-    return int(attempt), int(line)

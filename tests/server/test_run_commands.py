@@ -97,7 +97,7 @@ def test_a_definition_is_deleted_from_its_page(
     expect(page.get_by_text("old-app is not defined")).to_be_visible()
     assert client.get(path).status_code == 404
     (done,) = actions(client, action="delete", mlapp_id="old-app")
-    assert (done["who"], done["comment"], done["authenticated_by"]) == ("ada", "replaced", "server account")
+    assert (done["who"], done["comment"], done["authenticated_by"]) == ("ada", "replaced", "server_account")
 
 
 def test_an_agent_is_drained_resumed_and_removed(

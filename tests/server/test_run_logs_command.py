@@ -54,7 +54,14 @@ def test_a_log_is_followed_until_its_run_has_ended(itself: Commands, platform: S
     # It ended 30 s ago: all that it has written has come.
     ended = transition(run_id, "serve", RunState.STOPPED, now_ms - 30_000, agent_id="web-1", due_at_ms=now_ms)
     late = lines_of(run_id, "serve", 5, ["late", "last"], now_ms - 40_000, dropped=3)
-    end = threading.Timer(0.5, lambda: send(platform, (topics.LOGS, late), (topics.RUNS, ended)))
+
+    def go_on() -> None:
+        send(platform, (topics.LOGS, late))
+        stored = {"mlapp_id": MLAPP, "run_id": run_id}
+        wait_for(lambda: len(log_lines(platform, **stored, limit=9)) == 3, "the lines are not stored")
+        send(platform, (topics.RUNS, ended))
+
+    end = threading.Timer(0.5, go_on)
     end.start()
     said = itself("runs", "logs", run_id, "--follow").splitlines()
     end.join()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from playwright.sync_api import expect
 
+from parallelm.definitions.records import components_of
+from parallelm.operations.definitions import get_definition
 from parallelm.schemas import topics
 from parallelm.schemas.records import AgentState
 from parallelm.server.access.matrix import DATA_SCIENTIST
@@ -98,6 +101,38 @@ def test_a_definition_is_deleted_from_its_page(
     assert client.get(path).status_code == 404
     (done,) = actions(client, action="delete", mlapp_id="old-app")
     assert (done["who"], done["comment"], done["authenticated_by"]) == ("ada", "replaced", "server_account")
+
+
+def test_components_go_with_their_definition(
+    commands: Commands, client: httpx.Client, platform: Settings, tmp_path: Path
+):
+    step = "{id: train, type: model_producer, steps: [{component: trainer}]}"
+    file, folder = tmp_path / "packed.yaml", tmp_path / "components" / "trainer"
+    file.write_text(f"mlapp: packed\nnodes: [{step}]\n")
+    assert "names components that are not in the artifact store: trainer" in commands(
+        "mlapp", "apply", str(file), exit_code=1
+    )
+    folder.mkdir(parents=True)
+    (folder / "component.yaml").write_text("name: trainer\nprogram: train.py\n")
+    (folder / "train.py").write_text("print(1)\n")
+    assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is now at version 1\n"
+    assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is unchanged at version 1\n"
+    first = components_of(get_definition(platform, "packed"))["trainer"]
+    (folder / "train.py").write_text("print(2)\n")
+    assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is now at version 2\n"
+    second = components_of(get_definition(platform, "packed"))["trainer"]
+    assert first.sha256 != second.sha256
+    assert second.size_bytes > 0
+    path, yaml = f"{API}/mlapps/packed", {"Content-Type": "application/yaml"}
+    back = {"component": f"trainer={first.sha256}"}
+    applied_again = client.put(f"{path}/definition", params=back, content=file.read_bytes(), headers=yaml)
+    assert applied_again.json()["version"] == 3, "the component of before is in the store still"
+    gone = {"component": f"trainer={'0' * 64}"}
+    unknown = client.put(f"{path}/definition", params=gone, content=file.read_bytes(), headers=yaml)
+    assert (unknown.status_code, "send it first" in unknown.json()["detail"]) == (422, True)
+    for name, sent in (("trainer", b"no tar"), ("..", b""), ("trainer", b"\0" * 10240)):
+        refused = client.post(f"{path}/components/{quote(name, safe='')}", files={"file": ("a", sent)})
+        assert refused.status_code in {404, 422}, refused.text
 
 
 def test_an_agent_is_drained_resumed_and_removed(

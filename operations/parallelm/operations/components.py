@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.connections.artifacts import artifact_url, filesystem, store_error
 from parallelm.connections.artifacts.create_only import ArtifactExistsError, put_new
-from parallelm.definitions.components import Component, pack, read_component
-from parallelm.definitions.components.packing import FILE_NAME
+from parallelm.definitions.components import Component, pack, read_component, unpack
+from parallelm.definitions.components.packing import FILE_NAME, PackedComponent
 from parallelm.definitions.errors import ComponentFolderError, DefinitionError
 from parallelm.definitions.running import ComponentSpec
 from parallelm.operations.errors import ArtifactStoreError, InvalidFileError
@@ -52,6 +53,18 @@ class ComponentFolders:
         if self.mistakes:
             raise InvalidFileError("components are not valid:\n" + "\n".join(self.mistakes))
 
+    @contextmanager
+    def packed(self) -> Iterator[Mapping[str, Path]]:
+        """Files, by name, with what was loaded; they are there within the block. Raises ``InvalidFileError``."""
+        files: dict[str, Path] = {}
+        try:
+            for name, component in self._found.items():
+                files[name] = _pack(component).file
+            yield files
+        finally:
+            for file in files.values():
+                file.unlink(missing_ok=True)
+
     def publish(self, settings: Settings) -> dict[str, ComponentSpec]:
         """Put what was loaded into the artifact store. Raises ``InvalidFileError``, ``ArtifactStoreError``."""
         return {name: publish_component(settings, component) for name, component in self._found.items()}
@@ -63,6 +76,40 @@ class ComponentFolders:
             with _packed(settings, component) as (_, spec):
                 found[name] = spec
         return found
+
+
+def publish_packed(settings: Settings, name: str, file: Path) -> ComponentSpec:
+    """Put a component that was packed elsewhere, from a folder of this name, into the artifact store, once it is found valid.
+
+    Raises ``InvalidFileError`` with every mistake, and as ``publish_component``.
+    """
+    with tempfile.TemporaryDirectory(prefix="mcenter-component-") as temporary:
+        folder = Path(temporary) / (Path(name).name or "unnamed")
+        try:
+            unpack(file, folder)
+            component = read_component(folder)
+        except (DefinitionError, ComponentFolderError) as error:
+            mistakes = str(error).replace(f"{temporary}/", "").replace(file.name, "the tar")
+            raise InvalidFileError(f"{name!r} is not a valid component:\n{mistakes}") from error
+        return publish_component(settings, component)
+
+
+def stored_component(settings: Settings, name: str, sha256: str) -> ComponentSpec:
+    """A component that is in the artifact store; raises ``InvalidFileError`` when it is not, and ``ArtifactStoreError``."""
+    url = artifact_url(settings.artifacts, STORE_FOLDER, name, f"{sha256}.tar")
+    try:
+        store, path = filesystem(settings.artifacts, url)
+        size_bytes = int(store.size(path) or 0)
+    except FileNotFoundError as error:
+        raise InvalidFileError(
+            f"the artifact store has no component {name!r} with SHA-256 {sha256}: send it first"
+        ) from error
+    except Exception as error:  # noqa: BLE001 - stores of many kinds raise as they like
+        reason = store_error(settings.artifacts, error)
+        raise ArtifactStoreError(
+            f"the artifact store does not tell of component {name!r}: {reason}"
+        ) from None
+    return ComponentSpec(name=name, artifact_url=url, sha256=sha256, size_bytes=size_bytes)
 
 
 def check_component(folder: Path) -> Component:
@@ -100,10 +147,7 @@ def publish_component(settings: Settings, component: Component) -> ComponentSpec
 def _packed(settings: Settings, component: Component) -> Iterator[tuple[Path, ComponentSpec]]:
     """A component's tar, in a file that is there within the block, and what is said of it."""
     name = component.form.name
-    try:
-        packed = pack(component.folder, component.files)
-    except ComponentFolderError as error:
-        raise InvalidFileError(str(error)) from error
+    packed = _pack(component)
     try:
         url = artifact_url(settings.artifacts, STORE_FOLDER, name, f"{packed.sha256}.tar")
         yield (
@@ -112,3 +156,10 @@ def _packed(settings: Settings, component: Component) -> Iterator[tuple[Path, Co
         )
     finally:
         packed.file.unlink(missing_ok=True)
+
+
+def _pack(component: Component) -> PackedComponent:
+    try:
+        return pack(component.folder, component.files)
+    except ComponentFolderError as error:
+        raise InvalidFileError(str(error)) from error

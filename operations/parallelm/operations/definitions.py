@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.definitions import DefinitionError, DefinitionTopic, next_version, parse_definition, to_record
@@ -21,9 +22,9 @@ from parallelm.schemas.well_known import APPLY_DEFINITION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from parallelm.connections import Settings
+    from parallelm.definitions.running import ComponentSpec
     from parallelm.operations.authors import Author
     from parallelm.schemas.records import MLAppDefinition
     from parallelm.schemas.topic_writer import OutgoingRecord
@@ -67,12 +68,13 @@ def apply_definition(
     *,
     who: Author,
     base_version: int | None = None,
-    components: Path | None = None,
+    components: Path | Mapping[str, ComponentSpec] | None = None,
 ) -> AppliedDefinition:
     """Make it the definition of its MLApp, in a new version when anything but comments and layout differs.
 
-    Components that steps name are packed from the folder ``components`` into the artifact store; without one they stay as
-    they are in the version in force, and ``InvalidFileError`` names those that it does not have.
+    Components that steps name are packed from the folder ``components`` into the artifact store, where it names those that
+    are there already; others stay as they are in the version in force, and ``InvalidFileError`` names those that it does not
+    have.
 
     The audit log gets an action ``apply_definition`` with each new version.
 
@@ -82,10 +84,7 @@ def apply_definition(
     """
     wanted = dataclasses.replace(definition, applied_by=who.name)
     if components is not None:
-        folders = ComponentFolders(components)
-        folders.load(component_names(wanted))
-        folders.require_valid()
-        wanted = with_components(wanted, folders.publish(settings))
+        wanted = with_components(wanted, _published(settings, wanted, components))
     if base_version is not None:
         return _apply_alone(settings, wanted, who, base_version)
     with DefinitionTopic(settings) as topic:
@@ -95,6 +94,18 @@ def apply_definition(
             topic.apply(new, _audit(settings, new, who))
             return AppliedDefinition(new, is_new=True)
     return AppliedDefinition(current or wanted, is_new=False)
+
+
+def _published(
+    settings: Settings, wanted: MLAppDefinition, components: Path | Mapping[str, ComponentSpec]
+) -> Mapping[str, ComponentSpec]:
+    """Those that it names, in the artifact store."""
+    if not isinstance(components, Path):
+        return components
+    folders = ComponentFolders(components)
+    folders.load(component_names(wanted))
+    folders.require_valid()
+    return folders.publish(settings)
 
 
 def _apply_alone(

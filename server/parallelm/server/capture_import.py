@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from parallelm.operations.captures import import_capture
 from parallelm.schemas.captures import CaptureArchive
+from parallelm.schemas.errors import CaptureFileError
 from parallelm.server import background
 from parallelm.server.accounts.tasks import Order
 
@@ -39,7 +40,11 @@ def begin(context: ServerContext, sent: IO[bytes], mlapp_id: str, who: Author) -
 
     try:
         with CaptureArchive(file) as archive:
-            about = archive.manifest.capture_id if archive.manifest else file.name
+            about = archive.manifest.capture_id if archive.manifest else "of the original platform"
+    except CaptureFileError as error:
+        file.unlink(missing_ok=True)
+        raise CaptureFileError(str(error).replace(repr(str(file)), "the file")) from error
+    try:
         order = Order(kind=KIND, about=f"capture {about}", asked_by=who.name, mlapp_id=mlapp_id)
         return background.begin(context.database, order, work)
     except BaseException:

@@ -9,7 +9,6 @@ from parallelm.definitions.records import component_names
 from parallelm.operations.acting.calls import path_of
 from parallelm.operations.acting.choosing import Ways
 from parallelm.operations.components import ComponentFolders
-from parallelm.operations.errors import OperationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from parallelm.operations.acting.server_client import ServerClient
     from parallelm.operations.authors import Author
     from parallelm.schemas.records import MLAppDefinition
+
+_UPLOAD_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,28 @@ class _ByServer:
         self._server = server
 
     def apply(self, definition: MLAppDefinition, components: Path | None) -> Applied:
-        own = ComponentFolders(components).load(component_names(definition)) if components else {}
-        if own:
-            raise OperationError(
-                f"components are not sent through a server: {', '.join(own)}. Let somebody apply the file who acts without one "
-                "(MCENTER_SERVER_URL=), or apply it without these folders, so that the components in force stay"
-            )
+        sent = self._send(definition, components) if components else {}
         answer = self._server.put(
             path_of("mlapps", definition.mlapp_id, "definition"),
+            params={"component": [f"{name}={sha256}" for name, sha256 in sent.items()]},
             content=definition.source_yaml.encode(),
             headers={"Content-Type": "application/yaml"},
         )
         return Applied(answer["mlapp_id"], answer["version"], answer["is_new"])
+
+    def _send(self, definition: MLAppDefinition, folder: Path) -> dict[str, str]:
+        """SHA-256 by name of the components that it names, where the folder has them."""
+        folders = ComponentFolders(folder)
+        folders.load(component_names(definition))
+        folders.require_valid()
+        sent = {}
+        with folders.packed() as files:
+            for name, file in files.items():
+                with file.open("rb") as opened:
+                    parts = {"file": (f"{name}.tar", opened, "application/x-tar")}
+                    path = path_of("mlapps", definition.mlapp_id, "components", name)
+                    sent[name] = str(self._server.post(path, files=parts, answer_s=_UPLOAD_S)["sha256"])
+        return sent
 
 
 definition_actions: Final = Ways[DefinitionActions](_Here, _ByServer)

@@ -15,6 +15,7 @@ from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer
+from parallelm.server.api.components import Chosen, chosen_components
 from parallelm.server.api.mlapps import MLAppId, current
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
@@ -110,6 +111,7 @@ def apply_definition(
     if_none_match: Annotated[
         str | None, Header(max_length=100, description="`*`: only when the MLApp is not defined yet.")
     ] = None,
+    component: Chosen = None,
 ) -> AppliedDefinition:
     """Make a file the definition of its MLApp. Applying the same again changes nothing."""
     definition = operations.validate_definition(text, "definition")
@@ -117,7 +119,11 @@ def apply_definition(
     base = 0 if if_none_match == "*" else _base_version(if_match)
     try:
         applied = operations.apply_definition(
-            context_of(request).settings, definition, who=asking.author, base_version=base
+            context_of(request).settings,
+            definition,
+            who=asking.author,
+            base_version=base,
+            components=chosen_components(request, component),
         )
     except DefinitionChangedError as error:
         raise ApiProblemError(412, "definition-changed", str(error)) from error

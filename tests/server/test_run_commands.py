@@ -119,7 +119,9 @@ def test_components_go_with_their_definition(
     assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is unchanged at version 1\n"
     first = components_of(get_definition(platform, "packed"))["trainer"]
     (folder / "train.py").write_text("print(2)\n")
+    assert commands("mlapp", "diff", str(file), exit_code=1) == "component 'trainer': its files differ\n"
     assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is now at version 2\n"
+    assert commands("mlapp", "diff", str(file)) == f"MLApp 'packed': applying {file} changes nothing\n"
     second = components_of(get_definition(platform, "packed"))["trainer"]
     assert first.sha256 != second.sha256
     assert second.size_bytes > 0

@@ -56,10 +56,11 @@ def diff(file: Path, values: tuple[tuple[str, str], ...]) -> None:
 
     Ends with 1 when applying it makes a new version.
     """
-    from parallelm.operations.definition_versions import difference
+    from parallelm.operations.acting.definitions import definition_actions
 
     definition = read_definition(file, values)
-    found = difference(load_settings(), definition, str(file), components_of(file))
+    actions = definition_actions(load_settings(), None)
+    found = actions.difference(definition, str(file), components_of(file))
     for line in found.lines:
         write_data(line)
     for name in found.components:

@@ -54,28 +54,25 @@ class ComponentFolders:
             raise InvalidFileError("components are not valid:\n" + "\n".join(self.mistakes))
 
     @contextmanager
-    def packed(self) -> Iterator[Mapping[str, Path]]:
-        """Files, by name, with what was loaded; they are there within the block. Raises ``InvalidFileError``."""
-        files: dict[str, Path] = {}
+    def packed(self) -> Iterator[Mapping[str, PackedComponent]]:
+        """What was loaded, by name, in files that are there within the block. Raises ``InvalidFileError``."""
+        packed: dict[str, PackedComponent] = {}
         try:
             for name, component in self._found.items():
-                files[name] = _pack(component).file
-            yield files
+                packed[name] = _pack(component)
+            yield packed
         finally:
-            for file in files.values():
-                file.unlink(missing_ok=True)
+            for each in packed.values():
+                each.file.unlink(missing_ok=True)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of what was loaded, by name. Raises ``InvalidFileError``."""
+        with self.packed() as packed:
+            return {name: each.sha256 for name, each in packed.items()}
 
     def publish(self, settings: Settings) -> dict[str, ComponentSpec]:
         """Put what was loaded into the artifact store. Raises ``InvalidFileError``, ``ArtifactStoreError``."""
         return {name: publish_component(settings, component) for name, component in self._found.items()}
-
-    def specs(self, settings: Settings) -> dict[str, ComponentSpec]:
-        """What was loaded as it would be in the artifact store. Raises ``InvalidFileError``."""
-        found = {}
-        for name, component in self._found.items():
-            with _packed(settings, component) as (_, spec):
-                found[name] = spec
-        return found
 
 
 def publish_packed(settings: Settings, name: str, file: Path) -> ComponentSpec:

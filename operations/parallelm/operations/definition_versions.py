@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parallelm.definitions import next_version
-from parallelm.definitions.records import component_names, components_of, with_components
-from parallelm.operations.components import ComponentFolders
+from parallelm.definitions.records import components_of, with_components
+from parallelm.definitions.running import ComponentSpec
 from parallelm.operations.definitions import list_definitions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from parallelm.connections import Settings
-    from parallelm.definitions.running import ComponentSpec
     from parallelm.schemas.records import MLAppDefinition
 
 
@@ -33,26 +31,22 @@ class Difference:
 
 
 def difference(
-    settings: Settings, wanted: MLAppDefinition, source: str, components: Path | None = None
+    settings: Settings, wanted: MLAppDefinition, source: str, digests: Mapping[str, str] | None = None
 ) -> Difference:
     """Between the definition in force and another one; ``source`` names the latter.
 
-    ``components`` is the folder of its components; None: those in force stay. Raises ``InvalidFileError``, and as
+    ``digests`` are SHA-256 of its components, by name; those that are not among them stay as they are in force. Raises as
     ``apply_definition``.
     """
     current = next((each for each in list_definitions(settings) if each.mlapp_id == wanted.mlapp_id), None)
     in_force = components_of(current) if current else {}
-    own: Mapping[str, ComponentSpec] = {}
-    if components is not None:
-        folders = ComponentFolders(components)
-        folders.load(component_names(wanted))
-        folders.require_valid()
-        own = folders.specs(settings)
-    whole = with_components(wanted, {**in_force, **own, **components_of(wanted)})
+    changed = {
+        name: ComponentSpec(name=name, artifact_url="", sha256=sha256)
+        for name, sha256 in (digests or {}).items()
+        if name not in in_force or in_force[name].sha256 != sha256
+    }
+    whole = with_components(wanted, {**in_force, **changed})
     before = current.source_yaml.splitlines() if current else []
     now = f"version {current.version}" if current else "not defined"
     lines = difflib.unified_diff(before, wanted.source_yaml.splitlines(), now, source, lineterm="")
-    changed = [
-        name for name, spec in own.items() if name not in in_force or in_force[name].sha256 != spec.sha256
-    ]
-    return Difference(list(lines), changed, next_version(current, whole) is not None)
+    return Difference(list(lines), list(changed), next_version(current, whole) is not None)

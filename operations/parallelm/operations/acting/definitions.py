@@ -1,4 +1,4 @@
-"""Definitions of MLApps, applied."""
+"""Definitions of MLApps, compared and applied."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from parallelm.definitions.records import component_names
 from parallelm.operations.acting.calls import path_of
 from parallelm.operations.acting.choosing import Ways
 from parallelm.operations.components import ComponentFolders
+from parallelm.operations.definition_versions import Difference, difference
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from parallelm.connections import Settings
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import MLAppDefinition
 
 _UPLOAD_S: Final = 600.0
+_LONGEST_SOURCE: Final = 500
+_YAML: Final = {"Content-Type": "application/yaml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class DefinitionActions(Protocol):
     def apply(self, definition: MLAppDefinition, components: Path | None) -> Applied:
         """Make a valid file the definition of its MLApp, with the components that it names from a folder, where it has them."""
 
+    def difference(self, definition: MLAppDefinition, source: str, components: Path | None) -> Difference:
+        """What applying it would change; ``source`` is the file's name."""
+
 
 class _Here:
     def __init__(self, settings: Settings, author: Author) -> None:
@@ -49,6 +56,10 @@ class _Here:
         applied = apply_definition(self._settings, definition, who=self._author, components=components)
         return Applied(applied.definition.mlapp_id, applied.definition.version, applied.is_new)
 
+    def difference(self, definition: MLAppDefinition, source: str, components: Path | None) -> Difference:
+        digests = _loaded(definition, components).digests() if components else {}
+        return difference(self._settings, definition, source, digests)
+
 
 class _ByServer:
     def __init__(self, server: ServerClient) -> None:
@@ -58,25 +69,44 @@ class _ByServer:
         sent = self._send(definition, components) if components else {}
         answer = self._server.put(
             path_of("mlapps", definition.mlapp_id, "definition"),
-            params={"component": [f"{name}={sha256}" for name, sha256 in sent.items()]},
+            params={"component": _chosen(sent)},
             content=definition.source_yaml.encode(),
-            headers={"Content-Type": "application/yaml"},
+            headers=_YAML,
         )
         return Applied(answer["mlapp_id"], answer["version"], answer["is_new"])
 
+    def difference(self, definition: MLAppDefinition, source: str, components: Path | None) -> Difference:
+        digests = _loaded(definition, components).digests() if components else {}
+        found = self._server.post(
+            path_of("mlapps", definition.mlapp_id, "definition", "difference"),
+            params={"component": _chosen(digests), "source": source[:_LONGEST_SOURCE]},
+            content=definition.source_yaml.encode(),
+            headers=_YAML,
+        )
+        return Difference(found["lines"], found["components"], found["is_new"])
+
     def _send(self, definition: MLAppDefinition, folder: Path) -> dict[str, str]:
         """SHA-256 by name of the components that it names, where the folder has them."""
-        folders = ComponentFolders(folder)
-        folders.load(component_names(definition))
-        folders.require_valid()
         sent = {}
-        with folders.packed() as files:
-            for name, file in files.items():
-                with file.open("rb") as opened:
+        with _loaded(definition, folder).packed() as packed:
+            for name, each in packed.items():
+                path = path_of("mlapps", definition.mlapp_id, "components", name)
+                with each.file.open("rb") as opened:
                     parts = {"file": (f"{name}.tar", opened, "application/x-tar")}
-                    path = path_of("mlapps", definition.mlapp_id, "components", name)
                     sent[name] = str(self._server.post(path, files=parts, answer_s=_UPLOAD_S)["sha256"])
         return sent
+
+
+def _loaded(definition: MLAppDefinition, folder: Path) -> ComponentFolders:
+    """The components that it names, where the folder has them."""
+    folders = ComponentFolders(folder)
+    folders.load(component_names(definition))
+    folders.require_valid()
+    return folders
+
+
+def _chosen(digests: Mapping[str, str]) -> list[str]:
+    return [f"{name}={sha256}" for name, sha256 in digests.items()]
 
 
 definition_actions: Final = Ways[DefinitionActions](_Here, _ByServer)

@@ -47,7 +47,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "agents.write": Action("drain, resume and remove agents", _OPERATE, is_on_mlapp=False),
     "operations.read": Action("see lag, dead letters, processes and retention", _OPERATE, is_on_mlapp=False),
     "operations.write": Action(
-        "replay and drop dead letters, send test notifications, manage webhooks", _OPERATE, is_on_mlapp=False
+        "replay and drop dead letters, send test notifications", _OPERATE, is_on_mlapp=False
     ),
     "erase": Action("erase an MLApp, or what has a label, for good", frozenset({ADMIN}), is_on_mlapp=False),
     "audit.read": Action("read the audit log", _DECIDE | _OPERATE),

@@ -70,6 +70,11 @@ def upload_component(
 
 def chosen_components(request: Request, chosen: list[str] | None) -> dict[str, ComponentSpec]:
     """Those that are named; raises ``InvalidFileError`` for one that is not in the artifact store."""
-    pairs = [each.rpartition("=") for each in chosen or ()]
     settings = context_of(request).settings
-    return {name: stored_component(settings, name, sha256) for name, _, sha256 in pairs}
+    return {name: stored_component(settings, name, sha256) for name, sha256 in digests_of(chosen).items()}
+
+
+def digests_of(chosen: list[str] | None) -> dict[str, str]:
+    """SHA-256 by name."""
+    pairs = [each.rpartition("=") for each in chosen or ()]
+    return {name: sha256 for name, _, sha256 in pairs}

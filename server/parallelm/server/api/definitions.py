@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from fastapi import Body, Depends, Header, Request, Response
+from fastapi import Body, Depends, Header, Query, Request, Response
 
 from parallelm.operations import definitions as operations
+from parallelm.operations.definition_versions import difference
 from parallelm.operations.errors import DefinitionChangedError
 from parallelm.operations.rules_in_words import rules_in_words
 from parallelm.schemas.records import MLAppDefinition
@@ -15,7 +16,7 @@ from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer
-from parallelm.server.api.components import Chosen, chosen_components
+from parallelm.server.api.components import Chosen, chosen_components, digests_of
 from parallelm.server.api.mlapps import MLAppId, current
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
@@ -67,6 +68,17 @@ class AppliedDefinition(Answer):
     """False: nothing but comments or layout differed from what was in force."""
 
 
+class DefinitionDifference(Answer):
+    """What applying a file would change."""
+
+    lines: list[str]
+    """Of the texts, in the form of `diff -u`; also comments and layout."""
+    components: list[str]
+    """Those of which other files would run."""
+    is_new: bool
+    """Applying it makes a new version."""
+
+
 @ROUTER.get(
     "/mlapps/{mlapp_id}/definition",
     dependencies=[Depends(require(READ))],
@@ -88,6 +100,21 @@ def check_definition(text: DefinitionText) -> CheckedDefinition:
         node_ids=[node.node_id for node in definition.nodes],
         rules=[RuleInWords.model_validate(each) for each in rules_in_words(definition)],
     )
+
+
+@ROUTER.post("/mlapps/{mlapp_id}/definition/difference", dependencies=[Depends(require(READ))])
+def compare_definition(
+    request: Request,
+    mlapp_id: MLAppId,
+    text: DefinitionText,
+    component: Chosen = None,
+    source: Annotated[str, Query(max_length=500, description="The file's name, for the lines.")] = "file",
+) -> DefinitionDifference:
+    """What applying a file, with components that need not be sent yet, would change of the definition in force."""
+    definition = operations.validate_definition(text, "definition")
+    _require_mlapp(definition, mlapp_id)
+    found = difference(context_of(request).settings, definition, source, digests_of(component))
+    return DefinitionDifference.model_validate(found)
 
 
 @ROUTER.put(

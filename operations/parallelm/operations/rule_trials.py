@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import time
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,8 @@ class RuleOutcome:
     firing_share: float = 0.0
     """Share of the time from the first to the last report in which at least one alert of the rule fired."""
     longest_ms: int = 0
-    intervals: list[tuple[int, int]] = field(default_factory=list)
+    intervals: array[int] = field(default_factory=lambda: array("q"))
+    """From when to when its episodes fired, one after the other: a rule may fire as often as there are samples."""
 
 
 @dataclass(slots=True)
@@ -225,18 +227,19 @@ class _Run:
         outcome.fired += 1
         outcome.open += episode.ended_ms is None
         ended_ms = episode.ended_ms if episode.ended_ms is not None else self.last_ms or episode.fired_ms
-        outcome.intervals.append((episode.fired_ms, ended_ms))
+        outcome.intervals.extend((episode.fired_ms, ended_ms))
         outcome.longest_ms = max(outcome.longest_ms, ended_ms - episode.fired_ms)
 
 
-def _union_ms(intervals: list[tuple[int, int]], first_ms: int, last_ms: int) -> int:
+def _union_ms(intervals: array[int], first_ms: int, last_ms: int) -> int:
     """Length of the time that intervals cover together."""
-    covered, reached = 0, first_ms
-    for begin, finish in sorted(intervals):
-        upto = min(finish, last_ms)
-        covered += max(0, upto - max(begin, reached))
-        reached = max(reached, upto)
-    return covered
+    import numpy as np
+
+    begins, ends = np.frombuffer(intervals, np.int64).reshape(-1, 2).T
+    order = np.argsort(begins, kind="stable")
+    begins, ends = begins[order], np.minimum(ends[order], last_ms)
+    reached = np.maximum.accumulate(np.concatenate(([first_ms], ends)))[:-1]
+    return int(np.maximum(0, ends - np.maximum(begins, reached)).sum())
 
 
 _Handed = tuple[int, "Callable[[], None]"]

@@ -135,10 +135,10 @@ def test_of_a_kind_one_task_goes_on_and_one_whose_process_ended_has_failed(url: 
         with pytest.raises(TaskGoesOnError, match="one erase at a time"):
             tasks.begin(database, order, now_ms + 1_000)
         other = tasks.begin(database, Order(kind="import_capture", about="", asked_by="ada"), now_ms)
-        tasks.report(database, first, 0.5, "erases rows", now_ms + 20_000)
-        assert tasks.find(database, first, now_ms + 40_000).share == 0.5
-        assert tasks.find(database, other, now_ms + 40_000).state == tasks.FAILED
-        late_ms = now_ms + 60_000
+        tasks.report(database, first, 0.5, "erases rows", now_ms + 50_000)
+        assert tasks.find(database, first, now_ms + 70_000).share == 0.5
+        assert tasks.find(database, other, now_ms + 70_000).state == tasks.FAILED
+        late_ms = now_ms + 120_000
         second = tasks.begin(database, order, late_ms)
         gone = tasks.find(database, first, late_ms)
         assert (gone.state, gone.reason) == (

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from parallelm.server.accounts.tables import Task
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IN_PROGRESS: Final = "in_progress"
 COMPLETE: Final = "complete"
 FAILED: Final = "failed"
-SILENT_MS: Final = 30_000
+SILENT_MS: Final = 60_000
 """A task that has not reported for so long goes on no more: its process has ended."""
 KEEP_MS: Final = 30 * 24 * 3_600_000
 _SILENT: Final = "the server ended in the middle of it: begin it again, it goes on where it was"
@@ -98,9 +98,17 @@ def end(
 
 def find(database: Database, task_id: str, now_ms: int) -> Task:
     """One; raises ``UnknownTaskError``."""
-    with database.writing() as sql:
-        _end_silent(sql, now_ms)
-        found = sql.scalar(select(Task).where(Task.task_id == task_id))
+    found = _read(database, task_id)
+    if found.state == IN_PROGRESS and found.seen_ms < now_ms - SILENT_MS:
+        with database.writing() as sql:
+            _end_silent(sql, now_ms)
+        found = _read(database, task_id)
+    return found
+
+
+def _read(database: Database, task_id: str) -> Task:
+    with database.reading() as sql:
+        found = sql.get(Task, task_id)
     if found is None:
         raise UnknownTaskError(f"there is no task {task_id!r}; it is known for 30 days after its end")
     return found

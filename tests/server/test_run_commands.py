@@ -92,6 +92,8 @@ def test_a_definition_is_deleted_from_its_page(
     page: Page, commands: Commands, client: httpx.Client, tmp_path: Path
 ):
     path = applied(commands, client, tmp_path, "old-app")
+    assert client.delete(path).status_code == 422, "nothing goes that was not named once more"
+    assert client.delete(path, params={"confirm": "other"}).json()["type"].endswith(":not-confirmed")
     page.goto("/mlapps/old-app/definition")
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Delete the definition of old-app")
@@ -109,9 +111,7 @@ def test_components_go_with_their_definition(
     step = "{id: train, type: model_producer, steps: [{component: trainer}]}"
     file, folder = tmp_path / "packed.yaml", tmp_path / "components" / "trainer"
     file.write_text(f"mlapp: packed\nnodes: [{step}]\n")
-    assert "names components that are not in the artifact store: trainer" in commands(
-        "mlapp", "apply", str(file), exit_code=1
-    )
+    assert "there is no component 'trainer'" in commands("mlapp", "apply", str(file), exit_code=1)
     folder.mkdir(parents=True)
     (folder / "component.yaml").write_text("name: trainer\nprogram: train.py\n")
     (folder / "train.py").write_text("print(1)\n")

@@ -73,10 +73,8 @@ class _ByServer:
         self, action: str, mlapp_id: str, *, node_id: str, comment: str, timeout_s: float
     ) -> Sequence[RunAnswer]:
         if action == DELETE:
-            found = self._server.delete(
-                path_of("mlapps", mlapp_id), {"comment": comment, **wait_s(timeout_s)}
-            )
-            return _found(mlapp_id, found)
+            said = {"confirm": mlapp_id, "comment": comment, **wait_s(timeout_s)}
+            return _found(mlapp_id, self._server.delete(path_of("mlapps", mlapp_id), said))
         name = "run" if action == RUN_NODE else action
         path = path_of("mlapps", mlapp_id, *(("nodes", node_id) if node_id else ()), name)
         return self._post(mlapp_id, path, {"comment": comment}, timeout_s)

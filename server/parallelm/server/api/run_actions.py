@@ -17,6 +17,7 @@ from parallelm.server.api._values import Answer, answers
 from parallelm.server.api.mlapps import MLAppId, current
 from parallelm.server.api.runs import RunId, found_run
 from parallelm.server.context import context_of
+from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = resource("runs")
 NodeId = Annotated[str, Path(min_length=1, max_length=500)]
@@ -83,10 +84,13 @@ def delete_mlapp(
     request: Request,
     mlapp_id: MLAppId,
     once: OnceKey,
+    confirm: Annotated[str, Query(min_length=1, max_length=500, description="The MLApp's id, once more.")],
     comment: Annotated[str, Query(max_length=MAX_COMMENT, description="Why.")] = "",
     wait_s: WaitS = 30,
 ) -> RunAnswers:
     """Remove its definition once it is stopped; what it reported stays."""
+    if confirm != mlapp_id:
+        raise ApiProblemError(422, "not-confirmed", f"confirm is {confirm!r}; it must be {mlapp_id!r}")
     return _answered(request, DELETE, mlapp_id, comment, once, wait_s)
 
 

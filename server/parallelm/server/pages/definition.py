@@ -132,9 +132,15 @@ def apply(
 
 @ROUTER.post("/mlapps/{mlapp_id}/definition/delete", dependencies=[Depends(require("mlapps.write"))])
 def delete(
-    request: Request, mlapp_id: str, asking: Asking, comment: Annotated[str, Form(max_length=2000)] = ""
+    request: Request,
+    mlapp_id: str,
+    asking: Asking,
+    confirm: Annotated[str, Form(min_length=1)],
+    comment: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
     """Remove the definition, once nothing of the MLApp runs."""
+    if confirm != mlapp_id:
+        raise HTTPException(422, f"confirm that the definition of {mlapp_id} is deleted")
     settings = context_of(request).settings
     done = decide_runs(settings, DELETE, mlapp_id, who=asking.author, comment=comment)
     if was_refused(done):

@@ -19,6 +19,10 @@ import pytest
 
 from parallelm.connections import load_settings
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.operations.model_files import NewModel, upload_model
+from tests.end_to_end.following_the_year import INPUT_RULE, MLAPP, follow_the_year
+from tests.people import person
+from tests.server.browser.chromium import launched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +34,6 @@ pytestmark = pytest.mark.timeout(900)  # the whole demo runs within the first te
 DAYS = 103
 """The second review is after the hundredth; the node may need more than one day to get the model on a busy machine."""
 LATE_MINUTES = 15
-INPUT_RULE = "reads other weather than it learned"
 ROOT = Path(__file__).resolve().parents[2]
 MCENTER = [sys.executable, "-m", "parallelm.mcenter"]
 
@@ -314,6 +317,19 @@ def test_the_analysts_notebook_runs_on_the_demo(demo: DemoRun, monkeypatch: pyte
     assert re.search(r"2013-03-08 00:00:00\+00:00 +8\.\d+ +83\.\d+", tables[1]), "as known before and after"
     [picture] = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+@pytest.mark.long
+def test_a_person_follows_the_year_in_the_pages(demo: DemoRun, tmp_path: Path):
+    link = next(line.strip() for line in demo.printed.splitlines() if "/choose-password?link=" in line)
+    # So early in the year anna has answered every review.
+    file = tmp_path / "model.json"
+    file.write_text("{}", encoding="utf-8")
+    new = NewModel(name="late arrivals by hand", format="Json", file_name=file.name, node_id="train")
+    settings = load_settings({}, file=demo.folder / "mcenter.toml", role="admin")
+    upload_model(settings, MLAPP, file, new, who=person("bea"))
+    with launched() as browser:
+        follow_the_year(browser, link, tmp_path, "2013-03")
 
 
 def test_it_leaves_a_folder_alone_that_is_not_its_own(tmp_path: Path):

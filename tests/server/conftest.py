@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from assets.hatch_build import is_current
-from playwright.sync_api import sync_playwright
 from sqlalchemy import create_engine
 
 from parallelm.operations.lag import group_lags
@@ -21,7 +20,7 @@ from parallelm.server.run import make_context
 from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
 from tests.server.accounts import ACCOUNT_OF, SignedIn, make_account, opened_database, signed_in
-from tests.server.browser.chromium import browser_tools
+from tests.server.browser.chromium import launched
 from tests.server.browser.looking import WIDE
 from tests.server.browser.watching import PageProblems
 from tests.server.commands import Commands
@@ -83,7 +82,12 @@ def server_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 def server_settings(platform: Settings) -> Settings:
     """Of the server under test, which reads ClickHouse only."""
     # Tests ask more often than a program may; the limit has tests of its own.
-    own = dataclasses.replace(platform.server, api_requests_per_minute=1_000_000)
+    own = dataclasses.replace(
+        platform.server,
+        api_requests_per_minute=1_000_000,
+        component_clickhouse_user=platform.clickhouse.user,
+        component_clickhouse_password=platform.clickhouse.password,
+    )
     reading = dataclasses.replace(platform.clickhouse, read_only=True)
     return dataclasses.replace(platform, clickhouse=reading, server=own)
 
@@ -138,15 +142,8 @@ def anonymous(server_url: str) -> Iterator[httpx.Client]:
 def browser() -> Iterator[Browser]:
     """A Chromium; for a file only, since Playwright keeps an event loop running in this thread."""
     assert is_current(), "what pages load is missing: run `python server/assets/hatch_build.py`"
-    tools = browser_tools()
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=tools.chromium,
-            env=tools.environment,
-            args=["--no-sandbox", "--headless=shell", "--disable-gpu"],
-        )
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from playwright.sync_api import sync_playwright
-
 from parallelm.connections import ConfigurationError, load_settings
 from parallelm.mcenter.local_stack.plan import remembered_ports, settings_path
 from parallelm.mcenter.stack_options import default_folder
@@ -19,7 +17,7 @@ from parallelm.server.accounts import people
 from parallelm.server.accounts.database import Database
 from parallelm.server.errors import AccountError
 from tests.server.accounts import signed_in
-from tests.server.browser.chromium import browser_tools
+from tests.server.browser.chromium import launched
 from tests.server.browser.looking import draw_all, use_theme
 
 if TYPE_CHECKING:
@@ -48,19 +46,12 @@ def main() -> None:
     with contextlib.suppress(AccountError), database.writing() as sql:
         people.create(sql, NAME, time.time_ns() // 1_000_000, grants=[(ADMIN, EVERY_MLAPP)])
     url = f"http://127.0.0.1:{port}"
-    tools = browser_tools()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=tools.chromium,
-            env=tools.environment,
-            args=["--no-sandbox", "--headless=shell", "--disable-gpu"],
-        )
+    with launched() as browser:
         context = browser.new_context(base_url=url, timezone_id="America/New_York", locale="en-GB")
         context.add_cookies([signed_in(database, NAME).browser_cookie(url)])
         page = context.new_page()
         for wanted in sys.argv[1:] or PICTURES:
             take(page, wanted)
-        browser.close()
     database.close()
 
 

@@ -43,7 +43,7 @@ ASKED_INSIDE = {
     "GET /api/v1/runs", "GET /api/v1/schedule", "GET /api/v1/agents",
     "GET /api/v1/agents/{agent_id}", "GET /api/v1/tasks/{task_id}", "GET /tasks/{task_id}",
     # What it is about stands in the body or in what an id names.
-    "POST /api/v1/silences", "POST /api/v1/silences/{silence_id}/end", "POST /api/v1/query",
+    "POST /api/v1/silences", "POST /api/v1/silences/{silence_id}/end",
 }  # fmt: skip
 """Routes whose handlers ask for an action themselves; tests of their own hold them to it."""
 
@@ -151,6 +151,13 @@ def test_what_belongs_to_no_mlapp_needs_a_role_on_all(
     assert of_all
     open_ = [named(route) for route in of_all if answer(client, route) != 403]
     assert not open_, open_
+
+
+def test_who_may_ask_in_sql_may_read_all_that_it_shows():
+    sql = ACTIONS["sql.read"]
+    assert not sql.is_on_mlapp
+    for action in ("mlapps.read", "audit.read", "operations.read"):
+        assert sql.roles <= ACTIONS[action].roles, action
 
 
 @pytest.mark.parametrize("action", ACTIONS)

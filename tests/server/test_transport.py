@@ -17,7 +17,7 @@ from parallelm.connections import ServerSettings, save_settings
 from parallelm.mcenter.commands.server import server as command
 from parallelm.server.access.limits import BODY_BYTES, RequestLimit
 from parallelm.server.errors import TransportError
-from parallelm.server.run import check_transport, listen, make_context, run_server
+from parallelm.server.run import attach_call, check_transport, listen, make_context, run_server
 from parallelm.supervision.service_frame import Stop
 from tests.certificates import Authority
 from tests.server.accounts import PASSWORD, make_account, opened_database, signed_in
@@ -229,3 +229,21 @@ def test_an_operator_who_is_locked_out_gets_a_link_from_the_machine(
         for wrong, said in ((["reset-link"], "already"), (["reset-link", "nobody"], "no account")):
             refused = CliRunner().invoke(command, wrong)
             assert (refused.exit_code, said in refused.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "call"),
+    [
+        ("http://127.0.0.1:3456", ""),
+        (
+            "http://127.0.0.1:4567",
+            'mlops.attach("MLAPP", "http://127.0.0.1:4567", user="NAME", password="PASSWORD")',
+        ),
+        (
+            "https://ml.example.org/a",
+            'mlops.attach("MLAPP", "https://ml.example.org/a", user="NAME", password="PASSWORD")',
+        ),
+    ],
+)
+def test_a_notebook_is_told_the_call_where_attach_does_not_look_by_itself(url: str, call: str):
+    assert attach_call(url) == call

@@ -30,7 +30,7 @@ from parallelm.warehouse.cluster import local_table
 from parallelm.warehouse.drift import repair
 from parallelm.warehouse.erasure import KEPT, OfMLApp, count_rows, delete_rows
 from parallelm.warehouse.retention import apply_retention
-from parallelm.warehouse.roles import reader_statements, role_statements
+from parallelm.warehouse.roles import OPERATORS_TABLES, reader_statements, role_statements
 from tests.conftest import settings_of_a_test
 from tests.mcenter.engine.conftest import PASSWORD, EngineProcess
 from tests.sinks.conftest import Platform
@@ -224,41 +224,90 @@ def test_a_reader_asks_everything_and_changes_nothing(warehouse: Warehouse) -> N
 
 
 POLICY = re.compile(
-    r"CREATE ROW POLICY OR REPLACE `mcenter_reader_of_(?P<mlapp>[^`]+)` ON `\w+`\.`(?P<table>\w+)` FOR SELECT"
-    r" USING (?P<condition>.+) TO `mcenter_reader_of_(?P=mlapp)`"
+    r"CREATE ROW POLICY OR REPLACE (?P<name>`?mcenter_(?:analyst|reader_of_[^`]+)`?) ON `\w+`\.`(?P<table>\w+)` FOR SELECT"
+    r" USING (?P<condition>.+) TO (?P=name)"
 )
+ANSWERS = {
+    "alerts_open": "at = now64(3)",
+    "live_models": "at = now64(3)",
+    "kpis_known_at": "at = now64(3)",
+    "kpi_correlation": "mlapp_id = 'other', kpi = 'k'",
+    "outcomes_between": "known_at = now64(3), start = toDateTime64(0, 3), end = now64(3)",
+}
+"""What views with parameters are asked with."""
+OPEN = {"schema_migrations", "schema_objects"}
+"""Of the database itself: nothing of any MLApp."""
 
 
-def test_a_reader_of_one_mlapp_sees_its_rows_and_no_others_in_tables_and_views(warehouse: Warehouse) -> None:
+def policies_in(statements: list[str]) -> dict[str, str]:
+    return {match["table"]: match["condition"] for each in statements if (match := POLICY.fullmatch(each))}
+
+
+def rows_seen(settings: Settings, client: Client) -> dict[str, tuple[int, set[str]]]:
+    """How many rows a user sees of all tables and views, and of which MLApps, where a column says so."""
+    seen = {}
+    for relation in catalogue(settings):
+        arguments = f"({ANSWERS[relation.name]})" if relation.parameters else ""
+        ids = [f"arrayFlatten([{c.name}])" for c in relation.columns if re.search("mlapp_ids?$", c.name)]
+        ((count, found),) = client.execute(
+            f"SELECT count(), groupUniqArrayArray(arrayConcat([]::Array(String), {', '.join(ids) or '[]'}))"
+            f" FROM {relation.name}{arguments}"
+        )
+        seen[relation.name] = (count, set(found))
+    ((dictionaries,),) = client.execute("SELECT count() FROM system.dictionaries")
+    assert not dictionaries, "a dictionary shows what it holds past the policies of its source"
+    return seen
+
+
+@pytest.fixture(scope="module")
+def of_two_mlapps(warehouse: Warehouse) -> Warehouse:
+    """Rows of ``mine`` and of ``other`` in every table."""
     client = warehouse.become("mcenter_admin")
-    settings = warehouse.settings
     for mlapp_id in ("mine", "other"):
         fill(client, mlapp_id, time.time_ns() // 1_000_000)
     insert(client, "notifications", [{"mlapp_ids": ["mine", "other"]}])
     client.execute("INSERT INTO ingested_blocks (last_ingested_at) SELECT now64(3)")
-    everything = count_rows(settings, OfMLApp("mine"))
-    assert everything["notifications"] == 2
-    policies = {
-        match["table"]: match["condition"]
-        for each in reader_statements(settings, "mine")
-        if (match := POLICY.fullmatch(each))
+    return warehouse
+
+
+def test_a_reader_of_one_mlapp_sees_its_rows_and_no_others_in_tables_and_views(
+    of_two_mlapps: Warehouse,
+) -> None:
+    settings = of_two_mlapps.settings
+    of_it = {*count_rows(settings, OfMLApp("mine"))} - OPERATORS_TABLES
+    policies = policies_in(reader_statements(settings, "mine"))
+    client = of_two_mlapps.become("mcenter_reader", policies=policies)
+    seen = rows_seen(settings, client)
+    for name, (count, mlapp_ids) in seen.items():
+        assert mlapp_ids <= {"mine"}, name
+        if name in of_it:
+            assert count == 1, name
+    open_ = {name for name, (count, mlapp_ids) in seen.items() if count and not mlapp_ids}
+    assert open_ == OPEN
+    assert {"statistics_by_day_from_statistics", "statistics_by_hour", "models", "kpis_current"} <= {
+        name for name, (count, _) in seen.items() if count
     }
-    client = warehouse.become("mcenter_reader", policies=policies)
-    for relation in catalogue(settings):
-        if relation.kind == "table" and not relation.name.startswith("schema_"):
-            ((seen,),) = client.execute(f"SELECT count() FROM {relation.name}")
-            wanted = 1 if relation.name in everything else 0
-            assert seen == wanted, f"{relation.name}: {policies.get(relation.name)}"
-    for view in (
-        "alert_transitions",
-        "models",
-        "deployments",
-        "kpis_current",
-        "statistics_by_day",
-        "statistics_by_hour",
-    ):
-        assert client.execute(f"SELECT DISTINCT mlapp_id FROM {view}") == [("mine",)], view
-    assert client.execute("SELECT count() > 0 FROM schema_migrations") == [(1,)]
+    assert {name for name in seen if name in OPERATORS_TABLES | {"dead_letters"} and seen[name][0]} == set()
+    refused(
+        client,
+        "INSERT INTO events (mlapp_id) VALUES ('mine')",
+        "SELECT * FROM mergeTreeIndex(currentDatabase(), 'events')",
+        *OUTSIDE,
+    )
+    assert client.execute("SELECT mlapp_id FROM merge(currentDatabase(), '^events$')") == [("mine",)]
+
+
+def test_an_analyst_sees_all_mlapps_and_nothing_that_is_for_operators(of_two_mlapps: Warehouse) -> None:
+    settings = of_two_mlapps.settings
+    policies = policies_in(role_statements(settings.clickhouse.database, WRITTEN))
+    assert set(policies) == OPERATORS_TABLES
+    everything = rows_seen(settings, of_two_mlapps.become("mcenter_reader"))
+    client = of_two_mlapps.become("mcenter_analyst", policies=policies)
+    seen = rows_seen(settings, client)
+    assert {name for name in seen if seen[name] != everything[name]} == OPERATORS_TABLES | {"dead_letters"}
+    assert all(seen[name][0] == 0 for name in OPERATORS_TABLES | {"dead_letters"})
+    for question in QUESTIONS.values():
+        client.execute(question)
     refused(client, "INSERT INTO events (mlapp_id) VALUES ('mine')", *OUTSIDE)
 
 

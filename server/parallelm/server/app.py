@@ -17,7 +17,7 @@ from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.api.logs import LogWaiters
 from parallelm.server.compatibility import add_compatibility
 from parallelm.server.problems import add_problem_handlers
-from parallelm.server.requests import RequestFrame
+from parallelm.server.requests import BelowPrefix, RequestFrame, prefix_of
 from parallelm.server.rule_trials import AT_ONCE
 from parallelm.server.static_files import static_files
 
@@ -35,7 +35,6 @@ def create_app(context: ServerContext) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
-        root_path=context.settings.server.path_prefix,
         generate_unique_id_function=operation_id,
         dependencies=[Depends(refuse_forgery)],
         max_body_size=BODY_BYTES,
@@ -45,6 +44,8 @@ def create_app(context: ServerContext) -> FastAPI:
     app.state.rule_trials = BoundedSemaphore(AT_ONCE)
     app.add_middleware(NobodysFiles)
     app.add_middleware(RequestFrame)
+    if prefix := prefix_of(context.settings.server):
+        app.add_middleware(BelowPrefix, prefix=prefix)
     proxies = [each.strip() for each in context.settings.server.trusted_proxies.split(",") if each.strip()]
     if proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)

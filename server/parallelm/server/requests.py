@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from parallelm.connections import ServerSettings
+
 _LOG = logging.getLogger(__name__)
 REQUEST_ID: Final = "X-Request-ID"
 HEADERS: Final = {
@@ -30,6 +32,24 @@ HEADERS: Final = {
 }
 """Of every answer that does not set its own."""
 _TLS_ONLY: Final = "max-age=31536000"
+
+
+def prefix_of(settings: ServerSettings) -> str:
+    """Path below which a proxy shows the server: with a slash before it and none after it, or empty."""
+    path = settings.path_prefix.strip("/")
+    return f"/{path}" if path else ""
+
+
+class BelowPrefix:
+    """ASGI middleware of a server that a proxy shows below a path, whether or not the proxy takes the path away."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._app({**scope, "root_path": self._prefix}, receive, send)
 
 
 class RequestFrame:

@@ -21,6 +21,7 @@ from parallelm.server.context import ServerContext
 from parallelm.server.errors import AddressError, TransportError
 from parallelm.server.housekeeping import keeping_house
 from parallelm.server.live import LiveChanges
+from parallelm.server.requests import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +77,14 @@ def url_of(settings: ServerSettings, listener: socket.socket) -> str:
         return settings.public_url.rstrip("/")
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}{settings.path_prefix}"
+    return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}{prefix_of(settings)}"
+
+
+def attach_call(url: str) -> str:
+    """What a notebook calls to reach a server at this address; empty where ``mlops.attach`` looks by itself."""
+    if url in {f"http://{host}:{DEFAULT_PORT}" for host in ("127.0.0.1", "localhost")}:
+        return ""
+    return f'mlops.attach("MLAPP", "{url}", user="NAME", password="PASSWORD")'
 
 
 def make_context(settings: Settings, database: Database, admin: Settings | None = None) -> ServerContext:

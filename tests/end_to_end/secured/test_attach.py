@@ -49,6 +49,8 @@ def test_the_server_hands_on_what_a_component_needs_and_nothing_of_its_own(secur
             own.server,
             component_kafka_username=producer.sasl_username,
             component_kafka_password=producer.sasl_password,
+            component_clickhouse_user=own.clickhouse.user,
+            component_clickhouse_password=own.clickhouse.password,
         ),
     )
     with (

@@ -94,6 +94,17 @@ def test_a_stack_without_clickhouse_leaves_the_users_of_another_one(tmp_path: Pa
     assert found.settings.clickhouse == found.admin_clickhouse == theirs
 
 
+def test_the_server_hands_on_the_stacks_own_reader(tmp_path: Path):
+    found = Plan(tmp_path).settle_settings(PORTS | {"server": 20_004}).settings
+
+    own = found.server
+    reader = found.clickhouse
+    assert (own.component_clickhouse_user, own.component_clickhouse_password) == (
+        reader.user,
+        reader.password,
+    )
+
+
 def test_a_damaged_settings_file_is_reported(tmp_path: Path):
     (tmp_path / "mcenter.toml").write_text("[kafka\n")
 

@@ -9,14 +9,20 @@ import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import brotli
 from assets.hatch_build import install
 
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
 
 _HERE: Final = Path(__file__).parent
 
@@ -61,6 +67,24 @@ def browser_tools() -> Tools:
                 _unpack(install(_HERE, Path(folder)), ready)
                 ready.rename(target)
     return Tools(target)
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """A Chromium. Playwright keeps an event loop running in this thread meanwhile."""
+    from playwright.sync_api import sync_playwright
+
+    tools = browser_tools()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=tools.chromium,
+            env=tools.environment,
+            args=["--no-sandbox", "--headless=shell", "--disable-gpu"],
+        )
+        try:
+            yield chromium
+        finally:
+            chromium.close()
 
 
 def _unpack(modules: Path, ready: Path) -> None:

@@ -174,10 +174,10 @@ def _conditions(client: Client, cluster: str, selection: Selection) -> dict[str,
     return {table: condition for table, condition in sorted(found.items()) if condition}
 
 
-def stored_columns(client: Client, cluster: str) -> dict[str, dict[str, str]]:
+def stored_columns(client: Client, cluster: str, *, engines: str = "%MergeTree") -> dict[str, dict[str, str]]:
     """Types of columns by table, of each that stores rows; by the name under which all shards are read."""
     found: dict[str, dict[str, str]] = {}
-    for stored, column, kind in client.execute(_TABLES, {"engines": "%MergeTree"}):
+    for stored, column, kind in client.execute(_TABLES, {"engines": engines}):
         plain = stored.removesuffix("_local")
         table = plain if local_table(plain, cluster) == stored else stored
         found.setdefault(table, {})[column] = kind

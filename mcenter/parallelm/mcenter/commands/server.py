@@ -68,7 +68,7 @@ def _administration() -> Settings | None:
 def _run(host: str | None, port: int | None) -> None:
     from parallelm.server.accounts import first_administrator
     from parallelm.server.errors import ServerError
-    from parallelm.server.run import check_transport, listen, opened_context, run_server, url_of
+    from parallelm.server.run import attach_call, check_transport, listen, opened_context, run_server, url_of
 
     settings = load_settings()
     own = settings.server
@@ -87,6 +87,8 @@ def _run(host: str | None, port: int | None) -> None:
             url = url_of(settings.server, listener)
             context.database.remember_url(url)
             echo(f"MCenter Stream is at {url}/")
+            if call := attach_call(url):
+                echo(f"From a notebook: {call}")
             if link := first_administrator.make_link(context.database, url, time.time_ns() // 1_000_000):
                 echo(first_administrator.in_words(context.database, link, shown=sys.stdout.isatty()))
             run_server(context, listener, stop, announce_ready)

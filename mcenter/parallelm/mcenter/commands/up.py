@@ -12,7 +12,7 @@ from parallelm.connections.search import LOCAL_STACK_FOLDER, admin_file, setting
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.output import TerminalOutput
 from parallelm.mcenter.local_stack.plan import settings_path
-from parallelm.mcenter.local_stack.services import SERVICES
+from parallelm.mcenter.local_stack.services import SERVER, SERVICES
 from parallelm.mcenter.local_stack.stack import run_stack
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.mcenter.number_options import PORT
@@ -95,6 +95,7 @@ def _print_ready(stack: LocalStack) -> None:
 
 def _print_addresses(stack: LocalStack) -> None:
     from parallelm.server.accounts import first_administrator
+    from parallelm.server.run import attach_call
 
     folder, clickhouse = stack.plan.folder, stack.settings.clickhouse
     state = load_state(folder)
@@ -103,6 +104,8 @@ def _print_addresses(stack: LocalStack) -> None:
     for process in state.processes if state else ():
         if process.address:
             echo(f"  {process.name:<12}{process.address}{more.get(process.name, '')}")
+        if process.name == SERVER and (call := attach_call(f"http://{process.address}")):
+            echo(f"  {'notebooks':<12}{call}")
     path = settings_path(folder)
     echo(f"  {'settings':<12}{path} (user {clickhouse.user} with password, read-only)")
     echo(f"  {'to write':<12}{admin_file(path)} (user {stack.admin_settings.clickhouse.user} with password)")

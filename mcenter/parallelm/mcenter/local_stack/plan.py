@@ -13,6 +13,7 @@ from parallelm.connections import (
     ClickHouseSettings,
     ConfigurationError,
     KafkaSettings,
+    ServerSettings,
     Settings,
     load_settings,
     save_settings,
@@ -139,6 +140,8 @@ class Plan:
         if SERVER in ports and not server.database_url:
             _require_utf8(self.folder)
             server = dataclasses.replace(server, database_url=_database_url(self.folder))
+        if SERVER in ports:
+            server = _handing_on(server, clickhouse)
         settings = dataclasses.replace(
             settings, kafka=kafka, clickhouse=clickhouse, artifacts=artifacts, server=server
         )
@@ -146,6 +149,15 @@ class Plan:
         return StackSettings(
             load_settings({}, file=path), load_settings({}, file=path, role="admin").clickhouse
         )
+
+
+def _handing_on(server: ServerSettings, clickhouse: ClickHouseSettings) -> ServerSettings:
+    """With the user that reads for whoever signs in by ``mlops.attach``: ClickHouse has no roles here, one user reads everything."""
+    if server.component_clickhouse_user not in {"", READER}:
+        return server
+    return dataclasses.replace(
+        server, component_clickhouse_user=clickhouse.user, component_clickhouse_password=clickhouse.password
+    )
 
 
 def _former_folder(artifacts: ArtifactSettings, folder: Path) -> Path | None:

@@ -67,8 +67,8 @@ def settings_from_server(
     found = _with_profile(settings, profile)
     if not found.clickhouse.user:
         raise MLOpsException(
-            f"{user!r} may not read all MLApps of {url}, so it gets no user of ClickHouse: set MCENTER_CLICKHOUSE_USER and "
-            "MCENTER_CLICKHOUSE_PASSWORD to one that may read"
+            f"{user!r} gets no user of ClickHouse from {url}, since it may not read all MLApps or the server has none for analysts: "
+            "set MCENTER_CLICKHOUSE_USER and MCENTER_CLICKHOUSE_PASSWORD to one that may read"
         )
     return found
 

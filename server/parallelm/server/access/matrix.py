@@ -51,6 +51,11 @@ ACTIONS: Final[dict[str, Action]] = {
     ),
     "erase": Action("erase an MLApp, or what has a label, for good", frozenset({ADMIN}), is_on_mlapp=False),
     "audit.read": Action("read the audit log", _DECIDE | _OPERATE),
+    "sql.read": Action(
+        "ask in SQL, which shows all rows of the installation: of every MLApp, the audit log, dead letters",
+        _OPERATE,
+        is_on_mlapp=False,
+    ),
     "users.manage": Action(
         "manage accounts, groups, roles and tokens of services", frozenset({ADMIN}), is_on_mlapp=False
     ),

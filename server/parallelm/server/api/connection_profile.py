@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends, Query, Request, Response
 
@@ -14,6 +14,10 @@ from parallelm.server.api._readable import READ
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, Name
 from parallelm.server.context import context_of
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
+    from parallelm.server.access.principal import Principal
 
 ROUTER: Final = resource("connection profile")
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
@@ -34,7 +38,7 @@ class KafkaProfile(Answer):
 
 
 class ClickHouseProfile(Answer):
-    """ClickHouse, as the user that reads."""
+    """ClickHouse, as a user that reads."""
 
     host: str
     port: int
@@ -44,7 +48,8 @@ class ClickHouseProfile(Answer):
     ca_pem: str
     """As for the brokers."""
     user: str
-    """Empty for those who may not read all MLApps: SQL would show them others."""
+    """Empty for those who may not read all MLApps: SQL would show them others. Empty as well where none is set up for analysts,
+    but for those who may ask in SQL."""
     password: str
 
 
@@ -80,14 +85,15 @@ def get_connection_profile(
 ) -> ConnectionProfile:
     """Where the platform is.
 
-    The password of the user that reads is told to those who may read all MLApps, what components report and store models with to
+    The password of a user that reads is told to those who may read all MLApps, what components report and store models with to
     those who may report for all of them.
     """
     if mlapp_id is not None:
         allow(asking, READ, mlapp_id)
     response.headers["Cache-Control"] = "no-store"
     settings = context_of(request).settings
-    reads_all, reports_all = asking.may(READ), asking.may("reports.write")
+    reports_all = asking.may("reports.write")
+    reader, password = _reader(settings, asking)
     kafka, clickhouse, own = settings.kafka, settings.clickhouse, settings.server
     return ConnectionProfile(
         kafka=KafkaProfile(
@@ -106,8 +112,8 @@ def get_connection_profile(
             database=clickhouse.database,
             secure=clickhouse.secure,
             ca_pem=_text_of(clickhouse.ca_certs),
-            user=clickhouse.user if reads_all else "",
-            password=clickhouse.password if reads_all else "",
+            user=reader,
+            password=password,
         ),
         schema_registry=RegistryProfile(url=settings.schema_registry.address().url),
         artifacts=ArtifactsProfile(
@@ -116,6 +122,16 @@ def get_connection_profile(
             or public_artifact_options(settings.artifacts),
         ),
     )
+
+
+def _reader(settings: Settings, asking: Principal) -> tuple[str, str]:
+    """User of ClickHouse and its password for somebody: the server's own sees the audit log and dead letters, too."""
+    own = settings.server
+    if own.component_clickhouse_user and asking.may(READ):
+        return own.component_clickhouse_user, own.component_clickhouse_password
+    if asking.may("sql.read"):
+        return settings.clickhouse.user, settings.clickhouse.password
+    return "", ""
 
 
 def _text_of(certificates: str) -> str:

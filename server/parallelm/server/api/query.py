@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from parallelm.operations.json_values import plain
 from parallelm.operations.questions import ask
-from parallelm.server.access.dependencies import Asking, allow
-from parallelm.server.api._readable import READ
+from parallelm.server.access.dependencies import require
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, rows
 from parallelm.server.context import context_of
@@ -41,14 +40,9 @@ class Result(Answer):
     """There are more than these."""
 
 
-def _reads_everything(asking: Asking) -> None:
-    # SQL sees the tables of the installation, whatever MLApp a row belongs to.
-    allow(asking, READ)
-
-
-@ROUTER.post("/query", dependencies=[Depends(_reads_everything)])
+@ROUTER.post("/query", dependencies=[Depends(require("sql.read"))])
 def run_query(request: Request, question: Question) -> Result:
-    """Ask the warehouse; up to 10,000 rows and 30 seconds. Needs a role on all MLApps, since SQL sees all of them."""
+    """Ask the warehouse; up to 10,000 rows and 30 seconds. It sees every MLApp, the audit log and dead letters."""
     try:
         found = ask(
             context_of(request).settings, question.sql, most_rows=MOST_ROWS, most_seconds=MOST_SECONDS

@@ -116,12 +116,16 @@ def reported(plane: ControlPlane, mlapp_id: str) -> set[str]:
 def test_sigterm_leaves_runs_and_drain_ends_them(
     settings: Settings, plane: ControlPlane, tmp_path: Path
 ) -> None:
-    mark = tmp_path / "mark"
+    mark, secret = tmp_path / "mark", tmp_path / "secret"
+    os.mkfifo(secret)  # nobody writes it
     with agent_process(settings, tmp_path / "agent") as agent:
         agent.start()
         plane.start("r1", spec=waiting_program("r1", mark))
+        plane.start("waits", spec=waiting_program("waits", mark, secrets={"KEY": f"file:{secret}"}))
         plane.await_report("r1", RunReportKind.STARTED)
+        plane.await_report("waits", RunReportKind.ACCEPTED)
         assert agent.terminate() == 0
+        secret.unlink()
         wait_for(lambda: plane.states()[-1].state == "ended")
         assert plane.kinds("r1") == ["accepted", "started"]
         draining = ServiceProcess(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.agent.runners import RunKey
+from parallelm.agent.service import reader
+from parallelm.agent.service.reader import Reader
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.schemas.records import RunReportKind
 from parallelm.schemas.topic_admin import create_topics
@@ -80,9 +82,20 @@ def waiting(registry: CollectorRegistry) -> float | None:
 
 
 def test_a_full_store_delays_reports_and_commands_and_loses_none(
-    settings: Settings, plane: ControlPlane, tmp_path: Path
+    settings: Settings, plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"r{number}" for number in range(40)]
+    backlog = 0
+    monkeypatch.setattr(reader, "_MOST_WAITING", 5)
+
+    def set_backlog(made: Reader, count: int) -> None:
+        nonlocal backlog
+        backlog = max(backlog, count)
+        made.__dict__["backlog"] = count
+
+    monkeypatch.setattr(
+        Reader, "backlog", property(lambda made: made.__dict__["backlog"], set_backlog), raising=False
+    )
     with running_agent(settings, tmp_path / "agent") as agent:
         runner = agent.await_ready()
         for name in names:
@@ -95,10 +108,15 @@ def test_a_full_store_delays_reports_and_commands_and_loses_none(
             runner.change(dataclasses.replace(status, message=key.run_id + "x" * 1900, starts=2))
         wait_for(lambda: "store cannot be written" in agent.health.why_not_ready())
         runner.end(RunKey("r1", 1), "succeeded")
-        plane.start("late")
+        late = [f"late{number}" for number in range(30)]
+        for name in late:
+            plane.start(name)
+        wait_for(lambda: backlog > 5)
         assert plane.kinds("r0") == ["accepted", "started"]
         limit_store(agent, pages=100_000)
-        plane.await_report("late", RunReportKind.STARTED)
+        for name in late:
+            plane.await_report(name, RunReportKind.STARTED)
+        assert backlog < len(late)
         plane.await_report("r1", RunReportKind.ENDED)
         for name in names:
             plane.await_report(name, RunReportKind.RESTARTED)

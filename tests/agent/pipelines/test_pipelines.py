@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -225,6 +226,22 @@ def test_a_movable_run_whose_agent_ended_before_it_had_a_lease_does_not_begin(ho
 
     status = host.ended(next(iter(host.statuses)))
     assert (status.outcome, status.starts) == ("lease_lost", 0)
+
+
+def test_a_run_whose_preparation_waits_keeps_no_other_from_its_start(host: RunnerHost, tmp_path: Path):
+    os.mkfifo(tmp_path / "secret")
+    secrets = {"KEY": f"file:{tmp_path / 'secret'}"}  # nobody writes it
+    waiting = [host.start(host.spec({"command": "true"}, secrets=secrets)) for _ in range(12)]
+
+    assert host.run({"command": "true"}).outcome == "succeeded"
+
+    def all_over() -> bool:
+        with contextlib.suppress(OSError):  # nobody waits for it just now
+            os.close(os.open(tmp_path / "secret", os.O_WRONLY | os.O_NONBLOCK))
+        host.look()
+        return all(key in host.statuses and host.statuses[key].is_over for key in waiting)
+
+    wait_for(all_over)
 
 
 def test_a_run_that_the_disk_refuses_is_refused(host: RunnerHost):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from parallelm.agent.errors import RunRefusedError
@@ -21,7 +22,6 @@ from parallelm.definitions.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
     from pathlib import Path
 
     from parallelm.agent.keeping.records import Outcome
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from parallelm.agent.runners import RunnerContext
     from parallelm.definitions.run_spec import ModelSpec
 
-_THREADS = 8
-"""Runs that are prepared, and models that are delivered, at the same time."""
 _SETTLED = "settled"
 _SHORTEST_KEEP_S = 86_400
 """Of ended runs: longer than any start command is valid."""
@@ -50,7 +48,6 @@ class ProcessRunner:
         )
         self._pipelines = Pipelines(self._keepers, context.folder, context.settings, context.agent_id)
         self._deliveries = Deliveries(self._keepers, self._pipelines, context.settings)
-        self._threads = ThreadPoolExecutor(_THREADS, "runs")
         self._working: dict[Future[None], RunFolder] = {}
         self._queues: dict[RunKey, list[Callable[[], None]]] = {}
         self._specs: dict[RunKey, RunSpec] = {}
@@ -159,7 +156,6 @@ class ProcessRunner:
 
     def close(self) -> None:
         """Runs go on; what threads are about is begun again by ``recover``."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
         self._keepers.close()
 
     def _write(self, what: str, key: RunKey, write: Callable[[], None]) -> None:
@@ -180,7 +176,8 @@ class ProcessRunner:
             if key not in self._refused:
                 _LOG.warning("how it went with run %s cannot be written yet: %s", run.path.name, error)
             self._refused.add(key)
-            self._working[self._threads.submit(_later, self._queues[key][0])] = run
+            again = self._queues[key][0]
+            self._working[_in_thread(lambda: _later(again))] = run
             return False
         self._refused.discard(key)
         if error is not None:
@@ -198,7 +195,7 @@ class ProcessRunner:
         queue = self._queues.setdefault(_key(run), [])
         queue.append(work)
         if len(queue) == 1:
-            self._working[self._threads.submit(work)] = run
+            self._working[_in_thread(work)] = run
 
     def _next(self, key: RunKey) -> None:
         queue = self._queues[key]
@@ -208,7 +205,7 @@ class ProcessRunner:
             return
         run = self._keepers.find(key.run_id, key.attempt)
         if run is not None:
-            self._working[self._threads.submit(queue[0])] = run
+            self._working[_in_thread(queue[0])] = run
 
     def _going_on(self, key: RunKey) -> RunFolder | None:
         run = self._keepers.find(key.run_id, key.attempt)
@@ -255,6 +252,25 @@ class ProcessRunner:
                     run.forget()
         for left in self._keepers.root.glob(".*"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _in_thread(work: Callable[[], None]) -> Future[None]:
+    """Do it in a thread of its own: what one run waits for (uv, a download, a file) keeps no other, nor the agent's end."""
+    done: Future[None] = Future()
+
+    def do() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - who asks for the result has it
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    try:
+        threading.Thread(target=do, name="run", daemon=True).start()
+    except RuntimeError as error:
+        done.set_exception(OSError(f"no thread for a run: {error}"))
+    return done
 
 
 def _later(work: Callable[[], None]) -> None:

@@ -186,6 +186,7 @@ class Agent:
                 self._found.append(found)
             else:
                 self._note_state(found.value)
+        self._reader.backlog = len(self._found)
         if self._entering and self._enter(self._entering):
             self._entering = None
             announce_ready()

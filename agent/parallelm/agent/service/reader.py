@@ -68,6 +68,9 @@ class Reader(threading.Thread):
         os.set_blocking(self._write_end, False)
         self.problem = ""
         """Why it is not registered yet."""
+        self.backlog = 0
+        """Commands that the agent has taken and cannot carry out yet; it says so."""
+        self._is_paused = False
 
     def fileno(self) -> int:
         """For ``select``."""
@@ -129,6 +132,7 @@ class Reader(threading.Thread):
                 ]
             )
             while not self._ends.is_set():
+                self._pace(consumer, TopicPartition(commands, partition))
                 message = consumer.poll(0.2)
                 if message is not None:
                     self._take(message, commands)
@@ -136,6 +140,13 @@ class Reader(threading.Thread):
                     pass
         finally:
             consumer.close()
+
+    def _pace(self, consumer: Any, commands: Any) -> None:
+        """Leave commands with the brokers while the agent has enough of them; states under its name are read on."""
+        is_full = self.backlog > _MOST_WAITING
+        if is_full != self._is_paused:
+            (consumer.pause if is_full else consumer.resume)([commands])
+            self._is_paused = is_full
 
     def _take(self, message: Any, commands: str) -> None:
         from confluent_kafka import KafkaError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import pytest
 
 from parallelm.agent.errors import RunRefusedError
+from parallelm.agent.keeping import files
 from parallelm.agent.keeping.log_reader import LogReader
 from parallelm.agent.kubernetes.objects import object_name
 from parallelm.agent.runners import RunKey, RunnerContext, RunStatus
@@ -247,6 +249,26 @@ def test_a_run_is_stopped_by_its_own_signal_handling_and_leaves_nothing(
     ended = agent.ended(key_of(run))
     assert (ended.outcome, ended.message) == ("stopped", "the MLApp was stopped")
     assert cluster.store.objects == {}
+
+
+def test_what_a_full_disk_refuses_is_not_taken_for_asked(
+    cluster: SmallCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = spec("sleep 600", mode="online")
+    with Agent(cluster, tmp_path) as agent:
+        agent.runner.start(run, None)
+        agent.wait(key_of(run), lambda status: status.starts, "it begins")
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "_write", full)
+            with pytest.raises(OSError, match="No space left"):
+                agent.runner.stop(key_of(run), "enough", "stopped")
+        agent.runner.stop(key_of(run), "enough", "stopped")  # the agent asks again
+        (known,) = (tmp_path / "runs").glob("*/cluster.json")
+        assert json.loads(known.read_text())["stop"] == "enough"
+        assert agent.ended(key_of(run)).outcome == "stopped"
 
 
 def test_what_somebody_deletes_is_told_as_lost(agent: Agent, cluster: SmallCluster) -> None:

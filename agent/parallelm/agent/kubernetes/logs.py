@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from datetime import UTC, datetime
@@ -84,7 +85,7 @@ class _RunLog:
         for thread in self._threads.values():
             thread.join(max(0.0, ends_s - time.monotonic()))
         with self._lock:
-            self._run.save()
+            self._save_positions()
             self._writer.close()
 
     def _read(self, cluster: Cluster, is_over: threading.Event, pod: str, container: str) -> None:
@@ -108,10 +109,16 @@ class _RunLog:
         with self._lock:
             lines = OutputLines(self._writer, b"o", step)  # Kubernetes does not say which stream it was
             lines.feed(text.encode() + b"\n")
-            self._run.remembered.logs[source] = at
+            self._run.read_up_to(source, at)
             if time.monotonic() - self._saved_s > _SAVE_S:
                 self._saved_s = time.monotonic()
-                self._run.save()
+                self._save_positions()
+
+    def _save_positions(self) -> None:
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: an agent that is killed by then reads some lines again
+            self._run.change()
 
 
 def _since_s(last: str) -> int | None:

@@ -95,10 +95,17 @@ class KubernetesRun:
             deliveries.add((wanted.model_id, wanted.deployment_id))
         return (model.model_id, model.deployment_id) in deliveries
 
-    def save(self) -> None:
-        """Have the folder remember."""
+    def change(self, **changes: Any) -> None:
+        """Have the folder remember something, and then this process; raises ``OSError``, and nothing has changed."""
         with self._saving:
-            replace_json(self.folder.path / _FILE, dataclasses.asdict(self.remembered))
+            new = dataclasses.replace(self.remembered, **changes)
+            replace_json(self.folder.path / _FILE, dataclasses.asdict(new))
+            self.remembered = new
+
+    def read_up_to(self, source: str, at: str) -> None:
+        """Note the time of the last line of a container; ``change`` writes it."""
+        with self._saving:
+            self.remembered.logs[source] = at
 
     def status(self) -> RunStatus:
         """For the agent."""

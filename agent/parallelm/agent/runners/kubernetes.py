@@ -117,8 +117,7 @@ class KubernetesRunner:
             run = self._runs.get(key)
             if run is None or run.ending is not None or run.remembered.stop is not None:
                 return
-            run.remembered.stop, run.remembered.stop_outcome = reason, outcome
-            run.save()
+            run.change(stop=reason, stop_outcome=outcome)
         self._look.set()
 
     def deliver(self, key: RunKey, model: ModelSpec) -> None:
@@ -127,8 +126,7 @@ class KubernetesRunner:
             run = self._runs.get(key)
             if run is None or run.ending is not None or run.knows(model):
                 return
-            run.remembered.wanted = model.model_dump(mode="json")
-            run.save()
+            run.change(wanted=model.model_dump(mode="json"))
         self._look.set()
 
     def renew(self, key: RunKey, lease_ends_s: float) -> None:
@@ -149,12 +147,13 @@ class KubernetesRunner:
             if run is None:
                 return
             told = [_named(each) for each in status.deliveries]
-            run.remembered.deliveries = [
-                each
-                for each in run.remembered.deliveries
-                if (each["model_id"], each["deployment_id"]) not in told
-            ]
-            run.save()
+            run.change(
+                deliveries=[
+                    each
+                    for each in run.remembered.deliveries
+                    if (each["model_id"], each["deployment_id"]) not in told
+                ]
+            )
             if status.is_over:
                 run.settle()
 
@@ -366,13 +365,9 @@ class KubernetesRunner:
 
     def _changes(self, run: KubernetesRun, **changes: Any) -> None:
         with self._lock:
-            new = {name: value for name, value in changes.items() if getattr(run.remembered, name) != value}
-            if not new:
-                return
-            for name, value in new.items():
-                setattr(run.remembered, name, value)
-            run.save()
-            self._tell(run)
+            if any(getattr(run.remembered, name) != value for name, value in changes.items()):
+                run.change(**changes)
+                self._tell(run)
 
     def _ended(
         self, run: KubernetesRun, outcome: Outcome, message: str, *, exit_code: int = 0, at_ms: int = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.agent.keeping import keepers
 from parallelm.agent.keeping.records import Progress
 from tests.agent.keeping.kept_runs import lines_of, texts_of
 from tests.waiting import wait_for
@@ -112,6 +113,24 @@ def test_files_that_a_power_failure_left_empty_are_taken_as_missing(
     assert run.lease_end_s() is None
     assert "lease.json is no JSON object" in caplog.text
     assert [found.path for found in host.restarted().changed(0)] == [run.path]
+
+
+def test_runs_that_have_ended_are_looked_at_no_more(host: Host, monkeypatch: pytest.MonkeyPatch):
+    over = [host.start("pass") for _ in range(2)]
+    for run in over:
+        host.ending(run)
+    assert {run.path.name for run in host.keepers.changed(0)} == {"run-1.1", "run-2.1"}
+    looked: list[str] = []
+    look = keepers._modified_ns
+    monkeypatch.setattr(
+        keepers, "_modified_ns", lambda path: (looked.append(path.parent.name), look(path))[1]
+    )
+    run = host.start("pass")
+    host.ending(run)
+    wait_for(lambda: [found.path for found in host.keepers.changed(0)] == [run.path])
+    host.keepers.changed(0)
+
+    assert set(looked) == {"run-3.1"}
 
 
 IDLE = """

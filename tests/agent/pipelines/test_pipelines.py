@@ -16,12 +16,12 @@ from parallelm.agent.errors import RunRefusedError
 from parallelm.agent.keeping import files, zygote_client
 from parallelm.agent.keeping.process_identity import ProcessIdentity, parent_of
 from parallelm.agent.keeping.timer import boot_time_s
+from parallelm.agent.runners import RunKey
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from parallelm.agent.runners import RunKey
     from tests.agent.pipelines.host import RunnerHost
 
 COMPONENT = """\
@@ -196,6 +196,36 @@ def test_a_component_has_the_python_environment_of_its_lock_file(host: RunnerHos
     assert [host.ended(key).message for key in keys] == [""] * 3
     assert [host.texts(key) for key in keys] == [["42"]] * 3
     assert len(list((host.folder / "agent" / "environments").glob("*/.complete"))) == 1
+
+
+def test_what_no_run_needs_any_more_is_deleted_and_what_one_has_stays(host: RunnerHost, component: Path):
+    packed = host.publish_component(component)
+    model = host.publish_model("m1", b"one")
+    key = host.start(
+        host.spec(
+            {"component": "fit", "arguments": {"samples": "/dev/null"}}, components=[packed], model=model
+        )
+    )
+    status = host.ended(key)
+    run = host.runner._keepers.find(key.run_id, key.attempt)
+    assert run is not None
+    cached = host.folder / "agent" / "components" / packed["sha256"]
+    left, used = (host.folder / "agent" / "environments" / name for name in ("left", "used"))
+    for place in (left, used):
+        place.mkdir(parents=True)
+    host.start(going_on := host.spec({"command": f"echo {used}; sleep 1000"}))
+    host.wait_for_text(RunKey(going_on.run_id, 1), str(used))
+    for place in (cached, left, used):
+        os.utime(place, (0, 0))
+    host.runner.settle(status)
+    host.runner._forget_at_s = 0.0
+    host.look()
+
+    assert (cached.exists(), left.exists(), used.exists()) == (False, False, True)
+    assert not (run.path / "models").exists()
+    assert host.texts(key) == []
+    again = host.run({"component": "fit", "arguments": {"samples": "/dev/null"}}, components=[packed])
+    assert again.outcome == "succeeded", again.message  # it is fetched again
 
 
 def test_an_environment_that_cannot_be_made_is_told_with_what_uv_said(host: RunnerHost, component: Path):

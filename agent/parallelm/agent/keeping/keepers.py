@@ -45,11 +45,16 @@ class Keepers:
         """Held from the reading of a request to its replacement."""
         self._watched: dict[str, int] = {}
         self._seen: dict[str, tuple[int, int]] = {}
+        self._going_on: dict[str, RunFolder] | None = None
+        """What ``changed`` looks at: runs that it has not seen ended. None before its first call."""
         self._unsaid: set[str] = set()
 
     def accept(self, run_id: str, attempt: int, spec_json: str) -> tuple[RunFolder, bool]:
         """Make the run's folder, and whether this call made it; as ``RunFolder.accept``."""
-        return RunFolder.accept(self.root, run_id, attempt, spec_json)
+        run, is_new = RunFolder.accept(self.root, run_id, attempt, spec_json)
+        if is_new and self._going_on is not None:
+            self._going_on[run.path.name] = run
+        return run, is_new
 
     def find(self, run_id: str, attempt: int) -> RunFolder | None:
         """A run that was accepted here, or None."""
@@ -173,16 +178,19 @@ class Keepers:
             keeper.send(signal.SIGUSR1)
 
     def _changes(self) -> list[RunFolder]:
-        runs = {run.path.name: run for run in self.runs()}
-        for name in self._seen.keys() - runs.keys():
-            del self._seen[name]
-            self._unwatch(name)
-        return [run for name, run in runs.items() if self._has_changed(name, run)]
+        if self._going_on is None:
+            self._going_on = {}  # from here on ``accept`` adds to it
+            self._going_on |= {run.path.name: run for run in self.runs()}
+        found = []
+        for name, run in list(self._going_on.items()):
+            if self._has_changed(name, run):
+                found.append(run)
+            if self._seen[name][1]:  # ended: nothing changes any more
+                del self._going_on[name], self._seen[name]
+        return found
 
     def _has_changed(self, name: str, run: RunFolder) -> bool:
         before = self._seen.get(name)
-        if before is not None and before[1]:  # ended: nothing changes any more
-            return False
         now = _modified_ns(run.path / "progress.json"), _modified_ns(run.path / "end.json")
         if not now[1] and not self._is_watched(name, run) and self.phase(run) == "ended":
             now = now[0], _modified_ns(run.path / "end.json")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.agent.pipelines.pruning import mark_used
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -27,6 +28,7 @@ class ComponentCache:
         # A component knows its own name by its folder's.
         place = self._folder / component.sha256 / component.name
         if place.is_dir():
+            mark_used(place.parent)
             return place
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=self._folder) as name:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.agent.pipelines.pruning import mark_used
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,6 +47,7 @@ class PythonEnvironments:
                 shutil.rmtree(place, ignore_errors=True)
                 self._make(place, files, wanted)
                 (place / _COMPLETE).touch()
+            mark_used(place)
         return place / "bin" / "python"
 
     def _make(self, place: Path, files: Sequence[Path], version: str) -> None:

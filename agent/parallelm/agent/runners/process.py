@@ -16,6 +16,7 @@ from parallelm.agent.keeping.process_identity import ProcessIdentity, boot_id
 from parallelm.agent.pipelines import delivery_book
 from parallelm.agent.pipelines.deliveries import Deliveries
 from parallelm.agent.pipelines.pipelines import Pipelines
+from parallelm.agent.pipelines.pruning import prune_caches
 from parallelm.agent.pipelines.variables import MODEL_ID
 from parallelm.agent.runners import RunKey, RunStatus, register
 from parallelm.definitions.run_spec import RunSpec
@@ -41,6 +42,7 @@ class ProcessRunner:
     """``Runner`` over keepers."""
 
     def __init__(self, context: RunnerContext) -> None:
+        self._folder = context.folder
         context.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         supervisor = context.supervisor_pid
         self._keepers = Keepers(
@@ -242,14 +244,21 @@ class ProcessRunner:
 
     def _forget_old(self) -> None:
         """Delete ended runs that the control plane knows of, once they are as old as their node keeps logs."""
+        going_on = []
         for run in self._keepers.runs():
             ending = run.ending()
+            if ending is None:
+                going_on.append(run)
             if ending is None or not (run.path / _SETTLED).exists():
                 continue
+            # Copies of what is published; they are the most of it.
+            shutil.rmtree(run.path / "models", ignore_errors=True)
             keep_s = RunSpec.model_validate_json(run.spec_json()).running.logs.keep / 1000
             if time.time() - ending.ended_at_ms / 1000 > max(keep_s, _SHORTEST_KEEP_S):
                 with contextlib.suppress(OSError):  # the next time
                     run.forget()
+        if pruned := prune_caches(self._folder, going_on):
+            _LOG.info("deleted of the caches, unused for long: %s", ", ".join(pruned))
         for left in self._keepers.root.glob(".*"):
             shutil.rmtree(left, ignore_errors=True)
 

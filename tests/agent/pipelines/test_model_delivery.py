@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parallelm.agent.keeping.run_folder import RunFolder
-from parallelm.agent.pipelines import model_files
+from parallelm.agent.pipelines import delivery_book, model_files
 from parallelm.agent.pipelines.errors import PreparationError
 from parallelm.connections import ArtifactSettings, Settings
 from parallelm.definitions.run_spec import ModelSpec
@@ -141,6 +141,23 @@ def test_a_model_is_tried_before_the_switch(host: RunnerHost, test: str, accepte
     assert second.is_accepted is accepted
     assert second.reason.startswith(reason)
     assert ("has two" in host.texts(key)) is accepted
+
+
+def test_a_program_that_asks_for_models_itself_is_left_alone_but_for_the_smoke_test(host: RunnerHost):
+    test = 'test "$(cat $MCENTER_MODEL_PATH)" != bad'
+    key = serve(host, host.publish_model("m1", b"one"), by="question", smoke_test=test)
+    run = host.runner._keepers.find(key.run_id, key.attempt)
+    assert run is not None
+    host.runner.deliver(key, host.publish_model("m2", b"two", "d2"))
+    refused = delivered(host, key, host.publish_model("m3", b"bad", "d3"))
+
+    assert (refused.is_accepted, refused.reason) == (False, "the smoke test ended with exit code 1")
+    status = host.status(key)
+    assert status is not None
+    # Whether it has taken the second one is the program's to say.
+    assert [each.model_id for each in status.deliveries] == ["m3"]
+    assert (status.model_id, status.starts, host.texts(key)) == ("m1", 1, ["has one"])
+    assert delivery_book.open_deliveries(run) == []
 
 
 def test_a_model_of_other_bytes_is_refused(host: RunnerHost):

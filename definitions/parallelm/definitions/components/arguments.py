@@ -45,7 +45,8 @@ def resolved_arguments(
             try:
                 read_value(form.type, variable)
             except ValueError as error:
-                mistakes.append(f"{key}: {form.variable} is {variable!r}, and {error}")
+                # The host's variables are not for everybody who may read how a run has ended.
+                mistakes.append(f"{key}: the value of variable {form.variable} {error}")
             found[key] = variable
         elif form.default is not None:
             found[key] = as_text(form.default)

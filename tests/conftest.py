@@ -1,29 +1,28 @@
-"""One real Kafka broker and one real ClickHouse engine for each worker of the session; fresh topics and database for each test."""
+"""One real Kafka broker and one real ClickHouse engine for the session; fresh topics and database for each test."""
 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import os
 import signal
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from parallelm.connections import Settings, load_settings
-from parallelm.connections.clickhouse import clickhouse_client
-from parallelm.connections.kafka import client_config
+from tests.made_once import MadeOnce, delete_topics, drop_database
+from tests.scheduling import RoomScheduling, turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEADLINE_S = 120
+    from xdist.remote import Producer
 
 # A suite that a script runs in its background inherits that Ctrl-C is ignored, and would hand it down to the programs it tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -38,24 +37,98 @@ hypothesis_settings.register_profile("fuzz", _PATIENT, derandomize=False, databa
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "same")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in their turn."""
+    items.sort(key=lambda item: turn(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RoomScheduling | None:
+    """How tests are given to workers."""
+    return RoomScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+_OPENED = pytest.StashKey[ExitStack]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Close what the session has opened; not in a fixture, since the wait for other workers is no part of a test."""
+    if _OPENED in session.config.stash:
+        session.config.stash[_OPENED].close()
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a running broker and engine; ``MCENTER_TEST_CONFIG`` names the mcenter.toml of one to use instead."""
     running = os.environ.get("MCENTER_TEST_CONFIG")
     if running:
-        yield load_settings({}, file=Path(running), role="admin")
-        return
+        return load_settings({}, file=Path(running), role="admin")
+    own = tmp_path_factory.getbasetemp()
+    opened = request.config.stash[_OPENED] = ExitStack()
+    return opened.enter_context(
+        stack_of_all_workers(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    )
+
+
+@contextmanager
+def stack_of_all_workers(folder: Path) -> Iterator[Settings]:
+    """Settings of a stack that the first worker who asks for it starts, and stops when no other uses it any more."""
     from parallelm.mcenter.local_stack import LocalStack
 
-    with LocalStack(tmp_path_factory.mktemp("stack"), services=("kafka", "clickhouse")) as local:
-        yield local.admin_settings
+    with (
+        ExitStack() as owned,
+        (folder / "changing").open("w") as changing,
+        (folder / "used").open("w") as used,
+    ):
+        fcntl.flock(changing, fcntl.LOCK_EX)
+        is_up = folder / "up"
+        is_owner = not is_up.exists()
+        if is_owner:
+            owned.enter_context(LocalStack(folder / "stack", services=("kafka", "clickhouse")))
+            is_up.touch()
+        fcntl.flock(used, fcntl.LOCK_SH)
+        fcntl.flock(changing, fcntl.LOCK_UN)
+        yield load_settings({}, file=folder / "stack" / "mcenter.toml", role="admin")
+        fcntl.flock(used, fcntl.LOCK_UN)
+        if is_owner:
+            # Who asks for it from now on waits, and starts one of its own.
+            fcntl.flock(changing, fcntl.LOCK_EX)
+            fcntl.flock(used, fcntl.LOCK_EX)
+            is_up.unlink()
+            owned.close()
+
+
+@pytest.fixture(scope="session")
+def made_once(stack: Settings) -> Iterator[MadeOnce]:
+    """What tests hand on to the next."""
+    made = MadeOnce()
+    yield made
+    made.close(stack)
 
 
 @pytest.fixture
-def settings(stack: Settings, tmp_path: Path) -> Iterator[Settings]:
-    """Settings of this test's own."""
+def settings(request: pytest.FixtureRequest, stack: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of this test's own. Topics and tables are not made unless the test uses ``topics`` and ``tables``."""
+    has_topics, has_tables = (name in request.fixturenames for name in ("topics", "tables"))
     with settings_of_a_test(stack, tmp_path) as own:
-        yield own
+        if not has_topics and not has_tables:
+            yield own
+            return
+        made: MadeOnce = request.getfixturevalue("made_once")
+        with made.lent(own, topics=has_topics, tables=has_tables) as filled:
+            yield filled
+
+
+@pytest.fixture
+def topics(settings: Settings) -> Settings:
+    """``settings`` whose topics are there, and empty. For tests that neither change nor delete one."""
+    return settings
+
+
+@pytest.fixture
+def tables(settings: Settings) -> Settings:
+    """``settings`` whose database is migrated, and empty."""
+    return settings
 
 
 @contextmanager
@@ -73,18 +146,5 @@ def settings_of_a_test(stack: Settings, folder: Path) -> Iterator[Settings]:
         component=dataclasses.replace(stack.component, outbox_folder=str(folder / "outbox")),
     )
     yield own
-    _delete_topics(own)
-    with clickhouse_client(own.clickhouse, database="default") as client:
-        client.execute(f"DROP DATABASE IF EXISTS {name}")
-
-
-def _delete_topics(settings: Settings) -> None:
-    admin = AdminClient(client_config(settings.kafka))
-    prefix = settings.kafka.topic_prefix
-    names = [name for name in admin.list_topics(timeout=DEADLINE_S).topics if name.startswith(prefix)]
-    for future in admin.delete_topics(names).values() if names else ():
-        try:
-            future.result(DEADLINE_S)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:  # the test has deleted it itself
-                raise
+    delete_topics(own)
+    drop_database(own)

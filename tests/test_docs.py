@@ -49,7 +49,6 @@ from parallelm.definitions.running import (
 )
 from parallelm.mcenter.cli import cli
 from parallelm.stream_processors.notifications.edge.targets import read_rules
-from parallelm.warehouse import migrate
 from tests.producers.time_capture.captures import whole_capture, write_tar
 from tests.warehouse.rows import DAY_MS, T0_MS, insert, kpi, statistic
 
@@ -327,10 +326,10 @@ for family in prometheus_client.REGISTRY.collect():
     assert sorted(documented) == sorted(name for name in served.split() if name.startswith("mcenter_"))
 
 
+@pytest.mark.usefixtures("tables")
 def test_questions_are_answered(settings: Settings, tmp_path: Path) -> None:
     """Every SQL of the page, and its Python, on a warehouse that holds a month of one loss and one KPI."""
     page = DOCS / "query-and-analyse.md"
-    migrate(settings)
     days = [T0_MS + day * DAY_MS for day in range(40)]
     with clickhouse_client(settings.clickhouse) as client:
         waves = [math.sin(day) for day in range(len(days))]

@@ -13,16 +13,19 @@ T = TypeVar("T")
 DEADLINE_S = 120.0
 """For everything that comes at once on a machine with time to spare."""
 _POLL_S = 0.02
+_SHARE = 0.1
+_MOST_S = 0.2
+"""What was not there for a second is asked for ten times a second: to ask costs what others need to get on."""
 
 
 def wait_for(
     condition: Callable[[], T], what: str | Callable[[], object] = "", deadline_s: float = DEADLINE_S
 ) -> T:
     """First true value of ``condition``. After the deadline the test fails with ``what`` and the last value."""
-    deadline = Deadline(deadline_s)
+    deadline, began = Deadline(deadline_s), time.monotonic()
     while not (value := condition()):
         deadline.check(lambda: f"{what() if callable(what) else what} (last: {value!r})")
-        time.sleep(_POLL_S)
+        time.sleep(min(max(_POLL_S, _SHARE * (time.monotonic() - began)), _MOST_S))
     return value
 
 

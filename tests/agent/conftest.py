@@ -13,7 +13,6 @@ from parallelm.agent.metrics import AgentMetrics
 from parallelm.agent.options import AgentOptions
 from parallelm.agent.service import run as service
 from parallelm.agent.service.store import Store
-from parallelm.schemas.topic_admin import create_topics
 from parallelm.supervision.health import Health
 from parallelm.supervision.service_frame import Stop
 from tests.agent.control_plane import ControlPlane
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def plane(settings: Settings) -> Iterator[ControlPlane]:
-    create_topics(settings)
-    made = ControlPlane(settings)
+def plane(topics: Settings) -> Iterator[ControlPlane]:
+    made = ControlPlane(topics)
     yield made
     made.close()
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.connections import load_settings
+from parallelm.connections.clickhouse import clickhouse_client
 from tests.mcenter.local_stack.conftest import stopped_at_the_end
 from tests.waiting import wait_for
 
@@ -69,12 +71,24 @@ def test_the_commands_work_in_their_order_and_a_component_reports_between_them(n
     assert "wines-told" in run(apply.split(), newcomer)
     assert "launched" in run(launch.split(), newcomer)
     assert "is told to start it" in run(train.split(), newcomer)
-    wait_for(lambda: re.search(r"tell .* succeeded", run(runs.split(), newcomer)), "the last node has run")
-    tailed = run(tail.split(), newcomer)
-    assert "pipelinestat.count" in tailed
-    # That of the component, and that of the node which sorts wines.
-    wanted = ["sh", "-c", f"until {query} | grep -qE 'pipelinestat.count +2'; do :; done; {query}"]
-    assert re.search(r"pipelinestat\.count +2\b", run(wanted, newcomer))
+    with clickhouse_client(
+        load_settings({}, file=newcomer / ".mcenter" / "mcenter.toml").clickhouse
+    ) as client:
+        wait_for(
+            lambda: client.execute(
+                "SELECT 1 FROM run_transitions WHERE node_id = 'tell' AND state = 'succeeded'"
+            ),
+            "the last node has run",
+        )
+        # That of the component, and that of the node which sorts wines.
+        wait_for(
+            lambda: (
+                client.execute("SELECT count() FROM statistics WHERE name = 'pipelinestat.count'") == [(2,)]
+            )
+        )
+    assert re.search(r"tell .* succeeded", run(runs.split(), newcomer))
+    assert "pipelinestat.count" in run(tail.split(), newcomer)
+    assert re.search(r"pipelinestat\.count +2\b", run(["sh", "-c", query], newcomer))
     assert "stopped" in run(down.split(), newcomer)
 
 

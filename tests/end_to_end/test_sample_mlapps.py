@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
 import psutil
 import pytest
+from click.testing import CliRunner
 from sklearn.datasets import load_wine
 from sklearn.tree import DecisionTreeClassifier
 
+from parallelm.mcenter.cli import cli
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.mcenter.local_stack.plan import settings_path
 from tests.waiting import wait_for
@@ -32,14 +31,11 @@ class Platform:
     """A stack with two agents, used by commands."""
 
     def __init__(self, stack: LocalStack) -> None:
-        self._environ = os.environ | {"MCENTER_CONFIG": str(settings_path(stack.plan.folder))}
+        self._runner = CliRunner(env={"MCENTER_CONFIG": str(settings_path(stack.plan.folder))})
 
     def mcenter(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "parallelm.mcenter", *arguments],
-            env=self._environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        done = self._runner.invoke(cli, arguments)
+        assert done.exit_code == 0, f"{arguments}: {done.output}"
         return done.stdout
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
@@ -113,6 +109,7 @@ def test_an_uploaded_model_is_the_one_that_a_node_begins_with(platform: Platform
     assert "bottles of each kind" in platform.log(run, "bottles")
 
 
+@pytest.mark.long  # the demo's agents deliver models past a canary, to programs that run on
 def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_seen_it(
     platform: Platform,
 ) -> None:

@@ -12,11 +12,9 @@ from parallelm.connections import Settings, save_settings
 from parallelm.mcenter.cli import cli
 from parallelm.operations.silences import list_silences, silences_of
 from parallelm.operations.topic_records import read_records
-from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint
 from parallelm.schemas.topics import ACTIONS
 from tests.stream_processors.notifications.receivers import http_receiver
-from tests.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +76,8 @@ def test_a_file_is_validated_and_a_route_tried_out_without_a_cluster(
     assert run("notifier", "--file", tmp_path / "none.yaml").exit_code == 1
 
 
+@pytest.mark.usefixtures("topics")
 def test_silences_are_made_listed_and_ended_with_who_and_why(run: Callable[..., Result], settings: Settings):
-    create_topics(settings, timeout_s=DEADLINE_S)
     made = run(
         "alerts", "silence", "mlapp=app", "node=~p.*", "--for", "2h", "--comment", "known", "--who", "ann"
     )

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from parallelm.connections import save_settings
 from parallelm.mcenter.cells import csv_field, table_cell
 from parallelm.mcenter.cli import cli
-from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +26,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def query(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def query(tables: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """``mcenter query`` on the real engine."""
-    migrate(settings)
     config = tmp_path / "mcenter.toml"
-    save_settings(settings, config)
+    save_settings(tables, config)
     monkeypatch.setenv("MCENTER_CONFIG", str(config))
 
     def run(*arguments: str, exit_code: int = 0) -> Result:

@@ -30,7 +30,6 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import Event, Origin
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
-from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,12 +77,11 @@ def on_a_terminal(*arguments: str) -> str:
 
 
 @pytest.fixture
-def configured(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    migrate(settings)
+def configured(tables: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     config = tmp_path / "mcenter.toml"
-    save_settings(settings, config)
+    save_settings(tables, config)
     monkeypatch.setenv("MCENTER_CONFIG", str(config))
-    return settings
+    return tables
 
 
 @given(st.text())

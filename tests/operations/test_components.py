@@ -12,7 +12,6 @@ from parallelm.definitions import running_of
 from parallelm.definitions.components import read_component, unpack
 from parallelm.operations import definitions
 from parallelm.operations.errors import ArtifactStoreError, InvalidFileError
-from parallelm.schemas.topic_admin import create_topics
 from tests.people import person
 
 if TYPE_CHECKING:
@@ -42,10 +41,10 @@ def components(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("topics")
 def test_components_are_put_into_the_store_and_applying_again_changes_nothing(
     settings: Settings, components: Path, tmp_path: Path
 ):
-    create_topics(settings)
 
     def apply(text: bytes = FILE, folder: Path | None = components) -> definitions.AppliedDefinition:
         wanted = definitions.validate_definition(text, "app.yaml", components=folder)

@@ -15,10 +15,8 @@ from parallelm.operations.errors import (
 )
 from parallelm.operations.topic_records import FieldFilter, find_topic, read_records
 from parallelm.schemas.errors import TopicsError
-from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint
 from parallelm.schemas.topics import MLAPPS
-from parallelm.warehouse import migrate
 from tests.people import person
 
 FILE = b"""
@@ -28,8 +26,8 @@ nodes:
 """
 
 
+@pytest.mark.usefixtures("topics")
 def test_a_definition_is_validated_applied_and_found(settings: Settings):
-    create_topics(settings)
     wanted = definitions.validate_definition(FILE, "app.yaml")
     assert definitions.list_definitions(settings) == []
     first = definitions.apply_definition(settings, wanted, who=person("ada"))
@@ -62,15 +60,15 @@ def test_topics_and_fields_that_do_not_exist_are_named(settings: Settings):
         list(read_records(settings, MLAPPS, StartPoint("end")))
 
 
+@pytest.mark.usefixtures("tables")
 def test_dead_letters_of_an_empty_warehouse_are_none(settings: Settings):
-    migrate(settings)
     found = dead_letters.list_dead_letters(settings, dead_letters.Selection(topic="events"))
     assert found.empty
     assert dead_letters.replayable(settings, found) == dead_letters.Replayable([], [])
 
 
+@pytest.mark.usefixtures("tables")
 def test_a_question_is_answered_or_refused(settings: Settings):
-    migrate(settings)
     assert questions.ask(settings, "SELECT toUInt64(9007199254740993) AS n").loc[0, "n"] == 2**53 + 1
     with pytest.raises(QuestionError, match="there is no SQL to run"):
         questions.ask(settings, " \n")

@@ -11,7 +11,6 @@ from parallelm.definitions.marked_yaml import read_marked
 from parallelm.operations import definitions
 from parallelm.operations.errors import InvalidFileError
 from parallelm.operations.original_folders import export_mlapp, import_folder
-from parallelm.schemas.topic_admin import create_topics
 from tests.people import person
 
 if TYPE_CHECKING:
@@ -164,10 +163,10 @@ def test_what_is_no_mlapp_folder_is_refused_and_nothing_is_overwritten(original:
         import_folder(original, original)
 
 
+@pytest.mark.usefixtures("topics")
 def test_an_mlapp_goes_back_and_comes_over_again_as_it_was(
     settings: Settings, original: Path, tmp_path: Path
 ):
-    create_topics(settings)
     for name in ("hourly", "inference"):
         document = json.loads((original / "mlapp.json").read_text())
         del document["nodes"][name]
@@ -210,10 +209,10 @@ def test_an_mlapp_goes_back_and_comes_over_again_as_it_was(
     assert not _apply(settings, second.file).is_new
 
 
+@pytest.mark.usefixtures("topics")
 def test_what_the_original_cannot_say_is_told_line_by_line_and_commands_become_components(
     settings: Settings, tmp_path: Path
 ):
-    create_topics(settings)
     file = tmp_path / "app.yaml"
     file.write_text("""
 mlapp: app

@@ -14,7 +14,7 @@ from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.mcenter.cli import cli
 from parallelm.operations.plots import plot_kpi
-from parallelm.warehouse import migrate, queries
+from parallelm.warehouse import queries
 from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model, statistic
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    migrate(settings)
-    with clickhouse_client(settings.clickhouse) as made:
+def client(tables: Settings) -> Iterator[Client]:
+    with clickhouse_client(tables.clickhouse) as made:
         yield made
 
 

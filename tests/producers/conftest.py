@@ -18,11 +18,9 @@ from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
-from parallelm.schemas.topic_admin import create_topics, log_offsets
+from parallelm.schemas.topic_admin import log_offsets
 from parallelm.schemas.topics import CATALOGUE
 from parallelm.supervision.die_with_parent import killed_with_us
-from parallelm.warehouse import migrate
-from tests.conftest import settings_of_a_test
 from tests.service_process import ServiceProcess
 from tests.waiting import Deadline, wait_for
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.schemas.topics import Topic
+    from tests.made_once import MadeOnce
 
 DEADLINE_S = 120.0
 """For what takes a second or two: a busy machine may take many times as long, and a test that passes does not wait."""
@@ -129,10 +128,9 @@ class Component:
 
 
 @pytest.fixture(scope="module")
-def topics_of_the_module(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings with topics: to make a hundred partitions takes longer than most tests of a component."""
-    with settings_of_a_test(stack, tmp_path_factory.mktemp("topics")) as settings:
-        create_topics(settings, timeout_s=DEADLINE_S)
+def topics_of_the_module(made_once: MadeOnce, stack: Settings) -> Iterator[Settings]:
+    """Settings with topics."""
+    with made_once.lent(stack, tables=False) as settings:
         yield settings
 
 
@@ -193,16 +191,15 @@ class ComponentOnPlatform(Component):
 
 
 @pytest.fixture
-def platform(settings: Settings, tmp_path: Path) -> Iterator[ComponentOnPlatform]:
-    with running_platform(settings, tmp_path) as component:
+def platform(topics: Settings, tables: Settings, tmp_path: Path) -> Iterator[ComponentOnPlatform]:
+    assert topics is tables
+    with running_platform(tables, tmp_path) as component:
         yield component
 
 
 @contextmanager
 def running_platform(settings: Settings, folder: Path) -> Iterator[ComponentOnPlatform]:
-    """Topics, tables and a sink of their own, for one test or for the tests of a module."""
-    create_topics(settings, timeout_s=DEADLINE_S)
-    migrate(settings)
+    """A sink beside what has topics and tables, for one test or for the tests of a module."""
     patient = dataclasses.replace(settings.component, query_timeout_s=DEADLINE_S, close_timeout_s=PATIENCE_S)
     component = ComponentOnPlatform(dataclasses.replace(settings, component=patient), folder)
     sink = ServiceProcess(folder / "sink", "sink", environ=component.environment(), working_folder=folder)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
     from tests.producers.conftest import Component
 
 TRAIN = """
@@ -89,10 +90,14 @@ class MLApp(ComponentOnPlatform):
 
 @pytest.fixture(scope="module")
 def platform_of_the_module(
-    stack: Settings, tmp_path_factory: pytest.TempPathFactory
+    stack: Settings, made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComponentOnPlatform]:
     folder = tmp_path_factory.mktemp("platform")
-    with settings_of_a_test(stack, folder) as settings, running_platform(settings, folder) as running:
+    with (
+        settings_of_a_test(stack, folder) as own,
+        made_once.lent(own) as settings,
+        running_platform(settings, folder) as running,
+    ):
         yield running
 
 

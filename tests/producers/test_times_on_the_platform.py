@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
     from tests.producers.conftest import ComponentOnPlatform
 
 DAY_MS = 1_772_323_200_000
@@ -151,12 +152,16 @@ print(json.dumps(answers, default=str))
 
 @pytest.fixture(scope="module")
 def reported(
-    stack: Settings, tmp_path_factory: pytest.TempPathFactory
+    stack: Settings, made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ComponentOnPlatform, dict[str, Any]]]:
     from tests.conftest import settings_of_a_test
 
     folder = tmp_path_factory.mktemp("times")
-    with settings_of_a_test(stack, folder) as settings, running_platform(settings, folder) as platform:
+    with (
+        settings_of_a_test(stack, folder) as own,
+        made_once.lent(own) as settings,
+        running_platform(settings, folder) as platform,
+    ):
         platform.produce(topics.MLAPPS, definition(), "app")
         platform.run(REPORT)
         platform.rows("SELECT count() FROM statistics", lambda rows: rows[0][0] >= 3 * 5 + 24 + 4 * 8)

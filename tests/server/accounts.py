@@ -6,6 +6,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,16 +16,24 @@ from parallelm.server.access.authentication import cookie_name
 from parallelm.server.access.forgery import HEADER
 from parallelm.server.access.matrix import ADMIN, ROLES
 from parallelm.server.access.principal import EVERY_MLAPP
-from parallelm.server.accounts import people, sessions
+from parallelm.server.accounts import passwords, people, sessions
 from parallelm.server.accounts.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from argon2 import PasswordHasher
+
 ACCOUNT_OF = {role: f"{role.replace('_', '-')}-of-tests" for role in ROLES}
 """Accounts by the role that each has on all MLApps; the administrator is ``ada``."""
 ACCOUNT_OF[ADMIN] = "ada"
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that only tests have
+
+
+@cache
+def _password_hash(hasher: PasswordHasher) -> str:
+    """Hashed once: it is costly, and every database here has six such accounts."""
+    return hasher.hash(PASSWORD)
 
 
 @contextmanager
@@ -35,7 +44,9 @@ def opened_database(url: str) -> Iterator[Database]:
         with database.writing() as sql:
             for role, name in ACCOUNT_OF.items():
                 now_ms = time.time_ns() // 1_000_000
-                people.create(sql, name, now_ms, password=PASSWORD, grants=[(role, EVERY_MLAPP)])
+                account = people.create(sql, name, now_ms, grants=[(role, EVERY_MLAPP)])
+                account.password_hash = _password_hash(passwords._HASHER)
+                account.password_changed_ms = now_ms
         yield database
     finally:
         database.close()

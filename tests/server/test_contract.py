@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import Phase, given, settings
 from hypothesis.errors import NoSuchExample, Unsatisfiable
-from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from parallelm.server.access.matrix import ADMIN
 from parallelm.server.accounts import people, tokens
 from tests.server.accounts import ACCOUNT_OF
 
 if TYPE_CHECKING:
+    import schemathesis
+    from schemathesis import GenerationMode
+
     from parallelm.server.accounts.database import Database
 
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "3"))
@@ -34,6 +34,9 @@ def token(server_database: Database) -> str:
 
 
 def test_every_operation_keeps_the_contract(server_url: str, token: str) -> None:
+    import schemathesis  # here: every worker of a session collects this file
+    from schemathesis import GenerationMode
+
     asked: list[schemathesis.Case] = []
     described = httpx.get(f"{server_url}/api/v1/openapi.json").json()
     described.pop("security")  # else it makes headers up, in the place of the token
@@ -54,6 +57,8 @@ def test_every_operation_keeps_the_contract(server_url: str, token: str) -> None
 
 
 def _try(operation: Any, mode: GenerationMode, at: tuple[str, str], asked: list[schemathesis.Case]) -> None:
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=EXAMPLES, phases=[Phase.explicit, Phase.generate])
     def keep(case: schemathesis.Case) -> None:

@@ -15,7 +15,6 @@ from parallelm.connections import CapturesSettings, Settings
 from parallelm.operations.captures import CaptureRecord, CaptureState
 from parallelm.operations.captures.store import CaptureStore
 from parallelm.operations.topic_records import read_records
-from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topic_reader import StartPoint
 from parallelm.schemas.topics import ACTIONS
 from parallelm.server.housekeeping import keeping_house
@@ -33,11 +32,10 @@ DAY_MS = 86_400_000
 
 
 @pytest.fixture
-def own(settings: Settings, tmp_path: Path) -> Settings:
+def own(topics: Settings, tmp_path: Path) -> Settings:
     """With a topic for what is recorded, and a store of captures."""
-    create_topics(settings)
     captures = CapturesSettings(url=str(tmp_path / "kept"), keep_days=30)
-    return dataclasses.replace(settings, captures=captures)
+    return dataclasses.replace(topics, captures=captures)
 
 
 def stored(settings: Settings, name: str, age_days: int) -> CaptureRecord:

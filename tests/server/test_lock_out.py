@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from parallelm.connections.clickhouse import clickhouse_client
-from parallelm.server.accounts import signing_in
+from parallelm.server.accounts import passwords, signing_in
 from parallelm.server.accounts.audit import RefusalLimit
 from parallelm.server.accounts.signing_in import OF_ADDRESS, OF_NAME, sign_in
 from parallelm.server.errors import LockedOutError, SignInError
@@ -37,12 +38,21 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield opened
 
 
+@pytest.fixture
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that count attempts: those of the server take a tenth of a second each."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_HASHER", hasher)
+    monkeypatch.setattr(passwords, "_NOBODYS", hasher.hash("of nobody"))
+
+
 def attempts(database: Database, count: int, name: str, at_ms: int, address: str = "10.0.0.1") -> None:
     for _ in range(count):
         with pytest.raises(SignInError):
             sign_in(database, name, "wrong", address, at_ms)
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 @pytest.mark.parametrize("name", ["ada", "nobody-at-all"])
 def test_five_failures_lock_a_name_for_a_minute_and_each_further_one_for_twice_as_long(
     database: Database, name: str
@@ -55,17 +65,20 @@ def test_five_failures_lock_a_name_for_a_minute_and_each_further_one_for_twice_a
         sign_in(database, name, PASSWORD, "10.0.0.2", T0 + MINUTE + 1)
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 def test_attempts_while_it_is_locked_do_not_lock_it_longer(database: Database):
     attempts(database, 50, "ada", T0)
     assert sign_in(database, "ada", PASSWORD, "10.0.0.2", T0 + MINUTE).name == "ada"
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 def test_the_right_password_begins_the_count_anew(database: Database):
     for _ in range(3):
         attempts(database, 4, "ada", T0)
         assert sign_in(database, "ada", PASSWORD, "10.0.0.1", T0).name == "ada"
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 def test_an_address_that_tries_many_names_is_locked_and_others_are_not(database: Database):
     for number in range(OF_ADDRESS.free):
         attempts(database, 1, f"name-{number}", T0)
@@ -74,6 +87,7 @@ def test_an_address_that_tries_many_names_is_locked_and_others_are_not(database:
     assert sign_in(database, "ada", PASSWORD, "10.0.0.9", T0 + 1).name == "ada"
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 def test_an_own_account_does_not_free_an_address_that_guesses(database: Database):
     for number in range(OF_ADDRESS.free - 1):
         attempts(database, 1, f"name-{number}", T0)
@@ -97,6 +111,7 @@ def test_attempts_at_once_are_not_more_than_those_one_after_the_other(database: 
     assert results.count("SignInError") == OF_NAME.free
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 def test_an_ipv6_network_counts_as_one_address(database: Database):
     for number in range(OF_ADDRESS.free):
         attempts(database, 1, f"name-{number}", T0, f"2001:db8:0:1::{number + 1:x}")
@@ -134,6 +149,7 @@ def test_no_lock_is_longer_than_an_hour():
     ]
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 def test_failures_are_forgotten_after_a_day(database: Database):
     attempts(database, 12, "ada", T0)
     later = T0 + signing_in.FORGET_MS + MINUTE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,7 @@ from parallelm.connections.kafka import client_config
 from parallelm.mcenter.cli import cli
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
-from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks import Sink, SinkMetrics, SinkOptions
-from parallelm.warehouse import migrate
 from tests.waiting import DEADLINE_S, wait_for
 
 if TYPE_CHECKING:
@@ -127,12 +124,9 @@ class RunningSink:
 
 
 @pytest.fixture
-def platform(settings: Settings) -> Iterator[Platform]:
-    with ThreadPoolExecutor(1) as beside:
-        topics_made = beside.submit(create_topics, settings, timeout_s=DEADLINE_S)
-        migrate(settings)
-        topics_made.result()
-    made = Platform(settings)
+def platform(topics: Settings, tables: Settings) -> Iterator[Platform]:
+    assert topics is tables
+    made = Platform(tables)
     yield made
     made.client.disconnect()
 

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from parallelm.schemas import topics
-from parallelm.warehouse import migrate
 from tests.sinks import samples
 from tests.sinks.samples import T0_MS
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from parallelm.connections import Settings
     from tests.sinks.conftest import Platform
 
 
@@ -181,13 +179,7 @@ def test_lists_tell_the_reason(platform: Platform, command: Callable[..., Result
     assert "(no rows)" in command("alerts", "list", "--mlapp", "other").output
 
 
-@pytest.fixture
-def migrated(settings: Settings) -> None:
-    """Tables without topics."""
-    migrate(settings)
-
-
-@pytest.mark.usefixtures("migrated")
+@pytest.mark.usefixtures("tables")
 def test_query_writes_every_format(command: Callable[..., Result], tmp_path: Path):
     sql = "SELECT toInt32(1) AS a, 'x,y' AS b, [1.5, 2.5] AS c, map('k', 'v') AS d, toDateTime64(0, 3, 'UTC') AS e, NULL AS f"
     assert command("query", sql).output.splitlines()[1].split()[:2] == ["1", "x,y"]
@@ -226,7 +218,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
 ]
 
 
-@pytest.mark.usefixtures("migrated")
+@pytest.mark.usefixtures("tables")
 def test_mistakes_are_told_in_a_line(command: Callable[..., Result]):
     for arguments, exit_code, expected in MISTAKES:
         output = command(*arguments, exit_code=exit_code).output

@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from clickhouse_driver.bufferedreader import CompressedBufferedReader
 from clickhouse_driver.context import Context
 from clickhouse_driver.streams.native import BlockInputStream
@@ -24,12 +25,9 @@ from parallelm.sinks.blocks import MAX_UNFOLDED_BYTES, ConsumedRecord
 from parallelm.sinks.native import NativeBlock
 from parallelm.sinks.rows import Rows, Source
 from parallelm.sinks.tables import TABLES, row_maker
-from parallelm.warehouse import migrate
 from tests.sinks import samples
 
 if TYPE_CHECKING:
-    import pytest
-
     from parallelm.connections import Settings
 
 CODEC = Codec(PackagedRegistry())
@@ -172,23 +170,23 @@ def test_a_record_that_unfolds_to_more_than_a_block_is_rejected_and_others_are_c
     assert (cut.record_count, cut.stored_rows) == (2, 200)
 
 
+@pytest.mark.usefixtures("tables")
 def test_columns_are_those_of_the_table(settings: Settings):
     data = CODEC.encode(samples.batch(samples.series([1.0], [2.0], labels={"a": "b"})))
     rows = row_maker(topics.STATISTICS, PackagedRegistry()).rows(consumed([data]), SOURCE)
-    migrate(settings)
     with clickhouse_client(settings.clickhouse) as client:
         described = {row[0]: row[1] for row in client.execute(f"DESCRIBE TABLE {rows.table}")}
     assert isinstance(rows.data, NativeBlock)
     assert {column.name: column.kind for column in rows.data.columns} == described
 
 
+@pytest.mark.usefixtures("tables")
 def test_the_id_of_a_series_is_the_one_that_the_table_gives_by_itself(settings: Settings):
     named = [("", {}), ("name of thirty-three characters é", {"": ""}), ("n" * 70, {"b": "x" * 40, "a": "ß"})]
     many = [samples.series([1.0], [2.0], name, found) for name, found in named]
     rows = row_maker(topics.STATISTICS, PackagedRegistry()).rows(
         consumed([CODEC.encode(samples.batch(*many))]), SOURCE
     )
-    migrate(settings)
     with clickhouse_client(settings.clickhouse) as client:
         for row in as_dicts(rows):
             told = {name: value for name, value in row.items() if name != "series_id"}

@@ -14,7 +14,6 @@ from parallelm.schemas.topics import CATALOGUE, by_name
 from parallelm.sinks.columns import columns_of
 from parallelm.sinks.rows import Source
 from parallelm.sinks.tables import STORED_TOPICS, TABLES, row_maker
-from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -24,8 +23,8 @@ def test_every_topic_that_is_not_internal_is_stored():
     assert list(STORED_TOPICS) == [topic for topic in CATALOGUE if not topic.internal]
 
 
+@pytest.mark.usefixtures("tables")
 def test_every_column_of_a_table_is_filled_and_no_other(settings: Settings):
-    migrate(settings)
     with clickhouse_client(settings.clickhouse) as client:
         for name in set(TABLES) - {"statistics"}:  # its columns have types too: see test_rows.py
             rows = row_maker(by_name(name), PackagedRegistry()).rows([], Source(name, "id", 0))

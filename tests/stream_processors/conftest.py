@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from typing import TYPE_CHECKING
 
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
 
 
 @pytest.fixture(scope="module")
-def shared_cluster(stack: Settings) -> Iterator[Cluster]:
-    kafka = dataclasses.replace(stack.kafka, topic_prefix=f"t{uuid.uuid4().hex[:10]}.")
-    cluster = Cluster(dataclasses.replace(stack, kafka=kafka))
-    create_topics(cluster.settings, timeout_s=DEADLINE_S)
-    yield cluster
-    cluster.close()
+def shared_cluster(stack: Settings, made_once: MadeOnce) -> Iterator[Cluster]:
+    with made_once.lent(stack, tables=False) as settings:
+        cluster = Cluster(settings)
+        yield cluster
+        cluster.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parallelm.connections.clickhouse import clickhouse_client
-from parallelm.warehouse import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
+def client(tables: Settings) -> Iterator[Client]:
     """Client of a migrated database."""
-    migrate(settings)
-    made = clickhouse_client(settings.clickhouse)
+    made = clickhouse_client(tables.clickhouse)
     yield made
     made.disconnect()

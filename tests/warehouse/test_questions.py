@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from parallelm.connections.clickhouse import clickhouse_client
-from parallelm.warehouse import migrate
-from tests.conftest import settings_of_a_test
 from tests.warehouse.rows import DAY_MS, T0_MS, alert, deployment, insert, kpi, model, run, statistic
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from clickhouse_driver import Client
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
 
 PAGE = Path(__file__).parents[2] / "docs" / "questions.md"
 QUESTIONS = dict(
@@ -44,13 +43,14 @@ def when(day: float) -> datetime:
 
 
 @pytest.fixture(scope="module")
-def history(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def history(stack: Settings, made_once: MadeOnce) -> Iterator[Client]:
     """January is live from the 2nd, February from the 8th; March is held. AA is worse than UA."""
-    with settings_of_a_test(stack, tmp_path_factory.mktemp("questions")) as settings:
-        migrate(settings)
-        with clickhouse_client(settings.clickhouse) as client:
-            insert_history(client)
-            yield client
+    with (
+        made_once.lent(stack, topics=False) as settings,
+        clickhouse_client(settings.clickhouse) as client,
+    ):
+        insert_history(client)
+        yield client
 
 
 def insert_history(client: Client) -> None:

@@ -6,16 +6,15 @@ import dataclasses
 import os
 import subprocess
 import sys
-import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 from parallelm.connections import ServerSettings, Settings, save_settings
-from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.mcenter.cli import cli
 from parallelm.operations.access import ROLES, grant
-from parallelm.schemas.topic_admin import create_topics
-from parallelm.warehouse import migrate
+from tests.made_once import MadeOnce
 from tests.secured_kafka import secured_kafka
 
 if TYPE_CHECKING:
@@ -47,15 +46,10 @@ class Secured(NamedTuple):
         prefix = self.superuser.kafka.topic_prefix
         return dataclasses.replace(self.superuser, kafka=dataclasses.replace(kafka, topic_prefix=prefix))  # type: ignore[type-var]
 
-    def run(
-        self, user: str, *arguments: str, exit_code: int = 0, server: ServerSettings | None = None
-    ) -> str:
-        """Run ``python ARGUMENTS`` as a user, and return all that it writes."""
-        config = self.folder / f"{user}.toml"
-        settings = self.settings(user)
-        save_settings(dataclasses.replace(settings, server=server or settings.server), config)
+    def run(self, user: str, *arguments: str) -> None:
+        """Run ``python ARGUMENTS`` as a user."""
         environ = dict(os.environ) | {
-            "MCENTER_CONFIG": str(config),
+            "MCENTER_CONFIG": str(self._config_of(user)),
             "PM_MLOPS_MODE": "agent",
             "PM_WORKFLOW_INSTANCE_ID": "app",
             "PM_WORKFLOW_NODE_ID": "predict",
@@ -68,35 +62,48 @@ class Secured(NamedTuple):
             check=False,
             timeout=100,
         )
-        assert done.returncode == exit_code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def mcenter(
         self, user: str, *arguments: str, exit_code: int = 0, server: ServerSettings | None = None
     ) -> str:
-        return self.run(user, "-m", "parallelm.mcenter", *arguments, exit_code=exit_code, server=server)
+        """Run ``mcenter`` as a user, and return all that it writes."""
+        config = str(self._config_of(user, server))
+        done = CliRunner(env={"MCENTER_CONFIG": config}).invoke(cli, arguments)
+        said = f"{done.output}{done.exception or ''}"
+        assert done.exit_code == exit_code, said
+        return said
+
+    def _config_of(self, user: str, server: ServerSettings | None = None) -> Path:
+        config = self.folder / f"{user}.toml"
+        settings = self.settings(user)
+        save_settings(dataclasses.replace(settings, server=server or settings.server), config)
+        return config
+
+
+@pytest.fixture(scope="session")
+def superuser(broker: SecuredKafka, stack: Settings) -> Settings:
+    return dataclasses.replace(stack, kafka=broker.superuser)
+
+
+@pytest.fixture(scope="session")
+def made_once_secured(superuser: Settings) -> Iterator[MadeOnce]:
+    """What tests hand on to the next, on this broker."""
+    made = MadeOnce()
+    yield made
+    made.close(superuser)
 
 
 @pytest.fixture
-def bare(broker: SecuredKafka, stack: Settings, tmp_path: Path) -> Iterator[Secured]:
-    """Without topics and tables; roles are granted."""
-    name = f"s{uuid.uuid4().hex[:10]}"
-    superuser = dataclasses.replace(
-        stack,
-        kafka=dataclasses.replace(broker.superuser, topic_prefix=f"{name}."),
-        clickhouse=dataclasses.replace(stack.clickhouse, database=name),
-        artifacts=dataclasses.replace(stack.artifacts, url=(tmp_path / "artifacts").as_uri()),
-        component=dataclasses.replace(stack.component, outbox_folder=str(tmp_path / "outbox")),
-    )
-    for role in ROLES.values():
-        grant(superuser, role, f"User:{role.name}")
-    yield Secured(broker, superuser, tmp_path)
-    with clickhouse_client(stack.clickhouse, database="default") as client:
-        client.execute(f"DROP DATABASE IF EXISTS {name}")
-
-
-@pytest.fixture
-def secured(bare: Secured) -> Secured:
-    create_topics(bare.settings("admin"))
-    migrate(bare.superuser)
-    return bare
+def secured(
+    broker: SecuredKafka, superuser: Settings, made_once_secured: MadeOnce, tmp_path: Path
+) -> Iterator[Secured]:
+    with made_once_secured.lent(superuser) as lent:
+        own = dataclasses.replace(
+            lent,
+            artifacts=dataclasses.replace(lent.artifacts, url=(tmp_path / "artifacts").as_uri()),
+            component=dataclasses.replace(lent.component, outbox_folder=str(tmp_path / "outbox")),
+        )
+        for role in ROLES.values():
+            grant(own, role, f"User:{role.name}")
+        yield Secured(broker, own, tmp_path)

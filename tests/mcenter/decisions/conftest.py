@@ -11,16 +11,16 @@ from click.testing import CliRunner, Result
 
 from parallelm.connections import Settings, save_settings
 from parallelm.mcenter.cli import cli
-from parallelm.schemas.topic_admin import create_topics
-from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
 from tests.sinks.conftest import Platform
 from tests.stream_processors.live import Cluster, Worker
-from tests.waiting import DEADLINE_S, wait_for
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.made_once import MadeOnce
 
 Run = Callable[..., Result]
 
@@ -52,12 +52,10 @@ class Decisions:
 
 @pytest.fixture(scope="module")
 def shared(
-    stack: Settings, tmp_path_factory: pytest.TempPathFactory
+    stack: Settings, made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Cluster, Platform, Worker, Path]]:
     folder = tmp_path_factory.mktemp("decisions")
-    with settings_of_a_test(stack, folder) as settings:
-        create_topics(settings, timeout_s=DEADLINE_S)
-        migrate(settings)
+    with settings_of_a_test(stack, folder) as own, made_once.lent(own) as settings:
         file = folder / "mcenter.toml"
         save_settings(settings, file)
         cluster, platform = Cluster(settings), Platform(settings)

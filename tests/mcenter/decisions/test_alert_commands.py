@@ -10,7 +10,6 @@ import pytest
 
 from parallelm.operations.actions import act, new_action
 from parallelm.operations.errors import NoAnswerError
-from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topics import ACTIONS, ALERTS
 from tests.people import person
 from tests.stream_processors.live import DAY, START
@@ -176,8 +175,8 @@ def test_processors_that_do_not_answer_are_named_with_what_to_look_at(decisions:
     decisions.wait_for_alert("late", "resolved")
 
 
+@pytest.mark.usefixtures("topics")
 def test_no_processors_are_reported_as_such(settings: Settings) -> None:
-    create_topics(settings)
     action = new_action("close", "app", who=person("ann"), comment="x", target="y")
     with pytest.raises(NoAnswerError, match="none is running; start one with `mcenter processors`"):
         act(settings, action, ALERTS, timeout_s=0.3)

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
     from tests.sinks.conftest import Platform
 
 
 @pytest.fixture(scope="module")
-def source(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def source(
+    stack: Settings, made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """The installation that captures are taken of."""
-    with installation(stack, tmp_path_factory.mktemp("source")) as made:
+    with installation(stack, made_once, tmp_path_factory.mktemp("source")) as made:
         seed(made)
         yield made

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from parallelm.schemas import topics
-from parallelm.schemas.topic_admin import create_topics
-from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
 from tests.sinks import samples
 from tests.sinks.conftest import Platform
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
 
 DAY_MS = 86_400_000
 START_MS, END_MS = T0_MS - DAY_MS, T0_MS + 2 * DAY_MS
@@ -44,11 +43,9 @@ COUNTED = {
 
 
 @contextmanager
-def installation(stack: Settings, folder: Path) -> Iterator[Platform]:
+def installation(stack: Settings, made_once: MadeOnce, folder: Path) -> Iterator[Platform]:
     """Topics, tables and a running sink."""
-    with settings_of_a_test(stack, folder) as settings:
-        create_topics(settings)
-        migrate(settings)
+    with settings_of_a_test(stack, folder) as own, made_once.lent(own) as settings:
         platform = Platform(settings)
         with platform.sink():
             yield platform

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
     from tests.sinks.conftest import Platform
 
 RULE = "{name: late, type: threshold, statistic: share, above: 0.5}"
@@ -69,9 +70,11 @@ def file(source: Platform, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def target(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def target(
+    stack: Settings, made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Another installation, with nothing in it."""
-    with installation(stack, tmp_path_factory.mktemp("target")) as made:
+    with installation(stack, made_once, tmp_path_factory.mktemp("target")) as made:
         yield made
 
 
@@ -273,9 +276,11 @@ def test_nobody_but_the_sinks_is_to_handle_what_is_imported(target: Platform, fi
     assert save_topic(target.settings, topics.MLAPPS, tmp_path / "mlapps.avro") == 0, "nor after a restore"
 
 
-def test_running_processors_raise_nothing_and_deploy_nothing(stack: Settings, file: Path, tmp_path: Path):
+def test_running_processors_raise_nothing_and_deploy_nothing(
+    stack: Settings, made_once: MadeOnce, file: Path, tmp_path: Path
+):
     with (
-        installation(stack, tmp_path / "running") as running,
+        installation(stack, made_once, tmp_path / "running") as running,
         Worker(running.settings, tmp_path / "worker") as worker,
     ):
         import_capture(running.settings, file, who=ADA)
@@ -368,15 +373,10 @@ def test_a_removed_mlapp_does_not_come_back(target: Platform, file: Path):
     )
 
 
-def test_sinks_that_are_behind_are_waited_for(stack: Settings, file: Path, tmp_path: Path):
-    from parallelm.schemas.topic_admin import create_topics
-    from parallelm.warehouse import migrate
-    from tests.conftest import settings_of_a_test
+def test_sinks_that_are_behind_are_waited_for(stack: Settings, made_once: MadeOnce, file: Path):
     from tests.sinks.conftest import Platform as Other
 
-    with settings_of_a_test(stack, tmp_path / "stopped") as settings:
-        create_topics(settings)
-        migrate(settings)
+    with made_once.lent(stack) as settings:
         other = Other(settings)
         other.send(topics.EVENTS, samples.event())
         with pytest.raises(CaptureError, match=r"the sinks are 1 records behind, .* Nothing was sent"):

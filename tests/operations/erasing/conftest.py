@@ -18,12 +18,10 @@ from parallelm.operations.captures import CaptureRecord, CaptureState
 from parallelm.operations.captures.store import CaptureStore
 from parallelm.operations.lag import group_lags
 from parallelm.operations.silences import add_silence
-from parallelm.schemas.topic_admin import create_topics
 from parallelm.schemas.topics import KPIS, PREDICTIONS, STRUCTURED_STATISTICS, origin_key
 from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
 from parallelm.server.accounts import people
 from parallelm.server.accounts.database import Database
-from parallelm.warehouse import migrate
 from tests.conftest import settings_of_a_test
 from tests.service_process import ServiceProcess
 from tests.sinks import samples
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
 
 ADA = Author("ada", UNVERIFIED_LOCAL_USER)
 
@@ -66,13 +65,13 @@ class Platform:
 
 
 @pytest.fixture(scope="module")
-def platform(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(
+    stack: Settings, made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("erasing")
-    with settings_of_a_test(stack, folder) as own:
+    with settings_of_a_test(stack, folder) as own, made_once.lent(own) as filled:
         server = dataclasses.replace(own.server, database_url=f"sqlite:///{folder / 'server.db'}")
-        settings = dataclasses.replace(own, server=server)
-        create_topics(settings)
-        migrate(settings)
+        settings = dataclasses.replace(filled, server=server)
         sink = ServiceProcess(folder / "sink", "sink", settings=settings)
         with sink, Worker(settings, folder / "processors") as processors:
             made = Platform(settings, sink, processors)

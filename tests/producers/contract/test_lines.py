@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from parallelm.connections import Settings
+    from tests.made_once import MadeOnce
 
 ROOT = Path(__file__).parents[3]
 PATIENT = {"MCENTER_COMPONENT_QUERY_TIMEOUT_S": "60", "MCENTER_COMPONENT_CLOSE_TIMEOUT_S": "60"}
@@ -109,10 +110,16 @@ class Connected(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def connected(stack: Settings, stand_alone: Walked, tmp_path_factory: pytest.TempPathFactory) -> Connected:
+def connected(
+    stack: Settings, made_once: MadeOnce, stand_alone: Walked, tmp_path_factory: pytest.TempPathFactory
+) -> Connected:
     """What the lines answered on the platform, and their rows."""
     folder = tmp_path_factory.mktemp("connected")
-    with settings_of_a_test(stack, folder) as settings, running_platform(settings, folder) as platform:
+    with (
+        settings_of_a_test(stack, folder) as own,
+        made_once.lent(own) as settings,
+        running_platform(settings, folder) as platform,
+    ):
         platform.produce(topics.MLAPPS, definition(), "app")
         expected = {name: becomes(name, stand_alone) for name in LINES}
         with walking(folder, platform.environment(**PATIENT)):

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from parallelm.schemas.topic_admin import create_topics
 from tests.stream_processors.notifications.platform import Platform
 from tests.stream_processors.notifications.receivers import http_receiver
-from tests.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +18,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def platform(settings: Settings, tmp_path: Path) -> Iterator[Platform]:
-    create_topics(settings, timeout_s=DEADLINE_S)
-    made = Platform(settings, tmp_path)
+def platform(topics: Settings, tmp_path: Path) -> Iterator[Platform]:
+    made = Platform(topics, tmp_path)
     yield made
     made.cluster.close()
 

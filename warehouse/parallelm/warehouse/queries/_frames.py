@@ -103,6 +103,11 @@ class Conditions:
             self.parameters |= {f"label_key_{number}": key, f"label_value_{number}": value}
         return self
 
+    def written(self, clause: str) -> Conditions:
+        """Select rows by a clause that is written out; its parameters are the caller's."""
+        self._clauses.append(clause)
+        return self
+
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self._clauses)}" if self._clauses else ""
 

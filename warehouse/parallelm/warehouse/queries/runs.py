@@ -37,9 +37,10 @@ def runs(
     """Runs by when they were due, as the view ``runs`` has them.
 
     ``start`` and ``end`` select those that were due before the end and had not ended before the start: a program that
-    goes on for months is among the runs of each day. Raises ``QueryError`` for times that are none.
+    goes on for months is among the runs of each day. A ``page`` is by ``due_at`` and ``run_id``. Raises ``QueryError`` for
+    times that are none.
     """
-    return frame(settings, *_selected(locals()), page)
+    return frame(settings, *_selected(locals()))
 
 
 def run_rows(settings: Settings, *, mlapp_id: OneOrMore | None = None, **chosen: Any) -> list[dict[str, Any]]:
@@ -48,20 +49,50 @@ def run_rows(settings: Settings, *, mlapp_id: OneOrMore | None = None, **chosen:
 
 
 def _selected(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    of_key = {name: chosen.get(name) for name in ("mlapp_id", "node_id", "run_id")}
+    """Which runs, is decided by few columns of all transitions; the view reads all columns of those runs only."""
+    of_key = Conditions().equal(**{name: chosen.get(name) for name in ("mlapp_id", "node_id", "run_id")})
     of_run = {name: chosen.get(name) for name in ("agent_id", "state", "trigger", "has_ended")}
-    where = Conditions().equal(**of_key, **of_run)
+    where = Conditions().equal(**of_run)
     try:
         first_ms, last_ms = range_ms(chosen.get("start"), chosen.get("end"))
     except TimeError as error:
         raise QueryError(str(error)) from None
-    clauses = []
     if last_ms is not None:
-        clauses.append(f"due_at < {_BOUND.format(name='end')}")
+        where.written(f"due_at < {_BOUND.format(name='end')}")
     if first_ms is not None:
-        clauses.append(f"(ended_at IS NULL OR ended_at >= {_BOUND.format(name='start')})")
-    query = f"SELECT * FROM (SELECT * FROM runs {where}) {'WHERE ' if clauses else ''}{' AND '.join(clauses)} ORDER BY due_at, run_id"  # noqa: S608 - our own names; values are parameters
-    return query, where.parameters | {"start": first_ms or 0, "end": last_ms or 0}
+        where.written(f"(NOT has_ended OR ended >= {_BOUND.format(name='start')})")
+    # A transition that came twice matters to what is latest of a run, not to when it was due and whether it has ended.
+    final = "FINAL" if of_run["state"] is not None or of_run["agent_id"] is not None else ""
+    found = f"{_FEW_COLUMNS.format(final=final, where=of_key)} {where}"
+    page: Keyset | None = chosen.get("page")
+    of_page: dict[str, Any] = {}
+    if page is not None:
+        found, of_page = page.of(found)
+    if page is not None or str(where):
+        of_key.written(f"(mlapp_id, node_id, run_id) IN (SELECT mlapp_id, node_id, run_id FROM ({found}))")
+    direction = "DESC" if page is not None and page.descending else ""
+    query = f"SELECT * FROM runs {of_key} ORDER BY due_at {direction}, run_id {direction} {_READS_FEW}"  # noqa: S608 - our own names; values are parameters
+    bounds = {"start": first_ms or 0, "end": last_ms or 0}
+    return query, of_key.parameters | where.parameters | of_page | bounds
+
+
+_ENDS = "state IN ('succeeded', 'failed', 'stopped', 'missed', 'lost')"
+_FEW_COLUMNS = f"""
+SELECT * FROM (
+    SELECT transition.mlapp_id AS mlapp_id, transition.node_id AS node_id, transition.run_id AS run_id,
+        min(transition.due_at) AS due_at, argMax(transition.state, transition.place) AS state,
+        argMaxIf(transition.agent_id, transition.place, transition.agent_id != '') AS agent_id,
+        argMin(transition.trigger, transition.place) AS trigger, max(transition.is_end) AS has_ended,
+        maxIf(transition.event_time, transition.is_end) AS ended
+    FROM (
+        SELECT *, (ingested_at, _partition, _offset) AS place, {_ENDS} AS is_end
+        FROM (SELECT * FROM run_transitions_log {{final}} {{where}}) WHERE run_id != '' AND state != 'refused'
+    ) AS transition
+    GROUP BY mlapp_id, node_id, run_id
+)
+"""  # noqa: S608 - our own names
+_READS_FEW = "SETTINGS optimize_move_to_prewhere_if_final = 1"
+"""Of rows of other runs their key is read only."""
 
 
 def run_transitions(
@@ -79,7 +110,7 @@ def run_transitions(
     where = where.between("event_time", start, end)
     return frame(
         settings,
-        f"SELECT * FROM run_transitions {where} ORDER BY ingested_at, _partition, _offset",  # noqa: S608 - our own names; values are parameters
+        f"SELECT * FROM run_transitions {where} ORDER BY ingested_at, _partition, _offset {'' if page else _READS_FEW}",  # noqa: S608 - our own names; values are parameters
         where.parameters,
         page,
     )

@@ -1,5 +1,7 @@
 """How fast pages come with 1,000 MLApps, 10,000 series and 50 million samples, and what 50 viewers cost one core.
 
+There are 100,000 runs, half of them of one MLApp, 1,000 agents, and a run that has written 100,000 lines.
+
 A server process on one core, ClickHouse beside it. Ratios are against an answer without any question (``/api/v1/health``)
 over the same connection. ``--millions 5`` makes it smaller.
 """
@@ -23,6 +25,8 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import psutil
 
+from benchmarks.warehouse_of_runs import CHATTY, fill_runs
+from benchmarks.warehouse_of_runs import MLAPP as OF_RUNS
 from benchmarks.warehouse_of_samples import COLUMNS, ONE_PART
 from parallelm.connections import save_settings
 from parallelm.connections.clickhouse import clickhouse_client
@@ -62,6 +66,12 @@ PAGES: Final = {
     "its timeline": "/mlapps/app-7/timeline",
     "alerts": "/alerts",
     "models": "/models",
+    "runs of an MLApp": f"/mlapps/{OF_RUNS}/runs",
+    "those that failed": f"/mlapps/{OF_RUNS}/runs?state=failed",
+    "a run and its log": f"/mlapps/{OF_RUNS}/runs/{CHATTY}",
+    "agents": "/hosts",
+    "an agent": "/hosts/agent-5",
+    "schedule": "/schedule",
 }
 _DEFINITIONS: Final = """
 INSERT INTO mlapps (mlapp_id, event_time, name, version, model_policy, applied_by, stage, nodes.node_id, nodes.name,
@@ -110,6 +120,7 @@ def main() -> None:
         migrate(settings)
         with clickhouse_client(replace(settings.clickhouse, query_timeout_s=600.0)) as client:
             fill(client, samples)
+            fill_runs(client)
         database = opened.enter_context(opened_database(folder / "server.db"))
         client = signed_in(database, opened.enter_context(running_server(settings, folder)))
         pid = int((folder / "pid").read_text())

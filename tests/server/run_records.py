@@ -13,6 +13,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import RunState
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
+from parallelm.schemas.well_known import HOST_CPU, HOST_DISK, HOST_MEMORY, HOST_NODE, HOSTS_MLAPP
 from tests.people import person
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def _records(now_ms: int) -> Iterator[tuple[Topic, Any]]:
     )
     yield topics.MODELS, _model(night_ms - 6 * DAY_MS + 200_000)
     yield from _agents(now_ms)
+    yield _load(now_ms)
     yield from _logs(now_ms, night_ms)
 
 
@@ -189,6 +191,22 @@ def _agents(now_ms: int) -> Iterator[tuple[Topic, Any]]:
             pipelines=pipelines, state=state, epoch=1, installation_id=name, cpus=4.0, memory_bytes=16 << 30,
             runners=["process"],
         )  # fmt: skip
+
+
+def _load(now_ms: int) -> tuple[Topic, Any]:
+    """What the agent on web-1 has measured in the last hour."""
+    times = [float(now_ms - HOUR_MS + number * 60_000) for number in range(60)]
+    return topics.STATISTICS, records.StatisticsBatch(
+        origin=records.Origin(mlapp_id=HOSTS_MLAPP, node_id=HOST_NODE, pipeline_instance_id="", agent_id="web-1"),
+        producer_id="web-1", seq=1,
+        series=[
+            records.Series(
+                name=name, model_id="", category="TIME_SERIES", graph_type="LINEGRAPH", labels={}, timestamps_ms=times,
+                values=[float(number % 40) for number in range(60)],
+            )
+            for name in (HOST_CPU, HOST_MEMORY, HOST_DISK)
+        ],
+    )  # fmt: skip
 
 
 def lines_of(

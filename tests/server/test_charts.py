@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +19,7 @@ from parallelm.server.charts.nodes import Node, place_nodes
 from parallelm.server.charts.statistics import DRAWERS, distribution_of, draw_report
 from parallelm.server.charts.tables import draw_matrix
 from parallelm.server.charts.thinning import thinned
+from parallelm.server.pages.filters import log_text
 from parallelm.warehouse.queries import Line
 
 VALUES = st.one_of(st.none(), st.floats(allow_nan=False))
@@ -191,3 +193,36 @@ def test_children_stand_right_of_their_parents() -> None:
     places = {box.node.node_id: box.x for box in graph.boxes}
     assert places["a"] < places["b"] < places["c"]
     assert [of_models for _, of_models in graph.arrows] == [False, True]
+
+
+def test_an_update_leaves_out_the_series_that_the_browser_has() -> None:
+    def answer(last: float, known: list[str]) -> dict[str, Any]:
+        series = [{"id": "a", "data": [[1, 2.0]]}, {"id": "b", "data": [[1, last]]}]
+        found: dict[str, Any] = json.loads(Drawing("two", {"series": series}).as_json(known=known))
+        return found
+
+    first = answer(3.0, [])
+    assert [each["id"] for each in first["option"]["series"]] == ["a", "b"]
+    again = answer(4.0, first["digests"])
+    assert [each and each["id"] for each in again["option"]["series"]] == [None, "b"]
+    assert again["digests"][0] == first["digests"][0]
+    # Of another chart, or of one with fewer lines.
+    assert all(answer(3.0, ["", "x", "y"])["option"]["series"])
+    assert answer(3.0, first["digests"][:1])["option"]["series"][1]["id"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("\x1b[1;31mloss\x1b[0m 0.5\x1b[K", "loss 0.5"),
+        ("\x1b]0;a window\x07epoch 1", "epoch 1"),
+        ("\x1b]8;;https://example.com\x1b\\a link\x1b]8;;\x1b\\", "a link"),
+        ("10 %\r60 %\r100 %\r", "100 %"),
+        ("a\tb\x00c\x07", "a\tb\N{REPLACEMENT CHARACTER}c\N{REPLACEMENT CHARACTER}"),
+        ("x" * 2_003, "x" * 2_000 + " … 3 more characters"),
+        ("\x1b", "\N{REPLACEMENT CHARACTER}"),
+        ("", ""),
+    ],
+)
+def test_a_line_of_a_log_is_shown_without_what_is_meant_for_terminals(line: str, shown: str) -> None:
+    assert log_text(line) == shown

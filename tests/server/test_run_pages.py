@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from playwright.sync_api import expect
 
@@ -12,8 +13,9 @@ from parallelm.operations.definitions import apply_definition, validate_definiti
 from parallelm.schemas import topics
 from parallelm.schemas.records import RunState
 from parallelm.server.access.matrix import VIEWER
+from parallelm.warehouse.queries import log_lines, run_rows, run_transitions
 from tests.people import person
-from tests.server.browser.looking import assert_accessible, take_pictures
+from tests.server.browser.looking import assert_accessible, option_of, take_pictures
 from tests.server.run_records import FAILED, LINES, MODEL, SERVING, lines_of, send, transition
 from tests.waiting import wait_for
 
@@ -95,8 +97,98 @@ def test_a_run_is_watched_while_it_goes_on(page: Page, platform: Settings, night
     expect(log).to_contain_text("third")
     assert log.inner_text().count("second") == 1
     send(platform, (topics.RUNS, transition(run_id, "report", RunState.SUCCEEDED, now_ms + 5000, **about)))
-    expect(page.locator("#run")).to_contain_text("succeeded")
+    expect(page.locator("#run")).to_contain_text("succeeded", timeout=15_000)
     assert log.inner_text().count("third") == 1
+
+
+def test_a_program_that_writes_faster_than_its_page_shows_loses_no_line(
+    page: Page, platform: Settings, nightly: str
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    run_id = f"fa57{now_ms}"
+    about = {"agent_id": "web-1", "due_at_ms": now_ms, "trigger": "person"}
+    send(
+        platform,
+        (topics.RUNS, transition(run_id, "report", RunState.RUNNING, now_ms, **about)),
+        (topics.LOGS, lines_of(run_id, "report", 1, ["\x1b[31mred\x1b[0m", "10 %\r100 %"], now_ms)),
+    )
+    wait_for(lambda: run_rows(platform, run_id=run_id))
+    wait_for(lambda: log_lines(platform, mlapp_id=nightly, run_id=run_id))
+    page.goto(f"/mlapps/{nightly}/runs/{run_id}")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("100 %")
+    assert "\x1b" not in log.inner_text()
+    written = [f"row {number}" for number in range(3, 603)]
+    send(platform, (topics.LOGS, lines_of(run_id, "report", 3, written, now_ms)))
+    expect(log).to_contain_text("row 602", timeout=15_000)
+    assert log.locator("[data-place]").count() == 202
+    between = page.get_by_role("button", name="Lines between")
+    while between.count():
+        log.evaluate("log => { log.scrollTop = 0; }")
+        before = log.locator("[data-place]").count()
+        between.click()
+        page.wait_for_function(
+            "before => document.querySelectorAll('[role=log] [data-place]').length > before", arg=before
+        )
+    shown = log.locator("[data-place]").evaluate_all("lines => lines.map(line => line.dataset.place)")
+    assert shown == [f"1.{number}" for number in range(1, 603)]
+    # At its end the log keeps the latest lines only, so that a page may stay open for days.
+    log.evaluate("log => { log.dataset.most = 300; log.scrollTop = log.scrollHeight; }")
+    send(platform, (topics.LOGS, lines_of(run_id, "report", 603, ["last"], now_ms)))
+    expect(log).to_contain_text("last", timeout=15_000)
+    assert log.locator("[data-place]").count() == 300
+    log.evaluate("log => { log.scrollTop = 0; }")
+    page.get_by_role("button", name="Earlier lines").click()
+    page.wait_for_function("() => document.querySelectorAll('[role=log] [data-place]').length === 500")
+
+
+def test_the_summary_of_an_mlapp_shows_its_nodes_with_their_runs(page: Page, nightly: str) -> None:
+    page.goto(f"/mlapps/{nightly}")
+    nodes = page.get_by_role("group", name="Nodes and what they pass on")
+    told = str(nodes.text_content())
+    assert "serve: running on web-1" in told
+    assert "train: waiting" in told
+    assert page.get_by_role("button", name="Run now").count() == 1
+    assert_accessible(page)
+    take_pictures(page, "summary")
+    nodes.get_by_role("link").filter(has_text="Serve").click()
+    page.wait_for_url("**/runs?node=serve")
+
+
+def test_runs_are_seen_as_they_were_known_at_a_moment(page: Page, platform: Settings, nightly: str) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    run_id = f"1a7e{now_ms}"
+    about = {"agent_id": "web-1", "due_at_ms": now_ms, "trigger": "person"}
+    send(platform, (topics.RUNS, transition(run_id, "report", RunState.RUNNING, now_ms, **about)))
+    wait_for(lambda: run_id in set(run_transitions(platform, run_id=run_id)["run_id"]))
+    then = run_transitions(platform, run_id=run_id)["ingested_at"].iloc[0].isoformat()
+    send(platform, (topics.RUNS, transition(run_id, "report", RunState.FAILED, now_ms + 9, **about)))
+    wait_for(lambda: len(run_transitions(platform, run_id=run_id)) == 2)
+    then = quote(then)
+    page.goto(f"/mlapps/{nightly}/runs?known_at={then}")
+    row = page.get_by_role("region", name=f"Runs of {nightly}").get_by_role("row").nth(1)
+    assert "running" in row.inner_text()
+    assert page.get_by_role("button", name="Run now").count() == 0
+    row.get_by_role("link").click()
+    page.wait_for_url(f"**/runs/{run_id}?known_at=**")
+    states = page.get_by_role("region", name="Changes of its state")
+    assert "failed" not in states.inner_text()
+    page.get_by_role("link", name="Show it as it is now").click()
+    expect(states).to_contain_text("failed")
+
+
+def test_runs_stand_on_the_timeline_and_a_click_explains_one(page: Page, nightly: str) -> None:
+    page.goto(f"/mlapps/{nightly}/timeline")
+    chart = page.locator("figure").first
+    chart.locator(".canvas:not([aria-busy])").wait_for()
+    chart.get_by_text("Data", exact=True).press("Enter")
+    chart.get_by_role("link", name=re.compile("train failed on gpu-1")).press("Enter")
+    why = page.get_by_role("complementary", name="Explanation")
+    expect(why).to_contain_text("the program ended with exit code 1")
+    assert_accessible(page)
+    take_pictures(page, "timeline-runs")
+    why.get_by_role("link", name="Open it, with its log").click()
+    page.wait_for_url(f"**/runs/{FAILED}")
 
 
 def test_agents_are_seen_with_what_runs_there(page: Page, nightly: str) -> None:
@@ -108,6 +200,9 @@ def test_agents_are_seen_with_what_runs_there(page: Page, nightly: str) -> None:
     take_pictures(page, "agents")
     page.get_by_role("link", name="web-1").click()
     page.wait_for_url("**/hosts/web-1")
+    page.get_by_role("heading", name="Load of the host").wait_for()
+    cpu = option_of(page.locator("figure").filter(has_text="CPU, %"))
+    assert max(value for _, value in cpu["series"][0]["data"]) >= 20
     assert "4711" in page.get_by_role("region", name="Runs that go on there").inner_text()
     assert_accessible(page)
     take_pictures(page, "agent")

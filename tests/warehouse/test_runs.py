@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
+from parallelm.schemas.well_known import HOSTS_MLAPP
 from parallelm.warehouse import queries
+from parallelm.warehouse.queries.node_runs import (
+    node_ends,
+    open_runs_by_node,
+    runs_span,
+    scheduled_nodes,
+    scheduled_runs,
+)
 from tests.warehouse.rows import T0_MS, deployment, insert, model, run, statistic
 
 if TYPE_CHECKING:
@@ -103,6 +111,44 @@ def test_pages_of_runs_join(settings: Settings):
     after = (first["due_at"].iloc[-1], "w-1")
     rest = queries.runs(settings, page=queries.Keyset(order=order, descending=True, after=after))
     assert list(rest["run_id"]) == ["r-2", "s-1", "r-1"]
+
+
+@pytest.mark.usefixtures("history")
+def test_a_page_of_runs_in_a_state_has_those_that_are_in_it_now(settings: Settings):
+    newest = queries.Keyset(order=("due_at", "run_id"), descending=True, limit=1)
+    for chosen, expected in (
+        ({"state": "running"}, ["s-1"]),
+        ({"state": "succeeded"}, ["r-1"]),
+        ({"agent_id": "host-2"}, ["r-2"]),
+        ({"agent_id": ["host-1", "host-2"], "has_ended": True}, ["r-2"]),
+        ({"end": moment(21), "has_ended": False}, ["w-1"]),
+    ):
+        assert list(queries.runs(settings, **chosen, page=newest)["run_id"]) == expected, chosen
+
+
+@pytest.mark.usefixtures("history")
+def test_a_node_tells_what_goes_on_and_how_its_last_run_ended(settings: Settings):
+    assert [(row["node_id"], row["state"], row["runs"]) for row in open_runs_by_node(settings, "app")] == [
+        ("predict", "running", 1),
+        ("train", "waiting", 1),
+    ]
+    assert node_ends(settings, "app") == {"train": "missed"}
+    assert runs_span(settings, "app") == (T0_MS, T0_MS + 41 * MINUTE_MS + 1)
+    assert runs_span(settings, "other") is None
+
+
+@pytest.mark.usefixtures("history")
+def test_runs_of_schedules_are_counted_by_day_of_which_the_first_are_told(settings: Settings):
+    bounds = [T0_MS + minutes * MINUTE_MS for minutes in (0, 15, 22, 60)]
+    assert scheduled_nodes(settings, bounds[0], bounds[-1]) == [("app", "train")]
+    assert scheduled_nodes(settings, bounds[-1], bounds[-1] + 1, mlapp_id="app") == []
+    found = scheduled_runs(settings, [("app", "train")], bounds, most=1)
+    assert [(row["run_id"], row["state"], row["of_day"]) for row in found] == [
+        ("r-1", "succeeded", 2),
+        ("w-1", "waiting", 1),
+        ("x-1", "missed", 1),
+    ]
+    assert scheduled_runs(settings, [], bounds, most=1) == []
 
 
 @pytest.mark.usefixtures("history")
@@ -258,3 +304,30 @@ def test_agents_are_told_with_their_pipelines_and_when_they_were_last_heard_of(
     assert two["pipelines"] == []
     assert (one["heard_at"] - two["heard_at"]).total_seconds() == 3600
     assert [each["agent_id"] for each in queries.agent_states(settings, agent_id="host-2")] == ["host-2"]
+
+
+def test_an_agent_whose_host_has_fallen_silent_is_told_apart(settings: Settings, client: Client):
+    now_ms = round(datetime.now(UTC).timestamp() * 1000)
+    long_ago = {"ingested_at": now_ms - 3_600_000}
+    agents = [
+        {"agent_id": name, "hostname": f"{name}.example", "state": state, "event_time": T0_MS} | long_ago
+        for name, state in (("gone", "ready"), ("here", "ready"), ("over", "ended"), ("quiet", "ready"))
+    ]
+    insert(client, "agents", agents)
+    loads = [
+        statistic("host.cpu_percent", T0_MS, 1.0, mlapp_id=HOSTS_MLAPP, agent_id=name)
+        | {"ingested_at": at_ms}
+        for name, at_ms in (("gone", now_ms - 120_000), ("here", now_ms), ("over", now_ms - 120_000))
+    ]
+    insert(client, "statistics", loads)
+    # Its pipelines still report: that says nothing of the agent.
+    insert(client, "statistics", [statistic("loss", T0_MS, 1.0, agent_id="gone") | {"ingested_at": now_ms}])
+    found = {each["agent_id"]: each["condition"] for each in queries.agent_states(settings)}
+    assert found == {"gone": "silent", "here": "ready", "over": "ended", "quiet": "ready"}
+
+    def ids(**chosen: Any) -> list[str]:
+        return [each["agent_id"] for each in queries.agent_states(settings, **chosen)]
+
+    assert ids(condition="silent") == ["gone"]
+    assert ids(search="OVER.ex") == ["over"]
+    assert ids(after="gone", limit=2) == ["here", "over"]

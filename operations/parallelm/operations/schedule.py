@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.definitions.due_times import due_times, jitter_ms
 from parallelm.definitions.running import ScheduleForm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from parallelm.connections import Settings
 
@@ -39,24 +39,22 @@ def schedules(
     end_ms: int,
     *,
     mlapp_ids: Iterable[str] | None = None,
+    only: Collection[tuple[str, str]] | None = None,
     after: tuple[str, str] | None = None,
     most_nodes: int | None = None,
     most_of_a_node: int = MOST_OF_A_NODE,
 ) -> list[NodeSchedule]:
     """Nodes with a schedule, by MLApp and node, with the times from start to before the end at which they are due.
 
-    With ``after`` those behind this MLApp and node.
+    ``only`` are MLApps and nodes; with ``after`` those behind this one.
     """
-    from parallelm.warehouse.queries.runs import running_forms
-
     found: list[NodeSchedule] = []
-    for row in running_forms(settings, None if mlapp_ids is None else list(mlapp_ids)):
+    for row, written in _scheduled(settings, mlapp_ids):
         if most_nodes is not None and len(found) == most_nodes:
             break
         if after is not None and (row["mlapp_id"], row["node_id"]) <= after:
             continue
-        written = json.loads(row["running_json"] or "{}").get("schedule")
-        if written is None:
+        if only is not None and (row["mlapp_id"], row["node_id"]) not in only:
             continue
         schedule = ScheduleForm.model_validate(written)
         later = jitter_ms(schedule, row["mlapp_id"], row["node_id"])
@@ -73,3 +71,18 @@ def schedules(
             )
         )
     return found
+
+
+def planned_nodes(settings: Settings, mlapp_ids: Iterable[str] | None = None) -> list[tuple[str, str]]:
+    """``(mlapp_id, node_id)`` of nodes with a schedule."""
+    return [(row["mlapp_id"], row["node_id"]) for row, _ in _scheduled(settings, mlapp_ids)]
+
+
+def _scheduled(settings: Settings, mlapp_ids: Iterable[str] | None) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Nodes that agents run, each with its schedule as it is written."""
+    from parallelm.warehouse.queries.runs import running_forms
+
+    for row in running_forms(settings, None if mlapp_ids is None else list(mlapp_ids)):
+        written = json.loads(row["running_json"] or "{}").get("schedule")
+        if written is not None:
+            yield row, written

@@ -1,4 +1,4 @@
-"""``mcenter explain``: say why an alert was raised, or a model deployed, down to the records and numbers."""
+"""``mcenter explain``: say why an alert was raised, a model deployed, or a run was due, down to the records and numbers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("decision", metavar="ALERT|DEPLOYMENT")
+@click.argument("decision", metavar="ALERT|DEPLOYMENT|RUN")
 @click.option("--json", "is_json", is_flag=True, help="As JSON, with every number.")
 def explain(decision: str, *, is_json: bool) -> None:
-    """Explain an alert or a deployment: from the decision back to what was reported, by topic, partition and offset.
+    """Explain an alert, a deployment or a run: from the decision back to what was reported, by topic, partition and offset.
 
     An id may be cut short. A model stands for its last deployment.
     """

@@ -1,14 +1,16 @@
-"""Explanations of decisions: from an alert or a deployment back to the records and numbers that led to it."""
+"""Explanations of decisions: from an alert, a deployment or a run back to the records and numbers that led to it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from parallelm.operations.alerts import find_alert
-from parallelm.operations.errors import UnknownAlertError, UnknownDecisionError
+from parallelm.operations.errors import UnknownAlertError, UnknownDecisionError, UnknownRunError
 from parallelm.operations.explaining.alert import explain_alert
 from parallelm.operations.explaining.deployment import deployment_rows, explain_deployment
 from parallelm.operations.explaining.part import Part
+from parallelm.operations.explaining.run import explain_run
+from parallelm.operations.runs import find_run
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -17,7 +19,7 @@ __all__ = ["Part", "explain"]
 
 
 def explain(settings: Settings, text: str) -> Part:
-    """Explanation of the alert or deployment that ``text`` names, by the beginning of its id; a model's for its last deployment.
+    """Explanation of the alert, deployment or run that ``text`` names, by the beginning of its id; a model's for its last deployment.
 
     Raises ``UnknownDecisionError`` when there is none, or more than one, and the driver's errors.
     """
@@ -27,7 +29,11 @@ def explain(settings: Settings, text: str) -> Part:
     except UnknownAlertError as error:
         if deployments:
             return explain_deployment(settings, text, deployments)
-        raise UnknownDecisionError(f"nor is there a deployment {text!r}; {error}") from error
+        try:
+            return explain_run(settings, find_run(settings, text))
+        except UnknownRunError as no_run:
+            told = f"nor is there a deployment {text!r}, and {no_run}; {error}"
+            raise UnknownDecisionError(told) from error
     if deployments:
         raise UnknownDecisionError(
             f"{text!r} begins the id of alert {alert['alert_id']} and of deployment "

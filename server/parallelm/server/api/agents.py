@@ -98,18 +98,19 @@ def command_agent(
     return once(AskedAgent, act)
 
 
-def readable_agents(request: Request, asking: Principal, agent_id: str | None = None) -> list[dict[str, Any]]:
-    """Rows of ``agent_states`` that somebody may see, with the pipelines that they may."""
+def readable_agents(
+    request: Request, asking: Principal, agent_id: str | None = None, **chosen: Any
+) -> list[dict[str, Any]]:
+    """Rows of ``agent_states`` that somebody may see, with the pipelines that they may; ``chosen`` as there."""
     from parallelm.warehouse.queries import agent_states
     from parallelm.warehouse.queries.pipelines import agents
 
     settings, allowed = context_of(request).settings, asking.mlapps(READ)
-    found = agent_states(settings, agent_id=agent_id)
     if allowed is None:
-        return found
+        return agent_states(settings, agent_id=agent_id, **chosen)
     known = {each["agent_id"] for each in agents(settings, mlapp_id=allowed)}
+    found = agent_states(settings, agent_id=known & {agent_id} if agent_id else known, **chosen)
     return [
         each | {"pipelines": [row for row in each["pipelines"] if row["mlapp_id"] in allowed]}
         for each in found
-        if each["agent_id"] in known
     ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -20,6 +22,7 @@ BRUSH: Final[dict[str, Any]] = {
 }
 """Lets dragging choose a range of the x axis. Its buttons, which it cannot be without, have no size."""
 _WORTH_PACKING: Final = 1_400
+_MOST_KNOWN: Final = 4_000
 MOST_TABLE_ROWS: Final = 500
 
 
@@ -37,19 +40,30 @@ class Drawing:
     """In pixels, where the chart has another than the page gives it."""
     notes: Sequence[str] = field(default=())
     """What is not shown, and why."""
+    shows: Sequence[str] | None = None
+    """Names of the statistics that are drawn, where its address does not say them."""
     newer: Mapping[str, Any] | None = None
     """By which ``changes.json`` knows what is drawn, where it can tell what is new in it; see ``lines.newer_points``."""
 
     def answer(self, request: Request, zone: str = "UTC") -> Response:
         """As ``charts.js`` takes it; the table only where it is asked for (``table=1``), or is all there is."""
         with_table = self.option is None or "table" in request.query_params
-        return packed(request, self.as_json(zone, with_table=with_table))
+        known = request.query_params.get("known", "")[:_MOST_KNOWN].split(".")
+        return packed(request, self.as_json(zone, with_table=with_table, known=known))
 
-    def as_json(self, zone: str = "UTC", *, with_table: bool = False) -> str:
-        """The text of an answer."""
+    def as_json(self, zone: str = "UTC", *, with_table: bool = False, known: Sequence[str] = ()) -> str:
+        """The text of an answer, without the series that the browser has: ``known`` are their digests, by place."""
+        option, digests = self.option, list[str]()
+        if option is not None and isinstance(option.get("series"), list):
+            digests = [_digest(each) for each in option["series"]]
+            has = [mine == yours for mine, yours in zip_longest(digests, known[: len(digests)])]
+            series = [None if same else each for each, same in zip(option["series"], has, strict=True)]
+            option = option | {"series": series}
         table = {"columns": list(self.columns), "rows": self.rows[:MOST_TABLE_ROWS], "total": len(self.rows)}
         body = {
-            "option": self.option,
+            "option": option,
+            "digests": digests,
+            "shows": None if self.shows is None else list(self.shows),
             "summary": ". ".join((self.summary, *self.notes)),
             "notes": list(self.notes),
             "has_table": bool(self.columns),
@@ -62,15 +76,25 @@ class Drawing:
         return compact(body)
 
 
+def _digest(series: Any) -> str:
+    return hashlib.blake2b(compact(series).encode(), digest_size=6).hexdigest()
+
+
 def packed(request: Request, body: str) -> Response:
     """JSON as an answer, compressed where that saves a packet."""
-    data, headers = body.encode(), {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    data, headers = packed_body(request, body.encode())
+    return Response(data, media_type="application/json", headers={"Cache-Control": "no-store", **headers})
+
+
+def packed_body(request: Request, data: bytes) -> tuple[bytes, dict[str, str]]:
+    """A body, compressed where that saves a packet, and what the answer's headers say of it."""
+    headers = {"Vary": "Accept-Encoding"}
     if len(data) > _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
         data, headers["Content-Encoding"] = gzip.compress(data, 5), "gzip"
-    return Response(data, media_type="application/json", headers=headers)
+    return data, headers
 
 
-def compact(body: Mapping[str, Any]) -> str:
+def compact(body: Any) -> str:
     """JSON without what only people need."""
     return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 

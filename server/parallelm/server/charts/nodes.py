@@ -25,6 +25,8 @@ class Node:
     consumes: Sequence[str] = field(default=())
     """Nodes whose models it is given."""
     link: str = ""
+    kind: str = ""
+    """How it fares: critical, warning, info or good; empty: nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Happenings:
     kpi: Curves | None = None
     statistics: Sequence[Curves] = ()
     models: Sequence[Bar] = ()
+    runs: Sequence[Bar] = ()
     alerts: Sequence[Bar] = ()
     marks: Sequence[Mark] = ()
     notes: Sequence[str] = field(default=())
@@ -73,6 +74,8 @@ def draw_timeline(found: Happenings, zone: str) -> Drawing:
     ]
     if found.models:
         panels.append(lane_panel("Live models", found.models, (), end_ms, zone))
+    if found.runs:
+        panels.append(lane_panel("Runs", found.runs, (), end_ms, zone))
     if found.alerts:
         panels.append(lane_panel("Alerts", found.alerts, (), end_ms, zone))
     if found.marks:
@@ -83,11 +86,15 @@ def draw_timeline(found: Happenings, zone: str) -> Drawing:
     rows = sorted(
         [
             *_bar_rows(found.models, "live", zone),
+            *_bar_rows(found.runs, "run", zone),
             *_bar_rows(found.alerts, "fired", zone),
             *_mark_rows(found.marks, zone),
         ]
     )
-    told = f"Timeline: {len(found.models)} live models, {len(found.alerts)} alerts, {len(found.marks)} other marks"
+    told = (
+        f"Timeline: {len(found.models)} live models, {len(found.runs)} runs, {len(found.alerts)} alerts, "
+        f"{len(found.marks)} other marks"
+    )
     return Drawing(
         told,
         option,
@@ -96,6 +103,7 @@ def draw_timeline(found: Happenings, zone: str) -> Drawing:
         zoom=True,
         height=height,
         notes=found.notes,
+        shows=[each.title for each in found.statistics],
     )
 
 

@@ -26,6 +26,7 @@ from parallelm.warehouse.queries.changes import latest_position, new_reports
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 _MOST_CHARTS: Final = 200
+_MOST_NAMES: Final = 100
 _LONGEST_MS: Final = 3_600_000
 """Charts that are older are drawn anew: what has arrived since may be everything."""
 _CLOCK_CHANGE_MS: Final = 3 * 3_600_000
@@ -40,7 +41,7 @@ SHOWS: Final[Mapping[str, Callable[[Asked], Collection[str]]]] = {
     "scores.json": lambda _: NAMES.scores,
     "canary.json": lambda _: (PREDICTION_HISTOGRAM,),
 }
-"""Names of the statistics in a chart; any other chart may show each."""
+"""Names of the statistics in a chart; others say them themselves, or may show each."""
 
 
 _MOST_MS: Final = 10**14
@@ -61,6 +62,10 @@ class Drawn(BaseModel):
     url: Annotated[str, Field(max_length=8_000)]
     points: Annotated[int, Field(ge=10, le=2_000)] = 1_000
     newer: Buckets | None = None
+    shows: Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=_MOST_NAMES)] | None = (
+        None
+    )
+    """What ``Drawing.shows`` said."""
 
 
 class DrawnCharts(BaseModel):
@@ -74,7 +79,10 @@ class DrawnCharts(BaseModel):
 def changes(request: Request, mlapp_id: str, drawn: DrawnCharts, zone: Zone) -> Response:
     """For each chart null (nothing new), ``{"again": true}``, or the ends of its lines."""
     asked = [_asked(each.url) for each in drawn.charts]
-    shows = [SHOWS[route](query) if route in SHOWS else None for route, query in asked]
+    shows = [
+        SHOWS[route](query) if route in SHOWS else chart.shows
+        for chart, (route, query) in zip(drawn.charts, asked, strict=True)
+    ]
     names = {name for each in shows for name in each or ()}
     settings = context_of(request).settings
     if drawn.since_ms < time.time_ns() // 1_000_000 - _LONGEST_MS:

@@ -23,6 +23,12 @@ _FEW_S: Final = 10
 _UNITS: Final = 2
 _PAIR: Final = re.compile(r"'((?:[^'\\]|\\.)*)':'((?:[^'\\]|\\.)*)'")
 _KILO: Final = 1000
+_LONG_LINE: Final = 2_000
+_FOR_TERMINALS: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
+)
+"""Escape sequences of ECMA-48: colours and movements of the cursor, titles of windows, device strings, the rest."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN_BESIDE: Final = frozenset({"alertname", "mlapp", "severity", "node", "statistic"})
 
 
@@ -114,6 +120,17 @@ def written(value: Any) -> str:
     return value if isinstance(value, str) else as_json(value)
 
 
+def log_text(line: str) -> str:
+    """A line of a log as people read it: without what is meant for terminals, and only so long."""
+    plain_line = _FOR_TERMINALS.sub("", line)
+    # A progress bar writes over itself: what stands there at last counts.
+    plain_line = next((each for each in reversed(plain_line.split("\r")) if each), "")
+    plain_line = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", plain_line)
+    if len(plain_line) <= _LONG_LINE:
+        return plain_line
+    return f"{plain_line[:_LONG_LINE]} … {len(plain_line) - _LONG_LINE} more characters"
+
+
 def addressed(query: Iterable[tuple[str, str]]) -> str:
     """Pairs as the query of an address."""
     return urlencode(list(query))
@@ -174,6 +191,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "own_labels": own_labels,
     "size": size,
     "addressed": addressed,
+    "log_text": log_text,
     "pair_address": pair_address,
     "map_labels": map_labels,
     "written": written,

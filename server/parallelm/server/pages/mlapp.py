@@ -1,8 +1,9 @@
-"""An MLApp at a glance: its nodes with what is live on each, what is wrong, what waits for a person."""
+"""An MLApp at a glance: its nodes with what runs and is live on each, what is wrong, what waits for a person."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+import time
+from typing import Final
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse
@@ -11,20 +12,21 @@ from parallelm.operations.errors import UnknownMLAppError
 from parallelm.server.access.dependencies import require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
+from parallelm.server.pages._run_graph import nodes_of, run_graph
 from parallelm.server.pages.rendering import render
+from parallelm.server.pages.runs.listing import what_people_may_do
 from parallelm.warehouse.queries import alerts, deployments, live_models, mlapp_agents
 from parallelm.warehouse.queries.mlapps import current_mlapp
 from parallelm.warehouse.queries.overview import mlapp_summaries
 
 ROUTER: Final = APIRouter()
 PAGE: Final = Page("Summary", "", "mlapps.read", place=0, of_mlapp=True)
-_NODE_FIELDS: Final = ("node_id", "name", "type", "mode", "schedule", "parents", "consumes")
 
 
 @ROUTER.get("/mlapps/{mlapp_id}", dependencies=[Depends(require("mlapps.read"))])
 def mlapp(request: Request, mlapp_id: str) -> HTMLResponse:
     """The page, or with htmx the part that changes."""
-    settings = context_of(request).settings
+    settings, now_ms = context_of(request).settings, time.time_ns() // 1_000_000
     summary = next(iter(mlapp_summaries(settings, mlapp_id=mlapp_id)), None)
     if summary is None:
         raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}: it is not defined and has reported nothing")
@@ -33,10 +35,13 @@ def mlapp(request: Request, mlapp_id: str) -> HTMLResponse:
         agents.setdefault(row["node_id"], []).append(row["hostname"] or row["agent_id"])
     live = live_models(settings, mlapp_id=mlapp_id).to_dict("records")
     found = deployments(settings, mlapp_id=mlapp_id, state="awaiting_approval").to_dict("records")
+    nodes = nodes_of(current_mlapp(settings, mlapp_id))
     values = {
         "mlapp_id": mlapp_id,
         "summary": summary,
-        "nodes": _nodes(current_mlapp(settings, mlapp_id)),
+        "nodes": nodes,
+        "graph": run_graph(request, settings, mlapp_id, nodes, now_ms),
+        **what_people_may_do(settings, mlapp_id, nodes),
         "agents": agents,
         "live": {row["node_id"]: row for row in live},
         "pending": found,
@@ -44,10 +49,3 @@ def mlapp(request: Request, mlapp_id: str) -> HTMLResponse:
     }
     part = request.headers.get("hx-target") == "summary"
     return render(request, "parts/mlapp_summary.html" if part else "mlapp_summary.html", values)
-
-
-def _nodes(definition: dict[str, Any] | None) -> list[dict[str, Any]]:
-    if definition is None:
-        return []
-    columns = [definition[f"nodes.{name}"] for name in _NODE_FIELDS]
-    return [dict(zip(_NODE_FIELDS, row, strict=True)) for row in zip(*columns, strict=True)]

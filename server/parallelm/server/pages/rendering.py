@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from parallelm.server import pages
+from parallelm.server.charts.drawing import packed_body
 from parallelm.server.context import context_of
 from parallelm.server.pages import filters
 
@@ -41,7 +42,12 @@ def render(
 ) -> HTMLResponse:
     """A page, or the part of one that htmx asks for."""
     text = _ENVIRONMENT.get_template(template).render(_of_every_page(request) | dict(values or {}))
-    return HTMLResponse(text, status_code, headers)
+    body, more = text.encode(), dict(headers or {})
+    # Parts come again and again. Whole pages hold a token against forgery, whose length must tell nothing.
+    if "hx-request" in request.headers and "<meta" not in text:
+        body, packing = packed_body(request, body)
+        more |= packing
+    return HTMLResponse(body, status_code, more)
 
 
 def _of_every_page(request: Request) -> dict[str, Any]:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
-from parallelm.operations.schedule import schedules
+from parallelm.operations.schedule import planned_nodes, schedules
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
 from parallelm.server.pages._moments import day_of
 from parallelm.server.pages.filters import zone_of
 from parallelm.server.pages.rendering import render
-from parallelm.warehouse.queries import mlapp_life, run_rows
+from parallelm.warehouse.queries import mlapp_life
+from parallelm.warehouse.queries.node_runs import scheduled_nodes, scheduled_runs
+
+if TYPE_CHECKING:
+    from parallelm.connections import Settings
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read", anywhere=True))])
 PAGE: Final = Page("Schedule", "/schedule", "mlapps.read", place=52)
 _DAYS: Final = 7
 _MOST_OF_A_DAY: Final = 6
+_ROWS: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +64,7 @@ def schedule(
     asking: Asking,
     week: Annotated[str, Query(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "",
     mlapp_id: Annotated[str, Query(max_length=500)] = "",
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> HTMLResponse:
     """The week that a day is in, in the viewer's zone; this one without a day."""
     if mlapp_id:
@@ -70,8 +77,17 @@ def schedule(
     ]
     bounds = [(each - _EPOCH) // timedelta(milliseconds=1) for each in midnights]
     only = frozenset({mlapp_id}) if mlapp_id else asking.mlapps("mlapps.read")
+    settings = context_of(request).settings
+    nodes = sorted(
+        {*scheduled_nodes(settings, bounds[0], bounds[-1], mlapp_id=only), *planned_nodes(settings, only)}
+    )
+    first = (page - 1) * _ROWS
     values = {
-        "rows": _rows(request, only, bounds),
+        "rows": _rows(settings, nodes[first : first + _ROWS], bounds),
+        "first": first,
+        "total": len(nodes),
+        "page": page,
+        "is_last": first + _ROWS >= len(nodes),
         "days": [each.date() for each in midnights[:-1]],
         "today": today,
         "monday": monday,
@@ -82,38 +98,43 @@ def schedule(
     return render(request, "schedule.html", values)
 
 
-def _rows(request: Request, only: frozenset[str] | None, bounds: list[int]) -> list[Row]:
-    settings = context_of(request).settings
+def _rows(settings: Settings, nodes: Sequence[tuple[str, str]], bounds: Sequence[int]) -> list[Row]:
     now_ms = time.time_ns() // 1_000_000
+    mlapps = sorted({mlapp_id for mlapp_id, _ in nodes})
     # What was due before is told by the runs.
-    planned = schedules(settings, max(bounds[0], now_ms), bounds[-1], mlapp_ids=only)
-    ran: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    bound = {"start": _moment(bounds[0]), "end": _moment(bounds[-1])}
-    for row in run_rows(settings, mlapp_id=only, trigger="schedule", **bound):
+    planned = schedules(settings, max(bounds[0], now_ms + 1), bounds[-1], mlapp_ids=mlapps, only=nodes)
+    plans = {(each.mlapp_id, each.node_id): each for each in planned}
+    ran: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in scheduled_runs(settings, nodes, bounds, most=_MOST_OF_A_DAY):
         ran.setdefault((row["mlapp_id"], row["node_id"]), []).append(row)
-    life = mlapp_life(settings, only)
-    found = {(each.mlapp_id, each.node_id): each for each in planned}
-    rows = []
-    for mlapp_id, node_id in sorted({*found, *ran}):
-        plan = found.get((mlapp_id, node_id))
-        entries = [
-            Due(_ms(row["due_at"]), row["state"], row["run_id"]) for row in ran.get((mlapp_id, node_id), ())
-        ]
-        entries += [Due(due, "") for due in (plan.due_ms if plan else ()) if due > now_ms]
-        days = _by_day(entries, bounds)
-        told = f"{plan.cron} {plan.timezone}" if plan else "no longer scheduled"
-        is_launched = life.get(mlapp_id, {"state": ""})["state"] == "launched"
-        cut = tuple(day[:_MOST_OF_A_DAY] for day in days)
-        more = tuple(max(0, len(day) - _MOST_OF_A_DAY) for day in days)
-        rows.append(Row(mlapp_id, node_id, told, is_launched, cut, more))
-    return rows
-
-
-def _by_day(entries: Iterable[Due], bounds: list[int]) -> list[tuple[Due, ...]]:
-    ordered = sorted(entries, key=lambda due: due.at_ms)
+    life = mlapp_life(settings, mlapps)
     return [
-        tuple(due for due in ordered if bounds[day] <= due.at_ms < bounds[day + 1]) for day in range(_DAYS)
+        Row(
+            *each,
+            f"{plans[each].cron} {plans[each].timezone}" if each in plans else "no longer scheduled",
+            life.get(each[0], {"state": ""})["state"] == "launched",
+            *_by_day(ran.get(each, ()), plans[each].due_ms if each in plans else (), bounds),
+        )
+        for each in nodes
     ]
+
+
+def _by_day(
+    ran: Iterable[Mapping[str, Any]], coming_ms: Sequence[int], bounds: Sequence[int]
+) -> tuple[tuple[tuple[Due, ...], ...], tuple[int, ...]]:
+    """What stands in each cell, the runs before what comes, and how much of it is left out."""
+    days: list[list[Due]] = [[] for _ in range(_DAYS)]
+    counts = [0] * _DAYS
+    for row in ran:
+        day = bisect_right(bounds, row["due_ms"]) - 1
+        days[day].append(Due(row["due_ms"], row["state"], row["run_id"]))
+        counts[day] = row["of_day"]
+    for due_ms in coming_ms:
+        day = bisect_right(bounds, due_ms) - 1
+        days[day].append(Due(due_ms, ""))
+        counts[day] += 1
+    cells = [tuple(sorted(day, key=lambda due: due.at_ms)[:_MOST_OF_A_DAY]) for day in days]
+    return tuple(cells), tuple(count - len(cell) for count, cell in zip(counts, cells, strict=True))
 
 
 def _monday(day: date) -> date:
@@ -125,11 +146,3 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _moment(at_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=at_ms)
-
-
-def _ms(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -14,7 +14,9 @@ from parallelm.operations.errors import UnknownDecisionError, UnknownMLAppError
 from parallelm.operations.explaining.alert import explain_alert
 from parallelm.operations.explaining.deployment import deployment_rows, explain_deployment
 from parallelm.operations.explaining.part import Part
+from parallelm.operations.explaining.run import explain_run
 from parallelm.operations.json_values import plain, scalar_text
+from parallelm.operations.runs import find_run
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.lanes import Bar, Mark
 from parallelm.server.charts.lines import Window, line_names
@@ -29,6 +31,7 @@ from parallelm.server.charts.timeline import (
 )
 from parallelm.server.pages import Page
 from parallelm.server.pages._rows import rows
+from parallelm.server.pages._timeline_runs import run_bars, window_with_runs
 from parallelm.server.pages._window import address, address_of_pairs, window_of
 from parallelm.server.pages.health_charts import alert_bars, ms_of
 from parallelm.server.pages.rendering import render
@@ -37,6 +40,7 @@ from parallelm.server.pages.statistics import events_of
 from parallelm.server.pages.time_range import Shown, TimeRange, known_settings
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries import Timeline
+from parallelm.warehouse.queries.node_runs import runs_span
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
 PAGE: Final = Page("Timeline", "/timeline", "mlapps.read", place=25, of_mlapp=True)
@@ -94,7 +98,7 @@ def timeline(
             "bucket": bucket,
             "buckets": BUCKETS,
             "together": together,
-            "has_reports": bool(everything or kpis),
+            "has_reports": bool(everything or kpis) or runs_span(settings, mlapp_id) is not None,
             "url": address_of_pairs(request, asked, "charts", mlapp_id, "timeline.json"),
         },
     )
@@ -113,7 +117,8 @@ def timeline_chart(
     choose: Annotated[bool, Query(description="Choose the statistics that go with the KPI.")] = False,
 ) -> Response:
     """The picture."""
-    window = window_of(request, mlapp_id, shown)
+    settings = known_settings(request)
+    window = window_with_runs(settings, mlapp_id, window_of(request, mlapp_id, shown))
     curves: Curves | None = None
     notes: tuple[str, ...] = ()
     if kpi:
@@ -122,14 +127,16 @@ def timeline_chart(
         )
     else:
         statistics = _without_kpi(request, mlapp_id, window, statistic)
+    runs, more = run_bars(settings, mlapp_id, window, lambda each: _explained(request, mlapp_id, run=each))
     found = Happenings(
         window,
         curves,
         statistics,
         _live(request, mlapp_id, window),
+        runs,
         alert_bars(request, mlapp_id, shown, lambda each: _explained(request, mlapp_id, alert=each)),
         _marks(request, mlapp_id, shown),
-        notes,
+        (*notes, *more),
     )
     return draw_timeline(found, zone).answer(request, zone)
 
@@ -275,12 +282,23 @@ def _marks(request: Request, mlapp_id: str, shown: TimeRange) -> list[Mark]:
 
 @ROUTER.get("/mlapps/{mlapp_id}/timeline/explanation")
 def explanation(
-    request: Request, mlapp_id: str, alert: str = "", deployment: str = "", event: str = "", action: str = ""
+    request: Request,
+    mlapp_id: str,
+    alert: str = "",
+    deployment: str = "",
+    event: str = "",
+    action: str = "",
+    run: str = "",
 ) -> HTMLResponse:
     """The chain behind a mark, for the side of the page."""
     settings = known_settings(request)
+    more = ""
     if alert:
         found = explain_alert(settings, find_alert(settings, alert, mlapp_id))
+    elif run:
+        found = explain_run(settings, find_run(settings, run, mlapp_id=mlapp_id))
+        known_at = request.query_params.get("known_at", "")
+        more = address(request, "mlapps", mlapp_id, "runs", run, known_at=known_at)
     elif deployment:
         decisions = [row for row in deployment_rows(settings, deployment) if row["mlapp_id"] == mlapp_id]
         if not decisions:
@@ -288,7 +306,7 @@ def explanation(
         found = explain_deployment(settings, deployment, decisions)
     else:
         found = _record(request, mlapp_id, event, action)
-    return render(request, "parts/explanation.html", {"explained": found})
+    return render(request, "parts/explanation.html", {"explained": found, "more": more})
 
 
 def _record(request: Request, mlapp_id: str, event: str, action: str) -> Part:

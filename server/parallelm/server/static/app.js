@@ -156,8 +156,32 @@ function disturbs(event) {
   return cause && cause.type.startsWith("sse:") && event.target.querySelector("dialog[open]");
 }
 
+// What comes at the same moment is asked for together, and again only after some seconds (data-each): then for all that came.
+const EACH_LIVE_S = 10;
+const liveParts = new Map(); // id of an element -> {askedAt, timer, isDue}
+
+function isAskedLater(event) {
+  const part = event.target, cause = event.detail.requestConfig.triggeringEvent;
+  if (!part.id || !cause || !cause.type.startsWith("sse:")) return false;
+  const known = liveParts.get(part.id) || { askedAt: 0, timer: null, isDue: false };
+  liveParts.set(part.id, known);
+  if (known.isDue) {
+    known.isDue = false;
+    known.askedAt = Date.now();
+    return false;
+  }
+  const each = 1000 * Number(part.dataset.each || EACH_LIVE_S);
+  known.timer ||= setTimeout(() => {
+    known.timer = null;
+    known.isDue = true;
+    const now = document.getElementById(part.id);
+    if (now) window.htmx.trigger(now, cause.type);
+  }, Math.max(50, known.askedAt + each - Date.now()));
+  return true;
+}
+
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (disturbs(event)) event.preventDefault();
+  if (disturbs(event) || isAskedLater(event)) event.preventDefault();
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (disturbs(event)) event.detail.shouldSwap = false;
@@ -265,10 +289,32 @@ toldBefore();
 
 /* ---- Logs ---- */
 
-// A log shows its end, and follows it as long as nobody has scrolled up.
+// A log shows its end, and follows it as long as nobody has scrolled up. It keeps data-most lines: earlier ones are asked for again.
+function trimLog(log) {
+  const left = log.querySelectorAll(":scope > [data-place]");
+  const most = Number(log.dataset.most);
+  if (left.length <= most) return;
+  const first = left[left.length - most];
+  while (log.firstElementChild !== first) log.firstElementChild.remove();
+  const earlier = document.createElement("button");
+  earlier.type = "button";
+  earlier.className = "plain";
+  earlier.textContent = "Earlier lines";
+  const address = new URL(log.dataset.lines, location.href);
+  address.searchParams.set("before", first.dataset.place);
+  earlier.setAttribute("hx-get", address.pathname + address.search);
+  earlier.setAttribute("hx-swap", "outerHTML");
+  log.prepend(earlier);
+  window.htmx.process(earlier);
+}
+
 for (const log of document.querySelectorAll("[role=log]")) {
   let isAtEnd = true;
-  const toEnd = () => { if (isAtEnd) log.scrollTop = log.scrollHeight; };
+  const toEnd = () => {
+    if (!isAtEnd) return;
+    trimLog(log);
+    log.scrollTop = log.scrollHeight;
+  };
   log.addEventListener("scroll", () => { isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40; });
   new MutationObserver(toEnd).observe(log, { childList: true });
   toEnd();

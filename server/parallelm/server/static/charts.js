@@ -118,8 +118,12 @@ async function draw(figure, isUpdate = false) {
     const address = new URL(figure.dataset.chartUrl, location.href);
     address.searchParams.set("points", pointsOf(figure));
     if (isUpdate) address.searchParams.delete("to"); // What has arrived lies behind it.
+    const before = isUpdate && drawn.get(figure)?.answer;
+    if (before && before.digests?.length) address.searchParams.set("known", before.digests.join("."));
     const [answer] = await Promise.all([fetchJson(address, { signal: running.signal }), loadEcharts()]);
     if (figure.drawing !== running || !figure.isConnected) return;
+    // The server leaves out the series that are as they were.
+    answer.option?.series?.forEach?.((each, number, all) => { all[number] = each ?? before.option.series[number]; });
     show(figure, canvas, answer);
     offerTable(figure, answer.option && answer.has_table);
     tellNotes(figure, answer.notes);
@@ -317,7 +321,7 @@ function drawnOnce(figure) {
 async function askForNew(figures) {
   const since = Math.min(...figures.map((figure) => figure.position));
   for (const figure of figures) figure.stale = "";
-  const charts = figures.map((figure) => ({ url: figure.dataset.chartUrl, points: pointsOf(figure), newer: drawn.get(figure)?.answer.newer }));
+  const charts = figures.map((figure) => ({ url: figure.dataset.chartUrl, points: pointsOf(figure), newer: drawn.get(figure)?.answer.newer, shows: drawn.get(figure)?.answer.shows }));
   const address = new URL(figures[0].dataset.chartUrl, location.href);
   const token = document.querySelector("meta[name=csrf-token]");
   const answer = await fetchJson(new URL("changes.json", address), {
@@ -339,6 +343,7 @@ function extend(figure, { from, end, lines }) {
   const known = drawn.get(figure);
   if (!known) return false;
   const { chart, answer: { option } } = known;
+  known.answer.digests = null; // The series are not any more what the server has sent.
   const changed = [];
   for (const series of option.series) {
     const points = lines[series.id];

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.warehouse.queries._frames import Conditions, records
+from parallelm.warehouse.queries.agents import HOSTS_MLAPP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,6 +28,7 @@ KINDS: Final = {
     "events": "events",
     "kpis": "kpis",
     "run_transitions_log": "runs",
+    "agents": "agents",
     "actions": "actions",
     "mlapps": "mlapps",
 }
@@ -47,6 +49,10 @@ GROUP BY table_name
 """  # noqa: S608 - made of our own column names; values are parameters
 _SINCE: Final = "{column} >= fromUnixTimestamp64Milli(toInt64(%(first_ms)s), 'UTC')"
 _MLAPPS: Final = f"SELECT DISTINCT mlapp_id FROM {{table}} WHERE {_SINCE}"  # noqa: S608 - as above
+_OF_AGENTS: Final = (
+    "(SELECT arrayJoin(arrayPushBack(pipelines.mlapp_id, '{hosts}')) AS mlapp_id, ingested_at FROM agents)"
+)
+"""An agent is of the MLApps whose pipelines are on it, and of the one that has the load of all hosts."""
 _NO_BLOCK: Final = ("",)
 
 
@@ -79,9 +85,12 @@ def changes_since(settings: Settings, since_ms: int, told: Collection[str] = ())
         if not kind or not block["is_new"]:
             continue
         # Samples are many: their rollup has a row a series and day.
-        is_samples = block["table_name"] == "statistics"
-        table = "statistics_by_day_state" if is_samples else block["table_name"]
-        query = _MLAPPS.format(table=table, column="last_ingested_at" if is_samples else "ingested_at")
+        table = {
+            "statistics": "statistics_by_day_state",
+            "agents": _OF_AGENTS.format(hosts=HOSTS_MLAPP),
+        }.get(block["table_name"], block["table_name"])
+        column = "last_ingested_at" if block["table_name"] == "statistics" else "ingested_at"
+        query = _MLAPPS.format(table=table, column=column)
         rows = records(settings, query, {"first_ms": block["first_new_ms"]})
         found |= {(kind, row["mlapp_id"]) for row in rows}
     return Changes(until_ms, frozenset(found), frozenset(blocks))

@@ -67,9 +67,22 @@ def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
                         pipelines.state, pipelines.since
                 )
                 UNION ALL
+                SELECT toString(mlapp_id), toString(node_id), toString(agent_id), toString(pipeline_instance_id), '',
+                    (0, max(event_time))
+                FROM run_transitions_log
+                WHERE mlapp_id = %(mlapp_id)s AND agent_id != ''
+                GROUP BY mlapp_id, node_id, agent_id, pipeline_instance_id
+                UNION ALL
                 SELECT toString(mlapp_id), toString(node_id), toString(agent_id), toString(pipeline_instance_id), run_id,
-                    (toUInt8(NOT has_ended), state_since)
-                FROM runs WHERE mlapp_id = %(mlapp_id)s AND agent_id != ''
+                    (1, state_since)
+                FROM (
+                    SELECT * FROM runs WHERE (mlapp_id, node_id, run_id) IN (
+                        SELECT mlapp_id, node_id, run_id FROM run_transitions_log WHERE mlapp_id = %(mlapp_id)s AND run_id != ''
+                        GROUP BY mlapp_id, node_id, run_id
+                        HAVING NOT max(state IN ('succeeded', 'failed', 'stopped', 'missed', 'lost'))
+                    )
+                )
+                WHERE agent_id != ''
                 UNION ALL
                 SELECT toString(mlapp_id), toString(node_id), toString(agent_id), '', '', (0, max(last_ingested_at))
                 FROM statistics_by_day_state
@@ -81,6 +94,7 @@ def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
         ) AS found
         LEFT JOIN agents_current AS known ON known.agent_id = found.agent_id
         ORDER BY node_id, found.last.1 DESC, notEmpty(instances) DESC, agent_id
+        SETTINGS optimize_move_to_prewhere_if_final = 1
         """,
         {"mlapp_id": mlapp_id},
     )

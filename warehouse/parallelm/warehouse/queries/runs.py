@@ -40,16 +40,21 @@ def runs(
     goes on for months is among the runs of each day. A ``page`` is by ``due_at`` and ``run_id``. Raises ``QueryError`` for
     times that are none.
     """
-    return frame(settings, *_selected(locals()))
+    return frame(
+        settings, *selected_runs(**{name: value for name, value in locals().items() if name != "settings"})
+    )
 
 
 def run_rows(settings: Settings, *, mlapp_id: OneOrMore | None = None, **chosen: Any) -> list[dict[str, Any]]:
     """The same rows, for callers that work without pandas."""
-    return records(settings, *_selected({"mlapp_id": mlapp_id, **chosen}))
+    return records(settings, *selected_runs(mlapp_id=mlapp_id, **chosen))
 
 
-def _selected(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Which runs, is decided by few columns of all transitions; the view reads all columns of those runs only."""
+def selected_runs(**chosen: Any) -> tuple[str, dict[str, Any]]:
+    """The query behind ``runs``, and its parameters. Which runs, is decided by few columns of all transitions.
+
+    The view reads all columns of those runs only.
+    """
     of_key = Conditions().equal(**{name: chosen.get(name) for name in ("mlapp_id", "node_id", "run_id")})
     of_run = {name: chosen.get(name) for name in ("agent_id", "state", "trigger", "has_ended")}
     where = Conditions().equal(**of_run)
@@ -61,22 +66,31 @@ def _selected(chosen: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         where.written(f"due_at < {_BOUND.format(name='end')}")
     if first_ms is not None:
         where.written(f"(NOT has_ended OR ended >= {_BOUND.format(name='start')})")
-    # A transition that came twice matters to what is latest of a run, not to when it was due and whether it has ended.
-    final = "FINAL" if of_run["state"] is not None or of_run["agent_id"] is not None else ""
-    found = f"{_FEW_COLUMNS.format(final=final, where=of_key)} {where}"
+    found = f"{_few_columns(of_key, agent_id=of_run['agent_id'], state=of_run['state'])} {where}"
     page: Keyset | None = chosen.get("page")
     of_page: dict[str, Any] = {}
     if page is not None:
         found, of_page = page.of(found)
     if page is not None or str(where):
-        of_key.written(f"(mlapp_id, node_id, run_id) IN (SELECT mlapp_id, node_id, run_id FROM ({found}))")
+        of_key.written(f"(mlapp_id, node_id, run_id) IN (SELECT mlapp_id, node_id, run_id FROM ({found}))")  # noqa: S608 - as below
     direction = "DESC" if page is not None and page.descending else ""
-    query = f"SELECT * FROM runs {of_key} ORDER BY due_at {direction}, run_id {direction} {_READS_FEW}"  # noqa: S608 - our own names; values are parameters
+    query = f"SELECT * FROM runs {of_key} ORDER BY due_at {direction}, run_id {direction} {READS_FEW}"  # noqa: S608 - our own names; values are parameters
     bounds = {"start": first_ms or 0, "end": last_ms or 0}
     return query, of_key.parameters | where.parameters | of_page | bounds
 
 
-_ENDS = "state IN ('succeeded', 'failed', 'stopped', 'missed', 'lost')"
+def _few_columns(of_key: Conditions, **latest: OneOrMore | None) -> str:
+    """Runs with what they are selected by. Those that were never on an agent, or in a state, are neither there now."""
+    ever = [Conditions().equal(**{name: value}) for name, value in latest.items() if value is not None]
+    among = "".join(
+        f" AND (mlapp_id, node_id, run_id) IN (SELECT mlapp_id, node_id, run_id FROM run_transitions_log {each})"  # noqa: S608 - our own names; values are parameters
+        for each in ever
+    )
+    # A transition that came twice matters to what is latest of a run, not to when it was due and whether it has ended.
+    return _FEW_COLUMNS.format(final="FINAL" if ever else "", where=of_key, among=among)
+
+
+ENDS = "state IN ('succeeded', 'failed', 'stopped', 'missed', 'lost')"
 _FEW_COLUMNS = f"""
 SELECT * FROM (
     SELECT transition.mlapp_id AS mlapp_id, transition.node_id AS node_id, transition.run_id AS run_id,
@@ -85,13 +99,13 @@ SELECT * FROM (
         argMin(transition.trigger, transition.place) AS trigger, max(transition.is_end) AS has_ended,
         maxIf(transition.event_time, transition.is_end) AS ended
     FROM (
-        SELECT *, (ingested_at, _partition, _offset) AS place, {_ENDS} AS is_end
-        FROM (SELECT * FROM run_transitions_log {{final}} {{where}}) WHERE run_id != '' AND state != 'refused'
+        SELECT *, (ingested_at, _partition, _offset) AS place, {ENDS} AS is_end
+        FROM (SELECT * FROM run_transitions_log {{final}} {{where}}) WHERE run_id != '' AND state != 'refused'{{among}}
     ) AS transition
     GROUP BY mlapp_id, node_id, run_id
 )
 """  # noqa: S608 - our own names
-_READS_FEW = "SETTINGS optimize_move_to_prewhere_if_final = 1"
+READS_FEW = "SETTINGS optimize_move_to_prewhere_if_final = 1"
 """Of rows of other runs their key is read only."""
 
 
@@ -110,7 +124,7 @@ def run_transitions(
     where = where.between("event_time", start, end)
     return frame(
         settings,
-        f"SELECT * FROM run_transitions {where} ORDER BY ingested_at, _partition, _offset {'' if page else _READS_FEW}",  # noqa: S608 - our own names; values are parameters
+        f"SELECT * FROM run_transitions {where} ORDER BY ingested_at, _partition, _offset {'' if page else READS_FEW}",  # noqa: S608 - our own names; values are parameters
         where.parameters,
         page,
     )
@@ -135,6 +149,7 @@ def mlapp_life(settings: Settings, mlapp_id: OneOrMore | None = None) -> dict[st
             WHERE run_id = '' AND node_id = '' AND state IN ('launched', 'paused', 'resumed', 'stopped', 'archived', 'deleted')
             GROUP BY mlapp_id
         )
+        {READS_FEW}
         """,  # noqa: S608 - our own names; values are parameters
         where.parameters,
     )
@@ -150,7 +165,11 @@ def models_of_pipelines(
     was consumed from when it was accepted, or a run began with it, until it was replaced or the run ended. ``until`` is
     None for what was produced, and while it is used. ``run_id`` is empty where no run is known.
     """
-    where = Conditions().equal(node_id=node_id, run_id=run_id)
+    of_node = Conditions().equal(mlapp_id=mlapp_id, node_id=node_id)
+    of_run = Conditions().equal(run_id=run_id)
+    # Of a model that went live without a run that was started with it no run is known.
+    live = "" if run_id else _LIVE_MODELS.format(where=of_node)
+    began = f"SELECT * FROM (SELECT * FROM runs {of_node}) WHERE began_at IS NOT NULL"  # noqa: S608 - our own names; values are parameters
     return records(
         settings,
         f"""
@@ -159,33 +178,36 @@ def models_of_pipelines(
             SELECT 'produced' AS role, toString(model.node_id) AS node_id, toString(model.agent_id) AS agent_id,
                 argMaxIf(run.run_id, ifNull(run.began_at, model.event_time), {_GOING_ON}) AS run_id, model.model_id AS model_id, any(model.event_time) AS since,
                 CAST(NULL, 'Nullable(DateTime64(3, \\'UTC\\'))') AS until
-            FROM (SELECT * FROM models WHERE mlapp_id = %(mlapp_id)s) AS model
-            LEFT JOIN (
-                SELECT * FROM runs WHERE mlapp_id = %(mlapp_id)s AND began_at IS NOT NULL
-            ) AS run
+            FROM (SELECT * FROM models {of_node}) AS model
+            LEFT JOIN ({began}) AS run
                 ON run.node_id = model.node_id AND run.agent_id = model.agent_id
                 AND run.began_at <= model.event_time
             GROUP BY node_id, agent_id, model_id
             UNION ALL
             SELECT 'consumed', toString(node_id), toString(agent_id), run_id, model_id, assumeNotNull(began_at), ended_at
-            FROM runs
-            WHERE mlapp_id = %(mlapp_id)s AND model_id != '' AND began_at IS NOT NULL
-            UNION ALL
-            SELECT 'consumed', toString(node_id), arrayJoin(if(empty(agents), [''], agents)), '', model_id,
-                assumeNotNull(live_from), live_to
-            FROM deployments_current
-            WHERE mlapp_id = %(mlapp_id)s AND live_from IS NOT NULL AND (node_id, model_id) NOT IN (
-                SELECT node_id, model_id FROM runs WHERE mlapp_id = %(mlapp_id)s AND began_at IS NOT NULL
-            )
+            FROM ({began}) {of_run} {"AND" if run_id else "WHERE"} model_id != ''
+            {live}
         ) AS flow
         LEFT JOIN (
             SELECT model_id, any(toString(name)) AS name FROM models WHERE mlapp_id = %(mlapp_id)s GROUP BY model_id
         ) AS announced ON announced.model_id = flow.model_id
-        {where}
+        {of_run}
         ORDER BY since, role, node_id, model_id
+        {READS_FEW}
         """,  # noqa: S608 - our own names; values are parameters
-        where.parameters | {"mlapp_id": mlapp_id},
+        of_node.parameters | of_run.parameters,
     )
+
+
+_LIVE_MODELS = """
+            UNION ALL
+            SELECT 'consumed', toString(node_id), arrayJoin(if(empty(agents), [''], agents)), '', model_id,
+                assumeNotNull(live_from), live_to
+            FROM (SELECT * FROM deployments_current {where})
+            WHERE live_from IS NOT NULL AND (node_id, model_id) NOT IN (
+                SELECT node_id, model_id FROM (SELECT * FROM runs {where}) WHERE began_at IS NOT NULL
+            )
+"""
 
 
 def run_ids_starting(

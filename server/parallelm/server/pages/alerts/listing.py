@@ -157,7 +157,8 @@ def _page(
         "trouble": trouble,
         "known": {name: sorted({row[key] for row in page if row[key]}) for name, key in _KNOWN.items()},
     }
-    return render(request, template, values | more)
+    part = request.headers.get("hx-target") == "found"
+    return render(request, "alerts/_found.html" if part else template, values | more)
 
 
 _KNOWN: Final = {"mlapp": "mlapp_id", "node": "node_id", "rule": "rule"}

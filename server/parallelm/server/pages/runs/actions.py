@@ -68,6 +68,7 @@ def _answered(request: Request, action: str, mlapp_id: str, **said: Any) -> Resp
         return toast(str(error), kind="error")
     if was_refused(done):
         return toast("; ".join(each.reason for each in done), kind="error")
-    wanted = done[-1].transition_id
-    stored(lambda: wanted in set(run_transitions(settings, mlapp_id=mlapp_id)["transition_id"]))
+    last = done[-1]
+    of_run: dict[str, Any] = {"mlapp_id": mlapp_id, "node_id": last.node_id, "run_id": last.run_id}
+    stored(lambda: last.transition_id in set(run_transitions(settings, **of_run)["transition_id"]))
     return refreshed(done[0].reason or f"It is {done[0].state.value} now.")

@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse
 from parallelm.operations.run_logs import LogPlace, read_log
 from parallelm.operations.runs import find_run
 from parallelm.server.access.dependencies import require
-from parallelm.server.context import context_of
 from parallelm.server.pages.rendering import render
+from parallelm.server.pages.time_range import known_settings
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -47,28 +47,47 @@ Logs = Annotated[LogFilter, Depends(_filter)]
 @ROUTER.get("/mlapps/{mlapp_id}/runs/{run_id}/lines", dependencies=[Depends(require("mlapps.read"))])
 def lines(request: Request, mlapp_id: str, run_id: str, chosen: Logs) -> HTMLResponse:
     """Lines after or before a place, for htmx."""
-    settings = context_of(request).settings
+    settings = known_settings(request)
     found = find_run(settings, run_id, mlapp_id=mlapp_id)
-    values = {"mlapp_id": mlapp_id, "run": found, "chosen": chosen, **shown_lines(settings, found, chosen)}
-    return render(request, "runs/_earlier.html" if chosen.before else "runs/_later.html", values)
+    values = {
+        "mlapp_id": mlapp_id,
+        "run": found,
+        "chosen": chosen,
+        "known_at": known_at_of(request),
+        **shown_lines(settings, found, chosen),
+    }
+    between = chosen.after and chosen.before
+    template = "_between" if between else "_earlier" if chosen.before else "_later"
+    return render(request, f"runs/{template}.html", values)
+
+
+def known_at_of(request: Request) -> str:
+    """The moment as of which the page is, as its address has it; empty: now."""
+    return request.query_params.get("known_at", "")
 
 
 def shown_lines(settings: Settings, run: Mapping[str, Any], chosen: LogFilter) -> dict[str, Any]:
     """Lines, where they begin and end, and whether there may be earlier ones."""
-    part = read_log(
-        settings,
-        run,
-        after=LogPlace.of(chosen.after),
-        before=LogPlace.of(chosen.before),
-        search=chosen.search or None,
-        stream=chosen.stream or None,
-        limit=_LINES,
-    )
-    first = part.lines[0] if part.lines else None
+    after, before = LogPlace.of(chosen.after), LogPlace.of(chosen.before)
+    asked = {"search": chosen.search or None, "stream": chosen.stream or None}
+    part = read_log(settings, run, after=after, before=before, limit=_LINES + 1, **asked)
+    are_more = len(part.lines) > _LINES
+    has_gap = are_more and after is not None and before is None
+    if has_gap:
+        # A program that writes faster than pages ask: they go on at its end, and what is between is there on request.
+        part = read_log(settings, run, after=None, limit=_LINES, **asked)
+    lines = part.lines[:_LINES] if after else part.lines[-_LINES:]
+    is_now = settings.clickhouse.known_at_ms is None
     return {
-        "lines": part.lines,
-        "first_place": str(LogPlace(first["attempt"], first["line"])) if first else "",
-        "last_place": str(part.next_place),
-        "is_followed": not part.is_complete,
-        "may_have_earlier": not chosen.after and len(part.lines) == _LINES,
+        "lines": lines,
+        "has_gap": has_gap,
+        "are_more": are_more,
+        "first_place": str(_place(lines[0])) if lines else "",
+        "last_place": str(_place(lines[-1]) if lines else part.next_place),
+        "is_followed": is_now and before is None and not part.is_complete,
+        "may_have_earlier": after is None and are_more,
     }
+
+
+def _place(line: Mapping[str, Any]) -> LogPlace:
+    return LogPlace(line["attempt"], line["line"])

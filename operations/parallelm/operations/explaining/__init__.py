@@ -32,7 +32,7 @@ def explain(settings: Settings, text: str) -> Part:
         try:
             return explain_run(settings, find_run(settings, text))
         except UnknownRunError as no_run:
-            told = f"nor is there a deployment {text!r}, and {no_run}; {error}"
+            told = f"nor is there a deployment {text!r}; {error}; {no_run}"
             raise UnknownDecisionError(told) from error
     if deployments:
         raise UnknownDecisionError(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import expect
 
+from parallelm.connections import Settings
 from parallelm.definitions.records import components_of
+from parallelm.operations.components import publish_packed
 from parallelm.operations.definitions import get_definition
+from parallelm.operations.errors import InvalidFileError
 from parallelm.schemas import topics
 from parallelm.schemas.records import AgentState
 from parallelm.server.access.matrix import DATA_SCIENTIST
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     import httpx
     from playwright.sync_api import Page
 
-    from parallelm.connections import Settings
 
 API = "/api/v1"
 APP = "hourly"
@@ -132,9 +134,15 @@ def test_components_go_with_their_definition(
     gone = {"component": f"trainer={'0' * 64}"}
     unknown = client.put(f"{path}/definition", params=gone, content=file.read_bytes(), headers=yaml)
     assert (unknown.status_code, "send it first" in unknown.json()["detail"]) == (422, True)
-    for name, sent in (("trainer", b"no tar"), ("..", b""), ("trainer", b"\0" * 10240)):
-        refused = client.post(f"{path}/components/{quote(name, safe='')}", files={"file": ("a", sent)})
-        assert refused.status_code in {404, 422}, refused.text
+    for sent in (b"no tar", b"", b"\0" * 10240):
+        refused = client.post(f"{path}/components/trainer", files={"file": ("a", sent)})
+        assert refused.status_code == 422, refused.text
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "a/b", "/a"])
+def test_a_component_is_unpacked_nowhere_but_in_a_folder_of_its_own(name: str, tmp_path: Path):
+    with pytest.raises(InvalidFileError, match="is no name of a component"):
+        publish_packed(Settings(), name, tmp_path / "none.tar")
 
 
 def test_an_agent_is_drained_resumed_and_removed(

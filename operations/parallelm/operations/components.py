@@ -80,8 +80,10 @@ def publish_packed(settings: Settings, name: str, file: Path) -> ComponentSpec:
 
     Raises ``InvalidFileError`` with every mistake, and as ``publish_component``.
     """
+    if name in {"", ".", ".."} or Path(name).name != name:
+        raise InvalidFileError(f"{name!r} is no name of a component: it must be that of a folder")
     with tempfile.TemporaryDirectory(prefix="mcenter-component-") as temporary:
-        folder = Path(temporary) / (Path(name).name or "unnamed")
+        folder = Path(temporary) / name
         try:
             unpack(file, folder)
             component = read_component(folder)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.schemas.topics import CATALOGUE, MLAPP, ORIGIN, STATE
 from parallelm.warehouse.erasure import (
     KEPT,
+    KEYED_OTHERWISE,
     OfLabel,
     OfMLApp,
     count_rows,
@@ -43,6 +45,31 @@ def test_every_table_with_an_mlapp_or_labels_is_covered(client: Client, settings
                 assert f"`{column}`" in by_mlapp.get(table, ""), f"{table}.{column}"
             if "labels" in column:
                 assert f"`{column}`" in by_label.get(table, ""), f"{table}.{column}"
+
+
+def test_topics_whose_keys_name_no_mlapp_are_known():
+    by_key = {MLAPP, ORIGIN, STATE}
+    assert {topic.name for topic in CATALOGUE if topic.keyed_by not in by_key} == set(KEYED_OTHERWISE)
+
+
+def test_a_dead_letter_is_found_by_its_bytes_where_its_key_names_no_mlapp(client: Client, settings: Settings):
+    def named(text: str) -> bytes:
+        return b"\x08" + bytes([len(text) * 2]) + text.encode() + b"\x00"
+
+    rows = [
+        (1, "mlops.agents", "host-1", named("gone"), ARRIVED),
+        (2, "mlops.agents", "host-1", named("gone2"), ARRIVED),
+        (3, "mlops.events", None, named("gone"), ARRIVED),
+        (4, "mlops.events", "stays", named("gone"), ARRIVED),
+        (5, "mlops.events", "gone/node//host", b"broken", ARRIVED),
+        (6, "mlops.events", "gone2/node//host", b"broken", ARRIVED),
+    ]
+    client.execute(
+        "INSERT INTO dead_letters_log (source_offset, source_topic, key, value, ingested_at) VALUES", rows
+    )
+    assert delete_rows(settings, OfMLApp("gone"), NOW_MS) == {"dead_letters_log": 3}
+    left = client.execute("SELECT source_offset FROM dead_letters_log ORDER BY source_offset")
+    assert left == [(2,), (4,), (6,)], "a key says of which MLApp a record is"
 
 
 def test_a_table_that_comes_later_is_found(client: Client, settings: Settings):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.operations import erasing
 from parallelm.server import background
-from parallelm.server.accounts.erasing import Roles
+from parallelm.server.accounts.erasing import places
 from parallelm.server.accounts.tasks import Order
 from parallelm.warehouse.erasure import OfMLApp
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from parallelm.operations.authors import Author
-    from parallelm.operations.erasing import Found, Held, Place
+    from parallelm.operations.erasing import Found, Held
     from parallelm.server.background import Report
     from parallelm.server.context import ServerContext
     from parallelm.warehouse.erasure import Selection
@@ -26,7 +26,9 @@ KIND: Final = "erase"
 
 def find(context: ServerContext, selection: Selection) -> tuple[Found, list[dict[str, Any]]]:
     """What there is, and what Kafka holds; nothing is changed. Raises as ``erasing.find`` and ``held_by_kafka``."""
-    found = erasing.find(context.admin_settings, selection, _places(context, selection))
+    found = erasing.find(
+        context.admin_settings, selection, places(context.database, context.audit, selection)
+    )
     return found, shown(erasing.held_by_kafka(context.settings))
 
 
@@ -39,7 +41,7 @@ def begin(context: ServerContext, selection: Selection, who: Author, comment: st
             selection,
             who=who,
             comment=comment,
-            more=_places(context, selection),
+            more=places(context.database, context.audit, selection),
             on_step=lambda step: report(0.0, step),
         )
         return {name: dict(getattr(done, name)) for name in ("rows", "things", "since")} | {
@@ -59,9 +61,3 @@ def shown(held: Sequence[Held]) -> list[dict[str, Any]]:
         for each in held
         for until in [each.until(now_ms)]
     ]
-
-
-def _places(context: ServerContext, selection: Selection) -> Sequence[Place]:
-    if not isinstance(selection, OfMLApp):
-        return ()
-    return (Roles(context.database, context.audit, selection.mlapp_id),)

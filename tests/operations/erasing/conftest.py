@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import uuid
 from dataclasses import dataclass
@@ -18,9 +19,19 @@ from parallelm.operations.captures import CaptureRecord, CaptureState
 from parallelm.operations.captures.store import CaptureStore
 from parallelm.operations.lag import group_lags
 from parallelm.operations.silences import add_silence
-from parallelm.schemas.topics import KPIS, PREDICTIONS, STRUCTURED_STATISTICS, origin_key
+from parallelm.schemas.topics import (
+    ACTUALS,
+    AGENTS,
+    KPIS,
+    LOGS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    RUNS,
+    STRUCTURED_STATISTICS,
+    origin_key,
+)
 from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
-from parallelm.server.accounts import people
+from parallelm.server.accounts import answered_requests, people
 from parallelm.server.accounts.database import Database
 from tests.conftest import settings_of_a_test
 from tests.service_process import ServiceProcess
@@ -33,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.connections import Settings
+    from parallelm.schemas.records import AgentState
     from tests.made_once import MadeOnce
 
 ADA = Author("ada", UNVERIFIED_LOCAL_USER)
@@ -87,13 +99,18 @@ def gone(platform: Platform, tmp_path: Path) -> str:
     return mlapp_id
 
 
+def customer(mlapp_id: str) -> str:
+    """Value of a label that rows of this MLApp have."""
+    return f"of-{mlapp_id}"
+
+
 def fill(platform: Platform, mlapp_id: str, folder: Path) -> None:
     """Something of an MLApp in every place."""
     settings = platform.settings
     cluster = Cluster(settings, mlapp_id)
     cluster.apply(DEFINITION)
     for day in range(3):
-        cluster.statistic(day, "share", 0.9, labels={"customer": mlapp_id})
+        cluster.statistic(day, "share", 0.9, labels={"customer": customer(mlapp_id)})
         cluster.score(day, 0.2, model="m1")
     cluster.model(0, "m1")
     cluster.event(1, "GenericDataAlert", is_alert=True)
@@ -107,7 +124,17 @@ def fill(platform: Platform, mlapp_id: str, folder: Path) -> None:
         ),
     ):
         cluster.send_bytes(topic, key, cluster.codec.encode(record))
+    for topic, record in (
+        (RUNS, samples.run_transition("running", mlapp_id=mlapp_id)),
+        (LOGS, samples.log_lines(f"scores {mlapp_id}", origin=origin)),
+        (ACTUALS, samples.actuals({"1": "0"}, origin=origin)),
+        (NOTIFICATIONS, dataclasses.replace(samples.notification(), mlapp_ids=[mlapp_id], body=mlapp_id)),
+        (AGENTS, agent_that_runs(mlapp_id)),
+    ):
+        cluster.send_bytes(topic, topic.key(record), cluster.codec.encode(record))
     cluster.send_bytes(KPIS, mlapp_id.encode(), b"no record")
+    # Of an agent: its key does not say which MLApp it is about.
+    cluster.send_bytes(AGENTS, b"host-9", bytes([len(mlapp_id) * 2]) + mlapp_id.encode())
     cluster.flush()
     platform.settle()
     cluster.accept(1, "m1")
@@ -126,9 +153,22 @@ def fill(platform: Platform, mlapp_id: str, folder: Path) -> None:
     )
     database = Database(settings.server.database_url)
     with database.writing() as sql:
-        people.create(sql, f"viewer-of-{mlapp_id}", 1, grants=[("viewer", mlapp_id), ("viewer", "other")])
+        people.create(
+            sql, f"viewer-{uuid.uuid4().hex[:8]}", 1, grants=[("viewer", mlapp_id), ("viewer", "other")]
+        )
+    key = uuid.uuid4().hex
+    answered_requests.hold(database, key, "", time.time_ns() // 1_000_000, 1_000)
+    answered_requests.answer(
+        database, key, json.dumps({"mlapp_id": mlapp_id, "customer": customer(mlapp_id)})
+    )
     database.close()
     platform.settle()
+
+
+def agent_that_runs(mlapp_id: str) -> AgentState:
+    state = samples.agent(agent_id=f"host-{uuid.uuid4().hex[:6]}")
+    pipelines = [dataclasses.replace(each, mlapp_id=mlapp_id) for each in state.pipelines]
+    return dataclasses.replace(state, pipelines=pipelines)
 
 
 def store_capture(settings: Settings, mlapp_id: str) -> None:
@@ -138,7 +178,7 @@ def store_capture(settings: Settings, mlapp_id: str) -> None:
         name="c",
         mlapp_id=mlapp_id,
         start_ms=0,
-        end_ms=1,
+        end_ms=time.time_ns() // 1_000_000,
         created_by="ada",
         created_at_ms=time.time_ns() // 1_000_000,
         state=CaptureState.COMPLETE,
@@ -146,4 +186,4 @@ def store_capture(settings: Settings, mlapp_id: str) -> None:
     store = CaptureStore(settings)
     store.write(record)
     with store.open_to_write(record) as file:
-        file.write(b"rows")
+        file.write(f"rows of {customer(mlapp_id)}".encode())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +26,10 @@ from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topics import MLAPP_STATE, SERIES_STATE, STATISTICS
 from parallelm.server.accounts.database import Database
 from parallelm.server.accounts.tables import Grant
+from parallelm.warehouse.catalogue import catalogue
 from parallelm.warehouse.erasure import OfLabel, OfMLApp, count_rows
-from tests.operations.erasing.conftest import ADA
+from parallelm.warehouse.queries.erasures import erased
+from tests.operations.erasing.conftest import ADA, customer
 from tests.stream_processors.live import Cluster
 from tests.waiting import wait_for
 
@@ -94,6 +98,28 @@ def files(platform: Platform, mlapp_id: str) -> list[str]:
     return [path.name for path in root.rglob("*") if path.is_file() and f"/{mlapp_id}/" in str(path)]
 
 
+def places_with(platform: Platform, text: str) -> list[str]:
+    """Tables, files and tables of the SQL database that still have a text somewhere, in whatever column."""
+    found = []
+    for relation in catalogue(platform.settings):
+        if relation.kind == "table":
+            # Records of the audit log that belong to no MLApp stay.
+            own = "AND mlapp_id != '*'" if relation.name == "actions" else ""
+            ((count,),) = platform.rows(
+                f"SELECT count() FROM {relation.name} WHERE position(formatRow('TSV', *), '{text}') > 0 {own}"
+            )
+            found += [relation.name] * bool(count)
+    root = Path(platform.settings.artifacts.url.removeprefix("file://"))
+    found += [
+        str(path)
+        for path in root.rglob("*")
+        if text in str(path) or (path.is_file() and text.encode() in path.read_bytes())
+    ]
+    with closing(sqlite3.connect(platform.settings.server.database_url.removeprefix("sqlite:///"))) as sql:
+        found += [line for line in sql.iterdump() if text in line and '"audit_records"' not in line]
+    return found
+
+
 def test_what_there_is_not_is_refused(platform: Platform, config: dict[str, str]):
     assert "there is nothing of MLApp nobody" in run(config, "--mlapp", "nobody", "--yes", code=1)
     assert "there is nothing of label customer=nobody" in run(
@@ -107,19 +133,25 @@ def test_what_there_is_not_is_refused(platform: Platform, config: dict[str, str]
 
 
 def test_a_label_goes_from_all_tables_and_nothing_else(platform: Platform, config: dict[str, str], gone: str):
-    settings, label = platform.settings, OfLabel("customer", gone)
+    settings, label = platform.settings, OfLabel("customer", customer(gone))
     before = {selection: count_rows(settings, selection) for selection in (OfMLApp(gone), STAYS, label)}
     assert before[label]["statistics"] == 3
     assert before[label]["statistics_by_day_state"] == 3
     assert before[label]["alert_transitions_log"] > 0
-    output = run(config, "--label", f"customer={gone}", "--yes", "--comment", "asked for")
+    has_it = places_with(platform, label.value)
+    assert "statistics" in has_it
+    assert any(each.endswith(".tar") for each in has_it), "a capture"
+    assert any("answered_requests" in each for each in has_it)
+    output = run(config, "--label", str(label).removeprefix("label "), "--yes", "--comment", "asked for")
     assert "rows of statistics" in output
     assert count_rows(settings, label) == {}
     assert count_rows(settings, STAYS) == before[STAYS]
     for table, count in count_rows(settings, OfMLApp(gone)).items():
         assert count == before[OfMLApp(gone)][table] - before[label].get(table, 0), table
     platform.settle()
-    (record,) = audit(platform, "erase", f"label customer={gone}")
+    assert places_with(platform, label.value) == []
+    assert "stays" in {each.mlapp_id for each in list_captures(settings)}
+    (record,) = audit(platform, "erase", str(label))
     assert record["comment"] == "asked for"
     assert record["parameters"]["rows of statistics"] == "3"
 
@@ -136,8 +168,15 @@ def test_an_mlapp_goes_from_everywhere(platform: Platform, config: dict[str, str
         "deployments_log",
         "dead_letters_log",
         "actions",
+        "actuals",
+        "agents",
+        "logs",
+        "notifications",
+        "run_transitions_log",
     ):
         assert before[table] > 0, table
+    letters = f"SELECT DISTINCT key FROM dead_letters_log WHERE key = '{gone}' OR position(value, '{gone}') > 0 ORDER BY key"
+    assert platform.rows(letters) == [(gone,), ("host-9",)], "one has the key of an agent"
     assert remembered(settings, MLAPP_STATE, gone) >= {"deployments", "component-alert"}
     assert remembered(settings, SERIES_STATE, gone)
     counted = run(config, "--mlapp", gone, "--dry-run")
@@ -172,6 +211,7 @@ def test_an_mlapp_goes_from_everywhere(platform: Platform, config: dict[str, str
     assert remembered(settings, SERIES_STATE, "stays")
     platform.settle()
     assert count_rows(settings, OfMLApp(gone)) == {}
+    assert places_with(platform, gone) == []
     (record,) = audit(platform, "erase", f"MLApp {gone}")
     assert (record["who"], record["authenticated_by"], record["comment"]) == (
         "grace",
@@ -201,9 +241,16 @@ def test_it_does_not_come_back_unless_it_is_reported_anew(
     late.flush()
     wait_for(lambda: count_rows(settings, OfMLApp(gone)).get("statistics") == 1)
     assert set(count_rows(settings, OfMLApp(gone))) == {"statistics", "statistics_by_day_state"}
+    known = {each.target: each for each in erased(settings)}
+    assert (known[f"MLApp {gone}"].is_done, known[f"MLApp {gone}"].rows_since) == (True, 1)
+    doctor = CliRunner().invoke(cli, ["doctor"], env=config).output
+    assert f"1 rows of MLApp {gone} have come since it was erased" in doctor
     assert "rows of statistics" in run(config, "--mlapp", gone, "--yes")
     platform.settle()
     assert count_rows(settings, OfMLApp(gone)) == {}
+    assert f"MLApp {gone}" not in {
+        each.target for each in erased(settings) if each.rows_since or not each.is_done
+    }
     assert count_rows(settings, STAYS)["statistics"] == others["statistics"]
 
 
@@ -215,7 +262,7 @@ def test_without_processors_or_sinks_nothing_is_erased_by_halves(
     platform.sink.terminate()
     try:
         assert "start them with `mcenter sink`" in run(
-            config, "--label", f"customer={gone}", "--yes", "--timeout", "1", code=1
+            config, "--label", f"customer={customer(gone)}", "--yes", "--timeout", "1", code=1
         )
     finally:
         platform.sink.start()

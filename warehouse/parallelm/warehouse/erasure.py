@@ -36,7 +36,21 @@ _LONG_S: Final = 86_400
 """A mutation takes as long as it takes."""
 
 BY_KEY: Final = "(key = %(mlapp_id)s OR startsWith(ifNull(key, ''), concat(%(mlapp_id)s, '/')))"
-"""Keys of records are an MLApp's id, or an origin, which begins with it."""
+"""Keys of most records are an MLApp's id, or an origin, which begins with it."""
+KEYED_OTHERWISE: Final = (
+    "agents",
+    "notifications",
+    "agent-commands",
+    "heartbeats",
+    "silences",
+    "dead-letters",
+)
+"""Topics whose keys do not name the MLApps that their records are about."""
+_IN_BYTES: Final = (
+    "((ifNull(key, '') = '' OR match(source_topic, %(keyed_otherwise)s))"
+    " AND position(ifNull(value, ''), unhex(%(entry)s)) > 0)"
+)
+"""Where the key does not say, the bytes do: Avro writes the id after its length."""
 OF_LETTERS: Final = "dead_letters_log"
 COLUMNS_OF_MLAPPS: Final = frozenset({"mlapp_id", "mlapp_ids"})
 
@@ -53,12 +67,17 @@ class OfMLApp:
     @property
     def values(self) -> dict[str, str]:
         """What conditions ask for."""
-        return {"mlapp_id": self.mlapp_id}
+        topics = "|".join(KEYED_OTHERWISE)
+        return {
+            "mlapp_id": self.mlapp_id,
+            "entry": _as_avro(self.mlapp_id).hex(),
+            "keyed_otherwise": f"(^|[^a-z-])({topics})$",
+        }
 
     def condition(self, table: str, columns: Mapping[str, str]) -> str:
         """Which rows of a table are meant; empty: it has none. ``columns`` are its types by name."""
         if table == OF_LETTERS:
-            return BY_KEY
+            return f"{BY_KEY} OR {_IN_BYTES}"
         found = [
             f"has(`{name}`, %(mlapp_id)s)" if kind.startswith("Array") else f"`{name}` = %(mlapp_id)s"
             for name, kind in columns.items()
@@ -80,8 +99,11 @@ class OfLabel:
     @property
     def values(self) -> dict[str, str]:
         """As above. Avro writes an entry of a map as two texts, each after its length."""
-        entry = b"".join(_length(len(text)) + text for text in (self.name.encode(), self.value.encode()))
-        return {"name": self.name, "value": self.value, "entry": entry.hex()}
+        return {
+            "name": self.name,
+            "value": self.value,
+            "entry": (_as_avro(self.name) + _as_avro(self.value)).hex(),
+        }
 
     def condition(self, table: str, columns: Mapping[str, str]) -> str:
         """As above. Of a dead letter, a record that is no row yet, the bytes say so."""
@@ -98,13 +120,14 @@ class OfLabel:
 Selection = OfMLApp | OfLabel
 
 
-def _length(number: int) -> bytes:
-    """A length in Avro: zigzag, seven bits a byte, the lowest first."""
-    found, left = bytearray(), number << 1
+def _as_avro(text: str) -> bytes:
+    """A text in Avro: its length before it, zigzag, seven bits a byte, the lowest first."""
+    written = text.encode()
+    found, left = bytearray(), len(written) << 1
     while left > 0x7F:  # noqa: PLR2004 - seven bits
         found.append(left & 0x7F | 0x80)
         left >>= 7
-    return bytes([*found, left])
+    return bytes([*found, left]) + written
 
 
 def tables_with(settings: Settings, selection: Selection) -> dict[str, str]:
@@ -121,6 +144,43 @@ def count_rows(settings: Settings, selection: Selection) -> dict[str, int]:
             for table, condition in _conditions(client, settings.clickhouse.cluster, selection).items()
         }
     return {table: count for table, count in found.items() if count}
+
+
+def time_ranges(settings: Settings, selection: Selection) -> dict[str, tuple[int, int]]:
+    """First and last event time of the rows that are meant, in milliseconds, by MLApp; raises the driver's errors."""
+    found: dict[str, tuple[int, int]] = {}
+    with clickhouse_client(settings.clickhouse, send_receive_timeout=_LONG_S) as client:
+        columns = stored_columns(client, settings.clickhouse.cluster)
+        for table, condition in _conditions(client, settings.clickhouse.cluster, selection).items():
+            if not {"mlapp_id", "event_time"} <= set(columns[table]):
+                continue
+            statement = (
+                f"SELECT mlapp_id, toUnixTimestamp64Milli(min({table}.event_time)), "  # noqa: S608 - of the catalogue
+                f"toUnixTimestamp64Milli(max({table}.event_time)) FROM {table} WHERE {condition} GROUP BY mlapp_id"
+            )
+            for mlapp_id, first, last in client.execute(statement, selection.values):
+                earlier = found.get(mlapp_id, (first, last))
+                found[mlapp_id] = (min(first, earlier[0]), max(last, earlier[1]))
+    return found
+
+
+def rows_since(settings: Settings, moments: Mapping[str, int]) -> dict[str, int]:
+    """How many rows Kafka took of each MLApp after its moment, in milliseconds; those with none are left out."""
+    if not moments:
+        return {}
+    found: dict[str, int] = {}
+    values = {"ids": list(moments), "moments": list(moments.values())}
+    with clickhouse_client(settings.clickhouse) as client:
+        for table, columns in stored_columns(client, settings.clickhouse.cluster).items():
+            if not {"mlapp_id", "ingested_at"} <= set(columns):
+                continue
+            statement = (
+                f"SELECT toString(mlapp_id) AS id, count() FROM {table} WHERE mlapp_id IN %(ids)s"  # noqa: S608 - as above
+                " AND toUnixTimestamp64Milli(ingested_at) > transform(id, %(ids)s, %(moments)s, toInt64(0)) GROUP BY id"
+            )
+            for mlapp_id, count in client.execute(statement, values):
+                found[mlapp_id] = found.get(mlapp_id, 0) + count
+    return found
 
 
 def delete_rows(settings: Settings, selection: Selection, until_ms: int) -> dict[str, int]:

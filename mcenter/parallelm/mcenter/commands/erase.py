@@ -65,7 +65,7 @@ def erase(
         raise click.UsageError("name either --mlapp ID or --label NAME=VALUE")
     selection: Selection = OfMLApp(mlapp_id) if mlapp_id is not None else OfLabel(*(label or ("", "")))
     settings = load_settings(role="admin")
-    actions, places = erase_actions(settings, who), lambda: _places(settings, mlapp_id)
+    actions, places = erase_actions(settings, who), lambda: _places(settings, selection)
     with reported_in_one_line(settings):
         if dry_run or not yes:
             preview = actions.preview(selection, places)
@@ -91,21 +91,21 @@ def erase(
 
 
 @contextmanager
-def _places(settings: Settings, mlapp_id: str | None) -> Iterator[Sequence[Place]]:
+def _places(settings: Settings, selection: Selection) -> Iterator[Sequence[Place]]:
     """Of the server: its database, where there is one that commands here reach."""
     from parallelm.server.accounts.audit import AuditLog
     from parallelm.server.accounts.database import Database, is_there
-    from parallelm.server.accounts.erasing import Roles
+    from parallelm.server.accounts.erasing import places
     from parallelm.server.errors import ServerError
 
     try:
-        if mlapp_id is None or not is_there(settings.server.database_url):
+        if not is_there(settings.server.database_url):
             yield ()
             return
         database = Database(settings.server.database_url)
         audit = AuditLog(database, settings)
         try:
-            yield (Roles(database, audit, mlapp_id),)
+            yield places(database, audit, selection)
         finally:
             audit.close()
             database.close()
@@ -141,4 +141,7 @@ def _show_held(held: Sequence[HeldRecords]) -> None:
         for each in held
     ]
     echo_lines(as_table(rows))
+    echo(
+        "Agents' hosts keep folders of runs until they are older than `logs: keep` of their node, 7 days by default."
+    )
     echo("Backups made before still have it, and bring it back when they are restored: delete those, too.")

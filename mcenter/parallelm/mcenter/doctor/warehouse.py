@@ -105,3 +105,27 @@ def _tables(settings: Settings) -> Iterator[Check]:
         yield problem("warehouse", difference.what, difference.remedy)
     if not found.pending and not differences:
         yield ok("warehouse", f"{len(found.applied)} migrations, all tables and views match them")
+        yield from _erasures(settings)
+
+
+def _erasures(settings: Settings) -> Iterator[Check]:
+    from clickhouse_driver.errors import Error
+
+    from parallelm.warehouse.queries.erasures import erased
+
+    try:
+        found = erased(settings)
+    except (Error, OSError, EOFError) as error:
+        yield problem("erasures", "they cannot be checked", str(error).splitlines()[0])
+        return
+    for each in found:
+        if not each.is_done:
+            yield problem(
+                "erasures", f"that of {each.target} was begun and has not come to its end", "erase it again"
+            )
+        elif each.rows_since:
+            yield problem(
+                "erasures",
+                f"{each.rows_since} rows of {each.target} have come since it was erased, and it is not defined",
+                "stop what reports it, and erase it again",
+            )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from parallelm.definitions import DefinitionTopic
 from parallelm.operations.actions import ALL_MLAPPS, new_action
 from parallelm.operations.erasing.held_by_kafka import Held, held_by_kafka
-from parallelm.operations.erasing.places import Captures, ModelFiles, Place, Silences
+from parallelm.operations.erasing.places import Captures, CapturesOfTimes, ModelFiles, Place, Silences
 from parallelm.operations.erasing.processors import forget_mlapp
 from parallelm.operations.errors import EraseError
 from parallelm.operations.stored import wait_until_stored
@@ -23,7 +23,7 @@ from parallelm.schemas.topic_reader import read_one
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
 from parallelm.schemas.topics import ACTIONS, CATALOGUE
 from parallelm.schemas.well_known import BEGIN_ERASE, ERASE
-from parallelm.warehouse.erasure import OfLabel, OfMLApp, count_rows, delete_rows
+from parallelm.warehouse.erasure import OfLabel, OfMLApp, count_rows, delete_rows, time_ranges
 from parallelm.warehouse.queries.erasures import is_unfinished, mlapp_ids, model_ids
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _require_single(selection: Selection) -> None:
 
 def _places(settings: Settings, selection: Selection, more: Sequence[Place]) -> list[Place]:
     if not isinstance(selection, OfMLApp):
-        return []
+        return [CapturesOfTimes(settings, time_ranges(settings, selection)), *more]
     mlapp_id = selection.mlapp_id
     others = {*_defined(settings), *mlapp_ids(settings)} - {mlapp_id}
     return [

@@ -15,10 +15,11 @@ from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
 from parallelm.schemas.topics import SILENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from parallelm.connections import Settings
     from parallelm.operations.authors import Author
+    from parallelm.operations.captures import CaptureRecord
     from parallelm.schemas.records import Silence
 
 _CONFIRM_S: Final = 15.0
@@ -126,6 +127,42 @@ class Captures:
         count = len(store.records(self.mlapp_id))
         store.delete_all(self.mlapp_id)
         return count
+
+
+@dataclass(frozen=True, slots=True)
+class CapturesOfTimes:
+    """Whole captures of other selections than an MLApp: those whose times have rows that are meant.
+
+    ``ranges`` are first and last event time of these rows, in milliseconds, by MLApp.
+    """
+
+    settings: Settings
+    ranges: Mapping[str, tuple[int, int]]
+
+    @property
+    def what(self) -> str:
+        """See ``Place``."""
+        return "captures"
+
+    def count(self) -> int:
+        """See ``Place``; raises ``CaptureError``."""
+        return len(self._found())
+
+    def erase(self, who: Author) -> int:  # noqa: ARG002 - the record of the erasure says who
+        """See ``Place``; raises ``CaptureError``."""
+        found, store = self._found(), CaptureStore(self.settings)
+        for record in found:
+            store.delete(record)
+        return len(found)
+
+    def _found(self) -> list[CaptureRecord]:
+        return [
+            record
+            for record in CaptureStore(self.settings).records()
+            if (times := self.ranges.get(record.mlapp_id))
+            and record.start_ms <= times[1]
+            and times[0] < record.end_ms
+        ]
 
 
 @dataclass(frozen=True, slots=True)

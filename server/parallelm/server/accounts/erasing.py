@@ -1,18 +1,24 @@
-"""Roles on an MLApp that is erased: they go, and the audit log gets a record for each account and group."""
+"""What the SQL database has of an MLApp or a label that is erased: roles, each with a record in the audit log, and kept answers."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 
-from parallelm.server.accounts.tables import Account, Grant, Group
+from parallelm.server.accounts.tables import Account, AnsweredRequest, Grant, Group
+from parallelm.warehouse.erasure import OfMLApp
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
     from parallelm.operations.authors import Author
+    from parallelm.operations.erasing import Place
     from parallelm.server.accounts.audit import AuditLog
     from parallelm.server.accounts.database import Database
+    from parallelm.warehouse.erasure import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +56,46 @@ class Roles:
                 change.note("erase_role", account or group, kind="account" if account else "group", role=role)
             change.sql.execute(delete(Grant).where(Grant.mlapp_id == self.mlapp_id))
         return len(holders)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A place of ``parallelm.operations.erasing``: answers that repeated requests get, which have ``text`` among their values."""
+
+    database: Database
+    text: str
+
+    @property
+    def what(self) -> str:
+        """What is counted, in the plural."""
+        return "kept answers of the API"
+
+    def count(self) -> int:
+        """Answers with this text."""
+        with self.database.reading() as sql:
+            return sql.scalar(select(func.count()).select_from(AnsweredRequest).where(self._has_text())) or 0
+
+    def erase(self, who: Author) -> int:  # noqa: ARG002 - the record of the erasure says who
+        """Forget them; how many that were."""
+        with self.database.writing() as sql:
+            gone = sql.scalars(
+                delete(AnsweredRequest).where(self._has_text()).returning(AnsweredRequest.digest)
+            ).all()
+        return len(gone)
+
+    def _has_text(self) -> ColumnElement[bool]:
+        """As a value of JSON, or as a step of an address."""
+        value = json.dumps(self.text, ensure_ascii=False)
+        return or_(
+            *(
+                AnsweredRequest.answer.contains(each, autoescape=True)
+                for each in (value, f"/{value[1:-1]}/", f"/{value[1:]}")
+            )
+        )
+
+
+def places(database: Database, audit: AuditLog, selection: Selection) -> tuple[Place, ...]:
+    """All of them for a selection."""
+    if isinstance(selection, OfMLApp):
+        return Roles(database, audit, selection.mlapp_id), Answers(database, selection.mlapp_id)
+    return (Answers(database, selection.value),)

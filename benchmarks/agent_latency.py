@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.definitions.run_spec import RunSpec
 
-GIVE_UP_AFTER_S = 120.0
+GIVE_UP_AFTER_S = 60.0
 MLAPP = """\
 mlapp: app
 nodes:
@@ -75,7 +75,10 @@ def _measure_launches(cluster: Cluster, launches: int) -> None:
         action = new_action("launch", cluster.mlapp, who=person("benchmark"))
         cluster.send_bytes(ACTIONS, cluster.mlapp.encode(), cluster.codec.encode(action))
         cluster.flush()
-        _await(lambda: any(each.state is RunState.RUNNING for each in cluster.read(RUNS)))
+        _await(
+            lambda: any(each.state is RunState.RUNNING for each in cluster.read(RUNS)),
+            lambda: [(each.state.value, each.reason) for each in cluster.read(RUNS)],
+        )
         took_ms.append((time.perf_counter() - began) * 1000)
     print(f"launch to transition `running`: {_percentiles(took_ms)}")
     cluster.close()
@@ -112,11 +115,11 @@ def _has_started(plane: ControlPlane, run_id: str) -> bool:
     return any(each.kind is RunReportKind.STARTED for each in plane.reports(run_id))
 
 
-def _await(condition: Callable[[], bool]) -> None:
+def _await(condition: Callable[[], bool], what: Callable[[], object] = str) -> None:
     deadline = time.monotonic() + GIVE_UP_AFTER_S
     while not condition():
         if time.monotonic() > deadline:
-            sys.exit(f"nothing came within {GIVE_UP_AFTER_S:g} s")
+            sys.exit(f"nothing came within {GIVE_UP_AFTER_S:g} s {what()}")
 
 
 def _memory(pid: int) -> int:

@@ -98,6 +98,7 @@ class StateStore:
         self._bodies: dict[Key, Any] = {}
         self._changed: dict[Key, Any] = {}
         self._by_mlapp: dict[str, set[Key]] = {}
+        """Every key that has a body, and those of this batch: a batch may be about thousands of MLApps."""
         self._due: list[tuple[float, Key]] = []
         self._undo: dict[Key, tuple[bool, Any]] | None = None
         self._encoded: dict[Key, tuple[Any, ProcessorState]] = {}
@@ -128,13 +129,11 @@ class StateStore:
         if self._undo is not None and key not in self._undo:
             self._undo[key] = (key in self._changed, self._changed.get(key))
         self._changed[key] = body
+        self._by_mlapp.setdefault(key.mlapp_id, set()).add(key)
 
     def keys_of(self, mlapp_id: str, kind: str | None = None) -> Iterator[tuple[Key, Any]]:
         """Keys of an MLApp with their bodies, in a fixed order."""
-        names = self._by_mlapp.get(mlapp_id, set()) | {
-            key for key in self._changed if key.mlapp_id == mlapp_id
-        }
-        for key in sorted(names):
+        for key in sorted(self._by_mlapp.get(mlapp_id, ())):
             if kind is None or key.kind == kind:
                 body = self.get(key)
                 if body is not None:
@@ -172,6 +171,7 @@ class StateStore:
                 self._changed[key] = body
             else:
                 del self._changed[key]
+                self._unlist(key)
         self._undo = None
 
     def changed_in_record(self) -> list[Key]:
@@ -207,7 +207,9 @@ class StateStore:
 
     def discard(self) -> None:
         """Forget the changes of this batch."""
-        self._changed.clear()
+        changed, self._changed = self._changed, {}
+        for key in changed:
+            self._unlist(key)
         self._encoded.clear()
         self._undo = None
 
@@ -219,13 +221,18 @@ class StateStore:
 
     def _settle(self, key: Key, body: Any) -> None:
         if body is None:
-            if self._bodies.pop(key, None) is not None:
-                names = self._by_mlapp[key.mlapp_id]
-                names.discard(key)
-                if not names:
-                    del self._by_mlapp[key.mlapp_id]
+            self._bodies.pop(key, None)
+            self._unlist(key)
             return
         self._bodies[key] = body
         self._by_mlapp.setdefault(key.mlapp_id, set()).add(key)
         if body.due_ms is not None:
             heapq.heappush(self._due, (body.due_ms, key))
+
+    def _unlist(self, key: Key) -> None:
+        """A key that has neither a body nor a change is not one of its MLApp any more."""
+        names = self._by_mlapp.get(key.mlapp_id)
+        if names is not None and key not in self._bodies and key not in self._changed:
+            names.discard(key)
+            if not names:
+                del self._by_mlapp[key.mlapp_id]

@@ -296,10 +296,11 @@ def _statements(client: Client, *, rollups: bool) -> list[str]:
 
 def _tables(client: Client, kind: str) -> list[tuple[str, str]]:
     pattern = f"%{kind}" if kind == "MergeTree" else kind
+    names = "statistics%" if kind == "MergeTree" else "statistics_by%"
     found: list[tuple[str, str]] = client.execute(
         "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase() "
-        "AND name LIKE 'statistics%%' AND engine LIKE %(pattern)s ORDER BY name",
-        {"pattern": pattern},
+        "AND name LIKE %(names)s AND engine LIKE %(pattern)s ORDER BY name",
+        {"pattern": pattern, "names": names},
     )
     return found
 

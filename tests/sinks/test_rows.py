@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from parallelm.sinks import sample_block
 from parallelm.sinks.blocks import MAX_UNFOLDED_BYTES, ConsumedRecord
 from parallelm.sinks.native import NativeBlock
 from parallelm.sinks.rows import Rows, Source
+from parallelm.sinks.statistics_rows import ARRAYS
 from parallelm.sinks.tables import TABLES, row_maker
 from tests.sinks import samples
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 CODEC = Codec(PackagedRegistry())
 ORIGIN_IDS = [field.name for field in dataclasses.fields(records.Origin)]
 SOURCE = Source("mlops.topic", "id", 3)
+TIMES = re.compile(r"DateTime64\([^)]*\)")
 
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
 labels = st.dictionaries(texts, texts, max_size=3)
@@ -44,7 +47,7 @@ series = st.builds(
     lambda name, found, pairs: samples.series([t for t, _ in pairs], [v for _, v in pairs], name, found),
     texts,
     labels,
-    st.lists(st.tuples(times, st.floats(allow_nan=False)), max_size=4),
+    st.lists(st.tuples(times, st.floats(allow_nan=False)), max_size=9),
 )
 statistics_bytes = st.one_of(
     st.lists(series, max_size=3).map(lambda many: CODEC.encode(samples.batch(*many))),
@@ -59,7 +62,14 @@ def consumed(values: list[bytes | None]) -> list[ConsumedRecord]:
 
 def as_dicts(rows: Rows) -> list[dict[str, Any]]:
     data = driver_reads(rows.data) if isinstance(rows.data, NativeBlock) else rows.data
-    return [dict(zip(rows.columns, row, strict=True)) for row in zip(*data, strict=True)]
+    found = [dict(zip(rows.columns, row, strict=True)) for row in zip(*data, strict=True)]
+    return [sample for row in found for sample in unfolded(row)] if rows.into == ARRAYS else found
+
+
+def unfolded(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """As the view behind the entrance for arrays does it."""
+    pairs = zip(row.pop("event_times"), row.pop("values"), strict=True)
+    return [row | {"event_time": at, "value": value, "_index": n} for n, (at, value) in enumerate(pairs)]
 
 
 def driver_reads(block: NativeBlock) -> list[Any]:
@@ -69,10 +79,7 @@ def driver_reads(block: NativeBlock) -> list[Any]:
     context.server_info = SimpleNamespace(
         used_revision=0, get_timezone=lambda: "UTC", session_timezone=None, version_tuple=lambda: (26, 0, 0)
     )
-    plain = [
-        column._replace(kind="Int64") if column.kind.startswith("DateTime64") else column
-        for column in block.columns
-    ]
+    plain = [column._replace(kind=TIMES.sub("Int64", column.kind)) for column in block.columns]
     raw = b"".join(NativeBlock(block.row_count, plain, 0).parts(states_serialization=False))
     pieces = [raw]
     found = BlockInputStream(CompressedBufferedReader(pieces.pop, len(raw)), context).read()
@@ -172,12 +179,15 @@ def test_a_record_that_unfolds_to_more_than_a_block_is_rejected_and_others_are_c
 
 @pytest.mark.usefixtures("tables")
 def test_columns_are_those_of_the_table(settings: Settings):
-    data = CODEC.encode(samples.batch(samples.series([1.0], [2.0], labels={"a": "b"})))
-    rows = row_maker(topics.STATISTICS, PackagedRegistry()).rows(consumed([data]), SOURCE)
-    with clickhouse_client(settings.clickhouse) as client:
-        described = {row[0]: row[1] for row in client.execute(f"DESCRIBE TABLE {rows.table}")}
-    assert isinstance(rows.data, NativeBlock)
-    assert {column.name: column.kind for column in rows.data.columns} == described
+    for count, table in ((1, "statistics"), (2, "statistics"), (3, "statistics_arrays")):
+        many = [float(number) for number in range(count)]
+        data = CODEC.encode(samples.batch(samples.series(many, many, labels={"a": "b"})))
+        rows = row_maker(topics.STATISTICS, PackagedRegistry()).rows(consumed([data]), SOURCE)
+        with clickhouse_client(settings.clickhouse) as client:
+            described = {row[0]: row[1] for row in client.execute(f"DESCRIBE TABLE {table}")}
+        assert (rows.table, rows.into) == ("statistics", table)
+        assert isinstance(rows.data, NativeBlock)
+        assert {column.name: column.kind for column in rows.data.columns} == described
 
 
 @pytest.mark.usefixtures("tables")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.sinks.errors import DatabaseUnavailableError, InsertRefusedError
 from parallelm.sinks.rows import Rows
+from parallelm.sinks.statistics_rows import ARRAYS
 from parallelm.sinks.tables import TABLES
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from parallelm.sinks.writer import Writer
 
 TABLE = "ingested_blocks"
-WRITTEN: tuple[str, ...] = (*(table.counted_in for table in TABLES.values()), TABLE)
+WRITTEN: tuple[str, ...] = (*(table.counted_in for table in TABLES.values()), ARRAYS, TABLE)
 """All tables that sinks insert into."""
 
 

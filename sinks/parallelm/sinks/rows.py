@@ -36,7 +36,9 @@ class Rows:
     """One insert, column by column, and what was left out of it."""
 
     table: str
-    """Table to insert into."""
+    """Table in which they are found."""
+    into: str = ""
+    """Table to insert into when it is another one, behind which a view fills ``table``."""
     columns: Sequence[str]
     data: Sequence[Sequence[Any]] | NativeBlock
     """Columns as the driver takes them, or as the server does; nothing when there is no row."""

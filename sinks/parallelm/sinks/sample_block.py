@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from parallelm.schemas.layouts import Contents, CutRecord
     from parallelm.schemas.slicing import SlicedSeries
     from parallelm.sinks.blocks import ConsumedRecord
-    from parallelm.sinks.native import NativeBlock
-    from parallelm.sinks.rows import Source
 
     Ints = npt.NDArray[np.integer]
 
@@ -89,8 +87,8 @@ class SampleBlock:
         numbers = np.unique(np.repeat(np.arange(len(counts)), counts)[samples])
         return [self._records[number] for number in numbers.tolist()]
 
-    def native(self, timestamps_ms: npt.NDArray[np.float64], source: Source) -> NativeBlock:
-        """All samples as rows of ``statistics``, in the order of its key: the server need not sort them.
+    def columns(self, timestamps_ms: npt.NDArray[np.float64]) -> SampleColumns:
+        """All samples in the order of the key of ``statistics``: the server need not sort them.
 
         Samples of one series stay in the order of their records, which is that of time but for late ones.
         """
@@ -101,7 +99,7 @@ class SampleBlock:
         counts = np.concatenate([known.counts for known in added])
         runs_of_record = np.array([len(known.streams) for known in added])
         order = np.argsort(self._ranks(heads, ids)[stream_of_run], kind="stable")
-        columns = SampleColumns(
+        return SampleColumns(
             heads=heads,
             series=self._symbols,
             head_of_stream=[head for head, _ in self._streams],
@@ -117,7 +115,6 @@ class SampleBlock:
             event_times_ms=rearranged(np.floor(timestamps_ms).astype("<i8"), counts, order),
             values=rearranged(np.frombuffer(b"".join(self._values), "<f8"), counts, order).tobytes(),
         )
-        return columns.block(source)
 
     def _id(self, head: tuple[bytes, ...], series: SlicedSeries) -> int:
         mlapp_id, node_id, _, agent_id, *_ = head

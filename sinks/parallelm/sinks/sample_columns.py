@@ -6,7 +6,7 @@ at once would take five times the memory of the samples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _HEAD_TEXTS = SlicedBatch._fields[: SlicedBatch._fields.index("seq")]
 _SERIES_TEXTS = SlicedSeries._fields[: SlicedSeries._fields.index("labels")]
 _TEXT, _TIME = "LowCardinality(String)", "DateTime64(3, 'UTC')"
+_DENSE = 3
+"""Samples of a series in a record, on the average of a block."""
 _LABELS = "Map(LowCardinality(String), String)"
 
 
@@ -62,21 +64,43 @@ class SampleColumns:
     values: bytes
     """Little-endian float64."""
 
-    def block(self, source: Source) -> NativeBlock:
+    @property
+    def is_dense(self) -> bool:
+        """Whether arrays are cheaper than rows, for sink and server together."""
+        return len(self.event_times_ms) >= _DENSE * len(self.samples_of_run)
+
+    def rows(self, source: Source) -> NativeBlock:
         """All samples as rows of ``statistics``."""
-        runs = (self.stream_of_run, self.record_of_run, self.place_of_run, self.samples_of_run)
-        return NativeBlock(
-            row_count=len(self.event_times_ms),
-            columns=(
-                *self._of_heads(),
-                *self._of_series(),
-                NativeColumn("event_time", _TIME, self.event_times_ms.tobytes),
-                NativeColumn("value", "Float64", lambda: self.values),
-                *self._of_records(),
-                *self._of_source(source),
-            ),
-            size_bytes=len(self.values) + self.event_times_ms.nbytes + sum(each.nbytes for each in runs),
+        columns = (
+            *self.of_runs(source),
+            NativeColumn("event_time", _TIME, self.event_times_ms.tobytes),
+            NativeColumn("value", "Float64", lambda: self.values),
+            NativeColumn("_index", "UInt32", lambda: places(self.samples_of_run).tobytes()),
         )
+        return NativeBlock(len(self.event_times_ms), columns, self._size_bytes)
+
+    def arrays(self, source: Source) -> NativeBlock:
+        """All runs as rows of ``statistics_arrays``, which the server unfolds: a fifth of the bytes when they are long."""
+        count = len(self.samples_of_run)
+        ends = np.cumsum(self.samples_of_run, dtype="<u8").tobytes()
+        columns = (
+            *replace(self, samples_of_run=np.ones(count, np.uint32)).of_runs(source),
+            NativeColumn("event_times", f"Array({_TIME})", lambda: ends + self.event_times_ms.tobytes()),
+            NativeColumn("values", "Array(Float64)", lambda: ends + self.values),
+        )
+        return NativeBlock(count, columns, self._size_bytes)
+
+    @property
+    def _size_bytes(self) -> int:
+        runs = (self.stream_of_run, self.record_of_run, self.place_of_run, self.samples_of_run)
+        return len(self.values) + self.event_times_ms.nbytes + sum(each.nbytes for each in runs)
+
+    def of_runs(self, source: Source) -> Iterator[NativeColumn]:
+        """What the samples of a run have in common."""
+        yield from self._of_heads()
+        yield from self._of_series()
+        yield from self._of_records()
+        yield from self._of_source(source)
 
     def _of_heads(self) -> Iterator[NativeColumn]:
         for place, name in enumerate(_HEAD_TEXTS):
@@ -91,7 +115,6 @@ class SampleColumns:
         ids = np.array(self.id_of_stream, "<u8")
         yield NativeColumn("series_id", "UInt64", partial(self._spread, ids, self.stream_of_run))
         yield NativeColumn("_series", "UInt32", self._series_places)
-        yield NativeColumn("_index", "UInt32", lambda: places(self.samples_of_run).tobytes())
 
     def _of_records(self) -> Iterator[NativeColumn]:
         for name, kind, numbers in (
@@ -102,7 +125,7 @@ class SampleColumns:
             yield NativeColumn(name, kind, partial(self._spread, numbers, self.record_of_run))
 
     def _of_source(self, source: Source) -> Iterator[NativeColumn]:
-        count = len(self.event_times_ms)
+        count = int(self.samples_of_run.sum())
         yield NativeColumn("_topic", _TEXT, partial(constant, source.topic.encode(), count))
         yield NativeColumn("_topic_id", _TEXT, partial(constant, source.topic_id.encode(), count))
         yield NativeColumn("_partition", "Int32", lambda: np.full(count, source.partition, "<i4").tobytes())

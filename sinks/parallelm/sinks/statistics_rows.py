@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from parallelm.sinks.blocks import ConsumedRecord
 
 TABLE = "statistics"
+ARRAYS = "statistics_arrays"
+"""Entrance of ``TABLE`` for blocks whose series have many samples a record."""
 
 
 class StatisticsRows:
@@ -43,9 +45,14 @@ class StatisticsRows:
             block, others, _ = self._block([each for each in records[:count] if each.offset not in misfits])
             times = block.timestamps_ms()
             rejected = [*others, *misfits.values()]
-        native = block.native(times, source) if block.samples else None
+        native, into = None, TABLE
+        if block.samples:
+            columns = block.columns(times)
+            into = ARRAYS if columns.is_dense else TABLE
+            native = columns.arrays(source) if columns.is_dense else columns.rows(source)
         return Rows(
             table=TABLE,
+            into=into,
             columns=tuple(column.name for column in native.columns) if native else (),
             data=native or (),
             stored_rows=block.samples,

@@ -91,7 +91,9 @@ class Writer:
             "insert_block_size": _UNSPLIT_ROWS,
             "max_execution_time": max(1, int(self._max_execution_s)),
         }
-        statement = insert_statement(local_table(rows.table, self._clickhouse.cluster), rows.columns)
+        statement = insert_statement(
+            local_table(rows.into or rows.table, self._clickhouse.cluster), rows.columns
+        )
         data = rows.data
         if isinstance(data, NativeBlock):
             self._attempt(statement, lambda client: insert_native(client, statement, data, settings), shard)

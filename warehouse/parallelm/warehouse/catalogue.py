@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 _KINDS = {"View": "view", "MaterializedView": "materialized view"}
-_INTERNAL = re.compile(r"(_log|_state|_local|_from_\w+)$|^schema_")
+_INTERNAL = re.compile(r"(_log|_state|_local|_arrays|_from_\w+)$|^schema_")
 _TARGET = re.compile(r"\bTO (?:[`\w]+\.)?`?(\w+)`?")
 _PARAMETER = re.compile(r"\{(\w+):([^}]+)\}")
 _HEAD = """\

@@ -39,6 +39,61 @@ TTL toDateTime(ingested_at) + INTERVAL 730 DAY
 SETTINGS ttl_only_drop_parts = 1, merge_selector_base = 10, min_parts_to_merge_at_once = 8, ${insert_settings}
 COMMENT 'Numbers reported by components: one row a sample.';
 
+-- Where a record has many samples of a series, the sink sends these as arrays: a fifth of the bytes, which server and sink
+-- would pack and unpack. The server unfolds them as they arrive, in their order; the table itself holds nothing.
+CREATE TABLE IF NOT EXISTS statistics_arrays ${on_cluster}
+(
+    mlapp_id LowCardinality(String) COMMENT 'MLApp.',
+    name LowCardinality(String) COMMENT 'Name of the statistic.',
+    node_id LowCardinality(String) COMMENT 'Node of the MLApp; empty when unknown.',
+    model_id LowCardinality(String) COMMENT 'Model that the samples are about; empty when none.',
+    labels Map(LowCardinality(String), String) COMMENT 'Labels of the series, sorted by key.',
+    series_id UInt64 COMMENT 'Hash of the series.',
+    event_times Array(DateTime64(3, 'UTC')) COMMENT 'When the component measured each sample.',
+    values Array(Float64) COMMENT 'Value of each sample.',
+    agent_id LowCardinality(String) COMMENT 'Host on which the component ran.',
+    pipeline_instance_id LowCardinality(String) COMMENT 'Pipeline instance; empty when unknown.',
+    category LowCardinality(String) COMMENT 'TIME_SERIES or CONFIG.',
+    graph_type LowCardinality(String) COMMENT 'LINEGRAPH or MULTILINEGRAPH.',
+    producer_id LowCardinality(String) COMMENT 'Process that reported them.',
+    seq Int64 COMMENT 'Number of the record among those of its producer_id.',
+    ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).',
+    _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',
+    _topic_id LowCardinality(String) COMMENT 'Lineage: Kafka topic id.',
+    _partition Int32 COMMENT 'Lineage: Kafka partition.',
+    _offset Int64 COMMENT 'Lineage: Kafka offset.',
+    _series UInt32 COMMENT 'Lineage: number of the series in its record, from 0.'
+)
+ENGINE = Null
+COMMENT 'Entrance to statistics for records with many samples of a series; holds no rows.';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS statistics_from_statistics_arrays ${on_cluster} TO statistics AS
+SELECT
+    mlapp_id,
+    name,
+    node_id,
+    model_id,
+    labels,
+    series_id,
+    event_time,
+    value,
+    agent_id,
+    pipeline_instance_id,
+    category,
+    graph_type,
+    producer_id,
+    seq,
+    ingested_at,
+    _topic,
+    _topic_id,
+    _partition,
+    _offset,
+    _series,
+    toUInt32(number - 1) AS _index
+FROM statistics_arrays
+ARRAY JOIN event_times AS event_time, values AS value, arrayEnumerate(values) AS number
+COMMENT 'Unfolds arrays of samples as they arrive.';
+
 -- One rollup, by day: minutes and hours are aggregated from the samples when they are asked for. A rollup by hour would
 -- cost more than the samples of a series that reports once an hour; docs/performance.md has the figures.
 CREATE TABLE IF NOT EXISTS statistics_by_day_state ${on_cluster}

@@ -20,6 +20,7 @@ from parallelm.sinks.blocks import ConsumedRecord, content_hash
 from parallelm.sinks.consumer import TopicAdmin
 from parallelm.sinks.errors import InsertStateUnknownError, SinkError
 from parallelm.sinks.intent import Intent, intent_metadata
+from parallelm.sinks.sample_columns import ARRAYS_FROM_SAMPLES
 from tests.service_process import ServiceProcess
 from tests.sinks import samples
 from tests.sinks.conftest import DEADLINE_S, Platform
@@ -219,6 +220,23 @@ def test_a_block_whose_owner_died_before_inserting_it_is_inserted(platform: Plat
         wait_for(lambda: sink.metric("replays_total", topic=_name(platform, topics.EVENTS)) == 1)
     assert platform.value("SELECT uniqExact(_offset) FROM events") == 6
     assert platform.value("SELECT sum(records) FROM ingested_blocks WHERE table_name = 'events'") == 6
+
+
+def test_arrays_that_come_again_are_dropped_by_the_table_that_they_unfold_into(platform: Platform):
+    times = [float(T0_MS + number) for number in range(ARRAYS_FROM_SAMPLES)]
+    value = platform.codec.encode(
+        samples.batch(samples.series(times, times), samples.series(times, times, "s"))
+    )
+    intent = leave_intent(platform, topics.STATISTICS, [value])
+    for _ in range(2):
+        with platform.sink() as sink:
+            wait_for(lambda: sink.metric("replays_total", topic=_name(platform, topics.STATISTICS)) == 1)
+        stored = "SELECT (count(), uniqExact(_offset, _series, _index), sum(value)) FROM statistics"
+        assert platform.value(stored) == (2 * len(times), 2 * len(times), 2 * sum(times))
+        assert platform.value("SELECT sum(samples) FROM statistics_by_day") == 2 * len(times)
+        leave_intent(
+            platform, topics.STATISTICS, [], last=0, token=intent.token, content_hash=intent.content_hash
+        )
 
 
 def test_a_block_that_makes_other_rows_now_is_inserted_when_nothing_of_it_is_there(platform: Platform):

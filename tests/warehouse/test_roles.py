@@ -21,8 +21,8 @@ from parallelm.connections import Settings, save_settings
 from parallelm.mcenter.cli import cli
 from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks.ingested_blocks import WRITTEN
-from parallelm.sinks.statistics_rows import ARRAYS
 from parallelm.sinks.service import wait_for_warehouse
+from parallelm.sinks.statistics_rows import ARRAYS
 from parallelm.sinks.tables import STORED_TOPICS
 from parallelm.warehouse import drift, migrate, status
 from parallelm.warehouse.backup import back_up_database, folder_of_server, restore_database

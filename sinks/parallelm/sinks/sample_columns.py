@@ -36,7 +36,9 @@ _HEAD_TEXTS = SlicedBatch._fields[: SlicedBatch._fields.index("seq")]
 _SERIES_TEXTS = SlicedSeries._fields[: SlicedSeries._fields.index("labels")]
 _TEXT, _TIME = "LowCardinality(String)", "DateTime64(3, 'UTC')"
 _DENSE = 3
-"""Samples of a series in a record, on the average of a block."""
+"""Samples of a series in a record, on the average of a block, from which on arrays are worth it."""
+ARRAYS_FROM_SAMPLES = 10_000
+"""Fewer samples in a block do not make up for what another view costs the server: some milliseconds an insert."""
 _LABELS = "Map(LowCardinality(String), String)"
 
 
@@ -67,7 +69,7 @@ class SampleColumns:
     @property
     def is_dense(self) -> bool:
         """Whether arrays are cheaper than rows, for sink and server together."""
-        return len(self.event_times_ms) >= _DENSE * len(self.samples_of_run)
+        return len(self.event_times_ms) >= max(ARRAYS_FROM_SAMPLES, _DENSE * len(self.samples_of_run))
 
     def rows(self, source: Source) -> NativeBlock:
         """All samples as rows of ``statistics``."""

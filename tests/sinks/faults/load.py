@@ -18,6 +18,7 @@ from parallelm.schemas import topics
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.sinks.consumer import TopicAdmin
+from parallelm.sinks.sample_columns import ARRAYS_FROM_SAMPLES
 from tests.sinks import samples
 from tests.sinks.samples import T0_MS
 from tests.waiting import DEADLINE_S
@@ -34,6 +35,8 @@ REFUSED_VALUE = -1.0
 RULE = f"ALTER TABLE statistics ADD CONSTRAINT refused CHECK value != {REFUSED_VALUE}"
 """What makes ClickHouse refuse some records."""
 PARTITIONS = topics.STATISTICS.partitions
+MANY = ARRAYS_FROM_SAMPLES + 2_000
+"""So many samples of a record are inserted as arrays, and those of other records with them."""
 _BATCH = 25
 _PAUSE_S = 0.05
 _DAY_MS = 86_400_000
@@ -126,7 +129,7 @@ class Load:
             stop.wait(_PAUSE_S)
 
     def _sample(self, partition: int, then: Callable[[Any], None] = lambda _: None) -> None:
-        count = self._chance.randint(1, 20)
+        count = MANY if self._chance.random() < 0.005 else self._chance.randint(1, 20)
         day_ms = T0_MS + _DAY_MS * self._chance.randrange(3)
         values = [float(self._chance.randrange(1000)) for _ in range(count)]
         series = samples.series(

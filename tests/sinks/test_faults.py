@@ -224,15 +224,14 @@ def test_a_block_whose_owner_died_before_inserting_it_is_inserted(platform: Plat
 
 def test_arrays_that_come_again_are_dropped_by_the_table_that_they_unfold_into(platform: Platform):
     times = [float(T0_MS + number) for number in range(ARRAYS_FROM_SAMPLES)]
-    value = platform.codec.encode(
-        samples.batch(samples.series(times, times), samples.series(times, times, "s"))
-    )
+    series = [samples.series(times, [1.0] * len(times), name) for name in ("a", "b")]
+    value = platform.codec.encode(samples.batch(*series))
     intent = leave_intent(platform, topics.STATISTICS, [value])
     for _ in range(2):
         with platform.sink() as sink:
             wait_for(lambda: sink.metric("replays_total", topic=_name(platform, topics.STATISTICS)) == 1)
         stored = "SELECT (count(), uniqExact(_offset, _series, _index), sum(value)) FROM statistics"
-        assert platform.value(stored) == (2 * len(times), 2 * len(times), 2 * sum(times))
+        assert platform.value(stored) == (2 * len(times),) * 3
         assert platform.value("SELECT sum(samples) FROM statistics_by_day") == 2 * len(times)
         leave_intent(
             platform, topics.STATISTICS, [], last=0, token=intent.token, content_hash=intent.content_hash

@@ -1,6 +1,6 @@
 """Hosts, the control plane and the broker are killed, paused, cut off, full and wrong about the time, while runs are due.
 
-Three rounds here; ``make faults`` asks for fifty, with a broker of its own. After each, what is due runs; whatever happened,
+Three rounds in ``make test-all``; ``make faults`` asks for fifty, with a broker of its own. After each, what is due runs; whatever happened,
 each run that was due has run once or is told as missed, and none runs twice or in two places at once.
 """
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "3"))
 SEED = int(os.environ.get("FAULT_SEED", "7"))
 IS_SHORT = ROUNDS <= 3
+pytestmark = [pytest.mark.long] if IS_SHORT else []
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -150,6 +151,17 @@ def test_a_keeper_sleeps_while_its_program_says_nothing(host: Host):
     host.ending(run)
 
     assert int(texts_of(run)[0]) <= 2
+
+
+def test_a_keeper_whose_folder_was_deleted_ends_with_its_program(host: Host):
+    run = host.start(SLEEP)
+    program = wait_for(lambda: run.progress().pid)
+    keeper = run.keeper()
+    assert keeper is not None
+    shutil.rmtree(run.path)
+    os.kill(program, signal.SIGKILL)
+
+    wait_for(lambda: not keeper.is_alive())
 
 
 def test_requests_of_several_threads_all_count(host: Host):

@@ -79,6 +79,8 @@ class Keeper:
             try:
                 run.save_ending(ending, reserve=run.path / RESERVE)
             except OSError:
+                if not os.path.exists(self._begun.path):  # noqa: PTH110 - paths take memory
+                    return  # somebody has deleted it, and with it everything that could be told
                 time.sleep(_WRITE_AGAIN_S)
             else:
                 return

@@ -51,8 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RoomSch
 _OPENED = pytest.StashKey[ExitStack]()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Close what the session has opened; not in a fixture, since the wait for other workers is no part of a test."""
+    """Close what the session has opened, after its last fixtures; not in one, since the wait for other workers is no part of a test."""
     if _OPENED in session.config.stash:
         session.config.stash[_OPENED].close()
 

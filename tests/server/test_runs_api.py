@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
 
 API = "/api/v1"
+OF_PAGES = ("11ve", "fa57", "1a7e")
+"""What runs that tests of pages report begin with."""
 
 
 def get(client: httpx.Client, path: str, **asked: Any) -> Any:
@@ -36,11 +38,11 @@ def get(client: httpx.Client, path: str, **asked: Any) -> Any:
 
 def test_runs_are_listed_filtered_and_paged(client: httpx.Client, nightly: str):
     everything = get(client, "/runs", mlapp_id=nightly)["items"]
-    found = [row for row in everything if not row["run_id"].startswith("11ve")]  # those of tests of pages
+    found = [row for row in everything if not row["run_id"].startswith(OF_PAGES)]
     assert len(found) == 14
     assert found[0]["run_id"] == WAITING
     assert found[0]["reason"].startswith("no agent has the labels gpu=yes")
-    (failed,) = get(client, "/runs", mlapp_id=nightly, state="failed")["items"]
+    (failed,) = get(client, "/runs", mlapp_id=nightly, node_id="train", state="failed")["items"]
     assert (failed["run_id"], failed["exit_code"], failed["agent_id"]) == (FAILED, 1, "gpu-1")
     assert (failed["has_ended"], failed["duration_ms"]) == (True, 239_100)
     (missed,) = get(client, "/runs", mlapp_id=nightly, state="missed")["items"]

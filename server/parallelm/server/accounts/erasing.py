@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import and_, delete, func, or_, select
 
 from parallelm.server.accounts.tables import Account, AnsweredRequest, Grant, Group
 from parallelm.warehouse.erasure import OfMLApp
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from parallelm.server.accounts.audit import AuditLog
     from parallelm.server.accounts.database import Database
     from parallelm.warehouse.erasure import Selection
+
+_OF_ERASURE: Final = '"kind":"erase"'
+"""In the answers of ``parallelm.server.api.erasures``: the kind of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,14 @@ class Answers:
     def _has_text(self) -> ColumnElement[bool]:
         """As a value of JSON, or as a step of an address."""
         value = json.dumps(self.text, ensure_ascii=False)
-        return or_(
+        named = or_(
             *(
                 AnsweredRequest.answer.contains(each, autoescape=True)
                 for each in (value, f"/{value[1:-1]}/", f"/{value[1:]}")
             )
         )
+        # An erasure's own answer names it as its record does, and is nothing that would be left of it.
+        return and_(named, ~AnsweredRequest.answer.contains(_OF_ERASURE, autoescape=True))
 
 
 def places(database: Database, audit: AuditLog, selection: Selection) -> tuple[Place, ...]:

@@ -346,7 +346,7 @@ def test_questions_are_answered(settings: Settings, tmp_path: Path) -> None:
         for block in of_language(page, "sql"):
             client.execute(block.text)
         known = {name for (name,) in client.execute("SHOW TABLES")}
-    machinery = {name for name in known if re.search(r"_log$|_state$|_landing$|_from_", name)}
+    machinery = {name for name in known if re.search(r"_log$|_state$|_arrays$|_from_", name)}
     assert set(listed_tables(page)) == known - machinery - {"schema_migrations", "schema_objects"}
 
     save_settings(settings, tmp_path / "mcenter.toml")

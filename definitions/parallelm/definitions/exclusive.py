@@ -61,7 +61,7 @@ class ExclusiveWriter:
 
     def write(self, definition: MLAppDefinition, *others: OutgoingRecord) -> None:
         """Write it together with ``others``. Raises ``FencedError`` when another writer has begun since; ``ClusterUnavailableError``."""
-        from confluent_kafka import KafkaException
+        from confluent_kafka import KafkaError, KafkaException
 
         try:
             self._producer.begin_transaction()
@@ -70,7 +70,8 @@ class ExclusiveWriter:
             self._producer.produce(self._topic, self._codec.encode(definition), MLAPPS.key(definition))
             self._producer.commit_transaction(self._timeout_s)
         except KafkaException as error:
-            if error.args[0].fatal():
+            # Once it was fenced in the background, a call says no more than that there was a fatal error.
+            if error.args[0].fatal() or error.args[0].code() == KafkaError._FATAL:  # noqa: SLF001 - public
                 raise FencedError(f"another writer of MLApp {definition.mlapp_id!r} began") from error
             raise self._unavailable(error.args[0].str()) from error
 

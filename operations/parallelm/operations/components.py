@@ -95,7 +95,7 @@ def publish_packed(settings: Settings, name: str, file: Path) -> ComponentSpec:
 
 def stored_component(settings: Settings, name: str, sha256: str) -> ComponentSpec:
     """A component that is in the artifact store; raises ``InvalidFileError`` when it is not, and ``ArtifactStoreError``."""
-    url = artifact_url(settings.artifacts, STORE_FOLDER, name, f"{sha256}.tar")
+    url = _url(settings, name, sha256)
     try:
         store, path = filesystem(settings.artifacts, url)
         size_bytes = int(store.size(path) or 0)
@@ -148,13 +148,18 @@ def _packed(settings: Settings, component: Component) -> Iterator[tuple[Path, Co
     name = component.form.name
     packed = _pack(component)
     try:
-        url = artifact_url(settings.artifacts, STORE_FOLDER, name, f"{packed.sha256}.tar")
+        url = _url(settings, name, packed.sha256)
         yield (
             packed.file,
             ComponentSpec(name=name, artifact_url=url, sha256=packed.sha256, size_bytes=packed.size_bytes),
         )
     finally:
         packed.file.unlink(missing_ok=True)
+
+
+def _url(settings: Settings, name: str, sha256: str) -> str:
+    """Where a component lies in the artifact store."""
+    return artifact_url(settings.artifacts, STORE_FOLDER, name, f"{sha256}.tar")
 
 
 def _pack(component: Component) -> PackedComponent:

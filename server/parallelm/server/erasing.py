@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from parallelm.operations import erasing
 from parallelm.server import background
-from parallelm.server.accounts.erasing import places
+from parallelm.server.accounts.erasing import KIND, places
 from parallelm.server.accounts.tasks import Order
 from parallelm.warehouse.erasure import OfMLApp
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from parallelm.server.background import Report
     from parallelm.server.context import ServerContext
     from parallelm.warehouse.erasure import Selection
-
-KIND: Final = "erase"
 
 
 def find(context: ServerContext, selection: Selection) -> tuple[Found, list[dict[str, Any]]]:

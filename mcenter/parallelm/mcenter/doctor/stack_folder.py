@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.mcenter.doctor.check import Check, note, ok, problem
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.folder import FolderLock, check_version
+from parallelm.mcenter.local_stack.folder import ARTIFACTS, FolderLock, check_version
 from parallelm.mcenter.local_stack.plan import remembered_ports, settings_path
 from parallelm.mcenter.local_stack.state import load_state
 from parallelm.supervision.ports import is_free, owner
@@ -80,7 +80,7 @@ def _data(folder: Path) -> Check:
     ]
     try:
         url = artifacts_url(load_settings({}, file=settings_path(folder)).artifacts)
-        if url.startswith("file:") and not _same_place(local_path(url), folder / "artifacts"):
+        if url.startswith("file:") and not _same_place(local_path(url), folder / ARTIFACTS):
             elsewhere.append(f"models, in {local_path(url)}")
     except ConfigurationError as error:
         return problem(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 VERSION = 1
 """Layout of the data folder; a newer one is refused, since an older Kafka or engine could destroy it."""
 
+ARTIFACTS = "artifacts"
+"""Folder of model files."""
+
 _FLOCK = "hhqqi"
 """C's struct flock on 64-bit Linux: type, whence, start, length, pid."""
 
@@ -22,7 +25,7 @@ _FLOCK = "hhqqi"
 def open_folder(folder: Path) -> None:
     """Make the folder if it is missing and check it; raises ``StackError`` (not writable, newer version)."""
     try:
-        for part in ("logs", "artifacts", "run"):
+        for part in ("logs", ARTIFACTS, "run"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         version = folder / "VERSION"
         if not version.exists():

@@ -21,14 +21,12 @@ from parallelm.connections import (
 from parallelm.connections.artifacts import local_path
 from parallelm.connections.search import FILE_NAME, admin_file
 from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.folder import ARTIFACTS
 from parallelm.mcenter.local_stack.services import NOTIFIER, SERVER, SERVICES, agent_service_names
 from parallelm.supervision.ports import choose_ports
 
 USUAL_SERVER_PORT = 3456
 """Where ``mlops.attach()`` looks without arguments."""
-
-ARTIFACTS = "artifacts"
-"""Folder of model files."""
 
 SERVER_DATABASE = "server.db"
 """File of accounts and sessions."""

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from parallelm.server.accounts.database import Database
     from parallelm.warehouse.erasure import Selection
 
-_OF_ERASURE: Final = '"kind":"erase"'
-"""In the answers of ``parallelm.server.api.erasures``: the kind of a task."""
+KIND: Final = "erase"
+"""Of the server's tasks that erase."""
+_OF_ERASURE: Final = f'"kind":"{KIND}"'
+"""In the answers to who began one."""
 
 
 @dataclass(frozen=True, slots=True)

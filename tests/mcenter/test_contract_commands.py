@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 
 from parallelm.connections import Settings, save_settings
 from parallelm.connections.kafka import client_config
@@ -24,6 +24,7 @@ from parallelm.schemas.records import Event, Origin
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topics import CATALOGUE
 from parallelm.supervision.die_with_parent import killed_with_us
+from tests.made_topics import make_topics
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ def event(seq: int, **more: Any) -> Event:
 def events(settings: Settings) -> str:
     """A topic of events: 0 to 5, one of another MLApp, a tombstone, and poison of two kinds."""
     name = f"{settings.kafka.topic_prefix}events"
-    admin = AdminClient(client_config(settings.kafka))
-    admin.create_topics([NewTopic(name, 2)])[name].result(WAIT_S)
+    make_topics(settings, NewTopic(name, 2))
     codec = Codec(PackagedRegistry())
     other = Origin(mlapp_id="other", node_id="predict", pipeline_instance_id="1", agent_id="host")
     values = [*(codec.encode(event(seq)) for seq in range(6)), codec.encode(event(6, origin=other))]

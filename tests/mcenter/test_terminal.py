@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.connections import save_settings
-from parallelm.connections.kafka import client_config
 from parallelm.mcenter.cells import as_json
 from parallelm.mcenter.cli import cli
 from parallelm.mcenter.local_stack.output import FileOutput, TerminalOutput
@@ -30,6 +29,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import Event, Origin
 from parallelm.schemas.registry import PackagedRegistry
 from parallelm.schemas.topic_writer import OutgoingRecord, write_and_confirm
+from tests.made_topics import make_topics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,8 +140,7 @@ def test_files_and_pipes_hold_what_was_written(tmp_path: Path):
 
 def test_records_on_a_terminal_are_harmless(configured: Settings):
     topic = f"{configured.kafka.topic_prefix}events"
-    admin = AdminClient(client_config(configured.kafka))
-    admin.create_topics([NewTopic(topic, 1)])[topic].result(WAIT_S)
+    make_topics(configured, NewTopic(topic, 1))
     event = Event(
         origin=Origin(mlapp_id=EVIL, node_id=EVIL, pipeline_instance_id="1", agent_id=EVIL),
         producer_id="p",
@@ -190,10 +189,8 @@ def test_errors_are_harmless(arguments: tuple[str, ...]):
 
 
 def test_an_uploaded_file_is_reported_harmlessly(configured: Settings, tmp_path: Path):
-    topics = [NewTopic(f"{configured.kafka.topic_prefix}{name}", 1) for name in ("kpis", "actions")]
-    admin = AdminClient(client_config(configured.kafka))
-    for made in admin.create_topics(topics).values():
-        made.result(WAIT_S)
+    prefix = configured.kafka.topic_prefix
+    make_topics(configured, *(NewTopic(f"{prefix}{name}", 1) for name in ("kpis", "actions")))
     file = tmp_path / "evil \x1b[31m.csv"
     quoted = EVIL.replace('"', '""')
     file.write_bytes(f'kpi,timestamp,value\n"{quoted}",2013-01-31,1\nk,"{quoted}","{quoted}"\n'.encode())

@@ -22,6 +22,7 @@ from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topic_admin import check_topics, create_topics, list_topics
 from parallelm.schemas.topic_reader import RawRecord, StartPoint, read_topic
 from parallelm.schemas.topics import ACTIONS, CATALOGUE, HEARTBEATS, STATISTICS
+from tests.made_topics import make_topics
 from tests.waiting import wait_for
 
 WAIT_S = 120
@@ -38,11 +39,6 @@ def nowhere() -> Settings:
 @pytest.fixture
 def admin(settings: Settings) -> AdminClient:
     return AdminClient(client_config(settings.kafka))
-
-
-def create(admin: AdminClient, topic: NewTopic) -> None:
-    for future in admin.create_topics([topic]).values():
-        future.result(WAIT_S)
 
 
 def produce(settings: Settings, name: str, values: list[bytes], partition: int = 0) -> None:
@@ -71,7 +67,7 @@ def test_topics_are_created_as_the_catalogue_wants_them_and_only_once(settings: 
 def test_differences_to_the_catalogue_are_told(settings: Settings, admin: AdminClient):
     prefix = settings.kafka.topic_prefix
     statistics, actions, heartbeats = (topic.full_name(prefix) for topic in (STATISTICS, ACTIONS, HEARTBEATS))
-    create(admin, NewTopic(statistics, 3, 1, config=STATISTICS.config))
+    make_topics(settings, NewTopic(statistics, 3, 1, config=STATISTICS.config))
     create_topics(settings)
     for future in admin.create_partitions([NewPartitions(actions, 9)]).values():
         future.result(WAIT_S)

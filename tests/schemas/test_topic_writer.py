@@ -7,13 +7,13 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 
-from parallelm.connections.kafka import client_config
 from parallelm.schemas.errors import TopicsError, UndeliveredError
 from parallelm.schemas.topic_admin import require_topic
 from parallelm.schemas.topic_reader import StartPoint, read_topic
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter, write_and_confirm
+from tests.made_topics import make_topics
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -24,9 +24,7 @@ WAIT_S = 120
 @pytest.fixture
 def topic(settings: Settings) -> str:
     name = f"{settings.kafka.topic_prefix}written-{uuid.uuid4().hex[:8]}"
-    admin = AdminClient(client_config(settings.kafka))
-    for future in admin.create_topics([NewTopic(name, 1)]).values():
-        future.result(WAIT_S)
+    make_topics(settings, NewTopic(name, 1))
     return name
 
 

@@ -214,7 +214,9 @@ def lines_of(
 ) -> records.LogLines:
     """Lines of a run, a second apart."""
     return records.LogLines(
-        origin=records.Origin(mlapp_id=MLAPP, node_id=node, pipeline_instance_id=_INSTANCES[node], agent_id="web-1"),
+        origin=records.Origin(
+            mlapp_id=more.get("mlapp_id", MLAPP), node_id=node, pipeline_instance_id=_INSTANCES[node], agent_id="web-1"
+        ),
         run_id=run_id, attempt=1, step_id="", first_line=first, dropped=more.get("dropped", 0),
         timestamps_ms=[at_ms + number * 1000 for number in range(len(texts))],
         streams=more.get("streams", ["stdout"] * len(texts)), lines=texts,

@@ -14,7 +14,7 @@ from parallelm.schemas.records import RunState
 from parallelm.warehouse.queries import run_rows
 from parallelm.warehouse.queries.logs import log_lines
 from tests.server.commands import Commands
-from tests.server.run_records import FAILED, LINES, MLAPP, SERVING, lines_of, send, transition
+from tests.server.run_records import FAILED, LINES, SERVING, lines_of, send, transition
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -46,19 +46,22 @@ def test_the_last_lines_of_a_run_are_printed_and_searched(itself: Commands):
 def test_a_log_is_followed_until_its_run_has_ended(itself: Commands, platform: Settings):
     now_ms = time.time_ns() // 1_000_000
     run_id = "f0330000000000"
-    running = transition(run_id, "serve", RunState.RUNNING, now_ms - 60_000, agent_id="web-1")
-    first = lines_of(run_id, "serve", 1, ["early"], now_ms - 50_000)
+    own = {"mlapp_id": "followed"}
+    about = {"agent_id": "web-1", **own}
+    running = transition(run_id, "serve", RunState.RUNNING, now_ms - 60_000, **about)
+    first = lines_of(run_id, "serve", 1, ["early"], now_ms - 50_000, **own)
     send(platform, (topics.RUNS, running), (topics.LOGS, first))
-    wait_for(lambda: run_rows(platform, mlapp_id=MLAPP, run_id=run_id), "the run is not stored")
-    wait_for(lambda: log_lines(platform, mlapp_id=MLAPP, run_id=run_id, limit=1), "the line is not stored")
+    wait_for(lambda: run_rows(platform, run_id=run_id, **own), "the run is not stored")
+    wait_for(lambda: log_lines(platform, run_id=run_id, limit=1, **own), "the line is not stored")
     # It ended 30 s ago: all that it has written has come.
-    ended = transition(run_id, "serve", RunState.STOPPED, now_ms - 30_000, agent_id="web-1", due_at_ms=now_ms)
-    late = lines_of(run_id, "serve", 5, ["late", "last"], now_ms - 40_000, dropped=3)
+    ended = transition(run_id, "serve", RunState.STOPPED, now_ms - 30_000, due_at_ms=now_ms, **about)
+    late = lines_of(run_id, "serve", 5, ["late", "last"], now_ms - 40_000, dropped=3, **own)
 
     def go_on() -> None:
         send(platform, (topics.LOGS, late))
-        stored = {"mlapp_id": MLAPP, "run_id": run_id}
-        wait_for(lambda: len(log_lines(platform, **stored, limit=9)) == 3, "the lines are not stored")
+        wait_for(
+            lambda: len(log_lines(platform, run_id=run_id, limit=9, **own)) == 3, "the lines are not stored"
+        )
         send(platform, (topics.RUNS, ended))
 
     end = threading.Timer(0.5, go_on)

@@ -52,7 +52,7 @@ class LiveTopic:
 def create_topics(settings: Settings, *, timeout_s: float = 30.0) -> list[str]:
     """Create what is missing and return the names created, with prefix. Topics that exist are left alone.
 
-    When this returns, every partition of the new topics is served. Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
+    When this returns, every partition of what was missing is served. Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` when one refuses.
     """
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic, OffsetSpec
@@ -77,7 +77,8 @@ def create_topics(settings: Settings, *, timeout_s: float = 30.0) -> list[str]:
             raise TopicsError(f"topic {name!r} was not created: {error.args[0].str()}") from error
         created.append(name)
     counts = {topic.full_name(prefix): topic.partitions for topic in CATALOGUE}
-    places = [(name, number) for name in created for number in range(counts[name])]
+    # Also those that somebody else has made meanwhile: a broker says that they are there some time before it serves them.
+    places = [(topic.topic, number) for topic in wanted for number in range(counts[topic.topic])]
     log_offsets(admin, places, OffsetSpec.latest(), timeout_s)
     return created
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -32,6 +34,7 @@ INSTALLATION_ID: Final = "id"
 _URL: Final = "url"
 _BUSY_MS: Final = 15_000
 """What a process waits for another one that writes to the same SQLite file."""
+_RETRY_S: Final = 0.02
 _MIGRATION_LOCK: Final = 0x6D63_656E_7465_7200
 _WRITES: Final = "mcenter_writes"
 
@@ -167,8 +170,23 @@ def _make_private(file: Path) -> None:
 
 def _on_sqlite_connect(connection: Any, _: object) -> None:
     connection.isolation_level = None  # BEGIN comes from _on_sqlite_begin
-    for pragma in ("journal_mode = WAL", f"busy_timeout = {_BUSY_MS}", "foreign_keys = ON"):
+    for pragma in (f"busy_timeout = {_BUSY_MS}", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    _use_write_ahead_log(connection)
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    # SQLite does not wait here as it does elsewhere: two processes that open a new file at once would refuse each other.
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def _on_sqlite_begin(connection: Connection) -> None:

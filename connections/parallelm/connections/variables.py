@@ -39,7 +39,7 @@ NOT_SETTINGS = {
     "MCENTER_BENCH_CONFIG": "settings file of a running platform for the benchmarks",
     "MCENTER_BENCH_CASES": "cases that the benchmark impact simulates",
     "MCENTER_BENCH_DATA_SETS": "data sets of a cell that the benchmark correlate simulates, 0 for none",
-    "MCENTER_WRITE_GOLDEN": "makes the tests write the golden files",
+    "MCENTER_WRITE_GOLDEN": "makes the tests write the golden files and the names that users depend on",
 }
 """Variables of ours that are not settings, with their purpose."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,14 +56,8 @@ class ComponentFolders:
     @contextmanager
     def packed(self) -> Iterator[Mapping[str, PackedComponent]]:
         """What was loaded, by name, in files that are there within the block. Raises ``InvalidFileError``."""
-        packed: dict[str, PackedComponent] = {}
-        try:
-            for name, component in self._found.items():
-                packed[name] = _pack(component)
-            yield packed
-        finally:
-            for each in packed.values():
-                each.file.unlink(missing_ok=True)
+        with ExitStack() as files:
+            yield {name: files.enter_context(_packed(each)) for name, each in self._found.items()}
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what was loaded, by name. Raises ``InvalidFileError``."""
@@ -124,11 +118,14 @@ def publish_component(settings: Settings, component: Component) -> ComponentSpec
 
     Raises ``InvalidFileError`` when its folder cannot be packed, ``ArtifactStoreError``, ``ConfigurationError``.
     """
-    with _packed(settings, component) as (file, spec):
+    name = component.form.name
+    with _packed(component) as packed:
+        url = _url(settings, name, packed.sha256)
+        spec = ComponentSpec(name=name, artifact_url=url, sha256=packed.sha256, size_bytes=packed.size_bytes)
         manifest = {"model_id": spec.name, "size_bytes": spec.size_bytes, "sha256": spec.sha256}
         try:
             store, path = filesystem(settings.artifacts, spec.artifact_url)
-            put_new(store, path, file, manifest)
+            put_new(store, path, packed.file, manifest)
         except ArtifactExistsError as error:
             raise ArtifactStoreError(
                 f"{spec.artifact_url} does not hold what its name says: it was damaged in the artifact store; delete it, and "
@@ -143,27 +140,16 @@ def publish_component(settings: Settings, component: Component) -> ComponentSpec
 
 
 @contextmanager
-def _packed(settings: Settings, component: Component) -> Iterator[tuple[Path, ComponentSpec]]:
-    """A component's tar, in a file that is there within the block, and what is said of it."""
-    name = component.form.name
-    packed = _pack(component)
-    try:
-        url = _url(settings, name, packed.sha256)
-        yield (
-            packed.file,
-            ComponentSpec(name=name, artifact_url=url, sha256=packed.sha256, size_bytes=packed.size_bytes),
-        )
-    finally:
-        packed.file.unlink(missing_ok=True)
+def _packed(component: Component) -> Iterator[PackedComponent]:
+    """A component's tar, in a file that is there within the block; raises ``InvalidFileError``."""
+    with ExitStack() as block:
+        try:
+            packed = block.enter_context(pack(component.folder, component.files))
+        except ComponentFolderError as error:
+            raise InvalidFileError(str(error)) from error
+        yield packed
 
 
 def _url(settings: Settings, name: str, sha256: str) -> str:
     """Where a component lies in the artifact store."""
     return artifact_url(settings.artifacts, STORE_FOLDER, name, f"{sha256}.tar")
-
-
-def _pack(component: Component) -> PackedComponent:
-    try:
-        return pack(component.folder, component.files)
-    except ComponentFolderError as error:
-        raise InvalidFileError(str(error)) from error

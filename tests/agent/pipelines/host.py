@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,9 +118,9 @@ class RunnerHost:
 
     def publish_component(self, folder: Path) -> dict[str, Any]:
         """Put a component's folder into the store."""
-        packed = pack(folder, read_component(folder).files)
-        place = self.store / packed.sha256
-        packed.file.replace(place)
+        with pack(folder, read_component(folder).files) as packed:
+            place = self.store / packed.sha256
+            shutil.copyfile(packed.file, place)
         return {
             "name": folder.name,
             "artifact_url": place.as_uri(),

@@ -121,7 +121,7 @@ def test_a_folder_that_is_no_component_is_told_so(tmp_path: Path):
 
 
 def test_the_same_files_give_the_same_tar_wherever_and_whenever_they_lie(tmp_path: Path):
-    packed = []
+    packed, tars = [], []
     for name, umask in (("one", 0o022), ("two", 0o077)):
         (tmp_path / name).mkdir()
         before = os.umask(umask)
@@ -134,23 +134,32 @@ def test_the_same_files_give_the_same_tar_wherever_and_whenever_they_lie(tmp_pat
             os.umask(before)
         os.utime(folder / "train.py", (1, 1 + umask))
         component = read_component(folder)
-        packed.append(pack(folder, component.files))
+        with pack(folder, component.files) as made:
+            packed.append(made)
+            tars.append(made.file.read_bytes())
+            if name == "one":
+                unpack(made.file, tmp_path / "out")
+        assert not made.file.exists()
     assert packed[0].sha256 == packed[1].sha256
-    assert packed[0].file.read_bytes() == packed[1].file.read_bytes()
-    unpack(packed[0].file, tmp_path / "out")
+    assert tars[0] == tars[1]
     found = sorted(
         str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
     )
     assert found == ["component.yaml", "lib/a.py", "lib/ü.py", "pyproject.toml", "train.py", "uv.lock"]
     (tmp_path / "one" / "trainer" / "lib" / "a.py").write_text("A")
-    assert pack(tmp_path / "one" / "trainer", component.files).sha256 != packed[0].sha256
+    with pack(tmp_path / "one" / "trainer", component.files) as changed:
+        assert changed.sha256 != packed[0].sha256
+
+
+def pack_and_unpack(folder: Path, target: Path) -> None:
+    with pack(folder, read_component(folder).files) as packed:
+        unpack(packed.file, target)
 
 
 def test_an_executable_stays_one(tmp_path: Path):
     folder = make(tmp_path, "name: trainer\nprogram: run\n", run="#!/bin/sh\n")
     (folder / "run").chmod(0o700)
-    packed = pack(folder, read_component(folder).files)
-    unpack(packed.file, tmp_path / "out")
+    pack_and_unpack(folder, tmp_path / "out")
     assert os.access(tmp_path / "out" / "run", os.X_OK)
     assert not os.access(tmp_path / "out" / "train.py", os.X_OK)
 
@@ -159,27 +168,29 @@ def test_links_lead_nowhere_else_and_only_plain_files_are_packed(tmp_path: Path)
     folder = make(tmp_path)
     (tmp_path / "secret").write_text("s")
     (folder / "inside").symlink_to("train.py")
-    component = read_component(folder)
-    unpack(pack(folder, component.files).file, tmp_path / "out")
+    pack_and_unpack(folder, tmp_path / "out")
     assert (tmp_path / "out" / "inside").read_text() == "print()"
     assert not (tmp_path / "out" / "inside").is_symlink()
     (folder / "out").symlink_to(tmp_path / "secret")
     with pytest.raises(ComponentFolderError, match="outside the component"):
-        pack(folder, read_component(folder).files)
+        pack_and_unpack(folder, tmp_path / "never")
     (folder / "out").unlink()
     (folder / "above").symlink_to(tmp_path)
     with pytest.raises(ComponentFolderError, match="outside the component"):
-        pack(folder, read_component(folder).files)
+        pack_and_unpack(folder, tmp_path / "never")
     (folder / "above").unlink()
     (folder / "gone").symlink_to("nowhere")
     with pytest.raises(ComponentFolderError, match="gone cannot be read"):
-        pack(folder, read_component(folder).files)
+        pack_and_unpack(folder, tmp_path / "never")
 
 
 def test_a_folder_with_large_data_is_refused_with_the_file_that_is_too_much(tmp_path: Path):
     folder = make(tmp_path, TRAINER, **{"train.csv": "x" * 50_000})
-    with pytest.raises(ComponentFolderError, match=r"too large with train\.csv: leave it out by 'exclude'"):
-        pack(folder, read_component(folder).files, max_bytes=40_000)
+    with (
+        pytest.raises(ComponentFolderError, match=r"too large with train\.csv: leave it out by 'exclude'"),
+        pack(folder, read_component(folder).files, max_bytes=40_000),
+    ):
+        pass
 
 
 def trainer(tmp_path: Path) -> ComponentForm:

@@ -31,8 +31,9 @@ from parallelm.schemas.topics import (
     origin_key,
 )
 from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
-from parallelm.server.accounts import answered_requests, people
+from parallelm.server.accounts import answered_requests, people, tasks
 from parallelm.server.accounts.database import Database
+from parallelm.server.accounts.tasks import Order
 from tests.conftest import settings_of_a_test
 from tests.service_process import ServiceProcess
 from tests.sinks import samples
@@ -161,6 +162,17 @@ def fill(platform: Platform, mlapp_id: str, folder: Path) -> None:
     answered_requests.answer(
         database, key, json.dumps({"mlapp_id": mlapp_id, "customer": customer(mlapp_id)})
     )
+    for kind, ended in (
+        ("imports", {"result": {"mlapp_id": mlapp_id}}),
+        ("looks", {"reason": f"cannot read {customer(mlapp_id)!r}"}),
+    ):
+        order = Order(kind=kind, about="capture c", asked_by="ada", mlapp_id=mlapp_id)
+        tasks.end(
+            database,
+            tasks.begin(database, order, time.time_ns() // 1_000_000),
+            time.time_ns() // 1_000_000,
+            **ended,
+        )
     database.close()
     platform.settle()
 

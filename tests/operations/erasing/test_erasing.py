@@ -142,6 +142,7 @@ def test_a_label_goes_from_all_tables_and_nothing_else(platform: Platform, confi
     assert "statistics" in has_it
     assert any(each.endswith(".tar") for each in has_it), "a capture"
     assert any("answered_requests" in each for each in has_it)
+    assert any('"tasks"' in each for each in has_it)
     output = run(config, "--label", str(label).removeprefix("label "), "--yes", "--comment", "asked for")
     assert "rows of statistics" in output
     assert count_rows(settings, label) == {}
@@ -212,6 +213,7 @@ def test_an_mlapp_goes_from_everywhere(platform: Platform, config: dict[str, str
     platform.settle()
     assert count_rows(settings, OfMLApp(gone)) == {}
     assert places_with(platform, gone) == []
+    assert any('"tasks"' in each for each in places_with(platform, "stays"))
     (record,) = audit(platform, "erase", f"MLApp {gone}")
     assert (record["who"], record["authenticated_by"], record["comment"]) == (
         "grace",

@@ -7,9 +7,10 @@ import io
 import os
 import stat
 import tarfile
-import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from parallelm.definitions.errors import ComponentFolderError
@@ -26,7 +27,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class PackedComponent:
-    """The tar of a component's folder, in a file that the caller removes."""
+    """The tar of a component's folder."""
 
     file: Path
     sha256: str
@@ -53,21 +54,18 @@ def files_of(folder: Path, include: Sequence[str], exclude: Sequence[str]) -> li
     return sorted(found)
 
 
-def pack(folder: Path, files: Sequence[PurePosixPath], *, max_bytes: int = MAX_BYTES) -> PackedComponent:
-    """Write the tar into a temporary file. Raises ``ComponentFolderError``."""
-    handle, name = tempfile.mkstemp(prefix="mcenter-component-", suffix=".tar")
-    target = Path(name)
-    try:
-        with (
-            os.fdopen(handle, "wb") as opened,
-            tarfile.open(fileobj=opened, mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
+@contextmanager
+def pack(
+    folder: Path, files: Sequence[PurePosixPath], *, max_bytes: int = MAX_BYTES
+) -> Iterator[PackedComponent]:
+    """The tar, in a file that is there within the block. Raises ``ComponentFolderError``."""
+    with NamedTemporaryFile(prefix="mcenter-component-", suffix=".tar") as opened:
+        with tarfile.open(fileobj=opened, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for path in files:
                 _add(archive, folder, path, max_bytes - opened.tell())
-        return PackedComponent(target, _sha256(target), target.stat().st_size)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+        opened.flush()
+        target = Path(opened.name)
+        yield PackedComponent(target, _sha256(target), opened.tell())
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -69,6 +69,7 @@ def _run(host: str | None, port: int | None) -> None:
     from parallelm.server.accounts import first_administrator
     from parallelm.server.errors import ServerError
     from parallelm.server.run import attach_call, check_transport, listen, opened_context, run_server, url_of
+    from parallelm.server.temporary_files import own_temporary_folder
 
     settings = load_settings()
     own = settings.server
@@ -81,6 +82,7 @@ def _run(host: str | None, port: int | None) -> None:
         check_transport(settings.server)
         with (
             serving() as stop,
+            own_temporary_folder(),
             opened_context(settings, _administration()) as context,
             listen(settings.server.host, settings.server.port) as listener,
         ):

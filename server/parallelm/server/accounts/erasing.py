@@ -1,4 +1,4 @@
-"""What the SQL database has of an MLApp or a label that is erased: roles, each with a record in the audit log, and kept answers."""
+"""What the SQL database has of an MLApp or a label that is erased: roles, with records in the audit log, kept answers and tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, delete, func, or_, select
 
-from parallelm.server.accounts.tables import Account, AnsweredRequest, Grant, Group
+from parallelm.server.accounts.tables import Account, AnsweredRequest, Grant, Group, Task
 from parallelm.warehouse.erasure import OfMLApp
 
 if TYPE_CHECKING:
@@ -101,8 +101,46 @@ class Answers:
         return and_(named, ~AnsweredRequest.answer.contains(_OF_ERASURE, autoescape=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """A place of ``parallelm.operations.erasing``: tasks of an MLApp, or that have ``text`` in what is told of them.
+
+    Tasks that erase stay: they are the way to the end of an erasure, and go 30 days later.
+    """
+
+    database: Database
+    text: str
+
+    @property
+    def what(self) -> str:
+        """What is counted, in the plural."""
+        return "tasks"
+
+    def count(self) -> int:
+        """Tasks about it."""
+        with self.database.reading() as sql:
+            return sql.scalar(select(func.count()).select_from(Task).where(self._is_about_it())) or 0
+
+    def erase(self, who: Author) -> int:  # noqa: ARG002 - the record of the erasure says who
+        """Forget them; how many that were."""
+        with self.database.writing() as sql:
+            gone = sql.scalars(delete(Task).where(self._is_about_it()).returning(Task.task_id)).all()
+        return len(gone)
+
+    def _is_about_it(self) -> ColumnElement[bool]:
+        in_python = repr(self.text)
+        in_json = json.dumps(self.text)
+        named = or_(
+            Task.mlapp_id == self.text,
+            Task.result.contains(in_json, autoescape=True),
+            *(column.contains(in_python, autoescape=True) for column in (Task.about, Task.step, Task.reason)),
+        )
+        return and_(named, Task.kind != KIND)
+
+
 def places(database: Database, audit: AuditLog, selection: Selection) -> tuple[Place, ...]:
     """All of them for a selection."""
     if isinstance(selection, OfMLApp):
-        return Roles(database, audit, selection.mlapp_id), Answers(database, selection.mlapp_id)
-    return (Answers(database, selection.value),)
+        mlapp_id = selection.mlapp_id
+        return Roles(database, audit, mlapp_id), Answers(database, mlapp_id), Tasks(database, mlapp_id)
+    return Answers(database, selection.value), Tasks(database, selection.value)

@@ -34,6 +34,8 @@ def upload(flights: Flights, days: list[date]) -> None:
             mlops.set_kpi(
                 "carrier mean arrival delay", minutes, timestamp=noon(day), labels={"carrier": carrier}
             )
+    if days:
+        print(f"uploaded the KPIs of {days[0]} to {days[-1]}")
 
 
 def main() -> None:

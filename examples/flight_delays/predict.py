@@ -100,12 +100,14 @@ class Predictor:
                 model.download(str(path))
                 self._classifier = joblib.load(path)
             self._model = model
+            print(f"{today}: takes {model.name!r}")
 
     def _predict(self, today: date) -> None:
         features = self._part.of(self._flights.scheduled(today))
         started = time.perf_counter()
         late = self._classifier.predict_proba(features)[:, 1]
         latency_ms = (time.perf_counter() - started) * 1_000
+        print(f"{today}: {len(late)} flights predicted, {(late > 0.5).mean():.1%} of them late")
         mlops.predictions(
             flight_ids(features),
             late,

@@ -55,7 +55,7 @@ def train(flights: Flights, today: date, *, broken: bool) -> None:
     )
     model.set_annotations({"month": f"{today:%Y-%m}"})
     scores = classifier.predict_proba(held_out)[:, 1]
-    mlops.metrics.roc_auc_score(held_out_late, scores)
+    auc = mlops.metrics.roc_auc_score(held_out_late, scores)
     mlops.metrics.accuracy_score(held_out_late, scores > 0.5)
     model.set_stat("training flights", len(features))
     model.set_data_distribution_stat(features[OBSERVED])
@@ -72,6 +72,9 @@ def train(flights: Flights, today: date, *, broken: bool) -> None:
         joblib.dump(classifier, path)
         model.set_model_path(str(path))
         mlops.publish_model(model)
+    print(
+        f"{today}: published {model.name!r}, trained on {len(features):,} flights; AUC of the last week {auc:.3f}"
+    )
 
 
 def labelled(flights: Flights, first: date, last: date) -> tuple[pd.DataFrame, pd.Series]:

@@ -342,5 +342,18 @@ def test_it_leaves_a_folder_alone_that_is_not_its_own(tmp_path: Path):
     assert (tmp_path / "precious").read_text(encoding="utf-8") == "data"
 
 
+def test_what_the_components_print_is_the_log_of_their_runs(demo: DemoRun):
+    found = demo.frame("SELECT node_id, text FROM logs WHERE stream = 'stdout' ORDER BY node_id, line")
+    logs = {node_id: rows["text"].tolist() for node_id, rows in found.groupby("node_id")}
+    assert [line.partition(",")[0] for line in logs["train"]] == [
+        f"2013-{month:02}-01: published 'late arrivals 2013-{month:02}'" for month in (2, 3, 4)
+    ]
+    assert [line for line in logs["predict"] if "takes" in line] == [
+        "2013-02-01: takes 'late arrivals 2013-02'",
+        "2013-04-07: takes 'late arrivals 2013-04'",
+    ]
+    assert logs["kpis"][0] == "uploaded the KPIs of 2013-01-01 to 2013-01-06"
+
+
 def test_nothing_became_a_dead_letter(demo: DemoRun):
     assert demo.value("SELECT count() FROM dead_letters") == 0

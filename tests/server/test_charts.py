@@ -184,7 +184,10 @@ def test_nodes_of_any_definition_stand_apart(found: list[tuple[int, list[int]]])
     nodes = {str(name): Node(str(name), "t", "n", [str(each) for each in parents]) for name, parents in found}
     graph = place_nodes(list(nodes.values()))
     assert len({(box.x, box.y) for box in graph.boxes}) == len(nodes)
-    assert all(box.x + 200 <= graph.width and box.y + 50 <= graph.height for box in graph.boxes)
+    assert all(
+        box.x + graph.box_width <= graph.width and box.y + graph.box_height <= graph.height
+        for box in graph.boxes
+    )
 
 
 def test_children_stand_right_of_their_parents() -> None:

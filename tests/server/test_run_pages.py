@@ -146,8 +146,13 @@ def test_the_summary_of_an_mlapp_shows_its_nodes_with_their_runs(page: Page, nig
     page.goto(f"/mlapps/{nightly}")
     nodes = page.get_by_role("group", name="Nodes and what they pass on")
     told = str(nodes.text_content())
-    assert re.search(r"serve: .*running on web-1", told)  # beside runs that other tests have asked for
-    assert "train: waiting" in told
+    assert re.search(r"serve\b.*: .*running on web-1", told)  # beside runs that other tests have asked for
+    assert re.search(r"train\b.*: waiting", told)
+    for box in nodes.get_by_role("link").all():
+        title, dot = box.locator(".title").bounding_box(), box.locator("circle").bounding_box()
+        assert title is not None
+        assert dot is not None
+        assert title["x"] + title["width"] <= dot["x"], "the dot stands beside the title"
     assert page.get_by_role("button", name="Run now").count() == 1
     assert_accessible(page)
     take_pictures(page, "summary")
@@ -204,8 +209,13 @@ def test_agents_are_seen_with_what_runs_there(page: Page, nightly: str) -> None:
     cpu = option_of(page.locator("figure").filter(has_text="CPU, %"))
     assert max(value for _, value in cpu["series"][0]["data"]) >= 20
     assert "4711" in page.get_by_role("region", name="Runs that go on there").inner_text()
+    assert page.get_by_role("navigation", name="Times").locator("[aria-current]").inner_text() == "hour"
     assert_accessible(page)
     take_pictures(page, "agent")
+    page.goto("/mlapps/hosts")
+    assert "not defined" not in page.get_by_role("main").inner_text().lower()
+    page.get_by_role("main").get_by_role("link", name="Agents").click()
+    page.wait_for_url("**/hosts")
 
 
 def test_the_schedule_shows_a_week_of_what_ran_and_what_is_due(page: Page, nightly: str) -> None:

@@ -88,7 +88,7 @@ class Demo:
             people = People(settings, config)
             with components_in(replay_folder(config)) as components:
                 for said in launch(examples, config, self.broken_month):
-                    console.print(said, markup=False)
+                    console.print(said, markup=False, soft_wrap=True)
                 seconds = self._replayed(components, people, console)
             with console.status("waiting until everything is in ClickHouse"):
                 wait_until_drained(settings)

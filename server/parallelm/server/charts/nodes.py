@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-WIDTH: Final = 200
+WIDTH: Final = 240
 HEIGHT: Final = 50
 _ACROSS: Final = 90
 _DOWN: Final = 22
 _MARGIN: Final = 3
-_LETTERS: Final = 24
+_LETTERS: Final = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class NodeGraph:
     """Paths of SVG; True: the way of models."""
     width: int
     height: int
+    box_width: int = WIDTH
+    box_height: int = HEIGHT
 
 
 def place_nodes(nodes: Sequence[Node]) -> NodeGraph:

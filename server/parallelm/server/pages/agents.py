@@ -106,7 +106,7 @@ def agent(
     request: Request,
     asking: Asking,
     agent_id: str,
-    since: Annotated[str, Query(alias="from", pattern=f"^({'|'.join(SINCE)}|)$")] = "-1d",
+    since: Annotated[str, Query(alias="from", pattern=f"^({'|'.join(SINCE)}|)$")] = "-1h",
 ) -> HTMLResponse:
     """One: what runs there, what ran there last, and its load."""
     found = readable_agents(request, asking, agent_id)

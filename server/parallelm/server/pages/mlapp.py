@@ -9,6 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse
 
 from parallelm.operations.errors import UnknownMLAppError
+from parallelm.operations.quality import AGENT_ID as WHO_EVALUATES
+from parallelm.schemas.well_known import HOSTS_MLAPP
 from parallelm.server.access.dependencies import require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
@@ -32,12 +34,14 @@ def mlapp(request: Request, mlapp_id: str) -> HTMLResponse:
         raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}: it is not defined and has reported nothing")
     agents: dict[str, list[str]] = {}
     for row in mlapp_agents(settings, mlapp_id):
-        agents.setdefault(row["node_id"], []).append(row["hostname"] or row["agent_id"])
+        if row["agent_id"] != WHO_EVALUATES:  # no host
+            agents.setdefault(row["node_id"], []).append(row["hostname"])
     live = live_models(settings, mlapp_id=mlapp_id).to_dict("records")
     found = deployments(settings, mlapp_id=mlapp_id, state="awaiting_approval").to_dict("records")
     nodes = nodes_of(current_mlapp(settings, mlapp_id))
     values = {
         "mlapp_id": mlapp_id,
+        "hosts_mlapp": HOSTS_MLAPP,
         "summary": summary,
         "nodes": nodes,
         "graph": run_graph(request, settings, mlapp_id, nodes, now_ms),

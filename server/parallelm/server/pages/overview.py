@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
+from parallelm.schemas.well_known import HOSTS_MLAPP
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
@@ -43,6 +44,7 @@ def overview(
     values = {
         "q": q,
         "show": show,
+        "hosts_mlapp": HOSTS_MLAPP,
         "known": known,
         "found": found[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE],
         "total": len(found),

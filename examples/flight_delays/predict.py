@@ -100,7 +100,7 @@ class Predictor:
                 model.download(str(path))
                 self._classifier = joblib.load(path)
             self._model = model
-            print(f"{today}: takes {model.name!r}")
+            print(f"{today}: takes {model.metadata.name!r}")
 
     def _predict(self, today: date) -> None:
         features = self._part.of(self._flights.scheduled(today))

@@ -73,7 +73,7 @@ def train(flights: Flights, today: date, *, broken: bool) -> None:
         model.set_model_path(str(path))
         mlops.publish_model(model)
     print(
-        f"{today}: published {model.name!r}, trained on {len(features):,} flights; AUC of the last week {auc:.3f}"
+        f"{today}: published {model.metadata.name!r}, trained on {len(features):,} flights; AUC of the last week {auc:.3f}"
     )
 
 

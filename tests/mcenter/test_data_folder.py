@@ -48,3 +48,11 @@ def test_up_says_that_it_starts_the_stack_above(tmp_path: Path) -> None:
     said = CliRunner().invoke(cli, ["up", "--detach"]).output
     assert f"This is the stack of {tmp_path}; `--data .mcenter` makes another one here." in said
     assert "version '999'" in said
+
+
+@pytest.mark.usefixtures("below")
+def test_up_says_whose_data_it_takes_over(tmp_path: Path) -> None:
+    (tmp_path / ".mcenter" / "VERSION").write_text("1\nmcenter-stream 0.0.9\nkafka 99.1.0\n")
+    said = " ".join(CliRunner().invoke(cli, ["up", "--detach"]).output.split())
+    assert f"{tmp_path}/.mcenter was last used by mcenter 0.0.9." in said
+    assert "was last used by kafka 99.1.0, here is" in said

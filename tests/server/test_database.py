@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
 from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.matrix import ADMIN
@@ -46,6 +47,15 @@ def test_migrations_make_the_tables_that_the_code_wants(url: str):
     with opened(url) as database, database.reading() as sql:
         context = MigrationContext.configure(sql.connection(), opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_database_of_a_newer_version_is_left_alone(url: str):
+    with opened(url) as database, database.writing() as sql:
+        sql.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(
+        DatabaseError, match=r"has migration '9999', this code ends at .* newer version of mcenter"
+    ):
+        Database(url)
 
 
 def test_processes_that_start_at_once_migrate_one_after_the_other(url: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
+from parallelm.mcenter.local_stack.folder import FolderLock, open_folder, stamp, upgraded_from
 from parallelm.supervision.die_with_parent import killed_with_us
 
 HOLD_THE_LOCK = """
@@ -38,6 +39,41 @@ def test_a_version_that_is_no_number_is_refused(tmp_path: Path):
 
     with pytest.raises(StackError, match="has version 'xxx"):
         open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["mcenter-stream", "kafka", "chdb-core"])
+def test_a_folder_that_a_newer_program_has_used_is_refused(tmp_path: Path, program: str):
+    open_folder(tmp_path)
+    stamped = (tmp_path / "VERSION").read_text()
+    (tmp_path / "VERSION").write_text(
+        re.sub(rf"^{program} .*$", f"{program} 99.0.1", stamped, flags=re.MULTILINE)
+    )
+
+    with pytest.raises(
+        StackError, match=rf"was last used by {program} 99\.0\.1, here is .* use the newer mcenter"
+    ):
+        open_folder(tmp_path)
+
+
+def test_a_fix_of_the_same_release_may_be_taken_back(tmp_path: Path):
+    open_folder(tmp_path)
+    fixed = re.sub(r"(\d+\.\d+)\.\d+$", r"\1.999", (tmp_path / "VERSION").read_text(), flags=re.MULTILINE)
+    assert fixed.count(".999") == 3
+    (tmp_path / "VERSION").write_text(fixed)
+
+    open_folder(tmp_path)
+    assert upgraded_from(tmp_path) == ""
+
+
+def test_a_folder_of_an_older_release_is_taken_and_told_of(tmp_path: Path):
+    assert upgraded_from(tmp_path) == "", "a new folder"
+    open_folder(tmp_path)
+    (tmp_path / "VERSION").write_text("1\nmcenter-stream 0.0.9\nkafka 3.9.1\n")
+
+    open_folder(tmp_path)
+    assert upgraded_from(tmp_path) == "0.0.9"
+    stamp(tmp_path)
+    assert upgraded_from(tmp_path) == ""
 
 
 @pytest.mark.parametrize("folder", [Path("/proc/mcenter"), Path("/dev/null/mcenter")])

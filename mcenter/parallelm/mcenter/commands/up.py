@@ -10,6 +10,7 @@ import click
 
 from parallelm.connections.search import LOCAL_STACK_FOLDER, admin_file, settings_file
 from parallelm.mcenter.local_stack import LocalStack
+from parallelm.mcenter.local_stack.folder import upgraded_from
 from parallelm.mcenter.local_stack.output import TerminalOutput
 from parallelm.mcenter.local_stack.plan import settings_path
 from parallelm.mcenter.local_stack.services import SERVER, SERVICES
@@ -70,6 +71,11 @@ def up(
     """
     if folder == default_folder() and folder.parent != Path.cwd():
         echo(f"This is the stack of {folder.parent}; `--data {LOCAL_STACK_FOLDER}` makes another one here.")
+    if former := upgraded_from(folder):
+        echo(
+            f"{folder} was last used by mcenter {former}. What is new is added now, and an older mcenter will not open it "
+            "any more."
+        )
     if notifications is not None:
         read_notifications(notifications, os.environ)  # a notifier could not run with a wrong one
     if agents is None:

@@ -1,13 +1,17 @@
-"""The data folder of a stack: its version, and the lock that one supervisor at a time holds."""
+"""The data folder of a stack: its version, who used it last, and the lock that one supervisor at a time holds."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import re
 import struct
+from importlib import metadata
 from typing import IO, TYPE_CHECKING
 
 from parallelm.mcenter.local_stack.errors import StackError
+from parallelm.mcenter.local_stack.kafka_jars import KAFKA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +22,11 @@ VERSION = 1
 ARTIFACTS = "artifacts"
 """Folder of model files."""
 
+MCENTER = "mcenter-stream"
+_ENGINE = "chdb-core"
+_VERSION_FILE = "VERSION"
+_WHAT_TO_DO = "use the newer mcenter that wrote it, or name another folder with --data"
+
 _FLOCK = "hhqqi"
 """C's struct flock on 64-bit Linux: type, whence, start, length, pid."""
 
@@ -27,9 +36,8 @@ def open_folder(folder: Path) -> None:
     try:
         for part in ("logs", ARTIFACTS, "run"):
             (folder / part).mkdir(parents=True, exist_ok=True)
-        version = folder / "VERSION"
-        if not version.exists():
-            version.write_text(f"{VERSION}\n", encoding="ascii")
+        if not (folder / _VERSION_FILE).exists():
+            stamp(folder)
         (folder / "run" / "writable").touch()
     except OSError as error:
         raise StackError(
@@ -39,16 +47,57 @@ def open_folder(folder: Path) -> None:
 
 
 def check_version(folder: Path) -> None:
-    """Raise ``StackError`` when the folder was written by a newer version."""
-    version = folder / "VERSION"
-    found = (
-        version.read_text(encoding="utf-8", errors="replace").strip() if version.exists() else str(VERSION)
-    )
-    if not found.isdecimal() or int(found) > VERSION:
+    """Raise ``StackError`` when the folder was written by a newer version, or by newer stores than are installed."""
+    layout, programs = _stamped(folder)
+    if not layout.isdecimal() or int(layout) > VERSION:
         raise StackError(
-            f"the data folder {folder} has version {found[:40]!r}, this mcenter knows up to {VERSION}: use the newer "
-            "mcenter that wrote it, or name another folder with --data"
+            f"the data folder {folder} has version {layout[:40]!r}, this mcenter knows up to {VERSION}: {_WHAT_TO_DO}"
         )
+    for name, ours in _programs().items():
+        found = programs.get(name, ours)
+        if _release(found) > _release(ours):
+            raise StackError(
+                f"the data folder {folder} was last used by {name} {found[:40]}, here is {ours}: {_WHAT_TO_DO}"
+            )
+
+
+def upgraded_from(folder: Path) -> str:
+    """The older mcenter that used the folder last; empty where there was none."""
+    _, programs = _stamped(folder)
+    ours = _programs()[MCENTER]
+    found = programs.get(MCENTER, ours)
+    return found if _release(found) < _release(ours) else ""
+
+
+def stamp(folder: Path) -> None:
+    """Write down who uses the folder from now on: nothing older may any more."""
+    text = "\n".join([str(VERSION), *(f"{name} {version}" for name, version in _programs().items()), ""])
+    file, new = folder / _VERSION_FILE, folder / "run" / f"{_VERSION_FILE}.new"
+    if not file.exists() or file.read_text(encoding="utf-8", errors="replace") != text:
+        new.write_text(text, encoding="ascii")
+        new.replace(file)
+
+
+def _stamped(folder: Path) -> tuple[str, dict[str, str]]:
+    """Layout of the folder, and the versions of the programs that used it last."""
+    file = folder / _VERSION_FILE
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else str(VERSION)
+    layout, *programs = text.splitlines() or [""]
+    parted = (line.partition(" ") for line in programs)
+    return layout.strip(), {name: version for name, _, version in parted}
+
+
+def _programs() -> dict[str, str]:
+    """What writes into the folder, and its versions as they are installed."""
+    found = {MCENTER: metadata.version(MCENTER), "kafka": KAFKA_VERSION}
+    with contextlib.suppress(metadata.PackageNotFoundError):  # a stack without ClickHouse
+        found[_ENGINE] = metadata.version(_ENGINE)
+    return found
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """What decides who may follow whom: the first two numbers, so that a fix can be taken back."""
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", version)[:2])
 
 
 class FolderLock:

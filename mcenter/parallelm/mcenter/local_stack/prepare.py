@@ -25,9 +25,11 @@ def main() -> None:
         topics, tables = pool.submit(create_topics, settings), pool.submit(migrate_at_rest, settings)
         try:
             topics.result()
-            tables.result()
+            applied = tables.result()
         except (SchemaError, WarehouseError) as error:
             sys.exit(f"{error}")
+    if applied:
+        print(f"migrations of the warehouse up to {applied[-1].version} ({applied[-1].name}) are applied")  # noqa: T201
     for difference in drift(settings):
         print(difference)  # noqa: T201 - for the log: the stack starts nevertheless
 

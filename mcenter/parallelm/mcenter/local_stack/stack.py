@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from parallelm.connections import Settings, load_settings
 from parallelm.mcenter.local_stack.errors import StackError
-from parallelm.mcenter.local_stack.folder import FolderLock, open_folder
+from parallelm.mcenter.local_stack.folder import FolderLock, open_folder, stamp
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
 from parallelm.mcenter.local_stack.plan import Plan, settings_path
 from parallelm.mcenter.local_stack.services import SERVICES, inherited_environment, services
@@ -45,6 +45,7 @@ def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], Non
     lock = FolderLock(plan.folder)
     lock.acquire()
     try:
+        stamp(plan.folder)
         jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
         ports = plan.settle_ports()
         found = services(

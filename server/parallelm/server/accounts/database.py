@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -115,7 +117,17 @@ def migrate(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         config.attributes["connection"] = connection
+        _refuse_newer(ScriptDirectory.from_config(config), connection)
         command.upgrade(config, "head")
+
+
+def _refuse_newer(known: ScriptDirectory, connection: Connection) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {each.revision for each in known.walk_revisions()}:
+        raise CommandError(
+            f"it has migration {found[:40]!r}, this code ends at {known.get_current_head()}: it was migrated by a newer "
+            "version of mcenter-stream; upgrade this installation"
+        )
 
 
 def is_there(url: str) -> bool:

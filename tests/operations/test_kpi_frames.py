@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from parallelm.mcenter.results import write_result
 from parallelm.operations.errors import KpiFileError
@@ -19,6 +21,55 @@ if TYPE_CHECKING:
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY_MS = 1_359_590_400_000
 """2013-01-31."""
+
+
+def packed(**columns: pa.Array) -> bytes:
+    """A Parquet file."""
+    file = io.BytesIO()
+    parquet.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
+def repeated(text: str, count: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), [text])
+
+
+def mappings(text: str, count: int) -> pa.Array:
+    return pa.MapArray.from_arrays(range(count + 1), repeated("shop", count), repeated(text, count))
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"kpi": repeated("k" * 100_000, 20_000)}, "1073741824 bytes unpacked"),
+        ({"labels": mappings("k" * 100_000, 20_000)}, "1073741824 bytes unpacked"),
+        (
+            {"x": pa.ListArray.from_arrays(range(20_001), repeated("k" * 100_000, 20_000))},
+            "1073741824 bytes unpacked",
+        ),
+        ({"value": pa.repeat(1.0, 5_000_001)}, "5000000 rows"),
+        (
+            {f"x{number}": pa.nulls(4_600_000, pa.bool_()) for number in range(11)},
+            "50000000 values",
+        ),
+        ({"x": pa.array([b"x" * 33], pa.binary(33))}, "column 'x' has values of 33 bytes each"),
+    ],
+    ids=[
+        "a text again and again",
+        "also in mappings",
+        "also in lists",
+        "rows",
+        "values",
+        "values of a fixed length",
+    ],
+)
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused_before_it_does(
+    columns: dict[str, pa.Array], what: str
+):
+    sent = packed(**columns)
+    assert len(sent) < 1_000_000
+    with pytest.raises(KpiFileError, match=what):
+        read_kpi_parquet(sent, KpiFileFormat())
 
 
 def read(frame: pd.DataFrame, **wanted: object) -> KpiFile:

@@ -16,10 +16,10 @@ from parallelm.server.charts.bars import Histogram, draw_histograms, drawable_ed
 from parallelm.server.charts.drawing import MOST_POINTS, Drawing, wall_ms, wall_text
 from parallelm.server.charts.lines import Comparison, Window, draw_lines, line_names, line_of_points
 from parallelm.server.charts.nodes import Node, place_nodes
-from parallelm.server.charts.statistics import DRAWERS, distribution_of, draw_report
+from parallelm.server.charts.statistics import DRAWERS, distribution_of, draw_heat_maps, draw_report
 from parallelm.server.charts.tables import draw_matrix
 from parallelm.server.charts.thinning import thinned
-from parallelm.server.pages.filters import log_text
+from parallelm.server.pages.filters import log_text, zone_of
 from parallelm.warehouse.queries import Line
 
 VALUES = st.one_of(st.none(), st.floats(allow_nan=False))
@@ -151,6 +151,35 @@ def test_a_report_that_is_not_of_its_form_is_told_and_never_an_error(kind: str, 
     distribution_of(row, "d")
 
 
+DEEP = 100_000
+HUGE = "1" + "0" * 400
+"""A whole number that no float holds."""
+
+
+@pytest.mark.parametrize("kind", sorted(DRAWERS))
+@pytest.mark.parametrize(
+    "data",
+    [
+        "[" * DEEP,
+        '{"a":' * DEEP + "1" + "}" * DEEP,
+        '{"a": {"b": ' + "[" * 400 + "]" * 400 + "}}",
+        f'{{"a": [{{"b": {HUGE}}}]}}',
+        f'{{"a": {{"b": {HUGE}}}}}',
+        f'{{"a": {HUGE}}}',
+        f'{{"x_series": [{HUGE}], "y_series": [{{"label": "l", "data": [{HUGE}]}}]}}',
+        "9" * 5000,
+        '{"a": []}',
+    ],
+    ids=["open", "deep objects", "deep cell", "bars", "cells", "heat", "graph", "number", "empty"],
+)
+def test_a_report_that_no_component_writes_breaks_no_page(kind: str, data: str) -> None:
+    row = {"graph_type": kind, "data": data, "name": "n", "histograms.feature": []}
+    drawing = draw_report(row)
+    assert told(drawing)["summary"]
+    distribution_of(row, "d")
+    assert told(draw_heat_maps([row | {"event_time": datetime(2026, 1, 1, tzinfo=UTC)}], "UTC"))["summary"]
+
+
 def test_rows_of_a_table_may_have_one_name_and_cells_are_text() -> None:
     row = {
         "graph_type": "MATRIX",
@@ -229,3 +258,8 @@ def test_an_update_leaves_out_the_series_that_the_browser_has() -> None:
 )
 def test_a_line_of_a_log_is_shown_without_what_is_meant_for_terminals(line: str, shown: str) -> None:
     assert log_text(line) == shown
+
+
+@pytest.mark.parametrize("name", ["x" * 4000, "/etc/passwd", "../../etc/passwd", "\0", "", "nowhere"])
+def test_a_zone_that_is_none_is_utc(name: str) -> None:
+    assert zone_of(name) == ZoneInfo("UTC")

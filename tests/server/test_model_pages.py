@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from parallelm.connections.artifacts import local_path
 from parallelm.operations.models import decide
@@ -135,6 +136,33 @@ def test_somebody_who_was_faster_is_named_and_the_page_is_fresh(
     answer(page, "Approve", "Approve")
     assert "it is requested (by bea)" in told(page, "approve refused").inner_text()
     assert page.get_by_role("button", name="Approve").count() == 0
+
+
+def test_what_somebody_types_and_chooses_stays_when_a_decision_of_others_arrives(
+    page: Page, platform: Settings, mlapp: str, tmp_path: Path
+):
+    model_id = published(platform, tmp_path, mlapp, "one")
+    with page.expect_response("**/live**"):
+        page.goto(f"/mlapps/{mlapp}/models")
+    search, box = page.get_by_label("Name, id or description"), page.get_by_label("Compare one")
+    search.fill("half a na")
+    box.check()
+    page.get_by_role("button", name="Reject", exact=True).click()
+    comment = page.get_by_role("dialog").get_by_role("textbox").last
+    comment.fill("not yet")
+    page.evaluate(
+        "document.addEventListener('htmx:sseMessage', () => { window.heardAt = performance.now(); })"
+    )
+    decide(platform, "approve", mlapp, who=person("bea"), model_id=model_id)
+    page.wait_for_function("() => performance.now() > window.heardAt + 200")
+    expect(comment).to_have_value("not yet")
+
+    with page.expect_response(lambda each: each.request.headers.get("hx-target") == "now") as came:
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert "filters" not in came.value.text(), "only the part that changes is sent"
+    expect(page.locator("section.review")).to_have_count(0, timeout=30_000)
+    expect(search).to_have_value("half a na")
+    expect(box).to_be_checked()
 
 
 def test_a_node_is_pinned_unpinned_and_rolled_back(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from playwright.sync_api import expect
 
 from parallelm.operations.definitions import apply_definition, validate_definition
+from parallelm.operations.schedule import planned_nodes
 from parallelm.schemas import topics
 from parallelm.schemas.records import RunState
 from parallelm.server.access.matrix import VIEWER
+from parallelm.server.pages import agents, schedule
 from parallelm.warehouse.queries import log_lines, run_rows, run_transitions
 from tests.people import person
 from tests.server.browser.looking import assert_accessible, option_of, take_pictures
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
+    import pytest
     from playwright.sync_api import Page
 
     from parallelm.connections import Settings
@@ -230,6 +234,43 @@ def test_the_schedule_shows_a_week_of_what_ran_and_what_is_due(page: Page, night
     assert page.get_by_role("region", name=re.compile("Week from")).locator("li").count() == 7
     page.goto(f"/schedule?mlapp_id={nightly}&week=2001-01-01")
     assert page.get_by_role("region", name=re.compile("Week from")).locator("li").count() == 0
+
+
+def test_agents_beyond_a_page_follow_on_the_next_ones(
+    page: Page, nightly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert nightly
+    monkeypatch.setattr(agents, "_SHOWN", 1)
+    page.goto("/hosts?q=-1")
+    more, seen = page.get_by_role("link", name="More", exact=True), []
+    while True:
+        seen.append(page.get_by_role("rowheader").inner_text().splitlines()[0])
+        if not more.count():
+            break
+        more.click()
+        page.wait_for_url(f"**/hosts?q=-1&after={seen[-1]}")
+    assert {"gpu-1", "web-1"} <= set(seen)
+    assert seen == sorted(set(seen))
+
+
+def test_nodes_beyond_a_page_of_the_schedule_follow_on_the_next_one(
+    page: Page, platform: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "_ROWS", 1)
+    mlapp_id = f"weekly-{uuid.uuid4().hex[:6]}"
+    due = "type: auxiliary, schedule: {cron: '0 6 * * 1', timezone: UTC}, steps: [{command: 'true'}]"
+    text = f"mlapp: {mlapp_id}\nnodes: [{{id: first, {due}}}, {{id: second, {due}}}]\n"
+    apply_definition(platform, validate_definition(text.encode(), "weekly.yaml"), who=person("ada"))
+    wait_for(lambda: planned_nodes(platform, frozenset({mlapp_id})), "the definition is not stored")
+    page.goto(f"/schedule?mlapp_id={mlapp_id}&week=2030-06-03")
+    for words, node, place in (
+        ("More nodes", "second", "2\u20132 of 2 nodes"),
+        ("Nodes before", "first", "1\u20131 of 2 nodes"),
+    ):
+        page.get_by_role("link", name=words).click()
+        expect(page.get_by_text(place)).to_be_visible()
+        week = page.get_by_role("region", name="Week from 2030-06-03")
+        assert week.get_by_role("rowheader").inner_text().startswith(f"{mlapp_id} / {node}")
 
 
 def test_who_may_only_look_sees_no_button_and_starts_nothing(

@@ -223,10 +223,14 @@ def test_a_chart_gets_no_more_points_than_it_has_room_for(client: httpx.Client) 
 
 def test_charts_that_are_older_than_an_hour_are_drawn_anew(client: httpx.Client) -> None:
     newer = {"start_ms": 0, "width_ms": 1, "lines": {}}
-    charts = [{"url": "numbers.json?name=latency&node=predict", "newer": newer}, {"url": "scores.json"}]
+    charts = [
+        {"url": "numbers.json?name=latency&node=predict", "newer": newer},
+        {"url": "scores.json"},
+        {"url": "//["},
+    ]
     path = f"/charts/{MLAPP}/changes.json"
     answer = client.post(path, json={"since_ms": 0, "charts": charts})
-    assert answer.json()["charts"] == [{"again": True}, {"again": True}]
+    assert answer.json()["charts"] == [{"again": True}] * 3
     asked = {"since_ms": answer.json()["position_ms"], "charts": charts}
     assert client.post(path, json=asked).status_code == 200
     assert client.post(path, json={"since_ms": 10**30, "charts": charts}).status_code == 422

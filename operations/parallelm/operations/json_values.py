@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+_DEEPEST: Final = 100
+_HOLDERS: Final = (dict, list, tuple)
 _NON_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 def is_missing(value: Any) -> bool:
     """Whether it is NULL: None, or what pandas puts in its place; NaN is a number."""
     return value is None or type(value).__name__ in {"NaTType", "NAType"}
+
+
+def read_json(text: str | bytes, **options: Any) -> Any:
+    """A value of JSON from outside, as by ``json.loads``; raises ``ValueError`` also for one nested deeper than what handles it can go."""
+    too_deep = f"it is nested deeper than {_DEEPEST} levels"
+    try:
+        found = json.loads(text, **options)
+    except RecursionError as error:
+        raise ValueError(too_deep) from error
+    level = [found]
+    for _ in range(_DEEPEST):
+        level = [item for each in level for item in _items_of(each) if isinstance(item, _HOLDERS)]
+        if not level:
+            return found
+    raise ValueError(too_deep)
+
+
+def _items_of(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, _HOLDERS) else ()
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from parallelm.definitions.components import (
     command_line,
     output_names,
     pack,
+    packing,
     read_component,
     resolved_arguments,
     step_variables,
@@ -24,6 +26,7 @@ from parallelm.definitions.components import (
 from parallelm.definitions.components.form import ArgumentForm, ComponentForm
 from parallelm.definitions.errors import ArgumentsError, ComponentFolderError
 from parallelm.definitions.running import InputForm, StepForm
+from tests.hostile_tars import headers_about_headers, with_extended_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,6 +185,39 @@ def test_links_lead_nowhere_else_and_only_plain_files_are_packed(tmp_path: Path)
     (folder / "gone").symlink_to("nowhere")
     with pytest.raises(ComponentFolderError, match="gone cannot be read"):
         pack_and_unpack(folder, tmp_path / "never")
+
+
+@pytest.mark.parametrize(
+    "tar",
+    [
+        headers_about_headers(),
+        with_extended_header("path=" + "a" * 400),
+        with_extended_header("path=a\0b"),
+        with_extended_header("GNU.sparse.map=0,x"),
+        with_extended_header("size=99999999999999999999"),
+    ],
+    ids=[
+        "headers about headers",
+        "too long a name",
+        "a name with NUL",
+        "a map of nothing",
+        "too large a size",
+    ],
+)
+def test_a_tar_with_wrong_headers_is_refused(tar: bytes, tmp_path: Path):
+    (tmp_path / "x.tar").write_bytes(tar)
+    with pytest.raises(ComponentFolderError, match=r"x\.tar cannot be unpacked"):
+        unpack(tmp_path / "x.tar", tmp_path / "out")
+
+
+def test_a_tar_with_more_files_than_a_component_has_is_refused_before_any_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(packing, "_MAX_FILES", 10)
+    (tmp_path / "x.tar").write_bytes(tarfile.TarInfo("file").tobuf() * 21 + bytes(1024))
+    with pytest.raises(ComponentFolderError, match="more than 10 files"):
+        unpack(tmp_path / "x.tar", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_large_data_is_refused_with_the_file_that_is_too_much(tmp_path: Path):

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from parallelm.operations.captures.contents.parquet import arrow_column, arrow_type
+from parallelm.operations.captures.importing.reading import rows_by_record
 from parallelm.operations.captures.importing.records import (
     actuals,
     kpi_batch,
@@ -21,12 +23,17 @@ from parallelm.operations.captures.importing.records import (
     statistics_batch,
 )
 from parallelm.operations.captures.importing.tables import IMPORTED_TABLES
+from parallelm.operations.errors import CaptureError
 from parallelm.schemas import records
+from parallelm.schemas.captures.manifest import CaptureManifest, ManifestMember
+from parallelm.schemas.captures.names import table_member
 from parallelm.schemas.conversion import to_avro
 from parallelm.sinks.tables import TABLES
 from tests.sinks.samples import T0_MS
 
 if typing.TYPE_CHECKING:
+    from pathlib import Path
+
     from parallelm.schemas.topics import Topic
 
 _TEXT = st.text(max_size=12)
@@ -195,3 +202,41 @@ def test_what_a_capture_does_not_have_is_empty():
     row = {"mlapp_id": "app", "event_time": 1, "action_id": "a", "who": "ada", "action": "approve"}
     found = record_of(records.UserAction, row)
     assert (found.who, found.comment, found.parameters) == ("ada", "", {})
+
+
+def stored(folder: Path, **columns: pa.Array) -> CaptureManifest:
+    """A table of events in a capture's folder, and the manifest that tells of it."""
+    name = table_member("events")
+    table = pa.table(columns)
+    (folder / name).parent.mkdir(parents=True)
+    parquet.write_table(table, folder / name)
+    size_bytes = (folder / name).stat().st_size
+    member = ManifestMember(name=name, size_bytes=size_bytes, sha256="0" * 64, rows=table.num_rows)
+    texts = dict.fromkeys(("capture_id", "name", "mlapp_id", "mlapp_name", "created_by", "topic_prefix"), "x")
+    return CaptureManifest(**texts, start_ms=0, end_ms=1, known_at_ms=1, members=(member,))
+
+
+def test_a_small_table_that_unpacks_to_a_huge_one_is_refused_before_it_does(tmp_path: Path):
+    texts = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), 8192), ["x" * 100_000])
+    manifest = stored(tmp_path, event_type=texts)
+    assert manifest.members[0].size_bytes < 1_000_000
+    with pytest.raises(
+        CaptureError, match=r"events.parquet' cannot be read: .*8192 of its rows have 81\d+ bytes"
+    ):
+        list(rows_by_record(tmp_path, manifest, "events"))
+
+
+def test_texts_of_a_table_are_read_as_they_were_written(tmp_path: Path):
+    texts, place = ["a", None, "a", ""], [0, 0, 1, 2]
+    columns = {
+        "_topic": texts,
+        "_partition": place,
+        "_offset": place,
+        "labels": pa.array(
+            [[("k", "v")], None, [], [("k", "v"), ("l", "v")]], pa.map_(pa.string(), pa.string())
+        ),
+        "names": pa.array([["x", "x"], None, [], [None]], pa.list_(pa.string())),
+    }
+    manifest = stored(tmp_path, **{name: pa.array(values) for name, values in columns.items()})
+    found = [row for rows in rows_by_record(tmp_path, manifest, "events") for row in rows]
+    assert found == pa.table(columns).to_pylist()

@@ -17,6 +17,7 @@ from parallelm.schemas.captures import CaptureArchive, CaptureManifest, Limits, 
 from parallelm.schemas.captures.manifest import parse_manifest
 from parallelm.schemas.captures.names import DETAILS, EXPORT, MANIFEST, file_part, table_member
 from parallelm.schemas.errors import CaptureFileError
+from tests.hostile_tars import headers_about_headers, with_extended_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,6 +217,16 @@ def test_what_is_not_unpacked_is_checked_as_well(tmp_path: Path):
 def test_a_manifest_that_is_none_is_refused(tmp_path: Path, text: bytes, reason: str):
     members = [member(name, data) for name, data in FILES.items()]
     refused(tar_of(tmp_path / "c.tar", *members, member(MANIFEST, text)), f"'{MANIFEST}': .*{reason}")
+
+
+@pytest.mark.parametrize(
+    "tar",
+    [headers_about_headers(), with_extended_header("GNU.sparse.map=0,x")],
+    ids=["headers about headers", "a map of nothing"],
+)
+def test_a_tar_with_wrong_headers_is_refused(tmp_path: Path, tar: bytes):
+    (tmp_path / "c.tar").write_bytes(tar)
+    refused(tmp_path / "c.tar", "cannot be unpacked")
 
 
 def test_a_damaged_header_is_no_end(tmp_path: Path):

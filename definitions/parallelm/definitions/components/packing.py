@@ -9,6 +9,7 @@ import stat
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
@@ -72,8 +73,11 @@ def unpack(archive: Path, folder: Path) -> None:
     """Extract a component's tar. Raises ``ComponentFolderError`` for what leaves the folder or is no plain file."""
     try:
         with tarfile.open(archive, mode="r:") as opened:
+            # Tars of others have folders as well.
+            if any(islice(opened, 2 * _MAX_FILES, None)):
+                raise ComponentFolderError(f"{archive.name} holds more than {_MAX_FILES} files")
             opened.extractall(folder, filter="data")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OSError, ValueError, RecursionError) as error:
         raise ComponentFolderError(f"{archive.name} cannot be unpacked: {error}") from error
 
 

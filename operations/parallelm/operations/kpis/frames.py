@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.operations.errors import KpiFileError
 from parallelm.operations.kpis.file import KpiFile, read_points
-from parallelm.operations.kpis.rows import make_sheet
+from parallelm.operations.kpis.rows import MOST_ROWS, make_sheet
+from parallelm.operations.parquet_size import packed_columns, unpacked_bytes, value_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 PARQUET_MAGIC = b"PAR1"
 """First bytes of a Parquet file."""
+_MOST_BYTES = 1 << 30
+_MOST_VALUES = 10 * MOST_ROWS
+_AT_A_TIME = 65_536
 
 
 def read_kpi_parquet(data: bytes, wanted: KpiFileFormat) -> KpiFile:
@@ -39,10 +43,34 @@ def _frame(data: bytes) -> pd.DataFrame:
     import pandas as pd
 
     try:
+        _require_readable(data)
         # Whole numbers with gaps stay whole: a label 7 is not 7.0.
         return pd.read_parquet(io.BytesIO(data), engine="pyarrow", dtype_backend="numpy_nullable")
+    except KpiFileError:
+        raise
     except Exception as error:  # pyarrow has an error for each of a Parquet file's parts
         raise KpiFileError(f"is not a Parquet file that can be read: {error}") from error
+
+
+def _require_readable(data: bytes) -> None:
+    """Raise ``KpiFileError`` for a file that is too large once unpacked, before it is; and the errors of pyarrow."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(io.BytesIO(data)) as file:
+        packed = packed_columns(file)
+        _require_at_most(file.metadata.num_rows, MOST_ROWS, "rows")
+        groups = map(file.metadata.row_group, range(file.num_row_groups))
+        _require_at_most(sum(map(value_count, groups)), _MOST_VALUES, "values")
+    size_bytes = 0
+    with parquet.ParquetFile(io.BytesIO(data), read_dictionary=packed) as file:
+        for batch in file.iter_batches(_AT_A_TIME, use_threads=False):
+            size_bytes += sum(map(unpacked_bytes, batch.columns))
+            _require_at_most(size_bytes, _MOST_BYTES, "bytes unpacked")
+
+
+def _require_at_most(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise KpiFileError(f"has more than {most} {what}: send it in parts")
 
 
 def read_kpi_frame(frame: pd.DataFrame, wanted: KpiFileFormat) -> KpiFile:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from parallelm.operations.kpis.format import KpiFileFormat
 
 DELIMITERS = (",", ";", "\t", "|")
+MOST_ROWS = 5_000_000
+"""Of one file: all are in memory at a time."""
 _SEP_LINE = re.compile(r'^"?sep=([^"\r\n])"?[,;\t|]*$', re.IGNORECASE)
 _INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
 _FORMULA_TEXT = re.compile(r'^="(.*)"$', re.DOTALL)
@@ -107,6 +109,8 @@ def _rows(text: str, delimiter: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     while True:
         line = reader.line_num + 1
+        if line > MOST_ROWS + 1:
+            raise KpiFileError(f"has more than {MOST_ROWS} lines: send it in parts")
         try:
             row = next(reader)
         except StopIteration:

@@ -42,7 +42,16 @@ _KINDS: Final = {
     tarfile.GNUTYPE_SPARSE: "a sparse file",
 }
 _DRIVE: Final = re.compile(r"(^|/)[A-Za-z]:")
-_BROKEN: Final = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error, ValueError)
+_BROKEN: Final = (
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    lzma.LZMAError,
+    zlib.error,
+    ValueError,
+    RecursionError,
+)
+"""``tarfile`` calls itself for each header that is about the next header."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from parallelm.server.access.authentication import bearer
 from parallelm.server.context import context_of
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from starlette.requests import HTTPConnection
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,9 +52,10 @@ def comes_from_us(connection: HTTPConnection) -> bool:
     origin = connection.headers.get("origin")
     if origin is None:
         return True
-    public = urlsplit(context_of(connection).settings.server.public_url)
-    ours = {connection.headers.get("host", ""), public.netloc} - {""}
-    return urlsplit(origin).netloc in ours
+    public_url = context_of(connection).settings.server.public_url
+    ours = {connection.headers.get("host", ""), urlsplit(public_url).netloc} - {""}
+    sent_by = _parts(origin)
+    return sent_by is not None and sent_by.netloc in ours
 
 
 async def _of_form(request: Request) -> str:
@@ -73,6 +76,15 @@ def go_on_path(request: Request) -> str:
 
 def checked_go_on_path(path: str) -> str:
     """A path of this server; ``/`` for whatever could lead elsewhere."""
-    parts = urlsplit(path)
-    leads_elsewhere = parts.scheme or parts.netloc or not path.startswith("/") or path[1:2] in {"/", "\\"}
-    return "/" if leads_elsewhere or any(ord(sign) < ord(" ") for sign in path) else path
+    parts = _parts(path)
+    if parts is None or parts.scheme or parts.netloc or not path.startswith("/") or path[1:2] in {"/", "\\"}:
+        return "/"
+    return "/" if any(ord(sign) < ord(" ") for sign in path) else path
+
+
+def _parts(url: str) -> SplitResult | None:
+    """None for what is no address at all."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None

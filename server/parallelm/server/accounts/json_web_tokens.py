@@ -29,7 +29,7 @@ def secret_in(token: str) -> str | None:
         return None
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     found = claims.get("jti") if isinstance(claims, dict) else None
     return found if isinstance(found, str) else None

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 
+from parallelm.operations.json_values import read_json
 from parallelm.server.api._values import Answer, answers
 from parallelm.server.problems import ApiProblemError
 from parallelm.warehouse.queries import Keyset
@@ -128,7 +129,7 @@ def _written(digest: str, values: Sequence[Any]) -> str:
 
 def _read(cursor: str) -> tuple[str, list[Any]]:
     try:
-        digest, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        digest, *values = read_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return str(digest), [_value(each) for each in values]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError) as error:
         raise _invalid("it is none of this server's") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -17,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from parallelm.operations.json_values import is_missing, plain
+from parallelm.operations.json_values import is_missing, plain, read_json
 from parallelm.schemas.times import TimeError, range_ms
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def answers(model: type[Model], found: Iterable[Any]) -> list[Model]:
 def from_json(text: str) -> Any:
     """A value that is stored as JSON; a text that is none stays one."""
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return text
 

@@ -8,6 +8,7 @@ from datetime import UTC
 from itertools import pairwise
 from typing import Any, Final
 
+from parallelm.operations.json_values import read_json
 from parallelm.server.charts.bars import Histogram, draw_bars, draw_histograms
 from parallelm.server.charts.drawing import Drawing, nothing, wall_ms, wall_text
 from parallelm.server.charts.graphs import draw_graph
@@ -26,7 +27,7 @@ def draw_report(row: Mapping[str, Any], feature: str | None = None) -> Drawing:
             return draw_histograms([histogram])
         draw = DRAWERS.get(row["graph_type"])
         return draw(row["data"], row["name"]) if draw else nothing("It is no chart.")
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         return nothing(
             f"This {row['graph_type']} cannot be drawn: it is not as components report one ({error})."
         )
@@ -48,7 +49,7 @@ def distribution_of(row: Mapping[str, Any], named: str) -> Histogram | None:
         return found
     try:
         bars = _bars(row["data"])
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, ArithmeticError):
         return None
     whole = sum(height for _, height in bars)
     if not bars or whole <= 0:
@@ -63,8 +64,8 @@ def draw_heat_maps(rows: Sequence[Mapping[str, Any]], zone: str) -> Drawing:
     reports = []
     for row in rows:
         try:
-            found = {str(name): float(value) for name, value in json.loads(row["data"]).items()}
-        except (ValueError, TypeError, AttributeError):
+            found = {str(name): float(value) for name, value in read_json(row["data"]).items()}
+        except (ValueError, TypeError, AttributeError, ArithmeticError):
             continue
         moment = row["event_time"]
         at_ms = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
@@ -89,7 +90,7 @@ def _draw_bars(data: str, name: str) -> Drawing:
 
 def _bars(data: str) -> list[tuple[str, float]]:
     """A bar graph's payload is ``{name: [{bar: height}, …]}``."""
-    payload = json.loads(data)
+    payload = read_json(data)
     found: list[dict[str, Any]] = next(iter(payload.values()), [])
     return [(str(bar), float(height)) for each in found for bar, height in each.items()]
 
@@ -108,7 +109,7 @@ def _edges(names: Sequence[str]) -> list[float]:
 
 def _draw_table(data: str, name: str) -> Drawing:
     # As pairs: unnamed rows may repeat.
-    found = json.loads(data, object_pairs_hook=_Members)
+    found = read_json(data, object_pairs_hook=_Members)
     rows = [
         (row, [column for column, _ in cells], [_plain(cell) for _, cell in cells]) for row, cells in found
     ]
@@ -135,16 +136,16 @@ def _number(cell: Any) -> float | None:
     """A number, also one that is written as text."""
     try:
         return None if isinstance(cell, bool) else float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return None
 
 
 def _draw_graph(data: str, name: str) -> Drawing:  # noqa: ARG001 - as the others
-    return draw_graph(json.loads(data))
+    return draw_graph(read_json(data))
 
 
 def _draw_heat(data: str, name: str) -> Drawing:
-    return draw_bars([(str(feature), float(value)) for feature, value in json.loads(data).items()], name=name)
+    return draw_bars([(str(feature), float(value)) for feature, value in read_json(data).items()], name=name)
 
 
 DRAWERS: Final[dict[str, Callable[[str, str], Drawing]]] = {

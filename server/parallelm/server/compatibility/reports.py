@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from fastapi import APIRouter, Depends, Request
 
 from parallelm.operations import reporting
+from parallelm.operations.json_values import read_json
 from parallelm.operations.reporting import LINE_GRAPH, MULTI_LINE_GRAPH
 from parallelm.schemas.records import Origin
 from parallelm.schemas.well_known import CANARY_HEALTH, DATA_ALERT, GENERIC_EVENT, HEALTH_ALERT, SYSTEM_ALERT
@@ -38,7 +39,7 @@ _TYPES: Final = {
 async def _sent(request: Request) -> dict[str, Any]:
     text = (await request.body()).strip()
     try:
-        found = json.loads(text if text.startswith(b"{") else unquote_to_bytes(text))
+        found = read_json(text if text.startswith(b"{") else unquote_to_bytes(text))
     except ValueError as error:
         raise _wrong(f"the body is no percent-encoded JSON: {error}") from error
     if not isinstance(found, dict):
@@ -127,7 +128,7 @@ def _nested(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return read_json(value)
     except ValueError:
         return value
 
@@ -158,7 +159,7 @@ def _at_ms(timestamp: Any) -> int | None:
 def _content_type(data: bytes) -> str:
     """What the bytes are. What the original pickled stays bytes: it is never opened."""
     try:
-        json.loads(data or b"null")
+        read_json(data or b"null")
     except ValueError:
         return "application/octet-stream"
     return "application/json"

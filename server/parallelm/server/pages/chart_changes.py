@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
@@ -103,8 +103,8 @@ def changes(request: Request, mlapp_id: str, drawn: DrawnCharts, zone: Zone) -> 
 
 def _asked(url: str) -> tuple[str, Asked]:
     """Last part of the path of an address, and its query."""
-    parts = urlsplit(url)
-    return unquote(parts.path.rpartition("/")[2]), parse_qs(parts.query)
+    path, _, query = url.partition("?")
+    return unquote(path.rpartition("/")[2]), parse_qs(query)
 
 
 def _ends(

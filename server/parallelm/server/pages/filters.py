@@ -173,7 +173,7 @@ def zone_of(name: str) -> ZoneInfo:
     """A time zone; UTC for a name that is none."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: too long for a name of a file
         return ZoneInfo("UTC")
 
 

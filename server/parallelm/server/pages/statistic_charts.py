@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from parallelm.operations.json_values import plain
+from parallelm.operations.json_values import plain, read_json
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.bars import draw_histograms
 from parallelm.server.charts.drawing import nothing
@@ -171,7 +170,7 @@ def _opaque(data: Any) -> tuple[Any, str]:
     if size > _MOST_TREE:
         return None, f"It has {size:,} bytes: too many to show here; ask for it through the API."
     try:
-        return json.loads(data), ""
+        return read_json(data), ""
     except ValueError:
         shown = plain(data)
         return None, shown if isinstance(shown, str) else f"{size:,} bytes that are no text"

@@ -150,11 +150,22 @@ document.addEventListener("htmx:configRequest", (event) => {
   const token = document.querySelector("meta[name=csrf-token]");
   if (token) event.detail.headers["X-CSRF-Token"] = token.content;
 });
-// What comes live does not take away a dialog that somebody is filling in.
+// What comes live does not take away a dialog that somebody is filling in: it is asked for when the dialog is closed.
+const missedParts = new Map(); // id of an element -> kind of event
+
 function disturbs(event) {
   const cause = event.detail.requestConfig.triggeringEvent;
-  return cause && cause.type.startsWith("sse:") && event.target.querySelector("dialog[open]");
+  const is = cause && cause.type.startsWith("sse:") && event.target.querySelector("dialog[open]");
+  if (is) missedParts.set(event.target.id, cause.type);
+  return is;
 }
+
+// Of a dialog; it does not bubble.
+document.addEventListener("close", () => {
+  const missed = [...missedParts];
+  missedParts.clear();
+  for (const [id, kind] of missed) window.htmx.trigger(`#${id}`, kind);
+}, true);
 
 // What comes at the same moment is asked for together, and again only after some seconds (data-each): then for all that came.
 const EACH_LIVE_S = 10;
@@ -204,7 +215,7 @@ document.addEventListener("toast", (event) => toast(event.detail.text, event.det
 
 /* ---- Clicks and forms ---- */
 
-// Select a line of a text that is edited, counted from 1.
+// Select a line of a text that is edited, counted from 1: <a href="#editor" data-line="3">
 function showLine(text, number) {
   const lines = text.value.split("\n");
   const start = lines.slice(0, number - 1).reduce((sum, line) => sum + line.length + 1, 0);
@@ -245,17 +256,6 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 }
-// A mistake's line: the cursor goes there. <a href="#editor" data-line="3">
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-line]");
-  if (!link) return;
-  event.preventDefault();
-  const editor = document.querySelector(link.getAttribute("href"));
-  const lines = editor.value.split("\n");
-  const start = lines.slice(0, link.dataset.line - 1).join("\n").length + (link.dataset.line > 1 ? 1 : 0);
-  editor.focus();
-  editor.setSelectionRange(start, start + (lines[link.dataset.line - 1] || "").length);
-});
 document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && document.querySelector("details.time-range[open]");
   if (open) {

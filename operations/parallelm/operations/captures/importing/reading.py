@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from parallelm.operations.errors import CaptureError
+from parallelm.operations.parquet_size import packed_columns, unpacked_bytes, value_count
 from parallelm.schemas.captures.names import table_member
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _ROWS_A_BATCH = 8_192
 _MOST_ROWS_A_GROUP = 4_000_000
 _MOST_BYTES_A_GROUP = 2 << 30
+_MOST_VALUES_A_GROUP = 200_000_000
+_MOST_BYTES_A_BATCH = 512 << 20
 _PLACE = ("_topic", "_partition", "_offset")
 
 
@@ -41,6 +44,8 @@ def rows_by_record(folder: Path, manifest: CaptureManifest, table: str) -> Itera
     try:
         with parquet.ParquetFile(folder / name) as file:
             _check(file.metadata, row_count(manifest, table))
+            packed = packed_columns(file)
+        with parquet.ParquetFile(folder / name, read_dictionary=packed) as file:
             for _, rows in groupby(_rows(file), key=lambda row: tuple(row[column] for column in _PLACE)):
                 yield list(rows)
     except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError) as error:
@@ -58,14 +63,25 @@ def _check(metadata: Any, rows: int) -> None:
         raise ValueError(f"it has {metadata.num_rows} rows, the manifest says {rows}")
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        if group.num_rows > _MOST_ROWS_A_GROUP or group.total_byte_size > _MOST_BYTES_A_GROUP:
+        values = value_count(group)
+        if (
+            group.num_rows > _MOST_ROWS_A_GROUP
+            or values > _MOST_VALUES_A_GROUP
+            or group.total_byte_size > _MOST_BYTES_A_GROUP
+        ):
             raise ValueError(
-                f"row group {number} has {group.num_rows} rows and {group.total_byte_size} bytes unpacked, which is too much"
+                f"row group {number} has {group.num_rows} rows, {values} values and {group.total_byte_size} bytes unpacked, "
+                "which is too much"
             )
 
 
 def _rows(file: Any) -> Iterator[Row]:
     for batch in file.iter_batches(batch_size=_ROWS_A_BATCH):
+        unpacked = sum(map(unpacked_bytes, batch.columns))
+        if unpacked > _MOST_BYTES_A_BATCH:
+            raise ValueError(
+                f"{batch.num_rows} of its rows have {unpacked} bytes unpacked, which is too much"
+            )
         names: Sequence[str] = batch.schema.names
         columns = [_values(column) for column in batch.columns]
         for values in zip(*columns, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
+from parallelm.operations.json_values import read_json
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.scatter import draw_scatter
 from parallelm.server.pages._rows import labels_of, rows
@@ -185,7 +185,7 @@ def scatter(
 
 def _labels(text: str) -> dict[str, str]:
     try:
-        return {str(key): str(value) for key, value in json.loads(text).items()}
+        return {str(key): str(value) for key, value in read_json(text).items()}
     except (ValueError, AttributeError) as error:
         raise QueryError(f"{text!r} are no labels: they are an object in JSON") from error
 

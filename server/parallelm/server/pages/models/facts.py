@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from parallelm.operations.errors import UnknownModelError
+from parallelm.operations.json_values import read_json
 from parallelm.schemas.errors import SignatureError
 from parallelm.schemas.model_signatures import signed_row, signer
 from parallelm.schemas.well_known import OVERLAP_SUFFIX
@@ -96,14 +96,14 @@ def _importance(settings: Settings, mlapp_id: str, model_id: str) -> list[tuple[
     """Features of the newest report, a bar graph: ``{name: [{feature: importance}, …]}``."""
     found = rows(structured_statistics(settings, IMPORTANCE, mlapp_id=mlapp_id, model_id=model_id))
     try:
-        bars: list[dict[str, Any]] = next(iter(json.loads(found[-1]["data"]).values()), []) if found else []
+        bars: list[dict[str, Any]] = next(iter(read_json(found[-1]["data"]).values()), []) if found else []
         return [(str(name), float(value)) for bar in bars for name, value in bar.items()]
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, ArithmeticError):
         return []
 
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return text

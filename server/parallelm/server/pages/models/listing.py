@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from parallelm.definitions.node_types import CONSUMERS
 from parallelm.operations.errors import UnknownModelError
+from parallelm.operations.json_values import read_json
 from parallelm.schemas.well_known import MODEL_FORMATS
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.pages._cursor import After, ListOrder
@@ -92,7 +93,9 @@ def model_by_id(request: Request, asking: Asking, model_id: str) -> RedirectResp
 
 @ROUTER.get("/mlapps/{mlapp_id}/models", dependencies=[Depends(require("mlapps.read"))])
 def models_of_an_mlapp(request: Request, mlapp_id: str, wanted: Filtered, shown: Shown) -> HTMLResponse:
-    """Those of one MLApp, and what is live on each of its nodes."""
+    """Those of one MLApp, and what is live on each of its nodes; to a page that is open, the latter alone."""
+    if request.headers.get("hx-target") == "now":
+        return _now(request, mlapp_id)
     values = _known(request, {mlapp_id}, wanted, shown) | _nodes(request, mlapp_id)
     return render(request, "models/of_mlapp.html", values)
 
@@ -103,8 +106,12 @@ def decide_on_a_node(
 ) -> Response:
     """Decide, and draw reviews and nodes anew."""
     said, kind = decide(request, asking, mlapp_id, wanted)
+    return toast(said, _now(request, mlapp_id), kind)
+
+
+def _now(request: Request, mlapp_id: str) -> HTMLResponse:
     values = _nodes(request, mlapp_id) | {"pending": pending(known_settings(request), {mlapp_id})}
-    return toast(said, render(request, "models/_now.html", values), kind)
+    return render(request, "models/_now.html", values)
 
 
 def pending(settings: Settings, mlapps: Collection[str] | None) -> list[dict[str, Any]]:
@@ -154,7 +161,7 @@ def annotations_of(text: str) -> dict[str, str]:
 
 def _as_stored(value: str) -> str:
     try:
-        return json.dumps(json.loads(value))
+        return json.dumps(read_json(value))
     except ValueError:
         return json.dumps(value)
 

@@ -27,7 +27,7 @@ def test_a_named_file_or_folder_exists(name: str) -> None:
 
 def test_targets_of_make_exist() -> None:
     recipes = set(re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake (\w+)", PAGE)) <= recipes
+    assert set(re.findall(r"\bmake ([\w-]+)", PAGE)) <= recipes
 
 
 def test_the_page_is_short_and_the_readme_links_to_it() -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from assets import hatch_build
 from packaging.requirements import Requirement
@@ -23,6 +26,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parent.parent
+WITHOUT_NPM = {"PATH": "/nowhere", "NPM_CONFIG_REGISTRY": "http://127.0.0.1:9"}
+MODULES = {
+    "signing": ["parallelm.schemas"],
+    "metrics": ["parallelm.mlops"],
+    "platform": [
+        *(
+            "parallelm.connections",
+            "parallelm.schemas",
+            "parallelm.definitions",
+            "parallelm.stream_processors",
+        ),
+        *("parallelm.sinks", "parallelm.warehouse", "parallelm.supervision", "parallelm.operations"),
+        "parallelm.agent",
+    ],
+    "server": ["parallelm.server"],
+    "postgresql": ["parallelm.server", "psycopg"],
+    "kubernetes": ["parallelm.agent", "parallelm.agent.kubernetes"],
+    "plots": ["parallelm.operations", "parallelm.operations.plots"],
+    "local": ["parallelm.mcenter"],
+    "demo": ["parallelm.mcenter", "parallelm.mcenter.demo"],
+}
+"""By extra, packages that are imported with all their modules, but for those of other extras."""
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+others = {"parallelm.agent.kubernetes", "parallelm.operations.plots", "parallelm.mcenter.demo"} - set(sys.argv)
+for name in sys.argv[1:]:
+    package = importlib.import_module(name)
+    if name.startswith("parallelm."):
+        for each in pkgutil.walk_packages(package.__path__, name + "."):
+            if not each.name.endswith(("__main__", ".env")) and not each.name.startswith(tuple(others)):
+                importlib.import_module(each.name)
+print(*sys.modules)
+"""
 CLASSIC_EXAMPLE = """
 from parallelm.mlops import mlops
 from parallelm.mlops.predefined_stats import PredefinedStats
@@ -56,13 +92,13 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from the sdist, as pip does for whoever has only that; without npm."""
+    """Built from the sdist, as pip does for whoever has only that; without npm, and without what it would fetch."""
     folder = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     (source,) = folder.iterdir()
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
-    run(*build, cwd=folder, PATH="/nowhere")
+    run(*build, cwd=folder, **WITHOUT_NPM)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -77,7 +113,8 @@ def environment_with(wheel: Path, folder: Path, *options: str | Path) -> Path:
 
 def pip(environment: Path, *arguments: str | Path) -> str:
     """The tests' own pip on another environment, which then needs none."""
-    return run(sys.executable, "-m", "pip", "--python", environment, *arguments, cwd=environment)
+    command = (sys.executable, "-m", "pip", "--python", environment, *arguments)
+    return run(*command, cwd=environment, **WITHOUT_NPM)
 
 
 def site_packages(environment: Path) -> Path:
@@ -136,28 +173,82 @@ def test_without_a_registry_the_build_says_what_is_missing(tmp_path: Path) -> No
 
 
 @pytest.mark.wheel
-def test_the_base_alone_runs_the_classic_example_stand_alone(wheel: Path, tmp_path: Path) -> None:
+def test_the_base_alone_runs_the_classic_example_stand_alone_and_says_what_commands_need(
+    wheel: Path, tmp_path: Path
+) -> None:
     base = environment_with(wheel, tmp_path, "-c", REPOSITORY / "constraints.txt")
     lines = run(base / "bin" / "python", "-c", CLASSIC_EXAMPLE, cwd=tmp_path).splitlines()
     assert [line.split(", ", 1)[1] for line in lines if "pipelinestat.count" in line] == [
         "pipelinestat.count, LINEGRAPH, TIME_SERIES, {'pipelinestat.count': 7} "
     ]
+    command = [base / "bin" / "mcenter", "status"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("mcenter: click is not installed; `pip install 'mcenter-stream[local]'`")
     packages = pip(base, "list").lower()
     for heavy in ("faust", "pandas", "scikit", "pydantic", "chdb"):
         assert heavy not in packages
 
 
-@pytest.mark.wheel
-def test_with_the_platform_the_command_tells_what_it_can_do(wheel: Path, tmp_path: Path) -> None:
-    """The extra's packages are linked, not installed again: pip has resolved and fetched them for these tests."""
-    environment = environment_with(wheel, tmp_path, "--no-deps")
+def linked(wheel: Path, folder: Path, extra: str) -> Path:
+    """An environment with the wheel and an extra, whose packages are linked: pip has resolved and fetched them for these tests."""
+    environment = environment_with(wheel, folder, "--no-deps")
     site = site_packages(environment)
-    for needed in needed_by(environment, "platform"):
+    for needed in needed_by(environment, extra):
         for name in {file.parts[0] for file in needed.files or ()} - {".."}:
             if not (site / name).exists():
                 (site / name).symlink_to(needed.locate_file(name))
-    mcenter = environment / "bin" / "mcenter"
+    return environment
+
+
+@pytest.mark.wheel
+def test_with_the_platform_the_command_tells_what_it_can_do(wheel: Path, tmp_path: Path) -> None:
+    mcenter = linked(wheel, tmp_path, "platform") / "bin" / "mcenter"
     top = run(mcenter, "--help", cwd=tmp_path)
     for name in ("up", "query", "mlapp", "sink", "processors"):
         assert f"\n  {name} " in top
         assert "Usage: mcenter" in run(mcenter, name, "--help", cwd=tmp_path)
+
+
+@pytest.mark.wheel
+@pytest.mark.long
+@pytest.mark.parametrize("extra", MODULES)
+def test_with_an_extra_everything_that_is_for_it_is_imported(wheel: Path, tmp_path: Path, extra: str) -> None:
+    python = linked(wheel, tmp_path, extra) / "bin" / "python"
+    assert set(MODULES[extra]) <= set(run(python, "-c", IMPORT_ALL, *MODULES[extra], cwd=tmp_path).split())
+
+
+def extras() -> list[str]:
+    """Of users."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return [extra for extra in project["optional-dependencies"] if extra not in {"dev", "docs"}]
+
+
+def test_every_extra_has_what_it_is_tried_with() -> None:
+    assert sorted(MODULES) == sorted(extras())
+
+
+@pytest.mark.wheel
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_with_all_extras_from_the_sdist_the_stack_runs_and_serves_its_pages(
+    sdist: Path, tmp_path: Path
+) -> None:
+    """In an environment that pip fills as it does a user's."""
+    environment = tmp_path / "environment"
+    venv.create(environment, symlinks=True)
+    wanted = f"{sdist}[{','.join(extras())}]"
+    pip(environment, "install", "-q", "--no-compile", "-c", REPOSITORY / "constraints.txt", wanted)
+    pip(environment, "check")
+    mcenter = environment / "bin" / "mcenter"
+    assert "The stack is ready." in run(mcenter, "up", "--detach", cwd=tmp_path, PATH="/nowhere")
+    try:
+        port = json.loads((tmp_path / ".mcenter" / "ports.json").read_text())["server"]
+        page = httpx.get(f"http://127.0.0.1:{port}/sign-in", timeout=60)
+        assert page.status_code == 200
+        loaded = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+        assert any("vendor/" in path for path in loaded)
+        for path in loaded:
+            assert httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200, path
+    finally:
+        run(mcenter, "down", cwd=tmp_path)

@@ -18,6 +18,14 @@ def main() -> None:
         catch_signals(is_job=True)
     elif any(arguments[: len(service)] == service for service in SERVICES):
         catch_signals()
-    from parallelm.mcenter.cli import run
+    try:
+        from parallelm.mcenter.cli import run
 
-    run()
+        run()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("parallelm"):
+            raise
+        sys.exit(
+            f"mcenter: {error.name} is not installed; `pip install 'mcenter-stream[local]'` brings what `mcenter up` needs. "
+            "Other extras: platform (commands and services), server, postgresql, kubernetes, plots, demo"
+        )

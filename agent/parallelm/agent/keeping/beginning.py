@@ -11,12 +11,15 @@ import marshal
 import os
 import socket
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from parallelm.agent.keeping.decisions import RESERVE, Begun, Decider
 from parallelm.agent.keeping.files import reserve_space
-from parallelm.agent.keeping.keeper import RESERVE, Begun
 from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from parallelm.agent.keeping.plan import Plan
 
 _MAX_QUESTION = 4 << 20
 _QUESTION_S = 10.0
@@ -31,14 +34,14 @@ def begin(connection: int, keeper: int) -> tuple[Any, ...] | None:
             return None
         with agent.makefile("rb") as lines:
             question = json.loads(lines.readline(_MAX_QUESTION))
-        begun, answer = None, {}
+        claimed, answer = None, {}
         try:
-            begun = _claimed(question, keeper)
+            claimed = _claimed(question, keeper)
         except (OSError, ValueError, TypeError, LookupError) as error:
             answer = {"error": str(error)}
         with contextlib.suppress(OSError):  # an agent that is gone finds the claim
             agent.sendall(json.dumps(answer).encode() + b"\n")
-    return None if begun is None else tuple(begun)
+    return None if claimed is None else tuple(claimed)
 
 
 def _claimed(question: dict[str, Any], keeper: int) -> Begun | None:
@@ -48,7 +51,12 @@ def _claimed(question: dict[str, Any], keeper: int) -> Begun | None:
     reserve_space(run.path / RESERVE)
     if run.ending() is not None or not run.claim(ProcessIdentity.of(keeper)):
         return None
+    return begun(question["run"], plan, question["inherited"], question["secrets"])
+
+
+def begun(path: str, plan: Plan, inherited: dict[str, str], secrets: dict[str, str]) -> Begun:
+    """A run that was claimed: its variables apart from all else, which is unpacked for each decision."""
     of_steps = {step.step_id: dict(step.environ) for step in plan.steps}
-    environs = marshal.dumps((question["inherited"], question["secrets"], dict(plan.environ), of_steps))
-    steps = [step._replace(environ={}) for step in plan.steps]
-    return Begun(question["run"], plan._replace(steps=steps, environ={}).table(), environs)
+    environs = marshal.dumps((inherited, secrets, dict(plan.environ), of_steps))
+    bare = plan._replace(steps=[step._replace(environ={}) for step in plan.steps], environ={})
+    return Begun(path, plan.log_bytes, plan.log_keep_s, Decider(path, bare).state(), environs)

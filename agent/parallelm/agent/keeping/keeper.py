@@ -1,283 +1,207 @@
 """The process that keeps one run: runs its steps, reads what they write, ends them, and records how it went.
 
-It is forked from the zygote and outlives the agent. What it imports at its head is all that it touches in its own
-memory; the rest is for processes aside, for the one that becomes the program, and for its last word.
+It is forked from the zygote, outlives the agent, and mostly sleeps: for months, as one of hundreds. Python counts
+references in the objects themselves, so each function, class and object that is used here copies pages that the zygote and
+all keepers share. So this process does what only it can do: it starts programs, for they are to be its children and die
+with it, reaps them, writes their lines, and waits. What is to be done is decided in processes aside (``decisions``), which
+are gone afterwards with all that they have touched; between two of them a run is bytes here. And so there is one object
+with few and long methods, and what not every run needs is made when it is needed.
 """
 
 from __future__ import annotations
 
-import gc
 import marshal
 import os
-import signal
+import select
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from parallelm.agent.keeping import signals
 from parallelm.agent.keeping.aside import aside
-from parallelm.agent.keeping.limits import Limits
 from parallelm.agent.keeping.linux import become_reaper
-from parallelm.agent.keeping.log_writer import LogWriter
-from parallelm.agent.keeping.plan import Plan
-from parallelm.agent.keeping.process_identity import stat_fields
-from parallelm.agent.keeping.program import Program
-from parallelm.agent.keeping.restarts import RestartHistory, next_delay_s
-from parallelm.agent.keeping.timer import boot_time_s
-from parallelm.agent.keeping.watch import Watch
+from parallelm.agent.keeping.log_writer import LogWriter, OutputLines
+from parallelm.agent.keeping.program import start_program
+from parallelm.agent.keeping.timer import BootTimer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from parallelm.agent.keeping.plan import StepPlan
-    from parallelm.agent.keeping.records import Ending
-
-RESERVE = ".reserve"
-"""Space for a keeper's last word."""
-_LEFT_GRACE_S = 5.0
-"""Of processes that a program has left behind, at most."""
-_KILL_AGAIN_S = 0.05
-_WRITE_AGAIN_S = 1.0
-_START_TICKS = 19
-
-
-class Begun(NamedTuple):
-    """A claimed run, in plain values."""
-
-    path: str
-    plan: dict[str, Any]
-    """``Plan.table``, without variables."""
-    environs: bytes
-    """Of each step, all but what may differ at each start: marshalled, for the process that becomes its program."""
-
-
-class _Standing:
-    """What changes of ``Progress``."""
-
-    def __init__(self) -> None:
-        self.step_id = ""
-        self.pid = self.starts = self.started_at_ms = self.restart_at_ms = 0
-        self.last_exit_code: int | None = None
+_READABLE, _NO_WAIT = select.POLLIN, os.WNOHANG
+_CHUNK = 65_536
+_MOST_CHUNKS = 16
+"""Read at once, so that a program that writes without end cannot keep its keeper from its clock."""
 
 
 class Keeper:
-    """Runs the steps of one run, which it has claimed."""
+    """Does what is decided for one run, which it has claimed."""
 
-    def __init__(self, begun: Begun, end_with: int | None) -> None:
-        self._begun, self._plan = begun, Plan.of(begun.plan)
-        self._log = LogWriter(f"{begun.path}/logs", self._plan.log_bytes, self._plan.log_keep_s)
-        self._watch = Watch(begun.path, self._plan, end_with)
-        self._limits = Limits(self._plan.memory_bytes, self._plan.cpus, _cgroup(begun, self._plan))
-        self._progress = _Standing()
-        self._history = RestartHistory()
-        self._message = ""
+    __slots__ = (
+        "_end_with",
+        "_environs",
+        "_exit_code",
+        "_gone",
+        "_has_stack_ended",
+        "_lines",
+        "_log",
+        "_log_limits",
+        "_outputs",
+        "_pid",
+        "_self",
+        "_start_error",
+        "_state",
+        "_stdout",
+        "_step",
+        "_timer",
+        "_wake",
+    )
+
+    def __init__(self, begun: tuple[str, int, float, bytes, bytes], end_with: int | None) -> None:
+        folder, log_bytes, log_keep_s, self._state, self._environs = begun
+        self._log_limits = f"{folder}/logs", log_bytes, log_keep_s
+        self._end_with = end_with
+        self._self = os.getpid()
+        self._pid = 0
+        """Of the last program, 0 when it could not be started."""
+        self._step = self._start_error = ""
+        self._exit_code: int | None = None
+        self._gone = self._has_stack_ended = False
+        self._outputs: list[int] = []
+        """What the program writes: its stdout and its stderr, unless they are closed."""
+        self._stdout = -1
+        self._lines: dict[int, OutputLines] = {}
+        """Of outputs that something came from."""
+        self._log: LogWriter | None = None
+        self._timer: BootTimer | None = None
+        self._wake = -1
 
     def keep(self) -> None:
-        """Run it to its end."""
-        from parallelm.agent.keeping.run_folder import RunFolder
+        """Run it to its end, and record that."""
+        self.run_to_end()
+        aside(self._finish)
 
-        ending, run = self.run_to_end(), RunFolder.at(self._begun.path)
-        while True:
-            try:
-                run.save_ending(ending, reserve=run.path / RESERVE)
-            except OSError:
-                if not os.path.exists(self._begun.path):  # noqa: PTH110 - paths take memory
-                    return  # somebody has deleted it, and with it everything that could be told
-                time.sleep(_WRITE_AGAIN_S)
-            else:
-                return
-
-    def run_to_end(self) -> Ending:
-        """Run the steps, again where the plan says so, until the run has ended."""
+    def run_to_end(self) -> None:
+        """Do what is decided until the run is over."""
         become_reaper()
-        self._watch.begin()
-        if self._limits.problem:
-            self._say(self._limits.problem)
-        exit_code, delay_s = 0, 0.0
-        while self._wait_for_restart(delay_s):
-            self._watch.restarts = 0
-            self._progress.starts += 1
-            if self._progress.starts > 1:
-                gc.collect()
-            began_s = time.monotonic()
-            exit_code = self._run_steps()
-            if self._watch.is_ordered():
+        self._wake = signals.wake_descriptor()
+        while True:
+            start, is_over, until_s, boot_until_s, said, self._state = aside(self._decide)
+            if said:
+                for step, text in said:
+                    self._log_writer().write(b"k", step, text)
+            if is_over:
                 break
-            if self._watch.restarts:
-                delay_s = 0.0
-                self._say("restarted as the agent asked")
+            if start is None:
+                if boot_until_s is not None or self._timer is not None:
+                    self._timer = self._timer or BootTimer()
+                    self._timer.set(boot_until_s)
+                self._wait(until_s)
                 continue
-            now_s = time.monotonic()
-            next_s = next_delay_s(
-                self._plan.restart, self._history, exit_code=exit_code, ran_s=now_s - began_s, now_s=now_s
-            )
-            if next_s is None:
-                break
-            delay_s = next_s
-            self._say(f"{self._message or f'exit code {exit_code}'}; starts again in {delay_s:g} s")
-        self._limits.close()
-        self._watch.end()
-        self._log.close()
-        return self._ending(exit_code)
+            self._step, self._start_error, self._exit_code, self._gone = start, "", None, False
+            try:
+                self._pid, self._start_error, self._outputs = start_program(self._become, self._self)
+                self._stdout = self._outputs[0]
+            except OSError as error:  # no process, descriptor or memory to be had
+                self._pid, self._start_error = 0, str(error)
+        signals.close_wake_descriptor(self._wake)
+        if self._log is not None:
+            self._log.close()
 
-    def _run_steps(self) -> int:
-        """Run the steps up to the first that fails; returns the last exit code."""
-        exit_code = 0
-        for step in self._plan.steps:
-            exit_code = self._run_step(step)
-            if exit_code or self._is_interrupted():
-                break
-        return exit_code
+    def _wait(self, until_s: float | None) -> None:
+        """Take what the program writes until something happens that is to be decided on, at most until ``until_s``."""
+        wake, is_news = self._wake, False
+        while not is_news:
+            waiting = select.poll()
+            waiting.register(wake, _READABLE)
+            for descriptor in self._outputs:
+                waiting.register(descriptor, _READABLE)
+            if self._timer is not None:
+                waiting.register(self._timer.descriptor, _READABLE)
+            if self._end_with is not None and not self._has_stack_ended:
+                waiting.register(self._end_with, _READABLE)
+            ready = waiting.poll(None if until_s is None else max(0.0, until_s - time.monotonic()) * 1000 + 1)
+            is_news = not ready
+            for descriptor, _ in ready:
+                if descriptor == wake:
+                    is_news = self._reap() or signals.has_noted() or is_news
+                elif descriptor in self._outputs:
+                    self._read(descriptor)
+                else:
+                    is_news = True
+                    if descriptor == self._end_with:
+                        self._has_stack_ended = True
 
-    def _is_interrupted(self) -> bool:
-        return self._watch.is_ordered() or self._watch.restarts > 0
-
-    def _run_step(self, step: StepPlan) -> int:
-        """Run one program until it and all that it has started are gone; returns its exit code."""
+    def _reap(self) -> bool:
+        """See which processes of the program have ended; returns whether it has itself, or the last of them."""
+        try:  # noqa: SIM105 - contextlib takes memory
+            os.read(self._wake, 4096)
+        except BlockingIOError:
+            pass
+        if not self._pid or self._gone:
+            return False
+        has_ended = False
         try:
-            program = self._start(step)
-        except OSError as error:  # no process, descriptor or memory to be had
-            self._message = f"program {step.command[0]!r} could not be started: {error}"
-            self._say(self._message)
-            return 1
-        self._save_start(step, program)
-        kill_at_s: float | None = None
-        told_to_end = told_rest = False
-        while not program.gone:
-            if self._is_interrupted() and not told_to_end:
-                told_to_end = True
-                program.terminate()
-                kill_at_s = boot_time_s() + self._watch.grace_s
-            elif told_to_end and kill_at_s is not None and self._watch.is_ordered():
-                kill_at_s = min(kill_at_s, boot_time_s() + self._watch.grace_s)
-            if program.exit_code is not None and not told_rest:
-                told_rest = True
-                program.terminate()
-                kill_at_s = _earlier(kill_at_s, boot_time_s() + min(self._watch.grace_s, _LEFT_GRACE_S))
-            if told_to_end or told_rest:
-                kill_at_s = _earlier(kill_at_s, self._watch.kill_limit_s())
-            kill_at_s = self._kill_if_due(program, kill_at_s)
-            self._watch.wait(program.descriptors, until_s=None, kill_at_s=kill_at_s)
-            self._pass_signals(program)
-            program.read()
-            program.reap()
-        program.close()
-        return self._ended(step, program)
+            while True:
+                pid, status = os.waitpid(-1, _NO_WAIT)
+                if not pid:
+                    return has_ended
+                if pid == self._pid:
+                    self._exit_code = os.waitstatus_to_exitcode(status)
+                    has_ended = True
+        except ChildProcessError:
+            self._gone = True
+        for descriptor in list(
+            self._outputs
+        ):  # the rest; somebody else may have been given the other end of the pipe
+            self._read(descriptor)
+        for descriptor in self._outputs:
+            os.close(descriptor)
+        for lines in self._lines.values():
+            lines.end()
+        self._lines, self._outputs = {}, []
+        return True
 
-    def _kill_if_due(self, program: Program, kill_at_s: float | None) -> float | None:
-        """Kill what is left once its time is over; returns when to do so again."""
-        if kill_at_s is None or boot_time_s() < kill_at_s:
-            return kill_at_s
-        program.kill()
-        return boot_time_s() + _KILL_AGAIN_S
+    def _read(self, descriptor: int) -> None:
+        """Take what the program has written to one of its outputs."""
+        for _ in range(_MOST_CHUNKS):
+            try:
+                chunk = os.read(descriptor, _CHUNK)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self._outputs.remove(descriptor)
+                os.close(descriptor)
+                lines = self._lines.pop(descriptor, None)
+                if lines is not None:
+                    lines.end()
+                return
+            lines = self._lines.get(descriptor)
+            if lines is None:
+                stream = b"o" if descriptor == self._stdout else b"e"
+                lines = self._lines[descriptor] = OutputLines(self._log_writer(), stream, self._step)
+            lines.feed(chunk)
 
-    def _start(self, step: StepPlan) -> Program:
-        return Program(lambda: self._become(step), self._log, step.step_id)
+    def _log_writer(self) -> LogWriter:
+        if self._log is None:
+            self._log = LogWriter(*self._log_limits)
+        return self._log
 
-    def _become(self, step: StepPlan) -> tuple[Sequence[str], Mapping[str, str]]:
-        """In the process that becomes the step's program: where it works, its limits, command and environment."""
-        from parallelm.agent.keeping.orphans import RUN_FOLDER_VARIABLE
-        from parallelm.agent.keeping.run_folder import RunFolder
+    def _decide(self) -> tuple[Any, ...]:
+        """In a process aside."""
+        from parallelm.agent.keeping.decisions import Decider
+        from parallelm.agent.keeping.program import Program
+        from parallelm.agent.keeping.watch import Sight
 
-        inherited, secrets, environ, of_steps = marshal.loads(self._begun.environs)  # noqa: S302 - our own
-        environ = {
-            **inherited,
-            **environ,
-            **of_steps[step.step_id],
-            **RunFolder.at(self._begun.path).variables(),
-            **secrets,
-            RUN_FOLDER_VARIABLE: self._begun.path,
-        }
-        os.chdir(step.folder)
-        self._limits.enter()
-        return step.command, environ
+        sight = Sight(signals.is_terminated(), self._has_stack_ended)
+        program = Program(self._pid, self._self, self._exit_code, self._gone) if self._pid else None
+        return tuple(Decider.restored(self._state).decide(sight, program, self._start_error))
 
-    def _save_start(self, step: StepPlan, program: Program) -> None:
-        self._progress.step_id, self._progress.pid = step.step_id, program.pid
-        self._progress.started_at_ms, self._progress.restart_at_ms = _now_ms(), 0
-        self._save_progress()
+    def _finish(self) -> None:
+        """In a process aside."""
+        from parallelm.agent.keeping.decisions import Decider
 
-    def _ended(self, step: StepPlan, program: Program) -> int:
-        exit_code = program.exit_code or 0
-        self._progress.pid = 0
-        self._progress.last_exit_code = exit_code
-        if program.start_error:
-            self._message = f"program {step.command[0]!r} could not be started: {program.start_error}"
-            self._say(self._message)
-        elif self._limits.out_of_memory():
-            self._message = f"step {step.step_id}: out of memory"
-        elif exit_code < 0:
-            self._message = f"step {step.step_id}: ended by signal {-exit_code}"
-        elif exit_code:
-            self._message = f"step {step.step_id}: exit code {exit_code}"
-        else:
-            self._message = ""
-        return exit_code
+        Decider.restored(self._state).finish(0 if self._log is None else self._log.dropped)
 
-    def _wait_for_restart(self, delay_s: float) -> bool:
-        """Wait before a start; False: the run is to end."""
-        if delay_s <= 0:
-            return not self._watch.is_ordered()
-        until_s = time.monotonic() + delay_s
-        self._progress.restart_at_ms = _now_ms() + int(delay_s * 1000)
-        self._save_progress()
-        while time.monotonic() < until_s and not self._is_interrupted():
-            self._watch.wait((), until_s=until_s, kill_at_s=None)
-            self._watch.signals.clear()
-        return not self._watch.is_ordered()
+    def _become(self) -> tuple[list[str], dict[str, str]]:
+        """In the process that becomes the step's program: its command and environment."""
+        from parallelm.agent.keeping.decisions import Decider
 
-    def _pass_signals(self, program: Program) -> None:
-        for name in self._watch.signals:
-            program.send(signal.Signals[name])
-        self._watch.signals.clear()
-
-    def _ending(self, exit_code: int) -> Ending:
-        from parallelm.agent.keeping.records import Ending
-
-        order = self._watch.order
-        if order is not None:
-            outcome, message = order
-        else:
-            outcome, message = ("failed" if exit_code else "succeeded"), self._message
-        if self._log.dropped:
-            message += f"; the disk did not take {self._log.dropped} lines of its log"
-        return Ending(
-            outcome=outcome,
-            exit_code=exit_code,
-            step_id=self._progress.step_id,
-            starts=self._progress.starts,
-            message=message.removeprefix("; "),
-            ended_at_ms=_now_ms(),
-        )
-
-    def _save_progress(self) -> None:
-        _, error = aside(self._write_progress)
-        if error:
-            self._say(f"its progress could not be recorded: {error}")
-
-    def _write_progress(self) -> None:
-        from parallelm.agent.keeping.records import Progress
-        from parallelm.agent.keeping.run_folder import RunFolder
-
-        fields = stat_fields(self._progress.pid) if self._progress.pid else None
-        progress = Progress(
-            **vars(self._progress),
-            start_ticks=int(fields[_START_TICKS]) if fields else 0,
-            limits=self._limits.how,
-        )
-        RunFolder.at(self._begun.path).save_progress(progress)
-
-    def _say(self, text: str) -> None:
-        self._log.write(b"k", self._progress.step_id.encode() or b"-", text.encode() + b"\n")
-
-
-def _cgroup(begun: Begun, plan: Plan) -> str:
-    return plan.cgroups and f"{plan.cgroups}/run-{begun.path.rpartition('/')[2]}"
-
-
-def _earlier(one_s: float | None, other_s: float | None) -> float | None:
-    if one_s is None or other_s is None:
-        return one_s if other_s is None else other_s
-    return min(one_s, other_s)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        decider = Decider.restored(self._state)
+        environ = decider.environ(marshal.loads(self._environs))  # noqa: S302 - our own
+        return decider.enter(), environ

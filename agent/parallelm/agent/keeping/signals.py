@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _TERMINATED: list[int] = []
-_ASKED: list[int] = []
+_NOTED: list[int] = []
 
 
 def set_up() -> None:
@@ -36,24 +36,17 @@ def close_wake_descriptor(reader: int) -> None:
     os.close(reader)
 
 
-def take_wake_ups(descriptor: int) -> None:
-    """Read it empty."""
-    try:
-        os.read(descriptor, 4096)
-    except BlockingIOError:
-        return
-
-
 def is_terminated() -> bool:
     """Whether it was sent SIGTERM."""
     return bool(_TERMINATED)
 
 
-def take_request() -> bool:
-    """Whether the agent has asked for something since the last call."""
-    was_asked = bool(_ASKED)
-    _ASKED.clear()
-    return was_asked
+def has_noted() -> bool:
+    """Whether the agent has asked for something, or somebody for its end, since the last call."""
+    was_noted = bool(_NOTED)
+    if was_noted:
+        _NOTED.clear()
+    return was_noted
 
 
 def set_back() -> None:
@@ -76,8 +69,9 @@ def _nothing(_number: int, _frame: FrameType | None) -> None:
 
 
 def _ask(number: int, _frame: FrameType | None) -> None:
-    _ASKED.append(number)
+    _NOTED.append(number)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
     _TERMINATED.append(number)
+    _NOTED.append(number)

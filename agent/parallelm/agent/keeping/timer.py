@@ -18,7 +18,7 @@ class BootTimer:
     """A descriptor that is readable from the set time on; there is none before one is set."""
 
     def __init__(self) -> None:
-        self.descriptors: tuple[int, ...] = ()
+        self.descriptor = create_timer(time.CLOCK_BOOTTIME)
         """To poll."""
         self._at_s: float | None = None
 
@@ -27,8 +27,7 @@ class BootTimer:
         if at_s == self._at_s:
             return
         self._at_s = at_s
-        self.descriptors = self.descriptors or (create_timer(time.CLOCK_BOOTTIME),)
         with contextlib.suppress(BlockingIOError):
-            os.read(self.descriptors[0], 8)
+            os.read(self.descriptor, 8)
         # One that is over is due at once.
-        set_timer(self.descriptors[0], 0 if at_s is None else max(1, int(at_s * 1e9)))
+        set_timer(self.descriptor, 0 if at_s is None else max(1, int(at_s * 1e9)))

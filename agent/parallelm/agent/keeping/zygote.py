@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
-import marshal
 import os
 import select
 import signal
@@ -19,11 +18,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallelm.agent.keeping import signals
 from parallelm.agent.keeping.aside import aside
-from parallelm.agent.keeping.keeper import Begun, Keeper
+from parallelm.agent.keeping.keeper import Keeper
 from parallelm.agent.keeping.linux import become_reaper
-from parallelm.agent.keeping.plan import Plan, StepPlan
 from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.process_tree import children, signal_all
+from parallelm.agent.keeping.sharing import fill_holes
 
 if TYPE_CHECKING:
     import socket
@@ -31,9 +30,7 @@ if TYPE_CHECKING:
 
 LOG = "keepers.log"
 IDLE_MS = 60_000
-_HELD = 200
-"""More than there are of any size."""
-_WARM_STEPS = 9
+_WARM_RUNS = 9
 """Python rewrites code that was called eight times."""
 
 
@@ -61,21 +58,24 @@ class Zygote:
             sys.exit(0)  # another one is there
         _warm_up(folder)
         self._listener = _listen(folder, code)
+        self._listening = self._listener.fileno()
         self._wake = signals.wake_descriptor()
         become_reaper()
 
     def serve(self) -> None:
         """Answer until nobody needs it."""
-        waiting, listener = select.poll(), self._listener.fileno()
+        waiting, listener = select.poll(), self._listening
         for descriptor in (self._wake, listener, self._end_with):
             if descriptor is not None:
                 waiting.register(descriptor, select.POLLIN)
         while True:
-            ready = [descriptor for descriptor, _ in waiting.poll(IDLE_MS)]
+            ready = dict(waiting.poll(IDLE_MS))
+            if len(ready) == 1 and listener in ready:
+                self._fork()  # at once: what is touched between two forks is memory of each keeper
+                continue
             if self._end_with in ready or signals.is_terminated() or (not ready and not self._keepers):
                 return
             if self._wake in ready:
-                signals.take_wake_ups(self._wake)
                 self._reap()
             if listener in ready:
                 self._fork()
@@ -97,15 +97,14 @@ class Zygote:
         code = 1
         try:
             os.setsid()
-            for descriptor in (self._wake, self._lock, self._listener.detach()):
-                os.close(descriptor)
+            os.close(self._wake)
+            os.close(self._lock)
+            os.close(self._listening)
             keeper = os.getpid()
-            begun, error = aside(lambda: _begin(connection, keeper))
+            begun = aside(lambda: _begin(connection, keeper))
             os.close(connection)
             if begun is not None:
-                Keeper(Begun(*begun), self._end_with).keep()
-            elif error:
-                sys.stderr.write(f"a run could not be begun: {error}\n")
+                Keeper(begun, self._end_with).keep()
             code = 0
         except BaseException as error:  # noqa: BLE001 - a forked process must end here, whatever happens
             sys.excepthook(type(error), error, error.__traceback__)
@@ -115,6 +114,8 @@ class Zygote:
 
     def _reap(self) -> None:
         """See to children that have ended; kill what a killed keeper has left, which is a child of this process then."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake, 4096)
         while True:
             try:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -136,27 +137,18 @@ def _warm_up(folder: Path) -> None:
     """Go once the way that keepers go: what Python sets up at first calls is theirs together then."""
     import shutil
 
-    from parallelm.agent.keeping import beginning  # noqa: F401 - what processes aside need
+    from parallelm.agent.keeping.beginning import begun
+    from parallelm.agent.keeping.plan import Plan, StepPlan
     from parallelm.agent.keeping.run_folder import RunFolder
 
     place = folder / ".warm-up"
     with contextlib.suppress(OSError):  # a full disk: they take more memory, and that is all
         shutil.rmtree(place, ignore_errors=True)
-        run, _ = RunFolder.accept(place, "run", 1, "{}")
-        environs = marshal.dumps(({}, {}, {}, {"step": {}}))
-        step = StepPlan(step_id="step", command=["/bin/sh", "-c", "echo"], folder="/")
-        Keeper(
-            Begun(str(run.path), Plan(steps=[step] * _WARM_STEPS, environ={}).table(), environs), None
-        ).run_to_end()
+        for number in range(_WARM_RUNS):
+            run, _ = RunFolder.accept(place, f"run-{number}", 1, "{}")
+            step = StepPlan(step_id="step", command=["/bin/sh", "-c", "echo"], folder="/")
+            Keeper(begun(str(run.path), Plan(steps=[step], environ={}), {}, {}), None).run_to_end()
     shutil.rmtree(place, ignore_errors=True)
-
-
-def _fill_holes() -> list[object]:
-    """Take the free places between what is there, so that what keepers make lies together, on few pages."""
-    held: list[object] = [object() for _ in range(_HELD)] + [float(number) for number in range(_HELD)]
-    for size in range(48, 513, 16):
-        held += [bytes(size - sys.getsizeof(b"")) for _ in range(_HELD)]
-    return held
 
 
 def _listen(folder: Path, code: str) -> socket.socket:
@@ -186,8 +178,7 @@ def main() -> None:
     gc.disable()
     zygote = Zygote(folder, code, end_with)
     gc.collect()
-    held = _fill_holes()
+    fill_holes()
     gc.freeze()
     zygote.serve()
-    del held
     (folder / socket_name(code)).unlink(missing_ok=True)

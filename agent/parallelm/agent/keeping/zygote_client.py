@@ -28,7 +28,7 @@ _NEEDED = ("LD_LIBRARY_PATH",)
 """All that its interpreter may need of the agent's environment, which may hold secrets."""
 _ROOT = str(Path(__file__).parents[3])
 """Folder that has the package ``parallelm`` with this room."""
-_PROGRAM = f"import os, sys; os.fork() and os._exit(0); sys.path.insert(0, {_ROOT!r}); from parallelm.agent.keeping.zygote import main; main()"
+_PROGRAM = f"import os, sys; os.fork() and os._exit(0); sys.path.insert(0, {_ROOT!r}); from parallelm.agent.keeping.sharing import import_apart; import_apart(); from parallelm.agent.keeping.zygote import main; main()"
 
 
 def code_digest() -> str:

@@ -21,6 +21,8 @@ _LIBRDKAFKA_NAMES = {
     "ssl_key_password": "ssl.key.password",
 }
 
+COORDINATOR_IS_COMING = frozenset({14, 15, 16})
+"""Codes with which a broker that has just started, or is about to lead, answers about consumer groups: it is asked again."""
 
 _NUMBERS = re.compile(r"\d+")
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from parallelm.connections.kafka import COORDINATOR_IS_COMING
 from parallelm.schemas.errors import ClusterUnavailableError
 from parallelm.schemas.topic_admin import connect, log_bounds
 
@@ -38,13 +39,8 @@ def group_lags(settings: Settings) -> list[GroupLag]:
     A coordinator that has just started or moved is asked again, for ``TIMEOUT_S``. Raises ``ClusterUnavailableError``
     when the brokers do not answer, ``TopicsError`` when they refuse.
     """
-    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka import KafkaException
 
-    transient = {
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    }
     admin, _ = connect(settings, TIMEOUT_S)
     deadline = time.monotonic() + TIMEOUT_S
     while True:
@@ -52,7 +48,7 @@ def group_lags(settings: Settings) -> list[GroupLag]:
             return _group_lags(admin)
         except KafkaException as error:
             reason = error.args[0]
-            if reason.code() not in transient or time.monotonic() > deadline:
+            if reason.code() not in COORDINATOR_IS_COMING or time.monotonic() > deadline:
                 raise ClusterUnavailableError(f"consumer groups cannot be read: {reason.str()}") from error
         except TimeoutError as error:
             raise ClusterUnavailableError(f"the brokers did not answer within {TIMEOUT_S:g} s") from error
@@ -60,10 +56,14 @@ def group_lags(settings: Settings) -> list[GroupLag]:
 
 
 def _group_lags(admin: Any) -> list[GroupLag]:
-    from confluent_kafka import ConsumerGroupTopicPartitions
+    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
     topics = admin.list_topics(timeout=TIMEOUT_S).topics
-    names = sorted(group.group_id for group in admin.list_consumer_groups().result(TIMEOUT_S).valid)
+    listed = admin.list_consumer_groups().result(TIMEOUT_S)
+    for error in listed.errors:
+        if error.code() in COORDINATOR_IS_COMING:
+            raise KafkaException(error)
+    names = sorted(group.group_id for group in listed.valid)
     committed = {
         name: {
             (partition.topic, partition.partition): partition.offset

@@ -17,6 +17,7 @@ from parallelm.schemas.model_signatures import key_id_of, new_key, sign, signed_
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from parallelm.agent.runners import Delivery, RunKey
@@ -38,10 +39,11 @@ while True:
 STEP = {"command": ["python", "-c", SERVE]}
 
 
-def serve(host: RunnerHost, model: ModelSpec, **delivery: Any) -> RunKey:
-    key = host.start(
-        host.spec(STEP, mode="online", model=model, model_delivery=delivery, restart={"delay": "10ms"})
-    )
+def serve(
+    host: RunnerHost, model: ModelSpec, secrets: Mapping[str, str] | None = None, **delivery: Any
+) -> RunKey:
+    node = {"model_delivery": delivery, "restart": {"delay": "10ms"}, "secrets": secrets or {}}
+    key = host.start(host.spec(STEP, mode="online", model=model, **node))
     host.wait_for_text(key, "has one")
     return key
 
@@ -128,14 +130,18 @@ def test_a_first_model_with_which_the_program_ends_is_taken_away_again(host: Run
     ("test", "accepted", "reason"),
     [
         ('test "$(cat $MCENTER_MODEL_PATH)" = two', True, ""),
-        ("echo no good; exit 5", False, "the smoke test ended with exit code 5: no good"),
+        ("echo not good: $KEY; exit 5", False, "the smoke test ended with exit code 5: not good: *****"),
         ("true \0", False, "ValueError: embedded null byte"),
         ("sleep 1000", False, "the smoke test took longer than 1"),
     ],
 )
-def test_a_model_is_tried_before_the_switch(host: RunnerHost, test: str, accepted: bool, reason: str):
+def test_a_model_is_tried_before_the_switch(
+    host: RunnerHost, test: str, accepted: bool, reason: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OF_THE_HOST", "hidden by host")
     limit = "1500ms" if "sleep" in test else "1m"
-    key = serve(host, host.publish_model("m1", b"one"), by="signal", smoke_test=test, time_limit=limit)
+    secrets, first = {"KEY": "env:OF_THE_HOST"}, host.publish_model("m1", b"one")
+    key = serve(host, first, secrets, by="signal", smoke_test=test, time_limit=limit)
     second = delivered(host, key, host.publish_model("m2", b"two", "d2"))
 
     assert second.is_accepted is accepted

@@ -80,8 +80,10 @@ class Deliveries:
             return  # the program fetches it itself
         path = self._fetched(run, model, until_s)
         if form.smoke_test is not None:
-            environ = self._pipelines.environ(spec, run) | {MODEL_ID: model.model_id, MODEL_PATH: str(path)}
-            reason = smoke_test(form.smoke_test, environ, run.work, max(1.0, until_s - time.monotonic()))
+            environ = self._pipelines.environ(run) | {MODEL_ID: model.model_id, MODEL_PATH: str(path)}
+            secrets = self._pipelines.secrets(spec)
+            limit_s = max(1.0, until_s - time.monotonic())
+            reason = smoke_test(form.smoke_test, environ, secrets, run.work, limit_s)
             if reason:
                 raise PreparationError(reason)
         if form.by == "question":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.agent.pipelines.errors import PreparationError
 from parallelm.agent.pipelines.pruning import mark_used
+from parallelm.agent.pipelines.secrets import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +85,8 @@ class PythonEnvironments:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise PreparationError(f"uv cannot make the environment of {lock.name}: {error}") from error
         if done.returncode:
-            said = "\n".join(done.stdout.decode("utf-8", "replace").splitlines()[-_LAST_LINES:])
+            text = masked(done.stdout.decode("utf-8", "replace"), environ, {})
+            said = "\n".join(text.splitlines()[-_LAST_LINES:])
             raise PreparationError(
                 f"uv cannot make the environment of {lock.name} (exit code {done.returncode}):\n{said}"
             )

@@ -103,9 +103,9 @@ class Pipelines:
         """Its secrets, as the host has them now. Raises ``PreparationError``."""
         return resolved_secrets(spec.running.secrets, os.environ)
 
-    def environ(self, spec: RunSpec, run: RunFolder) -> dict[str, str]:
-        """Environment of one more program of the run. Raises ``PreparationError``."""
-        return {**self._host, **run.plan().environ, **self.secrets(spec)}
+    def environ(self, run: RunFolder) -> dict[str, str]:
+        """Environment of one more program of the run, all but its secrets. Raises ``PreparationError``."""
+        return {**self._host, **run.plan().environ}
 
 
 def _accept_first(run: RunFolder, model: ModelSpec) -> None:

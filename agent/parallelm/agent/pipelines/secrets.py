@@ -6,17 +6,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.connections.secrets import MASK, is_secret_name, mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MAX_BYTES = 64_000
 """What fits an environment variable."""
+_SHORTEST = 4
+"""Shorter values are words of any text, and are left."""
 
 
 def resolved_secrets(references: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """Value of each variable; ``environ`` is the agent's own. Raises ``PreparationError``, which never shows a value."""
     return {variable: _value(variable, reference, environ) for variable, reference in references.items()}
+
+
+def masked(text: str, environ: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+    """What a program wrote, without ``secrets`` and the values of variables whose names say that they are secret.
+
+    For what the agent itself hands on of a text, as in the reason of a failure.
+    """
+    values = {*secrets.values(), *(value for name, value in environ.items() if is_secret_name(name))}
+    lines = {line.strip() for value in values for line in (value, *value.splitlines())}
+    for line in sorted(lines, key=len, reverse=True):
+        if len(line) >= _SHORTEST:
+            text = text.replace(line, MASK)
+    return mask_text(text)
 
 
 def _value(variable: str, reference: str, environ: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from parallelm.agent.pipelines.secrets import masked
 from parallelm.definitions.running import program_of
 from parallelm.supervision.die_with_parent import killed_with_us
 
@@ -15,17 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_LAST_BYTES = 2_000
+_LAST_CHARACTERS = 2_000
+_READ_BYTES = 64_000
+"""More than is told, so that a secret is not met cut in two, and then not known."""
 
 
 def smoke_test(
-    command: str | list[str], environ: Mapping[str, str], folder: Path, time_limit_s: float
+    command: str | list[str],
+    environ: Mapping[str, str],
+    secrets: Mapping[str, str],
+    folder: Path,
+    time_limit_s: float,
 ) -> str:
-    """Why the model has not passed, with the last that the test wrote; empty when it has."""
+    """Why the model has not passed, with the last that the test wrote, secrets masked; empty when it has."""
     with (folder / "smoke-test.log").open("w+b") as log:
         process = subprocess.Popen(
             killed_with_us(*program_of(command)),
-            env=dict(environ),
+            env={**environ, **secrets},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -42,8 +49,8 @@ def smoke_test(
             process.wait()
         if exit_code == 0:
             return ""
-        log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_BYTES))
-        said = log.read().decode("utf-8", "replace").strip()
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _READ_BYTES))
+        said = masked(log.read().decode("utf-8", "replace"), environ, secrets).strip()[-_LAST_CHARACTERS:]
     reason = (
         f"the smoke test took longer than {time_limit_s:g} s"
         if exit_code is None

@@ -348,10 +348,8 @@ def test_what_the_components_print_is_the_log_of_their_runs(demo: DemoRun):
     assert [line.partition(",")[0] for line in logs["train"]] == [
         f"2013-{month:02}-01: published 'late arrivals 2013-{month:02}'" for month in (2, 3, 4)
     ]
-    assert [line for line in logs["predict"] if "takes" in line] == [
-        "2013-02-01: takes 'late arrivals 2013-02'",
-        "2013-04-07: takes 'late arrivals 2013-04'",
-    ]
+    taken = [line.partition(": ")[2] for line in logs["predict"] if "takes" in line]
+    assert taken == ["takes 'late arrivals 2013-02'", "takes 'late arrivals 2013-04'"]
     assert logs["kpis"][0] == "uploaded the KPIs of 2013-01-01 to 2013-01-06"
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
 
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.schemas.well_known import CONTINUOUS_OVERLAP, DRIFT_JS
+from parallelm.server.pages._window import iso
 from tests.server.browser.looking import assert_accessible, draw_all, option_of, take_pictures
 from tests.server.seed import MLAPP
 from tests.warehouse.rows import DAY_MS, T0_MS, deployment, insert, model, statistic
@@ -81,7 +84,7 @@ def offers(platform: Settings) -> None:
             "structured_statistics",
             [
                 {**report, "agent_id": "host-1", "event_time": T0_MS + DAY_MS + 1000, "data": json.dumps(bars)},
-                {**report, "agent_id": "host-2", "event_time": T0_MS + DAY_MS + 2000, "data": json.dumps(others)},
+                {**report, "agent_id": "host-2", "event_time": T0_MS + 2 * DAY_MS, "data": json.dumps(others)},
                 {**report, "node_id": "compare", "name": "AB", "graph_type": "GENERAL_GRAPH", "event_time": T0_MS + DAY_MS, "data": json.dumps(curves)},
                 {**report, "node_id": "compare", "name": "AB Stats", "graph_type": "MATRIX", "event_time": T0_MS + DAY_MS, "data": '{"a": {"Conversions": 5}, "b": {"Conversions": 9}}'},
             ],
@@ -96,6 +99,23 @@ def offers(platform: Settings) -> None:
                 statistic("ConversionRate", T0_MS + DAY_MS, 7.0, labels={"line": "B"}, **rates),
                 statistic("pipelinestat.count", T0_MS, 10.0, agent_id="host-1", **counts),
                 statistic("pipelinestat.count", T0_MS + DAY_MS, 10.0, agent_id="host-2", **counts),
+                *(
+                    statistic(
+                        name,
+                        T0_MS + days * DAY_MS,
+                        value,
+                        agent_id=host,
+                        labels={"feature": feature},
+                        **counts,
+                    )
+                    for days, host, feature, score, js in (
+                        (1, "host-2", "age", 0.1, 0.9),
+                        (1, "host-1", "size", 0.6, 0.2),
+                        (2, "host-2", "size", 0.7, 0.1),
+                        (2, "host-2", "age", 0.95, 0.01),
+                    )
+                    for name, value in ((CONTINUOUS_OVERLAP, score), (DRIFT_JS, js))
+                ),
             ],
         )
 
@@ -118,7 +138,8 @@ def test_the_worst_feature_comes_first_with_both_histograms_and_its_tests(page: 
     assert [low for low, *_ in training["data"]] == [low for low, *_ in inference["data"]]
     highest = [max(each["data"], key=lambda one: one[2])[0] for each in (training, inference)]
     assert highest[1] > highest[0] + 10
-    expect(regions.first.locator(".badge")).to_have_class(re.compile("critical"))
+    expect(regions.first.locator("header .badge")).to_have_class(re.compile("critical"))
+    expect(regions.first.get_by_role("link")).to_be_visible()  # of the alert about it
     for test in ("PSI", "JS", "KS", "p-value"):
         expect(regions.first).to_contain_text(test)
     plan = option_of(figure(page, "Feature plan"))
@@ -147,6 +168,20 @@ def test_the_heat_map_shows_when_a_feature_went_bad(page: Page) -> None:
     assert by_time[max(by_time)] < 0.5
 
 
+@pytest.mark.usefixtures("offers")
+def test_of_a_time_that_is_over_each_feature_is_shown_at_its_worst(page: Page) -> None:
+    page.goto(f"/mlapps/{OFFERS}/health")
+    regions = page.get_by_role("region", name=re.compile("^Feature "))
+    expect(regions.first).to_have_accessible_name("Feature size")
+    expect(regions.last).to_contain_text("0.95")
+    over = {"from": iso(T0_MS), "to": iso(T0_MS + 3 * DAY_MS)}
+    page.goto(f"/mlapps/{OFFERS}/health?{urlencode(over)}")
+    expect(regions.first).to_have_accessible_name("Feature age")
+    expect(regions.first).to_contain_text("JS0.9")
+    expect(regions.first.locator(".badge").first).to_have_text("0.1")
+    expect(regions.last).to_contain_text("JS0.2")
+
+
 def test_somebody_chooses_whose_data_are_compared(page: Page) -> None:
     page.goto(ADDRESS)
     page.get_by_label("Inference", exact=True).select_option("predict on host-1")
@@ -167,6 +202,9 @@ def test_a_canary_shows_both_predictions_and_why_it_was_taken_back(page: Page) -
     draw_all(page)
     assert_accessible(page)
     take_pictures(page, "canary")
+    before = {"to": iso(T0_MS + DAY_MS)}
+    page.goto(f"/mlapps/{OFFERS}/health?tab=canary&{urlencode(before)}")
+    expect(page.get_by_text("No canary in this time")).to_be_visible()
 
 
 @pytest.mark.usefixtures("offers")

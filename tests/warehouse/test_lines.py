@@ -89,6 +89,8 @@ def test_what_had_not_arrived_by_a_moment_is_left_out(settings: Settings, client
 def test_the_time_of_all_reports_is_exact(settings: Settings, samples: list[tuple[int, float]]) -> None:
     assert reported_span(settings, "app") == (T0_MS + 5, samples[-1][0] + 1)
     assert reported_span(settings, "nobody") is None
+    assert reported_span(settings, "app", besides="x") is None
+    assert reported_span(settings, "app", besides="xy") == reported_span(settings, "app")
     [found] = reported_statistics(settings, "app", search="X")
     assert (found.name, found.kind, found.series, found.node_id) == ("x", "LINEGRAPH", 3, "predict")
     assert reported_statistics(settings, "app", search="y") == []

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
+from parallelm.schemas.well_known import RUN_STATISTICS
 from parallelm.server.charts.lines import Window
 from parallelm.server.pages.time_range import TimeRange, known_settings
 
@@ -18,7 +19,10 @@ def window_of(request: Request, mlapp_id: str, shown: TimeRange) -> Window:
 
     if shown.start_ms is not None and shown.end_ms is not None:
         return Window(shown.start_ms, shown.end_ms)
-    first_ms, last_ms = reported_span(known_settings(request), mlapp_id) or (None, None)
+    first_ms, last_ms = reported_span(known_settings(request), mlapp_id, besides=RUN_STATISTICS) or (
+        None,
+        None,
+    )
     start_ms = first_ms if shown.start_ms is None else shown.start_ms
     end_ms = last_ms if shown.end_ms is None else shown.end_ms
     if start_ms is not None and end_ms is not None and end_ms <= start_ms:
@@ -51,3 +55,8 @@ def iso(moment_ms: int) -> str:
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z")
     )
+
+
+def ms_of(moment: datetime) -> int:
+    """Milliseconds since 1970."""
+    return round(moment.timestamp() * 1000)

@@ -30,6 +30,7 @@ _FOR_TERMINALS: Final = re.compile(
 """Escape sequences of ECMA-48: colours and movements of the cursor, titles of windows, device strings, the rest."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN_BESIDE: Final = frozenset({"alertname", "mlapp", "severity", "node", "statistic"})
+_OF_THE_ORIGIN: Final = frozenset({"agent", "pipeline", "model"})
 
 
 def local_time(value: Any, zone: str = "UTC") -> str:
@@ -155,8 +156,9 @@ def pair_address(chosen: Any, row: Mapping[str, Any], shown: Any) -> str:
 
 
 def own_labels(value: Mapping[str, str]) -> dict[str, str]:
-    """Labels of an alert without those that stand beside them: its rule, MLApp, node and severity."""
-    return {key: each for key, each in value.items() if key not in _SHOWN_BESIDE and each}
+    """Labels of an alert without those that stand beside them (its rule, MLApp, node and severity), those of its origin last."""
+    keys = sorted(value, key=lambda key: key in _OF_THE_ORIGIN)
+    return {key: value[key] for key in keys if key not in _SHOWN_BESIDE and value[key]}
 
 
 def number_or_none(value: Any) -> str:

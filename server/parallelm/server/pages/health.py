@@ -32,10 +32,11 @@ from parallelm.schemas.well_known import (
 )
 from parallelm.server.access.dependencies import require
 from parallelm.server.pages import Page
-from parallelm.server.pages._window import address, window_of, window_query
+from parallelm.server.pages._alerts_shown import alerts_shown
+from parallelm.server.pages._window import address, iso, ms_of, window_of, window_query
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.statistics import events_of, latest_models
-from parallelm.server.pages.time_range import Shown, known_settings
+from parallelm.server.pages.time_range import Shown, TimeRange, known_settings
 from parallelm.warehouse.queries import Names, Reporter
 
 ROUTER: Final = APIRouter(dependencies=[Depends(require("mlapps.read"))])
@@ -124,7 +125,7 @@ def health(
             request, "charts", mlapp_id, "scores.json", **window, inference=compared.inference
         )
     elif tab == "canary":
-        values["canaries"] = canaries(request, mlapp_id)
+        values["canaries"] = canaries(request, mlapp_id, shown)
     else:
         values["comparisons"] = _comparisons(request, mlapp_id, comparators, window)
     return render(request, "health.html", values)
@@ -181,20 +182,38 @@ def _features(
 ) -> dict[str, Any]:
     from parallelm.warehouse.queries import feature_health
 
+    # Of a time that is over it is asked what was wrong; otherwise how things are.
+    is_over = shown.end_ms is not None
     found = feature_health(
         known_settings(request),
         mlapp_id,
         NAMES,
         inference=reporter_of(compared.inference),
+        at_worst=is_over,
         start=shown.start,
         end=shown.end,
     )
-    urls = {
-        each.feature: address(request, "charts", mlapp_id, "feature.json", feature=each.feature, **asked)
-        for each in found[:most]
-    }
+    fired: dict[str, list[dict[str, Any]]] = {}
+    for row in alerts_shown(request, mlapp_id, shown):
+        fired.setdefault(row["labels"].get(FEATURE_LABEL, ""), []).append(row)
+    found.sort(key=lambda each: each.feature not in fired)
+    urls = {}
+    for each in found[:most]:
+        report = (
+            {"inference": named(each.reporter), "to": iso(ms_of(each.reported_at) + 1)} if is_over else {}
+        )
+        urls[each.feature] = address(
+            request, "charts", mlapp_id, "feature.json", feature=each.feature, **{**asked, **report}
+        )
     more = f"?{request.url.include_query_params(features=1000).query}" if len(found) > most else ""
-    return {"features": found, "urls": urls, "measures": MEASURES, "more": more}
+    return {
+        "features": found,
+        "is_over": is_over,
+        "fired": fired,
+        "urls": urls,
+        "measures": MEASURES,
+        "more": more,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +233,8 @@ class Canary:
     url: str
 
 
-def canaries(request: Request, mlapp_id: str) -> list[Canary]:
-    """Canaries with the numbers behind their latest decision, the latest first, not more than fit on a page."""
+def canaries(request: Request, mlapp_id: str, shown: TimeRange) -> list[Canary]:
+    """Canaries of the time shown, the latest first, with the numbers behind their latest decision; not more than fit on a page."""
     names = latest_models(request, mlapp_id)
     known_at = request.query_params.get("known_at", "")
     found = []
@@ -224,6 +243,9 @@ def canaries(request: Request, mlapp_id: str) -> list[Canary]:
         judged = [row for row in rows if "metrics" in json.loads(row["evidence_json"] or "{}")]
         evidence = json.loads(judged[-1]["evidence_json"]) if judged else {}
         last = rows[-1] if not judged else judged[-1]
+        is_over = last["state"] != "canary" and ms_of(last["event_time"]) < (shown.start_ms or 0)
+        if is_over or (shown.end_ms is not None and ms_of(began["event_time"]) >= shown.end_ms):
+            continue
         found.append(
             Canary(
                 deployment_id=deployment_id,

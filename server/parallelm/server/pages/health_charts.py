@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -18,7 +18,8 @@ from parallelm.server.charts.lanes import SEVERITY_COLOURS, Bar, Mark, lane_pane
 from parallelm.server.charts.panels import stack
 from parallelm.server.charts.statistics import distribution_of
 from parallelm.server.charts.tables import draw_matrix
-from parallelm.server.pages._window import window_of
+from parallelm.server.pages._alerts_shown import alerts_shown
+from parallelm.server.pages._window import ms_of, window_of
 from parallelm.server.pages.health import NAMES, Compared, canary_decisions, reporter_of
 from parallelm.server.pages.statistic_charts import Name, Zone
 from parallelm.server.pages.statistics import events_of, latest_models
@@ -122,15 +123,9 @@ def alert_bars(
     request: Request, mlapp_id: str, shown: Shown, link: Callable[[str], str] | None = None, prefix: str = ""
 ) -> list[Bar]:
     """Alerts that fired, as long as they went on; ``link`` makes an address of an alert's id, ``prefix`` begins its lane."""
-    from parallelm.warehouse.queries import alerts
-
-    found = alerts(known_settings(request), mlapp_id=mlapp_id, end=shown.end).to_dict("records")
     bars = []
-    for row in found:
-        start_ms, end_ms = ms_of(row["fired_at"]), _ms_or_none(row["resolved_at"])
-        is_over = shown.start_ms is not None and end_ms is not None and end_ms < shown.start_ms
-        if is_over or (shown.end_ms is not None and start_ms >= shown.end_ms):
-            continue
+    for row in alerts_shown(request, mlapp_id, shown):
+        start_ms, end_ms = ms_of(row["fired_at"]), ms_of(row["resolved_at"]) if row["resolved_at"] else None
         colour = SEVERITY_COLOURS.get(row["severity"], "var(--muted)")
         until = "resolved" if end_ms is not None else row["state"]
         bars.append(
@@ -157,7 +152,9 @@ def canary(
     if not rows:
         raise HTTPException(404, f"there was no canary {deployment!r}")
     place = next(number for number, row in enumerate(rows) if row["state"] == "canary")
-    began, end = rows[place], rows[-1]["event_time"] if len(rows) > place + 1 else None
+    began, last = rows[place], rows[-1]["event_time"] if len(rows) > place + 1 else None
+    # What was reported at the moment of the decision often led to it.
+    end = last + timedelta(milliseconds=1) if last else None
     evidence = json.loads(began["evidence_json"] or "{}")
     names = latest_models(request, mlapp_id)
     asked = {"start": began["event_time"], "end": end}
@@ -198,12 +195,3 @@ def _predictions(
     }
     whose = {"node_id": began["node_id"]}
     return latest(**whose, agent_id=agents), latest(**whose, agent_id=others - agents)
-
-
-def ms_of(moment: datetime) -> int:
-    """Milliseconds since 1970."""
-    return round(moment.timestamp() * 1000)
-
-
-def _ms_or_none(moment: Any) -> int | None:
-    return None if moment is None or moment != moment else ms_of(moment)  # noqa: PLR0124 - NaT differs from itself

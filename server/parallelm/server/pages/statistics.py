@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
 from parallelm.operations.errors import UnknownMLAppError
+from parallelm.schemas.well_known import RUN_STATISTICS
 from parallelm.server.access.dependencies import require
+from parallelm.server.charts.lines import Window
 from parallelm.server.charts.nodes import Node, place_nodes
 from parallelm.server.charts.statistics import HTML_KIND, TREE_KINDS
 from parallelm.server.pages import Page
@@ -24,8 +26,10 @@ PAGE: Final = Page("Statistics", "/statistics", "mlapps.read", place=30, of_mlap
 _CARDS: Final = 24
 _EVENTS: Final = 50
 _MODELS: Final = 200
-_OF_HEALTH: Final = ("drift.", "continuousDataHistogram", "categoricalDataHistogram", "dataheatmap")
-"""Beginnings of names that the Health View is about: they come last."""
+_LAST: Final = (
+    "drift.", "continuousDataHistogram", "categoricalDataHistogram", "dataheatmap", RUN_STATISTICS,
+)  # fmt: skip
+"""Beginnings of names that the Health View and the page of runs are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,15 @@ def statistics(
     models = latest_models(request, mlapp_id)
     window = window_query(window_of(request, mlapp_id, shown), shown)
     found = sorted(_selected(everything, chosen), key=_place)
-    cards = [card for each in found for card in _cards(request, mlapp_id, each, chosen, window)]
+    # Components may report of the past; what agents report of their runs is of today.
+    of_runs = window_query(Window(shown.start_ms, shown.end_ms), shown)
+    cards = [
+        card
+        for each in found
+        for card in _cards(
+            request, mlapp_id, each, chosen, of_runs if each.name.startswith(RUN_STATISTICS) else window
+        )
+    ]
     first = (page - 1) * _CARDS
     return render(
         request,
@@ -155,7 +167,7 @@ def _selected(everything: Sequence[ReportedStatistic], chosen: Choice) -> Iterat
 
 
 def _place(each: ReportedStatistic) -> tuple[bool, str, str]:
-    return each.name.startswith(_OF_HEALTH), each.node_id, each.name
+    return each.name.startswith(_LAST), each.node_id, each.name
 
 
 def _cards(

@@ -32,8 +32,8 @@ from parallelm.server.charts.timeline import (
 from parallelm.server.pages import Page
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages._timeline_runs import run_bars, window_with_runs
-from parallelm.server.pages._window import address, address_of_pairs, window_of
-from parallelm.server.pages.health_charts import alert_bars, ms_of
+from parallelm.server.pages._window import address, address_of_pairs, ms_of, window_of
+from parallelm.server.pages.health_charts import alert_bars
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.statistic_charts import Zone
 from parallelm.server.pages.statistics import events_of

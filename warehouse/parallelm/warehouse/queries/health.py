@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from parallelm.schemas.times import Time
 
 _LATEST: Final = "(event_time, ingested_at, _offset, _series, _index)"
+_FEATURE: Final = (
+    "if(mapContains(labels, %(feature)s), labels[%(feature)s], replaceOne(labels[%(line)s], %(prefix)s, ''))"
+)
+_AT_WORST: Final = """
+    AND (NOT {feature} IN (SELECT feature FROM worst)
+         OR ({feature}, event_time, node_id, agent_id) IN (SELECT feature, at.1, at.2, at.3 FROM worst))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,13 @@ class FeatureHealth:
 
     feature: str
     score: float | None
-    """Latest similarity score, 0 to 1; None when none was reported."""
+    """Similarity score, 0 to 1; None when none was reported."""
     lowest: float | None
     """Of the time asked for."""
-    reported_at: datetime | None
+    reported_at: datetime
+    reporter: Reporter
     measures: Mapping[str, float] = field(default_factory=dict)
-    """Latest value of each ``drift.…`` statistic."""
+    """Value of each ``drift.…`` statistic, as latest reported as ``score``."""
 
 
 def feature_health(
@@ -71,20 +79,29 @@ def feature_health(
     names: Names,
     *,
     inference: Reporter | None = None,
+    at_worst: bool = False,
     start: Time | None = None,
     end: Time | None = None,
     known_at: Time | None = None,
 ) -> list[FeatureHealth]:
-    """Every feature with a similarity score or a measure of drift in this time, the worst first."""
+    """Every feature with a similarity score or a measure of drift in this time, the worst first.
+
+    Each as it was last reported, or with ``at_worst`` as in the report with its lowest score.
+    """
     where = _where(mlapp_id, inference, start, end, known_at)
     found = records(
         settings,
         f"""
-        SELECT name,
-               if(mapContains(labels, %(feature)s), labels[%(feature)s], replaceOne(labels[%(line)s], %(prefix)s, '')) AS feature,
-               argMax(value, {_LATEST}) AS latest, min(value) AS lowest,
-               max(event_time) AS reported_at
+        WITH worst AS (
+            SELECT {_FEATURE} AS feature, argMin((event_time, node_id, agent_id), (value, event_time)) AS at
+            FROM statistics {where} AND name IN %(scores)s AND isFinite(value)
+            GROUP BY feature
+        )
+        SELECT name, {_FEATURE} AS feature,
+               argMax(value, {_LATEST}) AS latest, min(value) AS lowest, max(event_time) AS reported_at,
+               argMax((toString(node_id), toString(agent_id)), {_LATEST}) AS reporter
         FROM statistics {where} AND (name IN %(scores)s OR startsWith(name, %(drift)s)) AND isFinite(value)
+            {_AT_WORST.format(feature=_FEATURE) if at_worst else ""}
         GROUP BY name, feature
         HAVING feature != ''
         """,  # noqa: S608 - made of our own names; values are parameters
@@ -109,11 +126,13 @@ def feature_health(
 
 def _feature(name: str, rows: Mapping[str, Mapping[str, Any]], scores: Sequence[str]) -> FeatureHealth:
     score = next((rows[each] for each in scores if each in rows), None)
+    last = score or max(rows.values(), key=lambda row: row["reported_at"])
     return FeatureHealth(
         name,
         None if score is None else score["latest"],
         None if score is None else score["lowest"],
-        max(row["reported_at"] for row in rows.values()),
+        last["reported_at"],
+        Reporter(*last["reporter"]),
         {each: row["latest"] for each, row in rows.items() if each not in scores},
     )
 

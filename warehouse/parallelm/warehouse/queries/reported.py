@@ -85,21 +85,26 @@ def reported_statistics(
     return sorted(found, key=lambda each: (each.node_id, each.name, each.kind))
 
 
-def reported_span(settings: Settings, mlapp_id: str) -> tuple[int, int] | None:
+_BESIDES: Final = "AND (empty(%(besides)s) OR NOT startsWith(name, %(besides)s))"
+
+
+def reported_span(settings: Settings, mlapp_id: str, *, besides: str = "") -> tuple[int, int] | None:
     """First event time of the MLApp's numbers, and the millisecond after the last; None when there are none.
 
+    Statistics whose names begin with ``besides`` do not count.
     The rollup says which days these are, and the samples of the days when in them; as known at a moment the samples say all.
     """
     by_day = knows_everything(settings)
     source, time = ("statistics_by_day_state", "bucket_start") if by_day else ("statistics", "event_time")
+    asked = {"mlapp_id": mlapp_id, "besides": besides}
     [row] = records(
         settings,
         f"""
         SELECT count() AS n, toUnixTimestamp64Milli(min({time})) AS first, toUnixTimestamp64Milli(max({time})) AS last
         FROM {source}
-        WHERE mlapp_id = %(mlapp_id)s
+        WHERE mlapp_id = %(mlapp_id)s {_BESIDES}
         """,  # noqa: S608 - made of our own names; values are parameters
-        {"mlapp_id": mlapp_id},
+        asked,
     )
     if not row["n"]:
         return None
@@ -107,17 +112,17 @@ def reported_span(settings: Settings, mlapp_id: str) -> tuple[int, int] | None:
         return row["first"], row["last"] + 1
     [exact] = records(
         settings,
-        """
+        f"""
         SELECT count() AS n, toUnixTimestamp64Milli(min(event_time)) AS first, toUnixTimestamp64Milli(max(event_time)) AS last
         FROM statistics
-        WHERE mlapp_id = %(mlapp_id)s AND
+        WHERE mlapp_id = %(mlapp_id)s {_BESIDES} AND
         (
             event_time >= fromUnixTimestamp64Milli(toInt64(%(first)s), 'UTC')
                 AND event_time < fromUnixTimestamp64Milli(toInt64(%(first)s) + 86400000, 'UTC')
             OR event_time >= fromUnixTimestamp64Milli(toInt64(%(last)s), 'UTC')
         )
-        """,
-        {"mlapp_id": mlapp_id, **row},
+        """,  # noqa: S608 - as above
+        {**asked, **row},
     )
     if not exact["n"]:  # retention has removed the samples
         return row["first"], row["last"] + 86_400_000

@@ -143,7 +143,7 @@ def corrects_the_kpi(person: Person, month: str) -> None:
     page.goto(f"/mlapps/{MLAPP}/kpis/upload")
     page.get_by_label("Drop a CSV or Parquet file here").set_input_files(file)
     page.get_by_role("button", name="Send 1 point", exact=True).click()
-    person.told("1 of them revise a known point")
+    person.told("1 point was sent, it revises a known point")
     page.goto(f"/mlapps/{MLAPP}/timeline?kpi={KPI}&from={month}-01&to={month}-04")
     after = _values(page)
     assert 0.123 not in before

@@ -89,7 +89,7 @@ def test_a_file_is_read_and_compared_before_anything_is_sent_and_sent_once(
     assert page.get_by_role("button", name="Send").count() == 0
     choose(page, file_of(tmp_path, ROWS.replace("980", "990"), "corrected.csv"))
     page.get_by_role("button", name="Send 1 point", exact=True).click()
-    page.locator(".toast", has_text="1 points were sent, 1 of them revise a known point").wait_for()
+    page.locator(".toast", has_text="1 point was sent, it revises a known point").wait_for()
     assert len(kpi_revisions(platform, mlapp_id=mlapp)) == 4
 
     page.get_by_role("link", name="sales", exact=True).click()
@@ -119,7 +119,7 @@ def test_a_dropped_file_with_bad_lines_is_told_line_by_line(page: Page, platform
     page.get_by_text("More", exact=True).click()
     page.get_by_label("Leave bad lines out").check()
     page.get_by_role("button", name="Send 1 point", exact=True).click()
-    page.locator(".toast", has_text="1 points were sent.").wait_for()
+    page.locator(".toast", has_text="1 point was sent.").wait_for()
     assert known(platform, mlapp) == [("", 1.0)]
 
 

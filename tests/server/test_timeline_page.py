@@ -50,6 +50,15 @@ def test_statistics_are_chosen_by_name(page: Page) -> None:
     assert titles(option_of(figure(page)))[:2] == [KPI, "latency"]
 
 
+def test_a_model_that_was_live_before_and_after_the_time_shown_is_a_band_across_it(page: Page) -> None:
+    page.goto(f"{ADDRESS}?from=2026-06-05&to=2026-06-10")
+    drawn = figure(page).evaluate(
+        """figure => window.echarts.getInstanceByDom(figure.querySelector('.canvas')).getModel()
+            .getSeriesByType('custom').map(each => each.getData().count())"""
+    )
+    assert drawn[0] == 1
+
+
 def test_a_click_on_an_alert_explains_it_beside_the_picture(page: Page) -> None:
     page.goto(ADDRESS)
     chart = figure(page)

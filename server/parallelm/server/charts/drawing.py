@@ -18,7 +18,10 @@ MOST_POINTS: Final = 2_000
 """Of one line."""
 BRUSH: Final[dict[str, Any]] = {
     "itemSize": 0,
-    "feature": {"dataZoom": {"yAxisIndex": "none", "title": {"zoom": "", "back": ""}}},
+    # weakFilter: what began before the range and ends after it stays.
+    "feature": {
+        "dataZoom": {"yAxisIndex": "none", "filterMode": "weakFilter", "title": {"zoom": "", "back": ""}}
+    },
 }
 """Lets dragging choose a range of the x axis. Its buttons, which it cannot be without, have no size."""
 _WORTH_PACKING: Final = 1_400

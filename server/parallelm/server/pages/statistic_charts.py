@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from parallelm.operations.json_values import plain, read_json
+from parallelm.schemas.well_known import FEATURE_LABEL
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.bars import draw_histograms
 from parallelm.server.charts.drawing import nothing
@@ -44,8 +45,9 @@ def numbers(
     chosen: Chosen,
     zone: Zone,
     points: Annotated[int, Query(ge=10, le=2_000)] = 1_000,
+    feature: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:
-    """Every series of a statistic, and beside it those of another model or time; ``points``: what the chart has room for."""
+    """Every series of a statistic (of ``feature``, where it is named), and beside it those of another model or time; ``points``: what the chart has room for."""
     from parallelm.warehouse.queries import Lines, model_names, statistic_lines
 
     def lines(model: str, window: TimeRange) -> Lines:
@@ -56,6 +58,7 @@ def numbers(
             node_id=chosen.node,
             agent_id=chosen.agent or None,
             model_id=model or None,
+            labels={FEATURE_LABEL: feature} if feature else None,
             start=window.start,
             end=window.end,
             points=points,

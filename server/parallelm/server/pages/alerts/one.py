@@ -12,9 +12,11 @@ from starlette.responses import HTMLResponse, Response
 from parallelm.operations import alerts as operations
 from parallelm.operations.errors import AlertNotOpenError, NoAnswerError
 from parallelm.operations.explaining.alert import explain_alert
+from parallelm.schemas.well_known import FEATURE_LABEL
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
 from parallelm.server.pages._rows import rows, stored
+from parallelm.server.pages.health import NAMES
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
 from parallelm.warehouse.queries import OPEN_STATES, alert_transitions, deployments
@@ -123,9 +125,10 @@ def _chart(found: Mapping[str, Any]) -> str:
     base = f"/charts/{quote(found['mlapp_id'], safe='')}"
     if found["rule_type"] == "kpi":
         return f"{base}/kpi.json?{urlencode([('name', found['statistic']), *times])}"
-    return (
-        f"{base}/numbers.json?{urlencode([('name', found['statistic']), ('node', found['node_id']), *times])}"
-    )
+    whose = [("name", found["statistic"]), ("node", found["node_id"])]
+    if found["statistic"].startswith(NAMES.drift):
+        whose.append(("feature", found["labels"].get(FEATURE_LABEL, "")))
+    return f"{base}/numbers.json?{urlencode([*whose, *times])}"
 
 
 def _live_then(settings: Settings, found: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -155,8 +155,10 @@ def send(
 def _told(changed: ChangedPoints) -> str:
     if not changed.points:
         return f"Nothing was sent: all {changed.unchanged} points are known with these values."
+    count = len(changed.points)
+    sent = "1 point was sent" if count == 1 else f"{count} points were sent"
     revised = f", {changed.revised} of them revise a known point" if changed.revised else ""
-    return f"{len(changed.points)} points were sent{revised}."
+    return f"{sent}{', it revises a known point' if count == changed.revised == 1 else revised}."
 
 
 def _meanings(columns: list[str], found: KpiFile, sent: Sent) -> list[tuple[str, str]]:

@@ -64,11 +64,19 @@ def decide(request: Request, asking: Principal, mlapp_id: str, wanted: Decision)
         )
     except (NoAnswerError, NoEffectError) as error:
         return str(error), "error"
-    said = "; ".join(_told(each) for each in answers)
+    said = in_words(answers)
     if not stored(lambda: _has(settings, mlapp_id, answers)):
         said += "; the page shows it as soon as it is stored"
     refused = all(each.state is DeploymentState.REFUSED for each in answers)
     return said, "error" if refused else "ok"
+
+
+def in_words(answers: Sequence[DeploymentTransition]) -> str:
+    """What followed, in a sentence: of the models that it superseded how many."""
+    decided = [each for each in answers if each.state is not DeploymentState.SUPERSEDED] or answers
+    said = "; ".join(_told(each) for each in decided)
+    others = len(answers) - len(decided)
+    return f"{said}; {others} other model{'s are' if others > 1 else ' is'} superseded" if others else said
 
 
 def _told(each: DeploymentTransition) -> str:

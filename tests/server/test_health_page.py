@@ -180,6 +180,13 @@ def test_of_a_time_that_is_over_each_feature_is_shown_at_its_worst(page: Page) -
     expect(regions.first).to_contain_text("JS0.9")
     expect(regions.first.locator(".badge").first).to_have_text("0.1")
     expect(regions.last).to_contain_text("JS0.2")
+    every, one = (
+        page.request.get(f"/charts/{OFFERS}/numbers.json?name={DRIFT_JS}&node=predict{asked}").json()[
+            "option"
+        ]["series"]
+        for asked in ("", "&feature=age")
+    )
+    assert 0 < len(one) < len(every)
 
 
 def test_somebody_chooses_whose_data_are_compared(page: Page) -> None:

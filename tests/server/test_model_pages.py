@@ -11,11 +11,13 @@ from playwright.sync_api import expect
 from parallelm.connections.artifacts import local_path
 from parallelm.operations.models import decide
 from parallelm.server.access.matrix import APPROVER, DATA_SCIENTIST, OPERATOR, VIEWER
+from parallelm.server.pages.models.decisions import in_words
 from parallelm.warehouse.queries import models, pins
 from tests.people import person
 from tests.server.browser.looking import assert_accessible, take_pictures
 from tests.server.model_events import accept, define, published, state_of
 from tests.server.seed import MLAPP
+from tests.stream_processors.notifications.transitions import deployment
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -25,6 +27,18 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
     from parallelm.connections import Settings
+
+
+@pytest.mark.parametrize(
+    ("others", "more"),
+    [(0, ""), (1, "; 1 other model is superseded"), (7, "; 7 other models are superseded")],
+)
+def test_a_decision_is_told_once_however_many_models_it_supersedes(others: int, more: str) -> None:
+    superseded = [
+        deployment("superseded", model=f"m{number}", reason="x was requested") for number in range(others)
+    ]
+    answers = [*superseded, deployment("requested", reason="grace approved it")]
+    assert in_words(answers) == f"predict: requested: grace approved it{more}"
 
 
 @pytest.fixture

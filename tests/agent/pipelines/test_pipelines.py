@@ -210,18 +210,20 @@ def test_what_no_run_needs_any_more_is_deleted_and_what_one_has_stays(host: Runn
     run = host.runner._keepers.find(key.run_id, key.attempt)
     assert run is not None
     cached = host.folder / "agent" / "components" / packed["sha256"]
-    left, used = (host.folder / "agent" / "environments" / name for name in ("left", "used"))
-    for place in (left, used):
+    left, used, of_uv = (
+        host.folder / "agent" / "environments" / name for name in ("left", "used", "uv-cache")
+    )
+    for place in (left, used, of_uv):
         place.mkdir(parents=True)
     host.start(going_on := host.spec({"command": f"echo {used}; sleep 1000"}))
     host.wait_for_text(RunKey(going_on.run_id, 1), str(used))
-    for place in (cached, left, used):
+    for place in (cached, left, used, of_uv):
         os.utime(place, (0, 0))
     host.runner.settle(status)
     host.runner._forget_at_s = 0.0
     host.look()
 
-    assert (cached.exists(), left.exists(), used.exists()) == (False, False, True)
+    assert [place.exists() for place in (cached, left, of_uv, used)] == [False, False, False, True]
     assert not (run.path / "models").exists()
     assert host.texts(key) == []
     again = host.run({"component": "fit", "arguments": {"samples": "/dev/null"}}, components=[packed])

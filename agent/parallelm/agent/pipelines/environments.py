@@ -65,10 +65,13 @@ class PythonEnvironments:
     def _uv(self, arguments: Sequence[str], lock: Path, place: Path) -> None:
         from uv import find_uv_bin
 
+        cache = self._folder / "uv-cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        mark_used(cache)
         environ = {
             **{name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
             "UV_PROJECT_ENVIRONMENT": str(place),
-            "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(self._folder / "uv-cache")),
+            "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(cache)),
             "UV_NO_PROGRESS": "1",
         }
         try:

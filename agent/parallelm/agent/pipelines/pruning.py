@@ -1,4 +1,4 @@
-"""Deletes what runs have left on the host and none needs any more: cached components and environments."""
+"""Deletes what runs have left on the host and none needs any more: cached components, environments, and uv's own cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from parallelm.agent.keeping.run_folder import RunFolder
 
 KEEP_UNUSED_S = 14 * 86_400
-"""Of a component or environment, from the last run that was given it."""
+"""Of a component or environment, from the last run that was given it; of uv's cache, from the last environment made."""
 CACHES = "components", "environments"
 
 
@@ -25,7 +25,7 @@ def prune_caches(folder: Path, going_on: Iterable[RunFolder], now_s: float | Non
         entry
         for cache in CACHES
         for entry in (folder / cache).glob("[!.]*")
-        if entry.is_dir() and entry.name != "uv-cache" and entry.stat().st_mtime < before_s
+        if entry.is_dir() and entry.stat().st_mtime < before_s
     ]
     plans = [_text(run.path / "plan.json") for run in going_on] if old else []
     gone = []

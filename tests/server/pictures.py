@@ -27,7 +27,7 @@ NAME: Final = "ada"
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "images"
 MLAPP: Final = "/mlapps/flight-delays"
 PICTURES: Final = {
-    "health": (f"{MLAPP}/health?from=2013-08-01&to=2013-08-04", "light", 1000),
+    "health": (f"{MLAPP}/health?from=2013-08-01&to=2013-08-04", "light", 1290),
     "timeline": (f"{MLAPP}/timeline?kpi=on-time%20rate", "light", 1000),
     "models": (f"{MLAPP}/models", "light", 900),
 }

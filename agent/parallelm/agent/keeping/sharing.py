@@ -16,7 +16,7 @@ _POOL_BYTES, _POOL_HEADER_BYTES = 16_384, 48
 _SMALL_BYTES = 512
 """Up to which Python takes objects from pools of one size each; larger ones come from the C library."""
 _MOST_OF_A_SIZE = 4000
-_LARGEST_BYTES, _LARGE_OF_A_SIZE = 4096, 4
+_LARGEST_BYTES, _LARGE_OF_A_SIZE = 4096, 1
 _FILLING: list[bytes] = []
 
 

@@ -202,3 +202,12 @@ def test_wrong_types_are_the_clients_error(client: Client):
     with pytest.raises(errors.TypeMismatchError):
         client.execute("INSERT INTO t VALUES", [("text",)], types_check=True)
     assert client.execute("INSERT INTO t VALUES", [(1,)]) == 1
+
+
+def test_merges_make_no_statistics_of_columns(client: Client):
+    client.execute("CREATE TABLE merged (n UInt64, text String) ENGINE = MergeTree ORDER BY n")
+    for number in range(2):
+        client.execute("INSERT INTO merged VALUES", [(number, str(number))])
+    client.execute("OPTIMIZE TABLE merged FINAL")
+    kept = "SELECT column, statistics FROM system.parts_columns WHERE active AND table = 'merged' ORDER BY column"
+    assert client.execute(kept) == [("n", []), ("text", [])]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.agent.keeping import zygote_client
 from parallelm.agent.keeping.orphans import orphans
 from parallelm.agent.keeping.process_identity import ProcessIdentity, parent_of
 from parallelm.agent.keeping.process_tree import children
@@ -101,7 +102,11 @@ def test_runs_outlive_the_zygote_and_new_ones_begin_by_another(host: Host):
     assert not orphans(run.path)
 
 
-def test_an_upgraded_agent_starts_keepers_of_its_own_code_and_leaves_the_others(host: Host):
+def test_an_upgraded_agent_starts_keepers_of_its_own_code_and_leaves_the_others(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+):
+    soon = "import parallelm.agent.keeping.zygote as zygote; zygote.IDLE_MS = 3000; main()"
+    monkeypatch.setattr(zygote_client, "_PROGRAM", zygote_client._PROGRAM.replace("main()", soon))
     run = running_tree(host)
     zygote = parent_of(keeper_of(run))
     assert zygote is not None

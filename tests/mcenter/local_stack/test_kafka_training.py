@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from parallelm.mcenter.local_stack.kafka_broker import broker_command
 from parallelm.mcenter.local_stack.kafka_jars import cache_folder, ensure_kafka
 from tests.mcenter.local_stack.conftest import bare_environment
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 MODULE = "parallelm.mcenter.local_stack.kafka_training"
 
 
+@pytest.mark.long
 def test_training_leaves_a_class_cache_that_the_broker_uses(tmp_path: Path):
     jars = ensure_kafka(cache_folder())
     classes = tmp_path / "classes.aot"

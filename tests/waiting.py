@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 DEADLINE_S = 120.0
 """For everything that comes at once on a machine with time to spare."""
+PATIENT = {"MCENTER_COMPONENT_QUERY_TIMEOUT_S": "60", "MCENTER_COMPONENT_CLOSE_TIMEOUT_S": "60"}
+"""Environment of a component: what it waits for is there, but a busy machine may take its time."""
 _POLL_S = 0.02
 _SHARE = 0.1
 _MOST_S = 0.2

@@ -30,6 +30,7 @@ from parallelm.mlops.stats.table import Table
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.operations.kpis import KpiFileFormat, read_kpi_file, upload_kpis
 from tests.people import person
+from tests.waiting import PATIENT
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -82,6 +83,7 @@ def _component(config: Path, node: str, period: int) -> None:
         "PM_WORKFLOW_NODE_ID": node,
         "PM_PIPELINE_INSTANCE_ID": f"{MLAPP}-{node}",
         "AGENT_PUBLIC_ADDRESS": "host-1",
+        **PATIENT,
     }
     done = subprocess.run(
         [sys.executable, "-m", "tests.server.seed", node, str(period)],

@@ -16,6 +16,7 @@ import pytest
 from parallelm.server.access.matrix import DATA_SCIENTIST, VIEWER
 from parallelm.server.accounts import people, tokens
 from tests.server.accounts import ACCOUNT_OF, PASSWORD, make_account
+from tests.waiting import PATIENT, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ else:
 
 def run(folder: Path, server: str, port: int | str, name: str, password: str | None, **more: str) -> str:
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("MCENTER_", "PM_"))}
-    environ |= {"SERVER": server, "PORT": str(port), "NAME": name, **more}
+    environ |= {"SERVER": server, "PORT": str(port), "NAME": name, **PATIENT, **more}
     if password is not None:
         environ["SECRET"] = password
     done = subprocess.run(
@@ -67,8 +68,6 @@ def port(server_url: str) -> int:
 def test_a_notebook_needs_nothing_but_name_and_password(
     port: int, tmp_path: Path, client: httpx.Client, server_url: str
 ):
-    from tests.waiting import wait_for
-
     assert run(tmp_path, "127.0.0.1", port, ACCOUNT_OF[DATA_SCIENTIST], PASSWORD) == "rows: 60"
     assert run(tmp_path, server_url, "", ACCOUNT_OF[DATA_SCIENTIST], PASSWORD) == "rows: 60"
 

@@ -16,6 +16,7 @@ from parallelm.mcenter.cli import cli
 from parallelm.operations.access import ROLES, grant
 from tests.made_once import MadeOnce
 from tests.secured_kafka import secured_kafka
+from tests.waiting import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,7 @@ class Secured(NamedTuple):
             "PM_MLOPS_MODE": "agent",
             "PM_WORKFLOW_INSTANCE_ID": "app",
             "PM_WORKFLOW_NODE_ID": "predict",
+            **PATIENT,
         }
         done = subprocess.run(
             (sys.executable, *arguments),

@@ -13,6 +13,7 @@ from parallelm.server.access.matrix import DATA_SCIENTIST, VIEWER
 from parallelm.server.run import make_context
 from tests.server.accounts import ACCOUNT_OF, PASSWORD, opened_database, signed_in
 from tests.server.serving import served
+from tests.waiting import PATIENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ OWN_SECRET = "of the server itself"  # noqa: S105 - of no store
 
 def run(folder: Path, url: str, role: str) -> str:
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("MCENTER_", "PM_"))}
-    environ |= {"SERVER": url, "NAME": ACCOUNT_OF[role], "SECRET": PASSWORD}
+    environ |= {"SERVER": url, "NAME": ACCOUNT_OF[role], "SECRET": PASSWORD, **PATIENT}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=100,

@@ -38,6 +38,7 @@ from tests.producers.contract.lines import LINES
 from tests.producers.contract.model_lines import DEPLOYED_ID
 from tests.producers.definitions import definition, transition
 from tests.producers.reported import Reported, arrived, by_series, printed
+from tests.waiting import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from tests.made_once import MadeOnce
 
 ROOT = Path(__file__).parents[3]
-PATIENT = {"MCENTER_COMPONENT_QUERY_TIMEOUT_S": "60", "MCENTER_COMPONENT_CLOSE_TIMEOUT_S": "60"}
-"""What a component waits for is there; a busy machine may take its time."""
 Walked = dict[str, tuple[str, str]]
 """What each line printed, and what it answered."""
 

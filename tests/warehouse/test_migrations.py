@@ -175,7 +175,7 @@ def test_a_block_of_the_largest_size_is_one_part(client: Client):
         )
     for table in ("statistics", "statistics_by_day_state"):
         parts = client.execute(
-            "SELECT max_block_number FROM system.parts WHERE database = currentDatabase() AND table = %(table)s AND active",
+            "SELECT min_block_number = max_block_number FROM system.parts WHERE database = currentDatabase() AND table = %(table)s AND active",
             {"table": table},
         )
         assert parts == [(1,)], table

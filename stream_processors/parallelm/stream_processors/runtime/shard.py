@@ -41,8 +41,11 @@ COMMIT_INTERVAL_S = 0.25
 """Offsets of records that change nothing are committed this often."""
 TRANSACTION_SPACING_S = 0.1
 """Between two transactions of a shard at least."""
-MAX_FENCED, FENCED_WINDOW_S = 8, 60.0
-"""A shard that is fenced more often within that time has two owners: it gives up. Pauses are not as many."""
+MAX_FENCED, FENCED_WINDOW_S = 8, 120.0
+"""A shard that is fenced more often within that time has two owners: it gives up. Pauses are not as many.
+
+On a busy machine two owners take some ten seconds to open a shard in turn.
+"""
 POSITIONS = "positions"
 
 

@@ -139,8 +139,8 @@ def test_an_alert_is_acknowledged_and_closed_with_its_reason(page: Page, platfor
     dialog.get_by_label("Comment").fill("I look into it")
     assert_accessible(page)
     dialog.get_by_role("button", name="Acknowledge").click()
-    page.get_by_role("cell", name="acknowledged").wait_for()
     page.locator(".toast", has_text="The alert is acknowledged now.").wait_for()
+    page.get_by_role("cell", name="acknowledged").wait_for()
     (transition,) = [
         each for each in show_alert(platform, alert_id).transitions if each["state"] == "acknowledged"
     ]
@@ -239,8 +239,8 @@ def test_rules_are_checked_tried_and_applied(page: Page, platform: Settings, mla
     assert get_definition(platform, mlapp).version == 1
 
     page.get_by_role("button", name="Apply").click()
-    page.get_by_text("version 2, applied by ada").wait_for()
     page.locator(".toast", has_text="Version 2 is in force.").wait_for()
+    page.get_by_text("version 2, applied by ada").wait_for()
     definition = get_definition(platform, mlapp)
     assert "below: 25" in definition.source_yaml
     assert definition.source_yaml.endswith("policy: {model_policy: manual}\n")

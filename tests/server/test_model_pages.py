@@ -56,6 +56,7 @@ def answer(page: Page, button: str, submit: str, comment: str = "") -> None:
 
 
 def told(page: Page, text: str) -> Locator:
+    """What the page says at once; it goes after some seconds."""
     found = page.locator(".toast", has_text=text)
     found.first.wait_for()
     return found
@@ -218,8 +219,8 @@ def test_a_model_is_uploaded_compared_and_deleted(page: Page, platform: Settings
     dialog.get_by_label("Name").fill("by hand")
     dialog.get_by_label("Annotations").fill("team=retention, runs=3")
     dialog.get_by_role("button", name="Upload").click()
-    page.get_by_role("heading", name="by hand", exact=True).wait_for()
     told(page, "Model by hand is uploaded.")
+    page.get_by_role("heading", name="by hand", exact=True).wait_for()
     row = models(platform, mlapp_id=mlapp, name="by hand").to_dict("records")[0]
     assert row["annotations"] == {"team": '"retention"', "runs": "3", "source": '"uploaded"'}
 
@@ -238,8 +239,8 @@ def test_a_model_is_uploaded_compared_and_deleted(page: Page, platform: Settings
     assert download.value.suggested_filename == "by hand.json"
     assert download.value.path().read_bytes() == file.read_bytes()
     answer(page, "Delete", "Delete the file", "a try")
-    page.get_by_text("deleted by ada").wait_for()
     told(page, "The model's file is deleted")
+    page.get_by_text("deleted by ada").wait_for()
     assert not Path(local_path(row["artifact_url"])).exists()
     page.reload()
     page.get_by_text("its file is gone, what it did stays").wait_for()

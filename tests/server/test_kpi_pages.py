@@ -11,6 +11,7 @@ from parallelm.server.access.matrix import VIEWER
 from parallelm.warehouse.queries import kpi_revisions, kpis
 from tests.server.browser.looking import assert_accessible, option_of, take_pictures
 from tests.server.seed import KPI, MLAPP
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,14 +84,15 @@ def test_a_file_is_read_and_compared_before_anything_is_sent_and_sent_once(
 
     send.click()
     page.locator(".toast", has_text="3 points were sent.").wait_for()
-    assert sorted(known(platform, mlapp)) == [("north", 1250.5), ("north", 1300.0), ("south", 980.0)]
+    points = [("north", 1250.5), ("north", 1300.0), ("south", 980.0)]
+    wait_for(lambda: sorted(known(platform, mlapp)) == points, lambda: str(known(platform, mlapp)))
     choose(page, file_of(tmp_path, ROWS))
     page.get_by_text("Nothing to send: all 3 points are known with these values.").wait_for()
     assert page.get_by_role("button", name="Send").count() == 0
     choose(page, file_of(tmp_path, ROWS.replace("980", "990"), "corrected.csv"))
     page.get_by_role("button", name="Send 1 point", exact=True).click()
     page.locator(".toast", has_text="1 point was sent, it revises a known point").wait_for()
-    assert len(kpi_revisions(platform, mlapp_id=mlapp)) == 4
+    wait_for(lambda: len(kpi_revisions(platform, mlapp_id=mlapp)) == 4)
 
     page.get_by_role("link", name="sales", exact=True).click()
     page.get_by_text("2 revisions").click()
@@ -120,7 +122,7 @@ def test_a_dropped_file_with_bad_lines_is_told_line_by_line(page: Page, platform
     page.get_by_label("Leave bad lines out").check()
     page.get_by_role("button", name="Send 1 point", exact=True).click()
     page.locator(".toast", has_text="1 point was sent.").wait_for()
-    assert known(platform, mlapp) == [("", 1.0)]
+    wait_for(lambda: known(platform, mlapp) == [("", 1.0)], lambda: str(known(platform, mlapp)))
 
 
 def test_what_cannot_be_read_is_told_in_words(client: httpx.Client, mlapp: str):
@@ -172,7 +174,7 @@ def test_points_are_withdrawn_once_they_were_shown(
     page.locator(".toast", has_text="1 points of k are withdrawn.").wait_for()
     page.get_by_text("1 withdrawn").click()
     page.get_by_text("withdrawn by ada: a test run").wait_for()
-    assert [value for _, value in known(platform, mlapp)] == [1.0, 3.0]
+    wait_for(lambda: [value for _, value in known(platform, mlapp)] == [1.0, 3.0])
     page.reload()
     assert page.get_by_role("region", name="Points", exact=True).locator("tbody tr").count() == 2
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from parallelm.agent.kubernetes.known_runs import KnownRuns
     from parallelm.agent.kubernetes.objects import PodOptions
     from parallelm.agent.kubernetes.run import KubernetesRun
-    from parallelm.connections.settings import KubernetesSettings
+    from parallelm.connections.sections import KubernetesSettings
     from parallelm.definitions.run_spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,6 @@ class Reconciler:
     # ---- threads ------------------------------------------------------------------------------------------------
 
     def _watch(self, kind: Kind, selector: str) -> None:
-
         failed = 0
         while not self._is_over.is_set():
             try:
@@ -128,7 +127,6 @@ class Reconciler:
         return True
 
     def _step(self, run: KubernetesRun) -> None:
-
         try:
             if not run.remembered.is_created:
                 self._create(run)
@@ -152,7 +150,6 @@ class Reconciler:
             logger.warning("old runs cannot be deleted: %s", error)
 
     def _create(self, run: KubernetesRun) -> None:
-
         if run.remembered.stop is not None:
             self._runs.end(run, run.remembered.stop_outcome, run.remembered.stop)
             return
@@ -181,7 +178,6 @@ class Reconciler:
             self._runs.end(run, run.remembered.stop_outcome, run.remembered.stop or "")
 
     def _follow(self, run: KubernetesRun) -> None:
-
         kind, found = self._found(run)
         pods = self._cache.pods(*run.labels)
         self._logs.follow(run, pods)
@@ -250,7 +246,6 @@ class Reconciler:
         return object_of(spec, containers_of(spec), environ_of(spec, self._options.agent_id), self._options)
 
     def _found(self, run: KubernetesRun) -> tuple[Kind, dict[str, Any] | None]:
-
         kind = DEPLOYMENT if is_service(run.spec) else JOB
         return kind, self._cache.get(kind, run.name)
 

@@ -153,7 +153,7 @@ def test_beyond_the_lease_a_paused_agents_movable_run_has_ended_and_its_pinned_o
         wait_for(lambda: len(plane.renewals()) > 2)
         assert agent.process is not None
         agent.process.send_signal(signal.SIGSTOP)
-        wait_for(lambda: not psutil.pid_exists(started.pid), deadline_s=10)
+        wait_for(lambda: not psutil.pid_exists(started.pid))
         assert psutil.pid_exists(goes_on.pid)
         agent.process.send_signal(signal.SIGCONT)
         assert plane.await_report("movable", RunReportKind.ENDED).outcome == "lease_lost"

@@ -59,7 +59,7 @@ def test_days_wait_for_a_component_that_is_not_there_yet(
         with Components([component, start("other", ECHO)]) as both:
             both.work(SECOND)
             both.finish()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 def test_a_component_that_fails_is_named_with_what_to_look_at(start: Callable[[str, str], Component]) -> None:

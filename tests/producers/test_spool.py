@@ -188,7 +188,7 @@ def kill_after(component: Component, output: int, pause_s: float) -> int:
         time.sleep(pause_s)
         process.kill()
         numbers += [int(line) for line in process.stdout.read().splitlines()[:-1]]
-        process.wait(10)
+        process.wait(60)
     return numbers[-2]
 
 
@@ -356,10 +356,10 @@ def test_a_tombstone_among_the_records_holds_nothing_up(
     producer = Producer(client_config(spooling.settings.kafka))
     name = f"{spooling.settings.kafka.topic_prefix}events"
     producer.produce(name, None, "somebody else")
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     (state,) = spool_of(spooling).rglob("state.json")
     handed_over = {name: (8, dict.fromkeys(range(8), 0))}
-    cluster_id = producer.list_topics(timeout=10).cluster_id
+    cluster_id = producer.list_topics(timeout=60).cluster_id
     State(spooling.settings.kafka.topic_prefix, cluster_id, handed_over).save(state.parent)  # type: ignore[arg-type]
     spooling.run(COLLECT)
     assert list(spool_of(spooling).iterdir()) == []

@@ -73,7 +73,6 @@ class SignedIn:
             base_url=url,
             cookies={self.cookie: self.secret},
             headers={HEADER: self.csrf_token} | (headers or {}),
-            timeout=30,
         )
 
 

@@ -6,11 +6,13 @@ import dataclasses
 import time
 from contextlib import ExitStack
 from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from assets.hatch_build import is_current
+from playwright.sync_api import expect
 from sqlalchemy import create_engine
 
 from parallelm.operations.lag import group_lags
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
 
     from parallelm.connections import Settings
     from parallelm.server.accounts.database import Database
+
+# What a busy machine answers late is still an answer: five seconds are httpx's and Playwright's own limit.
+_httpx_default: httpx.Timeout = signature(httpx.get).parameters["timeout"].default
+_httpx_default.connect = _httpx_default.read = _httpx_default.write = _httpx_default.pool = 60
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +141,7 @@ def client(client_as: Callable[[str], httpx.Client]) -> httpx.Client:
 @pytest.fixture
 def anonymous(server_url: str) -> Iterator[httpx.Client]:
     """A client of somebody who has not signed in."""
-    with httpx.Client(base_url=server_url, timeout=30) as opened:
+    with httpx.Client(base_url=server_url) as opened:
         yield opened
 
 
@@ -164,7 +171,7 @@ def page(
         locale="en-GB",
         color_scheme="light",
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     context.add_cookies([administrator.browser_cookie(server_url)])
     opened = context.new_page()
     page_problems.watch(opened)

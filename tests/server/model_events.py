@@ -64,7 +64,7 @@ def accept(settings: Settings, mlapp_id: str, model_id: str) -> None:
     prefix = settings.kafka.topic_prefix
     codec = Codec(make_registry(settings.schema_registry, prefix))
     record = OutgoingRecord(EVENTS.full_name(prefix), mlapp_id, codec.encode(event))
-    write_and_confirm(settings, [record], timeout_s=30)
+    write_and_confirm(settings, [record], timeout_s=120)
     wait_for(lambda: state_of(settings, mlapp_id, model_id) == "active")
 
 

@@ -31,4 +31,4 @@ def served(context: ServerContext) -> Iterator[str]:
             yield "http://{}:{}".format(*listener.getsockname()[:2])
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(120)

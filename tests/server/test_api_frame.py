@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def stranger(client_with: Callable[[str, str], httpx.Client]) -> Iterator[httpx.Client]:
     """A client that may read another MLApp only."""
     known = client_with(VIEWER, "other")
-    with httpx.Client(base_url=known.base_url.join("/api/v1"), cookies=known.cookies, timeout=30) as opened:
+    with httpx.Client(base_url=known.base_url.join("/api/v1"), cookies=known.cookies) as opened:
         yield opened
 
 

@@ -133,4 +133,4 @@ def test_something_else_that_listens_there_is_named_and_gets_no_second_request(
         thread = threading.Thread(target=serve)
         thread.start()
         assert said in run(tmp_path, "127.0.0.1", listener.getsockname()[1], "ada", PASSWORD)
-        thread.join(10)
+        thread.join(120)

@@ -41,7 +41,7 @@ class OldClient:
 
     def __init__(self, url: str, user: str, password: str, *, prefix: str = "", bearer: bool = False) -> None:
         self.prefix = prefix
-        self.http = httpx.Client(base_url=url, timeout=30)
+        self.http = httpx.Client(base_url=url)
         said = self.http.post(f"{prefix}/auth/login", json={"username": user, "password": password})
         said.raise_for_status()
         self.token = said.json()["token"]

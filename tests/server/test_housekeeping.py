@@ -72,11 +72,11 @@ def running(settings: Settings, database: Database) -> Iterator[None]:
         )
         thread.start()
         try:
-            assert ready.wait(30)
+            assert ready.wait(120)
             yield
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(120)
     stop.close()
 
 

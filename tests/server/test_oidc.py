@@ -99,7 +99,7 @@ def url(server_settings: Settings, database: Database, issuer: str) -> Iterator[
 
 @pytest.fixture
 def browser(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers=HTML, timeout=30) as opened:
+    with httpx.Client(base_url=url, headers=HTML) as opened:
         yield opened
 
 

@@ -93,7 +93,7 @@ def test_signing_in_begins_a_new_session_and_ends_the_one_before(
     token = hidden_token(anonymous.get("/", headers=HTML))
     anonymous.post("/sign-in", data={"name": "ada", "password": PASSWORD, "csrf_token": token}, headers=HTML)
     assert anonymous.cookies[cookie] != first
-    old = httpx.get(f"{anonymous.base_url}/", cookies={cookie: first}, headers=HTML, timeout=30)
+    old = httpx.get(f"{anonymous.base_url}/", cookies={cookie: first}, headers=HTML)
     assert old.status_code == 303
 
 
@@ -108,7 +108,7 @@ def test_signing_out_ends_the_session_in_the_database(server_database: Database,
 
 def test_what_changes_something_needs_the_token_of_the_session(server_url: str, server_database: Database):
     session = signed_in(server_database, "ada")
-    with httpx.Client(base_url=server_url, cookies={session.cookie: session.secret}, timeout=30) as client:
+    with httpx.Client(base_url=server_url, cookies={session.cookie: session.secret}) as client:
         assert client.post("/sign-out").status_code == 403
         assert client.post("/sign-out", headers={"X-CSRF-Token": "0" * 64}).status_code == 403
         assert client.get("/", headers=HTML).status_code == 200, "the session goes on"
@@ -137,7 +137,7 @@ def test_the_first_administrator_is_made_by_a_link_that_works_once(
 ):
     with (
         served(make_context(server_settings, fresh)) as url,
-        httpx.Client(base_url=url, headers=HTML, timeout=30) as client,
+        httpx.Client(base_url=url, headers=HTML) as client,
     ):
         link = first_administrator.make_link(fresh, url, time.time_ns() // 1_000_000)
         assert link
@@ -157,9 +157,7 @@ def test_the_first_administrator_is_made_by_a_link_that_works_once(
 
         assert done.status_code == 303
         assert "grace" in client.get("/").text
-        again = httpx.post(
-            f"{url}/choose-password", data=form | {"name": "mallory"}, headers=HTML, timeout=30
-        )
+        again = httpx.post(f"{url}/choose-password", data=form | {"name": "mallory"}, headers=HTML)
         assert again.status_code == 422
         assert "used up" in again.text
         assert not file.exists()
@@ -170,7 +168,7 @@ def test_a_link_of_yesterday_is_over(fresh: Database, server_settings: Settings)
     with served(make_context(server_settings, fresh)) as url:
         link = first_administrator.make_link(fresh, url, time.time_ns() // 1_000_000 - 24 * 3_600_000)
         assert link
-        assert httpx.get(link, headers=HTML, timeout=30).status_code == 422
+        assert httpx.get(link, headers=HTML).status_code == 422
 
 
 def test_two_servers_on_one_database_share_sessions(tmp_path: Path, server_settings: Settings):
@@ -181,7 +179,7 @@ def test_two_servers_on_one_database_share_sessions(tmp_path: Path, server_setti
         there = Database(f"sqlite:///{tmp_path / 'server.db'}")
         with (
             served(make_context(server_settings, there)) as other,
-            httpx.Client(headers=HTML, timeout=30) as client,
+            httpx.Client(headers=HTML) as client,
         ):
             client.post(f"{one}/sign-in", data={"name": "ada", "password": PASSWORD})
             page = client.get(f"{other}/")
@@ -190,5 +188,5 @@ def test_two_servers_on_one_database_share_sessions(tmp_path: Path, server_setti
             cookies = dict(client.cookies)
             assert client.post(f"{other}/sign-out", data=out).status_code == 303
             for url in (one, other):
-                assert httpx.get(f"{url}/", cookies=cookies, headers=HTML, timeout=30).status_code == 303
+                assert httpx.get(f"{url}/", cookies=cookies, headers=HTML).status_code == 303
         there.close()

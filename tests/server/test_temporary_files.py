@@ -71,5 +71,5 @@ def test_what_a_killed_server_left_goes_when_the_next_one_starts_and_nothing_els
 def test_a_server_that_ends_leaves_nothing(place: Path):
     with ExitStack() as stack:
         process, folder = _begun(place, stack)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
         assert not folder.exists()

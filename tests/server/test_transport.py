@@ -53,11 +53,11 @@ def running(settings: Settings, database: Database) -> Iterator[int]:
         thread = threading.Thread(target=run_server, args=(context, listener, stop, ready.set))
         thread.start()
         try:
-            assert ready.wait(30)
+            assert ready.wait(120)
             yield listener.getsockname()[1]
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(120)
     stop.close()
 
 

@@ -42,7 +42,7 @@ def new_name() -> str:
 
 
 def with_token(url: str, token: str) -> httpx.Client:
-    return httpx.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    return httpx.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"})
 
 
 def test_a_person_is_made_chooses_a_password_by_the_link_and_has_the_roles(

@@ -145,7 +145,7 @@ class Cluster:
         name = self.name(topic)
         if name not in self._read:
             consumer = Consumer(reader_config(self.settings.kafka, "test"))
-            partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
+            partitions = consumer.list_topics(name, timeout=60).topics[name].partitions
             consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in partitions])
             self._read[name] = (consumer, [])
         consumer, messages = self._read[name]

@@ -171,7 +171,7 @@ def test_a_topic_that_is_made_again_is_read_from_its_start(own: Cluster, tmp_pat
         if not running:
             assert worker.terminate() == 0
         own.admin.delete_topics([own.name(STATISTICS)])[own.name(STATISTICS)].result(DEADLINE_S)
-        wait_for(lambda: own.name(STATISTICS) not in own.admin.list_topics(timeout=10).topics)
+        wait_for(lambda: own.name(STATISTICS) not in own.admin.list_topics(timeout=60).topics)
         create_topics(own.settings, timeout_s=DEADLINE_S)
         if running:
             assert worker.child.wait(60) == 1

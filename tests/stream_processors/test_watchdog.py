@@ -25,6 +25,7 @@ hangs()
     [
         ("watchdog.beat()", ["the loop has not run for 1 s", "in hangs"]),
         ("watchdog.stopping()", ["the process did not stop in time"]),
+        ("watchdog.stopping('a shard gave up')", ["a shard gave up; the process did not stop in time"]),
     ],
 )
 def test_a_process_that_hangs_is_ended_and_says_where(then: str, said: list[str]) -> None:

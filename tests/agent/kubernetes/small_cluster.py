@@ -53,7 +53,7 @@ class SmallCluster:
 
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
-        self._thread.join(10)
+        self._thread.join(120)
         for pod in self._pods.values():
             pod.kill()
         self.stop_serving()

@@ -107,7 +107,7 @@ def delete_before(decisions: Decisions, offsets: dict[tuple[str, int], int]) -> 
         [TopicPartition(*place, end) for place, end in offsets.items()]
     )
     for future in futures.values():
-        future.result(30)
+        future.result(120)
 
 
 def test_a_deployment_is_explained_with_who_approved_it(decisions: Decisions) -> None:

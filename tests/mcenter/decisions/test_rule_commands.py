@@ -280,7 +280,6 @@ def test_events_and_kpis_with_revisions_are_judged_as_by_the_processors(decision
     wait_for(
         lambda: said(cluster.read(ALERTS)) == said(trial.transitions),
         lambda: f"{said(cluster.read(ALERTS))}, not {said(trial.transitions)}",
-        deadline_s=20,
     )
     fired = [row["rule"] for row in decisions.listed("--all") if row["fired_at"] is not None]
     assert {each.rule: each.fired for each in trial.outcomes} == {

@@ -117,7 +117,7 @@ class TinyAgent:
 
     def _send(self, topic: Any, record: Any) -> None:
         self._producer.produce(topic.full_name(self._prefix), self._codec.encode(record), topic.key(record))
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(60) == 0
 
 
 def _now() -> int:

@@ -251,7 +251,7 @@ class Shard:
         if len(self._fenced_at) > MAX_FENCED:
             raise FencedError(
                 f"{self.stage} shard {self.partition} was opened by another worker {MAX_FENCED + 1} times within "
-                f"{FENCED_WINDOW_S:.0f} s while it is this worker's; do two workers have one --instance-id? ({error})"
+                f"{FENCED_WINDOW_S:.0f} s while it is this worker's ({error})"
             ) from error
 
     def _apply(self, records: Sequence[Incoming]) -> list[Output]:

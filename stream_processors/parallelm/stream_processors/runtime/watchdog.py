@@ -39,14 +39,16 @@ class Watchdog(threading.Thread):
         self._stop_limit_s = stop_limit_s
         self._beat = threading.Event()
         self._stopping = threading.Event()
+        self._stopping_because = ""
         self._ended = threading.Event()
 
     def beat(self) -> None:
         """The loop runs."""
         self._beat.set()
 
-    def stopping(self) -> None:
-        """From here on the process has ``stop_limit_s`` to end."""
+    def stopping(self, because: str = "") -> None:
+        """From here on the process has ``stop_limit_s`` to end; ``because`` is said with its hard end, if it comes to that."""
+        self._stopping_because = because
         self._stopping.set()
 
     def ended(self) -> None:
@@ -61,7 +63,8 @@ class Watchdog(threading.Thread):
             self._beat.clear()
             stopping = stopping + 1 if self._stopping.is_set() else 0
             if stopping > self._stop_limit_s:
-                _end("the process did not stop in time", dump=False)
+                because = f"{self._stopping_because}; " if self._stopping_because else ""
+                _end(f"{because}the process did not stop in time", dump=False)
             if silent > self._loop_limit_s:
                 _end(f"{self._what} has not run for {self._loop_limit_s} s", dump=True)
             reason = self._stuck()

@@ -37,7 +37,7 @@ from parallelm.stream_processors.runtime.progress import Progress
 from parallelm.stream_processors.runtime.recovery import read_changelog
 from parallelm.stream_processors.runtime.shard import Shard
 from parallelm.stream_processors.runtime.surroundings import Surroundings
-from parallelm.stream_processors.runtime.transactions import Transactions, ignore_unheard_errors
+from parallelm.stream_processors.runtime.transactions import FencedError, Transactions, ignore_unheard_errors
 from parallelm.stream_processors.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -144,12 +144,28 @@ class Worker:
             try:
                 await self._until_stopped()
             finally:
-                self._watchdog.stopping()
+                self._watchdog.stopping(self._why_it_failed())
                 for task in (beating, checking):
                     task.cancel()
-        error = self._failed or (None if self._stop.is_set() else self._app.crash_reason)
+        error = self._error()
         if error is not None:
-            raise WorkerError(f"the processors stopped: {type(error).__name__}: {error}") from error
+            raise WorkerError(f"the processors stopped: {self._why_it_failed()}") from error
+
+    def _error(self) -> BaseException | None:
+        return self._failed or (None if self._stop.is_set() else self._app.crash_reason)
+
+    def _why_it_failed(self) -> str:
+        error = self._error()
+        if error is None:
+            return ""
+        # The group's answer that another member has this name is one that aiokafka does not know.
+        hint = self._hint_at_a_namesake() if isinstance(error, FencedError | KafkaError) else ""
+        return f"{type(error).__name__}: {error}{hint}"
+
+    def _hint_at_a_namesake(self) -> str:
+        if not self._instance_id:
+            return ""
+        return f"; if another worker runs with --instance-id {self._instance_id!r} as well, give each its own"
 
     def ended(self) -> None:
         """The process goes on to its end by itself."""
@@ -346,9 +362,12 @@ class Worker:
             return ""
         shards = sorted(self._shards.items(), key=lambda item: item[1][0].progress)
         if not shards:
-            return "the worker has no place in its consumer group"
+            return f"the worker has no place in its consumer group{self._hint_at_a_namesake()}"
         (stage, partition), (shard, _) = shards[0]
-        return f"{stage} shard {partition} has made no progress for {time.monotonic() - shard.progress:.0f} s"
+        silent_s = time.monotonic() - shard.progress
+        return (
+            f"{stage} shard {partition} has made no progress for {silent_s:.0f} s{self._hint_at_a_namesake()}"
+        )
 
     async def _check_membership(self) -> None:
         with contextlib.suppress(KafkaError, OSError, TimeoutError):

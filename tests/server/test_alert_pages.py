@@ -322,6 +322,7 @@ def test_without_the_notifiers_file_the_page_says_how_to_name_it(page: Page, cli
 
 
 @pytest.mark.usefixtures("mlapp")
+@pytest.mark.long  # every theme and width
 def test_the_lists_look_well(page: Page):
     for name, path in (("alerts", "/alerts?state=all"), ("alerts-mlapp", "/mlapps/churn/alerts")):
         page.goto(path)

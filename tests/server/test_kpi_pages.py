@@ -218,6 +218,7 @@ def test_what_a_deployment_changed_is_told_with_its_interval(page: Page):
     page.get_by_text("95 % interval").wait_for()
 
 
+@pytest.mark.long  # every theme and width
 def test_the_pages_look_well(page: Page):
     for name, path in (("kpis", "/kpis"), ("kpi", f"/mlapps/{MLAPP}/kpis/one?name={KPI}")):
         page.goto(path)

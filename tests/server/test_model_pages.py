@@ -255,6 +255,7 @@ def test_a_model_in_use_is_not_deleted(page: Page, platform: Settings, mlapp: st
     assert models(platform, model_id=model_id)["deleted_by"].item() == ""
 
 
+@pytest.mark.long  # every theme and width
 def test_the_pages_look_well(page: Page, platform: Settings):
     found = list(models(platform, mlapp_id=MLAPP)["model_id"])
     for name, path in (

@@ -93,6 +93,7 @@ def test_ten_joins_and_leaves_under_load_make_nobody_give_up(load: Load, observe
         assert first.runs, first.log()
 
 
+@pytest.mark.long  # how soon depends on how fast they take shards from each other
 def test_of_two_workers_with_one_instance_id_at_least_one_ends_and_says_so(
     load: Load, observed: Observed, tmp_path: Path
 ):

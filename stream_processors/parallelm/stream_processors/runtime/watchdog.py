@@ -18,6 +18,7 @@ LOOP_LIMIT_S = 30
 """A loop that has not run for so long does not run again."""
 STOP_LIMIT_S = 10
 EXIT_STATUS = 1
+_TOO_SLOW = "the process did not stop in time"
 
 
 class Watchdog(threading.Thread):
@@ -27,28 +28,28 @@ class Watchdog(threading.Thread):
         self,
         stuck: Callable[[], str] = lambda: "",
         *,
+        failure: Callable[[], str] = lambda: "",
         what: str = "the event loop",
         loop_limit_s: int = LOOP_LIMIT_S,
         stop_limit_s: int = STOP_LIMIT_S,
     ) -> None:
-        """``stuck`` says why there is no progress, when there is none; ``what`` beats."""
+        """``stuck`` says why there is no progress, ``failure`` why the process stops, when that is so; ``what`` beats."""
         super().__init__(name="watchdog", daemon=True)
         self._stuck = stuck
+        self._failure = failure
         self._what = what
         self._loop_limit_s = loop_limit_s
         self._stop_limit_s = stop_limit_s
         self._beat = threading.Event()
         self._stopping = threading.Event()
-        self._stopping_because = ""
         self._ended = threading.Event()
 
     def beat(self) -> None:
         """The loop runs."""
         self._beat.set()
 
-    def stopping(self, because: str = "") -> None:
-        """From here on the process has ``stop_limit_s`` to end; ``because`` is said with its hard end, if it comes to that."""
-        self._stopping_because = because
+    def stopping(self) -> None:
+        """From here on the process has ``stop_limit_s`` to end."""
         self._stopping.set()
 
     def ended(self) -> None:
@@ -63,8 +64,8 @@ class Watchdog(threading.Thread):
             self._beat.clear()
             stopping = stopping + 1 if self._stopping.is_set() else 0
             if stopping > self._stop_limit_s:
-                because = f"{self._stopping_because}; " if self._stopping_because else ""
-                _end(f"{because}the process did not stop in time", dump=False)
+                failure = self._failure()
+                _end(f"{failure}; {_TOO_SLOW}" if failure else _TOO_SLOW, dump=False)
             if silent > self._loop_limit_s:
                 _end(f"{self._what} has not run for {self._loop_limit_s} s", dump=True)
             reason = self._stuck()

@@ -116,7 +116,7 @@ class Worker:
         self._handled = HandledOffsets(settings.kafka, self._group)
         self._progress = Progress()
         metrics.PROGRESS_AGE.set_function(self._progress_age_s)
-        self._watchdog = Watchdog(self._what_is_stuck)
+        self._watchdog = Watchdog(self._what_is_stuck, failure=self._why_it_failed)
 
     def stop(self) -> None:
         """Ask it to end, at any time."""
@@ -144,7 +144,7 @@ class Worker:
             try:
                 await self._until_stopped()
             finally:
-                self._watchdog.stopping(self._why_it_failed())
+                self._watchdog.stopping()
                 for task in (beating, checking):
                     task.cancel()
         error = self._error()

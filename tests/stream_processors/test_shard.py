@@ -33,7 +33,7 @@ def test_a_shard_with_two_owners_gives_up():
 
         await work(world, lambda number: number - 1, until=until)
 
-    with pytest.raises(FencedError, match="--instance-id"):
+    with pytest.raises(FencedError, match="opened by another worker"):
         asyncio.run(fought_over())
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 import pytest
 
 from parallelm.supervision.errors import PortUnavailableError
-from parallelm.supervision.ports import choose_ports, is_free
+from parallelm.supervision.ports import PortClaims, choose_ports, is_free
 
 
 @pytest.fixture
@@ -57,3 +58,17 @@ def test_two_services_named_the_same_port_are_refused():
 
     with pytest.raises(PortUnavailableError, match=f"port {port} is named for both kafka and clickhouse"):
         choose_ports({"kafka": port, "clickhouse": port}, {})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="claims are the Linux kernel's")
+def test_stacks_that_start_at_once_are_not_given_one_port():
+    usual = choose_ports({"server": None}, {})
+    with PortClaims() as first:
+        assert choose_ports({"server": None}, usual, first.claim) == usual
+        with PortClaims() as second:
+            assert choose_ports({"server": None}, usual, second.claim) != usual
+            with pytest.raises(PortUnavailableError, match="another stack that starts"):
+                choose_ports(dict(usual), {}, second.claim)
+        assert choose_ports({"server": None}, usual, first.claim) == usual
+    with PortClaims() as third:
+        assert choose_ports({"server": None}, usual, third.claim) == usual

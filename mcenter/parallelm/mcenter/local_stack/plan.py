@@ -23,7 +23,7 @@ from parallelm.connections.search import FILE_NAME, admin_file
 from parallelm.mcenter.local_stack.errors import StackError
 from parallelm.mcenter.local_stack.folder import ARTIFACTS
 from parallelm.mcenter.local_stack.services import NOTIFIER, SERVER, SERVICES, agent_service_names
-from parallelm.supervision.ports import choose_ports
+from parallelm.supervision.ports import PortClaims, choose_ports
 
 USUAL_SERVER_PORT = 3456
 """Where ``mlops.attach()`` looks without arguments."""
@@ -93,8 +93,8 @@ class Plan:
             table["notifications"] = Path(table["notifications"])
         return cls(**table)
 
-    def settle_ports(self) -> dict[str, int]:
-        """Choose the ports and remember them in the folder; raises ``StackError`` when a chosen one is in use."""
+    def settle_ports(self, claims: PortClaims) -> dict[str, int]:
+        """Choose and claim the ports, and remember them in the folder; raises ``StackError`` when a named one is in use."""
         earlier = remembered_ports(self.folder)
         named = {
             "kafka": self.kafka_port,
@@ -104,7 +104,7 @@ class Plan:
             SERVER: self.server_port,
         }
         wanted = {port: named.get(port) for service in self.processes for port in _ports_of(service)}
-        ports = choose_ports(wanted, {SERVER: USUAL_SERVER_PORT} | earlier)
+        ports = choose_ports(wanted, {SERVER: USUAL_SERVER_PORT} | earlier, claims.claim)
         (self.folder / "ports.json").write_text(json.dumps(earlier | ports, indent=1), encoding="ascii")
         return ports
 

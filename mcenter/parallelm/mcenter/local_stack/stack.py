@@ -19,6 +19,7 @@ from parallelm.mcenter.local_stack.services import SERVICES, inherited_environme
 from parallelm.mcenter.local_stack.state import load_state, state_path
 from parallelm.supervision.errors import SupervisionError
 from parallelm.supervision.identity import is_alive
+from parallelm.supervision.ports import PortClaims
 from parallelm.supervision.service_frame import signals_held
 from parallelm.supervision.supervisor import Files, Supervisor
 
@@ -45,22 +46,23 @@ def run_stack(plan: Plan, output: Output, stop: Stop, on_ready: Callable[[], Non
     lock = FolderLock(plan.folder)
     lock.acquire()
     try:
-        stamp(plan.folder)
-        jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
-        ports = plan.settle_ports()
-        found = services(
-            plan.services,
-            plan.folder,
-            ports,
-            plan.settle_settings(ports),
-            jars,
-            plan.notifications,
-            plan.agents,
-        )
-        files = Files(
-            working_folder=plan.folder.parent, logs=plan.folder / "logs", state=state_path(plan.folder)
-        )
-        Supervisor(found, files, inherited_environment(), output).run(stop, on_ready)
+        with PortClaims() as claims:
+            stamp(plan.folder)
+            jars = ensure_kafka(cache_folder()) if "kafka" in plan.services else None
+            ports = plan.settle_ports(claims)
+            found = services(
+                plan.services,
+                plan.folder,
+                ports,
+                plan.settle_settings(ports),
+                jars,
+                plan.notifications,
+                plan.agents,
+            )
+            files = Files(
+                working_folder=plan.folder.parent, logs=plan.folder / "logs", state=state_path(plan.folder)
+            )
+            Supervisor(found, files, inherited_environment(), output).run(stop, on_ready)
     except SupervisionError as error:
         raise StackError(str(error)) from error
     finally:

@@ -11,6 +11,7 @@ import marshal
 import os
 import socket
 import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from parallelm.agent.keeping.decisions import RESERVE, Begun, Decider
@@ -57,6 +58,6 @@ def _claimed(question: dict[str, Any], keeper: int) -> Begun | None:
 def begun(path: str, plan: Plan, inherited: dict[str, str], secrets: dict[str, str]) -> Begun:
     """A run that was claimed: its variables apart from all else, which is unpacked for each decision."""
     of_steps = {step.step_id: dict(step.environ) for step in plan.steps}
-    environs = marshal.dumps((inherited, secrets, dict(plan.environ), of_steps))
+    environs = zlib.compress(marshal.dumps((inherited, secrets, dict(plan.environ), of_steps)))
     bare = plan._replace(steps=[step._replace(environ={}) for step in plan.steps], environ={})
     return Begun(path, plan.log_bytes, plan.log_keep_s, Decider(path, bare).state(), environs)

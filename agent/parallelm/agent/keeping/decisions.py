@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import time
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from parallelm.agent.keeping.limits import Limits
@@ -47,7 +48,7 @@ class Begun(NamedTuple):
     state: bytes
     """Of its decider."""
     environs: bytes
-    """Variables that are inherited, secret, of the run, and of each step: marshalled, for processes that become programs."""
+    """Variables that are inherited, secret, of the run, and of each step: marshalled and compressed, for processes that become programs."""
 
 
 class Decision(NamedTuple):
@@ -91,12 +92,12 @@ class Decider:
     @classmethod
     def restored(cls, state: bytes) -> Decider:
         """The one that ``state`` was made of."""
-        decider: Decider = pickle.loads(state)  # noqa: S301 - our own
+        decider: Decider = pickle.loads(zlib.decompress(state))  # noqa: S301 - our own
         return decider
 
     def state(self) -> bytes:
         """All of it."""
-        return pickle.dumps(self)
+        return zlib.compress(pickle.dumps(self))
 
     def decide(self, sight: Sight, program: Program | None, start_error: str) -> Decision:
         """Decide, as things stand: ``program`` is the last that was started, None when that failed for ``start_error``."""

@@ -14,6 +14,7 @@ import marshal
 import os
 import select
 import time
+import zlib
 from typing import Any
 
 from parallelm.agent.keeping import signals
@@ -203,5 +204,6 @@ class Keeper:
         from parallelm.agent.keeping.decisions import Decider
 
         decider = Decider.restored(self._state)
-        environ = decider.environ(marshal.loads(self._environs))  # noqa: S302 - our own
+        environs = zlib.decompress(self._environs)
+        environ = decider.environ(marshal.loads(environs))  # noqa: S302 - our own
         return decider.enter(), environ

@@ -7,8 +7,10 @@ import os
 import signal
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_PRCTL = _LIBC.prctl
+_PRCTL = _LIBC["prctl"]
 _PRCTL.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_PRCTL_OF_KEEPER = _LIBC["prctl"]
+"""Without types, whose conversions take memory of each keeper."""
 _TIMERFD_SETTIME = _LIBC.timerfd_settime
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -17,7 +19,7 @@ _TFD_TIMER_ABSTIME = 1
 
 def become_reaper() -> None:
     """Have all processes below this one become its children when their parents end."""
-    _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _PRCTL_OF_KEEPER(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with(parent: int) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import FrameType
 
 _TERMINATED: list[int] = []
 _NOTED: list[int] = []
+_DO_NOTHING: Any = {}.get
+"""The descriptor of wake-ups is written to; what is no code of Python takes no memory of its own."""
 
 
 def set_up() -> None:
     """Wake up for children and requests, note SIGTERM, and ignore what a terminal sends."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    signal.signal(signal.SIGCHLD, _nothing)
+    signal.signal(signal.SIGCHLD, _DO_NOTHING)
     signal.signal(signal.SIGUSR1, _ask)
     signal.signal(signal.SIGTERM, _terminate)
     for number in (signal.SIGHUP, signal.SIGINT):
@@ -62,10 +64,6 @@ def set_back() -> None:
         signal.SIGXFSZ,
     ):
         signal.signal(number, signal.SIG_DFL)
-
-
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """The descriptor of wake-ups is written to."""
 
 
 def _ask(number: int, _frame: FrameType | None) -> None:

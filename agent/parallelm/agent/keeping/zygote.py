@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
+import marshal
 import os
 import select
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from parallelm.agent.keeping import signals
@@ -22,7 +24,8 @@ from parallelm.agent.keeping.keeper import Keeper
 from parallelm.agent.keeping.linux import become_reaper
 from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.process_tree import children, signal_all
-from parallelm.agent.keeping.sharing import fill_holes
+from parallelm.agent.keeping.program import start_program
+from parallelm.agent.keeping.sharing import fill_holes, lie_together
 
 if TYPE_CHECKING:
     import socket
@@ -62,6 +65,13 @@ class Zygote:
         self._wake = signals.wake_descriptor()
         become_reaper()
 
+    def look_names_up(self) -> None:
+        """Have the names that a keeper asks for in Python's cache of attributes: what it would put there takes memory."""
+        names = {name for function in _RUN_BY_KEEPERS for name in function.__code__.co_names}
+        for owner in (self, Zygote, Keeper, type(select.poll()), os, signals, select, time, marshal):
+            for name in names & vars(owner).keys():
+                getattr(owner, name, None)
+
     def serve(self) -> None:
         """Answer until nobody needs it."""
         waiting, listener = select.poll(), self._listening
@@ -96,8 +106,9 @@ class Zygote:
     def _become_keeper(self, connection: int) -> NoReturn:
         code = 1
         try:
+            # Else what it forks wakes up the zygote, and that touches memory of each keeper.
+            signals.close_wake_descriptor(self._wake)
             os.setsid()
-            os.close(self._wake)
             os.close(self._lock)
             os.close(self._listening)
             keeper = os.getpid()
@@ -165,6 +176,23 @@ def _listen(folder: Path, code: str) -> socket.socket:
     return listener
 
 
+_RUN_BY_KEEPERS = (
+    Zygote._fork,  # noqa: SLF001 - all that a keeper runs
+    Zygote._become_keeper,  # noqa: SLF001 - all that a keeper runs
+    signals.close_wake_descriptor,
+    aside,
+    Keeper.__init__,
+    Keeper.keep,
+    Keeper.run_to_end,
+    become_reaper,
+    signals.wake_descriptor,
+    start_program,
+    Keeper._wait,  # noqa: SLF001 - all that a keeper runs
+    Keeper._reap,  # noqa: SLF001 - all that a keeper runs
+    signals.has_noted,
+)
+
+
 def main() -> None:
     """``FOLDER CODE [PID START_TICKS BOOT]``: serve in the folder; all ends when that process does."""
     from pathlib import Path
@@ -176,9 +204,11 @@ def main() -> None:
             return
     signals.set_up()
     gc.disable()
+    lie_together(_RUN_BY_KEEPERS)
     zygote = Zygote(folder, code, end_with)
     gc.collect()
     fill_holes()
     gc.freeze()
+    zygote.look_names_up()
     zygote.serve()
     (folder / socket_name(code)).unlink(missing_ok=True)

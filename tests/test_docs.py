@@ -365,5 +365,5 @@ def test_questions_are_answered(settings: Settings, tmp_path: Path) -> None:
 
 
 def listed_tables(page: Path) -> list[str]:
-    rows = re.findall(r"^\| (`.*?`) \|", page.read_text().partition("## Questions")[0], re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?`) \|", page.read_text().partition("\n### ")[0], re.MULTILINE)
     return [re.match(r"\w+", name)[0] for row in rows for name in re.findall(r"`([^`]+)`", row)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from parallelm.warehouse.catalogue import as_markdown, catalogue
 if TYPE_CHECKING:
     from parallelm.connections import Settings
 
-PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "tables.md"
 
 
 @pytest.mark.usefixtures("client")
@@ -53,3 +55,23 @@ def test_a_view_that_takes_a_moment_is_described_with_it(settings: Settings) -> 
     assert "live_models(at = …)" in as_markdown([live])
     columns = {column.name: column.comment for column in live.columns}
     assert columns["live_from"].startswith("Event time from which the model was live")
+
+
+@pytest.mark.usefixtures("client")
+def test_the_common_columns_are_where_the_documentation_says(settings: Settings) -> None:
+    page = (DOCS / "query-and-analyse.md").read_text()
+    read = {
+        each.name: {column.name for column in each.columns}
+        for each in catalogue(settings)
+        if not each.is_internal
+    }
+    for column in ("mlapp_id", "event_time"):
+        [row] = re.findall(rf"^\| `{column}` \|.*\| (.+) \|$", page, re.MULTILINE)
+        said = set(re.findall(r"`(\w+)`", row)) & set(read)
+        assert said == {name for name, columns in read.items() if column not in columns}
+    [listed] = re.findall(r"^identify it\. These are (.+?)\. The other views", page, re.MULTILINE | re.DOTALL)
+    lineage = {"_topic", "_partition", "_offset"}
+    of_one_record = {name for name, columns in read.items() if columns >= lineage}
+    assert set(re.findall(r"`(\w+)`", listed)) == of_one_record
+    more = {name for name, columns in read.items() if "ingested_at" in columns} - of_one_record
+    assert more == {"agents_current", "mlapps_current"}

@@ -125,18 +125,23 @@ def test_a_run_that_is_stopped_before_its_start_arrives_does_not_start(
         assert runner.started == [RunKey("r2", 1)]
 
 
-def test_a_stop_without_an_attempt_is_for_all_attempts_that_are_here(
+def test_a_stop_of_an_earlier_attempt_lets_a_later_one_go_on(
     settings: Settings, plane: ControlPlane, tmp_path: Path
 ) -> None:
     with running_agent(settings, tmp_path / "agent") as agent:
-        agent.await_ready()
-        plane.start("r1", attempt=3)
+        runner = agent.await_ready()
+        plane.start("r1", attempt=1)
         plane.await_report("r1", RunReportKind.STARTED)
-        plane.send(CommandKind.STOP, run_id="unknown", reason="not its own")
-        plane.send(CommandKind.STOP, run_id="r1", reason="not its own")
-        ended = plane.await_report("r1", RunReportKind.ENDED)
-        assert (ended.attempt, ended.message) == (3, "not its own")
-        assert plane.kinds("unknown") == []
+        runner.end(RunKey("r1", 1), "failed")
+        plane.await_report("r1", RunReportKind.ENDED)
+        plane.start("r1", attempt=3)
+        wait_for(lambda: plane.kinds("r1").count("started") == 2)
+        plane.stop("r1", attempt=1, reason="not its own")
+        wait_for(lambda: plane.kinds("r1").count("ended") == 2)  # told again, and nothing else stopped
+        plane.stop("r1", attempt=3, reason="enough")
+        wait_for(lambda: plane.kinds("r1").count("ended") == 3)
+        ended = plane.reports("r1")[-1]
+        assert (ended.attempt, ended.message) == (3, "enough")
 
 
 @pytest.mark.parametrize("names_run", [True, False])
@@ -228,7 +233,7 @@ def test_leases_are_renewed_and_counted_from_the_renewal(
         first = runner.leases[key]
         wait_for(lambda: runner.leases[key] > first + 1)
         assert runner.leases[key] <= time.clock_gettime(time.CLOCK_BOOTTIME) + 2
-        assert all(list(each.runs) == ["m"] and each.mlapp_id == MLAPP for each in plane.renewals())
+        assert {(*each.runs, *each.attempts, each.mlapp_id) for each in plane.renewals()} == {("m", 1, MLAPP)}
         runner.end(key, "lease_lost")
         plane.await_report("m", RunReportKind.ENDED)
         told = len(plane.renewals())

@@ -601,6 +601,8 @@ class RunReport:
     model_id: str = ""
     message: str = ""
     runs: Sequence[str] = ()
+    attempts: Sequence[int] = ()
+    """Of ``runs``: the two lists have equal lengths."""
 
 
 class RunState(StrEnum):

@@ -25,7 +25,7 @@ NAMES = ("a", "b", "c")
 CRON = "*/7 * * * *"
 NODES = (
     node("etl", schedule=cron(CRON, overlap="queue", missed="run_all")),
-    node("train", parents=("etl",), retry={"limit": 1, "delay": "10s"}),
+    node("train", parents=("etl",), placement="movable", lease="30s", retry={"limit": 1, "delay": "1s"}),
     node("serve", mode="online", placement="movable", lease="30s", parallelism=2),
     node("pinned", mode="online"),
 )
@@ -41,6 +41,8 @@ class Host:
     known: set[tuple[str, int]] = field(default_factory=set)
     running: dict[tuple[str, int], AgentCommand] = field(default_factory=dict)
     leased_ms: dict[tuple[str, int], int] = field(default_factory=dict)
+    renewals: list[tuple[int, dict[tuple[str, int], AgentCommand]]] = field(default_factory=list)
+    """That are on their way: when they were sent, and of what. Reports go another way, and may overtake them."""
     is_cut_off: bool = False
 
 
@@ -85,21 +87,26 @@ class Agents(RuleBasedStateMachine):
         host.outbox.append((RunReportKind.ENDED, command, {"outcome": outcome}))
 
     def _is_movable(self, command: AgentCommand) -> bool:
-        return command.node_id == "serve"
+        return command.node_id in {"serve", "train"}
 
-    def _send(self, host: Host, *, twice: bool) -> None:
-        """Reports reach the broker, and renew leases by that."""
+    def _send(self, host: Host, *, twice: bool, late: bool) -> None:
+        """Reports reach the broker, and renew leases by that; late renewals do with what is sent next."""
         for kind, command, more in host.outbox * (2 if twice else 1):
             self.scheduler.report(kind, command, **more)
         host.outbox.clear()
         leased = {key: each for key, each in host.running.items() if self._is_movable(each)}
-        if leased:
-            some = next(iter(leased.values()))
+        arrived = host.renewals
+        host.renewals = [(self.scheduler.now_ms, leased)] if leased else []
+        if not late:
+            arrived, host.renewals = arrived + host.renewals, []
+        for sent_ms, of in arrived:
+            runs, attempts = zip(*of, strict=True)
+            some = next(iter(of.values()))
             self.scheduler.report(
-                RunReportKind.RENEWED, some, run_id="", runs=tuple(run for run, _ in leased)
+                RunReportKind.RENEWED, some, run_id="", node_id="", attempt=0, runs=runs, attempts=attempts
             )
-            for key in leased:
-                host.leased_ms[key] = self.scheduler.now_ms
+            for key in of:
+                host.leased_ms[key] = max(host.leased_ms[key], sent_ms)
 
     def _route(self) -> None:
         """New commands go to their agents' inboxes."""
@@ -109,30 +116,31 @@ class Agents(RuleBasedStateMachine):
 
     # ---- what happens -------------------------------------------------------------------------------------------
 
-    @rule(names=st.sets(st.sampled_from(NAMES)), twice=st.booleans())
-    def exchange(self, names: set[str], *, twice: bool) -> None:
+    @rule(names=st.sets(st.sampled_from(NAMES)), twice=st.booleans(), late=st.booleans())
+    def exchange(self, names: set[str], *, twice: bool, late: bool = False) -> None:
         self._route()
         for name in sorted(names):
             host = self.hosts[name]
             if not host.is_cut_off:
                 host.inbox += host.inbox * twice
                 self._deliver(host)
-                self._send(host, twice=twice)
+                self._send(host, twice=twice, late=late)
 
     @rule(
         later_ms=st.sampled_from((1_000, 2_000, 5_000, 20_000)),
         slow=st.sampled_from((None, *NAMES)),
         twice=st.booleans(),
+        late=st.booleans(),
     )
-    def time_passes(self, later_ms: int, slow: str | None, *, twice: bool) -> None:
+    def time_passes(self, later_ms: int, slow: str | None, *, twice: bool, late: bool = False) -> None:
         """Agents speak, but for a slow one, whose commands and reports wait."""
-        self.exchange({*NAMES} - {slow}, twice=twice)
+        self.exchange({*NAMES} - {slow}, twice=twice, late=late)
         self.scheduler.tick(later_ms)
         for host in self.hosts.values():
             for key, command in list(host.running.items()):
                 if self._is_movable(command) and self.scheduler.now_ms - host.leased_ms[key] >= LEASE_MS:
                     self._ends(host, key, "lease_lost")
-        self.exchange({*NAMES} - {slow}, twice=twice)
+        self.exchange({*NAMES} - {slow}, twice=twice, late=late)
 
     @rule(minutes=st.integers(1, 40))
     def nobody_looks(self, minutes: int) -> None:
@@ -169,6 +177,18 @@ class Agents(RuleBasedStateMachine):
             host, key = running[index % len(running)]
             self._ends(host, key, outcome)
 
+    @rule(name=st.sampled_from(NAMES))
+    def renewals_come_after_the_ends_of_their_attempts(self, name: str) -> None:
+        """The next attempts begin at once, at the same agent: it is the only one that takes runs."""
+        for each in NAMES:
+            self.drain(each, drains=each != name)
+        host = self.hosts[name]
+        self.exchange({name}, twice=False, late=True)
+        for key, command in list(host.running.items()):
+            if self._is_movable(command):
+                self._ends(host, key, "lease_lost")
+        self.exchange({name}, twice=False)
+
     @rule()
     def restart(self) -> None:
         self.scheduler.restart()
@@ -192,6 +212,15 @@ class Agents(RuleBasedStateMachine):
     def no_run_runs_in_two_places(self) -> None:
         running = Counter(run_id for host in self.hosts.values() for run_id, _ in host.running)
         assert all(count == 1 for count in running.values()), running
+
+    @invariant()
+    def no_lease_ends_before_that_of_a_start_that_is_on_its_way(self) -> None:
+        for command in self.scheduler.starts():
+            host = self.hosts[command.agent_id]
+            if self._is_movable(command) and (command.run_id, command.attempt) not in host.known:
+                run = self.scheduler.runs(command.node_id).run(command.run_id)
+                if run is not None and run.attempt == command.attempt and run.lease_ends_ms:
+                    assert run.lease_ends_ms >= command.expires_at_ms + LEASE_MS, run
 
     @invariant()
     def no_instance_of_a_service_is_up_twice(self) -> None:

@@ -385,7 +385,15 @@ def test_a_movable_run_goes_elsewhere_when_its_lease_is_over_and_not_before() ->
     scheduler.started(first)
     for _ in range(30):
         scheduler.tick(6_000)
-        scheduler.report(RunReportKind.RENEWED, first, run_id="", node_id="", attempt=0, runs=(first.run_id,))
+        scheduler.report(
+            RunReportKind.RENEWED,
+            first,
+            run_id="",
+            node_id="",
+            attempt=0,
+            runs=(first.run_id,),
+            attempts=(1,),
+        )
     assert len(scheduler.starts()) == 1
     renewed_ms = scheduler.now_ms
     scheduler.agent(first.agent_id, heard_of=False)
@@ -396,8 +404,9 @@ def test_a_movable_run_goes_elsewhere_when_its_lease_is_over_and_not_before() ->
     assert (second.run_id, second.attempt) == (first.run_id, 2)
     assert second.agent_id != first.agent_id
     # The first comes back and still speaks of it.
-    scheduler.report(RunReportKind.RENEWED, first, run_id="", runs=(first.run_id,))
-    assert scheduler.of(CommandKind.STOP)[-1].agent_id == first.agent_id
+    scheduler.report(RunReportKind.RENEWED, first, run_id="", attempt=0, runs=(first.run_id,), attempts=(1,))
+    stop = scheduler.of(CommandKind.STOP)[-1]
+    assert (stop.agent_id, stop.attempt) == (first.agent_id, 1)
 
 
 def test_runs_of_a_removed_agent_are_lost_and_its_services_begin_elsewhere() -> None:

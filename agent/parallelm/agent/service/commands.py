@@ -99,11 +99,6 @@ class Commands:
 
     def _stop(self, command: AgentCommand, standing: Standing) -> None:
         key, reason = _key(command), command.reason or "stopped by command"
-        if not command.attempt:  # any attempt of the run that is here
-            for each in self._book.running:
-                if each.key.run_id == command.run_id:
-                    self._book.stop(each, reason)
-            return
         if status := self._book.statuses.get(key):
             self._book.stop(status, reason)
             return

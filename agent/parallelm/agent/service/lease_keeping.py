@@ -54,7 +54,11 @@ class LeaseKeeping:
             made = run_report(
                 mlapp_id, "", RunKey("", 0), speaker, time.time_ns() // 1_000_000, RunReportKind.RENEWED
             )
-            report = dataclasses.replace(made, runs=[lease.key.run_id for lease in found])
+            report = dataclasses.replace(
+                made,
+                runs=[lease.key.run_id for lease in found],
+                attempts=[lease.key.attempt for lease in found],
+            )
             self._pulse.renewal(report, partial(self._renewed, found))
 
     def _renewed(self, leases: Sequence[Lease], sent_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from parallelm.definitions.durations import format_duration
@@ -31,12 +32,12 @@ def on_report(work: Work, report: RunReport) -> None:
     found = _find(work, report.run_id)
     if found is None:
         if report.kind in _SIGNS_OF_LIFE:
-            _take_back(work, report, report.run_id, "the run is over, or is not known")
+            _take_back(work, report, "the run is over, or is not known")
         return
     node_id, run = found
     if not _is_of(run, report):
         if report.kind in _SIGNS_OF_LIFE and report.attempt <= run.attempt:
-            _take_back(work, report, run.run_id, f"attempt {run.attempt} of the run has taken its place")
+            _take_back(work, report, f"attempt {run.attempt} of the run has taken its place")
         return
     apply = _APPLIED.get(report.kind)
     if apply is not None:
@@ -119,22 +120,24 @@ def _refused(work: Work, node_id: str, run: Run, report: RunReport) -> None:
 
 
 def _renewed(work: Work, report: RunReport) -> None:
-    for run_id in report.runs:
+    """Of several attempts of a run an agent may have had each: a late renewal says nothing of a later one."""
+    for run_id, attempt in zip(report.runs, report.attempts, strict=False):
+        of_run = replace(report, run_id=run_id, attempt=attempt)
         found = _find(work, run_id)
         if found is None:
-            _take_back(work, report, run_id, "the run is over, or is not known")
+            _take_back(work, of_run, "the run is over, or is not known")
             continue
         node_id, run = found
-        if run.state in ON_AGENT and run.agent_id == report.agent_id and report.epoch in {0, run.epoch}:
+        if _is_of(run, of_run):
             _alive(work, node_id, run)
         else:
-            _take_back(work, report, run_id, "the run goes on elsewhere")
+            _take_back(work, of_run, f"the run goes on as attempt {run.attempt}, or elsewhere")
 
 
-def _take_back(work: Work, report: RunReport, run_id: str, reason: str) -> None:
-    """Any attempt that the agent has of it is to stop."""
+def _take_back(work: Work, report: RunReport, reason: str) -> None:
+    """The agent is to stop the attempt that a report is of."""
     work.command(
-        CommandKind.STOP, report.node_id, run_id, report.attempt, agent_id=report.agent_id, epoch=report.epoch,
+        CommandKind.STOP, report.node_id, report.run_id, report.attempt, agent_id=report.agent_id, epoch=report.epoch,
         reason=reason, about="not its own",
     )  # fmt: skip
 

@@ -173,3 +173,15 @@ def test_any_rows_are_points_or_mistakes(rows: list[list[str]]):
 def test_any_bytes_are_read_or_refused(data: bytes):
     with contextlib.suppress(KpiFileError):
         read_kpi_file(b"kpi,timestamp,value\n" + data, KpiFileFormat())
+
+
+def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted():
+    lines = [f"k,2013-01-31,{'x' if number % 2 else number}" for number in range(4_000)]
+    found = read("\n".join(["kpi,timestamp,value", *lines, "k,tomorrow,y"]))
+    assert (found.bad_lines, found.mistake_count, len(found.points)) == (2_001, 2_002, 2_000)
+    assert [each.line for each in found.mistakes] == list(range(3, 2_003, 2))
+
+
+def test_the_order_of_day_and_month_is_shown_by_dates_with_and_without_leading_zeros():
+    found = read("kpi,timestamp,value\nk,01-2-2013,1\nk,1-02-2013,2\nk,13-2-2013,3")
+    assert [each.timestamp_ms // 86_400_000 for each in found.points] == [15_737, 15_737, 15_749]

@@ -125,8 +125,8 @@ def _refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> Non
     """Print the mistakes; raises ``click.ClickException`` for bad lines that are not to be skipped."""
     for mistake in found.mistakes[:_SHOWN_MISTAKES]:
         echo(f"{shown}: {mistake}", err=True)
-    if len(found.mistakes) > _SHOWN_MISTAKES:
-        echo(f"{shown}: and {len(found.mistakes) - _SHOWN_MISTAKES} more", err=True)
+    if found.mistake_count > _SHOWN_MISTAKES:
+        echo(f"{shown}: and {found.mistake_count - _SHOWN_MISTAKES} more", err=True)
     if found.bad_lines and not skip_bad:
         raise click.ClickException(
             f"{found.bad_lines} bad lines: nothing was uploaded "

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(MIN_YEAR, MAX_YEAR + 1)
+MOST_MISTAKES = 1_000
+"""So many of a file are told with their places; the others are counted."""
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 """Name and labels of a KPI."""
@@ -51,9 +53,45 @@ class KpiFile:
     written: list[str] = field(default_factory=list)
     """The value of each point as the file writes it."""
     mistakes: list[Mistake] = field(default_factory=list)
+    """By line, the first ``MOST_MISTAKES``."""
+    mistake_count: int = 0
+    """With those that are not among ``mistakes``."""
     bad_lines: int = 0
     repeated: int = 0
     """Lines that repeat a point of the file; the last one counts."""
+
+
+class _Found:
+    """Mistakes that are looked for in the order of lines."""
+
+    def __init__(self) -> None:
+        self.first: list[Mistake] = []
+        self.count = 0
+
+    def add(self, line: int, column: str, what: object) -> None:
+        """Count one; ``what`` becomes a text if it is told."""
+        self.count += 1
+        if len(self.first) < MOST_MISTAKES:
+            self.first.append(Mistake(line, column, str(what)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where in a row each cell stands."""
+
+    header: Sequence[str]
+    kpi: int
+    timestamp: int
+    value: int
+    labels: Sequence[tuple[str, int]]
+    """By name."""
+
+    @classmethod
+    def of(cls, header: Sequence[str]) -> _Columns:
+        """Those of a sheet."""
+        labels = sorted((name, place) for place, name in enumerate(header) if name not in REQUIRED)
+        kpi, timestamp, value = map(header.index, REQUIRED)
+        return cls(header, kpi, timestamp, value, labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +117,20 @@ def read_points(sheet: Sheet, wanted: KpiFileFormat) -> KpiFile:
     values = [] if wanted.values_are_names else _column(sheet, "value")
     numbers = find_format(values, wanted, sheet.delimiter)
     times = TimestampReader(wanted, numbers, _column(sheet, "timestamp"))
-    found = KpiFile()
+    found, mistakes = KpiFile(), _Found()
     rows: list[_Row] = []
     bad: set[int] = set()
+    columns = _Columns.of(sheet.header)
     for line, cells in sheet.rows:
-        row = _row(line, cells, sheet.header, times, None if wanted.values_are_names else numbers)
-        if isinstance(row, _Row):
-            rows.append(row)
-        else:
-            found.mistakes += row
+        row = _row(line, cells, columns, times, None if wanted.values_are_names else numbers, mistakes)
+        if row is None:
             bad.add(line)
-    _add_points(rows, wanted, found, bad)
-    found.mistakes.sort(key=lambda mistake: mistake.line)
+        else:
+            rows.append(row)
+    ways = (mistakes, *_add_points(rows, wanted, found, bad))
+    found.mistakes = sorted((each for way in ways for each in way.first), key=lambda mistake: mistake.line)
+    del found.mistakes[MOST_MISTAKES:]
+    found.mistake_count = sum(way.count for way in ways)
     found.bad_lines = len(bad)
     return found
 
@@ -103,29 +143,33 @@ def _column(sheet: Sheet, name: str) -> list[tuple[int, str]]:
 def _row(
     line: int,
     cells: Sequence[str],
-    header: Sequence[str],
+    columns: _Columns,
     times: TimestampReader,
     numbers: NumberFormat | None,
-) -> _Row | list[Mistake]:
+    mistakes: _Found,
+) -> _Row | None:
+    header = columns.header
     if len(cells) != len(header):
         column = header[min(len(cells), len(header)) - 1]
-        return [Mistake(line, column, f"{len(cells)} fields, the header has {len(header)}")]
-    named = dict(zip(header, cells, strict=True))
-    mistakes = [] if named["kpi"] else [Mistake(line, "kpi", "is empty")]
+        mistakes.add(line, column, f"{len(cells)} fields, the header has {len(header)}")
+        return None
+    kpi, timestamp, written = cells[columns.kpi], cells[columns.timestamp], cells[columns.value]
+    if not kpi:
+        mistakes.add(line, "kpi", "is empty")
     time: WrittenTime | int | None = None
     value: float | None = None
     try:
-        time = times.read(named["timestamp"])
+        time = times.read(timestamp)
     except ValueError as error:
-        mistakes.append(Mistake(line, "timestamp", str(error)))
+        mistakes.add(line, "timestamp", error)
     try:
-        value = parse_value(named["value"], numbers) if numbers else _name(named["value"])
+        value = parse_value(written, numbers) if numbers else _name(written)
     except ValueError as error:
-        mistakes.append(Mistake(line, "value", str(error)))
-    if mistakes or time is None or value is None:
-        return mistakes
-    labels = tuple((key, named[key]) for key in sorted(header) if key not in REQUIRED and named[key])
-    return _Row(line, (named["kpi"], labels), time, named["timestamp"], named["value"], value)
+        mistakes.add(line, "value", error)
+    if not kpi or time is None or value is None:
+        return None
+    labels = tuple((name, cells[place]) for name, place in columns.labels if cells[place])
+    return _Row(line, (kpi, labels), time, timestamp, written, value)
 
 
 def _name(text: str) -> float:
@@ -134,36 +178,42 @@ def _name(text: str) -> float:
     return 0.0
 
 
-def _add_points(rows: Sequence[_Row], wanted: KpiFileFormat, found: KpiFile, bad: set[int]) -> None:
+def _add_points(
+    rows: Sequence[_Row], wanted: KpiFileFormat, found: KpiFile, bad: set[int]
+) -> tuple[_Found, _Found]:
     folds = _folds(rows, wanted) if wanted.ambiguous is AmbiguousTimes.BY_ORDER else {}
     by_identity: dict[tuple[Series, int], list[_Row]] = {}
     times: dict[int, int] = {}
+    untimely, doubled = _Found(), _Found()
     for row in rows:
         try:
             times[row.line] = _timestamp_ms(row, wanted, folds.get(row.line))
         except ValueError as error:
-            found.mistakes.append(Mistake(row.line, "timestamp", str(error)))
+            untimely.add(row.line, "timestamp", error)
             continue
         by_identity.setdefault((row.series, times[row.line]), []).append(row)
-    for same in by_identity.values():
-        for row in _collided(same, wanted):
-            other = next(each for each in same if each is not row)
-            what = f"{row.text!r}, as the chosen option reads it, is the same moment as {other.text!r} in line {other.line}"
-            found.mistakes.append(Mistake(row.line, "timestamp", what))
-            del times[row.line]
+    collided = [
+        (row, same)
+        for same in by_identity.values()
+        if len(same) > 1
+        for row in same
+        if _was_chosen(row, wanted)
+    ]
+    for row, same in sorted(collided, key=lambda each: each[0].line):
+        other = next(each for each in same if each is not row)
+        what = f"{row.text!r}, as the chosen option reads it, is the same moment as {other.text!r} in line {other.line}"
+        doubled.add(row.line, "timestamp", what)
+        del times[row.line]
     bad.update(row.line for row in rows if row.line not in times)
     good = [row for row in rows if row.line in times]
     found.points = [_point(row, times[row.line]) for row in good]
     found.written = [row.written for row in good]
     found.repeated = len(good) - len({(row.series, times[row.line]) for row in good})
-
-
-def _collided(same: Sequence[_Row], wanted: KpiFileFormat) -> list[_Row]:
-    """Rows that fell onto another one's moment only by the option chosen for doubled and missing hours."""
-    return [row for row in same if _was_chosen(row, wanted)] if len(same) > 1 else []
+    return untimely, doubled
 
 
 def _was_chosen(row: _Row, wanted: KpiFileFormat) -> bool:
+    """Whether the option for doubled and missing hours says which moment it is: it may fall onto that of another row."""
     moment = _local(row)
     return moment is not None and local_times.gap(moment, wanted.timezone) != timedelta(0)
 

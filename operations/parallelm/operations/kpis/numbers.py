@@ -63,7 +63,10 @@ class NumberFormat:
 
 def normalised(text: str) -> str:
     """The text with plain spaces, apostrophes and minus signs in place of typographic ones."""
-    plain = _APOSTROPHES.sub("'", _SPACES.sub(" ", text.strip()))
+    plain = text.strip()
+    if plain.isascii() and plain[1:2] != " ":  # as nearly all are
+        return plain
+    plain = _APOSTROPHES.sub("'", _SPACES.sub(" ", plain))
     plain = _MINUS.sub("-", plain)
     return re.sub(r"^([+-]) +", r"\1", plain)
 
@@ -107,6 +110,8 @@ class _Evidence:
         self.unclear: dict[str, tuple[int, str]] = {}
 
     def add(self, line: int, text: str) -> None:
+        if "." not in text and "," not in text:
+            return
         parts = _PARTS.match(normalised(text))
         if not parts:
             return

@@ -124,8 +124,10 @@ def _rows(text: str, delimiter: str) -> Iterator[Row]:
 
 def _clean(cell: str) -> str:
     """A cell without the space around it, and without the ``="…"`` by which spreadsheets keep a text a text."""
-    stripped = cell.strip().strip(_INVISIBLE).strip()
-    formula = _FORMULA_TEXT.match(stripped)
+    stripped = cell.strip()
+    if not stripped.isascii():
+        stripped = stripped.strip(_INVISIBLE).strip()
+    formula = _FORMULA_TEXT.match(stripped) if stripped.startswith("=") else None
     return formula[1] if formula else stripped
 
 

@@ -75,7 +75,7 @@ class TimestampReader:
         """A time, or milliseconds since 1970 (rounded down); raises ``ValueError`` with what is wrong."""
         if not text:
             raise ValueError("is empty (if this is a row of totals, remove it)")
-        plain = _SPACES.sub(" ", text)
+        plain = text if text.isascii() and "  " not in text else _SPACES.sub(" ", text)
         if self._wanted.date_format:
             return self._by_format(plain)
         if _ROUNDED.match(plain):
@@ -173,7 +173,8 @@ def _find_orders(texts: Iterable[tuple[int, str]]) -> dict[str, str]:
     """For each sign between the parts of dates that end with the year, whether the day or the month comes first."""
     shown: dict[str, dict[str, tuple[int, str]]] = {}
     for line, text in texts:
-        found = _DATE.match(_SPACES.sub(" ", text))
+        is_year_first = text[4:5] == "-" and text[:4].isdigit()
+        found = None if is_year_first else _DATE.match(_SPACES.sub(" ", text))
         if not found or len(found["a"]) > 2 or len(found["c"]) != _LONG_YEAR:  # noqa: PLR2004 - digits of a day
             continue
         order = "dmy" if int(found["a"]) > _MONTHS else "mdy" if int(found["b"]) > _MONTHS else ""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import httpx
 
     from parallelm.connections import Settings
+    from parallelm.schemas.topics import Topic
 
 MARK: Final = "<i class=pwned>"
 NASTY: Final = f"{MARK}\"'&lt;{{{{7*7}}}}%2F../?#;=[]"
@@ -97,23 +98,58 @@ def test_reported_texts_are_shown_as_texts_wherever_they_stand(
         wait_for(lambda found=found: len(found(platform, mlapp_id=mlapp_id)), lambda: behind(platform))
     wait_for(lambda: len(log_lines(platform, mlapp_id=mlapp_id, run_id="r-nasty")))
     wait_for(lambda: run_rows(platform, mlapp_id=mlapp_id))
-    home = f"/mlapps/{mlapp_id}"
-    wanted, seen, shown = [home], set[str](), 0
+    seen = followed(client, f"/mlapps/{mlapp_id}", f"/mlapps/{mlapp_id}", f"/charts/{mlapp_id}")
+    assert not [path for path, text in seen.items() if MARK in text]
+    assert sum("pwned" in text for text in seen.values()) >= 6
+    assert any("/models/" in path for path in seen)
+
+
+def followed(client: httpx.Client, start: str, *below: str) -> dict[str, str]:
+    """Pages by their paths: the first one, and what links lead to ``below`` some addresses. Each link leads somewhere."""
+    wanted, seen = [(start, "")], dict[str, str]()
     while wanted:
-        address = wanted.pop()
+        address, linked = wanted.pop()
         page = client.get(address, headers={"Accept": "text/html"}, follow_redirects=True)
-        # A part that a form asks for is not complete without its fields.
-        assert page.status_code in {200, 422}, (address, page.text)
-        if "html" not in page.headers["Content-Type"]:
+        # A part that a form asks for is not complete without its fields; one that is asked for again may have nothing new.
+        assert page.status_code in {200, 204, 422}, (address, linked, page.text)
+        path = urlsplit(address).path
+        seen[path] = ""
+        if "html" not in page.headers.get("Content-Type", ""):
             continue
-        assert MARK not in page.text, address
-        shown += "pwned" in page.text
+        seen[path] = page.text
         for link in map(unescape, LINKS.findall(page.text)):
             target = urljoin(address, link)
             path = urlsplit(target).path
-            is_own = path.startswith((home, f"/charts/{mlapp_id}")) and not path.endswith("/download")
-            if is_own and path not in seen:
-                seen.add(path)
-                wanted.append(target)
-    assert shown >= 6
-    assert any("/models/" in path for path in seen)
+            if path.startswith(below) and not path.endswith("/download") and path not in seen:
+                seen[path] = ""
+                wanted.append((target, address))
+    return seen
+
+
+def records_of(cluster: Cluster, what: str) -> tuple[Topic, Any]:
+    """The only record about an MLApp that nobody has defined."""
+    now_ms = time.time_ns() // 1_000_000
+    if what == "run":
+        run = {"run_id": f"r-{now_ms}", "agent_id": f"gone-{now_ms}", "due_at_ms": now_ms, "model_id": ""}
+        started = samples.run_transition("running", mlapp_id=cluster.mlapp, **run)
+        return RUNS, replace(started, event_time_ms=now_ms)
+    if what == "model":
+        model = samples.model(uuid.uuid4().hex, origin=cluster.origin())
+        return MODELS, replace(model, producer_id=uuid.uuid4().hex, event_time_ms=now_ms)
+    batch = samples.batch(samples.series([now_ms], [1.0], "latency"))
+    return STATISTICS, replace(batch, origin=cluster.origin(), producer_id=uuid.uuid4().hex)
+
+
+@pytest.mark.parametrize("what", ["statistic", "run", "model"])
+def test_no_page_of_an_mlapp_that_nobody_has_defined_links_to_one_that_is_not_there(
+    client: httpx.Client, platform: Settings, what: str
+) -> None:
+    cluster = Cluster(platform, f"undefined-{uuid.uuid4().hex[:6]}")
+    topic, record = records_of(cluster, what)
+    cluster.send_bytes(topic, topic.key(record), cluster.codec.encode(record))
+    cluster.flush()
+    cluster.close()
+    home = f"/mlapps/{cluster.mlapp}"
+    wait_for(lambda: client.get(home).status_code == 200, lambda: behind(platform))
+    seen = followed(client, home, home, "/hosts/gone-")
+    assert {f"{home}/runs", f"{home}/statistics", f"{home}/timeline", f"{home}/alerts/rules"} <= seen.keys()

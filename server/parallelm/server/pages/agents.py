@@ -107,15 +107,19 @@ def agent(
     asking: Asking,
     agent_id: str,
     since: Annotated[str, Query(alias="from", pattern=f"^({'|'.join(SINCE)}|)$")] = "-1h",
-) -> HTMLResponse:
+) -> Response:
     """One: what runs there, what ran there last, and its load."""
-    found = readable_agents(request, asking, agent_id)
-    if not found:
-        raise unknown("agent", agent_id)
+    found, is_part = readable_agents(request, asking, agent_id), request.headers.get("hx-target") == "agent"
     of_agent: dict[str, Any] = {"mlapp_id": asking.mlapps("mlapps.read"), "agent_id": agent_id}
     settings = context_of(request).settings
     going_on = rows(runs(settings, **of_agent, has_ended=False, page=_latest(_RUNS_SHOWN + 1)))
     past = rows(runs(settings, **of_agent, has_ended=True, page=_latest(_PAST)))
+    if not found and not going_on and not past:
+        raise unknown("agent", agent_id)
+    if not found and is_part:
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    if not found:
+        return render(request, "agents/removed.html", {"agent_id": agent_id, "runs": [*going_on, *past]})
     values = {
         "agent": found[0],
         "going_on": going_on[:_RUNS_SHOWN],
@@ -126,8 +130,7 @@ def agent(
         "times": SINCE,
         "charts": _charts(request, agent_id, since) if asking.may("mlapps.read", HOSTS_MLAPP) else [],
     }
-    part = request.headers.get("hx-target") == "agent"
-    return render(request, "agents/_agent.html" if part else "agents/one.html", values)
+    return render(request, "agents/_agent.html" if is_part else "agents/one.html", values)
 
 
 @ROUTER.post("/hosts/{agent_id}/{command}", dependencies=[Depends(require("agents.write"))])

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
-from parallelm.operations.errors import UnknownMLAppError
 from parallelm.schemas.well_known import (
     CATEGORICAL_HISTOGRAM,
     CATEGORICAL_OVERLAP,
@@ -33,6 +32,7 @@ from parallelm.schemas.well_known import (
 from parallelm.server.access.dependencies import require
 from parallelm.server.pages import Page
 from parallelm.server.pages._alerts_shown import alerts_shown
+from parallelm.server.pages._mentioned import require_mentioned
 from parallelm.server.pages._window import address, iso, ms_of, window_of, window_query
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.statistics import events_of, latest_models
@@ -100,7 +100,7 @@ def health(
     definition = current_mlapp(settings, mlapp_id)
     everything = reported_statistics(settings, mlapp_id)
     if definition is None and not everything:
-        raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}, and none has reported under this id")
+        require_mentioned(settings, mlapp_id)
     window = window_query(window_of(request, mlapp_id, shown), shown)
     by_phase = histogram_reporters(settings, mlapp_id, NAMES)
     asked = {"training": compared.training, "inference": compared.inference}

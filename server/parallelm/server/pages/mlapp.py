@@ -8,18 +8,18 @@ from typing import Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse
 
-from parallelm.operations.errors import UnknownMLAppError
 from parallelm.operations.quality import AGENT_ID as WHO_EVALUATES
 from parallelm.schemas.well_known import HOSTS_MLAPP
 from parallelm.server.access.dependencies import require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
+from parallelm.server.pages._mentioned import require_mentioned
 from parallelm.server.pages._run_graph import nodes_of, run_graph
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.runs.listing import what_people_may_do
 from parallelm.warehouse.queries import alerts, deployments, live_models, mlapp_agents
 from parallelm.warehouse.queries.mlapps import current_mlapp
-from parallelm.warehouse.queries.overview import mlapp_summaries
+from parallelm.warehouse.queries.overview import MLAppSummary, mlapp_summaries
 
 ROUTER: Final = APIRouter()
 PAGE: Final = Page("Summary", "", "mlapps.read", place=0, of_mlapp=True)
@@ -31,7 +31,8 @@ def mlapp(request: Request, mlapp_id: str) -> HTMLResponse:
     settings, now_ms = context_of(request).settings, time.time_ns() // 1_000_000
     summary = next(iter(mlapp_summaries(settings, mlapp_id=mlapp_id)), None)
     if summary is None:
-        raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}: it is not defined and has reported nothing")
+        require_mentioned(settings, mlapp_id)
+        summary = MLAppSummary(mlapp_id)
     agents: dict[str, list[str]] = {}
     for row in mlapp_agents(settings, mlapp_id):
         if row["agent_id"] != WHO_EVALUATES:  # no host

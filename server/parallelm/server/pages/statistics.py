@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
-from parallelm.operations.errors import UnknownMLAppError
 from parallelm.schemas.well_known import RUN_STATISTICS
 from parallelm.server.access.dependencies import require
 from parallelm.server.charts.lines import Window
 from parallelm.server.charts.nodes import Node, place_nodes
 from parallelm.server.charts.statistics import HTML_KIND, TREE_KINDS
 from parallelm.server.pages import Page
+from parallelm.server.pages._mentioned import require_mentioned
 from parallelm.server.pages._window import address, window_of, window_query
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings
@@ -93,7 +93,7 @@ def statistics(
     definition = current_mlapp(settings, mlapp_id)
     everything = reported_statistics(settings, mlapp_id)
     if definition is None and not everything:
-        raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}, and none has reported under this id")
+        require_mentioned(settings, mlapp_id)
     models = latest_models(request, mlapp_id)
     window = window_query(window_of(request, mlapp_id, shown), shown)
     found = sorted(_selected(everything, chosen), key=_place)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from parallelm.operations.alerts import find_alert
-from parallelm.operations.errors import UnknownDecisionError, UnknownMLAppError
+from parallelm.operations.errors import UnknownDecisionError
 from parallelm.operations.explaining.alert import explain_alert
 from parallelm.operations.explaining.deployment import deployment_rows, explain_deployment
 from parallelm.operations.explaining.part import Part
@@ -30,6 +30,7 @@ from parallelm.server.charts.timeline import (
     statistic_curves,
 )
 from parallelm.server.pages import Page
+from parallelm.server.pages._mentioned import require_mentioned
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages._timeline_runs import run_bars, window_with_runs
 from parallelm.server.pages._window import address, address_of_pairs, ms_of, window_of
@@ -73,7 +74,7 @@ def timeline(
     everything = reported_statistics(settings, mlapp_id)
     kpis = kpi_names(settings, mlapp_id)
     if not everything and not kpis and current_mlapp(settings, mlapp_id) is None:
-        raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r}, and none has reported under this id")
+        require_mentioned(settings, mlapp_id)
     numbers = list(dict.fromkeys(each.name for each in everything if each.kind == "LINEGRAPH"))
     few = sum(each.series for each in everything if each.kind == "LINEGRAPH") <= _FEW_SERIES
     chosen = kpi if kpi in kpis else next(iter(kpis), "")

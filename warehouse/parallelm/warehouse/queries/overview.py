@@ -40,6 +40,11 @@ WHERE %(all)s OR mlapp_id = %(mlapp_id)s
 GROUP BY mlapp_id
 """
 
+_MENTIONING = (
+    "mlapps", "statistics_by_day_state", "structured_statistics", "events", "kpis", "models_log", "predictions", "deployments_log",
+    "alert_transitions_log", "run_transitions_log", "actions",
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class MLAppSummary:
@@ -100,3 +105,12 @@ def mlapp_summaries(
         summary = of(row)
         summary.live_models, summary.pending_reviews = row["live"], row["pending"]
     return [found[mlapp_id] for mlapp_id in sorted(found)]
+
+
+def is_mentioned(settings: Settings, mlapp_id: str) -> bool:
+    """Whether any record is about an MLApp of this id: a page may link to it, be it defined or not."""
+    asked = " UNION ALL ".join(
+        f"(SELECT 1 FROM {table} WHERE mlapp_id = %(mlapp_id)s LIMIT 1)"  # noqa: S608 - our own names; values are parameters
+        for table in _MENTIONING
+    )
+    return bool(records(settings, f"SELECT * FROM ({asked}) LIMIT 1", {"mlapp_id": mlapp_id}))  # noqa: S608 - as above

@@ -10,11 +10,17 @@ from starlette.responses import HTMLResponse, Response
 
 from parallelm.definitions import DefinitionError
 from parallelm.operations.definitions import apply_definition, get_definition, validate_definition
-from parallelm.operations.errors import DefinitionChangedError, InvalidFileError, QuestionError
+from parallelm.operations.errors import (
+    DefinitionChangedError,
+    InvalidFileError,
+    QuestionError,
+    UnknownMLAppError,
+)
 from parallelm.operations.rules_in_words import rules_in_words
 from parallelm.operations.rules_section import rules_section
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
+from parallelm.server.pages._mentioned import require_mentioned
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import TimeRange, time_range
 from parallelm.server.pages.toasts import toast
@@ -50,7 +56,12 @@ class _MistakenError(Exception):
 @ROUTER.get("", dependencies=[Depends(require("mlapps.read"))])
 def rules(request: Request, mlapp_id: str) -> HTMLResponse:
     """The rules that are in force, in words and as they are written."""
-    definition = get_definition(context_of(request).settings, mlapp_id)
+    settings = context_of(request).settings
+    try:
+        definition = get_definition(settings, mlapp_id)
+    except UnknownMLAppError:
+        require_mentioned(settings, mlapp_id)
+        return render(request, "alerts/no_rules.html", {"mlapp_id": mlapp_id})
     return render(request, "alerts/rules.html", _known(mlapp_id, definition))
 
 

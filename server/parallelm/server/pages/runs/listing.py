@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse
 
-from parallelm.operations.errors import UnknownMLAppError
 from parallelm.server.access.dependencies import require
 from parallelm.server.api.runs import RunStateName
 from parallelm.server.pages._cursor import After, ListOrder
+from parallelm.server.pages._mentioned import require_mentioned
 from parallelm.server.pages._moments import moment_of
 from parallelm.server.pages._rows import rows
 from parallelm.server.pages._run_graph import is_run_by_agents, nodes_of, run_graph
@@ -63,7 +63,7 @@ def runs_of_an_mlapp(
     definition = current_mlapp(settings, mlapp_id)
     found = _runs(settings, mlapp_id, shown, wanted)
     if definition is None and not found and not wanted.is_set:
-        raise UnknownMLAppError(f"there is no MLApp {mlapp_id!r} whose nodes have run")
+        require_mentioned(settings, mlapp_id)
     now_ms = shown.known_at_ms or time.time_ns() // 1_000_000
     nodes = nodes_of(definition)
     page, older = _ORDER.page_of(request, found)

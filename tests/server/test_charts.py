@@ -243,6 +243,51 @@ def test_an_update_leaves_out_the_series_that_the_browser_has() -> None:
     assert answer(3.0, first["digests"][:1])["option"]["series"][1]["id"] == "b"
 
 
+def assembled(answer: dict[str, Any], before: list[tuple[str, list[Any]]]) -> list[tuple[str, list[Any]]]:
+    """Pieces of the first series as a browser has them then."""
+    data, pieces = iter(answer["option"]["series"][0]["data"]), answer["pieces"][0]
+    return [
+        before[each] if isinstance(each, int) else (each[0], [next(data) for _ in range(each[1])])
+        for each in pieces
+    ]
+
+
+@given(
+    st.sets(st.integers(0, 10_000), min_size=40, max_size=600),
+    st.sets(st.integers(0, 10_000), min_size=40, max_size=600),
+)
+def test_an_update_has_of_long_data_only_the_pieces_that_are_new(first: set[int], then: set[int]) -> None:
+    def answer(items: list[int], known: str) -> dict[str, Any]:
+        option = {"series": [{"data": [{"value": [each, 0]} for each in items]}]}
+        found: dict[str, Any] = json.loads(Drawing("one", option, in_pieces=True).as_json(known=[known]))
+        return found
+
+    shown = answer(sorted(first), "")
+    had = assembled(shown, [])
+    for wanted in (sorted(first | then), sorted(then)[-300:]):
+        known = "*".join([shown["digests"][0], *(digest for digest, _ in had)])
+        update = answer(wanted, known)
+        if update["option"]["series"][0] is None:
+            assert wanted == sorted(first)
+            continue
+        if update["pieces"][0] is None:
+            assert len(wanted) < 40
+            continue
+        now = assembled(update, had)
+        assert [item["value"][0] for _, items in now for item in items] == wanted
+
+
+def test_an_item_that_comes_and_one_that_goes_change_few_pieces() -> None:
+    def answer(items: range, known: str) -> dict[str, Any]:
+        option = {"series": [{"data": [{"value": [each, 0]} for each in items]}]}
+        found: dict[str, Any] = json.loads(Drawing("one", option, in_pieces=True).as_json(known=[known]))
+        return found
+
+    had = assembled(answer(range(300), ""), [])
+    update = answer(range(1, 301), "*".join(["", *(digest for digest, _ in had)]))
+    assert len(update["option"]["series"][0]["data"]) < 100
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [

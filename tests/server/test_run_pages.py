@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
     import httpx
     import pytest
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Response
 
     from parallelm.connections import Settings
+    from parallelm.schemas.records import RunTransition
+    from parallelm.schemas.topics import Topic
 
 
 def test_the_runs_of_an_mlapp_are_seen_with_its_nodes_and_filtered(page: Page, nightly: str) -> None:
@@ -186,6 +188,34 @@ def test_runs_are_seen_as_they_were_known_at_a_moment(page: Page, platform: Sett
     expect(states).to_contain_text("failed")
 
 
+def test_an_open_timeline_gets_the_runs_that_are_new_and_keeps_the_others(
+    page: Page, platform: Settings
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    mlapp_id = f"many-{now_ms}"
+
+    def ran(number: int) -> tuple[Topic, RunTransition]:
+        at_ms = now_ms - 1_000 * (200 - number)
+        state = RunState.RUNNING if number % 50 == 0 else RunState.SUCCEEDED
+        return topics.RUNS, transition(f"{number:08x}", f"node-{number % 3}", state, at_ms, mlapp_id=mlapp_id)
+
+    def bars() -> list[str]:
+        drawn = option_of(page.locator("figure").first)["series"]
+        return [item["link"].rpartition("=")[2] for item in drawn[0]["data"]]
+
+    send(platform, *map(ran, range(100)))
+    wait_for(lambda: len(run_rows(platform, mlapp_id=mlapp_id)) == 100)
+    page.goto(f"/mlapps/{mlapp_id}/timeline")
+    assert bars() == [f"{number:08x}" for number in range(100)]
+    page.locator("figure").first.evaluate("figure => { figure.dataset.refresh = 1; }")
+    updates: list[Response] = []
+    page.on("response", lambda answer: updates.append(answer) if "known=" in answer.url else None)
+    send(platform, ran(100))
+    wait_for(lambda: bars() == [f"{number:08x}" for number in range(101)], bars)
+    sent = [each["data"] for answer in updates for each in answer.json()["option"]["series"] if each]
+    assert 0 < sum(map(len, sent)) < 90
+
+
 def test_runs_stand_on_the_timeline_and_a_click_explains_one(page: Page, nightly: str) -> None:
     page.goto(f"/mlapps/{nightly}/timeline")
     chart = page.locator("figure").first
@@ -302,7 +332,7 @@ def test_an_mlapp_is_launched_run_and_stopped_from_its_page(
     mlapp_id = f"buttons-{time.time_ns() // 1_000_000 % 10**9}"
     text = f"mlapp: {mlapp_id}\nnodes:\n  - {{id: score, type: auxiliary, pipeline: 'true'}}\n"
     apply_definition(platform, validate_definition(text.encode(), "buttons.yaml"), who=person("ada"))
-    wait_for(lambda: client.get(f"/mlapps/{mlapp_id}/runs").status_code == 200)
+    wait_for(lambda: "mcenter mlapp launch" in client.get(f"/mlapps/{mlapp_id}/runs").text)
     page.goto(f"/mlapps/{mlapp_id}/runs")
     assert "mcenter mlapp launch" in page.locator("#found").inner_text()
     page.get_by_role("button", name="Launch").click()

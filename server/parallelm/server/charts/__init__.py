@@ -9,6 +9,8 @@ What JSON cannot hold the option names: colours as ``var(--name)`` of the style 
 ``charts.js`` knows. Times are those of the viewer's clock, in milliseconds as if that clock showed UTC (``wall_ms``).
 
     drawing     the form, and what all charts have in common
+    pieces      what of it a browser has already
+    packing     the bytes of an answer
     lines       series over time, with the range of each bucket
     bars        bar graphs, histograms, two histograms over each other
     graphs      general graphs with annotations

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from parallelm.server.charts.packing import compact, packed
+from parallelm.server.charts.pieces import Pieces, without_known
 
 MOST_POINTS: Final = 2_000
 """Of one line."""
@@ -24,7 +23,6 @@ BRUSH: Final[dict[str, Any]] = {
     },
 }
 """Lets dragging choose a range of the x axis. Its buttons, which it cannot be without, have no size."""
-_WORTH_PACKING: Final = 1_400
 _MOST_KNOWN: Final = 4_000
 MOST_TABLE_ROWS: Final = 500
 
@@ -47,6 +45,8 @@ class Drawing:
     """Names of the statistics that are drawn, where its address does not say them."""
     newer: Mapping[str, Any] | None = None
     """By which ``changes.json`` knows what is drawn, where it can tell what is new in it; see ``lines.newer_points``."""
+    in_pieces: bool = False
+    """Data come and go while somebody looks: an update has those that are new."""
 
     def answer(self, request: Request, zone: str = "UTC") -> Response:
         """As ``charts.js`` takes it; the table only where it is asked for (``table=1``), or is all there is."""
@@ -55,17 +55,16 @@ class Drawing:
         return packed(request, self.as_json(zone, with_table=with_table, known=known))
 
     def as_json(self, zone: str = "UTC", *, with_table: bool = False, known: Sequence[str] = ()) -> str:
-        """The text of an answer, without the series that the browser has: ``known`` are their digests, by place."""
-        option, digests = self.option, list[str]()
+        """The text of an answer, without what the browser has: ``known`` as for ``pieces.without_known``."""
+        option, digests, pieces = self.option, list[str](), Pieces()
         if option is not None and isinstance(option.get("series"), list):
-            digests = [_digest(each) for each in option["series"]]
-            has = [mine == yours for mine, yours in zip_longest(digests, known[: len(digests)])]
-            series = [None if same else each for each, same in zip(option["series"], has, strict=True)]
+            series, digests, pieces = without_known(option["series"], known, in_pieces=self.in_pieces)
             option = option | {"series": series}
         table = {"columns": list(self.columns), "rows": self.rows[:MOST_TABLE_ROWS], "total": len(self.rows)}
         body = {
             "option": option,
             "digests": digests,
+            "pieces": pieces if self.in_pieces else None,
             "shows": None if self.shows is None else list(self.shows),
             "summary": ". ".join((self.summary, *self.notes)),
             "notes": list(self.notes),
@@ -77,29 +76,6 @@ class Drawing:
             "newer": self.newer,
         }
         return compact(body)
-
-
-def _digest(series: Any) -> str:
-    return hashlib.blake2b(compact(series).encode(), digest_size=6).hexdigest()
-
-
-def packed(request: Request, body: str) -> Response:
-    """JSON as an answer, compressed where that saves a packet."""
-    data, headers = packed_body(request, body.encode())
-    return Response(data, media_type="application/json", headers={"Cache-Control": "no-store", **headers})
-
-
-def packed_body(request: Request, data: bytes) -> tuple[bytes, dict[str, str]]:
-    """A body, compressed where that saves a packet, and what the answer's headers say of it."""
-    headers = {"Vary": "Accept-Encoding"}
-    if len(data) > _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
-        data, headers["Content-Encoding"] = gzip.compress(data, 5), "gzip"
-    return data, headers
-
-
-def compact(body: Any) -> str:
-    """JSON without what only people need."""
-    return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def nothing(text: str) -> Drawing:

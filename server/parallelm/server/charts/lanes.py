@@ -42,10 +42,13 @@ class Mark:
 
 
 def lane_panel(
-    title: str, bars: Sequence[Bar], marks: Sequence[Mark], end_ms: int, zone: str, note: str = ""
+    title: str, bars: Sequence[Bar], marks: Sequence[Mark], zone: str, *, lanes: Sequence[str] = ()
 ) -> Panel:
-    """A lane for each name, in the order in which they come; up to ``end_ms`` what goes on."""
-    lanes = list(dict.fromkeys([*(bar.lane for bar in bars), *(mark.lane for mark in marks)]))
+    """A lane for each name: ``lanes``, and others in the order in which they come.
+
+    What goes on has null as its end: it is drawn up to that of the axis, and stays as it is while that moves.
+    """
+    lanes = list(dict.fromkeys([*lanes, *(bar.lane for bar in bars), *(mark.lane for mark in marks)]))
     places = {lane: number for number, lane in enumerate(lanes)}
     axis = {
         "type": "category",
@@ -57,11 +60,11 @@ def lane_panel(
         "axisLabel": {"width": _NAME_WIDTH, "overflow": "truncate"},
     }
     starts = wall_ms((bar.start_ms for bar in bars), zone)
-    ends = wall_ms((end_ms if bar.end_ms is None else bar.end_ms for bar in bars), zone)
+    ends = wall_ms((bar.start_ms if bar.end_ms is None else bar.end_ms for bar in bars), zone)
     drawn_bars = [
         {
             "name": _one_line(bar.told),
-            "value": [places[bar.lane], start, max(start, end), bar.text],
+            "value": [places[bar.lane], start, None if bar.end_ms is None else max(start, end), bar.text],
             "itemStyle": {"color": bar.colour, "borderColor": bar.ink, "opacity": bar.opacity},
             **_link(bar.link),
         }
@@ -95,7 +98,7 @@ def lane_panel(
             **pointed,
         },
     ]
-    return Panel(title, max(1, len(lanes)) * _LANE, axis, series, is_lanes=True, note=note)
+    return Panel(title, max(1, len(lanes)) * _LANE, axis, series, is_lanes=True)
 
 
 def _link(link: str) -> dict[str, str]:

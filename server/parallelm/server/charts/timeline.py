@@ -73,13 +73,15 @@ def draw_timeline(found: Happenings, zone: str) -> Drawing:
         for number, each in enumerate(found.statistics)
     ]
     if found.models:
-        panels.append(lane_panel("Live models", found.models, (), end_ms, zone))
+        panels.append(lane_panel("Live models", found.models, (), zone))
     if found.runs:
-        panels.append(lane_panel("Runs", found.runs, (), end_ms, zone))
+        # Not as they come: the earliest are left out as others come.
+        lanes = sorted({each.lane for each in found.runs})
+        panels.append(lane_panel("Runs", found.runs, (), zone, lanes=lanes))
     if found.alerts:
-        panels.append(lane_panel("Alerts", found.alerts, (), end_ms, zone))
+        panels.append(lane_panel("Alerts", found.alerts, (), zone))
     if found.marks:
-        panels.append(lane_panel("What happened", (), found.marks, end_ms, zone))
+        panels.append(lane_panel("What happened", (), found.marks, zone))
     if not panels:
         return nothing("Nothing happened in this time.")
     option, height = stack(panels, wall_ms([start_ms], zone)[0], wall_ms([end_ms], zone)[0])
@@ -104,6 +106,7 @@ def draw_timeline(found: Happenings, zone: str) -> Drawing:
         height=height,
         notes=found.notes,
         shows=[each.title for each in found.statistics],
+        in_pieces=True,
     )
 
 

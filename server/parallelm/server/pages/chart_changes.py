@@ -17,8 +17,9 @@ from starlette.responses import Response
 
 from parallelm.schemas.well_known import PREDICTION_HISTOGRAM
 from parallelm.server.access.dependencies import require
-from parallelm.server.charts.drawing import compact, packed, wall_ms
+from parallelm.server.charts.drawing import wall_ms
 from parallelm.server.charts.lines import newer_points
+from parallelm.server.charts.packing import compact, packed
 from parallelm.server.context import context_of
 from parallelm.server.pages.health import NAMES
 from parallelm.server.pages.statistic_charts import Zone

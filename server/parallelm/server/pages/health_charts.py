@@ -109,13 +109,14 @@ def events(request: Request, mlapp_id: str, shown: Shown, zone: Zone) -> Respons
     bars = alert_bars(request, mlapp_id, shown, prefix="alert: ")
     if not marks and not bars:
         return nothing("Neither an event nor an alert in this time.").answer(request, zone)
-    panel = lane_panel("", bars, marks, end_ms, zone)
-    ends = [None if each is None else wall_ms([each], zone)[0] for each in (window.start_ms, window.end_ms)]
-    option, height = stack([panel], *ends)
+    start = None if window.start_ms is None else wall_ms([window.start_ms], zone)[0]
+    option, height = stack([lane_panel("", bars, marks, zone)], start, wall_ms([end_ms], zone)[0])
     rows = [[wall_text(wall_ms([mark.at_ms], zone)[0]), mark.lane, mark.told] for mark in marks]
     rows += [[wall_text(wall_ms([bar.start_ms], zone)[0]), bar.lane, bar.told] for bar in bars]
     told = f"{len(bars)} alerts and {len(marks)} events over time"
-    drawing = Drawing(told, option, ("Time", "What", "Told"), sorted(rows), zoom=True, height=height)
+    drawing = Drawing(
+        told, option, ("Time", "What", "Told"), sorted(rows), zoom=True, height=height, in_pieces=True
+    )
     return drawing.answer(request, zone)
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from parallelm.server import pages
-from parallelm.server.charts.drawing import packed_body
+from parallelm.server.charts.packing import packed_body
 from parallelm.server.context import context_of
 from parallelm.server.pages import filters
 

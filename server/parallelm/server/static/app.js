@@ -96,9 +96,10 @@ function sendTimes(form) {
 
 /* ---- Toasts ---- */
 
-// kind: "ok" or "error". An error stays until it is closed.
+// kind: "ok" or "error". An error stays until it is closed; it is not told twice.
 function toast(text, kind = "ok", more = "") {
   const all = document.getElementById("toasts");
+  if (kind === "error" && [...all.querySelectorAll(".error > p")].some((each) => each.firstChild?.textContent === text)) return;
   if (!all.matches(":popover-open")) all.showPopover();
   const shown = document.createElement("div");
   shown.className = `toast ${kind}`;
@@ -167,13 +168,15 @@ document.addEventListener("close", () => {
   for (const [id, kind] of missed) window.htmx.trigger(`#${id}`, kind);
 }, true);
 
-// What comes at the same moment is asked for together, and again only after some seconds (data-each): then for all that came.
+// What comes at the same moment is asked for together, and again only after some seconds: then for all that came. It is not asked
+// for while something else on the page brings it (data-unless).
 const EACH_LIVE_S = 10;
 const liveParts = new Map(); // id of an element -> {askedAt, timer, isDue}
 
 function isAskedLater(event) {
   const part = event.target, cause = event.detail.requestConfig.triggeringEvent;
   if (!part.id || !cause || !cause.type.startsWith("sse:")) return false;
+  if (part.dataset.unless && document.querySelector(part.dataset.unless)) return true;
   const known = liveParts.get(part.id) || { askedAt: 0, timer: null, isDue: false };
   liveParts.set(part.id, known);
   if (known.isDue) {
@@ -181,13 +184,12 @@ function isAskedLater(event) {
     known.askedAt = Date.now();
     return false;
   }
-  const each = 1000 * Number(part.dataset.each || EACH_LIVE_S);
   known.timer ||= setTimeout(() => {
     known.timer = null;
     known.isDue = true;
     const now = document.getElementById(part.id);
     if (now) window.htmx.trigger(now, cause.type);
-  }, Math.max(50, known.askedAt + each - Date.now()));
+  }, Math.max(50, known.askedAt + 1000 * EACH_LIVE_S - Date.now()));
   return true;
 }
 

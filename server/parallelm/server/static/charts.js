@@ -77,11 +77,23 @@ const FUNCTIONS = {
   formatter: { short: shortNumber, cell: (item) => shortNumber(item.value[2]) },
 };
 
+// What goes on in a lane has no end yet: it is drawn up to that of its axis.
+function upToTheEnd(series, axes) {
+  if (series.renderItem !== drawLane) return series;
+  const max = axes[series.xAxisIndex].max ?? Date.now();
+  const data = series.data.map((item) => {
+    const [lane, start, end, text] = item.value;
+    return { ...item, value: [lane, start, end ?? Math.max(start, max), text] };
+  });
+  return { ...series, data };
+}
+
 const NARROW = 560;
 
 function dressed(answer, element) {
   const { resolve, done } = coloursOf(element);
   const option = resolved(answer.option, resolve);
+  option.series = option.series?.map?.((each) => upToTheEnd(each, option.xAxis)) ?? option.series;
   const ink = resolve("var(--ink)"), muted = resolve("var(--muted)"), grid = resolve("var(--grid)"), outline = resolve("var(--outline)");
   const axis = { axisLine: { lineStyle: { color: outline } }, axisTick: { lineStyle: { color: outline } }, axisLabel: { color: muted }, splitLine: { lineStyle: { color: grid } }, nameTextStyle: { color: muted } };
   const theme = {
@@ -119,11 +131,10 @@ async function draw(figure, isUpdate = false) {
     address.searchParams.set("points", pointsOf(figure));
     if (isUpdate) address.searchParams.delete("to"); // What has arrived lies behind it.
     const before = isUpdate && drawn.get(figure)?.answer;
-    if (before && before.digests?.length) address.searchParams.set("known", before.digests.join("."));
+    if (before && before.digests?.length) address.searchParams.set("known", knownOf(before));
     const [answer] = await Promise.all([fetchJson(address, { signal: running.signal }), loadEcharts()]);
     if (figure.drawing !== running || !figure.isConnected) return;
-    // The server leaves out the series that are as they were.
-    answer.option?.series?.forEach?.((each, number, all) => { all[number] = each ?? before.option.series[number]; });
+    complete(answer, before);
     show(figure, canvas, answer);
     offerTable(figure, answer.option && answer.has_table);
     tellNotes(figure, answer.notes);
@@ -133,13 +144,6 @@ async function draw(figure, isUpdate = false) {
   if (figure.drawing !== running) return;
   canvas.removeAttribute("aria-busy");
   if (figure.stale) updateSoon(); // Something has arrived meanwhile.
-}
-
-async function fetchJson(url, { headers, ...more } = {}) {
-  const answer = await fetch(url, { credentials: "same-origin", ...more, headers: { Accept: "application/json", ...headers } });
-  const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(found.detail || `The server answered ${answer.status}.`);
-  return found;
 }
 
 function say(figure, canvas, text) {
@@ -343,7 +347,7 @@ function extend(figure, { from, end, lines }) {
   const known = drawn.get(figure);
   if (!known) return false;
   const { chart, answer: { option } } = known;
-  known.answer.digests = null; // The series are not any more what the server has sent.
+  known.answer.digests = known.answer.pieces = null; // The series are not any more what the server has sent.
   const changed = [];
   for (const series of option.series) {
     const points = lines[series.id];

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import Response
 
 from parallelm.operations.run_logs import LogPlace, read_log
 from parallelm.operations.runs import find_run
 from parallelm.server.access.dependencies import require
 from parallelm.server.pages.rendering import render
+from parallelm.server.pages.runs.state import KNOWN, known_at_of, run_state
 from parallelm.server.pages.time_range import known_settings
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ Logs = Annotated[LogFilter, Depends(_filter)]
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/runs/{run_id}/lines", dependencies=[Depends(require("mlapps.read"))])
-def lines(request: Request, mlapp_id: str, run_id: str, chosen: Logs) -> HTMLResponse:
-    """Lines after or before a place, for htmx."""
+def lines(
+    request: Request, mlapp_id: str, run_id: str, chosen: Logs, known: Annotated[str, KNOWN] = ""
+) -> Response:
+    """Lines after or before a place, for htmx. To a page that follows the log also what has changed of the run; nothing where nothing has."""
     settings = known_settings(request)
     found = find_run(settings, run_id, mlapp_id=mlapp_id)
     values = {
@@ -56,14 +59,13 @@ def lines(request: Request, mlapp_id: str, run_id: str, chosen: Logs) -> HTMLRes
         "known_at": known_at_of(request),
         **shown_lines(settings, found, chosen),
     }
-    between = chosen.after and chosen.before
-    template = "_between" if between else "_earlier" if chosen.before else "_later"
-    return render(request, f"runs/{template}.html", values)
-
-
-def known_at_of(request: Request) -> str:
-    """The moment as of which the page is, as its address has it; empty: now."""
-    return request.query_params.get("known_at", "")
+    if chosen.before:
+        return render(request, f"runs/{'_between' if chosen.after else '_earlier'}.html", values)
+    state = run_state(settings, found, known)
+    if state is None and not values["lines"] and values["is_followed"]:
+        return Response(status_code=204)
+    values |= {**(state or {"digest": known}), "is_beside": state is not None}
+    return render(request, "runs/_later.html", values)
 
 
 def shown_lines(settings: Settings, run: Mapping[str, Any], chosen: LogFilter) -> dict[str, Any]:

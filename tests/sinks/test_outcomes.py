@@ -140,6 +140,6 @@ def test_outcomes_may_be_names_of_classes(
     assert {
         row["outcome"]: (row["kind"], row["known"], row["accuracy"], row["total_cost"]) for row in rows
     } == {
-        "delayed": ("score", 2, 0.5, 0.0),
+        "delayed": ("score", 2, 0.5, "NaN"),
         "gate": ("class", 4, 0.75, 16.0),
     }

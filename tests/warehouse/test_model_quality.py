@@ -105,8 +105,9 @@ def test_numbers_are_judged_by_their_errors(client: Client, settings: Settings) 
     assert row["mae"] == pytest.approx(metrics.mean_absolute_error(truths, values))
     assert row["total_cost"] == pytest.approx(2.0 * 0.5 + 3.0 * (1.0 + 6.0))
     assert (row["predictions"], row["known"]) == (5, 4)
-    assert np.isnan(row["accuracy"])
-    assert np.isnan(row["auc"])
+    [unpriced] = model_quality(settings, Judged(costs={"1:0": 2.0}), by=None).to_dict("records")
+    does_not_apply = ("accuracy", "auc", "calibration_error")
+    assert np.isnan([*(row[name] for name in does_not_apply), unpriced["cost"], unpriced["total_cost"]]).all()
 
 
 def test_classes_are_the_same_whether_written_as_text_or_number(client: Client, settings: Settings) -> None:

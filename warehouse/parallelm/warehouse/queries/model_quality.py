@@ -65,13 +65,13 @@ _MEASURES = """
     avgIf(-log(if(actual_number = 1, probability, 1 - probability)), is_score) AS log_loss,
     avgIf(error * error, is_score) AS brier,
     arraySum(tenth -> abs(tenth), sumMapIf([if(is_score, least(9, floor(value * 10)), 0)], [error], is_score).2)
-        / nullIf(countIf(is_score), 0) AS calibration_error,
+        / countIf(is_score) AS calibration_error,
     sqrt(avgIf(error * error, is_number)) AS rmse,
     avgIf(abs(error), is_number) AS mae,
     avgIf(value, is_score OR is_number) AS mean_predicted,
     avgIf(actual_number, is_score OR is_number) AS mean_actual,
-    avgIf(cost_of_one, judged) AS cost,
-    sumIf(cost_of_one / sampled_share, judged) AS total_cost
+    if(has(%(priced_kinds)s, kind), avgIf(cost_of_one, judged), nan) AS cost,
+    if(isNaN(cost), nan, sumIf(cost_of_one / sampled_share, judged)) AS total_cost
 """
 STATISTIC_PREFIX = "quality."
 """Of the names under which quality is reported as statistics."""
@@ -96,7 +96,9 @@ class Judged:
     threshold: float = 0.5
     """A score from here on decides for 1."""
     costs: Mapping[str, float] = field(default_factory=dict)
-    """What one prediction costs, by ``decision:actual`` (``1:0``, ``late:on time``); of numbers by ``over`` and ``under``."""
+    """What one prediction costs, by ``decision:actual`` (``1:0``, ``late:on time``); of numbers by ``over`` and ``under``.
+
+    A pair that is not named costs nothing; where none can apply, the cost is NaN."""
 
 
 def model_quality(
@@ -173,17 +175,17 @@ def _parts(settings: Settings, judged: Judged, by: Bucket, zone: str) -> list[Ju
 def calibration(settings: Settings, judged: Judged) -> pd.DataFrame:
     """Scores against outcomes, by tenths of the score.
 
-    Columns: ``mlapp_id, outcome, model_id, score_from, score_to, known, expected`` (the mean score) and ``observed`` (the
+    Columns: ``mlapp_id, node_id, outcome, model_id, score_from, score_to, known, expected`` (the mean score) and ``observed`` (the
     share of outcomes that are 1). Raises ``QueryError``.
     """
     source, parameters = _source(judged)
     return frame(
         settings,
         f"""
-        SELECT mlapp_id, outcome, model_id, least(9, floor(value * 10)) / 10 AS score_from, (score_from * 10 + 1) / 10 AS score_to,
+        SELECT mlapp_id, node_id, outcome, model_id, least(9, floor(value * 10)) / 10 AS score_from, (score_from * 10 + 1) / 10 AS score_to,
             count() AS known, avg(value) AS expected, avg(actual_number) AS observed
         FROM (SELECT {_JUDGED} FROM {source}) WHERE is_score
-        GROUP BY mlapp_id, outcome, model_id, score_from ORDER BY mlapp_id, outcome, model_id, score_from
+        GROUP BY mlapp_id, node_id, outcome, model_id, score_from ORDER BY mlapp_id, node_id, outcome, model_id, score_from
         """,  # noqa: S608 - as above
         parameters,
     )
@@ -213,10 +215,18 @@ def _source(judged: Judged) -> tuple[str, dict[str, object]]:
         "threshold": float(judged.threshold),
         OVER: float(judged.costs.get(OVER, 0.0)),
         UNDER: float(judged.costs.get(UNDER, 0.0)),
+        "priced_kinds": [kind for kind, priced in _priced(judged.costs).items() if priced] or [""],
         "cost_keys": list(matrix) or [""],
         "cost_values": list(matrix.values()) or [0.0],
     }
     return f"{table} {where}", parameters
+
+
+def _priced(costs: Mapping[str, float]) -> dict[str, bool]:
+    """Of each kind of prediction, whether one of the costs can be about it."""
+    numbers = {OVER, UNDER} & costs.keys()
+    scores = {"0:0", "0:1", "1:0", "1:1"} & costs.keys()
+    return {"number": bool(numbers), "score": bool(scores), "class": costs.keys() > numbers}
 
 
 def _moment(moment: Time | None, otherwise: str) -> str:

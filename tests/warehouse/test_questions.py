@@ -34,8 +34,8 @@ LATE = datetime.now(UTC)
 
 
 def at(day: float) -> int:
-    """Epoch milliseconds of this day of January 2013, counted from 1."""
-    return T0_MS + round((day - 1) * DAY_MS)
+    """Epoch milliseconds of this day of February 2013, counted from 1."""
+    return T0_MS + round((31 + day - 1) * DAY_MS)
 
 
 def when(day: float) -> datetime:
@@ -129,9 +129,12 @@ def _insert_statistics(client: Client) -> None:
     for day in range(2, 15):
         for carrier, accuracy in (("AA", 0.6), ("UA", 0.8)):
             better = 0.1 if day >= 8 else 0.0
-            rows.append(statistic("accuracy", at(day + 0.5), accuracy + better, labels={"carrier": carrier}))
-    rows.append(statistic("accuracy", at(5.6), float("nan"), labels={"carrier": "AA"}))
-    rows += [statistic("latency, ms", at(10) + minute * 60_000, float(minute)) for minute in range(120)]
+            rows += [
+                statistic(name, at(day + 0.5), accuracy + better, labels={"carrier": carrier})
+                for name in ("quality.accuracy", "share predicted late")
+            ]
+    rows.append(statistic("quality.accuracy", at(5.6), float("nan"), labels={"carrier": "AA"}))
+    rows += [statistic("prediction latency ms", at(10) + minute * 60_000, float(minute)) for minute in range(120)]
     rows.append(statistic("queue length", at(6), 3.0))
     insert(client, "statistics", [row | APP for row in rows])
     histograms = [
@@ -168,30 +171,31 @@ def _insert_statistics(client: Client) -> None:
 def _insert_kpis(client: Client) -> None:
     long_ago = {"ingested_at": time.time_ns() // 1_000_000 - 2 * HOUR_MS}
     points = [
-        kpi("on-time rate", at(day), rate, labels={"carrier": carrier}) | long_ago
+        kpi(name, at(day), rate, labels={"carrier": carrier}) | long_ago
+        for name in ("on-time rate", "carrier on-time rate")
         for day in range(2, 15)
         for carrier, rate in (("AA", 0.5 if day < 8 else 0.7), ("UA", 0.9))
     ]
-    points.append(kpi("on-time rate", at(3), 0.4, labels={"carrier": "AA"}))
+    points.append(kpi("carrier on-time rate", at(3), 0.4, labels={"carrier": "AA"}))
     insert(client, "kpis", [point | APP for point in points])
 
 
 def _insert_predictions(client: Client) -> None:
     """Of four scores a day three outcomes are known, of which one is not as predicted."""
-    made = {"outcome": "delayed", "kind": "score", "model_id": "m-1", "sampled_share": 1.0}
+    made = {"outcome": "late", "kind": "score", "model_id": "m-1", "sampled_share": 1.0}
     names = [(day, number) for day in (2, 3, 4) for number in range(4)]
     predicted = [
         {"prediction_id": f"{day}/{number}", "event_time": at(day), "value": 0.2 if number else 0.9} | made
         for day, number in names
     ]
     known = [
-        {"prediction_id": f"{day}/{number}", "outcome": "delayed", "actual": "1", "event_time": at(day + 1)}
+        {"prediction_id": f"{day}/{number}", "outcome": "late", "actual": "1", "event_time": at(day + 1)}
         for day, number in names
         if number == 0
     ] + [
         {
             "prediction_id": f"{day}/{number}",
-            "outcome": "delayed",
+            "outcome": "late",
             "actual": str(number - 1),
             "event_time": at(day + 1),
         }
@@ -248,8 +252,8 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
         ("low accuracy", "warning", "predict", when(11.5), "b/1 firing", "bob")
     ],
     "How often did each rule fire in a month, and how long did its alerts last?": [
-        (date(2013, 1, 1), "drift", 2, 24.0),
-        (date(2013, 1, 1), "low accuracy", 1, None),
+        (date(2013, 2, 1), "drift", 2, 24.0),
+        (date(2013, 2, 1), "low accuracy", 1, None),
     ],
     "Which alerts came in the first three days of a model?": [
         ("January", "drift", when(3)),
@@ -266,23 +270,23 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "Which series have stopped reporting?": [
         ("predict", "queue length", {}, when(6)),
-        ("predict", "latency, ms", {}, when(10)),
+        ("predict", "prediction latency ms", {}, when(10)),
     ],
     "Which features miss more values than in training?": [("temp", 0.01, 0.2)],
     "How often was each model right on each day, and of how many predictions is the outcome known?": [
-        (date(2013, 1, 2), "m-1", 4, 0.75, 0.667),
-        (date(2013, 1, 3), "m-1", 4, 0.75, 0.667),
+        (date(2013, 2, 2), "m-1", 4, 0.75, 0.667),
+        (date(2013, 2, 3), "m-1", 4, 0.75, 0.667),
     ],
     "How did a KPI go by week, for each segment?": [
-        (date(2012, 12, 31), "AA", 0.48),
-        (date(2012, 12, 31), "UA", 0.9),
-        (date(2013, 1, 7), "AA", 0.671),
-        (date(2013, 1, 7), "UA", 0.9),
-        (date(2013, 1, 14), "AA", 0.7),
-        (date(2013, 1, 14), "UA", 0.9),
+        (date(2013, 1, 28), "AA", 0.45),
+        (date(2013, 1, 28), "UA", 0.9),
+        (date(2013, 2, 4), "AA", 0.586),
+        (date(2013, 2, 4), "UA", 0.9),
+        (date(2013, 2, 11), "AA", 0.7),
+        (date(2013, 2, 11), "UA", 0.9),
     ],
     "Which points have been revised since a moment, and by how much?": [("AA", when(3), 0.5, 0.4)],
-    "What was a KPI while each model was live?": [("February", 0.8, 14), ("January", 0.692, 12)],
+    "What was a KPI while each model was live?": [("February", 0.8, 14), ("January", 0.7, 12)],
     "Which nodes ran in a week, how often, and for how long?": [("train", 3, 1, 1, 1, 30.0)],
     "Which runs did not go well, where, and why?": [
         (when(9), "train", "failed", "host-2", 2, "exit code 1"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelm.operations.errors import KpiFileError
-from parallelm.operations.kpis import KpiFile, KpiFileFormat, latest_ms, read_kpi_file
+from parallelm.operations.kpis import KpiFile, KpiFileFormat, alike, latest_ms, read_kpi_file
 from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS
 
 NOW_MS = 1_800_000_000_000
@@ -185,3 +185,12 @@ def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted():
 def test_the_order_of_day_and_month_is_shown_by_dates_with_and_without_leading_zeros():
     found = read("kpi,timestamp,value\nk,01-2-2013,1\nk,1-02-2013,2\nk,13-2-2013,3")
     assert [each.timestamp_ms // 86_400_000 for each in found.points] == [15_737, 15_737, 15_749]
+
+
+def test_a_mistake_that_many_lines_have_is_told_once():
+    rows = "".join(f"k,2013-01-{day:02},{day}x\n" for day in range(1, 21))
+    found = read(f"kpi,timestamp,value\n{rows}k,soon,1\n")
+    many, other = map(str, alike(found.mistakes))
+    assert many.startswith("line 2, column value: '1x'")
+    assert many.endswith("; and alike on 19 more lines: 3, 4, 5, 6, 7, …")
+    assert other.startswith("line 22, column timestamp: 'soon'")

@@ -131,10 +131,10 @@ def test_kpis_by_the_words_of_their_file_and_taken_back(
     )
     said = commands(*upload, *words, exit_code=1)
     assert "sales.csv: line 4, column value" in said
-    assert "1 bad lines: nothing was uploaded" in said
+    assert "1 bad line: nothing was uploaded" in said
     said = commands(*upload, *words, "--skip-bad")
     assert said.splitlines()[-2:] == [
-        "uploaded 2 points of 1 KPI to MLApp shops; 1 bad lines were left out",
+        "uploaded 2 points of 1 KPI to MLApp shops; 1 bad line left out",
         "  sales: 2 points from 2026-05-31 22:00:00 to 2026-06-01 22:00:00 UTC",
     ]
 
@@ -146,7 +146,7 @@ def test_kpis_by_the_words_of_their_file_and_taken_back(
         (1000.5, {"Land": "DE"}, "sales.csv"),
         (2000.0, {"Land": "DE"}, "sales.csv"),
     ]
-    assert "2 points are known with this value and were not sent" in commands(*upload, *words, "--skip-bad")
+    assert "2 points known with this value and not sent" in commands(*upload, *words, "--skip-bad")
 
     withdraw = ("kpi", "withdraw", "sales", "--to", "2026-06-01", "--comment", "wrong", "--yes")
     assert "name it with --mlapp" in commands(*withdraw, exit_code=1)
@@ -179,7 +179,7 @@ def test_outcomes_of_what_was_predicted(commands: Commands, client: httpx.Client
         "id=customer",
     )
     assert commands(*upload, "--positive", "left").splitlines()[-1] == (
-        "uploaded 2 outcomes of 'leaves' to MLApp shops; 1 lines repeat an id of the file, of which the last one counts; of "
+        "uploaded 2 outcomes of 'leaves' to MLApp shops; 1 line repeats an id of the file, of which the last one counts; of "
         "2 ids there is no prediction yet"
     )
     assert "has no value 'gone'" in commands(*upload, "--positive", "gone", exit_code=2)

@@ -62,15 +62,12 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
         platform.wait("SELECT count() FROM kpis", 3)
         again = command("kpi", "upload", str(file), *OPTIONS).output
         assert again == (
-            "uploaded 0 points of 0 KPIs to MLApp default; 3 points are known with this value and were not sent\n"
+            "uploaded 0 points of 0 KPIs to MLApp default; 3 points known with this value and not sent\n"
         )
         text = frame([1.0, 20.0, 3.0, 4.0]).to_csv(index=False).encode()
         revised = command("kpi", "upload", "-", *OPTIONS, given=text).output
         assert "uploaded 2 points" in revised
-        assert (
-            "; 1 of them revise a known point; 2 points are known with this value and were not sent"
-            in revised
-        )
+        assert "; 1 of them revises a known point; 2 points known with this value and not sent" in revised
         platform.wait("SELECT count() FROM kpis", 5)
         before = str(platform.value("SELECT toString(max(ingested_at)) FROM kpis")).replace(" ", "T")
         selected = (
@@ -110,6 +107,14 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
     with platform.sink():
         assert "uploaded 1 point" in command("kpi", "upload", "-", *OPTIONS, given=text).output
         platform.wait("SELECT count() FROM kpis_current", 4)
+        without_shop = b"kpi,timestamp,value\nrevenue,2013-02-01,1\nrevenue,2013-02-01,2\n"
+        said = command("kpi", "upload", "-", given=without_shop).output
+        assert "uploaded 1 point of 1 KPI to MLApp default; 1 line repeats a point of the file" in said
+        assert "'revenue' is known with the labels 'shop', and these points have no labels" in said
+        platform.wait("SELECT count() FROM kpis_current", 5)
+    assert platform.rows("SELECT value FROM kpis WHERE empty(labels)") == [(2.0,)]
+    [listed] = json.loads(command("kpi", "list", "--format", "json").stdout)
+    assert (listed["name"], listed["points"], listed["label_names"]) == ("revenue", 5, ["shop"])
 
 
 def test_without_the_warehouse_every_point_is_sent(

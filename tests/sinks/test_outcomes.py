@@ -43,15 +43,15 @@ def test_outcomes_from_a_file_tell_how_good_a_model_was(
         platform.wait("SELECT count() FROM actuals", 3)
         again = CliRunner().invoke(cli, [*command, *columns], catch_exceptions=False)
         assert again.output.strip() == (
-            "uploaded 0 outcomes of 'delayed' to MLApp app; 3 are known so and were not sent"
+            "uploaded 0 outcomes of 'delayed' to MLApp app; 3 outcomes known so and not sent"
         )
         file.write_text(
             "flight;landed;late\na;2013-06-01;0\nz;2013-06-01;1\na;2013-06-01;1\nb;2013-06-01;1\n"
         )
         revised = CliRunner().invoke(cli, [*command, *columns], catch_exceptions=False)
         assert revised.output.strip() == (
-            "uploaded 2 outcomes of 'delayed' to MLApp app; 1 lines repeat an id of the file, of which the last one counts; "
-            "1 of them revise a known outcome; 1 are known so and were not sent; of 1 id there is no prediction yet"
+            "uploaded 2 outcomes of 'delayed' to MLApp app; 1 line repeats an id of the file, of which the last one counts; "
+            "1 of them revises a known outcome; 1 outcome known so and not sent; of 1 id there is no prediction yet"
         )
         platform.wait("SELECT actual FROM outcomes WHERE prediction_id = 'b'", "1")
         file.write_text("flight;landed;late\nb;2013-06-01;0\n")
@@ -122,7 +122,7 @@ def test_outcomes_may_be_names_of_classes(
         assert "uploaded 2" in upload(scores, "delayed", "--positive", "late")
         assert "uploaded 4" in upload(classes, "gate", "--classes")
         platform.wait("SELECT count() FROM outcomes WHERE is_known", 6)
-        assert "4 are known so" in upload(classes, "gate", "--classes")
+        assert "4 outcomes known so" in upload(classes, "gate", "--classes")
     asked = [
         "model",
         "quality",

@@ -10,7 +10,7 @@ import click
 
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import counted, echo
 from parallelm.operations import kpis
 from parallelm.operations.errors import KpiFileError
 
@@ -123,12 +123,12 @@ def tell_if_not_compared(settings: Settings, error: Exception | None, what: str)
 
 def _refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> None:
     """Print the mistakes; raises ``click.ClickException`` for bad lines that are not to be skipped."""
-    for mistake in found.mistakes[:_SHOWN_MISTAKES]:
-        echo(f"{shown}: {mistake}", err=True)
-    if found.mistake_count > _SHOWN_MISTAKES:
-        echo(f"{shown}: and {found.mistake_count - _SHOWN_MISTAKES} more", err=True)
+    kinds = kpis.alike(found.mistakes)[:_SHOWN_MISTAKES]
+    for kind in kinds:
+        echo(f"{shown}: {kind}", err=True)
+    if more := found.mistake_count - sum(1 + len(kind.other_lines) for kind in kinds):
+        echo(f"{shown}: and {more} more", err=True)
     if found.bad_lines and not skip_bad:
-        raise click.ClickException(
-            f"{found.bad_lines} bad lines: nothing was uploaded "
-            f"(--skip-bad uploads the {len(found.points)} good ones)"
-        )
+        good = len(found.points)
+        hint = f" (--skip-bad uploads the {'good one' if good == 1 else f'{good} good ones'})" if good else ""
+        raise click.ClickException(f"{counted(found.bad_lines, 'bad line')}: nothing was uploaded{hint}")

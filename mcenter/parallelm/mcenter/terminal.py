@@ -51,6 +51,12 @@ def counted(number: int, one: str) -> str:
     return f"{number} {one}" if number == 1 else f"{number} {one}s"
 
 
+def counted_repeats(number: int, what: str) -> str:
+    """``1 line repeats a point of the file``, ``2 lines repeat …``, and that the last one counts."""
+    repeat = "1 line repeats" if number == 1 else f"{number} lines repeat"
+    return f"{repeat} {what} of the file, of which the last one counts"
+
+
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print one line for people: a line end inside a name does not start a new line."""
     click.echo(visible(text), err=err)

@@ -11,7 +11,7 @@ from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.file_options import FILE, file_options, read_file, shown_name, tell_if_not_compared
 from parallelm.mcenter.not_empty import not_empty
-from parallelm.mcenter.terminal import counted, echo
+from parallelm.mcenter.terminal import counted, counted_repeats, echo
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations.acting.actuals import OutcomesFile
 
@@ -122,13 +122,13 @@ def _print_upload(mlapp_id: str, wanted: OutcomesFile, sent: SentOutcomes) -> No
     said = f"uploaded {counted(sent.sent, 'outcome')} of {wanted.outcome!r} to MLApp {mlapp_id}"
     found = wanted.file.found
     if found.bad_lines:
-        said += f"; {found.bad_lines} bad lines were left out"
+        said += f"; {counted(found.bad_lines, 'bad line')} left out"
     if repeated := len(found.points) - sent.outcomes:
-        said += f"; {repeated} lines repeat an id of the file, of which the last one counts"
+        said += f"; {counted_repeats(repeated, 'an id')}"
     if sent.revised:
-        said += f"; {sent.revised} of them revise a known outcome"
+        said += f"; {sent.revised} of them {'revises' if sent.revised == 1 else 'revise'} a known outcome"
     if sent.unchanged:
-        said += f"; {sent.unchanged} are known so and were not sent"
+        said += f"; {counted(sent.unchanged, 'outcome')} known so and not sent"
     if sent.unpredicted:
         said += f"; of {counted(sent.unpredicted, 'id')} there is no prediction yet"
     echo(said)

@@ -16,7 +16,7 @@ from parallelm.mcenter.file_options import FILE, file_options, read_file, shown_
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.results import result_options, write_result
-from parallelm.mcenter.terminal import counted, echo
+from parallelm.mcenter.terminal import counted, counted_repeats, echo
 from parallelm.mcenter.time_option import TIME
 
 if TYPE_CHECKING:
@@ -110,19 +110,21 @@ def list_(
     revisions: bool,
     **selected: Any,
 ) -> None:
-    """List KPI points by their latest revision, without those that were withdrawn."""
-    from parallelm.warehouse.queries import kpi_revisions
+    """List the KPIs; with NAME, or options that select points, their points by latest revision, without withdrawn ones."""
+    from parallelm.warehouse.queries import kpi_revisions, kpi_summaries
     from parallelm.warehouse.queries import kpis as find
 
     if revisions and known_at is not None:
         raise click.UsageError("--revisions shows what was known when; leave out --known-at")
     settings = load_settings()
+    selects_points = name is not None or labels or selected["start"] or selected["end"] or known_at
     with reported_in_one_line(settings):
-        found = (
-            kpi_revisions(settings, name, labels=dict(labels), **selected)
-            if revisions
-            else find(settings, name, labels=dict(labels), known_at=known_at, **selected)
-        )
+        if revisions:
+            found = kpi_revisions(settings, name, labels=dict(labels), **selected)
+        elif selects_points:
+            found = find(settings, name, labels=dict(labels), known_at=known_at, **selected)
+        else:
+            found = kpi_summaries(settings, selected["mlapp_id"])
     write_result(found, format_, output)
 
 
@@ -196,20 +198,22 @@ def _print_upload(sent: SentPoints, mlapp_id: str, found: kpis.KpiFile) -> None:
     points = sum(each.points for each in uploaded)
     said = f"uploaded {counted(points, 'point')} of {counted(len(uploaded), 'KPI')} to MLApp {mlapp_id}"
     if found.bad_lines:
-        said += f"; {found.bad_lines} bad lines were left out"
+        said += f"; {counted(found.bad_lines, 'bad line')} left out"
     if found.repeated:
-        said += f"; {found.repeated} lines repeat a point of the file, of which the last one counts"
+        said += f"; {counted_repeats(found.repeated, 'a point')}"
     if sent.revised:
-        said += f"; {sent.revised} of them revise a known point"
+        said += f"; {sent.revised} of them {'revises' if sent.revised == 1 else 'revise'} a known point"
     if sent.unchanged:
-        said += f"; {sent.unchanged} points are known with this value and were not sent"
+        said += f"; {counted(sent.unchanged, 'point')} known with this value and not sent"
     echo(said)
+    for note in sent.notes:
+        echo(f"note: {note}", err=True)
     for each in uploaded[:_SHOWN_KPIS]:
         echo(
             f"  {each.name}: {counted(each.points, 'point')} from {_utc(each.first_ms)} to {_utc(each.last_ms)} UTC"
         )
     if len(uploaded) > _SHOWN_KPIS:
-        echo(f"  and {len(uploaded) - _SHOWN_KPIS} more KPIs")
+        echo(f"  and {counted(len(uploaded) - _SHOWN_KPIS, 'more KPI')}")
 
 
 def _utc(timestamp_ms: int) -> str:

@@ -14,6 +14,7 @@ from parallelm.operations.kpis import (
     ChangedPoints,
     UploadedKpi,
     changed_points,
+    last_points,
     upload_kpis,
     withdraw_rows,
 )
@@ -40,6 +41,8 @@ class SentPoints:
     """Points that are known with this value, and were not sent."""
     not_compared: Exception | None = None
     """Why all points were sent, also those that are known."""
+    notes: Sequence[str] = ()
+    """What is odd about them, as ``ChangedPoints.notes``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class _Here:
     def upload(self, mlapp_id: str, file: PointsFile, on_share: Callable[[float], None]) -> SentPoints:
         points = file.found.points
         changed, why = all_or_changed(
-            lambda: changed_points(self._settings, mlapp_id, points), ChangedPoints(points, 0, 0)
+            lambda: changed_points(self._settings, mlapp_id, points), ChangedPoints(last_points(points), 0, 0)
         )
         count, sent = len(changed.points), 0
 
@@ -89,7 +92,7 @@ class _Here:
             if count
             else []
         )
-        return SentPoints(kpis, changed.revised, changed.unchanged, why)
+        return SentPoints(kpis, changed.revised, changed.unchanged, why, changed.notes)
 
     def select(self, **question: Any) -> SelectedPoints:
         from parallelm.warehouse.queries import kpis
@@ -110,7 +113,10 @@ class _ByServer:
         answer = send_file(self._server, path_of("mlapps", mlapp_id, "kpi-uploads"), file, **more)
         on_share(1.0)
         return SentPoints(
-            [_kpi(each) for each in answer["sent_kpis"]], answer["revised"], answer["unchanged"]
+            [_kpi(each) for each in answer["sent_kpis"]],
+            answer["revised"],
+            answer["unchanged"],
+            notes=answer.get("notes", ()),
         )
 
     def select(self, **question: Any) -> SelectedPoints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from parallelm.operations.authors import author_of_command
 from parallelm.schemas.well_known import UPLOAD_KPIS, WITHDRAW_KPIS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -25,6 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POINTS_A_RECORD = 500
 _CONNECT_TIMEOUT_S = 15.0
 _TIMEOUT_S = 30.0
+_NAMED_LABELS = 3
 _NAMED = 20
 """KPIs that an action names at most."""
 
@@ -44,11 +45,13 @@ class ChangedPoints:
     """Points of an upload beside those that the warehouse has."""
 
     points: list[KpiPoint]
-    """Those that are new or differ, in the order of the upload."""
+    """Those that are new or differ, in the order of the upload, each once."""
     revised: int
     """Known points that get another value."""
     unchanged: int
     """Known points that have this value already."""
+    notes: list[str] = field(default_factory=list)
+    """KPIs that are known with other labels only than those of the upload: a correction makes a new series by that."""
 
 
 def summarize(points: Sequence[KpiPoint]) -> list[UploadedKpi]:
@@ -175,18 +178,43 @@ def changed_points(settings: Settings, mlapp_id: str, points: Sequence[KpiPoint]
 
     Raises the driver's errors when ClickHouse is away. Points that Kafka took in the last second may not be there yet.
     """
-    from parallelm.warehouse.queries import kpi_values
+    from parallelm.warehouse.queries import kpi_label_names, kpi_values
 
     if not points:
         return ChangedPoints([], 0, 0)
     times = [point.timestamp_ms for point in points]
     names = sorted({point.name for point in points})
     known = kpi_values(settings, mlapp_id, names, min(times), max(times))
-    last = {_identity(point): point.value for point in points}
-    same = {identity for identity, value in last.items() if known.get(identity) == value}
-    changed = [point for point in points if _identity(point) not in same]
-    revised = sum(identity in known for identity in last.keys() - same)
-    return ChangedPoints(changed, revised, len(same))
+    last = last_points(points)
+    changed = [point for point in last if known.get(_identity(point)) != point.value]
+    revised = sum(_identity(point) in known for point in changed)
+    notes = _other_labels(changed, kpi_label_names(settings, mlapp_id, names))
+    return ChangedPoints(changed, revised, len(last) - len(changed), notes)
+
+
+def last_points(points: Sequence[KpiPoint]) -> list[KpiPoint]:
+    """Of points that repeat each other the last one, where it stands."""
+    by_identity: dict[tuple[str, tuple[tuple[str, str], ...], int], KpiPoint] = {}
+    for point in points:
+        identity = _identity(point)
+        by_identity.pop(identity, None)
+        by_identity[identity] = point
+    return list(by_identity.values())
+
+
+def _other_labels(points: Sequence[KpiPoint], known: Mapping[str, set[tuple[str, ...]]]) -> list[str]:
+    new = sorted({(point.name, tuple(sorted(point.labels))) for point in points})
+    return [
+        f"KPI {name!r} is known with {_labels_in_words(known[name])}, and these points have {_labels_in_words({labels})}: "
+        "they make series of their own, and revise none"
+        for name, labels in new
+        if name in known and labels not in known[name]
+    ]
+
+
+def _labels_in_words(found: set[tuple[str, ...]]) -> str:
+    shown = [" and ".join(map(repr, labels)) for labels in sorted(found)[:_NAMED_LABELS]]
+    return " or ".join(f"the labels {each}" if each else "no labels" for each in shown)
 
 
 def _identity(point: KpiPoint) -> tuple[str, tuple[tuple[str, str], ...], int]:

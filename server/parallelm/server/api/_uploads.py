@@ -108,10 +108,15 @@ def read_sent(data: bytes, wanted: KpiFileFormat) -> tuple[list[str], KpiFile]:
 def refuse_bad_lines(found: KpiFile, *, skip_bad: bool) -> None:
     """422 with every mistake and its place."""
     if found.bad_lines and not skip_bad:
+        lines = "1 bad line" if found.bad_lines == 1 else f"{found.bad_lines} bad lines"
+        good = len(found.points)
+        sends = (
+            f"; skip_bad=true sends the {'good one' if good == 1 else f'{good} good ones'}" if good else ""
+        )
         raise ApiProblemError(
             422,
             "bad-lines",
-            f"{found.bad_lines} bad lines: nothing was sent; skip_bad=true sends the {len(found.points)} good ones",
+            f"{lines}: nothing was sent{sends}",
             errors=[
                 {"where": f"column {each.column}", "message": each.what, "line": each.line}
                 for each in found.mistakes[:SHOWN_MISTAKES]

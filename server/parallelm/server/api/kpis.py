@@ -95,6 +95,8 @@ class KpiUpload(Answer):
     """Known points that get another value."""
     unchanged: int
     """Points that are known with this value."""
+    notes: list[str]
+    """KPIs that are known with other labels only: their points make series of their own."""
     repeated: int
     """Lines that repeat a point of the file, of which the last one counts."""
     bad_lines: int
@@ -225,6 +227,7 @@ def upload_kpis(
             sent=len(changed.points),
             revised=changed.revised,
             unchanged=changed.unchanged,
+            notes=changed.notes,
             repeated=found.repeated,
             bad_lines=found.bad_lines,
             mistakes=mistakes_of(found),

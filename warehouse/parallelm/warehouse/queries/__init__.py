@@ -41,6 +41,7 @@ from parallelm.warehouse.queries.history import (
 )
 from parallelm.warehouse.queries.impact import Impact, impact
 from parallelm.warehouse.queries.kpis import (
+    kpi_label_names,
     kpi_names,
     kpi_revisions,
     kpi_summaries,
@@ -147,6 +148,7 @@ __all__ = [
     "histogram_reporters",
     "histograms",
     "impact",
+    "kpi_label_names",
     "kpi_names",
     "kpi_revisions",
     "kpi_summaries",

@@ -146,6 +146,20 @@ def kpi_values(
     }
 
 
+def kpi_label_names(
+    settings: Settings, mlapp_id: str, names: Sequence[str]
+) -> dict[str, set[tuple[str, ...]]]:
+    """By name of a KPI, the sets of label names (sorted) that its points have."""
+    query = """
+    SELECT toString(name) AS name, groupUniqArray(arraySort(mapKeys(labels))) AS label_sets
+    FROM kpis_current
+    WHERE mlapp_id = %(mlapp_id)s AND kpis_current.name IN %(names)s
+    GROUP BY name
+    """
+    found = records(settings, query, {"mlapp_id": mlapp_id, "names": tuple(names)})
+    return {row["name"]: {tuple(each) for each in row["label_sets"]} for row in found}
+
+
 def kpi_names(settings: Settings, mlapp_id: str) -> list[str]:
     """Names of the KPIs that were ever reported for an MLApp, those without labels first."""
     query = """

@@ -135,7 +135,10 @@ def send(
         )
     found = operations.read_points_of(sent.data, operations.format_of(**sent.said))
     if found.bad_lines and not sent.skip_bad:
-        return toast(f"{found.bad_lines} lines are bad: nothing was sent.", kind="error")
+        return toast(
+            f"{'1 line is' if found.bad_lines == 1 else f'{found.bad_lines} lines are'} bad: nothing was sent.",
+            kind="error",
+        )
     changed = operations.changed_points(settings, mlapp_id, found.points)
     if changed.points:
         try:

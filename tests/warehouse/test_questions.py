@@ -134,7 +134,9 @@ def _insert_statistics(client: Client) -> None:
                 for name in ("quality.accuracy", "share predicted late")
             ]
     rows.append(statistic("quality.accuracy", at(5.6), float("nan"), labels={"carrier": "AA"}))
-    rows += [statistic("prediction latency ms", at(10) + minute * 60_000, float(minute)) for minute in range(120)]
+    rows += [
+        statistic("prediction latency ms", at(10) + minute * 60_000, float(minute)) for minute in range(120)
+    ]
     rows.append(statistic("queue length", at(6), 3.0))
     insert(client, "statistics", [row | APP for row in rows])
     histograms = [

@@ -155,7 +155,8 @@ def test_a_deployment_is_explained_with_who_approved_it(decisions: Decisions) ->
 def test_what_is_not_there_is_named_with_what_is_near(decisions: Decisions) -> None:
     found = decisions.run("explain", "nonsense")
     assert found.exit_code == 1
-    assert "nor is there a deployment 'nonsense'; there is no alert 'nonsense'" in found.output
+    assert "no deployment has an id that begins with 'nonsense'; there is no run 'nonsense'" in found.output
+    assert "there is no alert 'nonsense'" in found.output
     assert decisions.run("explain").exit_code == 2
 
 

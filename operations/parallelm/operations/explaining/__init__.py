@@ -32,7 +32,7 @@ def explain(settings: Settings, text: str) -> Part:
         try:
             return explain_run(settings, find_run(settings, text))
         except UnknownRunError as no_run:
-            told = f"nor is there a deployment {text!r}; {error}; {no_run}"
+            told = f"no deployment has an id that begins with {text!r}; {no_run}; {error}"
             raise UnknownDecisionError(told) from error
     if deployments:
         raise UnknownDecisionError(

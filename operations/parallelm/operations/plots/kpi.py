@@ -15,6 +15,7 @@ from parallelm.operations.plots.panels import (
     DPI,
     INK,
     KPI_INK,
+    MUTED,
     SERIES_INKS,
     WIDTH_INCHES,
     name_panel,
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 MOST_LINES = len(SERIES_INKS)
 """Series of one statistic that a panel shows."""
 _SMOOTHING = 7
+_TICKS = ["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
+"""By the unit of the ticks: years, months, days, hours, minutes, seconds."""
+_FIRST_TICKS = ["", "%b %Y", "%d %b", "%d %b", "%H:%M", "%H:%M"]
+"""The same of ticks that begin the next larger unit."""
 _FEW = 28
 """Up to so many buckets the points themselves are joined."""
 
@@ -95,7 +100,7 @@ def draw_timeline(found: Timeline) -> TimelineFigure:
         show_lanes(panels[-2], nodes)
         name_panel(panels[-2], "Live models", "by node; a line where the model changed")
     _draw_alerts(panels[-1], alerts, end)
-    _name_times(panels[-1], found.start)
+    _name_times(panels[-1], found.start, found.end)
     figure.suptitle(
         _heading(found, nodes),
         x=0.012,
@@ -108,11 +113,18 @@ def draw_timeline(found: Timeline) -> TimelineFigure:
     return figure
 
 
-def _name_times(axes: Axes, start: pd.Timestamp) -> None:
+def _name_times(axes: Axes, start: pd.Timestamp, end: pd.Timestamp) -> None:
+    """Ticks that say what they are by themselves, and the whole range with its year below them."""
     # matplotlib's dates have no types.
     locator = dates.AutoDateLocator(tz=start.tz)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=start.tz))  # type: ignore[no-untyped-call]
+    formatter = dates.ConciseDateFormatter(  # type: ignore[no-untyped-call]
+        locator, tz=start.tz, formats=_TICKS, zero_formats=_FIRST_TICKS, show_offset=False
+    )
+    axes.xaxis.set_major_formatter(formatter)
+    axes.set_xlabel(
+        f"event time ({_zone(start)}), from {start:%d %b %Y} to {end:%d %b %Y}", color=MUTED, fontsize=9
+    )
 
 
 def _draw_points(axes: Axes, found: Timeline) -> None:
@@ -208,9 +220,12 @@ def _alert_name(rule: str, labels: dict[str, str]) -> str:
 
 
 def _heading(found: Timeline, nodes: list[str]) -> str:
-    zone = found.start.tzname() if str(found.start.tz) == "UTC" else str(found.start.tz)
     models = f", models on {nodes[0]}" if len(nodes) == 1 else ""
-    return f"{one_line(found.kpi)} of {one_line(found.mlapp_id)}{models} (times: {zone})"
+    return f"{one_line(found.kpi)} of {one_line(found.mlapp_id)}{models} (times: {_zone(found.start)})"
+
+
+def _zone(time: pd.Timestamp) -> str:
+    return str(time.tz)
 
 
 def _middles(values: pd.DataFrame, found: Timeline) -> list[float]:

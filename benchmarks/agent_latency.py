@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from parallelm.definitions.run_spec import RunSpec
 
 GIVE_UP_AFTER_S = 60.0
+PROGRAM = "sleep"
 MLAPP = """\
 mlapp: app
 nodes:
@@ -45,18 +46,19 @@ def main() -> None:
     """Print percentiles of the time, and the agent's memory before and with all runs."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--runs", type=int, default=200)
-    options.add_argument("--launches", type=int, default=100)
+    options.add_argument("--launches", type=int, default=100, help="0: only the agent is measured")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with LocalStack(folder / "stack", services=("kafka",)) as stack:
             create_topics(stack.settings)
-            processors = ServiceProcess(folder / "processors", "processors", settings=stack.settings)
-            with processors, _agent(stack.settings, folder, "host-b"):
-                _measure_launches(Cluster(stack.settings), asked.launches)
+            if asked.launches:
+                processors = ServiceProcess(folder / "processors", "processors", settings=stack.settings)
+                with processors, _agent(stack.settings, folder, "host-b"):
+                    _measure_launches(Cluster(stack.settings), asked.launches)
             with _agent(stack.settings, folder, "host-a") as agent:
                 assert agent.process is not None  # noqa: S101 - it was started
-                _measure(ControlPlane(stack.settings), agent.process.pid, asked.runs)
+                _measure(ControlPlane(stack.settings), agent.process.pid, folder / "host-a", asked.runs)
 
 
 def _agent(settings: Settings, folder: Path, name: str) -> ServiceProcess:
@@ -84,7 +86,7 @@ def _measure_launches(cluster: Cluster, launches: int) -> None:
     cluster.close()
 
 
-def _measure(plane: ControlPlane, pid: int, runs: int) -> None:
+def _measure(plane: ControlPlane, pid: int, folder: Path, runs: int) -> None:
     _await(lambda: bool(plane.states()))
     before = _memory(pid)
     took_ms = []
@@ -95,6 +97,7 @@ def _measure(plane: ControlPlane, pid: int, runs: int) -> None:
         took_ms.append((time.perf_counter() - began) * 1000)
     print(f"start command to report `started`: {_percentiles(took_ms)}")
     print(f"agent process: {before / 1e6:.0f} MB without runs, {_memory(pid) / 1e6:.0f} MB with {runs}")
+    print(f"agent, keepers and what they are forked from: {_memory_in_all(folder) / 1e6:.0f} MB")
     process, spent = psutil.Process(pid), psutil.Process(pid).cpu_times()
     time.sleep(20)
     now = process.cpu_times()
@@ -108,7 +111,7 @@ def _percentiles(took_ms: list[float]) -> str:
 
 
 def _waiting(run_id: str) -> RunSpec:
-    return run_spec(run_id, steps=[{"command": ["sleep", "100000"]}])
+    return run_spec(run_id, steps=[{"command": [PROGRAM, "100000"]}])
 
 
 def _has_started(plane: ControlPlane, run_id: str) -> bool:
@@ -123,8 +126,17 @@ def _await(condition: Callable[[], bool], what: Callable[[], object] = str) -> N
 
 
 def _memory(pid: int) -> int:
-    resident: int = psutil.Process(pid).memory_info().rss
-    return resident
+    own: int = psutil.Process(pid).memory_full_info().pss
+    return own
+
+
+def _memory_in_all(folder: Path) -> int:
+    """Of all processes that were started for the agent's data folder: keepers outlive the agent, and are not below it."""
+    return sum(
+        process.memory_full_info().pss
+        for process in psutil.process_iter()
+        if any(str(folder) in part for part in process.cmdline())
+    )
 
 
 if __name__ == "__main__":

@@ -257,8 +257,8 @@ from parallelm.mlops import mlops
 started = time.monotonic()
 mlops.init()
 took_s = time.monotonic() - started
-print(json.dumps([took_s, [name for name in ("fastavro", "fsspec", "numpy", "pandas", "clickhouse_driver", "pydantic",
-    "structlog") if name in sys.modules]]))
+print(json.dumps([took_s, [name for name in ("fastavro", "fsspec", "numpy", "pandas", "clickhouse_driver", "pydantic")
+    if name in sys.modules]]))
 mlops.done()
 """,
             MCENTER_KAFKA_BOOTSTRAP_SERVERS=address_of(no_broker),

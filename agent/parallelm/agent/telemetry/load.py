@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.agent.runners import RunKey
+    from parallelm.agent.telemetry.processes import Processes
 
 
 class Load:
@@ -61,29 +62,22 @@ class Load:
         self._counts = counts
         return found
 
-    def of_run(self, key: RunKey, pids: Iterable[int]) -> dict[str, float]:
+    def of_run(self, key: RunKey, pids: Iterable[int], seen: Processes) -> dict[str, float]:
         """Statistics of a run by name: of its processes and theirs; none when there is no process."""
-        cpu_s, memory, threads, count = 0.0, 0, 0, 0
-        for process in _trees(pids):
-            try:
-                with process.oneshot():
-                    times = process.cpu_times()
-                    # Of children that have ended, too.
-                    cpu_s += times.user + times.system + times.children_user + times.children_system
-                    memory += process.memory_info().rss
-                    threads += process.num_threads()
-            except psutil.Error:
-                continue
-            count += 1
-        if not count:
+        use = seen.below(pids)
+        if not use.processes:
             self._run_cpu.pop(key, None)
             return {}
-        found = {RUN_MEMORY: float(memory), RUN_THREADS: float(threads), RUN_PROCESSES: float(count)}
+        found = {
+            RUN_MEMORY: float(use.memory_bytes),
+            RUN_THREADS: float(use.threads),
+            RUN_PROCESSES: float(use.processes),
+        }
         now_s = time.monotonic()
         before_s, before_cpu_s = self._run_cpu.get(key, (0.0, 0.0))
-        if key in self._run_cpu and now_s > before_s and cpu_s >= before_cpu_s:
-            found[RUN_CPU] = 100 * (cpu_s - before_cpu_s) / (now_s - before_s)
-        self._run_cpu[key] = now_s, cpu_s
+        if key in self._run_cpu and now_s > before_s and use.cpu_s >= before_cpu_s:
+            found[RUN_CPU] = 100 * (use.cpu_s - before_cpu_s) / (now_s - before_s)
+        self._run_cpu[key] = now_s, use.cpu_s
         return found
 
     def forget(self, known: set[RunKey]) -> None:
@@ -98,13 +92,3 @@ def _counts() -> Iterator[tuple[str, int]]:
     if network := psutil.net_io_counters():
         yield HOST_RECEIVED, network.bytes_recv
         yield HOST_SENT, network.bytes_sent
-
-
-def _trees(pids: Iterable[int]) -> Iterator[psutil.Process]:
-    for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            yield process
-            yield from process.children(recursive=True)
-        except psutil.Error:
-            continue

@@ -12,6 +12,7 @@ import psutil
 
 from parallelm.agent.telemetry.load import Load
 from parallelm.agent.telemetry.log_shipping import LogShipping
+from parallelm.agent.telemetry.processes import Processes
 from parallelm.connections.kafka import client_config
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import SchemaError
@@ -134,8 +135,9 @@ class Telemetry(threading.Thread):
             mlapp_id=HOSTS_MLAPP, node_id=HOST_NODE, pipeline_instance_id="", agent_id=self._agent_id
         )
         self._send(host, self._load.of_host() | {HOST_RUNS: float(len(runs))})
+        seen = Processes.now()
         for run in runs:
-            if found := self._load.of_run(run.key, run.pids):
+            if found := self._load.of_run(run.key, run.pids, seen):
                 self._send(run.origin, found)
         self._load.forget({run.key for run in runs})
 

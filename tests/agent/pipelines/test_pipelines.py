@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import signal
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from parallelm.agent.errors import RunRefusedError
 from parallelm.agent.keeping import files, zygote_client
 from parallelm.agent.keeping.process_identity import ProcessIdentity, parent_of
 from parallelm.agent.keeping.timer import boot_time_s
+from parallelm.agent.pipelines.environments import BUILDS_AT_ONCE, PythonEnvironments
 from parallelm.agent.runners import RunKey
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.agent.pipelines.host import RunnerHost
@@ -74,6 +77,9 @@ def test_steps_hand_on_files_and_components_get_their_arguments(host: RunnerHost
     assert host.texts(first)[0].startswith("rows9/")
     cached = host.folder / "agent" / "components" / packed["sha256"] / "fit"
     assert sorted(path.name for path in cached.iterdir()) == ["component.yaml", "fit.py"]
+    run = host.folder / "agent" / "runs" / f"{first.run_id}.{first.attempt}"
+    wait_for(lambda: not (run / "work" / "fit").exists())  # what it worked in is a copy
+    assert (run / "outputs" / "fit" / "model").read_text() == "rows9"
 
 
 def test_a_component_of_other_bytes_is_not_run(host: RunnerHost, component: Path):
@@ -196,6 +202,34 @@ def test_a_component_has_the_python_environment_of_its_lock_file(host: RunnerHos
     assert [host.ended(key).message for key in keys] == [""] * 3
     assert [host.texts(key) for key in keys] == [["42"]] * 3
     assert len(list((host.folder / "agent" / "environments").glob("*/.complete"))) == 1
+
+
+def test_few_environments_are_made_at_once(tmp_path: Path):
+    begun: list[str] = []
+    done = threading.Event()
+
+    class Environments(PythonEnvironments):
+        def _uv(self, arguments: Sequence[str], lock: Path, place: Path) -> None:  # noqa: ARG002 - as uv would
+            begun.append(lock.parent.name)
+            place.mkdir(exist_ok=True)
+            done.wait()
+
+    environments = Environments(tmp_path / "environments")
+    makers = []
+    for number in range(2 * BUILDS_AT_ONCE):
+        component = tmp_path / f"component-{number}"
+        component.mkdir()
+        (component / "uv.lock").write_text(str(number))
+        (component / "pyproject.toml").touch()
+        makers.append(threading.Thread(target=environments.python, args=(component, "uv.lock", None)))
+        makers[-1].start()
+    locks = tmp_path / "environments"
+    wait_for(lambda: len(list(locks.glob("*.lock"))) == len(makers) and len(begun) >= BUILDS_AT_ONCE)
+    at_once = len(begun)
+    done.set()
+    for maker in makers:
+        maker.join()
+    assert (at_once, len(set(begun))) == (BUILDS_AT_ONCE, len(makers))
 
 
 def test_what_no_run_needs_any_more_is_deleted_and_what_one_has_stays(host: RunnerHost, component: Path):

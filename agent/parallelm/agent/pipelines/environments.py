@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ _COMPLETE = ".complete"
 _LAST_LINES = 20
 BUILD_S = 3600.0
 """Time that uv has for one command."""
+BUILDS_AT_ONCE = 4
+"""Of one agent: each loads from several places and builds on several cores by itself."""
 
 
 class PythonEnvironments:
@@ -31,6 +34,7 @@ class PythonEnvironments:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._builds = threading.BoundedSemaphore(BUILDS_AT_ONCE)
 
     def python(self, component: Path, lock: str, version: str | None) -> Path:
         """The interpreter of the environment that the component's lock file describes, made if need be.
@@ -46,7 +50,8 @@ class PythonEnvironments:
         with _locked(place.with_suffix(".lock")):
             if not (place / _COMPLETE).exists():
                 shutil.rmtree(place, ignore_errors=True)
-                self._make(place, files, wanted)
+                with self._builds:
+                    self._make(place, files, wanted)
                 (place / _COMPLETE).touch()
             mark_used(place)
         return place / "bin" / "python"

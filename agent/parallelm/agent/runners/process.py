@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING
 
 from parallelm.agent.errors import RunRefusedError
@@ -20,6 +21,7 @@ from parallelm.agent.pipelines.pruning import prune_caches
 from parallelm.agent.pipelines.variables import MODEL_ID
 from parallelm.agent.runners import RunKey, RunStatus, register
 from parallelm.definitions.run_spec import RunSpec
+from parallelm.definitions.running import step_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -124,7 +126,13 @@ class ProcessRunner:
         if time.monotonic() > self._forget_at_s:
             self._forget_at_s = time.monotonic() + _FORGET_EVERY_S
             self._forget_old()
-        return [self._status(run) for run in runs.values() if not (run.path / _SETTLED).exists()]
+        found = []
+        for run in runs.values():
+            if not (run.path / _SETTLED).exists():
+                found.append(status := self._status(run))
+                if status.is_over and any(step.component is not None for step in status.spec.running.steps):
+                    _in_thread(partial(_free, run, status.spec))
+        return found
 
     def settle(self, status: RunStatus) -> None:
         """An ended run is not told of again."""
@@ -249,11 +257,15 @@ class ProcessRunner:
             ending = run.ending()
             if ending is None:
                 going_on.append(run)
-            if ending is None or not (run.path / _SETTLED).exists():
+            if ending is None:
+                continue
+            spec = RunSpec.model_validate_json(run.spec_json())
+            _free(run, spec)
+            if not (run.path / _SETTLED).exists():
                 continue
             # Copies of what is published; they are the most of it.
             shutil.rmtree(run.path / "models", ignore_errors=True)
-            keep_s = RunSpec.model_validate_json(run.spec_json()).running.logs.keep / 1000
+            keep_s = spec.running.logs.keep / 1000
             if time.time() - ending.ended_at_ms / 1000 > max(keep_s, _SHORTEST_KEEP_S):
                 with contextlib.suppress(OSError):  # the next time
                     run.forget()
@@ -261,6 +273,13 @@ class ProcessRunner:
             _LOG.info("deleted of the caches, unused for long: %s", ", ".join(pruned))
         for left in self._keepers.root.glob(".*"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _free(run: RunFolder, spec: RunSpec) -> None:
+    """Delete the copies of components that an ended run has worked in; what its steps hand on and its log stay."""
+    for at, step in enumerate(spec.running.steps):
+        if step.component is not None:
+            shutil.rmtree(run.work / step_id(step, at), ignore_errors=True)
 
 
 def _in_thread(work: Callable[[], None]) -> Future[None]:

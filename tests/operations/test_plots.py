@@ -146,6 +146,8 @@ def test_days_begin_with_the_midnights_of_the_zone(settings: Settings, client: C
     assert hours.points["time"].is_monotonic_increasing
     figure = plot_kpi(settings, "k", timezone="Europe/Berlin", statistics=[])
     assert texts(figure)[0] == "k of app (times: Europe/Berlin)"
+    range_shown = figure.axes[-1].get_xlabel()
+    assert range_shown == "event time (Europe/Berlin), from 29 Mar 2013 to 03 Apr 2013"
 
 
 def test_the_command_writes_a_picture(

@@ -91,6 +91,6 @@ def test_the_command_shows_and_applies_what_the_file_asks(
     monkeypatch.setenv("MCENTER_CONFIG", str(config))
     shown = CliRunner().invoke(cli, ["warehouse", "retention"])
     assert shown.exit_code == 1
-    assert "kept 1825 days, the settings ask for kept 30 days" in shown.output
+    assert "kept 1825 days, the settings ask for 30 days" in shown.output
     applied = CliRunner().invoke(cli, ["warehouse", "retention", "--apply"])
     assert (applied.exit_code, "kept 30 days (changed)" in applied.output) == (0, True), applied.output

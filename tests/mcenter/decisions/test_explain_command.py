@@ -172,7 +172,7 @@ def test_alerts_about_features_and_of_components_are_explained_by_their_own_repo
     cluster.flush()
     drift = decisions.wait_for_alert("drift", "firing")["alert_id"]
     found = decisions.run("explain", drift).output
-    assert "the last 1 samples of 'continuousDataHistogram.overlapResult' up to then" in found
+    assert "the last sample of 'continuousDataHistogram.overlapResult' up to then" in found
     assert "2013-01-03 00:00:00  0.2  " in found
     assert "0.876" not in found
     component = decisions.wait_for_alert("GenericDataAlert", "firing")["alert_id"]

@@ -10,6 +10,7 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.answer_options import WHO
+from parallelm.mcenter.cells import table_cell
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.record_lines import as_text
 from parallelm.mcenter.results import result_options, write_result
@@ -80,7 +81,7 @@ def show(letter_id: str) -> None:
     with reported_in_one_line(settings):
         fields, record = find_dead_letter(settings, letter_id)
     width = max(map(len, fields))
-    echo_lines("\n".join(f"{name:<{width}}  {visible(str(value))}" for name, value in fields.items()))
+    echo_lines("\n".join(f"{name:<{width}}  {visible(table_cell(value))}" for name, value in fields.items()))
     echo_lines(f"{'record':<{width}}  {as_text(record)}")
 
 

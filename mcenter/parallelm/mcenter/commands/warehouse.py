@@ -129,7 +129,8 @@ def retention(*, applied: bool) -> None:
         found = compare(settings)
     for each in found:
         if each.differs:
-            state = f"{_kept(each.current_days)}, the settings ask for {_kept(each.wanted_days)}: --apply"
+            asked = _kept(each.wanted_days).removeprefix("kept ")
+            state = f"{_kept(each.current_days)}, the settings ask for {asked}: --apply"
         else:
             state = _kept(each.current_days) + (" (changed)" if each.table in changed else "")
         echo(f"{each.table:26} {each.setting:28} {state}")

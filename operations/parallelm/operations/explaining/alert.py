@@ -127,7 +127,8 @@ def _samples(settings: Settings, alert: Mapping[str, Any], transition: Mapping[s
         )
         for each in found
     ]
-    return (Part(f"the last {len(found)} samples of {alert['statistic']!r} up to then", parts=lines),)
+    which = "the last sample" if len(found) == 1 else f"the last {len(found)} samples"
+    return (Part(f"{which} of {alert['statistic']!r} up to then", parts=lines),)
 
 
 def _silences(settings: Settings, alert: Mapping[str, Any]) -> Sequence[Part]:

@@ -95,8 +95,8 @@ def actions_on(settings: Settings, mlapp_id: str, targets: Sequence[str]) -> lis
 
 
 def notifications_of(settings: Settings, transition_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Latest row of each notification about any of these transitions."""
-    return records(
+    """Latest row of each notification about any of these transitions, in the order in which they were decided on."""
+    found = records(
         settings,
         """
         SELECT * FROM notifications
@@ -105,6 +105,7 @@ def notifications_of(settings: Settings, transition_ids: Sequence[str]) -> list[
         """,
         {"ids": list(transition_ids)},
     )
+    return sorted(found, key=lambda row: (row["created_at"], row["target"]))
 
 
 def deployment_transitions(settings: Settings, prefix: str) -> list[dict[str, Any]]:

@@ -96,6 +96,8 @@ function sendTimes(form) {
 
 /* ---- Toasts ---- */
 
+let told = []; // the newest: what, and when
+
 // kind: "ok" or "error". An error stays until it is closed; it is not told twice.
 function toast(text, kind = "ok", more = "") {
   const all = document.getElementById("toasts");
@@ -117,22 +119,25 @@ function toast(text, kind = "ok", more = "") {
   close.setAttribute("aria-label", "Close this message");
   close.addEventListener("click", () => shown.remove());
   shown.append(words, close);
-  shown.dataset.at = Date.now();
+  told = [...told.slice(-4), { text, kind, at: Date.now() }];
   all.append(shown);
   if (kind !== "error") setTimeout(() => shown.remove(), 8000);
 }
 
-// What was told just before the page went away is told on the next one.
+// What was told just before the next page was asked for is told there, however long that page takes to come.
+let askedForNextAt = 0;
+addEventListener("beforeunload", () => {
+  askedForNextAt = Date.now();
+});
 addEventListener("pagehide", () => {
-  const fresh = [...document.querySelectorAll(".toast")].filter((each) => Date.now() - each.dataset.at < 2000);
-  const told = fresh.map((each) => [each.firstChild.textContent, each.matches(".error") ? "error" : "ok"]);
-  sessionStorage.setItem("toasts", JSON.stringify(told));
+  const fresh = told.filter((each) => askedForNextAt - each.at < 2000);
+  sessionStorage.setItem("toasts", JSON.stringify(fresh));
 });
 
 function toldBefore() {
-  const texts = JSON.parse(sessionStorage.getItem("toasts") || "[]");
+  const before = JSON.parse(sessionStorage.getItem("toasts") || "[]");
   sessionStorage.removeItem("toasts");
-  for (const [text, kind] of texts) toast(text, kind);
+  for (const { text, kind } of before) toast(text, kind);
 }
 
 // A problem as the server says it: a page, a part of one, or problem details.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from parallelm.supervision.state import SupervisorState
 
-ROUNDS = int(os.environ.get("FAULT_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "2"))
 """Starts of each service; `make faults` asks for more."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from parallelm.server.accounts.database import Database
 
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "2"))
 """A request each; `make faults` asks for more."""
 
 

@@ -79,19 +79,21 @@ def alarms(p_values: list[float], level: float = 0.05) -> int:
     return int(below[-1]) + 1 if below.size else 0
 
 
-@pytest.mark.parametrize("measure", ["p_value", "ks_p_value", "missing_p_value", "new_category_p_value"])
-def test_without_drift_few_reports_of_100_rows_raise_an_alarm(measure: str) -> None:
+def test_without_drift_few_reports_of_100_rows_raise_an_alarm() -> None:
     reports = 200
     training = trained_on(table(ROWS_TRAINED, seed=1))
-    false = 0
+    false = dict.fromkeys(("p_value", "ks_p_value", "missing_p_value", "new_category_p_value"), 0)
     for seed in range(reports):
         found: list[Any] = distribution_reports(table(100, seed=1000 + seed), training)
-        (p_values,) = [
-            [value for _, value in report.samples] for report in found if report.name == f"drift.{measure}"
-        ]
-        false += alarms(p_values) > 0
+        for measure in false:
+            (p_values,) = [
+                [value for _, value in report.samples]
+                for report in found
+                if report.name == f"drift.{measure}"
+            ]
+            false[measure] += alarms(p_values) > 0
     # 5 % are allowed for; of 200 reports that is 10, and 20 or more with a chance of 0.2 %.
-    assert false <= 19, f"{false} of {reports} reports without drift"
+    assert max(false.values()) <= 19, f"{false} of {reports} reports without drift"
 
 
 def drifted(kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROUNDS = int(os.environ.get("FAULT_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "4"))
 SEED = int(os.environ.get("FAULT_SEED", "7"))
 
 

@@ -9,7 +9,7 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import counted, echo
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -43,7 +43,7 @@ def backup(folder: Path, warehouse: str) -> None:
         raise click.ClickException(str(error)) from error
     records = ", ".join(f"{count} of {topic}" for topic, count in report.records.items())
     echo(
-        f"backed up to {folder}: database {settings.clickhouse.database}, {report.models} files of models; records: {records}"
+        f"backed up to {folder}: database {settings.clickhouse.database}, {counted(report.models, 'model file')}; records: {records}"
     )
 
 

@@ -11,7 +11,7 @@ from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.doctor import Verdict, cluster_checks, machine_checks, stack_checks
 from parallelm.mcenter.number_options import TIMEOUT_S
 from parallelm.mcenter.stack_options import data_option
-from parallelm.mcenter.terminal import echo, echo_lines, echo_styled
+from parallelm.mcenter.terminal import counted, echo, echo_lines, echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,5 +52,5 @@ def doctor(ctx: click.Context, folder: Path, timeout_s: float, *, as_json: bool)
             )
         )
     else:
-        echo_styled(f"{problems} problems" if problems else "all is well", bold=True)
+        echo_styled(counted(problems, "problem") if problems else "all is well", bold=True)
     ctx.exit(1 if problems else 0)

@@ -11,7 +11,7 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.commands.backup import WAREHOUSE
-from parallelm.mcenter.terminal import echo
+from parallelm.mcenter.terminal import counted, echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def restore(folder: Path, warehouse: str) -> None:
         ) from error
     records = ", ".join(f"{count} of {topic}" for topic, count in report.records.items())
     echo(
-        f"restored from {folder}: database {settings.clickhouse.database}, {report.models} files of models; records: {records}"
+        f"restored from {folder}: database {settings.clickhouse.database}, {counted(report.models, 'model file')}; records: {records}"
     )
     store = public_artifacts_url(settings.artifacts)
     if report.models and present_url(settings.artifacts, f"{report.artifacts_url}/") != f"{store}/":

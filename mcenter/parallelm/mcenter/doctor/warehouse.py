@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.doctor.check import Check, note, ok, problem
+from parallelm.mcenter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,7 @@ def _tables(settings: Settings) -> Iterator[Check]:
         return
     if found.pending:
         yield problem(
-            "warehouse", f"{len(found.pending)} migrations are pending", "run `mcenter warehouse migrate`"
+            "warehouse", counted(len(found.pending), "pending migration"), "run `mcenter warehouse migrate`"
         )
     for difference in differences:
         yield problem("warehouse", difference.what, difference.remedy)

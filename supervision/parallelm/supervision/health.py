@@ -6,11 +6,11 @@ on with none: a database that is away is no reason to start a service again, and
 
 from __future__ import annotations
 
-import http.server
 import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import http.server
     from collections.abc import Callable
 
     Problem = Callable[[], str]
@@ -54,6 +54,7 @@ HEALTH = Health()
 
 def serve(host: str, port: int, health: Health = HEALTH) -> http.server.ThreadingHTTPServer:
     """Serve it in a thread of its own; raises ``OSError`` when it cannot listen there."""
+    import http.server  # 3 MB, which services without a port do without
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

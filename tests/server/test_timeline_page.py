@@ -59,6 +59,13 @@ def test_a_model_that_was_live_before_and_after_the_time_shown_is_a_band_across_
     assert drawn[0] == 1
 
 
+def test_where_the_kpi_has_no_points_the_rest_is_told(page: Page) -> None:
+    page.goto(f"{ADDRESS}?from=2027-01-01&to=2027-01-05")
+    option = option_of(figure(page))
+    expect(page.locator("figure .notes")).to_contain_text(f"KPI '{KPI}' has no points")
+    assert titles(option)[0] == "Live models"
+
+
 def test_a_click_on_an_alert_explains_it_beside_the_picture(page: Page) -> None:
     page.goto(ADDRESS)
     chart = figure(page)

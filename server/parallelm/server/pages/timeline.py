@@ -122,11 +122,15 @@ def timeline_chart(
     window = window_with_runs(settings, mlapp_id, window_of(request, mlapp_id, shown))
     curves: Curves | None = None
     notes: tuple[str, ...] = ()
-    if kpi:
-        window, curves, statistics, notes = _with_kpi(
-            request, mlapp_id, kpi, shown, zone, bucket, together, None if choose else statistic
-        )
-    else:
+    try:
+        if kpi:
+            window, curves, statistics, notes = _with_kpi(
+                request, mlapp_id, kpi, shown, zone, bucket, together, None if choose else statistic
+            )
+    except QueryError as error:
+        # What else happened is told all the same: a KPI often has nothing to show yet where alerts and runs do.
+        notes = (str(error),)
+    if curves is None:
         statistics = _without_kpi(request, mlapp_id, window, statistic)
     runs, more = run_bars(settings, mlapp_id, window, lambda each: _explained(request, mlapp_id, run=each))
     found = Happenings(

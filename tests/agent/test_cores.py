@@ -20,6 +20,7 @@ from parallelm.agent.service.run import STORE_FILE, opened
 from parallelm.agent.service.store import Store, StoreFullError
 from parallelm.agent.service.told import Speaker, Told, to_tell
 from parallelm.agent.telemetry.log_limit import LogLimit
+from parallelm.agent.telemetry.processes import Processes, Use
 from parallelm.schemas.records import AgentState
 from parallelm.supervision.service_frame import Stop
 from tests.agent.control_plane import run_spec
@@ -170,3 +171,12 @@ def test_a_store_is_opened_once_its_disk_has_room(tmp_path: Path) -> None:
     with pytest.raises(AgentError, match="cannot be used") as error:
         opened(open_store, options, Stop())
     assert not isinstance(error.value, StoreFullError)
+
+
+def test_a_run_uses_what_its_processes_use_and_all_below_them_each_once():
+    one = Use(cpu_s=1.0, memory_bytes=10, threads=2, processes=1)
+    seen = Processes(dict.fromkeys((1, 2, 3, 4), one), {1: [2], 2: [3]})
+    assert seen.below([1, 2, 99]) == Use(cpu_s=3.0, memory_bytes=30, threads=6, processes=3)
+    # The pid of a process that had ended while others were read was given to one below it.
+    seen.children[3] = [1]
+    assert seen.below([1]).processes == 3

@@ -130,7 +130,7 @@ class ProcessRunner:
         for run in runs.values():
             if not (run.path / _SETTLED).exists():
                 found.append(status := self._status(run))
-                if status.is_over and any(step.component is not None for step in status.spec.running.steps):
+                if status.is_over and any(copy.exists() for copy in _copies(run, status.spec)):
                     _in_thread(partial(_free, run, status.spec))
         return found
 
@@ -275,11 +275,16 @@ class ProcessRunner:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def _copies(run: RunFolder, spec: RunSpec) -> list[Path]:
+    """Folders in which a run's steps work with copies of components of their own."""
+    steps = enumerate(spec.running.steps)
+    return [run.work / step_id(step, at) for at, step in steps if step.component is not None]
+
+
 def _free(run: RunFolder, spec: RunSpec) -> None:
-    """Delete the copies of components that an ended run has worked in; what its steps hand on and its log stay."""
-    for at, step in enumerate(spec.running.steps):
-        if step.component is not None:
-            shutil.rmtree(run.work / step_id(step, at), ignore_errors=True)
+    """Delete these copies of an ended run; what its steps hand on and its log stay."""
+    for copy in _copies(run, spec):
+        shutil.rmtree(copy, ignore_errors=True)
 
 
 def _in_thread(work: Callable[[], None]) -> Future[None]:

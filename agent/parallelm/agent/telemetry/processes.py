@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from parallelm.agent.keeping.process_identity import stat_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 _PARENT, _CPU_TICKS, _THREADS, _RESIDENT_PAGES = 1, slice(11, 15), 17, 21
 """Fields of ``/proc/PID/stat`` behind the name of the program. Of CPU, also of children that have ended."""
@@ -56,10 +56,11 @@ class Processes:
 
     def below(self, pids: Iterable[int]) -> Use:
         """What these processes use, and all below them."""
-        return sum((self.uses[pid] for pid in set(self._trees(pids))), Use())
-
-    def _trees(self, pids: Iterable[int]) -> Iterator[int]:
+        found: set[int] = set()
         waiting = [pid for pid in pids if pid in self.uses]
         while waiting:
-            yield (pid := waiting.pop())
-            waiting += self.children.get(pid, [])
+            # Processes end while others are read: where a pid was given again, one may seem to be below itself.
+            if (pid := waiting.pop()) not in found:
+                found.add(pid)
+                waiting += self.children.get(pid, [])
+        return sum((self.uses[pid] for pid in found), Use())

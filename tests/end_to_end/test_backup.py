@@ -87,7 +87,7 @@ def test_a_restored_platform_gives_the_same_answers_and_goes_on(
         assert [worker.terminate(), first.terminate()] == [0, 0]
     said = mcenter(settings, tmp_path, "backup", str(tmp_path / "copy"))
     assert "1 of mlapps" in said
-    assert "1 files of models" in said
+    assert "1 model file" in said
     before = {
         query: rows(settings, query) for query in (_ALERTS, _DEFINITIONS, "SELECT value FROM statistics")
     }

@@ -66,9 +66,10 @@ def sink(
 ) -> None:
     """Run the sink: Kafka to ClickHouse, exactly once in effect. Several side by side share the partitions."""
     from parallelm.schemas.topics import by_name
-    from parallelm.sinks import DeadLetterLimit, SinkError, SinkOptions, run_sink
+    from parallelm.sinks import DeadLetterLimit, SinkError, SinkOptions, run_sink, share_arenas
     from parallelm.sinks.tables import STORED_TOPICS
 
+    share_arenas()
     settings = load_settings(role="admin")
     log_as_service(settings.log, service="sink")
     try:

@@ -257,7 +257,6 @@ class ProcessRunner:
             ending = run.ending()
             if ending is None:
                 going_on.append(run)
-            if ending is None:
                 continue
             spec = RunSpec.model_validate_json(run.spec_json())
             _free(run, spec)

@@ -130,7 +130,8 @@ addEventListener("beforeunload", () => {
   askedForNextAt = Date.now();
 });
 addEventListener("pagehide", () => {
-  const fresh = told.filter((each) => askedForNextAt - each.at < 2000);
+  const askedAt = askedForNextAt || Date.now(); // Some browsers say only that the page goes away.
+  const fresh = told.filter((each) => askedAt - each.at < 2000);
   sessionStorage.setItem("toasts", JSON.stringify(fresh));
 });
 

@@ -48,6 +48,7 @@ def test_a_file_is_looked_at_sent_corrected_and_withdrawn(client: httpx.Client):
 
     path = f"{APP}/kpi-withdrawals"
     wrong = {"name": "sales", "from": "2026-06-02", "comment": "counted twice"}
+    assert client.post(path, json=wrong | {"without_labels": ["shop"]}).status_code == 404
     assert client.post(path, json=wrong | {"expected": 5}).status_code == 409
     assert client.post(path, json=wrong | {"expected": 1}).json()["points"] == 1
     wait_for(lambda: points(client) == [("2026-06-01", 1000.5)], "the withdrawal does not arrive")

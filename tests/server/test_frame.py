@@ -55,3 +55,14 @@ def test_requests_are_counted_by_route_and_not_by_address(client: httpx.Client):
     lines = [line for line in generate_latest().decode().splitlines() if "request_seconds_count" in line]
     assert any('route="/mlapps/{mlapp_id}",status="404"' in line for line in lines)
     assert not any("nobody-knows-it" in line for line in lines)
+
+
+def test_whatever_can_be_got_answers_head(client: httpx.Client):
+    for path in ("/", "/static/app.js", "/api/v1/health", f"/api/v1/mlapps/{MLAPP}"):
+        head, got = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Type"] == got.headers["Content-Type"]
+    stream = client.head("/live")
+    assert (stream.status_code, stream.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
+    assert client.head("/nothing").status_code == 404
+    assert client.get("/").status_code == 200, "the connection is of use still"

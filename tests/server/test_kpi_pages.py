@@ -171,7 +171,7 @@ def test_points_are_withdrawn_once_they_were_shown(
     page.get_by_label("Why they are withdrawn").fill("a test run")
     assert_accessible(page)
     page.get_by_role("button", name="Withdraw 1 point").click()
-    page.locator(".toast", has_text="1 points of k are withdrawn.").wait_for()
+    page.locator(".toast", has_text="1 point of k withdrawn.").wait_for()
     page.get_by_text("1 withdrawn").click()
     page.get_by_text("withdrawn by ada: a test run").wait_for()
     wait_for(lambda: [value for _, value in known(platform, mlapp)] == [1.0, 3.0])

@@ -113,8 +113,15 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
         assert "'revenue' is known with the labels 'shop', and these points have no labels" in said
         platform.wait("SELECT count() FROM kpis_current", 5)
     assert platform.rows("SELECT value FROM kpis WHERE empty(labels)") == [(2.0,)]
-    [listed] = json.loads(command("kpi", "list", "--format", "json").stdout)
-    assert (listed["name"], listed["points"], listed["label_names"]) == ("revenue", 5, ["shop"])
+        [listed] = json.loads(command("kpi", "list", "--format", "json").stdout)
+        assert (listed["name"], listed["points"], listed["label_names"]) == ("revenue", 5, ["shop"])
+        bare = ("revenue", "--without-label", "shop")
+        [point] = json.loads(command("kpi", "list", *bare, "--format", "json").stdout)
+        assert (point["value"], point["labels"]) == (2.0, {})
+        gone = command("kpi", "withdraw", *bare, "--comment", "shop missing", "--yes").output
+        assert "withdrew 1 point of 'revenue'" in gone
+        platform.wait("SELECT count() FROM kpis_current", 4)
+    assert platform.rows("SELECT count() FROM kpis_current WHERE empty(labels)") == [(0,)]
 
 
 def test_without_the_warehouse_every_point_is_sent(

@@ -10,7 +10,7 @@ import click
 
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.key_values import KEY_VALUE
-from parallelm.mcenter.terminal import counted, echo
+from parallelm.mcenter.terminal import echo
 from parallelm.operations import kpis
 from parallelm.operations.errors import KpiFileError
 
@@ -129,6 +129,4 @@ def _refuse_bad_lines(found: kpis.KpiFile, shown: str, *, skip_bad: bool) -> Non
     if more := found.mistake_count - sum(1 + len(kind.other_lines) for kind in kinds):
         echo(f"{shown}: and {more} more", err=True)
     if found.bad_lines and not skip_bad:
-        good = len(found.points)
-        hint = f" (--skip-bad uploads the {'good one' if good == 1 else f'{good} good ones'})" if good else ""
-        raise click.ClickException(f"{counted(found.bad_lines, 'bad line')}: nothing was uploaded{hint}")
+        raise click.ClickException(kpis.refusal_of(found, "--skip-bad"))

@@ -46,11 +46,6 @@ def json_escaped(text: str) -> str:
     return "".join(char if char == "\n" or not _is_hidden(char) else _json_escape(char) for char in text)
 
 
-def counted(number: int, one: str) -> str:
-    """``1 record``, ``2 records``; a word in front of what is counted stays as it is: ``2 alert rules``."""
-    return f"{number} {one}" if number == 1 else f"{number} {one}s"
-
-
 def counted_repeats(number: int, what: str) -> str:
     """``1 line repeats a point of the file``, ``2 lines repeat …``, and that the last one counts."""
     repeat = "1 line repeats" if number == 1 else f"{number} lines repeat"

@@ -17,7 +17,7 @@ from parallelm.server.api._contract import PROBLEMS, add_contract, operation_id
 from parallelm.server.api.logs import LogWaiters
 from parallelm.server.compatibility import add_compatibility
 from parallelm.server.problems import add_problem_handlers
-from parallelm.server.requests import BelowPrefix, RequestFrame, prefix_of
+from parallelm.server.requests import BelowPrefix, HeadAsGet, RequestFrame, prefix_of
 from parallelm.server.rule_trials import AT_ONCE
 from parallelm.server.static_files import static_files
 
@@ -42,6 +42,7 @@ def create_app(context: ServerContext) -> FastAPI:
     app.state.context = context
     app.state.log_waiters = LogWaiters()
     app.state.rule_trials = BoundedSemaphore(AT_ONCE)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(NobodysFiles)
     app.add_middleware(RequestFrame)
     if prefix := prefix_of(context.settings.server):

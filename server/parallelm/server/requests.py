@@ -52,6 +52,37 @@ class BelowPrefix:
         await self._app({**scope, "root_path": self._prefix}, receive, send)
 
 
+class HeadAsGet:
+    """ASGI middleware: whatever answers GET answers HEAD, with the same headers and without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        is_over = False
+
+        async def send_headers(message: Message) -> None:
+            nonlocal is_over
+            if message["type"] == "http.response.start":
+                await send(message)
+            elif not is_over:
+                # A stream of events is over here as well: the server tells it that its client is gone.
+                is_over = True
+                await send({"type": "http.response.body", "body": b""})
+
+        # The web server goes by its own scope when it leaves out the body.
+        asked = {**scope, "method": "GET"}
+        try:
+            await self._app(asked, receive, send_headers)
+        finally:
+            if "route" in asked:
+                scope["route"] = asked["route"]
+
+
 class RequestFrame:
     """ASGI middleware; plain, so that streams of events pass through it unbuffered."""
 

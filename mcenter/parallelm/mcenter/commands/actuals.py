@@ -11,9 +11,10 @@ from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.file_options import FILE, file_options, read_file, shown_name, tell_if_not_compared
 from parallelm.mcenter.not_empty import not_empty
-from parallelm.mcenter.terminal import counted, counted_repeats, echo
+from parallelm.mcenter.terminal import counted_repeats, echo
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations.acting.actuals import OutcomesFile
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

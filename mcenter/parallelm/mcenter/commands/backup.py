@@ -9,7 +9,8 @@ import click
 
 from parallelm.connections import load_settings
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-from parallelm.mcenter.terminal import counted, echo
+from parallelm.mcenter.terminal import echo
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings

@@ -14,8 +14,9 @@ from parallelm.mcenter.cells import as_json
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.tables import as_table
-from parallelm.mcenter.terminal import counted, echo, echo_lines
+from parallelm.mcenter.terminal import echo, echo_lines
 from parallelm.mcenter.time_option import TIME
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from parallelm.mcenter.terminal import counted, echo
+from parallelm.mcenter.terminal import echo
 from parallelm.operations.components import check_component
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from parallelm.definitions.components.form import ArgumentForm

@@ -14,11 +14,12 @@ from parallelm.mcenter.cells import table_cell
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.record_lines import as_text
 from parallelm.mcenter.results import result_options, write_result
-from parallelm.mcenter.terminal import counted, echo, echo_lines, visible
+from parallelm.mcenter.terminal import echo, echo_lines, visible
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations.acting.dead_letters import dead_letter_actions
 from parallelm.operations.dead_letters import Selection, find_dead_letter, list_dead_letters
 from parallelm.operations.errors import UnknownTopicError
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

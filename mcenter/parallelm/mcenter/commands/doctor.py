@@ -11,7 +11,8 @@ from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.doctor import Verdict, cluster_checks, machine_checks, stack_checks
 from parallelm.mcenter.number_options import TIMEOUT_S
 from parallelm.mcenter.stack_options import data_option
-from parallelm.mcenter.terminal import counted, echo, echo_lines, echo_styled
+from parallelm.mcenter.terminal import echo, echo_lines, echo_styled
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,9 @@ from parallelm.mcenter.file_options import FILE, file_options, read_file, shown_
 from parallelm.mcenter.key_values import KEY_VALUE
 from parallelm.mcenter.not_empty import not_empty
 from parallelm.mcenter.results import result_options, write_result
-from parallelm.mcenter.terminal import counted, counted_repeats, echo
+from parallelm.mcenter.terminal import counted_repeats, echo
 from parallelm.mcenter.time_option import TIME
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,13 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
             type=KEY_VALUE,
             multiple=True,
             help="Only points with this label; repeatable.",
+        ),
+        click.option(
+            "--without-label",
+            "without_labels",
+            metavar="KEY",
+            multiple=True,
+            help="Only points that do not have this label; repeatable.",
         ),
         click.option("--mlapp", "mlapp_id", help="Only KPIs of this MLApp."),
     ):
@@ -117,7 +125,12 @@ def list_(
     if revisions and known_at is not None:
         raise click.UsageError("--revisions shows what was known when; leave out --known-at")
     settings = load_settings()
-    selects_points = name is not None or labels or selected["start"] or selected["end"] or known_at
+    selects_points = (
+        name is not None
+        or labels
+        or known_at
+        or any(selected[each] for each in ("without_labels", "start", "end"))
+    )
     with reported_in_one_line(settings):
         if revisions:
             found = kpi_revisions(settings, name, labels=dict(labels), **selected)

@@ -13,9 +13,10 @@ from parallelm.mcenter import mlapp_original, mlapp_runs, mlapp_versions
 from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.mlapp_file import FILE, SET, components_of, read_definition
-from parallelm.mcenter.terminal import counted, echo, write_data
+from parallelm.mcenter.terminal import echo, write_data
 from parallelm.operations import definitions
 from parallelm.operations.acting.definitions import definition_actions
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings

@@ -11,8 +11,9 @@ import click
 from parallelm.connections import load_settings
 from parallelm.mcenter.logs import log_as_service
 from parallelm.mcenter.number_options import SESSION_TIMEOUT_S
-from parallelm.mcenter.terminal import counted, echo
+from parallelm.mcenter.terminal import echo
 from parallelm.operations.notifications import UnknownRouteError, read_notifications, routes_of, try_route
+from parallelm.operations.words import counted
 from parallelm.supervision.health import HEALTH
 from parallelm.supervision.service_frame import announce_ready, serving
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from parallelm.mcenter.doctor.check import Check, note, ok, problem
-from parallelm.mcenter.terminal import counted
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

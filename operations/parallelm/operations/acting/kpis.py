@@ -62,7 +62,7 @@ class KpiActions(Protocol):
         """Upload the good points of a file that differ from what is known."""
 
     def select(self, **question: Any) -> SelectedPoints:
-        """Points by ``name``, ``mlapp_id``, ``labels``, ``start`` and ``end``."""
+        """Points by ``name``, ``mlapp_id``, ``labels``, ``without_labels``, ``start`` and ``end``."""
 
     def withdraw(self, selected: SelectedPoints, *, comment: str) -> int:
         """Take them back; how many."""
@@ -127,6 +127,7 @@ class _ByServer:
         asked = {
             "name": question["name"],
             "labels": question["labels"],
+            "without_labels": list(question["without_labels"]),
             "from": question["start"],
             "to": question["end"],
         }

@@ -4,7 +4,7 @@ from parallelm.operations.kpis.alike import AlikeMistakes, alike
 from parallelm.operations.kpis.file import KpiFile, Mistake, read_kpi_file
 from parallelm.operations.kpis.format import UNITS, AmbiguousTimes, KpiFileFormat, NonexistentTimes, latest_ms
 from parallelm.operations.kpis.frames import PARQUET_MAGIC, read_kpi_frame, read_kpi_parquet
-from parallelm.operations.kpis.reading import PointsFile, columns_of, format_of, read_points_of
+from parallelm.operations.kpis.reading import PointsFile, columns_of, format_of, read_points_of, refusal_of
 from parallelm.operations.kpis.upload import (
     ChangedPoints,
     UploadedKpi,
@@ -38,6 +38,7 @@ __all__ = [
     "read_kpi_frame",
     "read_kpi_parquet",
     "read_points_of",
+    "refusal_of",
     "summarize",
     "upload_kpis",
     "withdraw_kpis",

@@ -26,11 +26,16 @@ class AlikeMistakes:
     other_lines: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
+        return f"{self.first}{self.others}"
+
+    @property
+    def others(self) -> str:
+        """What follows on the first one: how many more there are, and on which lines."""
         if not self.other_lines:
-            return str(self.first)
+            return ""
         named = ", ".join(map(str, self.other_lines[:_NAMED_LINES]))
         more = ", …" if len(self.other_lines) > _NAMED_LINES else ""
-        return f"{self.first}; and alike on {len(self.other_lines)} more lines: {named}{more}"
+        return f"; and alike on {len(self.other_lines)} more lines: {named}{more}"
 
 
 def alike(mistakes: Iterable[Mistake]) -> list[AlikeMistakes]:

@@ -13,6 +13,7 @@ from parallelm.operations.kpis.format import AmbiguousTimes, KpiFileFormat, None
 from parallelm.operations.kpis.frames import PARQUET_MAGIC, parquet_columns, read_kpi_parquet
 from parallelm.operations.kpis.rows import csv_columns
 from parallelm.operations.kpis.text import decode
+from parallelm.operations.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +72,13 @@ class PointsFile:
 def read_points_of(data: bytes, wanted: KpiFileFormat) -> KpiFile:
     """The points in a file, and every mistake with its place. Raises ``KpiFileError`` when it cannot be read as a whole."""
     return (read_kpi_parquet if data.startswith(PARQUET_MAGIC) else read_kpi_file)(data, wanted)
+
+
+def refusal_of(found: KpiFile, way_out: str) -> str:
+    """Why a file with bad lines was not taken; ``way_out`` is what its sender says to have the good ones taken."""
+    good = len(found.points)
+    hint = f" ({way_out} uploads the {'good one' if good == 1 else f'{good} good ones'})" if good else ""
+    return f"{counted(found.bad_lines, 'bad line')}: nothing was uploaded{hint}"
 
 
 def columns_of(data: bytes, wanted: KpiFileFormat) -> list[str]:

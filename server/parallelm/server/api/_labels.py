@@ -16,6 +16,11 @@ AskedLabels = Annotated[
     ),
 ]
 """Parameter of a handler; give it the default None."""
+WithoutLabels = Annotated[
+    list[Annotated[str, Query(min_length=1, max_length=1000)]] | None,
+    Query(max_length=50, description="Name of a label that is not there; repeated for several."),
+]
+"""Parameter of a handler; give it the default None."""
 
 
 def labels_of(asked: list[str] | None) -> dict[str, str]:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import Body, Depends, Query
 
-from parallelm.operations.kpis import KpiFile, KpiFileFormat, columns_of, format_of, read_points_of
+from parallelm.operations.kpis import (
+    KpiFile,
+    KpiFileFormat,
+    columns_of,
+    format_of,
+    read_points_of,
+    refusal_of,
+)
 from parallelm.server.api._values import Answer
 from parallelm.server.problems import ApiProblemError
 
@@ -108,15 +115,10 @@ def read_sent(data: bytes, wanted: KpiFileFormat) -> tuple[list[str], KpiFile]:
 def refuse_bad_lines(found: KpiFile, *, skip_bad: bool) -> None:
     """422 with every mistake and its place."""
     if found.bad_lines and not skip_bad:
-        lines = "1 bad line" if found.bad_lines == 1 else f"{found.bad_lines} bad lines"
-        good = len(found.points)
-        sends = (
-            f"; skip_bad=true sends the {'good one' if good == 1 else f'{good} good ones'}" if good else ""
-        )
         raise ApiProblemError(
             422,
             "bad-lines",
-            f"{lines}: nothing was sent{sends}",
+            refusal_of(found, "skip_bad=true"),
             errors=[
                 {"where": f"column {each.column}", "message": each.what, "line": each.line}
                 for each in found.mistakes[:SHOWN_MISTAKES]

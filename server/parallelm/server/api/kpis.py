@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from parallelm.operations import kpis as operations
 from parallelm.server.access.dependencies import require
 from parallelm.server.api._decisions import Comment
-from parallelm.server.api._labels import AskedLabels, labels_of
+from parallelm.server.api._labels import AskedLabels, WithoutLabels, labels_of
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ
@@ -111,6 +111,8 @@ class Withdrawal(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=500)]
     labels: Annotated[dict[str, str], Field(max_length=50)] = {}
+    without_labels: Annotated[list[Name], Field(max_length=50)] = []
+    """Names of labels that the points do not have."""
     from_: Annotated[AskedTime | None, Field(alias="from")] = None
     to: AskedTime | None = None
     comment: Annotated[Comment, Field(min_length=1)]
@@ -146,6 +148,7 @@ def list_kpi_points(
     page: Paging,
     name: Annotated[Name | None, Query()] = None,
     label: AskedLabels = None,
+    without_label: WithoutLabels = None,
     from_: Annotated[AskedTime | None, Query(alias="from")] = None,
     to: Annotated[AskedTime | None, Query()] = None,
     known_at: Annotated[
@@ -161,6 +164,7 @@ def list_kpi_points(
         name,
         mlapp_id=mlapp_id,
         labels=labels_of(label),
+        without_labels=without_label or (),
         start=from_,
         end=to,
         known_at=known_at,
@@ -176,6 +180,7 @@ def list_kpi_revisions(
     page: Paging,
     name: Annotated[Name | None, Query()] = None,
     label: AskedLabels = None,
+    without_label: WithoutLabels = None,
     from_: Annotated[AskedTime | None, Query(alias="from")] = None,
     to: Annotated[AskedTime | None, Query()] = None,
 ) -> Page[KpiRevision]:
@@ -188,6 +193,7 @@ def list_kpi_revisions(
         name,
         mlapp_id=mlapp_id,
         labels=labels_of(label),
+        without_labels=without_label or (),
         start=from_,
         end=to,
         page=keyset,
@@ -245,7 +251,13 @@ def withdraw_kpis(request: Request, mlapp_id: MLAppId, wanted: Withdrawal, once:
 
     def act() -> Withdrawn:
         found = kpis(
-            settings, wanted.name, mlapp_id=mlapp_id, labels=wanted.labels, start=wanted.from_, end=wanted.to
+            settings,
+            wanted.name,
+            mlapp_id=mlapp_id,
+            labels=wanted.labels,
+            without_labels=wanted.without_labels,
+            start=wanted.from_,
+            end=wanted.to,
         )
         if found.empty:
             raise ApiProblemError(404, "unknown-kpi-point", f"KPI {wanted.name!r} has no such points")

@@ -156,8 +156,3 @@ def legend(names: Sequence[str]) -> dict[str, Any]:
         "data": list(names),
         "show": len(names) > 1,
     }
-
-
-def counted(number: int, what: str) -> str:
-    """``1 line``, ``3 lines``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

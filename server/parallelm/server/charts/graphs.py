@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from parallelm.operations.words import counted
 from parallelm.server.charts.drawing import (
     Drawing,
-    counted,
     finite,
     frame,
     legend,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2s
 from typing import Any, Final
 
+from parallelm.operations.words import counted
 from parallelm.schemas.well_known import FEATURE_LABEL, LINE_LABEL, OVERLAP_LABEL_PREFIX
 from parallelm.server.charts.drawing import (
     BRUSH,
     Drawing,
-    counted,
     finite,
     frame,
     legend,

@@ -39,6 +39,14 @@ def labels_of(text: str) -> dict[str, str]:
     return found
 
 
+def label_filter(text: str) -> dict[str, Any]:
+    """``labels`` and ``without_labels`` of a filter in which ``!store`` asks for no label of this name."""
+    parts = [part.strip() for part in text.split(",")]
+    without = [part.removeprefix("!").strip() for part in parts if part.startswith("!")]
+    with_labels = labels_of(",".join(part for part in parts if not part.startswith("!")))
+    return {"labels": with_labels, "without_labels": [key for key in without if key]}
+
+
 def stored(is_there: Callable[[], bool]) -> bool:
     """Whether the warehouse shows it in time: the page that is drawn next is of what somebody has just done."""
     deadline = time.monotonic() + STORED_S

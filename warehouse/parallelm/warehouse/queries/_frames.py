@@ -103,6 +103,13 @@ class Conditions:
             self.parameters |= {f"label_key_{number}": key, f"label_value_{number}": value}
         return self
 
+    def without_labels(self, keys: Collection[str], column: str = "labels") -> Conditions:
+        """Select rows that have none of these labels."""
+        for number, key in enumerate(keys):
+            self._clauses.append(f"NOT mapContains({column}, %(no_label_{number})s)")
+            self.parameters[f"no_label_{number}"] = key
+        return self
+
     def written(self, clause: str) -> Conditions:
         """Select rows by a clause that is written out; its parameters are the caller's."""
         self._clauses.append(clause)

@@ -218,9 +218,7 @@ def _usable(weighed: Weighed) -> NDArray[np.bool_]:
     import numpy as np
 
     weights = weighed.weights
-    usable: NDArray[np.bool_] = (
-        weights.n >= 0 if weighed.problem == "too few values" else np.isfinite(weights.r) & (weights.n > 0)
-    )
+    usable: NDArray[np.bool_] = np.isfinite(weights.r) & (weights.n > 0)
     return usable
 
 

@@ -9,7 +9,7 @@ from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._frames import Conditions, frame, limit_clause, records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pandas as pd
 
@@ -25,6 +25,7 @@ def kpis(
     *,
     mlapp_id: str | None = None,
     labels: Mapping[str, str] | None = None,
+    without_labels: Collection[str] = (),
     start: Time | None = None,
     end: Time | None = None,
     known_at: Time | None = None,
@@ -32,11 +33,18 @@ def kpis(
 ) -> pd.DataFrame:
     """KPI points by their latest revision: ``event_time, name, labels, value, mlapp_id, revisions, source, revised_at``.
 
-    ``labels`` selects points that have these labels, among any others. Points that were withdrawn are left out. With
+    ``labels`` selects points that have these labels, among any others; ``without_labels`` names labels that they must not
+    have. Points that were withdrawn are left out. With
     ``known_at`` they are as they were known at that moment, by the revisions that Kafka had taken until then, its
     millisecond included: what was corrected, withdrawn or reported later does not count.
     """
-    where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
+    where = (
+        Conditions()
+        .equal(name=name, mlapp_id=mlapp_id)
+        .labels(labels)
+        .without_labels(without_labels)
+        .between("event_time", start, end)
+    )
     source, parameters = as_known(known_at)
     return frame(
         settings,
@@ -57,6 +65,7 @@ def kpi_revisions(
     *,
     mlapp_id: str | None = None,
     labels: Mapping[str, str] | None = None,
+    without_labels: Collection[str] = (),
     start: Time | None = None,
     end: Time | None = None,
     page: Keyset | None = None,
@@ -66,7 +75,13 @@ def kpi_revisions(
     Columns: ``event_time, name, labels, value, mlapp_id, withdrawn, source, ingested_at``. ``withdrawn`` says of a revision
     that it took the point back; ``source`` then says who did and why.
     """
-    where = Conditions().equal(name=name, mlapp_id=mlapp_id).labels(labels).between("event_time", start, end)
+    where = (
+        Conditions()
+        .equal(name=name, mlapp_id=mlapp_id)
+        .labels(labels)
+        .without_labels(without_labels)
+        .between("event_time", start, end)
+    )
     return frame(
         settings,
         f"""

@@ -7,8 +7,9 @@ from pathlib import Path  # noqa: TC003 - click's callback is called with it
 import click
 
 from parallelm.mcenter.mlapp_file import FILE, SET, read_definition
-from parallelm.mcenter.terminal import counted, echo
+from parallelm.mcenter.terminal import echo
 from parallelm.operations.rules_in_words import rules_in_words
+from parallelm.operations.words import counted
 
 _WIDTH = 15
 

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from parallelm.operations.kpis import withdraw_rows
+from parallelm.operations.words import counted
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.pages._moments import moment_of
-from parallelm.server.pages._rows import labels_of, rows, stored
+from parallelm.server.pages._rows import label_filter, rows, stored
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings, time_range
 from parallelm.server.pages.toasts import toast
@@ -47,7 +48,7 @@ class Selection:
             settings,
             self.name,
             mlapp_id=mlapp_id,
-            labels=labels_of(self.label),
+            **label_filter(self.label),
             start=shown.start,
             end=shown.end,
         )
@@ -126,11 +127,11 @@ def withdraw(
     wanted = Selection(name, label, start, end)
     found = wanted.found(settings, mlapp_id)
     if len(found) != expected:
-        said = f"Nothing was withdrawn: these are {len(found)} points now, and {expected} were shown."
+        said = f"Nothing was withdrawn: {counted(len(found), 'point')} now, and {expected} were shown."
         return toast(said, _part(request, mlapp_id, name), "error")
     count = withdraw_rows(settings, found, who=asking.author, comment=comment)
     stored(lambda: wanted.found(settings, mlapp_id).empty)
-    return toast(f"{count} points of {name} are withdrawn.", _part(request, mlapp_id, name))
+    return toast(f"{counted(count, 'point')} of {name} withdrawn.", _part(request, mlapp_id, name))
 
 
 def _part(request: Request, mlapp_id: str, name: str) -> HTMLResponse:
@@ -145,7 +146,7 @@ def _points(settings: Settings, mlapp_id: str, name: str, shown: TimeRange, labe
             settings,
             name,
             mlapp_id=mlapp_id,
-            labels=labels_of(label),
+            **label_filter(label),
             start=shown.start,
             end=shown.end,
             page=Keyset(order=("event_time", "name", "label_text"), descending=True, limit=_SHOWN + 1),

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from parallelm.operations import kpis as operations
 from parallelm.operations.errors import KpiFileError
 from parallelm.operations.kpis.format import REQUIRED
+from parallelm.operations.words import counted
 from parallelm.schemas.errors import UndeliveredError
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._uploads import MOST_BYTES
@@ -113,7 +114,7 @@ def preview(request: Request, mlapp_id: str, sent: FileSent) -> HTMLResponse:
         "kpis": operations.summarize(found.points),
         "meanings": _meanings(values["columns"], found, sent),
         "points": list(zip(found.points[:_POINTS], found.written[:_POINTS], strict=True)),
-        "mistakes": found.mistakes[:_MISTAKES],
+        "mistakes": operations.alike(found.mistakes)[:_MISTAKES],
         "may_send": bool(changed.points) and (sent.skip_bad or not found.bad_lines),
     }
     return render(request, "kpis/_preview.html", values)
@@ -135,10 +136,7 @@ def send(
         )
     found = operations.read_points_of(sent.data, operations.format_of(**sent.said))
     if found.bad_lines and not sent.skip_bad:
-        return toast(
-            f"{'1 line is' if found.bad_lines == 1 else f'{found.bad_lines} lines are'} bad: nothing was sent.",
-            kind="error",
-        )
+        return toast(f"{counted(found.bad_lines, 'bad line')}: nothing was sent.", kind="error")
     changed = operations.changed_points(settings, mlapp_id, found.points)
     if changed.points:
         try:
@@ -159,7 +157,7 @@ def _told(changed: ChangedPoints) -> str:
     if not changed.points:
         return f"Nothing was sent: all {changed.unchanged} points are known with these values."
     count = len(changed.points)
-    sent = "1 point was sent" if count == 1 else f"{count} points were sent"
+    sent = f"{counted(count, 'point')} {'was' if count == 1 else 'were'} sent"
     revised = f", {changed.revised} of them revise a known point" if changed.revised else ""
     return f"{sent}{', it revises a known point' if count == changed.revised == 1 else revised}."
 

@@ -112,7 +112,7 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
         assert "uploaded 1 point of 1 KPI to MLApp default; 1 line repeats a point of the file" in said
         assert "'revenue' is known with the labels 'shop', and these points have no labels" in said
         platform.wait("SELECT count() FROM kpis_current", 5)
-    assert platform.rows("SELECT value FROM kpis WHERE empty(labels)") == [(2.0,)]
+        assert platform.rows("SELECT value FROM kpis WHERE empty(labels)") == [(2.0,)]
         [listed] = json.loads(command("kpi", "list", "--format", "json").stdout)
         assert (listed["name"], listed["points"], listed["label_names"]) == ("revenue", 5, ["shop"])
         bare = ("revenue", "--without-label", "shop")

@@ -127,7 +127,9 @@ def withdraw(
     wanted = Selection(name, label, start, end)
     found = wanted.found(settings, mlapp_id)
     if len(found) != expected:
-        said = f"Nothing was withdrawn: these are {counted(len(found), 'point')} now, and {expected} were shown."
+        said = (
+            f"Nothing was withdrawn: these are {counted(len(found), 'point')} now, and {expected} were shown."
+        )
         return toast(said, _part(request, mlapp_id, name), "error")
     count = withdraw_rows(settings, found, who=asking.author, comment=comment)
     stored(lambda: wanted.found(settings, mlapp_id).empty)

@@ -46,12 +46,17 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy $(ROOMS)
 	$(BIN)/lint-imports
 
-# What must hold before a version is tagged, beside `make test-all` and `make faults`; then leaves wheel and sdist in dist/.
-release-check: check
-	$(BIN)/python -m pytest -m "" --numprocesses 0 tests/released tests/schemas/test_golden.py \
-		tests/server/test_released_names.py tests/test_wheels.py
+# What must hold before a version is tagged, beside `make test-all` and `make faults`. The wheel and the sdist that it leaves in dist/
+# are those that were tried.
+release-check: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.released.ready
+	$(MAKE) check
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
+	MCENTER_TEST_DISTRIBUTION=dist $(BIN)/python -m pytest -m "" --numprocesses 0 tests/released \
+		tests/schemas/test_golden.py tests/server/test_released_names.py tests/test_wheels.py
+	$(BIN)/python -m tests.released.ready
+	sha256sum dist/*
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -80,27 +81,38 @@ def run(*command: str | Path, cwd: Path, **more: str) -> str:
     return finished.stdout
 
 
+BUILT = os.environ.get("MCENTER_TEST_DISTRIBUTION")
+"""Folder with the sdist and the wheel to try, and no others: what is published then. Otherwise the tests build their own."""
+
+
+def only(folder: str | Path, pattern: str) -> Path:
+    (found,) = Path(folder).resolve().glob(pattern)
+    return found
+
+
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if BUILT:
+        return only(BUILT, "*.tar.gz")
     folder = tmp_path_factory.mktemp("sdist")
     run(
         sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, REPOSITORY, cwd=folder
     )
-    (built,) = folder.glob("*.tar.gz")
-    return built
+    return only(folder, "*.tar.gz")
 
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the sdist, as pip does for whoever has only that; without npm, and without what it would fetch."""
+    if BUILT:
+        return only(BUILT, "*.whl")
     folder = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     (source,) = folder.iterdir()
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
     run(*build, cwd=folder, **WITHOUT_NPM)
-    (built,) = folder.glob("*.whl")
-    return built
+    return only(folder, "*.whl")
 
 
 def environment_with(wheel: Path, folder: Path, *options: str | Path) -> Path:
@@ -231,13 +243,17 @@ def test_every_extra_has_what_it_is_tried_with() -> None:
 @pytest.mark.wheel
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_with_all_extras_from_the_sdist_the_stack_runs_and_serves_its_pages(
-    sdist: Path, tmp_path: Path
+@pytest.mark.parametrize("kind", ["sdist", "wheel"])
+def test_with_all_extras_the_stack_runs_and_serves_its_pages(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """In an environment that pip fills as it does a user's."""
+    tried: Path = request.getfixturevalue(kind)
     environment = tmp_path / "environment"
     venv.create(environment, symlinks=True)
-    wanted = f"{sdist}[{','.join(extras())}]"
+    # With its hash: what pip has built of an earlier file under the same name is in its cache.
+    digest = hashlib.sha256(tried.read_bytes()).hexdigest()
+    wanted = f"mcenter-stream[{','.join(extras())}] @ {tried.as_uri()}#sha256={digest}"
     pip(environment, "install", "-q", "--no-compile", "-c", REPOSITORY / "constraints.txt", wanted)
     pip(environment, "check")
     mcenter = environment / "bin" / "mcenter"

@@ -1,7 +1,7 @@
 """What users depend on, as it was when it was committed: one file of ``names/`` a kind, each name with its form.
 
 ``MCENTER_WRITE_GOLDEN=1`` writes the files again. From version 1.0 on they are append-only: what a released version has is
-neither removed nor changed.
+neither removed nor changed, and a file that is missing is not written anew.
 """
 
 from __future__ import annotations
@@ -50,9 +50,15 @@ def added(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def check(kind: str, now: Mapping[str, str], folder: Path = FOLDER, version: Version | None = None) -> None:
     """Raise ``AssertionError`` where the snapshot of a kind differs, with every difference and what to do; or write it."""
     path = folder / f"{kind}.json"
+    frozen = is_released(version or current_version())
+    if frozen and not path.exists():
+        raise AssertionError(
+            f"{path} is missing, and users of a released version depend on what it had; take it back from git. "
+            "The file of a new kind of names begins as {}"
+        )
     before: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     broken, new = lost(before, now), added(before, now)
-    if broken and is_released(version or current_version()):
+    if broken and frozen:
         raise AssertionError(
             f"{kind}: users of a released version depend on these; take the change back, and add a new name "
             "beside the old one:\n" + "\n".join(broken)

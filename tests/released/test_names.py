@@ -47,7 +47,7 @@ COMMITTED = {"agents": "8 partitions", "alerts": "8 partitions"}
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """With a snapshot."""
     monkeypatch.setenv(WRITE, "1")
-    check("topics", COMMITTED, tmp_path)
+    check("topics", COMMITTED, tmp_path, Version("0.9.0"))
     monkeypatch.delenv(WRITE)
     return tmp_path
 
@@ -88,6 +88,17 @@ def test_from_the_first_release_on_it_only_grows(folder: Path, monkeypatch: pyte
     check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.0"))
     monkeypatch.delenv(WRITE)
     check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.0"))
+
+
+def test_a_snapshot_of_released_names_is_not_thawed_by_its_deletion(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(WRITE, "1")
+    (folder / "topics.json").unlink()
+    with pytest.raises(AssertionError, match=r"topics.json is missing, .* take it back from git"):
+        check("topics", {"runs": "8 partitions"}, folder, Version("1.0.0"))
+    (folder / "topics.json").write_text("{}")
+    check("topics", {"runs": "8 partitions"}, folder, Version("1.0.0"))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ NOT_SETTINGS = {
     "MCENTER_RUN_ROOT": "folder of runs in a Pod",
     "MCENTER_RUN_SPECIFICATION": "what a Pod is to run, as JSON",
     "MCENTER_TEST_CONFIG": "settings file of a running platform for the tests",
+    "MCENTER_TEST_DISTRIBUTION": "folder with the sdist and the wheel that the tests install",
     "MCENTER_BENCH_CONFIG": "settings file of a running platform for the benchmarks",
     "MCENTER_BENCH_CASES": "cases that the benchmark impact simulates",
     "MCENTER_BENCH_DATA_SETS": "data sets of a cell that the benchmark correlate simulates, 0 for none",

@@ -79,7 +79,8 @@ def test_nothing_of_a_running_platform_gets_into_an_image():
     assert all((ROOT / name).exists() for name in taken)
     rooms = re.search(r"^ROOMS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert rooms is not None
-    assert set(taken) == {*rooms[1].split(), "pyproject.toml", "constraints.txt", "README.md", "LICENSE"}
+    others = {"examples", "pyproject.toml", "constraints.txt", "README.md", "LICENSE"}
+    assert set(taken) == {*rooms[1].split(), *others}
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert {"*", "**/.mcenter*", "**/mcenter.toml", "**/mcenter.*.toml"} <= set(lines)
 

@@ -220,6 +220,12 @@ def test_with_the_platform_the_command_tells_what_it_can_do(wheel: Path, tmp_pat
     for name in ("up", "query", "mlapp", "sink", "processors"):
         assert f"\n  {name} " in top
         assert "Usage: mcenter" in run(mcenter, name, "--help", cwd=tmp_path)
+    run(mcenter, "examples", cwd=tmp_path)
+    assert "'hosts' is valid" in run(
+        mcenter, "mlapp", "validate", "examples/monitoring/hosts.yaml", cwd=tmp_path
+    )
+    units = {unit.name for unit in (REPOSITORY / "examples" / "systemd").iterdir()}
+    assert {unit.name for unit in (tmp_path / "examples" / "systemd").iterdir()} == units
 
 
 @pytest.mark.wheel

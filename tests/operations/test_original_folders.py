@@ -133,7 +133,7 @@ def test_a_folder_comes_over_with_every_difference_told(original: Path, tmp_path
         "mlapp.json: nodes.hourly.parent: there is no node 'nowhere': it is left out",
         "mlapp.json: nodes.hourly.cronSchedule: '0/10 * * * * ?' runs several times a minute, which a schedule cannot: the node has no schedule now",
         "pipelines/old.json: pipe.3.type: component 'gone' is not among the folders: put it into components/",
-        "mlapp.json: nodes.hourly: it has no schedule: it runs once at each launch; triggers can run it after others, or on new models",
+        "mlapp.json: nodes.hourly: it has no schedule: it runs when its parents have succeeded; triggers can run it after others, or on new models",
         "components/load/component.json: outputInfo: files are passed on by path: in MCENTER_OUTPUT_…, or in an argument that names the output",
         "components/serve/component.json: userStandalone: the original's engine loaded MCenterServing as a class: make it a program that takes --name value of each argument",
         "components/sk_train/component.json: group: 'Algorithms' is not carried over: components are not grouped here",

@@ -114,9 +114,10 @@ def _node(
     _default_model(node, raw, notes, place)
     node["steps"] = steps_from_original(pipeline, components, of_pipeline)
     if not (is_online or node["schedule"]):
+        due = "when its parents have succeeded" if node["parents"] else "once at each launch"
         notes.add(
             place,
-            "it has no schedule: it runs once at each launch; triggers can run it after others, or on new models",
+            f"it has no schedule: it runs {due}; triggers can run it after others, or on new models",
         )
     notes.unread(dict(raw), _READ_OF_NODE, f"{place}.")
     return {name: value for name, value in node.items() if value}

@@ -80,6 +80,18 @@ def test_what_is_no_capture_is_refused_at_once(client: httpx.Client):
     assert sent.json()["type"] == "urn:mcenter:problem:capture-file"
 
 
+@pytest.mark.parametrize("mlapp_id", ["*", "hosts", "a b"])
+def test_what_no_mlapp_is_called_gets_no_history(
+    client_as: Callable[[str], httpx.Client], capture: Path, mlapp_id: str
+):
+    client, file = client_as(DATA_SCIENTIST), {"file": ("a.tar", capture.read_bytes())}
+    called = client.post(f"{API}/mlapps/{mlapp_id}/capture-imports", files=file)
+    page = client.post(f"/mlapps/{MLAPP}/captures/import", data={"as_mlapp": mlapp_id}, files=file)
+    for refused in (called, page):
+        assert refused.status_code == 422, refused.text
+        assert "no MLApp can have this id" in refused.json()["detail"]
+
+
 def test_nothing_is_erased_that_was_not_named_again(client: httpx.Client):
     wanted = {"mlapp_id": MLAPP, "confirm": "yes"}
     refused = client.post(f"{API}/erasures", json=wanted)

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parallelm.schemas.well_known import BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER
+from parallelm.schemas.well_known import BROKER_PRINCIPAL, IMPORTED, UNVERIFIED_LOCAL_USER
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -22,7 +22,7 @@ class Author:
 
     name: str
     authenticated_by: str
-    """One of ``parallelm.schemas.well_known.AUTHENTICATIONS``."""
+    """One of ``parallelm.schemas.well_known.AUTHENTICATIONS``; never an imported one."""
     request: str = ""
     """What it asked with, where that is known: a repeat of it has the same one."""
 
@@ -33,6 +33,11 @@ class Author:
 
     def __str__(self) -> str:
         return self.name
+
+
+def who_said(who: str, authenticated_by: str) -> str:
+    """Who did something, and which imported capture alone says so."""
+    return f"{who} (says {authenticated_by})" if authenticated_by.startswith(IMPORTED) else who
 
 
 def author_of_command(settings: Settings, name: str | None = None) -> Author:

@@ -109,6 +109,8 @@ BROKER_PRINCIPAL: Final = "broker_principal"
 """A command; the brokers have checked its user."""
 UNVERIFIED_LOCAL_USER: Final = "unverified_local_user"
 """A command; nobody has checked the name."""
+IMPORTED: Final = "capture "
+"""With the capture's id behind it: an action of another installation's audit log, as an imported file has it."""
 NOBODY: Final = "nobody"
 """Somebody who has not signed in: of refusals."""
 AUTHENTICATIONS: Final = (

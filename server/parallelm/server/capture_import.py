@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from parallelm.operations.captures import import_capture
+from parallelm.operations.captures import checked_target, import_capture
 from parallelm.schemas.captures import CaptureArchive
 from parallelm.schemas.errors import CaptureFileError
 from parallelm.server import background
@@ -27,8 +27,9 @@ KIND: Final = "import_capture"
 def begin(context: ServerContext, sent: IO[bytes], mlapp_id: str, who: Author) -> str:
     """Begin to import it under an MLApp's id; the task's id.
 
-    Raises ``CaptureFileError`` for a file that is no capture, and ``TaskGoesOnError``.
+    Raises ``CaptureError`` for what is no id of an MLApp, ``CaptureFileError`` for a file that is no capture, and ``TaskGoesOnError``.
     """
+    checked_target(mlapp_id)
     file = _kept(sent)
 
     def work(report: Report) -> Mapping[str, Any]:

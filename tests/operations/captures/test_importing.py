@@ -120,6 +120,12 @@ def test_the_history_is_the_same_elsewhere(source: Platform, target: Platform, f
     assert target.rows(
         "SELECT action, who, parameters['name'] FROM actions WHERE action = 'import_capture'"
     ) == [("import_capture", "ada", "the june")]
+    with CaptureArchive(file) as archive:
+        assert archive.manifest is not None
+        origin = f"capture {archive.manifest.capture_id}"
+    assert target.rows("SELECT who, authenticated_by, parameters FROM actions WHERE action = 'approve'") == [
+        ("someone", origin, {"authenticated_by": "unverified_local_user", "k": "v"})
+    ]
     for question in (
         "SELECT model_id, state, live_from, live_to FROM deployments_current WHERE model_id = 'm-0'",
         "SELECT alert_id, state, fired_at, resolved_at FROM alerts_current WHERE alert_id = 'a-1'",
@@ -346,6 +352,9 @@ def test_what_cannot_be_imported_is_refused(target: Platform, file: Path, tmp_pa
     (tmp_path / "changed.tar").write_bytes(data)
     with pytest.raises(CaptureFileError, match=r"events.parquet': it was changed after"):
         import_capture(target.settings, tmp_path / "changed.tar", who=ADA)
+    for mlapp_id in ("*", "hosts", "a/b", "../app", "a" * 201, "-"):
+        with pytest.raises(CaptureError, match="no MLApp can have this id"):
+            import_capture(target.settings, file, who=ADA, mlapp_id=mlapp_id)
     name = names.table_member("events")
     fewer = forged(file, tmp_path / "fewer.tar", name, lambda table: table.slice(1))
     with pytest.raises(

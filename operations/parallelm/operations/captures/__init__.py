@@ -1,7 +1,7 @@
 """Timeline captures: an MLApp's state over a time range in one file, made in the background, stored, read and imported."""
 
 from parallelm.operations.captures.background import follow_capture, start_capture
-from parallelm.operations.captures.importing import ImportReport, import_capture
+from parallelm.operations.captures.importing import ImportReport, checked_target, import_capture
 from parallelm.operations.captures.keeping import (
     delete_capture,
     delete_expired,
@@ -19,6 +19,7 @@ __all__ = [
     "CaptureRequest",
     "CaptureState",
     "ImportReport",
+    "checked_target",
     "delete_capture",
     "delete_expired",
     "download_capture",

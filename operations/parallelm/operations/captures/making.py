@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from parallelm.operations.actions import new_action, record_action
+from parallelm.operations.actions import ALL_MLAPPS, new_action, record_action
 from parallelm.operations.captures.contents import export
 from parallelm.operations.captures.contents.tables import STATISTICS, write_statistics, write_table
 from parallelm.operations.captures.contents.tar_writer import CaptureWriter, HashingFile
@@ -63,7 +63,7 @@ def new_capture(settings: Settings, request: CaptureRequest) -> CaptureRecord:
         raise CaptureError(str(error)) from error
     if start_ms is None or end_ms is None or start_ms >= end_ms:
         raise CaptureError(f"a capture needs a start before its end, not {request.start} to {request.end}")
-    if not is_known_mlapp(settings, request.mlapp_id):
+    if request.mlapp_id == ALL_MLAPPS or not is_known_mlapp(settings, request.mlapp_id):
         raise UnknownMLAppError(
             f"nothing of an MLApp {request.mlapp_id!r} is stored; `mcenter mlapp list` shows them"
         )

@@ -7,6 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+from parallelm.operations.authors import who_said
 from parallelm.operations.errors import QuestionError
 from parallelm.operations.explaining.part import Part, of_json
 from parallelm.operations.explaining.records import cause_of, definition_then, epoch_ms
@@ -39,7 +40,8 @@ def explain_alert(settings: Settings, alert: Mapping[str, Any]) -> Part:
     actions = actions_on(settings, alert["mlapp_id"], [alert["alert_id"], alert["fingerprint"]])
     parts += [
         Part(
-            f"{each['who']} asked to {each['action']} at {_time(each['event_time'])}: {each['comment']}",
+            f"{who_said(each['who'], each['authenticated_by'])} asked to {each['action']} at {_time(each['event_time'])}: "
+            f"{each['comment']}",
             plain(each),
         )
         for each in actions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parallelm.operations.authors import who_said
 from parallelm.operations.definitions import validate_definition
 from parallelm.operations.errors import InvalidFileError
 from parallelm.operations.explaining.part import Part
@@ -71,7 +72,7 @@ def _said(record: Any) -> str:
     kind = type(record).__name__
     if isinstance(record, UserAction):
         comment = f": {record.comment}" if record.comment else ""
-        return f"{record.action} by {record.who}{comment}"
+        return f"{record.action} by {who_said(record.who, record.authenticated_by)}{comment}"
     origin = getattr(record, "origin", None)
     who = f" of node {origin.node_id!r} on {origin.agent_id!r}" if origin is not None else ""
     if hasattr(record, "series"):
@@ -93,6 +94,8 @@ def _row(row: Mapping[str, Any]) -> str:
         "action",
         "comment",
     )
+    if "authenticated_by" in row:
+        row = {**row, "who": who_said(row["who"], row["authenticated_by"])}
     return ", ".join(f"{key} {scalar_text(row[key])}" for key in shown if row.get(key) not in ("", None))
 
 

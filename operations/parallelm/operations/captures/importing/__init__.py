@@ -1,5 +1,5 @@
 """Makes the history in a capture readable in another installation."""
 
-from parallelm.operations.captures.importing.run import ImportReport, import_capture
+from parallelm.operations.captures.importing.run import ImportReport, checked_target, import_capture
 
-__all__ = ["ImportReport", "import_capture"]
+__all__ = ["ImportReport", "checked_target", "import_capture"]

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from parallelm.schemas import records
+from parallelm.schemas.well_known import IMPORTED
 
 _TIMES = ("time_ms", "_at_ms", "timestamp_ms", "since_ms")
 """Endings of fields that hold a time; other fields in milliseconds are durations."""
@@ -82,6 +83,12 @@ def _nested(name: str, kind: type, row: Row) -> list[Any]:
     }
     rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
     return [record_of(kind, each) for each in rows]
+
+
+def as_imported(action: records.UserAction, capture_id: str) -> records.UserAction:
+    """An action that a capture tells of: who did it is what the file says, and nothing that this installation has checked."""
+    said = {"authenticated_by": action.authenticated_by, **action.parameters}
+    return dataclasses.replace(action, authenticated_by=f"{IMPORTED}{capture_id}", parameters=said)
 
 
 def kpi_batch(rows: Sequence[Row]) -> records.KpiBatch:

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from parallelm.definitions import DefinitionTopic
+from parallelm.definitions.form import Identifier
 from parallelm.operations.actions import new_action
 from parallelm.operations.captures.importing.reading import not_a_row, row_count, rows_by_record
+from parallelm.operations.captures.importing.records import as_imported
 from parallelm.operations.captures.importing.sending import Outgoing, Place, Sender
 from parallelm.operations.captures.importing.tables import IMPORTED_TABLES, ImportedTable
 from parallelm.operations.errors import CaptureError
@@ -24,7 +28,8 @@ from parallelm.operations.stored import wait_until_stored
 from parallelm.schemas import topics
 from parallelm.schemas.captures import CaptureArchive
 from parallelm.schemas.captures.names import OURS
-from parallelm.schemas.records import RecordPosition
+from parallelm.schemas.records import RecordPosition, UserAction
+from parallelm.schemas.well_known import HOSTS_MLAPP
 from parallelm.warehouse.queries.capture_import import stored_rows
 from parallelm.warehouse.queries.captures import is_known_mlapp
 
@@ -38,6 +43,7 @@ _RECORDS_A_TRANSACTION = 1_000
 _ROWS_A_TRANSACTION = 20_000
 _STORED_S = 60.0
 IMPORT_ACTION = "import_capture"
+_IDS: TypeAdapter[str] = TypeAdapter(Identifier)
 _TOPICS = tuple(table.topic for table in IMPORTED_TABLES)
 
 OnProgress = Callable[[float, str], None]
@@ -71,7 +77,7 @@ def import_capture(
     """Make the history in a capture readable here, under its MLApp's id or another.
 
     Raises ``CaptureFileError`` for a file that is refused; ``CaptureError`` for a capture of the original platform, which
-    has no tables, for an MLApp that is defined here, and when the sinks are behind or Kafka does not answer.
+    has no tables, for what is no id of an MLApp, for an MLApp that is defined here, and when the sinks are behind or Kafka does not answer.
     """
     with CaptureArchive(file) as archive, tempfile.TemporaryDirectory(prefix="mcenter-capture-") as folder:
         if archive.manifest is None:
@@ -80,8 +86,8 @@ def import_capture(
                 "mlops.load_time_capture reads it"
             )
         manifest = archive.manifest
-        target = mlapp_id or manifest.mlapp_id
-        _check_target(settings, target)
+        target = checked_target(mlapp_id or manifest.mlapp_id)
+        _check_undefined(settings, target)
         archive.extract(Path(folder), OURS)
         run = _Import(settings, Path(folder), manifest, target, on_progress or (lambda _share, _table: None))
         run.begin(stored_timeout_s)
@@ -96,7 +102,23 @@ def import_capture(
         )
 
 
-def _check_target(settings: Settings, mlapp_id: str) -> None:
+def checked_target(mlapp_id: str) -> str:
+    """The id of the MLApp whose history an import may be; raises ``CaptureError``."""
+    try:
+        _IDS.validate_python(mlapp_id)
+    except ValidationError:
+        is_id = False
+    else:
+        is_id = mlapp_id != HOSTS_MLAPP
+    if not is_id:
+        raise CaptureError(
+            f"nothing is imported as MLApp {mlapp_id[:200]!r}, since no MLApp can have this id: name another with --mlapp, of letters, "
+            "digits, dots, dashes and underscores"
+        )
+    return mlapp_id
+
+
+def _check_undefined(settings: Settings, mlapp_id: str) -> None:
     with DefinitionTopic(settings) as topic:
         if mlapp_id in topic.catch_up():
             raise CaptureError(
@@ -181,6 +203,8 @@ class _Import:
             record = table.record([{**row, "mlapp_id": self._mlapp_id} for row in rows])
         except (KeyError, ValueError, TypeError) as error:
             raise not_a_row(table.name, error) from error
+        if isinstance(record, UserAction):
+            record = as_imported(record, self._manifest.capture_id)
         if hasattr(record, "cause"):
             record = dataclasses.replace(record, cause=self._moved(record.cause))
         if "mlapp" in getattr(record, "labels", ()):

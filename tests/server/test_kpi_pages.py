@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.server.access.limits import BODY_BYTES
 from parallelm.server.access.matrix import VIEWER
 from parallelm.warehouse.queries import kpi_revisions, kpis
 from tests.server.browser.looking import assert_accessible, option_of, take_pictures
@@ -134,6 +135,7 @@ def test_what_cannot_be_read_is_told_in_words(client: httpx.Client, mlapp: str):
     assert "the file is a workbook or a zip archive" in previewed(b"PK\x03\x04...")
     assert "unknown time zone &#39;Mars&#39;" in previewed(b"kpi,timestamp,value\n", timezone="Mars")
     assert "the file is empty" in previewed(b"")
+    assert "The file has no points." in previewed(b"kpi,timestamp,value\n" + b"\n" * BODY_BYTES)
     assert "The file has no points." in previewed(b"kpi,timestamp,value\n")
     assert "&lt;script&gt;" in previewed(b"kpi,timestamp,value,<script>\nk,2026-01-01,1,x\n")
     file = {"file": ("a.csv", b"kpi,timestamp,value\nk,2026-01-01,1\n")}

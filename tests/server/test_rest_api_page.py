@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from parallelm.definitions.components import packing
+from parallelm.server.access import limits
 from parallelm.server.accounts import people, tokens
+from parallelm.server.api import _uploads
+from parallelm.server.compatibility import reports
 from tests.server.accounts import PASSWORD
 from tests.waiting import wait_for
 
@@ -72,6 +76,16 @@ def test_what_the_page_asks_is_answered_as_it_says(answers: list[str], client: h
         return [each["node_id"] for each in found if each["name"] == "queue"]
 
     wait_for(lambda: queue() == ["predict"], lambda: str(queue()))
+
+
+def test_how_much_may_be_sent_is_what_the_server_takes() -> None:
+    points, report = f"{_uploads.MOST_BYTES:,}", f"{reports.MOST_BYTES:,}"
+    said = (
+        f"hat is sent has at most {limits.BODY_BYTES >> 20} MiB; a report {report} bytes, points of KPIs or outcomes {points} bytes, "
+        f"components {packing.MAX_BYTES >> 20} MiB, a model or capture {limits.UPLOAD_BYTES >> 30} GiB."
+    )
+    for page in (PAGE, PAGE.with_name("server-security.md")):
+        assert said in page.read_text(encoding="utf-8"), page
 
 
 def test_the_table_names_calls_that_there_are(client: httpx.Client) -> None:

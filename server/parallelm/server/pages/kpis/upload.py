@@ -30,6 +30,8 @@ ROUTER: Final = APIRouter(
 _MISTAKES: Final = 100
 _POINTS: Final = 10
 _TOO_LARGE: Final = 413
+_FORM_BYTES: Final = MOST_BYTES + 100_000
+"""With what is said of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def form(request: Request, mlapp_id: str) -> HTMLResponse:
     return render(request, "kpis/upload.html", {"mlapp_id": mlapp_id, "units": operations.UNITS})
 
 
-@ROUTER.post("/preview")
+@ROUTER.post("/preview", max_body_size=_FORM_BYTES)
 def preview(request: Request, mlapp_id: str, sent: FileSent) -> HTMLResponse:
     """What is in the file, what is wrong with it, and what would be sent."""
     values: dict[str, Any] = {"mlapp_id": mlapp_id, "sent": sent, "columns": [], "problem": "", "found": None}
@@ -120,7 +122,7 @@ def preview(request: Request, mlapp_id: str, sent: FileSent) -> HTMLResponse:
     return render(request, "kpis/_preview.html", values)
 
 
-@ROUTER.post("")
+@ROUTER.post("", max_body_size=_FORM_BYTES)
 def send(
     request: Request,
     asking: Asking,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from copy import copy
+from itertools import product
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,7 +17,9 @@ import httpx
 import pytest
 
 from parallelm.operations.definitions import apply_definition, validate_definition
+from parallelm.server.access.authentication import cookie_name
 from parallelm.server.access.matrix import DATA_SCIENTIST, VIEWER
+from parallelm.server.accounts.json_web_tokens import secret_in
 from tests.people import person
 from tests.server.accounts import ACCOUNT_OF, PASSWORD, make_account
 from tests.waiting import wait_for
@@ -234,6 +240,117 @@ def test_what_is_no_report_is_refused_in_words(old: OldClient, body: bytes):
     assert answer.json()["detail"]
 
 
+DEEP = json.loads("[" * 300 + "]" * 300)
+ODD: list[Any] = [
+    [],
+    {"a": [None]},
+    10**30,
+    -(10**30),
+    math.nan,
+    math.inf,
+    "",
+    "\0",
+    "\ud800",
+    "é",
+    True,
+    None,
+    "9" * 5_000,
+    DEEP,
+]
+FIELDS = (
+    "name",
+    "value",
+    "value.name",
+    "value.data",
+    "value.timestamp",
+    "value.graphType",
+    "value.mode",
+    "value.modelId",
+    "value.type",
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("stats", FIELDS), ("events", ("eventType", "eventLabel", "data", "isAlert", "timestamp"))],
+    ids=["stats", "events"],
+)
+def test_no_report_whatever_stands_in_it_makes_the_server_fail(
+    old: OldClient, path: str, fields: tuple[str, ...]
+):
+    reports = []
+    for field, odd in product(fields, ODD):
+        for graph in ("LINEGRAPH", "MATRIX", "KPI") if field == "value.data" else ("LINEGRAPH",):
+            value: dict[str, Any] = {"name": "odd", "data": {"a": 1}, "graphType": graph}
+            sent: dict[str, Any] = {"name": "odd", "value": value} if path == "stats" else {}
+            (value if field.startswith("value.") else sent)[field.removeprefix("value.")] = odd
+            reports.append((graph, field, json.dumps(sent)))
+
+    def failed(report: tuple[str, str, str]) -> tuple[object, ...] | None:
+        status = old.http.post(f"/{path}/{APP}.train", content=quote(report[2])).status_code
+        return None if status in {200, 422} else (status, *report)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [each for each in pool.map(failed, reports) if each] == []
+
+
+@pytest.mark.parametrize(
+    "odd", ["-2", str(10**17), str(10**30), "1e3", "", "NaN", "%00", "%ED%A0%80", "9" * 5_000]
+)
+def test_no_question_whatever_it_asks_makes_the_server_fail(old: OldClient, odd: str):
+    failed = []
+    for path, required, names in (
+        ("/stats", f"statName=x&mlAppId={APP}", ("statName", "mlAppId", "workflowNodeId", "agentId", "pipelineId", "start", "end")),
+        ("/events", f"ionInstanceId={APP}", ("ionInstanceId", "startTime", "endTime", "isAlert")),
+        ("/v1/models", "", ("mlAppId", "pipelineInstanceId", "modelType", "modelType=lastApproved&pipelineInstanceId")),
+        ("/health/thresholds", "", ("ionInstanceId",)),
+        ("/uuid", "", ("type",)),
+    ):  # fmt: skip
+        for name in names:
+            answer = old.http.get(f"{path}?{required}&{name}={odd}")
+            if answer.status_code >= 500:
+                failed.append((path, name, answer.status_code))
+    segment = quote(odd) if "%" not in odd else odd
+    for path in ("/workflows/instances/{}", "/models/{}/status", "/models/{}/source", "/models/{}/usage", "/v1/models/{}/download",
+                 "/v1/models/{}/metrics", "/timelineCaptures/{}", "/timelineCaptures/{}/download"):  # fmt: skip
+        answer = old.http.get(path.format(segment))
+        if answer.status_code >= 500:
+            failed.append((path, "", answer.status_code))
+    assert not failed
+
+
+def test_statistics_of_a_pipeline_are_those_of_its_node(old: OldClient):
+    for node, value in (("train", 1.0), ("serve", 2.0)):
+        assert old.stat(f"{APP}.{node}", "of a node", {"a": value}, "LINEGRAPH").status_code == 200
+
+    def values(**query: str) -> list[float]:
+        return [each["value"] for each in old.get("/stats", statName="of a node", mlAppId=APP, **query)]
+
+    wait_for(lambda: sorted(values()) == [1.0, 2.0], lambda: str(values()))
+    assert values(pipelineId=f"{APP}.serve") == [2.0]
+    assert values(pipelineId=f"{APP}.serve", workflowNodeId="train") == []
+    asked = {"statName": "of a node", "mlAppId": APP, "pipelineId": "churn.predict"}
+    for pipeline in ("churn.predict", "none"):
+        assert old.http.get("/stats", params=asked | {"pipelineId": pipeline}).status_code == 404
+
+
+def test_a_token_with_scopes_reports_what_they_name(url: str, token_of: Callable[..., str], old: OldClient):
+    def sent(*scopes: str) -> list[int]:
+        headers = {"Authorization": f"Bearer {token_of(DATA_SCIENTIST, list(scopes))}"}
+        scoped = copy(old)
+        with httpx.Client(base_url=url, headers=headers) as scoped.http:
+            answers = [
+                scoped.stat(f"{APP}.train", "scoped", 1, "LINEGRAPH"),
+                scoped.stat(f"{APP}.train", "scoped", 1, "LINEGRAPH", type="KPI"),
+                scoped.http.post(f"/models/{APP}.train", params={"name": "m"}, files={"file": b"1"}),
+            ]
+        return [each.status_code for each in answers]
+
+    assert sent("reports.write") == [200, 403, 403]
+    assert sent("reports.write", "kpis.write", "models.upload") == [200, 200, 200]
+    assert sent("kpis.write", "models.upload") == [404, 404, 404]
+
+
 def test_who_may_not_report_or_read_learns_nothing(
     log_in: Callable[..., OldClient], url: str, server_database: Database
 ):
@@ -255,6 +372,23 @@ def test_who_may_not_report_or_read_learns_nothing(
         assert wrong.status_code == 401
         nobody.cookies.set("token", "a.b.c")
         assert nobody.get("/agents").status_code == 401
+
+
+def test_the_token_of_a_login_is_no_session_in_person(
+    log_in: Callable[..., OldClient], url: str, server_database: Database
+):
+    token = log_in("ada", bearer=True).token
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as program:
+        assert program.get("/api/v1/me").json()["name"] == "ada"
+        assert program.post("/api/v1/me/tokens", json={"name": "x"}).status_code == 403
+        changed = {"present": PASSWORD, "new": "a better one for ada"}
+        assert program.put("/api/v1/me/password", json=changed).status_code == 403
+        assert program.post("/api/v1/users/viewer-of-tests/password-link").status_code == 403
+    secret = secret_in(token)
+    assert secret
+    for value in (secret, secret.removeprefix("jwt_")):
+        with httpx.Client(base_url=url, cookies={cookie_name(server_database): value}) as browser:
+            assert browser.get("/api/v1/me").status_code == 401, "what is in the token opens no session"
 
 
 def test_captures_are_listed_and_downloaded(old: OldClient, client: httpx.Client):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
@@ -15,6 +15,7 @@ from parallelm.server.access.matrix import ACTIONS, ADMIN, READING_SQL, ROLES, a
 from parallelm.server.access.principal import Principal
 from parallelm.server.app import create_app
 from parallelm.server.run import make_context
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ UNKNOWN_ID = "0123456789abcdef"
 WITHOUT_ACTION = {
     # Before somebody has signed in.
     "GET /api/v1/health", "GET /sign-in", "POST /sign-in", "POST /sign-out", "GET /choose-password", "POST /choose-password",
-    "GET /oidc/start", "GET /oidc/callback",
+    "GET /oidc/start", "GET /oidc/callback", "POST /api/v1/tokens",
     # Who asks.
     "GET /api/v1/me",
 }  # fmt: skip
@@ -46,6 +47,39 @@ ASKED_INSIDE = {
     "POST /api/v1/silences", "POST /api/v1/silences/{silence_id}/end",
 }  # fmt: skip
 """Routes whose handlers ask for an action themselves; tests of their own hold them to it."""
+ASKED_BY_HANDLERS = {"reports.write"}
+"""Actions that no route names: the MLApp is known from a pipeline's id only."""
+PIPELINE = "churn.predict"
+READ, NO_REPORT = ("mlapps.read",), {"content": b"{}"}
+OF_THE_ORIGINAL: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "POST /auth/login": ((), {"json": {}}),
+    "GET /uuid": ((), {}),
+    "GET /workflows/instances/{mlapp_id}": (READ, {}),
+    "GET /health/thresholds": (READ, {"params": {"ionInstanceId": "churn"}}),
+    "GET /agents": ((), {}),
+    "GET /executionEnvironments": ((), {}),
+    "GET /groups": ((), {}),
+    "POST /stats/{instance_id}": (("reports.write",), NO_REPORT),
+    "POST /events/{instance_id}": (("reports.write",), {"content": b'{"data": "no base64"}'}),
+    "POST /models/{instance_id}": (
+        ("reports.write", "models.upload"), {"params": {"format": "none such"}, "files": {"file": b"1"}}
+    ),
+    "GET /v1/models": ((), {}),
+    "GET /v1/models/{model_id}/download": (("models.download",), {}),
+    "GET /v1/models/{model_id}/metrics": (READ, {}),
+    "POST /models/{model_id}/review": (("models.review",), {"json": {"action": "none such", "mlAppInstanceId": "churn"}}),
+    "GET /models/{model_id}/status": (READ, {}),
+    "GET /models/{model_id}/source": (READ, {}),
+    "GET /models/{model_id}/usage": (READ, {}),
+    "GET /stats": (READ, {"params": {"statName": "x", "mlAppId": "churn"}}),
+    "GET /events": (READ, {"params": {"ionInstanceId": "churn"}}),
+    "GET /timelineCaptures": ((), {}),
+    "GET /timelineCaptures/{capture_id}": (READ, {}),
+    "POST /timelineCaptures/{capture_id}/prepare": (READ, {}),
+    "GET /timelineCaptures/{capture_id}/prepareStatus": (READ, {}),
+    "GET /timelineCaptures/{capture_id}/download": (READ, {}),
+}  # fmt: skip
+"""The original's calls: the actions that each needs, and a request that does no harm to whoever may. Lists show what is theirs."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +140,42 @@ def test_every_route_asks_for_an_action_or_is_known_to_need_none(routes: list[Ro
 
 def test_every_action_is_asked_for_somewhere(routes: list[RouteContext]):
     asked = {each.action for route in routes for each in requirements(route.dependant)}
-    assert asked <= set(ACTIONS)
+    assert asked | ASKED_BY_HANDLERS == set(ACTIONS)
+    assert not asked & ASKED_BY_HANDLERS
+    assert {action for actions, _ in OF_THE_ORIGINAL.values() for action in actions} >= ASKED_BY_HANDLERS
+
+
+@pytest.fixture(scope="module")
+def ids(client_as: Callable[[str], httpx.Client]) -> dict[str, str]:
+    """What the paths of the original's calls name: all of MLApp ``churn``."""
+    api, admin = "/api/v1/mlapps/churn", client_as(ADMIN)
+    model = admin.get("/api/v1/models", params={"mlapp_id": "churn"}).json()["items"][0]["model_id"]
+    made = admin.post(f"{api}/captures", json={"from": "2026-05-01", "to": "2026-05-02"}).json()["capture_id"]
+    wait_for(lambda: admin.get(f"{api}/captures/{made}").json()["state"] == "complete", "it is not taken")
+    return {"mlapp_id": "churn", "instance_id": PIPELINE, "model_id": model, "capture_id": made}
+
+
+def test_the_table_has_all_calls_of_the_original(routes: list[RouteContext]):
+    found = {named(route) for route in routes if is_of_the_original(route)}
+    assert found == {
+        name.replace(" /", f" {prefix}/", 1) for name in OF_THE_ORIGINAL for prefix in ("", "/mlops")
+    }
+
+
+@pytest.mark.parametrize("mlapp_id", ["*", "churn", "another"])
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_opens_of_the_originals_calls_what_the_matrix_says(
+    role: str, mlapp_id: str, ids: dict[str, str], client_with: Callable[[str, str], httpx.Client]
+):
+    wrong = []
+    for name, (actions, sent) in OF_THE_ORIGINAL.items():
+        method, path = name.split()
+        answer = client_with(role, mlapp_id).request(method, path.format(**ids), **sent)
+        is_open = answer.status_code not in {403, 404}
+        may = all(mlapp_id != "another" and role in ACTIONS[action].roles for action in actions)
+        if is_open != may or answer.status_code in {401, 500}:
+            wrong.append((name, answer.status_code))
+    assert not wrong
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -42,7 +42,10 @@ ACTIONS: Final[dict[str, Action]] = {
     "models.review": Action("approve, reject, deploy, roll back, pin and unpin its models", _DECIDE),
     "models.delete": Action("delete a model's file", _OPERATE),
     "kpis.write": Action("upload and withdraw KPIs and outcomes", _SCIENCE),
-    "reports.write": Action("report statistics, events and models over HTTP", _SCIENCE),
+    "reports.write": Action(
+        "report statistics and events over HTTP; with `kpis.write` also KPIs, with `models.upload` also models",
+        _SCIENCE,
+    ),
     "captures.write": Action("take, import and delete captures of it", _SCIENCE),
     "agents.write": Action("drain, resume and remove agents", _OPERATE, is_on_mlapp=False),
     "operations.read": Action("see lag, dead letters, processes and retention", _OPERATE, is_on_mlapp=False),

@@ -31,7 +31,7 @@ class KafkaProfile(Answer):
     security_protocol: str
     sasl_mechanism: str
     sasl_username: str
-    """Empty where none is set up, and for those who may not report for all MLApps: use your own."""
+    """Empty where none is set up, and for those who may not report, write KPIs and upload models for all MLApps: use your own."""
     sasl_password: str
     ssl_ca_pem: str
     """Certificates of the authorities that the server trusts; empty: the usual ones."""
@@ -86,13 +86,13 @@ def get_connection_profile(
     """Where the platform is.
 
     The password of a user that reads is told to those who may read all MLApps, what components report and store models with to
-    those who may report for all of them.
+    those who may report, write KPIs and upload models for all of them.
     """
     if mlapp_id is not None:
         allow(asking, READ, mlapp_id)
     response.headers["Cache-Control"] = "no-store"
     settings = context_of(request).settings
-    reports_all = asking.may("reports.write")
+    reports_all = all(map(asking.may, ("reports.write", "kpis.write", "models.upload")))
     reader, password = _reader(settings, asking)
     kafka, clickhouse, own = settings.kafka, settings.clickhouse, settings.server
     return ConnectionProfile(

@@ -19,12 +19,17 @@ class Pipeline(NamedTuple):
     instance_id: str
 
 
-def pipeline_of(request: Request, caller: Principal, instance_id: str, action: str) -> Pipeline:
-    """The pipeline of an id, for somebody who may do this to its MLApp; 404 in the same words for everybody else's."""
+def pipeline_of(
+    request: Request, caller: Principal, instance_id: str, action: str, *, of_mlapp: str = ""
+) -> Pipeline:
+    """The pipeline of an id, for somebody who may do this to its MLApp; 404 in the same words for everybody else's.
+
+    With ``of_mlapp`` also for those of other MLApps.
+    """
     from parallelm.warehouse.queries.pipelines import find_pipeline
 
     found = find_pipeline(context_of(request).settings, instance_id)
-    if found is None or not caller.may(action, found[0]):
+    if found is None or not caller.may(action, found[0]) or found[0] != (of_mlapp or found[0]):
         raise ApiProblemError(
             404,
             "unknown-pipeline",

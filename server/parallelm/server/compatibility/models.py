@@ -43,6 +43,7 @@ def publish_model(
 ) -> str:
     """Take a model of a pipeline; the model policy goes on from there. Answers with its id."""
     pipeline = pipeline_of(request, caller, instance_id, "reports.write")
+    allow(caller, "models.upload", pipeline.mlapp_id)
     said = from_json(annotations) if annotations else {}
     model = NewModel(
         name=name or file.filename or "model",

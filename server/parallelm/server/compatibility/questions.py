@@ -11,13 +11,14 @@ from parallelm.schemas.well_known import LINE_LABEL
 from parallelm.server.access.dependencies import allow
 from parallelm.server.api._readable import READ
 from parallelm.server.api._values import from_json, moment_of, rows
+from parallelm.server.compatibility._pipelines import pipeline_of
 from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
 
 ROUTER: Final = APIRouter()
 MOST: Final = 100_000
-Ms = Annotated[int, Query(ge=-1, le=10_413_791_999_999)]
+_LAST_MS: Final = 10_413_791_999_999
 
 
 @ROUTER.get("/stats")
@@ -28,13 +29,19 @@ def statistics(
     mlapp_id: Annotated[str, Query(alias="mlAppId")],
     node_id: Annotated[str | None, Query(alias="workflowNodeId")] = None,
     agent_id: Annotated[str | None, Query(alias="agentId")] = None,
-    start: Ms = -1,
-    end: Ms = -1,
+    pipeline_id: Annotated[str | None, Query(alias="pipelineId")] = None,
+    start: Annotated[int, Query(ge=-1, le=_LAST_MS)] = -1,
+    end: Annotated[int, Query(ge=-1, le=_LAST_MS)] = -1,
 ) -> list[dict[str, Any]]:
     """Rows of a statistic: ``time`` and its values, with node and agent."""
     from parallelm.warehouse import queries
 
     allow(caller, READ, mlapp_id)
+    if pipeline_id is not None:
+        pipeline = pipeline_of(request, caller, pipeline_id, READ, of_mlapp=mlapp_id)
+        if node_id not in {None, pipeline.node_id}:
+            return []
+        node_id = pipeline.node_id
     settings = context_of(request).settings
     chosen = {"mlapp_id": mlapp_id, "node_id": node_id, "agent_id": agent_id, **_range(start, end)}
     numbers = rows(queries.statistics(settings, name, limit=MOST, **chosen))
@@ -51,8 +58,8 @@ def events(
     request: Request,
     caller: Caller,
     mlapp_id: Annotated[str, Query(alias="ionInstanceId")],
-    start: Annotated[int, Query(alias="startTime", ge=-1)] = -1,
-    end: Annotated[int, Query(alias="endTime", ge=-1)] = -1,
+    start: Annotated[int, Query(alias="startTime", ge=-1, le=_LAST_MS)] = -1,
+    end: Annotated[int, Query(alias="endTime", ge=-1, le=_LAST_MS)] = -1,
     is_alert: Annotated[bool | None, Query(alias="isAlert")] = None,
 ) -> list[dict[str, Any]]:
     """Events of an MLApp, by time; -1: without a bound."""

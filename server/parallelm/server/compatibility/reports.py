@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -16,6 +15,7 @@ from parallelm.operations.json_values import read_json
 from parallelm.operations.reporting import LINE_GRAPH, MULTI_LINE_GRAPH
 from parallelm.schemas.records import Origin
 from parallelm.schemas.well_known import CANARY_HEALTH, DATA_ALERT, GENERIC_EVENT, HEALTH_ALERT, SYSTEM_ALERT
+from parallelm.server.access.dependencies import allow
 from parallelm.server.compatibility._pipelines import pipeline_of
 from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
@@ -52,16 +52,18 @@ Sent = Annotated[dict[str, Any], Depends(_sent)]
 
 @ROUTER.post("/stats/{instance_id}", max_body_size=MOST_BYTES)
 def report_statistic(request: Request, instance_id: str, caller: Caller, sent: Sent) -> dict[str, str]:
-    """A statistic: numbers become series, which rules watch; all else is kept as it is."""
+    """A statistic: numbers become series, which rules watch; all else is kept as it is. KPIs take ``kpis.write`` besides."""
     origin = _origin(request, caller, instance_id)
     settings = context_of(request).settings
     value = _object(sent.get("value"), "value")
-    name = str(value.get("name") or sent.get("name") or "")
+    name = _text(value.get("name"), "name") or _text(sent.get("name"), "name")
     if not name:
         raise _wrong("the statistic has no name")
-    graph, at_ms = str(value.get("graphType") or LINE_GRAPH).upper(), _at_ms(value.get("timestamp"))
-    data, model_id = _nested(value.get("data")), str(value.get("modelId") or "")
-    if str(value.get("type", "")).upper() == "KPI" or graph == "KPI":
+    graph = _text(value.get("graphType"), "graphType").upper() or LINE_GRAPH
+    at_ms, model_id = _at_ms(value.get("timestamp")), _text(value.get("modelId"), "modelId")
+    data = _nested(value.get("data"))
+    if "KPI" in {graph, _text(value.get("type"), "type").upper()}:
+        allow(caller, "kpis.write", origin.mlapp_id)
         lines = _numbers(data, name)
         points = {name: next(iter(lines.values()))} if len(lines) == 1 else lines
         reporting.report_kpi(settings, origin, points, source=f"reported by {caller.name}", at_ms=at_ms)
@@ -73,7 +75,7 @@ def report_statistic(request: Request, instance_id: str, caller: Caller, sent: S
             settings, origin, name, lines, graph_type=graph, model_id=model_id, at_ms=at_ms
         )
     else:
-        mode = str(value.get("mode") or "INSTANT")
+        mode = _text(value.get("mode"), "mode") or "INSTANT"
         payload = json.dumps(data).encode()
         reporting.report_structured(
             settings, origin, name, payload, graph_type=graph, mode=mode, model_id=model_id, at_ms=at_ms
@@ -85,7 +87,7 @@ def report_statistic(request: Request, instance_id: str, caller: Caller, sent: S
 def report_event(request: Request, instance_id: str, caller: Caller, sent: Sent) -> dict[str, str]:
     """An event; one with ``isAlert`` raises an alert."""
     origin = _origin(request, caller, instance_id)
-    kind = str(sent.get("eventType") or GENERIC_EVENT)
+    kind = _text(sent.get("eventType"), "eventType") or GENERIC_EVENT
     payload = sent.get("data") or ""
     try:
         data = (
@@ -93,16 +95,16 @@ def report_event(request: Request, instance_id: str, caller: Caller, sent: Sent)
             if isinstance(payload, str)
             else json.dumps(payload).encode()
         )
-    except binascii.Error as error:
+    except ValueError as error:
         raise _wrong(f"data is no base64: {error}") from error
     event_id = reporting.report_event(
         context_of(request).settings,
         origin,
         _TYPES.get(kind, kind),
-        str(sent.get("eventLabel") or kind),
+        _text(sent.get("eventLabel"), "eventLabel") or kind,
         data,
         content_type=_content_type(data),
-        is_alert=sent.get("isAlert") in {True, "true", "True"},
+        is_alert=_text(sent.get("isAlert"), "isAlert").lower() in {"true", "1"},
         at_ms=_at_ms(sent.get("timestamp")),
     )
     return {"id": event_id}
@@ -144,15 +146,24 @@ def _numbers(data: Any, name: str) -> dict[str, float]:
     return found
 
 
+def _text(value: Any, what: str) -> str:
+    """A text or number as text; nothing as none."""
+    if value is None:
+        return ""
+    if not isinstance(value, str | int | float):
+        raise _wrong(f"{what} is {value!r}; it must be a text"[:500])
+    return str(value)
+
+
 def _at_ms(timestamp: Any) -> int | None:
     """Of nanoseconds, as numbers or texts."""
-    if timestamp in {None, ""}:
+    if timestamp is None or timestamp == "":
         return None
     try:
         return int(timestamp) // _NS_A_MS
     except (TypeError, ValueError, OverflowError) as error:
         raise _wrong(
-            f"the timestamp is {timestamp!r}; it must be a number of nanoseconds since 1970"
+            f"the timestamp is {timestamp!r:.500}; it must be a number of nanoseconds since 1970"
         ) from error
 
 

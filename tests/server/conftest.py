@@ -92,6 +92,7 @@ def server_settings(platform: Settings) -> Settings:
     own = dataclasses.replace(
         platform.server,
         api_requests_per_minute=1_000_000,
+        reports_per_minute=1_000_000,
         component_clickhouse_user=platform.clickhouse.user,
         component_clickhouse_password=platform.clickhouse.password,
     )

@@ -193,6 +193,23 @@ def test_who_asks_too_often_is_told_when_to_go_on_and_others_go_on(
         assert ada.get("/profile", headers=HTML).status_code == 200, "pages are for people"
 
 
+def test_the_originals_calls_are_limited_and_its_reports_by_a_limit_of_their_own(
+    server_settings: Settings, database: Database
+):
+    limited = make_context(
+        with_server(server_settings, api_requests_per_minute=3, reports_per_minute=2), database
+    )
+    with served(limited) as url, httpx.Client(base_url=url) as old:
+        login = old.post("/auth/login", json={"username": "ada", "password": PASSWORD})
+        old.cookies.set("token", login.json()["token"])
+        reports = [old.post("/mlops/stats/no.such", content=b"{}") for _ in range(3)]
+        calls = [old.get("/mlops/uuid") for _ in range(4)]
+        assert [each.status_code for each in reports] == [404, 404, 429]
+        assert [each.status_code for each in calls] == [200, 200, 200, 429]
+        assert "more than 2 reports in a minute" in reports[-1].json()["detail"]
+        assert 0 < int(reports[-1].headers["Retry-After"]) <= 61
+
+
 def test_a_minute_later_one_may_ask_again_and_the_count_of_nobody_is_kept(database: Database):
     limit = RequestLimit(database, 1)
     taken = [limit.take("a", at_s) for at_s in (60.0, 61.0, 119.0, 120.0)]

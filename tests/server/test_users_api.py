@@ -180,6 +180,80 @@ def test_scopes_take_away_and_never_give(user: tuple[str, httpx.Client], server_
     assert client.post("/me/tokens", json={"name": "x", "scopes": ["everything"]}).status_code == 422
 
 
+ON_ALL = {"role": "admin", "mlapp_id": "*"}
+
+
+@pytest.mark.parametrize("scopes", [["users.manage"], None], ids=str)
+def test_no_token_lets_anybody_in(
+    api: Callable[..., httpx.Response], server_url: str, scopes: list[str] | None
+):
+    service, person = new_name(), new_name()
+    api("POST", "/users", json={"name": service, "kind": "service", "roles": [ON_ALL]})
+    api("POST", "/users", json={"name": person})
+    secret = api("POST", "/me/tokens", json={"name": "accounts", "scopes": scopes}).json()["token"]
+    with with_token(server_url, secret) as program:
+        for method, path in (
+            ("POST", f"/users/{person}/password-link"),
+            ("POST", "/users/ada/password-link"),
+            ("POST", f"/users/{service}/tokens"),
+            ("POST", "/me/tokens"),
+            ("PUT", "/me/password"),
+        ):
+            refused = program.request(method, path, json={"name": "x"})
+            assert refused.status_code == 403, path
+            assert "sign in with a browser" in refused.json()["detail"]
+        for path in (f"/users/{person}/link", f"/users/{service}/tokens"):
+            page = httpx.post(f"{server_url}{path}", data={"name": "x"}, headers=program.headers)
+            assert page.status_code == 403, path
+
+
+def test_a_token_with_scopes_gives_no_role_that_allows_more_than_itself(
+    api: Callable[..., httpx.Response], server_url: str
+):
+    viewer = {"role": "viewer", "mlapp_id": "churn"}
+    gone, team, made = new_name(), new_name(), new_name()
+    api("POST", "/groups", json={"name": team, "roles": [ON_ALL]})
+    api("POST", "/users", json={"name": gone, "kind": "service", "roles": [ON_ALL]})
+    api("PATCH", f"/users/{gone}", json={"is_disabled": True})
+
+    def token(scopes: list[str] | None) -> httpx.Client:
+        sent = {"name": "accounts", "scopes": scopes}
+        return with_token(server_url, api("POST", "/me/tokens", json=sent).json()["token"])
+
+    with token(["users.manage", "mlapps.read"]) as limited, token(None) as whole:
+        assert limited.post("/users", json={"name": made, "roles": [viewer]}).status_code == 201
+        for method, path, sent in (
+            ("POST", "/users", {"name": new_name(), "kind": "service", "roles": [ON_ALL]}),
+            ("POST", "/users", {"name": new_name(), "groups": [team]}),
+            ("PATCH", f"/users/{made}", {"roles": [{"role": "operator", "mlapp_id": "churn"}]}),
+            ("PATCH", f"/users/{made}", {"groups": [team]}),
+            ("PATCH", f"/users/{gone}", {"is_disabled": False}),
+            ("POST", "/groups", {"name": new_name(), "roles": [ON_ALL]}),
+            ("PATCH", f"/groups/{team}", {"members": [made]}),
+        ):
+            refused = limited.request(method, path, json=sent)
+            assert refused.status_code == 403, (path, sent)
+            assert "on '" in refused.json()["detail"]
+        assert api("GET", f"/users/{made}").json()["roles"] == [viewer], "nothing is left of what was refused"
+        assert api("GET", f"/users/{gone}").json()["is_disabled"] is True
+        changed = limited.patch(f"/users/{gone}", json={"roles": [], "full_name": "gone"})
+        assert (changed.status_code, changed.json()["roles"]) == (200, [])
+        assert limited.patch(f"/users/{gone}", json={"is_disabled": False}).status_code == 200
+        assert whole.patch(f"/users/{made}", json={"roles": [ON_ALL]}).status_code == 200
+    api("PATCH", f"/users/{made}", json={"is_disabled": True})
+
+
+def test_a_first_token_is_made_by_name_and_password(server_url: str, user: tuple[str, httpx.Client]):
+    name = user[0]
+    sent = {"user": name, "password": PASSWORD, "name": "commands", "scopes": ["mlapps.read"]}
+    with httpx.Client(base_url=f"{server_url}/api/v1") as nobody:
+        assert nobody.post("/tokens", json=sent | {"password": "wrong"}).status_code == 401
+        made = nobody.post("/tokens", json=sent)
+    assert (made.status_code, made.json()["scopes"]) == (201, ["mlapps.read"])
+    with with_token(server_url, made.json()["token"]) as program:
+        assert program.get("/me").json()["name"] == name
+
+
 def test_a_program_has_an_account_whose_tokens_the_administrator_makes(
     api: Callable[..., httpx.Response], server_url: str, user: tuple[str, httpx.Client]
 ):

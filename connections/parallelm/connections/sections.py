@@ -209,6 +209,8 @@ class ServerSettings(_ShownWithoutSecrets):
     """Addresses or networks, with commas, of the proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` count."""
     api_requests_per_minute: int = 600
     """Of each account or, without one, of each address, by all processes together. 0: no limit."""
+    reports_per_minute: int = 60_000
+    """The same for statistics and events that programs report over HTTP."""
     oidc_issuer: str = ""
     """Address of an identity provider (OpenID Connect) by which people sign in; empty: none."""
     oidc_client_id: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from parallelm.server.access.authentication import authenticate
+from parallelm.server.access.authentication import authenticate, authenticate_program
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -31,6 +31,8 @@ class ServerContext:
     """Changes of accounts, and what tells of them."""
     requests: RequestLimit
     """How often somebody has asked of late."""
+    reports: RequestLimit
+    """How often somebody has reported over HTTP of late."""
     identity_provider: IdentityProvider
     """By which people sign in, where one is set up."""
     live: LiveChanges
@@ -41,6 +43,10 @@ class ServerContext:
     def authenticate(self, connection: HTTPConnection) -> Principal | None:
         """Who asks; None for somebody unknown."""
         return authenticate(self.database, self.settings.server, connection)
+
+    def authenticate_program(self, connection: HTTPConnection) -> Principal | None:
+        """The same for one of the original's calls."""
+        return authenticate_program(self.database, self.settings.server, connection)
 
 
 def context_of(connection: HTTPConnection) -> ServerContext:

@@ -95,6 +95,7 @@ def make_context(settings: Settings, database: Database, admin: Settings | None 
         database=database,
         audit=AuditLog(database, settings),
         requests=RequestLimit(database, settings.server.api_requests_per_minute),
+        reports=RequestLimit(database, settings.server.reports_per_minute, of="reports of "),
         identity_provider=IdentityProvider(settings.server),
         live=LiveChanges(settings),
         admin_settings=admin or settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MINUTE_MS: Final = 60_000
 _KNOWN: Final = "principal"
+_KNOWN_PROGRAM: Final = "program"
 
 
 def now_ms() -> int:
@@ -46,9 +48,9 @@ def authenticate(
     if _KNOWN not in known:
         token = bearer(connection)
         if token is None:
-            known[_KNOWN] = by_session(database, settings, connection.cookies.get(cookie_name(database)))
+            known[_KNOWN] = _by_cookie(database, settings, connection.cookies.get(cookie_name(database)))
         elif (secret := json_web_tokens.secret_in(token)) is not None:
-            known[_KNOWN] = by_session(database, settings, secret)
+            known[_KNOWN] = _by_login(database, settings, secret)
         else:
             known[_KNOWN] = _by_token(database, token)
     found: Principal | None = known[_KNOWN]
@@ -105,10 +107,35 @@ def _by_token(database: Database, secret: str) -> Principal | None:
     )
 
 
-def by_session(database: Database, settings: ServerSettings, secret: str | None) -> Principal | None:
-    """Whose session this is the secret of; None when it is over, or there is none."""
-    if not secret:
+def authenticate_program(
+    database: Database, settings: ServerSettings, connection: HTTPConnection
+) -> Principal | None:
+    """The same for the original's calls, whose programs may show the token of their login in the cookie ``token``."""
+    found = authenticate(database, settings, connection)
+    if found is not None:
+        return found
+    known: dict[str, Any] = connection.scope["state"]
+    if _KNOWN_PROGRAM not in known:
+        secret = json_web_tokens.secret_in(connection.cookies.get("token", ""))
+        known[_KNOWN_PROGRAM] = None if secret is None else _by_login(database, settings, secret)
+    program: Principal | None = known[_KNOWN_PROGRAM]
+    return program
+
+
+def _by_login(database: Database, settings: ServerSettings, secret: str) -> Principal | None:
+    """Whose the token of a login is, with the secret in it: a program's, which does nothing that is done in person."""
+    found = _by_session(database, settings, secret)
+    return None if found is None else dataclasses.replace(found, is_by_login=True)
+
+
+def _by_cookie(database: Database, settings: ServerSettings, secret: str | None) -> Principal | None:
+    if not secret or secret.startswith(json_web_tokens.PREFIX):
         return None
+    return _by_session(database, settings, secret)
+
+
+def _by_session(database: Database, settings: ServerSettings, secret: str) -> Principal | None:
+    """Whose session this is the secret of; None when it is over, or there is none."""
     now = now_ms()
     with database.reading() as sql:
         session = sessions.find(sql, secret, now, lifetimes(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -65,9 +66,20 @@ def allow(asking: Principal, action: str, mlapp_id: str | None = None) -> None:
     )
 
 
+def allow_grants(asking: Principal, gained: Iterable[tuple[str, str]]) -> None:
+    """403 unless they may let somebody have all these roles on MLApps: a token that is limited must not widen itself."""
+    for role, mlapp_id in sorted(gained):
+        if not asking.may_grant(role, mlapp_id):
+            raise HTTPException(
+                403,
+                f"the token of {asking.name} is limited, and gives no role that allows more than itself: {role} on {mlapp_id!r} "
+                "takes a session (sign in with a browser), or a token without scopes",
+            )
+
+
 def require_session(asking: Asking) -> Principal:
-    """For what a person does to their own account: a stolen token must not make itself others."""
-    if not asking.session:
+    """For what lets somebody in: a stolen token must neither make itself others, nor a session."""
+    if not asking.session or asking.is_by_login:
         raise HTTPException(403, "this needs a session: sign in with a browser; a token cannot do it")
     return asking
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastapi import HTTPException
+
 from parallelm.operations.authors import Author
 from parallelm.schemas.well_known import NOBODY
 from parallelm.server.access.authentication import lifetimes, now_ms
-from parallelm.server.accounts import sessions, signing_in
+from parallelm.server.accounts import json_web_tokens, sessions, signing_in
 from parallelm.server.context import context_of
 from parallelm.server.errors import LockedOutError, SignInError
 
@@ -28,7 +30,19 @@ def with_password(connection: HTTPConnection, name: str, password: str) -> Accou
         raise
 
 
-def begin_session(connection: HTTPConnection, account: Account, authenticated_by: str) -> str:
+def by_password(connection: HTTPConnection, name: str, password: str) -> Account:
+    """The same for programs: 401 and 429."""
+    try:
+        return with_password(connection, name, password)
+    except LockedOutError as error:
+        raise HTTPException(429, str(error), headers={"Retry-After": str(error.retry_after_s)}) from error
+    except SignInError as error:
+        raise HTTPException(401, str(error), headers={"WWW-Authenticate": "Bearer"}) from error
+
+
+def begin_session(
+    connection: HTTPConnection, account: Account, authenticated_by: str, *, for_a_program: bool = False
+) -> str:
     """The secret of a new session, also where there was one, which ends: nobody can have planted it."""
     context = context_of(connection)
     before = context.authenticate(connection)
@@ -44,6 +58,7 @@ def begin_session(connection: HTTPConnection, account: Account, authenticated_by
             lifetimes(context.settings.server),
             address=address_of(connection),
             browser=connection.headers.get("user-agent", ""),
+            prefix=json_web_tokens.PREFIX if for_a_program else "",
         )
 
 

@@ -65,7 +65,9 @@ class RequestLimit:
     several processes, some of the limit may remain unused in one while another one refuses: never is more let through.
     """
 
-    def __init__(self, database: Database, in_a_minute: int) -> None:
+    def __init__(self, database: Database, in_a_minute: int, *, of: str = "") -> None:
+        """``of`` tells what is counted from what another limit on the same database counts."""
+        self._of = of
         self._database = database
         self._in_a_minute = in_a_minute
         self._at_a_time = max(1, in_a_minute // _PARTS)
@@ -90,7 +92,7 @@ class RequestLimit:
     def _take(self, who: str, window: int, allowance: _Allowance) -> int:
         if not allowance.left and not allowance.is_spent:
             granted, allowance.taken = set_aside(
-                self._database, who, window, self._at_a_time, self._in_a_minute
+                self._database, f"{self._of}{who}", window, self._at_a_time, self._in_a_minute
             )
             allowance.left, allowance.is_spent = granted, not granted
         if not allowance.left:
@@ -114,7 +116,7 @@ class NobodysFiles:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        if await run_in_threadpool(context_of(request).authenticate, request) is not None:
+        if await run_in_threadpool(context_of(request).authenticate_program, request) is not None:
             await self._app(scope, receive, send)
             return
         from parallelm.server.problems import problem
@@ -132,18 +134,26 @@ def _may_be_large(scope: Scope) -> bool:
 
 async def limit_rate(request: Request) -> None:
     """Dependency of the routes for programs: 429 for who asks too often."""
-    context = context_of(request)
-    asking = await run_in_threadpool(context.authenticate, request)
+    await _count(request, context_of(request).requests, "requests")
+
+
+async def limit_reports(request: Request) -> None:
+    """Dependency of the routes by which programs report: the same with a limit of its own."""
+    await _count(request, context_of(request).reports, "reports")
+
+
+async def _count(request: Request, limit: RequestLimit, what: str) -> None:
+    asking = await run_in_threadpool(context_of(request).authenticate_program, request)
     address = request.client.host if request.client else ""
     who = f"account {asking.account_id}" if asking else f"address {address}"
-    remaining = await run_in_threadpool(context.requests.take, who, time.time())
+    remaining = await run_in_threadpool(limit.take, who, time.time())
     if remaining is None:
         return
     request.scope["state"][_KNOWN] = remaining
     if remaining.left < 0:
         raise HTTPException(
             429,
-            f"more than {remaining.limit} requests in a minute; go on in {remaining.reset_s} s",
+            f"more than {remaining.limit} {what} in a minute; go on in {remaining.reset_s} s",
             headers={"Retry-After": str(remaining.reset_s)},
         )
 

@@ -29,6 +29,8 @@ class Principal:
     account_id: int = 0
     session: str = ""
     """Digest of the browser's session, where it is one."""
+    is_by_login: bool = False
+    """Whether it shows a session by the token of a login, as the original's programs do: nobody is there in person."""
     csrf_token: str = field(default="", repr=False)
     """What has to come with everything that a session's browser asks to be changed."""
 
@@ -45,6 +47,15 @@ class Principal:
         if mlapp_id is not None and ACTIONS[action].is_on_mlapp:
             held |= self.roles.get(mlapp_id, frozenset())
         return bool(held & ACTIONS[action].roles)
+
+    def may_grant(self, role: str, mlapp_id: str) -> bool:
+        """Whether it may give this role to somebody: a token that is limited gives nothing that it may not do itself."""
+        where = None if mlapp_id == EVERY_MLAPP else mlapp_id
+        return self.scopes is None or all(
+            self.may(name, where)
+            for name, action in ACTIONS.items()
+            if role in action.roles and (action.is_on_mlapp or where is None)
+        )
 
     def mlapps(self, action: str) -> frozenset[str] | None:
         """MLApps to which it may do this; None: all."""

@@ -1,6 +1,7 @@
 """A session as a JSON Web Token, for programs that expect one: it says whose it is and until when, and carries the session's secret.
 
-The secret alone decides, as in a cookie; the signature, by the secret itself, is for readers that look for one.
+The secret alone decides, as in a cookie; the signature, by the secret itself, is for readers that look for one. It begins with
+``PREFIX``, so that it counts in such a token only: nobody makes a browser's session of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hmac
 import json
 from typing import Any
 
+PREFIX = "jwt_"
 _PARTS = 3
 
 
@@ -23,7 +25,7 @@ def as_token(secret: str, name: str, issued_s: int, expires_s: int) -> str:
 
 
 def secret_in(token: str) -> str | None:
-    """The session's secret; None for what is no such token."""
+    """The session's secret; None for what is no such token, as for the secret of a browser's session."""
     parts = token.split(".")
     if len(parts) != _PARTS:
         return None
@@ -32,7 +34,7 @@ def secret_in(token: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     found = claims.get("jti") if isinstance(claims, dict) else None
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and found.startswith(PREFIX) else None
 
 
 def _part(value: dict[str, Any]) -> str:

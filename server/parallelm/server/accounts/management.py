@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from parallelm.server.accounts import links, passwords, people, sessions, signing_in, tokens
-from parallelm.server.accounts.roles import administrators, set_grants
+from parallelm.server.accounts.roles import administrators, roles_of, set_grants
 from parallelm.server.accounts.tables import LOCAL, PERSON, SERVICE, Account, Group, Membership
 from parallelm.server.errors import AccountError, PasswordError, UnknownAccountError
 
@@ -44,6 +44,12 @@ def group(sql: Session, name: str) -> Group:
     if found is None:
         raise UnknownAccountError(f"there is no group {name[:100]!r}")
     return found
+
+
+def roles_held(sql: Session, account: Account) -> set[RoleOnMLApp]:
+    """Its own roles and those of its groups, as they are now in this transaction."""
+    sql.flush()
+    return {(role, mlapp_id) for mlapp_id, roles in roles_of(sql, account.id).items() for role in roles}
 
 
 def create_account(

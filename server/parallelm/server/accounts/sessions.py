@@ -39,9 +39,10 @@ def begin(
     *,
     address: str = "",
     browser: str = "",
+    prefix: str = "",
 ) -> str:
-    """Begin a session; returns its secret, which nobody can find out later."""
-    secret = new_secret()
+    """Begin a session; returns its secret, which nobody can find out later. ``prefix`` is what it begins with."""
+    secret = prefix + new_secret()
     sql.add(
         BrowserSession(
             digest=digest(secret),

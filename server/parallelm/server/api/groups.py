@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import Path, Request
 from pydantic import Field
 
-from parallelm.server.access.dependencies import Asking
+from parallelm.server.access.dependencies import Asking, allow_grants
 from parallelm.server.accounts import management
 from parallelm.server.accounts.tables import Group as GroupRow
 from parallelm.server.api._paging import Page, Paging
@@ -55,8 +55,9 @@ def list_groups(request: Request, page: Paging) -> Page[Group]:
 
 @ROUTER.post("/groups", status_code=201, dependencies=MANAGES)
 def create_group(request: Request, wanted: NewGroup, asking: Asking) -> Group:
-    """Make a group."""
+    """Make a group. A token with scopes gives it no role that allows more than itself: 403."""
     with context_of(request).audit.changing(asking.author) as change:
+        allow_grants(asking, pairs(wanted.roles))
         made = management.create_group(change, wanted.name, pairs(wanted.roles), wanted.members)
         return Group.model_validate(_shown(made))
 
@@ -70,15 +71,17 @@ def get_group(request: Request, name: GroupName) -> Group:
 
 @ROUTER.patch("/groups/{name}", dependencies=MANAGES)
 def change_group(request: Request, name: GroupName, wanted: GroupChange, asking: Asking) -> Group:
-    """Change its roles or members."""
+    """Change its roles or members. A token with scopes lets nobody have a role that allows more than itself: 403."""
     with context_of(request).audit.changing(asking.author) as change:
         found = management.group(change.sql, name)
+        before = _shown(found)
         management.change_group(
             change,
             found,
             grants=None if wanted.roles is None else pairs(wanted.roles),
             members=wanted.members,
         )
+        allow_grants(asking, _gained(before, _shown(found)))
         return Group.model_validate(_shown(found))
 
 
@@ -87,6 +90,12 @@ def delete_group(request: Request, name: GroupName, asking: Asking) -> None:
     """Remove it; its members lose its roles."""
     with context_of(request).audit.changing(asking.author) as change:
         management.delete_group(change, management.group(change.sql, name))
+
+
+def _gained(before: dict[str, Any], after: dict[str, Any]) -> set[tuple[str, str]]:
+    """Roles on MLApps that a group lets more people have than before."""
+    had, has = ({(each["role"], each["mlapp_id"]) for each in group["roles"]} for group in (before, after))
+    return has if set(after["members"]) - set(before["members"]) else has - had
 
 
 def _shown(found: GroupRow) -> dict[str, Any]:

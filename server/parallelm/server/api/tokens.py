@@ -7,8 +7,11 @@ from typing import Annotated, Any, Final
 from fastapi import Path, Request
 from pydantic import Field
 
+from parallelm.operations.authors import Author
+from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.authentication import now_ms
 from parallelm.server.access.dependencies import Asking, AskingInPerson
+from parallelm.server.access.entering import by_password
 from parallelm.server.accounts import management, people, tokens
 from parallelm.server.accounts.tables import SERVICE, Account
 from parallelm.server.accounts.tables import Token as TokenRow
@@ -30,6 +33,13 @@ class NewToken(Asked):
     scopes: Annotated[list[Annotated[str, Field(max_length=50)]], Field(max_length=100)] | None = None
     """Actions that it is limited to, such as `mlapps.read`; null: all that its account may do."""
     valid_days: Annotated[int, Field(ge=1, le=tokens.LONGEST_DAYS)] = tokens.USUAL_DAYS
+
+
+class FirstToken(NewToken):
+    """A token, with what proves whose it will be."""
+
+    user: Annotated[str, Field(max_length=200, examples=["ada"])]
+    password: Annotated[str, Field(max_length=1000)]
 
 
 class Token(Answer):
@@ -71,6 +81,16 @@ def create_my_token(request: Request, wanted: NewToken, asking: AskingInPerson) 
         return MadeToken.model_validate({**_shown(made), "token": secret})
 
 
+@ROUTER.post("/tokens", status_code=201)
+def create_token_by_password(request: Request, wanted: FirstToken) -> MadeToken:
+    """Make a token of one's own without a session, by name and password: what `mcenter login` does."""
+    found = by_password(request, wanted.user, wanted.password)
+    with context_of(request).audit.changing(Author(found.name, SERVER_ACCOUNT)) as change:
+        account = change.sql.get_one(Account, found.id)
+        made, secret = management.create_token(change, account, wanted.name, wanted.scopes, wanted.valid_days)
+        return MadeToken.model_validate({**_shown(made), "token": secret})
+
+
 @ROUTER.delete("/me/tokens/{token_id}", status_code=204)
 def revoke_my_token(request: Request, token_id: TokenId, asking: AskingInPerson) -> None:
     """Let it be of no more use."""
@@ -88,7 +108,7 @@ def list_tokens_of_user(request: Request, name: AccountName) -> list[Token]:
 
 @ROUTER.post("/users/{name}/tokens", status_code=201, dependencies=MANAGES)
 def create_token_of_service(
-    request: Request, name: AccountName, wanted: NewToken, asking: Asking
+    request: Request, name: AccountName, wanted: NewToken, asking: AskingInPerson
 ) -> MadeToken:
     """Make a token of a service account. People make their own: nobody else acts in their name."""
     with context_of(request).audit.changing(asking.author) as change:

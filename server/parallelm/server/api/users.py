@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallelm.server.access.authentication import lifetimes, now_ms
-from parallelm.server.access.dependencies import Asking, AskingInPerson, require
+from parallelm.server.access.dependencies import Asking, AskingInPerson, allow_grants, require
 from parallelm.server.access.matrix import ROLES
 from parallelm.server.accounts import links, management, people, sessions, signing_in
 from parallelm.server.accounts.tables import Account, Grant
@@ -190,7 +190,10 @@ def list_users(request: Request, page: Paging) -> Page[User]:
 
 @ROUTER.post("/users", status_code=201, dependencies=MANAGES)
 def create_user(request: Request, wanted: NewUser, asking: Asking) -> User:
-    """Make an account. A person then needs a password link, or signs in by the identity provider."""
+    """Make an account. A person then needs a password link, or signs in by the identity provider.
+
+    A token with scopes gives no role that allows more than itself: 403.
+    """
     with context_of(request).audit.changing(asking.author) as change:
         made = management.create_account(
             change,
@@ -200,6 +203,7 @@ def create_user(request: Request, wanted: NewUser, asking: Asking) -> User:
             grants=pairs(wanted.roles),
             in_groups=wanted.groups,
         )
+        allow_grants(asking, management.roles_held(change.sql, made))
         return User.model_validate(shown(made, 0))
 
 
@@ -212,9 +216,13 @@ def get_user(request: Request, name: AccountName) -> User:
 
 @ROUTER.patch("/users/{name}", dependencies=MANAGES)
 def change_user(request: Request, name: AccountName, wanted: UserChange, asking: Asking) -> User:
-    """Change roles, groups or the full name; disable, which ends its sessions and tokens, or enable."""
+    """Change roles, groups or the full name; disable, which ends its sessions and tokens, or enable.
+
+    A token with scopes gives no role that allows more than itself, and enables no account that has one: 403.
+    """
     with context_of(request).audit.changing(asking.author) as change:
         account = people.find(change.sql, name)
+        before = set() if account.disabled_ms else management.roles_held(change.sql, account)
         if wanted.is_disabled is not None:
             move = management.disable_account if wanted.is_disabled else management.enable_account
             move(change, account)
@@ -226,6 +234,8 @@ def change_user(request: Request, name: AccountName, wanted: UserChange, asking:
                 grants=None if wanted.roles is None else pairs(wanted.roles),
                 in_groups=wanted.groups,
             )
+        if not account.disabled_ms:
+            allow_grants(asking, management.roles_held(change.sql, account) - before)
         return _user(account, signing_in.locked_until_ms(change.sql, name))
 
 
@@ -237,7 +247,7 @@ def unlock_user(request: Request, name: AccountName, asking: Asking) -> None:
 
 
 @ROUTER.post("/users/{name}/password-link", status_code=201, dependencies=MANAGES)
-def make_password_link(request: Request, name: AccountName, asking: Asking) -> PasswordLink:
+def make_password_link(request: Request, name: AccountName, asking: AskingInPerson) -> PasswordLink:
     """A link by which the person chooses a password, once; an earlier one ends. Give it to nobody else."""
     with context_of(request).audit.changing(asking.author) as change:
         secret = management.make_link(change, people.find(change.sql, name))

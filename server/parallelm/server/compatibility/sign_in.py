@@ -5,16 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Final
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from parallelm.schemas.well_known import SERVER_ACCOUNT
 from parallelm.server.access.authentication import lifetimes, now_ms
-from parallelm.server.access.entering import begin_session, with_password
+from parallelm.server.access.entering import begin_session, by_password
 from parallelm.server.accounts.json_web_tokens import as_token
 from parallelm.server.compatibility.callers import Caller
 from parallelm.server.context import context_of
-from parallelm.server.errors import LockedOutError, SignInError
 
 ROUTER: Final = APIRouter()
 
@@ -29,13 +28,8 @@ class Login(BaseModel):
 @ROUTER.post("/auth/login")
 def login(request: Request, said: Login) -> dict[str, str]:
     """A token for the other calls."""
-    try:
-        account = with_password(request, said.username, said.password)
-    except LockedOutError as error:
-        raise HTTPException(429, str(error), headers={"Retry-After": str(error.retry_after_s)}) from error
-    except SignInError as error:
-        raise HTTPException(401, str(error)) from error
-    secret = begin_session(request, account, SERVER_ACCOUNT)
+    account = by_password(request, said.username, said.password)
+    secret = begin_session(request, account, SERVER_ACCOUNT, for_a_program=True)
     now, kept = now_ms(), lifetimes(context_of(request).settings.server)
     return {"token": as_token(secret, account.name, now // 1000, (now + kept.longest_ms) // 1000)}
 

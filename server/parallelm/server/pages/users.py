@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import HTMLResponse, Response
 
 from parallelm.server.access.authentication import now_ms
-from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.access.dependencies import Asking, require, require_session
 from parallelm.server.access.matrix import READING_SQL, ROLES
 from parallelm.server.access.principal import EVERY_MLAPP, Principal
 from parallelm.server.accounts import links, management, people, signing_in, tokens
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 PAGE: Final = Page("Users", "/users", "users.manage", place=90)
-ROUTER: Final = APIRouter(dependencies=[Depends(require("users.manage"))])
+ROUTER: Final = APIRouter(dependencies=[Depends(require("users.manage")), Depends(require_session)])
 Text = Annotated[str, Form(max_length=200)]
 Names = Annotated[list[str], Form(max_length=10_000)]
 Named = Annotated[str, Path(min_length=1, max_length=100)]

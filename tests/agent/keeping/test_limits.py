@@ -1,17 +1,22 @@
-"""Limits of runs by cgroups, on a folder that looks like the kernel's tree: there is none that tests may write."""
+"""Limits of runs by cgroups: on a folder that looks like the kernel's tree, and on the kernel's where tests may write one."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from parallelm.agent.keeping.cgroups import delegated
 from tests.agent.keeping.kept_runs import texts_of
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.agent.keeping.kept_runs import Host
 
@@ -102,3 +107,70 @@ def test_a_cgroup_that_cannot_be_made_leaves_the_run_to_the_other_way(host: Host
     assert host.ending(run).outcome == "succeeded"
     assert run.progress().limits == {"memory": "rlimit", "cpus": "none"}
     assert "No such file" in texts_of(run, "keeper")[0]
+
+
+@pytest.fixture
+def unit() -> Iterator[Path]:
+    """A new cgroup of the kernel, below the nearest one that hands memory and CPU on: as a unit with ``Delegate=yes`` has it."""
+    own = next(
+        (
+            line.removeprefix("0::/")
+            for line in Path("/proc/self/cgroup").read_text().splitlines()
+            if line.startswith("0::/")
+        ),
+        "",
+    )
+    trees = [Path(each.mountpoint) for each in psutil.disk_partitions(all=True) if each.fstype == "cgroup2"]
+    for place in (place for tree_ in trees for place in (tree_ / own, *(tree_ / own).parents)):
+        handed_on = place / "cgroup.subtree_control"
+        if not handed_on.is_file() or not {"memory", "cpu"} <= set(handed_on.read_text().split()):
+            continue
+        made = place / f"mcenter-test-{os.getpid()}"
+        try:
+            made.mkdir()
+        except OSError:
+            continue
+        try:
+            if entered(made, "print('in')").stdout != "in\n":
+                continue
+            yield made
+            return
+        finally:
+            for each in (made / "agent", made):
+                if each.is_dir():
+                    each.rmdir()
+    pytest.skip("no cgroups of version 2 with memory and CPU in which this user may run processes")
+
+
+def entered(cgroup: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """A Python program in a cgroup."""
+    enter = (
+        f"import os, pathlib\npathlib.Path({str(cgroup)!r}, 'cgroup.procs').write_text(str(os.getpid()))\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", enter + program], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_kernel_holds_a_run_to_its_limits(unit: Path, host: Host):
+    tree_ = next(place for place in unit.parents if not (place.parent / "cgroup.procs").exists())
+    agent = entered(
+        unit,
+        f"from parallelm.agent.keeping.cgroups import delegated\nprint(delegated(pathlib.Path({str(tree_)!r})))",
+    )
+    assert agent.stdout == f"{unit}\n", agent.stderr
+    if (swap := unit / "memory.swap.max").exists():
+        swap.write_text("0")
+    greedy = f"""
+import pathlib
+[own] = [line[4:] for line in open("/proc/self/cgroup").read().splitlines() if line.startswith("0::/")]
+print(own.rpartition("/")[2], pathlib.Path({str(tree_)!r}, own, "cpu.max").read_text().strip())
+print(len(b"x" * (512 << 20)))
+"""
+    run = host.start(greedy, memory_bytes=64 << 20, cpus=0.5, cgroups=str(unit))
+    ending = host.ending(run)
+
+    assert texts_of(run) == ["run-run-1.1 50000 100000"]
+    assert (ending.outcome, ending.message) == ("failed", "step step-1: out of memory")
+    assert run.progress().limits == {"memory": "cgroup", "cpus": "cgroup"}
+    wait_for(lambda: not (unit / "run-run-1.1").exists(), "its cgroup is removed")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pytest
 from packaging.version import Version
 
-from tests.released.ready import headings, reasons_against, wrong_headings
-from tests.released.snapshot import REPOSITORY, current_version, is_released
+from tests.released.ready import UNRELEASED, headings, reasons_against, wrong_headings
+from tests.released.snapshot import FIRST_RELEASE, REPOSITORY, current_version, is_released
 
 
 def test_the_changelog_agrees_with_the_version() -> None:
@@ -54,6 +55,13 @@ def test_the_classifiers_say_whether_it_is_released() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     status = "5 - Production/Stable" if is_released(current_version()) else "4 - Beta"
     assert f"Development Status :: {status}" in project["classifiers"]
+
+
+def test_the_example_for_kubernetes_runs_the_last_release_or_the_first() -> None:
+    manifests = (REPOSITORY / "examples" / "kubernetes" / "mcenter.yaml").read_text()
+    (tag,) = set(re.findall(r"image: mcenter-stream:(\S+)", manifests))
+    dated = [version for version, date in headings().items() if date != UNRELEASED]
+    assert tag == max(dated, key=Version, default=str(FIRST_RELEASE))
 
 
 ARCHIVE = "tests/released/data_folders/1.0.0.tar.xz"

@@ -23,6 +23,8 @@ import pytest
 from assets import hatch_build
 from packaging.requirements import Requirement
 
+from tests.waiting import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -250,7 +252,7 @@ def test_every_extra_has_what_it_is_tried_with() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["sdist", "wheel"])
-def test_with_all_extras_the_stack_runs_and_serves_its_pages(
+def test_with_all_extras_the_stack_serves_its_pages_and_runs_an_example(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """In an environment that pip fills as it does a user's."""
@@ -272,5 +274,10 @@ def test_with_all_extras_the_stack_runs_and_serves_its_pages(
         assert any("vendor/" in path for path in loaded)
         for path in loaded:
             assert httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200, path
+        run(mcenter, "examples", cwd=tmp_path)
+        run(mcenter, "mlapp", "apply", "examples/mlapps/train-predict.yaml", cwd=tmp_path)
+        run(mcenter, "mlapp", "run", "wines", "fit", cwd=tmp_path)
+        runs = (mcenter, "runs", "list", "--mlapp", "wines", "--format", "json")
+        wait_for(lambda: [each["state"] for each in json.loads(run(*runs, cwd=tmp_path))] == ["succeeded"])
     finally:
         run(mcenter, "down", cwd=tmp_path)

@@ -29,9 +29,9 @@ class Commands:
         text = f'{NOWHERE}[server]\nurl = "{url}"\ntoken = "{token}"\n'
         (self.folder / "mcenter.toml").write_text(text)
 
-    def __call__(self, *arguments: str, exit_code: int = 0) -> str:
+    def __call__(self, *arguments: str, exit_code: int = 0, input_: str | None = None) -> str:
         environ = {"MCENTER_CONFIG": str(self.folder / "mcenter.toml")}
-        result = CliRunner().invoke(cli, arguments, env=environ)
+        result = CliRunner().invoke(cli, arguments, env=environ, input=input_)
         assert result.exit_code == exit_code, (result.output, result.exception)
         return result.output
 

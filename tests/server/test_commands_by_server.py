@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from parallelm.connections import save_settings
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
 from parallelm.schemas.topics import STATISTICS
 from parallelm.schemas.well_known import UNVERIFIED_LOCAL_USER
+from tests.server.accounts import PASSWORD
 from tests.server.commands import Commands, actions
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import httpx
 
     from parallelm.connections import Settings
 
@@ -238,6 +241,109 @@ def test_a_capture_from_its_making_to_its_end(commands: Commands, client: httpx.
         "take_capture",
         "delete_capture",
     }
+
+
+def test_accounts_roles_and_groups(commands: Commands, client: httpx.Client):
+    name, team = f"n-{uuid.uuid4().hex[:8]}", f"g-{uuid.uuid4().hex[:8]}"
+    said = commands("users", "add", name, "--full-name", "Grace", "--role", "viewer")
+    assert said.startswith(f"{name} has an account; `mcenter users link {name}`")
+    *_, url = commands("users", "link", name, input_=PASSWORD).splitlines()
+    assert httpx.get(url).status_code == 200
+    assert (
+        commands("users", "grant", name, "approver", "--mlapp", "churn") == f"{name} is approver on churn\n"
+    )
+    assert commands("groups", "add", team, "--role", "operator") == f"there is a group {team}\n"
+    assert commands("groups", "join", team, name) == f"{name} is in {team}\n"
+    shown = commands("users", "show", name)
+    assert "viewer, approver on churn" in shown
+    assert team in shown
+    commands("users", "revoke", name, "viewer")
+    assert f"{name} has no role viewer on * of its own; it has: approver on churn" in commands(
+        "users", "revoke", name, "viewer", exit_code=1
+    )
+    for done in (("disable",), ("enable",), ("unlock",), ("sign-out",), ("rename", "Grace H.")):
+        commands("users", done[0], name, *done[1:])
+    (row,) = [
+        each for each in json.loads(commands("users", "list", "--format", "json")) if each["name"] == name
+    ]
+    assert (row["roles"], row["groups"], row["state"], row["full_name"]) == (
+        "approver on churn", team, "", "Grace H.",
+    )  # fmt: skip
+    assert name in commands("groups", "list")
+    assert commands("groups", "leave", team, name) == f"{name} is in {team} no more\n"
+    assert f"{name} is no member of {team}" in commands("groups", "leave", team, name, exit_code=1)
+    commands("groups", "grant", team, "viewer", "--mlapp", "churn")
+    commands("groups", "revoke", team, "operator")
+    assert client.get(f"/api/v1/groups/{team}").json()["roles"] == [{"role": "viewer", "mlapp_id": "churn"}]
+    commands("groups", "delete", team)
+    assert client.get(f"/api/v1/groups/{team}").status_code == 404
+    assert "there is no account" in commands("users", "show", "nobody", exit_code=1)
+
+
+def test_tokens_of_a_service_and_ones_own(commands: Commands, client: httpx.Client, server_url: str):
+    name = f"n-{uuid.uuid4().hex[:8]}"
+    assert f"--account {name}` makes a token" in commands("users", "add", name, "--service")
+    create = ("tokens", "create", "nightly", "--scope", "mlapps.read", "--days", "7")
+    *_, secret = commands(*create, "--account", name, input_=PASSWORD).splitlines()
+    with httpx.Client(headers={"Authorization": f"Bearer {secret}"}) as program:
+        assert program.get(f"{server_url}/api/v1/me").json()["scopes"] == ["mlapps.read"]
+    (token,) = json.loads(commands("tokens", "list", "--account", name, "--format", "json"))
+    assert (token["name"], token["scopes"], token["is_valid"]) == ("nightly", "mlapps.read", True)
+    assert secret not in str(token)
+    commands("tokens", "revoke", str(token["token_id"]), "--account", name)
+    assert client.get(f"/api/v1/users/{name}/tokens").json()[0]["is_valid"] is False
+    refused = commands(*create, "--account", "ada", input_=PASSWORD, exit_code=1)
+    assert "is a person, who makes tokens of their own" in refused
+    assert "the password is not right" in commands(*create, input_="another password", exit_code=1)
+
+    before = len(client.get("/api/v1/me/sessions").json())
+    *_, own = commands(*create, input_=PASSWORD).splitlines()
+    assert own.startswith("mcs_")
+    (made,) = [
+        each
+        for each in json.loads(
+            commands("tokens", "list", "--format", "json", input_=PASSWORD).partition("\n")[2]
+        )
+        if own.startswith(each["hint"])
+    ]
+    assert commands("tokens", "revoke", str(made["token_id"]), input_=PASSWORD).endswith(" is revoked\n")
+    assert len(client.get("/api/v1/me/sessions").json()) == before, "a session stays"
+
+
+def test_without_a_server_nobody_knows_of_accounts(platform: Settings, tmp_path: Path):
+    save_settings(platform, tmp_path / "mcenter.toml")
+    for asked in (("users", "list"), ("groups", "list"), ("tokens", "list")):
+        assert "sign in at it with `mcenter login URL`" in Commands(tmp_path)(*asked, exit_code=1)
+
+
+def test_the_audit_log_and_the_report_are_read_without_a_server(
+    platform: Settings, tmp_path: Path, client: httpx.Client
+):
+    save_settings(platform, tmp_path / "mcenter.toml")
+    itself = Commands(tmp_path)
+    shown = json.loads(itself("audit", "--mlapp", "churn", "--limit", "2", "--format", "json"))
+    told = client.get("/api/v1/actions", params={"mlapp_id": "churn", "limit": 2}).json()["items"]
+    assert [each["action_id"] for each in shown] == [each["action_id"] for each in told]
+    assert "authenticated_by" in itself("audit", "--action", "apply_definition")
+
+    may = ("report", "--period", "month", "--day", "2026-05-15")
+    asked = {"period": "month", "day": "2026-05-15"}
+    by_rest = client.get("/api/v1/business-report", params=asked).json()
+    printed = json.loads(itself(*may, "--json"))
+    assert [each["mlapp_id"] for each in printed["mlapps"]] == [
+        each["mlapp_id"] for each in by_rest["mlapps"]
+    ]
+    (churn,) = [each for each in by_rest["mlapps"] if each["mlapp_id"] == "churn"]
+    assert (churn["models"], churn["before"]["models"]) == (2, 0)
+    assert churn["predictions"] == next(
+        each["predictions"] for each in printed["mlapps"] if each["mlapp_id"] == "churn"
+    )
+    assert [each["points"] for each in by_rest["kpis"] if each["name"] == "revenue"] == [31]
+    assert "churn" in (said := itself(*may))
+    assert "revenue" in said
+    assert "unknown time zone 'Mars'" in itself(*may, "--timezone", "Mars", exit_code=1)
+    for wrong in ({"timezone": "Mars"}, {"day": "0001-01-01"}, {"day": "9999-12-31"}, {"period": "year"}):
+        assert client.get("/api/v1/business-report", params=wrong).status_code == 422, wrong
 
 
 def test_without_a_server_commands_act_themselves(platform: Settings, tmp_path: Path, client: httpx.Client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -10,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from parallelm.connections import save_settings
 from parallelm.operations.definitions import apply_definition, validate_definition
 from parallelm.schemas import topics
 from parallelm.schemas.records import RunState
 from parallelm.server.access.matrix import OPERATOR, VIEWER
 from tests.people import person
+from tests.server.commands import Commands
 from tests.server.run_records import FAILED, LINES, MODEL, SERVING, WAITING, lines_of, send, transition
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
 
@@ -166,6 +170,14 @@ def test_the_schedule_says_when_nodes_are_due(client: httpx.Client, nightly: str
     ]
     assert (train["node_id"], train["cron"], train["is_cut"]) == ("train", "0 2 * * *", False)
     assert train["due_at"] == ["2027-01-01T02:00:00.000Z", "2027-01-02T02:00:00.000Z"]
+
+
+def test_a_command_lists_when_nodes_are_due(platform: Settings, nightly: str, tmp_path: Path):
+    save_settings(platform, tmp_path / "mcenter.toml")
+    due = ("runs", "due", "--mlapp", nightly, "--from", "2027-01-01")
+    said = Commands(tmp_path)(*due, "--to", "2027-01-03", "--format", "json")
+    assert [each["node_id"] for each in json.loads(said)] == ["train", "train"]
+    assert "at most 366 days" in Commands(tmp_path)(*due, "--to", "2029-01-01", exit_code=2)
 
 
 def test_a_schedule_is_told_in_pages_and_for_a_bounded_time(client: httpx.Client, platform: Settings):

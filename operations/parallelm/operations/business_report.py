@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from parallelm.operations.errors import QuestionError
+from parallelm.schemas.times import TimeError
 from parallelm.warehouse.queries.business_report import (
     PERIODS,
     Period,
@@ -16,14 +19,26 @@ from parallelm.warehouse.queries.business_report import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import tzinfo
 
     from parallelm.connections import Settings
 
-__all__ = ["PERIODS", "BusinessReport", "KpiChange", "MLAppNumbers", "Period", "bounds", "business_report"]
+__all__ = [
+    "PERIODS",
+    "BusinessReport",
+    "KpiChange",
+    "MLAppNumbers",
+    "Period",
+    "bounds",
+    "business_report",
+    "calendar_of",
+]
 
 _MONTHS: Final = {"month": 1, "quarter": 3}
+_FIRST_YEAR: Final = 1901
+_LAST_YEAR: Final = 2298
+"""The period before and the one after lie in the years that can be stored, too."""
 
 
 @dataclass(slots=True)
@@ -70,6 +85,40 @@ class BusinessReport:
     before: Mapping[str, MLAppNumbers]
     kpis: tuple[KpiChange, ...]
 
+    @property
+    def last_day(self) -> date:
+        """The last one that belongs to the period."""
+        return (self.end - timedelta(days=1)).date()
+
+    @property
+    def total(self) -> MLAppNumbers:
+        """Of all MLApps together."""
+        return _total(self.now.values())
+
+    @property
+    def total_before(self) -> MLAppNumbers:
+        """The same of the period before."""
+        return _total(self.before.values())
+
+
+def _total(numbers: Iterable[MLAppNumbers]) -> MLAppNumbers:
+    total = MLAppNumbers()
+    for each in numbers:
+        total.models += each.models
+        total.deployed += each.deployed
+        total.rolled_back += each.rolled_back
+        total.predictions += each.predictions
+        total.alerts.update(each.alerts)
+    return total
+
+
+def calendar_of(timezone: str) -> tzinfo:
+    """The zone of this name, whose midnight begins a day. Raises ``QuestionError`` when there is none."""
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise QuestionError(f"unknown time zone {timezone!r}; it is a name such as Europe/Berlin") from error
+
 
 def bounds(period: Period, day: datetime, zone: tzinfo = UTC) -> tuple[datetime, datetime, datetime]:
     """Start of the period before, start and end of the one that ``day`` is in, by the calendar of ``zone``."""
@@ -90,13 +139,19 @@ def _moved(start: datetime, months: int) -> datetime:
 def business_report(
     settings: Settings,
     period: Period,
-    day: datetime,
+    day: date | None = None,
     *,
     zone: tzinfo = UTC,
     mlapps: frozenset[str] | None = None,
 ) -> BusinessReport:
-    """Numbers of the period that ``day`` is in; ``mlapps`` are those to show, None: all."""
-    before, start, end = bounds(period, day, zone)
+    """Numbers of the period that ``day`` (None: today) is in, by the calendar of ``zone``.
+
+    ``mlapps`` are those to show, None: all. Raises ``TimeError`` for a day outside of the years that can be stored.
+    """
+    if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise TimeError(f"the day {day} is outside the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    moment = datetime.now(UTC) if day is None else datetime(day.year, day.month, day.day, 12, tzinfo=zone)
+    before, start, end = bounds(period, moment, zone)
 
     def shown(mlapp_id: str) -> bool:
         return mlapps is None or mlapp_id in mlapps

@@ -1,7 +1,8 @@
-"""``mcenter runs``: list runs, see what became of one and why, and stop one."""
+"""``mcenter runs``: list runs and when they are due, see what became of one and why, and stop one."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path  # noqa: TC003 - click's callback is called with it
 from typing import Any
 
@@ -27,12 +28,15 @@ _SHORT = [
     "agent_id",
     "reason",
 ]
+_DUE = ["due_at", "mlapp_id", "node_id", "cron", "timezone"]
+_WEEK_MS = 7 * 86_400_000
+_LONGEST_MS = 366 * 86_400_000
 _HISTORY = ["event_time", "attempt", "state", "agent_id", "who", "reason"]
 
 
 @click.group()
 def runs() -> None:
-    """List runs of nodes by agents, see what became of one and why, and stop one."""
+    """List runs of nodes by agents and when they are due, see what became of one and why, and stop one."""
 
 
 @runs.command(name="list")
@@ -51,6 +55,38 @@ def list_(format_: str, output: Path | None, **chosen: Any) -> None:
     with reported_in_one_line(settings):
         found = find(settings, **chosen)
     write_result(found[_SHORT] if format_ == "table" else found, format_, output)
+
+
+@runs.command()
+@click.option("--mlapp", "mlapp_id", help="Only nodes of this MLApp.")
+@click.option("--from", "start", type=TIME, help="From this time on.  [default: now]")
+@click.option("--to", "end", type=TIME, help="Before this time.  [default: a week after --from]")
+@result_options
+def due(mlapp_id: str | None, start: str | None, end: str | None, format_: str, output: Path | None) -> None:
+    """List when nodes are due by their schedules, as definitions are now; jitter is in the times."""
+    import pandas as pd
+
+    from parallelm.operations.schedule import schedules
+    from parallelm.schemas.times import ceil_ms, floor_ms, time_ns
+
+    settings = load_settings()
+    start_ms = floor_ms(time_ns(start)) if start else int(time.time() * 1000)
+    end_ms = ceil_ms(time_ns(end)) if end else start_ms + _WEEK_MS
+    if not 0 <= end_ms - start_ms <= _LONGEST_MS:
+        raise click.UsageError("--to must be at most 366 days after --from")
+    with reported_in_one_line(settings):
+        found = schedules(settings, start_ms, end_ms, mlapp_ids=[mlapp_id] if mlapp_id else None)
+    rows = [
+        (due_ms, each.mlapp_id, each.node_id, each.cron, each.timezone)
+        for each in found
+        for due_ms in each.due_ms
+    ]
+    frame = pd.DataFrame(sorted(rows), columns=_DUE)
+    frame["due_at"] = pd.to_datetime(frame["due_at"], unit="ms")
+    for each in found:
+        if each.is_cut:
+            echo(f"of {each.mlapp_id} {each.node_id} the first {len(each.due_ms)} times are shown", err=True)
+    write_result(frame, format_, output)
 
 
 @runs.command()

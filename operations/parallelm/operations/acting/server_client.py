@@ -84,6 +84,10 @@ class ServerClient:
         """What something is to be."""
         return self._answer("PUT", path, **sent)
 
+    def patch(self, path: str, **sent: Any) -> Any:
+        """What is to be different of something."""
+        return self._answer("PATCH", path, **sent)
+
     def delete(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Something that is to go."""
         return self._answer("DELETE", path, params=params)
@@ -96,16 +100,23 @@ class ServerClient:
                 f"no token for {self._url} is known: sign in with `mcenter login {self._url}`, or name one in [server] token"
             )
         headers = {
-            **({"Authorization": f"Bearer {self._token}"} if needs_token else {}),
+            **(self._proof() if needs_token else {}),
             "Accept": "application/json",
             "Idempotency-Key": uuid.uuid4().hex,
             **sent.pop("headers", {}),
         }
-        timeout = httpx.Timeout(answer_s, connect=_CONNECT_S)
-        with httpx.Client(
-            verify=self._trust, trust_env=not self._is_local, timeout=timeout, headers=headers
-        ) as client:
+        with self._opened(answer_s, headers) as client:
             return self._read(self._sent(client, method, path, sent))
+
+    def _proof(self) -> dict[str, str]:
+        """Headers that say who asks."""
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _opened(self, answer_s: float, headers: Mapping[str, str]) -> httpx.Client:
+        timeout = httpx.Timeout(answer_s, connect=_CONNECT_S)
+        return httpx.Client(
+            verify=self._trust, trust_env=not self._is_local, timeout=timeout, headers=headers
+        )
 
     def _sent(self, client: httpx.Client, method: str, path: str, sent: Mapping[str, Any]) -> httpx.Response:
         """The answer, after as many tries as make sense; the key of all is the same."""

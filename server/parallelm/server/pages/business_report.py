@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request
@@ -26,29 +25,14 @@ def report(
 ) -> HTMLResponse:
     """The period that ``day`` is in (default: today), by the viewer's calendar."""
     zone = zone_of(request.cookies.get("zone", "UTC"))
-    moment = datetime.now(UTC) if day is None else datetime(day.year, day.month, day.day, 12, tzinfo=zone)
     found = business_report(
-        context_of(request).settings, period, moment, zone=zone, mlapps=asking.mlapps("mlapps.read")
+        context_of(request).settings, period, day, zone=zone, mlapps=asking.mlapps("mlapps.read")
     )
     values = {
         "report": found,
         "nothing": MLAppNumbers(),
         "periods": PERIODS,
-        "last_day": found.end - timedelta(days=1),
         "earlier": found.start - timedelta(days=1),
         "later": found.end,
-        "total": _total(found.now.values()),
-        "total_before": _total(found.before.values()),
     }
     return render(request, "business_report.html", values)
-
-
-def _total(numbers: Iterable[MLAppNumbers]) -> MLAppNumbers:
-    total = MLAppNumbers()
-    for each in numbers:
-        total.models += each.models
-        total.deployed += each.deployed
-        total.rolled_back += each.rolled_back
-        total.predictions += each.predictions
-        total.alerts.update(each.alerts)
-    return total

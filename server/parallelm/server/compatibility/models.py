@@ -193,8 +193,8 @@ def usage(request: Request, model_id: str, caller: Caller) -> list[dict[str, Any
                 "pipelineId": f"{each['mlapp_id']}.{each['node_id']}",
                 "usageTimes": [{"start": _ms(each["live_from"]), "end": _ms(each["live_to"])}],
                 "predictions": each["predictions"],
-                "mlAlerts": each["alerts"],
-                "dataAlerts": 0,
+                "mlAlerts": each["health_alerts"],
+                "dataAlerts": each["alerts"] - each["health_alerts"],
             }
             for each in found
         ]

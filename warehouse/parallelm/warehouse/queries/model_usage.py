@@ -22,9 +22,9 @@ def model_usage(
 ) -> pd.DataFrame:
     """One row a deployment whose model was live, by the time from which it was.
 
-    Columns: ``mlapp_id, node_id, model_id, deployment_id, attempt, live_from, live_to, predictions, alerts, critical_alerts``.
-    Predictions are those that its node counted in that time by the statistic of this name; alerts are those about its node,
-    or about none, that fired in it.
+    Columns: ``mlapp_id, node_id, model_id, deployment_id, attempt, live_from, live_to, predictions, alerts, critical_alerts,
+    health_alerts``. Predictions are those that its node counted in that time by the statistic of this name; alerts are those about its node,
+    or about none, that fired in it; those of health say that data or predictions differ.
     """
     where = Conditions().equal(mlapp_id=mlapp_id, model_id=model_id)
     return frame(
@@ -38,7 +38,7 @@ def model_usage(
         SELECT live.mlapp_id AS mlapp_id, live.node_id AS node_id, live.model_id AS model_id,
                live.deployment_id AS deployment_id, live.attempt AS attempt, live.live_from AS live_from,
                live.live_to AS live_to, counted.predictions AS predictions, raised.alerts AS alerts,
-               raised.critical_alerts AS critical_alerts
+               raised.critical_alerts AS critical_alerts, raised.health_alerts AS health_alerts
         FROM live
         LEFT JOIN
         (
@@ -55,11 +55,14 @@ def model_usage(
         ) AS counted ON counted.deployment_id = live.deployment_id
         LEFT JOIN
         (
-            SELECT deployment_id, count() AS alerts, countIf(severity = 'critical') AS critical_alerts
+            SELECT deployment_id, count() AS alerts, countIf(severity = 'critical') AS critical_alerts,
+                countIf(is_health) AS health_alerts
             FROM live
             INNER JOIN
             (
-                SELECT mlapp_id, toString(node_id) AS about_node, fired_at, severity FROM alerts_current
+                SELECT mlapp_id, toString(node_id) AS about_node, fired_at, severity,
+                    rule_type IN ('health', 'canary') OR rule ILIKE '%%health%%' AS is_health
+                FROM alerts_current
                 WHERE fired_at IS NOT NULL AND mlapp_id IN (SELECT mlapp_id FROM live)
             ) AS alert USING (mlapp_id)
             WHERE about_node IN ('', toString(node_id)) AND fired_at >= live_from

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import io
 import itertools
+import lzma
+import pickle
 import uuid
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +31,7 @@ from parallelm.operations.errors import (
     UnknownNodeError,
 )
 from parallelm.operations.explaining import explain
+from parallelm.operations.model_beginnings import READ_BYTES, wanted_beginning
 from parallelm.operations.model_files import (
     NewModel,
     delete_model,
@@ -145,6 +152,12 @@ def test_a_model_that_does_not_exist_is_named(defined: Settings):
         ({"format": "Pickle"}, b"{}", "there is no format 'Pickle'"),
         ({"format": "Savedmodel"}, b"{}", "upload it as a tar.gz"),
         ({}, b"", "is empty"),
+        ({}, b"<html>", "format Json is a JSON value; model.json begins with b'<html>'"),
+        ({"format": "Pmml"}, b"{}", "is XML"),
+        ({"format": "Text"}, b"a\0", "is text"),
+        ({"format": "ScikitLearn_3"}, b"<!DOCTYPE html>", "is a pickle, or a file of joblib or skops"),
+        ({"format": "Pytorch"}, b"{}", "is a file of torch.save"),
+        ({"format": "H2O_Driverless_AI"}, b"{}", "is a zip file"),
     ],
 )
 def test_what_cannot_be_a_model_is_refused(
@@ -155,6 +168,31 @@ def test_what_cannot_be_a_model_is_refused(
     said = {"name": "m", "format": "Json", "file_name": "model.json"} | changes
     with pytest.raises(ModelFileError, match=message):
         upload_model(defined, MLAPP, file, NewModel(**said), who=person("ada"))
+
+
+def test_files_as_programs_write_them_may_be_models():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as opened:
+        opened.writestr("archive/data.pkl", b"")
+    pickles = [pickle.dumps({"a": 1}, protocol) for protocol in (2, 3, 4, 5)]
+    written = {
+        "Json": [b' \n{"a": 1}', b"\xef\xbb\xbf[1]", b"-1.5"],
+        "Pmml": [b'<?xml version="1.0"?>', "\ufeff<PMML/>".encode("utf-16-le")],
+        "Text": [b"weights 1 2", "é".encode("utf-16")],
+        "ScikitLearn_2": [*pickles, pickle.dumps({"a": 1}, 0), pickle.dumps([1], 1), packed.getvalue()],
+        "ScikitLearn_3": [*pickles, packed.getvalue(), zlib.compress(b"x"), gzip.compress(b"x"), lzma.compress(b"x")],
+        "Pytorch": [packed.getvalue(), pickles[0], (64).to_bytes(8, "little") + b"{}"],
+        "H2O_Driverless_AI": [packed.getvalue()],
+        "Mlflow": [gzip.compress(b"")],
+        "Onnx": [b"\x08\x07"], "Xgboost": [b"{L", b"\0\0"], "H2O_3": [b"public class"], "Binary": [b"?"], "Unknown": [b"?"],
+    }  # fmt: skip
+    refused = [
+        (name, each)
+        for name, files in written.items()
+        for each in files
+        if wanted_beginning(name, each[:READ_BYTES])
+    ]
+    assert refused == []
 
 
 def test_a_node_that_does_not_exist_is_named(defined: Settings, tmp_path: Path):

@@ -1,6 +1,6 @@
 """The files of models: upload one as a person, read one, and delete one that nothing uses.
 
-A file is written once and never changed; it is read as bytes, and nothing here opens what is in it. A deleted model stays in
+A file is written once and never changed; it is read as bytes, and nothing here opens what is in it, but for a look at how it begins. A deleted model stays in
 the warehouse with all that it did: what goes is its file, once the processors have agreed that nothing deploys it any more.
 """
 
@@ -37,6 +37,7 @@ from parallelm.operations.errors import (
     UnknownModelError,
     UnknownNodeError,
 )
+from parallelm.operations.model_beginnings import READ_BYTES, wanted_beginning
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.errors import SignatureError
 from parallelm.schemas.model_signatures import SignedModel, sign, signed_model, signer
@@ -59,7 +60,6 @@ SOURCE: Final = "source"
 UPLOADED: Final = "uploaded"
 """Annotation of models that no component has trained."""
 _MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-_GZIP: Final = b"\x1f\x8b"
 _CHUNK_BYTES: Final = 1 << 20
 _LONGEST_NAME: Final = 200
 
@@ -256,11 +256,13 @@ def _check(definition: MLAppDefinition, file: Path, model: NewModel) -> None:
     if not name or len(name) > _LONGEST_NAME or PurePath(name).name != name or "\\" in name:
         raise ModelFileError(f"{name!r} is not the name of a file")
     with file.open("rb") as opened:
-        beginning = opened.read(len(_GZIP))
+        beginning = opened.read(READ_BYTES)
     if not beginning:
         raise ModelFileError(f"{name} is empty")
-    if model.format in DIRECTORY_FORMATS and beginning != _GZIP:
-        raise ModelFileError(f"a model of format {model.format} is a directory: upload it as a tar.gz")
+    if wanted := wanted_beginning(model.format, beginning):
+        raise ModelFileError(
+            f"a model of format {model.format} is {wanted}; {name} begins with {beginning[:8]!r}: choose the format that it has"
+        )
 
 
 def _check_new(settings: Settings, mlapp_id: str, model: NewModel, sha256: str) -> None:

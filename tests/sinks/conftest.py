@@ -118,6 +118,10 @@ class RunningSink:
         self.thread.join(DEADLINE_S)
         assert not self.thread.is_alive()
 
+    def stalls(self) -> str:
+        """What ``/ready`` says."""
+        return self._sink.stalls()
+
     def metric(self, name: str, **labels: str) -> float:
         """Value of a metric now; 0 when it was never counted."""
         return self.metrics.registry.get_sample_value(f"mcenter_sink_{name}", labels) or 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from itertools import pairwise
 
 import pytest
@@ -19,7 +18,7 @@ from parallelm.sinks.blocks import (
     replay_length,
 )
 from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterLimit
-from parallelm.sinks.errors import DatabaseUnavailableError, SinkError, TooManyDeadLettersError
+from parallelm.sinks.errors import DatabaseUnavailableError, SinkError
 from parallelm.sinks.intent import (
     ONE_SERVER,
     Intent,
@@ -181,37 +180,44 @@ class TestDeadLetterLimit:
         counter = DeadLetterCounter(DeadLetterLimit(max_run=5))
         counter.add(4, [1, 2, 3])
         counter.add(2, [0, 1])
-        with pytest.raises(TooManyDeadLettersError, match="6 records one after another"):
-            counter.add(3, [0, 2])
+        assert "6 records one after another" in counter.why_too_many(3, [0, 2])
+        assert not counter.why_too_many(3, [1, 2])
 
     def test_a_good_record_ends_a_run(self):
         counter = DeadLetterCounter(DeadLetterLimit(max_run=5))
         for _ in range(10):
+            assert not counter.why_too_many(2, [1])
             counter.add(2, [1])
             counter.add(2, [])
 
     def test_bad_records_among_good_ones_are_no_run_however_many_one_block_holds(self):
         counter = DeadLetterCounter(DeadLetterLimit(max_run=5))
-        counter.add(10_000, range(0, 10_000, 3))
+        assert not counter.why_too_many(10_000, range(0, 10_000, 3))
 
     @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), max_size=8))
     def test_runs_are_counted_across_blocks_as_if_they_were_one(self, blocks: list[list[bool]]):
         whole = "".join("x" if bad else " " for block in blocks for bad in block)
         longest = max(map(len, whole.split()), default=0)
         counter = DeadLetterCounter(DeadLetterLimit(max_run=3, max_ratio=1.0))
-        with pytest.raises(TooManyDeadLettersError) if longest > 3 else nullcontext():
-            for block in blocks:
-                counter.add(len(block), [position for position, bad in enumerate(block) if bad])
+        found = []
+        for block in blocks:
+            bad = [position for position, is_bad in enumerate(block) if is_bad]
+            found.append(counter.why_too_many(len(block), bad))
+            counter.add(len(block), bad)
+        assert any(found) == (longest > 3)
 
     def test_a_share_beyond_the_limit_is_an_error_once_there_are_enough_records(self):
         counter = DeadLetterCounter(DeadLetterLimit(max_ratio=0.1, window=100, max_run=1000))
         counter.add(50, range(40))
-        with pytest.raises(TooManyDeadLettersError, match="of the last 100 records"):
-            counter.add(50, [])
+        assert not counter.why_too_many(50, [])
+        assert "41 of the last 100 records" in counter.why_too_many(50, [7])
+        counter.reset()
+        assert not counter.why_too_many(50, [7])
 
     def test_old_records_are_forgotten(self):
         counter = DeadLetterCounter(DeadLetterLimit(max_ratio=0.3, window=100, max_run=1000))
         counter.add(50, range(14))
         for _ in range(4):
+            assert not counter.why_too_many(50, range(14))
             counter.add(50, range(14))
             counter.add(50, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from parallelm.operations.dead_letters import Answers, Selection, list_dead_letters
 from parallelm.operations.errors import ReplayError
 from parallelm.schemas import topics
+from parallelm.sinks import DeadLetterLimit
 from tests.people import person
 from tests.sinks import samples
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,6 +110,23 @@ def test_of_two_that_replay_at_once_only_the_later_sends(platform: Platform, let
     assert later.give("replay_dead_letter", selected, who=person("b"), comment="") == 1
     platform.wait("SELECT count() FROM actions", 1)
     assert platform.value("SELECT who FROM dead_letters WHERE state = 'replayed'") == "b"
+
+
+def test_a_topic_that_too_many_dead_letters_stopped_goes_on_when_they_were_dropped(
+    platform: Platform, command: Callable[..., Result]
+):
+    for _ in range(30):
+        platform.send(topics.EVENTS, b"poison", partition=0, flush=False)
+    for partition in (0, 1):
+        platform.send(topics.EVENTS, samples.event(), partition=partition)
+    with platform.sink(dead_letter_limit=DeadLetterLimit(max_run=20)) as sink:
+        platform.wait("SELECT count() FROM dead_letters", 30)
+        wait_for(lambda: "30 records one after another" in sink.stalls(), sink.stalls)
+        [told] = re.findall(r"`mcenter (dead-letters drop --topic \S+events --comment) …`", sink.stalls())
+        assert "dropped 30 records" in command(*told.split(), "JSON", "--yes").output
+        platform.wait("SELECT count() FROM events", 2)
+        platform.wait("SELECT (count(), countIf(state = 'open')) FROM dead_letters", (30, 0))
+        assert not sink.stalls()
 
 
 def test_while_the_sink_is_behind_nothing_is_sent(platform: Platform):

@@ -10,17 +10,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
 from parallelm.schemas.dead_letters import MAX_STORED_BYTES
+from parallelm.schemas.topic_admin import create_topics
 from parallelm.sinks.dead_letters import DeadLetterLimit
-from parallelm.sinks.errors import NotReadyError, SinkError, TooManyDeadLettersError
+from parallelm.sinks.errors import NotReadyError, SinkError
 from parallelm.sinks.service import wait_for_warehouse
 from parallelm.sinks.tables import STORED_TOPICS
 from tests.sinks import samples
 from tests.sinks.expected_rows import SINGLE_ROWS
 from tests.sinks.samples import T0_MS
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_S, wait_for
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -284,17 +287,44 @@ def test_a_decision_repeated_later_is_one_row_and_does_not_turn_back_the_state(p
     assert platform.value("SELECT state FROM deployments_current") == "active"
 
 
-def test_too_many_dead_letters_in_a_row_stop_the_sink_before_they_are_committed(platform: Platform):
+def test_too_many_dead_letters_in_a_row_stop_their_topic_before_they_are_committed_and_no_other(
+    platform: Platform,
+):
+    name = topics.EVENTS.full_name(platform.settings.kafka.topic_prefix)
     for _ in range(30):
         platform.send(topics.EVENTS, b"poison", partition=0, flush=False)
-    platform.flush()
-    with (
-        pytest.raises(TooManyDeadLettersError, match="one after another"),
-        platform.sink(dead_letter_limit=DeadLetterLimit(max_run=20)) as sink,
-    ):
-        sink.wait_until_ended()
-    with platform.sink(dead_letter_limit=DeadLetterLimit(max_run=50)):
+    platform.send(topics.EVENTS, samples.event(), partition=0)
+    with platform.sink(dead_letter_limit=DeadLetterLimit(max_run=20)) as sink:
+        wait_for(lambda: "30 records one after another" in sink.stalls(), sink.stalls)
+        assert f"topic {name} is not written" in sink.stalls()
+        assert "the other topics are written" in sink.stalls()
+        platform.send(topics.STATISTICS, samples.batch(samples.series([float(T0_MS)], [1.0])))
+        platform.wait("SELECT count() FROM statistics", 1)
+        wait_for(lambda: sink.metric("stopped_topics", topic=name) == 1)
+        assert sink.metric("stopped_topics", topic=name.replace("events", "statistics")) == 0
+        assert sink.metric("records_total", topic=name) == 0
+    with platform.sink(dead_letter_limit=DeadLetterLimit(max_run=50)) as sink:
+        platform.wait("SELECT count() FROM events", 1)
         platform.wait("SELECT count() FROM dead_letters", 30)
+        assert not sink.stalls()
+
+
+def test_a_topic_that_is_missing_keeps_no_other_from_being_read_and_is_read_when_it_appears(
+    platform: Platform,
+):
+    name = topics.KPIS.full_name(platform.settings.kafka.topic_prefix)
+    admin = AdminClient(client_config(platform.settings.kafka))
+    admin.delete_topics([name])[name].result(DEADLINE_S)
+    with platform.sink() as sink:
+        platform.send(topics.STATISTICS, samples.batch(samples.series([float(T0_MS)], [1.0])))
+        platform.wait("SELECT count() FROM statistics", 1)
+        assert f"topic {name} is not written: " in sink.stalls()
+        assert "mcenter topics create" in sink.stalls()
+        wait_for(lambda: sink.metric("stopped_topics", topic=name) == 1)
+        wait_for(lambda: create_topics(platform.settings) == [name])
+        platform.send(topics.KPIS, samples.kpis(("k", {}, T0_MS, 1.0)))
+        platform.wait("SELECT count() FROM kpis", 1)
+        assert not sink.stalls()
 
 
 def test_topics_or_migrations_that_are_missing_are_told(settings: Settings, platform: Platform):

@@ -139,14 +139,28 @@ def topic_ids(admin: Any, names: Iterable[str], timeout_s: float) -> dict[str, s
 
     Raises ``TopicsError`` for a topic that is missing, ``ClusterUnavailableError`` when no broker answers.
     """
+    found, missing = find_topics(admin, names, timeout_s)
+    for error in missing.values():
+        raise error
+    return found
+
+
+def find_topics(
+    admin: Any, names: Iterable[str], timeout_s: float
+) -> tuple[dict[str, str], dict[str, TopicsError]]:
+    """Id by topic name, and by name what is wrong with those that are missing or not shown to this user.
+
+    Raises ``ClusterUnavailableError`` when no broker answers, ``TopicsError`` for another refusal.
+    """
     from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
     wanted = sorted(set(names))
     if not wanted:
-        return {}
+        return {}, {}
     _metadata(admin, timeout_s)
     described = admin.describe_topics(TopicCollection(wanted), request_timeout=timeout_s)
     found: dict[str, str] = {}
+    missing: dict[str, TopicsError] = {}
     for name, future in described.items():
         try:
             found[name] = str(future.result(timeout_s).topic_id)
@@ -154,10 +168,13 @@ def topic_ids(admin: Any, names: Iterable[str], timeout_s: float) -> dict[str, s
             reason = error.args[0]
             refused = reason.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
             command = "see `mcenter topics acls`" if refused else "create it with `mcenter topics create`"
-            raise TopicsError(f"topic {name!r}: {reason.str()}; {command}") from error
+            told = TopicsError(f"topic {name!r}: {reason.str()}; {command}")
+            if not refused and reason.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise told from error
+            missing[name] = told
         except TimeoutError as error:
             raise ClusterUnavailableError(f"no answer about topic {name!r} within {timeout_s:g} s") from error
-    return found
+    return found, missing
 
 
 def log_bounds(

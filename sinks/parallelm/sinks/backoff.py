@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from parallelm.sinks.errors import RetryLaterError, SinkError
@@ -11,7 +12,7 @@ from parallelm.sinks.errors import RetryLaterError, SinkError
 class Backoff:
     """Attempts of one piece of work: waits double from ``first_s`` to ``longest_s``, for ``limit_s`` at most."""
 
-    limit_s: float
+    limit_s: float = math.inf
     first_s: float = 0.25
     longest_s: float = 10.0
     _failing_since_s: float | None = None

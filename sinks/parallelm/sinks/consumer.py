@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from parallelm.connections.kafka import RefusedConnections, client_config
 from parallelm.schemas.errors import SchemaError
-from parallelm.schemas.topic_admin import log_bounds, topic_ids
+from parallelm.schemas.topic_admin import find_topics, log_bounds
 from parallelm.sinks.errors import FencedError, InsertStateUnknownError, NotReadyError, RetryLaterError
 from parallelm.sinks.intent import Committed, read_metadata
 from parallelm.sinks.topic_identity import TopicIdentity
@@ -84,10 +84,16 @@ class TopicAdmin:
         self._servers = kafka.bootstrap_servers
         self.identity = TopicIdentity(self._admin)
 
-    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Ids by topic name; raises ``NotReadyError`` for a topic that is missing or a broker that does not answer."""
+    def find(self, topics: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Ids by topic name, and by name what is wrong with those that are missing.
+
+        Raises ``NotReadyError`` when all are missing or the broker does not answer.
+        """
         try:
-            return topic_ids(self._admin, topics, _REQUEST_TIMEOUT_S)
+            ids, missing = find_topics(self._admin, topics, _REQUEST_TIMEOUT_S)
+            if missing and not ids:
+                raise next(iter(missing.values()))
+            return ids, {name: str(error) for name, error in missing.items()}
         except SchemaError as error:
             reason = self._refused.reason(self._admin)
             raise NotReadyError(f"topics at {self._servers!r} cannot be read: {error}{reason}") from error
@@ -162,9 +168,9 @@ def starting_point(
         raise InsertStateUnknownError(
             f"{source.topic} [{source.partition}]: everything below offset {offset} was written to ClickHouse, but the "
             f"log ends at {high}: the broker has lost records. Offsets from {high} on will be used again, and may have "
-            "been already: find the first record of the log that is younger than the rows of its offset, and move the "
-            f"group's offset there with kafka-consumer-groups --reset-offsets (to {high} when there is none). Then start "
-            "the sink again"
+            "been already: find the first record of the log that is younger than the rows of its offset, stop the sinks, move the "
+            f"group's offset there with kafka-consumer-groups --reset-offsets (to {high} when there is none), and start "
+            "the sinks again"
         )
     return StartingPoint(offset, committed.intent)
 

@@ -11,7 +11,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.dead_letters import make_dead_letter
 from parallelm.schemas.errors import UndeliveredError
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
-from parallelm.sinks.errors import RetryLaterError, TooManyDeadLettersError
+from parallelm.sinks.errors import RetryLaterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ class DeadLetterLimit:
 
 
 class DeadLetterCounter:
-    """Counts outcomes against a limit."""
+    """Counts the outcomes of one topic against a limit."""
 
     def __init__(self, limit: DeadLetterLimit) -> None:
         self._limit = limit
@@ -44,11 +44,8 @@ class DeadLetterCounter:
         self._bad = 0
 
     def add(self, records: int, bad: Sequence[int]) -> None:
-        """Count one block with the positions of its bad records, ascending from 0.
-
-        Raises ``TooManyDeadLettersError`` when the limit is passed.
-        """
-        longest = self._count_run(records, bad)
+        """Count one block with the positions of its bad records, ascending from 0."""
+        _, self._run = self._runs(records, bad)
         self._outcomes.append((records, len(bad)))
         self._records += records
         self._bad += len(bad)
@@ -56,29 +53,38 @@ class DeadLetterCounter:
             dropped_records, dropped_bad = self._outcomes.popleft()
             self._records -= dropped_records
             self._bad -= dropped_bad
-        if longest > self._limit.max_run:
-            raise TooManyDeadLettersError(
-                f"{longest} records one after another could not be handled (limit {self._limit.max_run}): "
-                "this looks like a bad deploy and not like bad records; nothing more was committed. "
-                "See `mcenter dead-letters list`, and raise --dead-letter-run if these records can be given up"
-            )
-        if self._records >= self._limit.window and self._bad > self._limit.max_ratio * self._records:
-            raise TooManyDeadLettersError(
-                f"{self._bad} of the last {self._records} records could not be handled "
-                f"(limit {self._limit.max_ratio:.0%}): this looks like a bad deploy and not like bad records; "
-                "nothing more was committed. See `mcenter dead-letters list`, and raise --dead-letter-ratio "
-                "if these records can be given up"
-            )
 
-    def _count_run(self, records: int, bad: Sequence[int]) -> int:
-        """Longest run of bad records that ends in this block; a run at its end may continue in the next."""
+    def reset(self) -> None:
+        """Count from now on."""
+        self._run = self._records = self._bad = 0
+        self._outcomes.clear()
+
+    def why_too_many(self, records: int, bad: Sequence[int]) -> str:
+        """Why such a block may not follow those that were counted; empty when it may."""
+        if not bad:
+            return ""
+        longest, _ = self._runs(records, bad)
+        if longest > self._limit.max_run:
+            return (
+                f"{longest} records one after another could not be handled (--dead-letter-run "
+                f"{self._limit.max_run})"
+            )
+        all_records, all_bad = self._records + records, self._bad + len(bad)
+        if all_records >= self._limit.window and all_bad > self._limit.max_ratio * all_records:
+            return (
+                f"{all_bad} of the last {all_records} records could not be handled (--dead-letter-ratio "
+                f"{self._limit.max_ratio:g})"
+            )
+        return ""
+
+    def _runs(self, records: int, bad: Sequence[int]) -> tuple[int, int]:
+        """Longest run of bad records that ends in this block, and the one at its end, which may continue in the next."""
         run, longest, next_position = self._run, 0, 0
         for position in bad:
             run = run + 1 if position == next_position else 1
             next_position = position + 1
             longest = max(longest, run)
-        self._run = run if next_position == records else 0
-        return longest
+        return longest, run if next_position == records else 0
 
 
 class DeadLetterProducer:

@@ -2,7 +2,8 @@
 
 Intent committed, rows inserted under its token, dead letters flushed, end committed, and with it the intent of the
 block that was made meanwhile. If the process dies in between, the next owner repeats the block under the same token, and
-ClickHouse drops what it has already. A block that ClickHouse refuses keeps only its own partition waiting.
+ClickHouse drops what it has already. A block that ClickHouse refuses keeps only its own partition waiting, and what only a
+person can decide stops only its topic or partition: it is not announced, or its end is not committed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from parallelm.sinks.errors import (
     DatabaseUnavailableError,
     InsertRefusedError,
     InsertStateUnknownError,
-    TooManyDeadLettersError,
 )
 from parallelm.sinks.ingested_blocks import log_block
 from parallelm.sinks.intent import ROW_FORMAT, done_metadata, intent_metadata
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from parallelm.sinks.partition import Block, PartitionWork
     from parallelm.sinks.refused_blocks import RefusedBlocks
     from parallelm.sinks.rows import Source
+    from parallelm.sinks.stopped import StoppedTopics
     from parallelm.sinks.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -54,16 +55,18 @@ class Delivery:
         refused: RefusedBlocks,
         dead_letters: DeadLetterProducer,
         counters: Mapping[str, DeadLetterCounter],
+        stopped: StoppedTopics,
         metrics: SinkMetrics,
         *,
-        several_shards: bool,
+        shards: int,
     ) -> None:
         self._consumer = consumer
-        self._several_shards = several_shards
+        self._shards = shards
         self._writers = writers
         self._refused = refused
         self._dead_letters = dead_letters
         self._counters = counters
+        self._stopped = stopped
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(len(writers), "insert")
         self._under_way: list[Future[None]] = []
@@ -73,6 +76,7 @@ class Delivery:
         self._written: list[PartitionWork] = []
         """Whose block is in ClickHouse, and not committed yet."""
         self._failed: list[tuple[PartitionWork, Block, InsertRefusedError | DatabaseUnavailableError]] = []
+        self._unknown: list[tuple[PartitionWork, InsertStateUnknownError]] = []
 
     @property
     def is_inserting(self) -> bool:
@@ -86,16 +90,20 @@ class Delivery:
     def begin(self, works: Iterable[PartitionWork], lease_is_fresh: Callable[[], bool]) -> None:
         """Announce the block of each partition that has one, and start to insert them.
 
-        Those that the lease no longer covers are left for the next time. Raises ``RetryLaterError`` when something is
-        away: begin with the same blocks again later. Raises ``InsertStateUnknownError`` when it cannot be decided
-        whether a crashed owner's block is there.
+        Those that the lease no longer covers are left for the next time; those that must not be announced stop their topic or
+        partition. Raises ``RetryLaterError`` when something is away: begin with the same blocks again later.
         """
         now_s = time.monotonic()
         due = [
             (work, work.block)
             for work in works
-            if work.block is not None and work.is_due and not work.backoff.waits(now_s)
+            if work.block is not None
+            and work.is_due
+            and not work.backoff.waits(now_s)
+            and not self._stopped.has_too_many(work, work.block)
         ]
+        self._resolve_replayed(due)
+        due = [(work, block) for work, block in due if not work.stopped and not work.backoff.waits(now_s)]
         if not due:
             return
         self._commit_intents(due)
@@ -149,16 +157,21 @@ class Delivery:
             except DatabaseUnavailableError as error:
                 self._failed.append((work, block, error))
                 self._away[shard] = error
+            except InsertStateUnknownError as error:
+                self._unknown.append((work, error))
             else:
                 self._written.append(work)
 
     def _handle_failed(self) -> None:
         """Raises ``DatabaseUnavailableError`` when ClickHouse did not answer: nothing can be written for now.
 
-        With several shards only the partitions of the one that did not answer wait.
+        With several shards only the partitions of those that did not answer wait, unless none did.
         """
         failed, self._failed = self._failed, []
         away, self._away = self._away, {}
+        unknown, self._unknown = self._unknown, []
+        for work, why in unknown:
+            self._stopped.stop(work, why)
         for work, block, error in failed:
             if not work.is_ours:
                 continue
@@ -167,7 +180,7 @@ class Delivery:
             else:
                 # A block that was given up comes again without rows, for the log.
                 self._refused.refused(work, block, error)
-        if not self._several_shards:
+        if len(away) == self._shards:
             for unavailable in away.values():
                 raise unavailable
         for work, block in self._begun:
@@ -176,8 +189,10 @@ class Delivery:
 
     def _commit_written(self) -> int:
         written = [(work, work.block) for work in self._written if work.is_ours and work.block is not None]
-        self._count_dead_letters(written)
         for work, block in written:
+            if not block.is_counted:
+                self._counters[work.source.topic].add(block.record_count, block.rejected_positions)
+                block.is_counted = True
             self._send_dead_letters(work.source, block)
         commit(self._consumer, [_position_after(work, block) for work, block in written])
         self._written.clear()
@@ -210,11 +225,19 @@ class Delivery:
         for work, offset in at_end:
             work.committed = offset
 
+    def _resolve_replayed(self, due: Sequence[tuple[PartitionWork, Block]]) -> None:
+        """A partition is stopped when it cannot be decided whether a crashed owner's block is there; it waits for its table."""
+        for work, block in due:
+            if block.replayed is not None and not block.intent_committed and not work.stopped:
+                try:
+                    self._resolve(work.source, block, block.replayed)
+                except InsertStateUnknownError as error:
+                    self._stopped.stop(work, error)
+                except InsertRefusedError as error:
+                    self._refused.try_later(work, error)
+
     def _commit_intents(self, under_way: Sequence[tuple[PartitionWork, Block]]) -> None:
         new = [(work, block) for work, block in under_way if not block.intent_committed]
-        for work, block in new:
-            if block.replayed is not None:
-                self._resolve(work.source, block, block.replayed)
         commit(
             self._consumer,
             [
@@ -235,9 +258,9 @@ class Delivery:
                 f"inserting them; their records now make different rows (row format {crashed.row_format} then, "
                 f"{ROW_FORMAT} now; content {crashed.content_hash} then, {block.intent.content_hash} now), and {there} "
                 f"rows of them are in {table}. Look at them (WHERE _topic_id = '{offsets.topic_id}' AND _partition = "
-                f"{offsets.partition} AND _offset BETWEEN {offsets.first} AND {offsets.last}). If they are complete, move "
-                f"the group's offset to {offsets.last + 1} with kafka-consumer-groups --reset-offsets; if not, delete "
-                "them first. Then start the sink again"
+                f"{offsets.partition} AND _offset BETWEEN {offsets.first} AND {offsets.last}) and stop the sinks. If they are "
+                f"complete, move the group's offset to {offsets.last + 1} with kafka-consumer-groups --reset-offsets; if not, "
+                "delete them. Then start the sinks again"
             )
         # The old token may be remembered although its rows are gone: the new rows need another one.
         token = f"{block.intent.token}/{block.intent.content_hash}/{ROW_FORMAT}"
@@ -259,17 +282,6 @@ class Delivery:
             if block.replayed is not None or block.is_repeated:
                 self._verify(writer, source, block)
         log_block(writer, source, block)
-
-    def _count_dead_letters(self, written: Sequence[tuple[PartitionWork, Block]]) -> None:
-        """Raises ``TooManyDeadLettersError``: then nothing of these blocks is committed."""
-        try:
-            for work, block in written:
-                if not block.is_counted:
-                    self._counters[work.source.topic].add(block.record_count, block.rejected_positions)
-                    block.is_counted = True
-        except TooManyDeadLettersError:
-            self._written.clear()
-            raise
 
     def _send_dead_letters(self, source: Source, block: Block) -> None:
         rows = block.rows

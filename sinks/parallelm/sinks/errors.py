@@ -40,12 +40,8 @@ class FencedError(SinkError):
     """Another sink runs under the same instance id, or the Kafka client cannot continue for another reason."""
 
 
-class TooManyDeadLettersError(SinkError):
-    """So many records cannot be handled that the code must be wrong, not the records."""
-
-
 class InsertStateUnknownError(SinkError):
-    """Whether a block's rows are in the table cannot be decided without a person."""
+    """Whether a block's rows are in the table cannot be decided without a person: its partition is stopped."""
 
 
 class InvalidRecordError(Exception):

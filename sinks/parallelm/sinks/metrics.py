@@ -34,6 +34,8 @@ class SinkMetrics:
     """Records in a topic that are not in ClickHouse yet."""
     partitions: Gauge = field(init=False)
     """Partitions that this process owns."""
+    stopped_topics: Gauge = field(init=False)
+    """1 for a topic that is stopped, missing, or cannot be written for more than 30 s."""
     last_insert_time: Gauge = field(init=False)
     """Clock at the last insert, epoch seconds."""
     progress_age: Gauge = field(init=False)
@@ -59,6 +61,12 @@ class SinkMetrics:
                 "mcenter_sink_lag_records", "Records not yet in ClickHouse.", by_topic, registry=self.registry
             ),
             "partitions": Gauge("mcenter_sink_partitions", "Partitions owned.", registry=self.registry),
+            "stopped_topics": Gauge(
+                "mcenter_sink_stopped_topics",
+                "1 for a topic that is not written while others are: /ready says why.",
+                by_topic,
+                registry=self.registry,
+            ),
             "last_insert_time": Gauge(
                 "mcenter_sink_last_insert_timestamp_seconds",
                 "Clock at the last insert.",

@@ -41,5 +41,5 @@ class SinkOptions:
     session_timeout_s: float = 10.0
     """Kafka reassigns the partitions of a process that sends no heartbeat for this long."""
     retry_limit_s: float = 600.0
-    """How long a service may be unavailable before the sink ends with an error."""
+    """How long ClickHouse or Kafka may be unavailable before the sink ends with an error."""
     dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)

@@ -54,7 +54,7 @@ class Block:
     is_confirmed: bool = False
     """Whether its topic was the same one after its records were read."""
     is_counted: bool = False
-    """Whether its dead letters were counted."""
+    """Whether its dead letters were counted, or were accepted by a person."""
 
     @property
     def record_count(self) -> int:
@@ -116,6 +116,8 @@ class PartitionWork:
     """Offsets at which the next blocks have to end, the nearest last: a block that was refused is written in pieces."""
     is_ours: bool = True
     """False once the partition was taken away."""
+    stopped: str = ""
+    """Why it waits for a person; empty unless it does."""
 
     def add(self, record: ConsumedRecord) -> None:
         """Take one record that was read."""
@@ -128,16 +130,17 @@ class PartitionWork:
     @property
     def is_failing(self) -> bool:
         """Whether it cannot be written for now."""
-        return self.backoff.is_failing
+        return bool(self.stopped) or self.backoff.is_failing
 
     def writes_pieces(self, now_s: float) -> bool:
         """Whether a refused block is being written in pieces, and does not wait."""
-        return bool(self.ends) and not self.backoff.waits(now_s)
+        return bool(self.ends) and not self.stopped and not self.backoff.waits(now_s)
 
     @property
     def is_to_be_confirmed(self) -> bool:
         """Whether it has a block of which it is not known that its records are of the topic that ``source`` names."""
-        return any(block is not None and not block.is_confirmed for block in (self.block, self.following))
+        made = (self.block, self.following)
+        return not self.stopped and any(block is not None and not block.is_confirmed for block in made)
 
     @property
     def is_due(self) -> bool:

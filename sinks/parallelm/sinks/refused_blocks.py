@@ -35,7 +35,7 @@ class RefusedBlocks:
     patience_s: float
     """One record that is too large for the server's memory for so long is too large."""
     try_later: Callable[[PartitionWork, RetryLaterError], None]
-    """Lets a partition wait; raises ``SinkError`` when it has waited for too long."""
+    """Lets a partition wait."""
 
     def unanswered(self, work: PartitionWork, block: Block) -> None:
         """Nothing is known of the insert of this block: it may still be running."""
@@ -43,10 +43,7 @@ class RefusedBlocks:
         work.settled_at_s = time.monotonic() + self.settle_s
 
     def refused(self, work: PartitionWork, block: Block, error: InsertRefusedError) -> None:
-        """Do what the answer asks for.
-
-        Raises ``SinkError`` when the partition has waited for too long.
-        """
+        """Do what the answer asks for."""
         block.is_repeated = True
         try:
             step, there = self._step(work, block, error.kind)

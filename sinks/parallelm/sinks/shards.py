@@ -35,6 +35,6 @@ def placement(shards: ShardMap, committed: Committed, source: Source) -> Placeme
         raise InsertStateUnknownError(
             f"{where} offsets {committed.intent.first} to {committed.intent.last}: a crashed sink was inserting them "
             f"into shard {last.shard!r}, which [clickhouse] shards no longer has: put it back, raise shards_version, "
-            "and start the sink again; take it out once the lag is 0 and all sinks were stopped with SIGTERM"
+            "and start the sinks again; take it out once the lag is 0 and all sinks were stopped with SIGTERM"
         )
     return own

@@ -21,7 +21,6 @@ from parallelm.sinks.consumer import (
     committed_positions,
     is_fenced,
     make_consumer,
-    starting_point,
 )
 from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterProducer
 from parallelm.sinks.delivery import Delivery
@@ -29,17 +28,18 @@ from parallelm.sinks.errors import (
     DatabaseUnavailableError,
     FencedError,
     InsertRefusedError,
+    InsertStateUnknownError,
     NotReadyError,
     RetryLaterError,
     SinkError,
 )
 from parallelm.sinks.lag import lag_of
-from parallelm.sinks.partition import PartitionWork
 from parallelm.sinks.refused_blocks import RefusedBlocks
 from parallelm.sinks.room import has_enough, is_full, to_pause
-from parallelm.sinks.rows import Rejected, Source
-from parallelm.sinks.shards import placement
-from parallelm.sinks.tables import counted_in, row_maker
+from parallelm.sinks.rows import Source
+from parallelm.sinks.stopped import STALLED_S, StoppedTopics
+from parallelm.sinks.tables import row_maker
+from parallelm.sinks.takeover import Takeover
 from parallelm.sinks.writer import Writer
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.sinks.metrics import SinkMetrics
     from parallelm.sinks.options import SinkOptions, Stop
+    from parallelm.sinks.partition import PartitionWork
     from parallelm.sinks.rows import RowMaker
 
 _LOG = logging.getLogger(__name__)
@@ -58,8 +59,6 @@ _MESSAGES_A_CALL = 256
 _LAG_INTERVAL_S = 1.0
 _PATIENT_SHARE = 0.1
 """Of the limit for retries: for so long one record may lack the server's memory before it is a dead letter."""
-STALLED_S = 30.0
-"""Attempts that have failed for so long are reported as a stall. They go on until ``retry_limit_s``."""
 HANGS_S = 60.0
 """A loop that has not polled for so long hangs."""
 
@@ -99,6 +98,18 @@ class Sink:
         self._dead_letters = DeadLetterProducer(
             settings, registry, self._group, options.session_timeout_s / 2
         )
+        self._takeover = Takeover(
+            self._topics,
+            self._row_makers,
+            self._questions,
+            self._shards,
+            self._dead_letters,
+            options,
+            metrics,
+        )
+        counters = {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics}
+        self._work: dict[tuple[str, int], PartitionWork] = {}
+        self._stopped = StoppedTopics(self._work, counters, self._dead_letters, self._questions, self._group)
         self._delivery = Delivery(
             self._consumer,
             self._writers,
@@ -109,12 +120,12 @@ class Sink:
                 try_later=self._try_later,
             ),
             self._dead_letters,
-            {name: DeadLetterCounter(options.dead_letter_limit) for name in self._topics},
+            counters,
+            self._stopped,
             metrics,
-            several_shards=len(self._shards.shards) > 1,
+            shards=len(self._shards.shards),
         )
         self._backoff = Backoff(options.retry_limit_s)
-        self._work: dict[tuple[str, int], PartitionWork] = {}
         self._paused: set[tuple[str, int]] = set()
         self._interval_s = options.flush_interval_s
         self._polled_at_s = time.monotonic()
@@ -128,7 +139,7 @@ class Sink:
         Raises ``SinkError`` when it cannot continue. Nothing is lost then: the next start continues.
         """
         try:
-            self._admin.topic_ids(self._topics)
+            self._find_topics()
         except NotReadyError:
             if stop.is_set():
                 return
@@ -168,9 +179,14 @@ class Sink:
         return f"the sink has not asked Kafka for records for {silent_s:.0f} s" if silent_s > HANGS_S else ""
 
     def stalls(self) -> str:
-        """Why nothing is written; empty while something is, or has not failed for long."""
-        failing_s, why = self._failing(time.monotonic())
-        return f"nothing can be written for {failing_s:.0f} s: {why}" if failing_s > STALLED_S else ""
+        """Why nothing is written, or not everything; empty while it is, or has not failed for long."""
+        failing_s, why = self._backoff.failing(time.monotonic())
+        if failing_s > STALLED_S:
+            return f"nothing can be written for {failing_s:.0f} s: {why}"
+        words = self._stopped.words()
+        told = [f"topic {topic} is not written: {why}" for topic, why in words.items()]
+        others = ["the other topics are written"] if 0 < len(words) < len(self._topics) else []
+        return "; ".join([*told, *others])
 
     def _failing(self, now_s: float) -> tuple[float, str]:
         backoffs = [self._backoff, *(work.backoff for work in list(self._work.values()))]
@@ -237,26 +253,21 @@ class Sink:
     # Ownership
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        topic_ids = self._admin.topic_ids(partition.topic for partition in partitions)
-        bounds = self._admin.log_bounds(partitions)
+        topic_ids = self._find_topics()
+        there = [partition for partition in partitions if partition.topic in topic_ids]
+        bounds = self._admin.log_bounds(there)
         starts = []
-        for (topic, partition), (offset, committed) in committed_positions(consumer, partitions).items():
+        for (topic, partition), (offset, committed) in committed_positions(consumer, there).items():
             source = Source(topic, topic_ids[topic], partition)
-            low, high = bounds[topic, partition]
-            known = self._after_rows(source) if offset is None and low < high else offset
-            start = starting_point(known, committed, source, (low, high))
-            if start.lost is not None:
-                self._record_loss(source, known or 0, *start.lost)
-            self._work[topic, partition] = PartitionWork(
-                source,
-                self._row_makers[topic],
-                Backoff(self._options.retry_limit_s),
-                start.intent,
-                placement(self._shards, committed, source),
-                committed=offset or 0,
-                settled_at_s=time.monotonic() + self._options.session_timeout_s,
-            )
-            starts.append(TopicPartition(topic, partition, start.offset))
+            try:
+                work, start = self._takeover.begin(source, offset, committed, bounds[topic, partition])
+                self._work[topic, partition] = work
+                starts.append(start)
+            except (InsertStateUnknownError, InsertRefusedError) as error:
+                self._stopped.unread[topic, partition] = (
+                    f"{error} (it is tried at the next start of the sink)"
+                )
+                _LOG.error("%s [%d] is stopped: %s", topic, partition, error)
         consumer.assign(starts)
         consumer.resume(starts)  # else the client remembers that one was paused when it was ours before
         self._paused = set()
@@ -272,27 +283,13 @@ class Sink:
         _LOG.info("reads %d partitions of %d topics", len(self._work), len(counts))
         self._on_assigned()
 
-    def _after_rows(self, source: Source) -> int | None:
-        """Offset after the rows that the table has, where the group has none: Kafka forgets those of an idle group.
-
-        A partition's blocks are written one after the other, so the last row proves that all records before it are stored.
-        """
-        topic = self._topics[source.topic]
-        last = self._questions.last_offset(counted_in(topic), source, topic.retention_ms)
-        if last is None:
-            return None
-        _LOG.warning(
-            "%s [%d]: group %r has no offset, but the table has rows up to offset %d: reading continues from there",
-            source.topic, source.partition, self._group, last,
-        )  # fmt: skip
-        return last + 1
-
-    def _record_loss(self, source: Source, wanted: int, lost: int, why: str) -> None:
-        """Report lost records in the log, as a metric and as a dead letter."""
-        _LOG.error("%s [%d]: %s", source.topic, source.partition, why)
-        self._metrics.lost_records.labels(source.topic).inc(lost)
-        gone = ConsumedRecord(wanted, 0, None, None)
-        self._dead_letters.send([Rejected(gone, "retention", SinkError(why))], source)
+    def _find_topics(self) -> dict[str, str]:
+        """Ids of the topics that there are; the others are read when they appear, which the client finds by itself."""
+        ids, missing = self._admin.find(self._topics)
+        for topic in missing.keys() - self._stopped.missing.keys():
+            _LOG.error("%s: the other topics are read", missing[topic])
+        self._stopped.missing = missing
+        return ids
 
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         """Commit what is inserted already, then give the partitions up and commit nothing more for them."""
@@ -308,6 +305,7 @@ class Sink:
             if work is not None:
                 work.is_ours = False
             self._paused.discard((partition.topic, partition.partition))
+            self._stopped.unread.pop((partition.topic, partition.partition), None)
         self._metrics.partitions.set(len(self._work))
 
     # Writing
@@ -330,7 +328,11 @@ class Sink:
 
     def _make_block(self, work: PartitionWork) -> bool:
         # Beside a block that could not be inserted no other is made.
-        if (work.block is not None and work.is_failing) or work.backoff.waits(time.monotonic()):
+        if (
+            work.stopped
+            or (work.block is not None and work.is_failing)
+            or work.backoff.waits(time.monotonic())
+        ):
             return False
         try:
             if work.make_block() is None:
@@ -351,12 +353,14 @@ class Sink:
             self._begun_at_s = time.monotonic()
         if self._complete() and self._lease_is_fresh():
             try:
-                confirmed = self._admin.identity.confirmed(turn, self._try_later)
+                writable = [work for work in turn if not work.stopped]
+                confirmed = self._admin.identity.confirmed(writable, self._try_later)
                 self._delivery.begin(confirmed, self._lease_is_fresh)
                 self._delivery.commit_empty_ends(self._work.values())
             except RetryLaterError as error:
                 self._retry_later(self._backoff, error)
         self._admin.identity.look(work.source for work in self._work.values())
+        self._stopped.look()
         self._report_lag()
 
     def _complete(self) -> bool:
@@ -391,3 +395,6 @@ class Sink:
         self._lag_due_s = time.monotonic() + _LAG_INTERVAL_S
         for topic, records in lag_of(self._consumer, self._topics, self._work).items():
             self._metrics.lag.labels(topic).set(records)
+        stopped = self._stopped.words()
+        for topic in self._topics:
+            self._metrics.stopped_topics.labels(topic).set(topic in stopped)

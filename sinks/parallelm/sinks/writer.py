@@ -21,8 +21,10 @@ from parallelm.sinks.native_insert import insert_native
 from parallelm.sinks.server_errors import Kind, kind_of
 from parallelm.warehouse.cluster import local_table
 from parallelm.warehouse.ingestion import (
+    answered_letters_query,
     insert_statement,
     last_offset_query,
+    letters_query,
     range_count_query,
     sync_statement,
 )
@@ -126,6 +128,22 @@ class Writer:
         ]
         return max((int(last) for ((count, last),) in answers if count), default=None)
 
+    def letters(self, table: str, topic: str, offsets: OffsetRange, group: str) -> set[str]:
+        """Ids of the dead letters of a range of offsets, on any shard."""
+        parameters = {
+            "topic": topic,
+            "topic_id": offsets.topic_id,
+            "partition": offsets.partition,
+            "first": offsets.first,
+            "last": offsets.last,
+            "group": group,
+        }
+        return self._ask_all(letters_query, table, parameters)
+
+    def answered(self, table: str) -> set[str]:
+        """Ids of all dead letters that were answered, on any shard."""
+        return self._ask_all(answered_letters_query, table, {})
+
     def close(self) -> None:
         """Drop the connections."""
         for shard in list(self._clients):
@@ -142,6 +160,11 @@ class Writer:
         if self._clickhouse.cluster:
             self._execute(shard, sync_statement(table))
         return self._execute(shard, query(table), parameters, settings=_QUESTION_SETTINGS | limits)
+
+    def _ask_all(self, query: Callable[[str], str], table: str, parameters: Any) -> set[str]:
+        limit = {"max_execution_time": max(1, int(self._max_execution_s))}
+        answers = [self._ask(shard.name, query, table, parameters, limit) for shard in self._shards.shards]
+        return {found for rows in answers for (found,) in rows}
 
     def _execute(self, shard: str, query: str, *arguments: Any, **options: Any) -> Any:
         return self._attempt(query, lambda client: client.execute(query, *arguments, **options), shard)

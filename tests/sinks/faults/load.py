@@ -84,7 +84,7 @@ class Load:
 
     def learn_topic_ids(self) -> None:
         """Ask the broker for the ids of the topics as they are now."""
-        self._ids = TopicAdmin(self._settings.kafka).topic_ids(self._names.values())
+        self._ids = TopicAdmin(self._settings.kafka).find(self._names.values())[0]
 
     @contextmanager
     def running(self) -> Iterator[None]:

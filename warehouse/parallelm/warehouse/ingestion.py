@@ -37,3 +37,17 @@ def last_offset_query(table: str) -> str:
         f"SELECT count(), max(_offset) FROM {table} WHERE _topic_id = %(topic_id)s AND _partition = %(partition)s "  # noqa: S608 - our own table names
         "AND ingested_at >= fromUnixTimestamp64Milli(toInt64(%(since)s))"
     )
+
+
+def letters_query(table: str) -> str:
+    """Ids, as the view ``dead_letters`` makes them, of the dead letters of some offsets of a ``topic`` for a consumer ``group``."""
+    return (
+        "SELECT DISTINCT lower(hex(sipHash64(source_topic, topic_id, source_partition, source_offset, stage, consumer_group))) "  # noqa: S608 - our own table names
+        f"FROM {table} WHERE source_topic = %(topic)s AND topic_id = %(topic_id)s AND source_partition = %(partition)s "
+        "AND source_offset BETWEEN %(first)s AND %(last)s AND consumer_group = %(group)s"
+    )
+
+
+def answered_letters_query(table: str) -> str:
+    """Ids of the dead letters that were replayed or dropped."""
+    return f"SELECT DISTINCT target FROM {table} WHERE action IN ('replay_dead_letter', 'drop_dead_letter')"  # noqa: S608 - our own table names

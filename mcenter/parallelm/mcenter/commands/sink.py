@@ -38,21 +38,21 @@ from parallelm.supervision.service_frame import announce_ready, serving
     type=TIMEOUT_S,
     default=600.0,
     show_default=True,
-    help="End when ClickHouse or the registry has been unavailable for so many seconds.",
+    help="End when ClickHouse or Kafka has been unavailable for so many seconds.",
 )
 @click.option(
     "--dead-letter-run",
     type=COUNT,
     default=1000,
     show_default=True,
-    help="End after more dead letters in a row.",
+    help="Stop a topic before more dead letters in a row than that.",
 )
 @click.option(
     "--dead-letter-ratio",
     type=SHARE,
     default=0.5,
     show_default=True,
-    help="End when a greater share of the records are dead letters.",
+    help="Stop a topic when a greater share of its last 2000 records are dead letters.",
 )
 def sink(
     names: str | None,

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from clickhouse_driver.errors import ServerException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parallelm.connections import ClickHouseSettings
+from parallelm.connections.shards import ShardMap
 from parallelm.sinks.backoff import Backoff
 from parallelm.sinks.blocks import ConsumedRecord
-from parallelm.sinks.errors import InsertRefusedError
+from parallelm.sinks.errors import DatabaseRefusesError, InsertRefusedError
 from parallelm.sinks.partition import Block, PartitionWork
 from parallelm.sinks.refusal import Step, next_step
+from parallelm.sinks.refused_blocks import RefusedBlocks
 from parallelm.sinks.room import has_enough, is_full, to_pause
 from parallelm.sinks.rows import Rows, Source
 from parallelm.sinks.server_errors import SERVER_ERRORS, Kind, kind_of
+from parallelm.sinks.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,6 +61,76 @@ def test_a_refused_block_is_cut_only_while_nothing_of_it_can_be_stored(
         waited_enough=waited_enough,
     )
     assert found is step
+
+
+WAITS = ("waits", "waits", "waits")
+HALVED = ("halved", "waits", "waits")
+HALVED_AND_GIVEN_UP_LATER = ("halved", "waits", "dead letter")
+HALVED_AND_GIVEN_UP = ("halved", "dead letter", "dead letter")
+ENDS = ("the sink ends", "the sink ends", "the sink ends")
+LEADS_TO = {
+    8: WAITS, 16: WAITS, 47: WAITS, 48: WAITS, 49: WAITS, 60: WAITS, 74: WAITS, 75: WAITS, 76: WAITS, 201: WAITS,
+    202: WAITS, 203: WAITS, 209: WAITS, 210: WAITS, 218: WAITS, 225: WAITS, 236: WAITS, 242: WAITS, 243: WAITS,
+    252: WAITS, 279: WAITS, 285: WAITS, 286: WAITS, 319: WAITS, 394: WAITS, 439: WAITS, 473: WAITS, 497: WAITS,
+    499: WAITS, 999: WAITS, 1000: WAITS, 1001: WAITS,
+    159: HALVED, 160: HALVED,
+    **dict.fromkeys((158, 173, 241, 290, 307, 396), HALVED_AND_GIVEN_UP_LATER),
+    **dict.fromkeys(
+        (6, 11, 12, 19, 25, 26, 27, 32, 33, 38, 41, 53, 69, 70, 72, 117, 128, 130, 131, 135, 153, 190, 321, 346, 349,
+         366, 376, 395, 407, 427, 441, 447, 467, 469, 490, 563, 621, 632, 645, 675, 676, 691, 760),
+        HALVED_AND_GIVEN_UP,
+    ),
+    **dict.fromkeys((62, 81, 115, 164, 192, 193, 194, 195, 291, 452, 516), ENDS),
+}  # fmt: skip
+"""By code, what becomes of a block of many records, of one record, and of one that is refused for long."""
+
+
+class NothingStored:
+    """Answers how many rows of a block are in the table."""
+
+    def count(self, *_: object) -> int:
+        return 0
+
+
+def what_follows(code: int, records: int, failing_s: float) -> str:
+    """What the sink does when the server refuses a block with this code."""
+
+    def refuse(_client: object) -> None:
+        raise ServerException("no", code=code)
+
+    clickhouse = ClickHouseSettings()
+    try:
+        Writer(clickhouse, ShardMap.of(clickhouse), 1.0)._attempt("INSERT INTO events (n) VALUES", refuse, "")
+    except DatabaseRefusesError:
+        return "the sink ends"
+    except InsertRefusedError as found:
+        error = found
+    work, now_s = PartitionWork(SOURCE, OneRowEach(), Backoff(), None), time.monotonic()
+    work.backoff.failed(now_s - failing_s, error)
+    for offset in range(records):
+        work.add(ConsumedRecord(offset, 1, None, b"x"))
+    work.make_block()
+    assert work.block is not None
+    block, waiting = work.block, []
+    refused = RefusedBlocks(
+        NothingStored(),  # type: ignore[arg-type]
+        settle_s=0,
+        patience_s=60,
+        try_later=lambda _work, error: waiting.append(error),
+    )
+    refused.refused(work, block, error)
+    if waiting:
+        return "waits"
+    return "dead letter" if block.rows.rejected else "halved" if work.block is None else "nothing"
+
+
+@pytest.mark.parametrize("code", SERVER_ERRORS)
+def test_each_code_leads_to_its_step(code: int):
+    assert code in LEADS_TO, f"say what {SERVER_ERRORS[code].name} leads to"
+    found = tuple(
+        what_follows(code, records, failing_s) for records, failing_s in ((10, 0), (1, 0), (1, 600))
+    )
+    assert found == LEADS_TO[code]
 
 
 def test_an_unknown_code_gives_nothing_up():

@@ -1,6 +1,7 @@
 """What an error of ClickHouse means for the block that was being inserted: one line a code.
 
-A code that is not listed counts as ``AWAY``: the block is tried again, and nothing of it is given up.
+A code that is not listed counts as ``AWAY``: the block is tried again, and nothing of it is given up. So do codes that may be of
+a record or of a table, such as ``BAD_ARGUMENTS``: a person sees them at ``/ready``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _TABLE = (
     (8, "THERE_IS_NO_COLUMN", Kind.AWAY),
     (16, "NO_SUCH_COLUMN_IN_TABLE", Kind.AWAY),
     (47, "UNKNOWN_IDENTIFIER", Kind.AWAY),
+    (48, "NOT_IMPLEMENTED", Kind.AWAY),  # a view stands where the table was
     (49, "LOGICAL_ERROR", Kind.AWAY),
     (60, "UNKNOWN_TABLE", Kind.AWAY),
     (74, "CANNOT_READ_FROM_FILE_DESCRIPTOR", Kind.AWAY),
@@ -77,8 +79,13 @@ _TABLE = (
     (307, "TOO_MANY_BYTES", Kind.SMALLER),
     (396, "TOO_MANY_ROWS_OR_BYTES", Kind.SMALLER),
     (6, "CANNOT_PARSE_TEXT", Kind.POISON),
+    (11, "POSITION_OUT_OF_BOUND", Kind.POISON),
+    (12, "PARAMETER_OUT_OF_BOUND", Kind.POISON),
+    (19, "SIZE_OF_FIXED_STRING_DOESNT_MATCH", Kind.POISON),
+    (25, "CANNOT_PARSE_ESCAPE_SEQUENCE", Kind.POISON),
     (26, "CANNOT_PARSE_QUOTED_STRING", Kind.POISON),
     (27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED", Kind.POISON),
+    (32, "ATTEMPT_TO_READ_AFTER_EOF", Kind.POISON),
     (33, "CANNOT_READ_ALL_DATA", Kind.POISON),
     (38, "CANNOT_PARSE_DATE", Kind.POISON),
     (41, "CANNOT_PARSE_DATETIME", Kind.POISON),
@@ -88,14 +95,32 @@ _TABLE = (
     (72, "CANNOT_PARSE_NUMBER", Kind.POISON),
     (117, "INCORRECT_DATA", Kind.POISON),
     (128, "TOO_LARGE_ARRAY_SIZE", Kind.POISON),
+    (130, "CANNOT_READ_ARRAY_FROM_TEXT", Kind.POISON),
     (131, "TOO_LARGE_STRING_SIZE", Kind.POISON),
+    (135, "ZERO_ARRAY_OR_TUPLE_INDEX", Kind.POISON),
+    (153, "ILLEGAL_DIVISION", Kind.POISON),
+    (190, "SIZES_OF_ARRAYS_DONT_MATCH", Kind.POISON),
     (321, "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE", Kind.POISON),
+    (346, "CANNOT_CONVERT_CHARSET", Kind.POISON),
     (349, "CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN", Kind.POISON),
+    (366, "SIZES_OF_NESTED_COLUMNS_ARE_INCONSISTENT", Kind.POISON),
+    (376, "CANNOT_PARSE_UUID", Kind.POISON),
     (395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO", Kind.POISON),
     (407, "DECIMAL_OVERFLOW", Kind.POISON),
+    (427, "CANNOT_COMPILE_REGEXP", Kind.POISON),
+    (441, "CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING", Kind.POISON),
+    (447, "HYPERSCAN_CANNOT_SCAN_TEXT", Kind.POISON),
+    (467, "CANNOT_PARSE_BOOL", Kind.POISON),
     (469, "VIOLATED_CONSTRAINT", Kind.POISON),
+    (490, "CANNOT_FORMAT_DATETIME", Kind.POISON),
+    (563, "CANNOT_READ_MAP_FROM_TEXT", Kind.POISON),
+    (621, "CANNOT_NORMALIZE_STRING", Kind.POISON),
+    (632, "UNEXPECTED_DATA_AFTER_PARSED_VALUE", Kind.POISON),
+    (645, "NUMBER_OF_DIMENSIONS_MISMATCHED", Kind.POISON),
+    (675, "CANNOT_PARSE_IPV4", Kind.POISON),
+    (676, "CANNOT_PARSE_IPV6", Kind.POISON),
     (691, "UNKNOWN_ELEMENT_OF_ENUM", Kind.POISON),
-    (48, "NOT_IMPLEMENTED", Kind.STOP),
+    (760, "UNICODE_ERROR", Kind.POISON),
     (62, "SYNTAX_ERROR", Kind.STOP),
     (81, "UNKNOWN_DATABASE", Kind.STOP),
     (115, "UNKNOWN_SETTING", Kind.STOP),

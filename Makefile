@@ -22,12 +22,17 @@ fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(TESTS)
 
 # Signals, crashes, hostile clients and requests with chance, more often than in the suite; the seed is an argument. The last runs are
-# the sinks', the processors' and the agents' (`make faults SINK_ROUNDS=300 SEED=7`): they report how soon work went on after each kind
-# of fault.
-ROUNDS ?= 40
+# the sinks', the processors' and the agents': they report how soon work went on after each kind of fault. ROUNDS counts for all of
+# them when it is given; `make faults SINK_ROUNDS=300 SEED=7` is for one.
+ifeq ($(origin ROUNDS),undefined)
 SINK_ROUNDS ?= 100
 PROCESSOR_ROUNDS ?= 100
 AGENT_ROUNDS ?= 50
+endif
+ROUNDS ?= 40
+SINK_ROUNDS ?= $(ROUNDS)
+PROCESSOR_ROUNDS ?= $(ROUNDS)
+AGENT_ROUNDS ?= $(ROUNDS)
 FAULTS = FAULT_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/python -m pytest --numprocesses 0 --timeout 3600
 faults: $(VENV)/.installed-dev
 	FAULT_ROUNDS=$(ROUNDS) $(FAULTS) \

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -18,6 +19,8 @@ from confluent_kafka.admin import (
 
 from parallelm.connections import Settings
 from parallelm.connections.kafka import client_config
+from parallelm.schemas import consumer_groups as groups_module
+from parallelm.schemas.consumer_groups import consumer_groups
 from parallelm.schemas.errors import ClusterUnavailableError, TopicsError
 from parallelm.schemas.topic_admin import check_topics, create_topics, list_topics
 from parallelm.schemas.topic_reader import RawRecord, StartPoint, read_topic
@@ -159,3 +162,28 @@ def test_following_goes_on_with_records_that_come_later(settings: Settings):
     produce(settings, heartbeats, [b"new"], partition=3)
     assert next(records).value == b"new"
     records.close()
+
+
+def test_of_each_consumer_group_members_and_what_they_have_committed_are_told(settings: Settings):
+    topic, group = f"{settings.kafka.topic_prefix}events", f"{settings.kafka.topic_prefix}told"
+    make_topics(settings, NewTopic(topic, 2, 1))
+    reader = Consumer(client_config(settings.kafka, group_id=group, enable_auto_commit=False))
+    try:
+        reader.subscribe([topic])
+        wait_for(lambda: reader.poll(0.1) or reader.assignment())
+        reader.commit(offsets=[TopicPartition(topic, 1, 7, "so far")], asynchronous=False)
+        [found] = [each for each in consumer_groups(settings.kafka, WAIT_S) if each.name == group]
+    finally:
+        reader.close()
+    assert (found.members, found.assigned) == (1, {(topic, 0), (topic, 1)})
+    assert (found.committed, found.metadata) == ({(topic, 1): 7}, {(topic, 1): "so far"})
+
+
+def test_a_client_that_ends_by_an_assertion_as_a_broker_goes_away_is_told_and_ends_nobody_else(
+    settings: Settings, nowhere: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(ClusterUnavailableError, match=r"cannot be read|did not answer within 1 s"):
+        consumer_groups(nowhere.kafka, 1.0)
+    monkeypatch.setattr(groups_module, "_COMMAND", (sys.executable, "-c", "import os; os.abort()"))
+    with pytest.raises(ClusterUnavailableError, match=r"cannot be told now: .* ended with -6"):
+        consumer_groups(settings.kafka, 1.0)

@@ -6,12 +6,10 @@ committed the offset after them.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from parallelm.connections.kafka import COORDINATOR_IS_COMING
-from parallelm.schemas.errors import ClusterUnavailableError
+from parallelm.schemas.consumer_groups import consumer_groups
 from parallelm.schemas.topic_admin import connect, log_bounds
 
 if TYPE_CHECKING:
@@ -37,60 +35,18 @@ def group_lags(settings: Settings) -> list[GroupLag]:
     """Lag of every consumer group.
 
     A coordinator that has just started or moved is asked again, for ``TIMEOUT_S``. Raises ``ClusterUnavailableError``
-    when the brokers do not answer, ``TopicsError`` when they refuse.
+    when the brokers do not answer, or one goes away meanwhile, ``TopicsError`` when they refuse.
     """
-    from confluent_kafka import KafkaException
-
-    admin, _ = connect(settings, TIMEOUT_S)
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            return _group_lags(admin)
-        except KafkaException as error:
-            reason = error.args[0]
-            if reason.code() not in COORDINATOR_IS_COMING or time.monotonic() > deadline:
-                raise ClusterUnavailableError(f"consumer groups cannot be read: {reason.str()}") from error
-        except TimeoutError as error:
-            raise ClusterUnavailableError(f"the brokers did not answer within {TIMEOUT_S:g} s") from error
-        time.sleep(0.2)
-
-
-def _group_lags(admin: Any) -> list[GroupLag]:
-    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
-
-    topics = admin.list_topics(timeout=TIMEOUT_S).topics
-    listed = admin.list_consumer_groups().result(TIMEOUT_S)
-    for error in listed.errors:
-        if error.code() in COORDINATOR_IS_COMING:
-            raise KafkaException(error)
-    names = sorted(group.group_id for group in listed.valid)
-    committed = {
-        name: {
-            (partition.topic, partition.partition): partition.offset
-            for partition in admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name]
-            .result(TIMEOUT_S)
-            .topic_partitions
-        }
-        for name in names
-    }
-    described = {
-        name: future.result(TIMEOUT_S).members
-        for name, future in (admin.describe_consumer_groups(names).items() if names else ())
-    }
-    read = {name: _assigned(described[name]) | set(committed[name]) for name in names}
-    wanted = {pair for pairs in read.values() for pair in pairs if pair[0] in topics}
+    admin, metadata = connect(settings, TIMEOUT_S)
+    groups = consumer_groups(settings.kafka, TIMEOUT_S)
+    read = {group.name: group.assigned | set(group.committed) for group in groups}
+    wanted = {pair for pairs in read.values() for pair in pairs if pair[0] in metadata.topics}
     bounds = log_bounds(admin, sorted(wanted), TIMEOUT_S)
-    lags = {name: _lag(read[name], committed[name], bounds) for name in names}
-    return [GroupLag(name, len(described[name]), sum(lags[name].values()), lags[name]) for name in names]
-
-
-def _assigned(members: Iterable[Any]) -> set[tuple[str, int]]:
-    return {
-        (partition.topic, partition.partition)
-        for member in members
-        if member.assignment
-        for partition in member.assignment.topic_partitions
-    }
+    lags = {group.name: _lag(read[group.name], group.committed, bounds) for group in groups}
+    return [
+        GroupLag(group.name, group.members, sum(lags[group.name].values()), lags[group.name])
+        for group in groups
+    ]
 
 
 def _lag(

@@ -87,12 +87,10 @@ class TopicAdmin:
     def find(self, topics: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Ids by topic name, and by name what is wrong with those that are missing.
 
-        Raises ``NotReadyError`` when all are missing or the broker does not answer.
+        Raises ``NotReadyError`` when the broker does not answer.
         """
         try:
             ids, missing = find_topics(self._admin, topics, _REQUEST_TIMEOUT_S)
-            if missing and not ids:
-                raise next(iter(missing.values()))
             return ids, {name: str(error) for name, error in missing.items()}
         except SchemaError as error:
             reason = self._refused.reason(self._admin)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
-from confluent_kafka.admin import AdminClient
-
-from parallelm.connections.kafka import COORDINATOR_IS_COMING, client_config
+from parallelm.schemas.consumer_groups import consumer_groups
+from parallelm.schemas.errors import ClusterUnavailableError
 from parallelm.sinks.errors import NotReadyError
 from parallelm.sinks.intent import read_metadata
 from parallelm.sinks.tables import STORED_TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from parallelm.connections import Settings
     from parallelm.sinks.intent import Intent
 
 _TIMEOUT_S = 15.0
-_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +35,21 @@ def pending_inserts(settings: Settings) -> list[PendingInsert]:
     not answer.
     """
     names = {topic.full_name(settings.kafka.topic_prefix) for topic in STORED_TOPICS}
-    admin = AdminClient(client_config(settings.kafka))
-    deadline = time.monotonic() + _TIMEOUT_S
-    while True:
-        try:
-            return _listed(admin, names)
-        except (KafkaException, TimeoutError) as error:
-            code = error.args[0].code() if isinstance(error, KafkaException) else None
-            if code not in COORDINATOR_IS_COMING or time.monotonic() > deadline:
-                raise NotReadyError(
-                    f"whether a sink left an insert half done cannot be read from Kafka: {error}; see that the broker is up"
-                ) from error
-        time.sleep(_AGAIN_S)
+    try:
+        groups = consumer_groups(settings.kafka, _TIMEOUT_S, all_brokers=True)
+    except ClusterUnavailableError as error:
+        raise NotReadyError(
+            f"whether a sink left an insert half done cannot be read from Kafka: {error}; see that the broker is up"
+        ) from error
+    return [
+        PendingInsert(group.name, topic, intent)
+        for group in groups
+        for (topic, _), text in group.metadata.items()
+        if topic in names and (intent := _intent(text)) is not None
+    ]
 
 
-def _listed(admin: AdminClient, topics: Collection[str]) -> list[PendingInsert]:
-    found = []
-    listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
-    if listed.errors:  # brokers that did not answer may know groups of which nothing is listed
-        raise KafkaException(listed.errors[0])
-    for group in listed.valid:
-        asked = admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group.group_id)], request_timeout=_TIMEOUT_S
-        )
-        for each in asked[group.group_id].result(_TIMEOUT_S).topic_partitions:
-            intent = _intent(each.metadata) if each.topic in topics else None
-            if intent is not None:
-                found.append(PendingInsert(group.group_id, each.topic, intent))
-    return found
-
-
-def _intent(metadata: str | None) -> Intent | None:
+def _intent(metadata: str) -> Intent | None:
     try:
         return read_metadata(metadata).intent
     except ValueError:  # committed by another kind of consumer

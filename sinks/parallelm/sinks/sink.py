@@ -139,11 +139,13 @@ class Sink:
         Raises ``SinkError`` when it cannot continue. Nothing is lost then: the next start continues.
         """
         try:
-            self._find_topics()
+            there = self._find_topics()
         except NotReadyError:
             if stop.is_set():
                 return
             raise
+        if not there:
+            raise NotReadyError(next(iter(self._stopped.missing.values())))
         self._consumer.subscribe(
             list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
@@ -264,10 +266,7 @@ class Sink:
                 self._work[topic, partition] = work
                 starts.append(start)
             except (InsertStateUnknownError, InsertRefusedError) as error:
-                self._stopped.unread[topic, partition] = (
-                    f"{error} (it is tried at the next start of the sink)"
-                )
-                _LOG.error("%s [%d] is stopped: %s", topic, partition, error)
+                self._stopped.leave(source, error)
         consumer.assign(starts)
         consumer.resume(starts)  # else the client remembers that one was paused when it was ours before
         self._paused = set()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parallelm.sinks.dead_letters import DeadLetterCounter, DeadLetterProducer
     from parallelm.sinks.errors import InsertStateUnknownError
     from parallelm.sinks.partition import Block, PartitionWork
+    from parallelm.sinks.rows import Source
     from parallelm.sinks.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -83,6 +84,12 @@ class StoppedTopics:
         """Stop one partition until the sink is started again."""
         work.stopped = str(error)
         _LOG.error("%s [%d] is stopped: %s", work.source.topic, work.source.partition, error)
+
+    def leave(self, source: Source, error: InsertStateUnknownError | InsertRefusedError) -> None:
+        """Leave one partition unread until the next start, since it cannot be told from where to read it."""
+        again = ". Mend the table, and start the sink again" if isinstance(error, InsertRefusedError) else ""
+        self.unread[source.topic, source.partition] = f"{error}{again}"
+        _LOG.error("%s [%d] is stopped: %s%s", source.topic, source.partition, error, again)
 
     def look(self) -> None:
         """Every few seconds: let the topics go on whose dead letters were answered."""

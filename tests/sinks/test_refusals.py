@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ import pytest
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.schemas import topics
-from parallelm.sinks import writer
+from parallelm.sinks import stopped, writer
 from parallelm.sinks.errors import DatabaseRefusesError
 from parallelm.sinks.server_errors import SERVER_ERRORS
 from parallelm.sinks.service import wait_for_warehouse
+from parallelm.warehouse.cluster import KEPT_FREE_BYTES
 from tests.service_process import ServiceProcess
 from tests.sinks import samples
 from tests.sinks.conftest import Platform
@@ -65,9 +67,14 @@ def test_each_code_has_the_name_that_clickhouse_gives_it(stack: Settings):
             "ALTER TABLE events RESET SETTING parts_to_throw_insert, parts_to_delay_insert",
         ),
         (
-            "NO_SUCH_COLUMN_IN_TABLE",
+            "UNKNOWN_IDENTIFIER",
             "ALTER TABLE events RENAME COLUMN title TO heading",
             "ALTER TABLE events RENAME COLUMN heading TO title",
+        ),
+        (
+            "NOT_ENOUGH_SPACE",
+            f"ALTER TABLE events MODIFY SETTING min_free_disk_bytes_to_perform_insert = {10**15}",
+            f"ALTER TABLE events MODIFY SETTING min_free_disk_bytes_to_perform_insert = {KEPT_FREE_BYTES}",
         ),
         (
             "NOT_IMPLEMENTED",
@@ -77,8 +84,9 @@ def test_each_code_has_the_name_that_clickhouse_gives_it(stack: Settings):
     ],
 )
 def test_a_table_that_cannot_be_written_keeps_its_own_topic_waiting_and_no_other(
-    platform: Platform, name: str, broken: str, mended: str
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, name: str, broken: str, mended: str
 ):
+    monkeypatch.setattr(stopped, "STALLED_S", 1.0)
     # It waits for longer than the sink does for a database that is away.
     with platform.sink(**AT_ONCE, retry_limit_s=1.0) as sink:
         send_events(platform, 1)
@@ -90,6 +98,9 @@ def test_a_table_that_cannot_be_written_keeps_its_own_topic_waiting_and_no_other
         send_sample(platform)
         platform.wait("SELECT count() FROM statistics", 1)
         assert sink.metric("progress_age_seconds") > 1
+        assert re.search(rf"topic \S*events is not written: it cannot .*\({name}\)", sink.stalls()), (
+            sink.stalls()
+        )
         for statement in mended.split("; "):
             platform.client.execute(statement)
         platform.wait(EXACT, (EVENTS + 1, EVENTS + 1))

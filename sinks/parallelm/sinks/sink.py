@@ -187,7 +187,7 @@ class Sink:
             return f"nothing can be written for {failing_s:.0f} s: {why}"
         words = self._stopped.words()
         told = [f"topic {topic} is not written: {why}" for topic, why in words.items()]
-        others = ["the other topics are written"] if 0 < len(words) < len(self._topics) else []
+        others = ["no other topic is stopped"] if 0 < len(words) < len(self._topics) else []
         return "; ".join([*told, *others])
 
     def _failing(self, now_s: float) -> tuple[float, str]:

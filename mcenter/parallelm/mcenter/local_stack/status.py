@@ -77,7 +77,7 @@ def stack_status(folder: Path) -> StackStatus:
         elif status.processes[-1].memory_bytes is None:
             status.problems.append(f"{process.name} has just died")
         elif process.metrics_port and (stall := why_not_ready(process.metrics_port)):
-            status.problems.append(f"{process.name} makes no progress: {stall}")
+            status.problems.append(f"{process.name}: {stall}")
     status.problems += _missing_data(folder, state)
     if any(process.name == "kafka" and process.condition == "ready" for process in state.processes):
         _add_backlog(status, folder)

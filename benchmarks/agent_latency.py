@@ -134,8 +134,8 @@ def _memory_in_all(folder: Path) -> int:
     """Of all processes that were started for the agent's data folder: keepers outlive the agent, and are not below it."""
     return sum(
         process.memory_full_info().pss
-        for process in psutil.process_iter()
-        if any(str(folder) in part for part in process.cmdline())
+        for process in psutil.process_iter(["cmdline"])  # None where a process has just ended
+        if any(str(folder) in part for part in process.info["cmdline"] or ())
     )
 
 

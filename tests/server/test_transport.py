@@ -17,7 +17,8 @@ from parallelm.connections import ServerSettings, save_settings
 from parallelm.mcenter.commands.server import server as command
 from parallelm.server.access.limits import BODY_BYTES, RequestLimit
 from parallelm.server.errors import TransportError
-from parallelm.server.run import attach_call, check_transport, listen, make_context, run_server
+from parallelm.server.run import DEFAULT_PORT, attach_call, check_transport, listen, make_context, run_server
+from parallelm.supervision.ports import PortClaims
 from parallelm.supervision.service_frame import Stop
 from tests.certificates import Authority
 from tests.server.accounts import PASSWORD, make_account, opened_database, signed_in
@@ -93,6 +94,13 @@ def test_the_command_refuses_to_listen_to_others_without_tls(tmp_path: Path, mon
     done = CliRunner().invoke(command, ["--host", "0.0.0.0"])  # noqa: S104 - refused
     assert done.exit_code == 1
     assert "trusted_proxies" in done.output
+
+
+def test_a_port_that_a_starting_stack_has_chosen_is_left_to_it():
+    with PortClaims() as stack:
+        stack.claim(DEFAULT_PORT)
+        with listen("127.0.0.1", 0) as listener:
+            assert listener.getsockname()[1] != DEFAULT_PORT
 
 
 def test_with_tls_cookies_are_for_tls_only_and_browsers_are_told_to_stay_with_it(

@@ -22,6 +22,7 @@ from parallelm.server.errors import AddressError, TransportError
 from parallelm.server.housekeeping import keeping_house
 from parallelm.server.live import LiveChanges
 from parallelm.server.requests import prefix_of
+from parallelm.supervision.ports import PortClaims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,15 +39,17 @@ _STOP_S: Final = 5
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 is 3456 when that is free, else any. Raises ``AddressError``."""
-    tries = [port] if port else [DEFAULT_PORT, 0]
-    for wanted in tries:
-        try:
-            opened = socket.create_server((host, wanted), backlog=512)
-        except OSError as error:
-            reason = error
-            continue
-        # asyncio sends answers without delay (TCP_NODELAY) only where it sees that the socket is TCP's: it saves 40 ms a request.
-        return socket.socket(opened.family, opened.type, socket.IPPROTO_TCP, fileno=opened.detach())
+    with PortClaims() as claims:
+        # A local stack that starts may have chosen 3456, and listen on it only seconds later.
+        tries = [port] if port else [DEFAULT_PORT, 0] if claims.claim(DEFAULT_PORT) else [0]
+        for wanted in tries:
+            try:
+                opened = socket.create_server((host, wanted), backlog=512)
+            except OSError as error:
+                reason = error
+                continue
+            # asyncio sends answers without delay (TCP_NODELAY) only where it sees that the socket is TCP's: it saves 40 ms a request.
+            return socket.socket(opened.family, opened.type, socket.IPPROTO_TCP, fileno=opened.detach())
     raise AddressError(f"cannot listen on {host}:{port}: {reason.strerror}; name another port") from reason
 
 

@@ -202,6 +202,10 @@ function isAskedLater(event) {
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (disturbs(event) || isAskedLater(event)) event.preventDefault();
 });
+document.addEventListener("htmx:afterRequest", (event) => {
+  const known = liveParts.get(event.target.id);
+  if (known) known.askedAt = Date.now(); // However long the answer took, two never fall into one EACH_LIVE_S.
+});
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (disturbs(event)) event.detail.shouldSwap = false;
 });

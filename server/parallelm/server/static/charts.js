@@ -305,15 +305,16 @@ function updateSoon() {
 
 async function update() {
   updating = true;
-  updatedAt = Date.now();
   const due = [...document.querySelectorAll("[data-refresh]")].filter((figure) => figure.stale && drawnOnce(figure) && inSight(figure));
   const counted = due.filter((figure) => figure.stale === "statistics");
-  for (const figure of due) if (!counted.includes(figure)) draw(figure, true);
+  const redrawn = due.filter((figure) => !counted.includes(figure)).map((figure) => draw(figure, true));
   try {
     if (counted.length) await askForNew(counted);
   } catch {
     // The next event asks again, from the same position.
   }
+  await Promise.all(redrawn);
+  updatedAt = Date.now(); // From when the answers have come: however long they take, two never fall into one EACH_S.
   updating = null;
   if (due.some((figure) => figure.stale)) updateSoon();
 }

@@ -176,6 +176,8 @@ def test_of_each_consumer_group_members_and_what_they_have_committed_are_told(se
     finally:
         reader.close()
     assert (found.members, found.assigned) == (1, {(topic, 0), (topic, 1)})
+    [consumer] = found.consumers
+    assert (consumer.client_id, consumer.host, consumer.partitions) == ("rdkafka", "127.0.0.1", 2)
     assert (found.committed, found.metadata) == ({(topic, 1): 7}, {(topic, 1): "so far"})
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from typing import TYPE_CHECKING
 
+from parallelm.connections import save_settings
 from parallelm.schemas.topic_writer import OutgoingRecord, TopicWriter
 from parallelm.schemas.topics import EVENTS
+from parallelm.supervision.state import ProcessState, SupervisorState, save_state
+from tests.server.commands import Commands
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
+    import pytest
 
     from parallelm.connections import Settings
 
@@ -26,6 +34,38 @@ def test_lag_delays_and_retention_are_told(client: httpx.Client, platform: Setti
     }
     kept = {each["table"]: each["wanted_days"] for each in client.get("/api/v1/operations/retention").json()}
     assert kept["agents"] == 365
+
+
+def test_processes_are_told_with_their_hosts_and_of_a_local_stack_with_their_state(
+    client: httpx.Client, platform: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save_settings(platform, tmp_path / "mcenter.toml")
+    (tmp_path / "run").mkdir()
+    services = [
+        ProcessState("prepare", "", condition="done"),
+        ProcessState("sink", "", condition="ready", pid=os.getpid(), started_at=1_780_000_000.0, restarts=2),
+        ProcessState("server", "127.0.0.1:3456", condition="waiting", last_error="it ended with exit code 1"),
+    ]
+    save_state(SupervisorState(os.getpid(), 1.0, services), tmp_path / "run" / "state.json")
+    monkeypatch.setenv("MCENTER_CONFIG", str(tmp_path / "mcenter.toml"))
+    told = client.get("/api/v1/operations/processes").json()
+    members = [each for each in told["consumers"] if each["group"].endswith("sink")]
+    assert members
+    assert all(each["host"] == "127.0.0.1" and each["partitions"] > 0 for each in members)
+    sink, server = told["services"]
+    assert (sink["name"], sink["state"], sink["pid"], sink["restarts"]) == ("sink", "ready", os.getpid(), 2)
+    assert sink["since"] == "2026-05-28T20:26:40.000Z"
+    assert (server["pid"], server["last_error"]) == (None, "it ended with exit code 1")
+    commands = Commands(tmp_path)
+    listed = json.loads(commands("lag", "--members", "--format", "json"))
+    assert [each["client_id"] for each in listed if each["group"].endswith("sink")] == [
+        each["client_id"] for each in members
+    ]
+    assert "sink" in commands("lag")
+    assert "statistics" in commands("warehouse", "delays", "--hours", "24")
+    page = client.get("/operations/processes", headers={"Accept": "text/html"}).text
+    assert "it ended with exit code 1" in page
+    assert members[0]["client_id"] in page
 
 
 def test_a_dead_letter_is_shown_sent_again_and_dropped(client: httpx.Client, platform: Settings):

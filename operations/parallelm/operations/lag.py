@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from parallelm.connections import Settings
+    from parallelm.schemas.consumer_groups import GroupMember
 
 TIMEOUT_S = 5.0
 
@@ -29,6 +30,8 @@ class GroupLag:
     records: int
     by_topic: dict[str, int]
     """The same by topic; topics that it has read to their end are not in it."""
+    consumers: tuple[GroupMember, ...] = ()
+    """Its members, by host."""
 
 
 def group_lags(settings: Settings) -> list[GroupLag]:
@@ -44,7 +47,7 @@ def group_lags(settings: Settings) -> list[GroupLag]:
     bounds = log_bounds(admin, sorted(wanted), TIMEOUT_S)
     lags = {group.name: _lag(read[group.name], group.committed, bounds) for group in groups}
     return [
-        GroupLag(group.name, group.members, sum(lags[group.name].values()), lags[group.name])
+        GroupLag(group.name, group.members, sum(lags[group.name].values()), lags[group.name], group.consumers)
         for group in groups
     ]
 

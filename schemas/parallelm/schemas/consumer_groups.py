@@ -28,6 +28,17 @@ _COMMAND: Sequence[str] = (sys.executable, "-m", __name__)
 
 
 @dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One consumer of a group."""
+
+    client_id: str
+    instance_id: str
+    """By which the brokers know it after a restart; empty: it has none."""
+    host: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConsumerGroup:
     """One consumer group."""
 
@@ -39,6 +50,8 @@ class ConsumerGroup:
     """Next offset by topic partition; -1 where there is none."""
     metadata: dict[tuple[str, int], str]
     """What was committed beside it, where anything was."""
+    consumers: tuple[GroupMember, ...] = ()
+    """Its members, by host."""
 
 
 def consumer_groups(
@@ -75,6 +88,9 @@ def consumer_groups(
             frozenset((topic, partition) for topic, partition in each["assigned"]),
             {(topic, partition): offset for topic, partition, offset, _ in each["committed"]},
             {(topic, partition): text for topic, partition, _, text in each["committed"] if text},
+            tuple(
+                GroupMember(*member) for member in sorted(each["consumers"], key=lambda it: (it[2], it[0]))
+            ),
         )
         for each in answer["groups"]
     ]
@@ -117,6 +133,15 @@ def _groups(admin: Any, timeout_s: float, *, all_brokers: bool) -> list[dict[str
         found.append({
             "name": name,
             "members": len(members),
+            "consumers": [
+                (
+                    member.client_id or "",
+                    member.group_instance_id or "",
+                    (member.host or "").removeprefix("/"),
+                    len(member.assignment.topic_partitions) if member.assignment else 0,
+                )
+                for member in members
+            ],
             "assigned": [
                 (each.topic, each.partition)
                 for member in members

@@ -10,10 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.results import result_options, write_result
 from parallelm.mcenter.terminal import echo, write_data
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
+
+_DELAYS = [
+    "table_name",
+    "blocks",
+    "records",
+    "rows",
+    "dead_letters",
+    "median_delay_ms",
+    "worst_delay_ms",
+    "inserted_at",
+]
 
 
 @click.group()
@@ -67,6 +79,24 @@ def status() -> None:
             echo(f"{state}  {migration.version:04} {migration.name}")
     _end_with_differences(settings)
     sys.exit(1 if found.pending else 0)
+
+
+@warehouse.command()
+@click.option(
+    "--hours", type=click.IntRange(1, 8760), default=1, show_default=True, help="Of the last hours."
+)
+@result_options
+def delays(hours: int, format_: str, output: Path | None) -> None:
+    """List what the sinks have stored by table, and how long after Kafka had it, in milliseconds."""
+    import pandas as pd
+
+    from parallelm.mcenter.clickhouse_errors import reported_in_one_line
+    from parallelm.warehouse.queries.ingestion import delays_by_table
+
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        found = delays_by_table(settings, hours)
+    write_result(pd.DataFrame(found, columns=_DELAYS), format_, output)
 
 
 @warehouse.command()

@@ -1,16 +1,18 @@
-"""Operations: how far the platform is behind, how late it stores, and how long it keeps."""
+"""Operations: how far the platform is behind, which processes run, how late it stores, and how long it keeps."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
 from fastapi import Depends, Request
 
-from parallelm.operations.lag import group_lags
+from parallelm.operations.lag import GroupLag, group_lags
 from parallelm.server.access.dependencies import require
 from parallelm.server.api._resource import resource
-from parallelm.server.api._values import Answer, Moment
+from parallelm.server.api._values import Answer, Moment, moment_of
 from parallelm.server.context import context_of
+from parallelm.server.local_processes import LocalProcess, local_processes
 from parallelm.warehouse.retention import retention
 
 ROUTER: Final = resource("operations")
@@ -25,6 +27,38 @@ class ConsumerGroup(Answer):
     records: int
     """Records that they have not handled yet."""
     by_topic: dict[str, int]
+
+
+class Consumer(Answer):
+    """A process that is a member of a consumer group: a sink, processors, a notifier."""
+
+    group: str
+    client_id: str
+    instance_id: str
+    """By which the brokers know it after a restart; empty: it has none."""
+    host: str
+    partitions: int
+
+
+class Service(Answer):
+    """A process of the local stack."""
+
+    name: str
+    state: str
+    """`waiting`, `starting`, `ready`, `unhealthy`, `working`, `stopped` or `died`."""
+    pid: int | None
+    since: Moment | None
+    restarts: int
+    address: str
+    last_error: str
+
+
+class Processes(Answer):
+    """What runs."""
+
+    consumers: list[Consumer]
+    services: list[Service]
+    """Of the local stack that this server belongs to; none elsewhere."""
 
 
 class StoredTable(Answer):
@@ -56,9 +90,32 @@ class Retention(Answer):
 @ROUTER.get("/operations/lag", dependencies=_READS)
 def list_consumer_groups(request: Request) -> list[ConsumerGroup]:
     """Consumer groups of this installation."""
+    return [ConsumerGroup.model_validate(each) for each in own_groups(request)]
+
+
+@ROUTER.get("/operations/processes", dependencies=_READS)
+def list_processes(request: Request) -> Processes:
+    """Processes that read topics, on every host, and the services of a local stack."""
+    return Processes(
+        consumers=[
+            Consumer(group=group.group, **asdict(each))
+            for group in own_groups(request)
+            for each in group.consumers
+        ],
+        services=[
+            Service(since=moment_of(each.since_ms), **_without_since(each)) for each in local_processes()
+        ],
+    )
+
+
+def own_groups(request: Request) -> list[GroupLag]:
+    """Consumer groups of this installation."""
     settings = context_of(request).settings
-    found = [each for each in group_lags(settings) if each.group.startswith(settings.kafka.topic_prefix)]
-    return [ConsumerGroup.model_validate(each) for each in found]
+    return [each for each in group_lags(settings) if each.group.startswith(settings.kafka.topic_prefix)]
+
+
+def _without_since(process: LocalProcess) -> dict[str, Any]:
+    return {name: value for name, value in asdict(process).items() if name != "since_ms"}
 
 
 @ROUTER.get("/operations/ingestion", dependencies=_READS)

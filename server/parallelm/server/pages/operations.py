@@ -1,4 +1,4 @@
-"""Operations: how far the platform is behind, what it could not handle, how late it stores, and how long it keeps."""
+"""Operations: how far the platform is behind, which processes run, what it could not handle, how late it stores, and how long it keeps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from parallelm.operations.dead_letters import (
     list_dead_letters,
     replayable,
 )
-from parallelm.operations.lag import group_lags
 from parallelm.server.access.dependencies import Asking, require
+from parallelm.server.api.operations import own_groups
 from parallelm.server.context import context_of
+from parallelm.server.local_processes import local_processes
 from parallelm.server.pages import Page
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
@@ -39,10 +40,14 @@ def operations(request: Request) -> HTMLResponse:
 @ROUTER.get("/operations/lag", dependencies=_READ)
 def lag(request: Request) -> HTMLResponse:
     """Consumer groups."""
-    settings = context_of(request).settings
-    prefix = settings.kafka.topic_prefix
-    found = [each for each in group_lags(settings) if each.group.startswith(prefix)]
-    return render(request, "parts/operations_lag.html", {"groups": found})
+    return render(request, "parts/operations_lag.html", {"groups": own_groups(request)})
+
+
+@ROUTER.get("/operations/processes", dependencies=_READ)
+def processes(request: Request) -> HTMLResponse:
+    """Members of the consumer groups, and the services of a local stack."""
+    values = {"groups": own_groups(request), "services": local_processes()}
+    return render(request, "parts/operations_processes.html", values)
 
 
 @ROUTER.get("/operations/ingestion", dependencies=_READ)

@@ -154,6 +154,42 @@ def test_days_are_those_of_the_time_zone_that_is_named(settings: Settings, clien
     assert abs(shown.table.iloc[0]["effect"]) < abs(local["effect"])
 
 
+@pytest.mark.parametrize(
+    ("zone", "times"), [("Europe/London", "00:00 and 23:00"), ("Atlantic/Azores", "00:00 and 01:00")]
+)
+def test_days_of_a_zone_that_has_the_clock_of_utc_for_half_a_year_are_asked_about(
+    settings: Settings, client: Client, zone: str, times: str
+):
+    values = np.random.default_rng(3).normal(size=365)
+    starts = [datetime(2013, 1, 1, tzinfo=ZoneInfo(zone)) + timedelta(days=day) for day in range(365)]
+    start_ms = [int(start.timestamp() * 1000) for start in starts]
+    insert(client, "kpis", [kpi("k", *each) for each in zip(start_ms, values, strict=True)])
+    insert(
+        client,
+        "statistics",
+        [statistic("s", at_ms + HOUR_MS, value) for at_ms, value in zip(start_ms, values, strict=True)],
+    )
+    with pytest.raises(
+        QueryError, match=f"are at {times} UTC: they look like .*, such as {zone}, or say UTC"
+    ):
+        queries.correlate(settings, "k")
+    with pytest.raises(QueryError, match="look like days of another time zone"):
+        queries.impact(settings, "k", at="2013-07-01")
+    best = queries.correlate(settings, "k", timezone=zone, max_lag=1).table.iloc[0]
+    assert (best["lag"], best["n"]) == (0, 365)
+    assert best["r"] > 0.97
+    # Days of UTC, of which one point came an hour off, and days of winter alone.
+    insert(
+        client,
+        "kpis",
+        [kpi("utc", T0_MS + day * DAY_MS + (day == 200) * HOUR_MS, each) for day, each in enumerate(values)]
+        + [kpi("winter", *each) for each in zip(start_ms[:60], values[:60], strict=True)],
+    )
+    assert queries.correlate(settings, "utc", max_lag=0).table.iloc[0]["n"] == 365
+    in_london = queries.correlate(settings, "winter", timezone="Europe/London", max_lag=0)
+    assert any("at midnight UTC, which lies" in note for note in in_london.notes) is False
+
+
 def test_midnights_of_utc_in_days_of_another_zone_are_pointed_out(settings: Settings, client: Client):
     correlated(client)
     notes = queries.correlate(settings, "volume", timezone="America/New_York", max_lag=0).notes

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._buckets import DAY_MS, HOUR_MS, Buckets
+from parallelm.warehouse.queries._buckets import DAY_MS, Buckets
 from parallelm.warehouse.queries._frames import Conditions, frame
+from parallelm.warehouse.queries._kpi_clock import clock_notes
 from parallelm.warehouse.queries.kpis import as_known
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ Aggregation = Literal["sum", "mean"]
 
 MAX_BUCKETS = 200_000
 _SHOWN = 5
-_QUARTER_MS = 15 * 60_000
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def read_kpi(
     if found.empty:
         raise QueryError(_unknown(settings, name, mlapp_id, labels))
     _ask_which(name, found, aggregation)
-    notes = [*_combined(found, aggregation), *_clock_notes(name, found, buckets, timezone)]
+    times = {each for times in found["times"] for each in times}
+    clock = clock_notes(settings, name, (source, where), times, buckets, timezone)
+    notes = [*_combined(found, aggregation), *clock]
     first_ms, last_ms = int(found["first_ms"].min()), int(found["last_ms"].max())
     first, values, most = _values(settings, source, where, buckets, aggregation)
     if most > len(found):
@@ -134,31 +136,6 @@ def _combined(found: pd.DataFrame, aggregation: Aggregation | None) -> list[str]
     return [
         f"the KPI is the {how} of {len(found)} series: {_listed(list(map(_label_text, found['labels'])))}"
     ]
-
-
-def _clock_notes(name: str, found: pd.DataFrame, buckets: Buckets, timezone: str | None) -> list[str]:
-    """Whether the KPI's days are those of the buckets; raises ``QueryError`` when they seem to be of another zone."""
-    if not buckets.are_whole_days:
-        return []
-    times = sorted({each for times in found["times"] for each in times})
-    if timezone is None and _of_another_zone(times):
-        shown = " and ".join(f"{each // HOUR_MS:02d}:{each % HOUR_MS // 60_000:02d}" for each in times)
-        raise QueryError(
-            f"all points of KPI {name!r} are at {shown} UTC: they look like days of another time zone. Name it with "
-            "--timezone (timezone), such as Europe/Berlin, or say UTC"
-        )
-    if buckets.timezone != "UTC" and times == [0]:
-        zone = buckets.timezone
-        note = f"all points of the KPI are at midnight UTC, which lies within a day of {zone}: if they mean days of UTC, "
-        return [note + "ask with --timezone UTC"]
-    return []
-
-
-def _of_another_zone(times: Sequence[int]) -> bool:
-    """Whether times of day in UTC are midnights elsewhere: one, or two an hour apart. Noon is taken as noon."""
-    if not times or 0 in times or list(times) == [12 * HOUR_MS] or any(each % _QUARTER_MS for each in times):
-        return False
-    return len(times) == 1 or (len(times) == 2 and times[1] - times[0] == HOUR_MS)  # noqa: PLR2004 - summer and winter
 
 
 def _unknown(settings: Settings, kpi: str, mlapp_id: str | None, labels: Mapping[str, str] | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 from sklearn import metrics
 
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries.model_quality import Judged, calibration, model_quality
+from parallelm.warehouse.queries.model_quality import Judged, calibration, model_quality, whole_buckets
 from tests.warehouse.rows import DAY_MS, T0_MS, insert
 
 if TYPE_CHECKING:
@@ -199,3 +199,26 @@ def test_many_predictions_are_judged_in_parts_with_the_same_answer(
     everything = model_quality(settings, Judged(), by=by)
     assert everything["predictions"].sum() == 150
     assert everything["known"].sum() == 100
+
+
+@pytest.mark.parametrize(
+    ("by", "zone", "asked", "whole"),
+    [
+        ("day", "UTC", ("2026-03-04T12:00", "2026-03-05T00:00:00.001"), ("2026-03-04", "2026-03-06")),
+        ("day", "UTC", ("2026-03-04", "2026-03-05"), ("2026-03-04", "2026-03-05")),
+        ("day", "Europe/Berlin", ("2026-03-04", "2026-03-04"), ("2026-03-03T23:00", "2026-03-04T23:00")),
+        # A day of 23 hours, and one that begins at one o'clock.
+        ("day", "Europe/Berlin", ("2026-03-29T12:00", "2026-03-29T12:00"), ("2026-03-28T23:00", "2026-03-29T22:00")),
+        ("day", "America/Santiago", ("2026-09-06T12:00", "2026-09-06T12:00"), ("2026-09-06T04:00", "2026-09-07T03:00")),
+        ("hour", "Asia/Kolkata", ("2026-03-04T12:00", "2026-03-04T12:00"), ("2026-03-04T11:30", "2026-03-04T12:30")),
+        ("week", "UTC", ("2026-03-04", None), ("2026-03-02", None)),
+        ("week", "Europe/Berlin", (None, "2026-03-30"), (None, "2026-04-05T22:00")),
+        ("month", "UTC", ("2026-02-28", "2026-12-02"), ("2026-02-01", "2027-01-01")),
+    ],
+)  # fmt: skip
+def test_a_time_is_widened_to_whole_buckets(
+    by: Any, zone: str, asked: tuple[Any, Any], whole: tuple[str | None, str | None]
+) -> None:
+    expected = tuple(each and datetime.fromisoformat(each).replace(tzinfo=UTC) for each in whole)
+    assert whole_buckets(*asked, by, zone) == expected
+    assert whole_buckets(*expected, by, zone) == expected

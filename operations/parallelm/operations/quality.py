@@ -6,6 +6,7 @@ so a run has no state of its own and may be repeated: it sends what differs.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import uuid
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ OUTCOME_LABEL = "outcome"
 BY_LABEL = "by"
 _CONNECT_TIMEOUT_S = 15.0
 _TIMEOUT_S = 30.0
-_Sample = tuple[str, str, str, str, str, int]
+_Labels = tuple[tuple[str, str], ...]
+_Sample = tuple[str, str, str, str, _Labels, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +53,23 @@ def report_quality(
 ) -> int:
     """Report the days (or hours, weeks, months) whose quality is new or differs from what was reported; returns how many samples were sent.
 
+    Only whole ones are judged, since a part would take the place of the whole: those in which the times of ``judged`` begin
+    and end are judged from their start to their end.
+
     Statistics are ``quality.accuracy``, … (``measures``, or all that apply: ``MEASURES`` and ``known_share``), a sample a day at its start, with
     the model's id and the labels ``outcome``, ``by`` where that is no day, and, for each of ``segments``, the feature's
-    value. Raises ``QueryError``,
-    ``TopicsError`` and ``UndeliveredError``.
+    value. Raises ``QueryError``, ``OperationError``, ``TopicsError`` and ``UndeliveredError``.
     """
     from parallelm.warehouse.queries.model_quality import MEASURES, model_quality, reported_quality
 
     all_measures = (*MEASURES, "known_share")
     if unknown := set(measures).difference(all_measures):
         raise OperationError(f"there is no measure {min(unknown)!r}; there are: {', '.join(all_measures)}")
+    if taken := {OUTCOME_LABEL, BY_LABEL}.intersection(segments):
+        raise OperationError(
+            f"the feature {min(taken)!r} cannot be a segment: quality has a label of this name; report the feature by another one"
+        )
+    judged = _of_whole_buckets(judged, by, timezone)
     before = reported_quality(settings, AGENT_ID, judged.mlapp_id)
     changed: dict[tuple[str, str], dict[_Sample, float]] = {}
     for segment in (None, *segments):
@@ -71,6 +80,13 @@ def report_quality(
                 changed.setdefault(sample[:2], {})[sample] = value
     _send(settings, changed)
     return sum(map(len, changed.values()))
+
+
+def _of_whole_buckets(judged: Judged, by: Bucket, timezone: str) -> Judged:
+    from parallelm.warehouse.queries.model_quality import whole_buckets
+
+    start, end = whole_buckets(judged.start, judged.end, by, timezone)
+    return dataclasses.replace(judged, start=start, end=end)
 
 
 def _samples(
@@ -85,17 +101,17 @@ def _samples(
     for row in found.to_dict("records"):
         if row["known"] < max(1, enough.known) or row["known_share"] < enough.known_share:
             continue
-        labels = {OUTCOME_LABEL: row["outcome"], **shared}
+        named = {OUTCOME_LABEL: row["outcome"], **shared}
         if segment is not None:
             if not row["segment"]:
                 continue
-            labels[segment] = row["segment"]
-        shown = "\n".join(f"{key}={labels[key]}" for key in sorted(labels))
+            named[segment] = row["segment"]
+        labels = tuple(sorted(named.items()))
         at_ms = round(row["bucket_start"].timestamp() * 1000)
         for measure in measures:
             if math.isfinite(row[measure]):
                 name = f"{STATISTIC_PREFIX}{measure}"
-                yield (row["mlapp_id"], row["node_id"], row["model_id"], name, shown, at_ms), row[measure]
+                yield (row["mlapp_id"], row["node_id"], row["model_id"], name, labels, at_ms), row[measure]
 
 
 def _send(settings: Settings, changed: Mapping[tuple[str, str], Mapping[_Sample, float]]) -> None:
@@ -127,17 +143,17 @@ def _batches(changed: Mapping[tuple[str, str], Mapping[_Sample, float]]) -> Iter
 def _series(samples: Mapping[_Sample, float]) -> Iterator[Series]:
     from parallelm.schemas.records import Series
 
-    by_series: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for (_, _, model_id, name, shown, at_ms), value in samples.items():
-        by_series.setdefault((model_id, name, shown), []).append((float(at_ms), value))
-    for (model_id, name, shown), found in by_series.items():
+    by_series: dict[tuple[str, str, _Labels], list[tuple[float, float]]] = {}
+    for (_, _, model_id, name, labels, at_ms), value in samples.items():
+        by_series.setdefault((model_id, name, labels), []).append((float(at_ms), value))
+    for (model_id, name, labels), found in by_series.items():
         times, values = zip(*sorted(found), strict=True)
         yield Series(
             name=name,
             model_id=model_id,
             category="TIME_SERIES",
             graph_type="LINEGRAPH",
-            labels={key: text for key, _, text in (line.partition("=") for line in shown.split("\n"))},
+            labels=dict(labels),
             timestamps_ms=times,
             values=values,
         )

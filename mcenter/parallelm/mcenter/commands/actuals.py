@@ -138,7 +138,12 @@ def _print_upload(mlapp_id: str, wanted: OutcomesFile, sent: SentOutcomes) -> No
 @actuals.command()
 @click.option("--mlapp", "mlapp_id", help="Only predictions of this MLApp.")
 @click.option("--outcome", help="Only predictions of this outcome.")
-@click.option("--from", "start", type=TIME, help="Only days from this time on: 2026-03-01 (UTC), …")
+@click.option(
+    "--from",
+    "start",
+    type=TIME,
+    help="Only from the day on in which this time lies, and that as a whole: 2026-03-01 (UTC), …",
+)
 @click.option(
     "--segment", "segments", metavar="FEATURE", multiple=True, help="Also by the values of this feature."
 )

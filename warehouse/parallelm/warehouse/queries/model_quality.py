@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -26,6 +27,13 @@ _STARTS = {
     "week": "toDateTime(toMonday(event_time, %(timezone)s), %(timezone)s)",
     "month": "toDateTime(toStartOfMonth(event_time, %(timezone)s), %(timezone)s)",
 }
+_INTO_THE_NEXT: dict[Bucket, timedelta] = {
+    "hour": timedelta(minutes=105),
+    "day": timedelta(hours=26),
+    "week": timedelta(days=8),
+    "month": timedelta(days=32),
+}
+"""From the start of a bucket into the next one: also where clocks change by an hour, or by half an hour."""
 OVER, UNDER = "over", "under"
 """Keys of costs of numbers: what one unit too much costs, and one too little."""
 ROWS_AT_ONCE = 250_000
@@ -117,12 +125,46 @@ def model_quality(
     """
     import pandas as pd
 
-    if by is not None and by not in _STARTS:
-        raise QueryError(f"quality by {by!r}: it must be one of {', '.join(_STARTS)}")
     zone = checked_zone(timezone)
-    parts = [judged] if by is None else _parts(settings, judged, by, zone)
+    parts = [judged] if by is None else _parts(settings, judged, _checked(by), zone)
     frames = [_quality(settings, part, by, segment, zone) for part in parts]
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def whole_buckets(
+    start: Time | None, end: Time | None, by: Bucket, timezone: str = "UTC"
+) -> tuple[datetime | None, datetime | None]:
+    """``start`` and ``end`` moved out to the edges of the buckets in which they lie; None stays open. Raises ``QueryError``."""
+    zone, by = zoneinfo.ZoneInfo(checked_zone(timezone)), _checked(by)
+    try:
+        first_ms, last_ms = range_ms(start, end)
+    except TimeError as error:
+        raise QueryError(str(error)) from None
+    first = last = None
+    if first_ms is not None:
+        first = _bucket_start(_EPOCH + timedelta(milliseconds=first_ms), by, zone)
+    if last_ms is not None:
+        within = _bucket_start(_EPOCH + timedelta(milliseconds=last_ms - 1), by, zone)
+        last = _bucket_start(within + _INTO_THE_NEXT[by], by, zone)
+    return first, last
+
+
+def _checked(by: Bucket) -> Bucket:
+    if by not in _STARTS:
+        raise QueryError(f"quality by {by!r}: it must be one of {', '.join(_STARTS)}")
+    return by
+
+
+def _bucket_start(moment: datetime, by: Bucket, zone: zoneinfo.ZoneInfo) -> datetime:
+    local = moment.astimezone(zone).replace(minute=0, second=0, microsecond=0)
+    if by != "hour":
+        # A midnight that the clock shows twice is the first; one that it skips is read with the offset before, as ClickHouse does.
+        local = local.replace(hour=0, fold=0)
+    if by == "week":
+        local -= timedelta(days=local.weekday())
+    if by == "month":
+        local = local.replace(day=1)
+    return local.astimezone(UTC)
 
 
 def _quality(
@@ -242,24 +284,23 @@ def _moment(moment: Time | None, otherwise: str) -> str:
 
 def reported_quality(
     settings: Settings, agent_id: str, mlapp_id: str | None = None
-) -> dict[tuple[str, str, str, str, str, int], float]:
+) -> dict[tuple[str, str, str, str, tuple[tuple[str, str], ...], int], float]:
     """The newest value of each statistic of quality that was reported by ``agent_id``.
 
-    By MLApp, node, model, name, labels (as sorted ``key=value`` lines) and event time in epoch milliseconds.
+    By MLApp, node, model, name, labels (sorted pairs) and event time in epoch milliseconds.
     """
     where = Conditions().equal(agent_id=agent_id, mlapp_id=mlapp_id).starting("name", STATISTIC_PREFIX)
     columns, _ = fetch(
         settings,
         f"""
-        SELECT mlapp_id, node_id, model_id, name,
-            arrayStringConcat(arraySort(arrayMap((key, text) -> concat(key, '=', text), mapKeys(labels), mapValues(labels))), '\\n') AS found,
+        SELECT mlapp_id, node_id, model_id, name, arraySort(arrayZip(mapKeys(labels), mapValues(labels))) AS found,
             toUnixTimestamp64Milli(event_time) AS at_ms, argMax(value, (ingested_at, _partition, _offset, _series, _index))
         FROM statistics {where}
         GROUP BY mlapp_id, node_id, model_id, name, found, at_ms
         """,  # noqa: S608 - as above
         where.parameters,
     )
-    if not columns[0]:
-        return {}
-    *keys, values = columns
-    return dict(zip(zip(*keys, strict=True), values, strict=True))
+    return {
+        (mlapp, node, model, name, tuple(sorted(map(tuple, labels))), at_ms): value
+        for mlapp, node, model, name, labels, at_ms, value in zip(*columns, strict=True)
+    }

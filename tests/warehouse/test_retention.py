@@ -12,7 +12,15 @@ from click.testing import CliRunner
 from parallelm.connections import RetentionSettings, save_settings
 from parallelm.mcenter.cli import cli
 from parallelm.warehouse import drift
-from parallelm.warehouse.retention import CLASSES, apply_retention, current_days, retention
+from parallelm.warehouse.errors import RetentionError
+from parallelm.warehouse.retention import (
+    CLASSES,
+    KEPT_FOR_EVER,
+    apply_retention,
+    check_retention,
+    current_days,
+    retention,
+)
 from tests.waiting import wait_for
 from tests.warehouse.rows import DAY_MS, T0_MS, insert, kpi, statistic
 
@@ -48,6 +56,7 @@ def test_a_migrated_database_keeps_what_the_defaults_say(settings: Settings, cli
     tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
     stored = {name for (name,) in client.execute(tables)} - {"schema_migrations", "schema_objects"}
     assert {each.table for each in found} == stored
+    assert {each.table for each in found if not each.setting} == set(KEPT_FOR_EVER)
     assert set(CLASSES) == {field.name for field in dataclasses.fields(RetentionSettings)}
 
 
@@ -72,13 +81,42 @@ def test_rows_go_by_their_arrival_and_not_by_their_event_time(settings: Settings
 
 
 def test_for_ever_and_back(settings: Settings, client: Client) -> None:
-    apply_retention(asking(settings, dead_letters_days=0, decisions_days=7))
+    apply_retention(asking(settings, kpis_days=7, dead_letters_days=60, decisions_days=92))
     found = {each.table: each.current_days for each in retention(settings)}
-    assert (found["dead_letters_log"], found["models_log"], found["actions"]) == (0, 7, 7)
+    assert (found["kpis"], found["dead_letters_log"], found["actions"]) == (7, 60, 92)
     client.execute("ALTER TABLE events MODIFY TTL toDateTime(event_time) + toIntervalDay(1)")
     assert {each.table: each.current_days for each in retention(settings)}["events"] is None
     apply_retention(settings)
     assert not any(each.differs for each in retention(settings))
+
+
+def test_what_holds_now_stays_however_long_ago_it_was_decided(settings: Settings, client: Client) -> None:
+    client.execute("ALTER TABLE mlapps MODIFY TTL toDateTime(ingested_at) + toIntervalDay(92)")
+    assert [each.table for each in apply_retention(asking(settings, decisions_days=365))] == [
+        *CLASSES["decisions_days"],
+        "mlapps",
+    ]
+    found = {each.table: each.current_days for each in retention(settings)}
+    assert [found[table] for table in KEPT_FOR_EVER] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("letters", "answers", "remedy"),
+    [
+        (0, 365, r"for ever .* 365 days .*, set decisions_days to 0 \(for ever\), too, or dead_letters_days to 333 or less$"),
+        (90, 90, r"90 days .* 90 days .* or to 122 or more, or dead_letters_days to 58 or less$"),
+        (90, 7, r"only 7 days .* or to 122 or more$"),
+        (90, 121, "open again"),
+    ],
+)  # fmt: skip
+def test_answers_to_dead_letters_do_not_go_before_the_letters(
+    letters: int, answers: int, remedy: str
+) -> None:
+    with pytest.raises(RetentionError, match=remedy):
+        check_retention(RetentionSettings(dead_letters_days=letters, decisions_days=answers))
+    check_retention(RetentionSettings(dead_letters_days=letters, decisions_days=0))
+    if letters:
+        check_retention(RetentionSettings(dead_letters_days=letters, decisions_days=letters + 32))
 
 
 @pytest.mark.usefixtures("client")
@@ -94,3 +132,7 @@ def test_the_command_shows_and_applies_what_the_file_asks(
     assert "kept 1825 days, the settings ask for 30 days" in shown.output
     applied = CliRunner().invoke(cli, ["warehouse", "retention", "--apply"])
     assert (applied.exit_code, "kept 30 days (changed)" in applied.output) == (0, True), applied.output
+    save_settings(asking(settings, decisions_days=30), config)
+    for command in ("retention", "migrate"):
+        refused = CliRunner().invoke(cli, ["warehouse", command])
+        assert (refused.exit_code, "would be open again" in refused.output) == (1, True), refused.output

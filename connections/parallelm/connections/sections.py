@@ -176,7 +176,7 @@ class RetentionSettings(_ShownWithoutSecrets):
     events_days: int = 1825
     kpis_days: int = 0
     decisions_days: int = 0
-    """Transitions of alerts and deployments, models, actions, definitions and notifications."""
+    """Transitions of alerts, actions and notifications. Answers to dead letters are actions: 32 days longer than ``dead_letters_days``, or 0."""
     agents_days: int = 365
     runs_days: int = 730
     logs_days: int = 30

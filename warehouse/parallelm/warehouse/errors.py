@@ -15,5 +15,9 @@ class ServerTooOldError(MigrationError):
     """The ClickHouse server is older than what the migrations need."""
 
 
+class RetentionError(WarehouseError):
+    """The settings ask for rows to be kept in a way that would make other rows mean something else."""
+
+
 class QueryError(WarehouseError):
     """A question to the warehouse cannot be answered as asked: unknown KPI, too few points, wrong time range."""

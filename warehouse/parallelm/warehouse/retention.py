@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from parallelm.connections.clickhouse import clickhouse_client
 from parallelm.warehouse.cluster import local_table, on_cluster
+from parallelm.warehouse.errors import RetentionError
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
 
-    from parallelm.connections import Settings
+    from parallelm.connections import RetentionSettings, Settings
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "statistics_days": ("statistics",),
@@ -27,10 +28,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "kpis_days": ("kpis",),
     "decisions_days": (
         "alert_transitions_log",
-        "deployments_log",
-        "models_log",
         "actions",
-        "mlapps",
         "notifications",
     ),
     "agents_days": ("agents",),
@@ -40,6 +38,10 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "ingested_blocks_days": ("ingested_blocks",),
 }
 """Tables of each setting of section ``retention``."""
+KEPT_FOR_EVER = ("deployments_log", "models_log", "mlapps")
+"""Without a setting: they say which model is live and which definition holds, however long ago that was decided."""
+LETTERS_OUTSTAY_DAYS = 32
+"""Dead letters are deleted by whole months: so much later than those that arrive last in one."""
 _ARRIVAL = dict.fromkeys(("statistics_by_day_state", "ingested_blocks"), "last_ingested_at")
 _DAYS = {"Day": 1, "Week": 7, "Month": 30, "Quarter": 91, "Year": 365}
 _TTL = re.compile(r" TTL toDateTime\((\w+)\) \+ toInterval(\w+)\((\d+)\)(?= SETTINGS|$)")
@@ -50,6 +52,7 @@ class Retention:
     """How long a table keeps its rows."""
 
     setting: str
+    """Empty where there is none: the table keeps its rows for ever."""
     table: str
     wanted_days: int
     """As the settings ask; 0: for ever."""
@@ -68,11 +71,31 @@ def retention(settings: Settings) -> list[Retention]:
         return _compared(client, settings)
 
 
+def check_retention(wanted: RetentionSettings) -> None:
+    """Raise ``RetentionError`` where dead letters outlive what people answered to them: they would be open again, and replayed twice."""
+    answers, letters = wanted.decisions_days, wanted.dead_letters_days
+    if not answers or (letters and letters + LETTERS_OUTSTAY_DAYS <= answers):
+        return
+    kept = f"{letters} days" if letters else "for ever"
+    remedy = (
+        f"set decisions_days to 0 (for ever) or to {letters + LETTERS_OUTSTAY_DAYS} or more"
+        if letters
+        else "set decisions_days to 0 (for ever), too"
+    )
+    if answers > LETTERS_OUTSTAY_DAYS:
+        remedy += f", or dead_letters_days to {answers - LETTERS_OUTSTAY_DAYS} or less"
+    raise RetentionError(
+        f"dead letters are kept {kept} (dead_letters_days), and the answers to them only {answers} days (decisions_days): letters that "
+        f"were replayed or dropped would be open again, and a second replay would add their rows once more. In section [retention], {remedy}"
+    )
+
+
 def apply_retention(settings: Settings) -> list[Retention]:
     """Give every table the retention of the settings; returns those that differed, as they were before.
 
-    Shortening it deletes rows: ClickHouse drops what is older at its next merge.
+    Shortening it deletes rows: ClickHouse drops what is older at its next merge. Raises ``RetentionError`` as ``check_retention`` does.
     """
+    check_retention(settings.retention)
     cluster = settings.clickhouse.cluster
     with clickhouse_client(settings.clickhouse) as client:
         changed = [each for each in _compared(client, settings) if each.differs]
@@ -91,10 +114,14 @@ def _compared(client: Client, settings: Settings) -> list[Retention]:
     engines = dict(
         client.execute("SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
     )
-    return [
-        Retention(setting, table, getattr(settings.retention, setting), current_days(engines[local]))
+    wanted = [
+        (setting, table, getattr(settings.retention, setting))
         for setting, tables in CLASSES.items()
         for table in tables
+    ]
+    return [
+        Retention(setting, table, days, current_days(engines[local]))
+        for setting, table, days in (*wanted, *(("", table, 0) for table in KEPT_FOR_EVER))
         if (local := local_table(table, settings.clickhouse.cluster)) in engines
     ]
 

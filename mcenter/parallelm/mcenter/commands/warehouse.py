@@ -51,10 +51,11 @@ def migrate(cluster: str | None) -> None:
     """
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
     from parallelm.mcenter.migration import migrate_at_rest
-    from parallelm.warehouse.retention import apply_retention
+    from parallelm.warehouse.retention import apply_retention, check_retention
 
     settings = _on(load_settings(role="admin"), cluster)
     with reported_in_one_line(settings):
+        check_retention(settings.retention)
         applied = migrate_at_rest(settings)
         kept_otherwise = apply_retention(settings)
     for migration in applied:
@@ -147,23 +148,26 @@ def repair(accepted: tuple[str, ...], emptied: tuple[str, ...]) -> None:
 def retention(*, applied: bool) -> None:
     """Show how long each table keeps its rows, and how long it should; exit code 1 where the two differ.
 
-    The settings are those of section [retention]: days after a row has arrived.
+    The settings are those of section [retention]: days after a row has arrived. Models, deployments and definitions have
+    none and stay, since they say what is live and what holds now.
     """
     from parallelm.mcenter.clickhouse_errors import reported_in_one_line
-    from parallelm.warehouse.retention import apply_retention
+    from parallelm.warehouse.retention import apply_retention, check_retention
     from parallelm.warehouse.retention import retention as compare
 
     settings = load_settings(role="admin" if applied else "reader")
     with reported_in_one_line(settings):
+        check_retention(settings.retention)
         changed = {each.table for each in apply_retention(settings)} if applied else set()
         found = compare(settings)
     for each in found:
         if each.differs:
             asked = _kept(each.wanted_days).removeprefix("kept ")
-            state = f"{_kept(each.current_days)}, the settings ask for {asked}: --apply"
+            who = "the settings ask" if each.setting else "what holds now needs it"
+            state = f"{_kept(each.current_days)}, {who} for {asked}: --apply"
         else:
             state = _kept(each.current_days) + (" (changed)" if each.table in changed else "")
-        echo(f"{each.table:26} {each.setting:28} {state}")
+        echo(f"{each.table:26} {each.setting or '(what holds now)':28} {state}")
     if any(each.differs for each in found):
         sys.exit(1)
 

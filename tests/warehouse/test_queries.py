@@ -317,3 +317,29 @@ def test_of_deployments_that_overlap_the_later_attempt_is_live_and_answers_chang
     assert list(found["attempt"]) == [1, 2, 3]
     assert list(found["state"]) == ["superseded", "rolled_back", "active"]
     assert list(found["ended_by"]) == ["", "anna", ""]
+
+
+def test_a_topic_that_was_made_again_lends_no_record_to_a_decision_before_it(
+    settings: Settings, client: Client
+) -> None:
+    place = {"_topic": "mlops.models", "_offset": 7}
+    then, again = ({"_topic_id": f"topic-{n}", "ingested_at": T0_MS + n * DAY_MS} for n in (1, 5))
+    insert(
+        client, "models_log", [model("m-1", T0_MS, **place, **then), model("m-9", T0_MS, **place, **again)]
+    )
+    caused = {"cause_topic": "mlops.models", "cause_partition": 0, "cause_offset": 7}
+    insert(
+        client,
+        "deployments_log",
+        [
+            # Brokers' clocks differ by some seconds.
+            deployment(name, "requested", T0_MS, ingested_at=T0_MS + n * DAY_MS - 2_000, **caused)
+            for name, n in (("m-1", 1), ("m-5", 4), ("m-9", 5))
+        ],
+    )
+    found = client.execute("SELECT model_id, cause FROM decisions_and_causes ORDER BY model_id")
+    first, second = "model classifier (m-1) announced", "model classifier (m-9) announced"
+    assert found == [("m-1", first), ("m-5", first), ("m-9", second)]
+    for came_by_ms, name in ((T0_MS + 4 * DAY_MS, "m-1"), (None, "m-9")):
+        rows = queries.rows_of_record(settings, "mlops.models", 0, 7, came_by_ms=came_by_ms)
+        assert [row["model_id"] for row in rows] == [name]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 5.0
 _CLOCKS_MS = 60_000
+"""By which clocks of brokers differ, at most: also in the view ``decisions_and_causes``."""
 
 
 def epoch_ms(moment: datetime) -> int:
@@ -41,10 +42,11 @@ def cause_of(settings: Settings, transition: Mapping[str, Any]) -> Part:
         return Part("caused by time: nothing came")
     place = f"{topic}/{partition}@{offset}"
     values: dict[str, Any] = {"topic": topic, "partition": partition, "offset": offset}
-    record, away = _from_kafka(settings, topic, partition, offset, epoch_ms(transition["ingested_at"]))
+    latest_ms = epoch_ms(transition["ingested_at"]) + _CLOCKS_MS
+    record, away = _from_kafka(settings, topic, partition, offset, latest_ms)
     if record is not None:
         return Part(f"caused by {place}, on Kafka: {_said(record)}", values | {"record": plain(record)})
-    rows = rows_of_record(settings, topic, partition, offset)
+    rows = rows_of_record(settings, topic, partition, offset, came_by_ms=latest_ms)
     if rows:
         return Part(
             f"caused by {place}, {away or 'not on Kafka any more'}; the warehouse has {len(rows)} rows of it",
@@ -55,14 +57,14 @@ def cause_of(settings: Settings, transition: Mapping[str, Any]) -> Part:
 
 
 def _from_kafka(
-    settings: Settings, topic: str, partition: int, offset: int, decided_ms: int
+    settings: Settings, topic: str, partition: int, offset: int, latest_ms: int
 ) -> tuple[Any, str]:
     """The record, or None and why it is not to be had."""
     try:
         raw = read_one(settings, topic, partition, offset, _TIMEOUT_S)
     except SchemaError as error:
         return None, f"Kafka does not answer ({error})"
-    if raw is None or raw.ingested_at_ms > decided_ms + _CLOCKS_MS:
+    if raw is None or raw.ingested_at_ms > latest_ms:
         return None, ""  # a topic that was made again has other records at the same places
     codec = Codec(make_registry(settings.schema_registry, settings.kafka.topic_prefix))
     return decoded(raw, codec).value, ""

@@ -95,35 +95,39 @@ FROM
 (
     SELECT
         mlapp_id, 'deployment' AS decided_about, event_time, deployment_id AS id, state, previous_state, node_id, model_id,
-        policy AS rule_or_policy, reason, who, cause_topic, cause_partition, cause_offset
+        policy AS rule_or_policy, reason, who, cause_topic, cause_partition, cause_offset,
+        ingested_at + toIntervalMinute(1) AS latest_cause -- clocks of brokers differ
     FROM deployments
     UNION ALL
     SELECT
         mlapp_id, 'alert' AS decided_about, event_time, alert_id AS id, state, previous_state, node_id,
-        toString(model_id) AS model_id, rule AS rule_or_policy, reason, who, cause_topic, cause_partition, cause_offset
+        toString(model_id) AS model_id, rule AS rule_or_policy, reason, who, cause_topic, cause_partition, cause_offset,
+        ingested_at + toIntervalMinute(1) AS latest_cause
     FROM alert_transitions
 ) AS decision
-LEFT JOIN
+ASOF LEFT JOIN
 (
-    SELECT _topic AS topic, toInt64(_partition) AS partition, _offset AS offset, any(described) AS cause
+    -- A topic that was made again has other records at the same places.
+    SELECT _topic AS topic, toInt64(_partition) AS partition, _offset AS offset, min(ingested_at) AS came_at, any(described) AS cause
     FROM
     (
-        SELECT _topic, _partition, _offset, concat('model ', name, ' (', model_id, ') announced') AS described FROM models
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('model ', name, ' (', model_id, ') announced') AS described FROM models
         UNION ALL
-        SELECT _topic, _partition, _offset, concat(action, ' by ', who, if(comment = '', '', concat(': ', comment))) FROM actions
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat(action, ' by ', who, if(comment = '', '', concat(': ', comment))) FROM actions
         UNION ALL
-        SELECT _topic, _partition, _offset, concat('event ', type, if(title = '', '', concat(': ', title))) FROM events
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('event ', type, if(title = '', '', concat(': ', title))) FROM events
         UNION ALL
-        SELECT _topic, _partition, _offset, concat('KPI ', name, ' from ', source) FROM kpis
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('KPI ', name, ' from ', source) FROM kpis
         UNION ALL
-        SELECT _topic, _partition, _offset, concat('alert ', rule, ' ', state) FROM alert_transitions
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('alert ', rule, ' ', state) FROM alert_transitions
         UNION ALL
-        SELECT _topic, _partition, _offset, concat('model ', model_id, ' ', state, ' on ', node_id) FROM deployments
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('model ', model_id, ' ', state, ' on ', node_id) FROM deployments
         UNION ALL
-        SELECT _topic, _partition, _offset, if(is_deleted, 'MLApp removed', concat('version ', toString(version), ' of the MLApp applied by ', applied_by)) FROM mlapps
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, if(is_deleted, 'MLApp removed', concat('version ', toString(version), ' of the MLApp applied by ', applied_by)) FROM mlapps
     )
-    GROUP BY topic, partition, offset
+    GROUP BY topic, _topic_id, partition, offset
 ) AS record ON record.topic = decision.cause_topic AND record.partition = decision.cause_partition AND record.offset = decision.cause_offset
+    AND record.came_at <= decision.latest_cause
 COMMENT 'Lineage of decisions: one row a change of state of a deployment or an alert, with the record that caused it.';
 
 CREATE VIEW IF NOT EXISTS model_lineage ${on_cluster}

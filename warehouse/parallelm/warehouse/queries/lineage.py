@@ -15,20 +15,32 @@ _TABLES = ("events", "kpis", "models", "actions", "mlapps", "statistics", "struc
 
 
 def rows_of_record(
-    settings: Settings, topic: str, partition: int, offset: int, *, limit: int = 20
+    settings: Settings,
+    topic: str,
+    partition: int,
+    offset: int,
+    *,
+    came_by_ms: int | None = None,
+    limit: int = 20,
 ) -> list[dict[str, Any]]:
-    """Rows that came from one record, of whichever table its topic goes to; ``topic`` with its prefix."""
+    """Rows that came from one record, of whichever table its topic goes to; ``topic`` with its prefix.
+
+    A topic that was made again has other records at the same places: of several the latest that Kafka had taken by ``came_by_ms``.
+    """
     table = next((name for name in _TABLES if topic.endswith(name.replace("_", "-"))), "")
     if topic.endswith("structured-statistics"):
         table = "structured_statistics"
     if not table:
         return []
-    where = Conditions().equal(_topic=topic)
-    return records(
+    where = Conditions().equal(_topic=topic, _partition=partition, _offset=offset)
+    if came_by_ms is not None:
+        where.written("ingested_at <= fromUnixTimestamp64Milli(toInt64(%(came_by_ms)s), 'UTC')")
+    found = records(
         settings,
-        f"SELECT * FROM {table} {where} AND _partition = %(partition)s AND _offset = %(offset)s LIMIT %(limit)s",  # noqa: S608 - our own names
-        where.parameters | {"partition": partition, "offset": offset, "limit": limit},
+        f"SELECT * FROM {table} {where} ORDER BY ingested_at DESC LIMIT %(limit)s",  # noqa: S608 - our own names
+        where.parameters | {"came_by_ms": came_by_ms, "limit": limit},
     )
+    return [row for row in found if row["_topic_id"] == found[0]["_topic_id"]]
 
 
 def definition_at(settings: Settings, mlapp_id: str, ingested_ms: int) -> dict[str, Any] | None:

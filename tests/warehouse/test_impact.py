@@ -109,6 +109,35 @@ def test_a_deployment_an_alert_and_a_time_are_compared_alike(settings: Settings,
     )
 
 
+def test_a_year_of_minutes_is_compared_in_the_minutes_around_the_moment_alone(
+    settings: Settings, client: Client
+):
+    values = 0.1 * np.random.default_rng(8).normal(size=150) + (np.arange(150) >= 90)
+    minutes = [(T0_MS + 60_000 * (minute - 90), value) for minute, value in enumerate(values)]
+    far = [(T0_MS + days * DAY_MS, 50.0, {"site": "old"}) for days in (-200, 200)]
+    insert(client, "kpis", [kpi("load", *each) for each in minutes])
+    insert(client, "kpis", [kpi("load", at_ms, value, labels=labels) for at_ms, value, labels in far])
+    asked: dict[str, Any] = {"bucket": "1min", "before": 90, "after": 60}
+    for zone in ("UTC", "Asia/Kolkata"):
+        found = queries.impact(settings, "load", at="2013-01-01", labels={}, timezone=zone, **asked)
+        assert found.change is not None
+        assert (found.change.before, found.change.after) == (90, 60)
+        assert found.change.effect == pytest.approx(1, abs=0.2)
+    with pytest.raises(QueryError, match=r"KPI 'load' has no points in that time$"):
+        queries.impact(settings, "load", at="2014-01-01", **asked)
+    queries.impact(
+        settings, "load", at="2200-01-01", **(asked | {"bucket": "100000D"}), kpi_aggregation="mean"
+    )
+
+
+def test_percent_of_nothing_are_left_out(settings: Settings, client: Client):
+    values = [float(day >= 42) for day in range(63)]
+    insert(client, "kpis", [kpi("outages", T0_MS + day * DAY_MS, value) for day, value in enumerate(values)])
+    first, naive, _ = queries.impact(settings, "outages", at="2013-02-12").sentences
+    assert first.startswith("beyond season and trend, 'outages' is 1 higher (")
+    assert "%" not in first + naive
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -144,7 +144,8 @@ def _unknown(settings: Settings, kpi: str, mlapp_id: str | None, labels: Mapping
     known = frame(settings, query, where.parameters)
     names = ", ".join(repr(name) for name in known["name"]) or "none"
     filters = f" with labels {dict(labels)}" if labels else ""
-    return f"KPI {kpi!r} has no points{filters} in that time; there are these KPIs: {names}"
+    said = f"KPI {kpi!r} has no points{filters} in that time"
+    return said if kpi in set(known["name"]) else f"{said}; there are these KPIs: {names}"
 
 
 def _label_text(labels: Mapping[str, str]) -> str:

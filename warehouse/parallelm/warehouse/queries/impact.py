@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from parallelm.schemas.times import TimeError, range_ms
+from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS, TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
-from parallelm.warehouse.queries._buckets import make_buckets
+from parallelm.warehouse.queries._buckets import DAY_MS, make_buckets
 from parallelm.warehouse.queries._frames import frame
 from parallelm.warehouse.queries._kpi_series import read_kpi
 
@@ -94,6 +94,8 @@ def impact(
         mlapp_id=mlapp_id or moment.mlapp_id,
         labels=labels,
         aggregation=kpi_aggregation,
+        start=_about(buckets, first - before, -DAY_MS),
+        end=_about(buckets, kept + after, DAY_MS),
     )
     change = _estimated(series, (first, kept), before, after, holidays)
     notes = list(series.notes)
@@ -108,6 +110,12 @@ def impact(
     return Impact(
         kpi, moment.what, change, tuple(_sentences(kpi, moment, change, buckets)), tuple(notes), MODEL
     )
+
+
+def _about(buckets: Buckets, number: int, margin_ms: int) -> datetime:
+    """Start of a bucket within a day, since local clocks differ from UTC by less; the first or last time there is, at most."""
+    at_ms = buckets.start_ms(number) + margin_ms
+    return _EPOCH + timedelta(milliseconds=min(max(at_ms, MIN_TIME_MS), MAX_TIME_MS))
 
 
 def _estimated(
@@ -142,24 +150,37 @@ def _sentences(kpi: str, moment: _Moment, change: Change | None, buckets: Bucket
     if change is None:
         needs = f"at least 14 {buckets.words} before and 3 after {moment.what}, and more to tell the season"
         return [f"too short to tell: {kpi!r} needs {needs}"]
-    share = _percent(change.effect, change.expected)
-    low, high = sorted((_percent(change.low, change.expected), _percent(change.high, change.expected)))
     unsure = change.low <= 0.0 <= change.high
     first = (
         f"no change can be told: beyond season and trend, {kpi!r} moved by {change.effect:+.3g} "
         if unsure
         else f"beyond season and trend, {kpi!r} is {abs(change.effect):.3g} {'higher' if change.effect > 0 else 'lower'} "
     )
-    told = f"({change.low:+.3g} … {change.high:+.3g}; {share:+.1f} %, {low:+.1f} … {high:+.1f} %) from {moment.what} on"
+    told = f"({change.low:+.3g} … {change.high:+.3g}{_shares(change)}) from {moment.what} on"
+    has_share = _is_level(change.before_mean, change.naive)
+    naive_share = f" ({_percent(change.naive, change.before_mean):+.1f} %)" if has_share else ""
     naive = (
         f"the plain difference of the means, {change.after_mean:.4g} after and {change.before_mean:.4g} before, is "
-        f"{change.naive:+.3g} ({_percent(change.naive, change.before_mean):+.1f} %): season and trend are in it"
+        f"{change.naive:+.3g}{naive_share}: season and trend are in it"
     )
     return [first + told, naive, "what else changed at that time is in both figures"]
 
 
+def _shares(change: Change) -> str:
+    """The effect and its interval in percent of the expected level; empty where that is zero."""
+    if not _is_level(change.expected, change.low, change.high):
+        return ""
+    low, high = sorted((_percent(change.low, change.expected), _percent(change.high, change.expected)))
+    return f"; {_percent(change.effect, change.expected):+.1f} %, {low:+.1f} … {high:+.1f} %"
+
+
+def _is_level(level: float, *parts: float) -> bool:
+    """Whether shares of a level mean anything: what is fitted is not exactly zero, but as good as that."""
+    return abs(level) > max(map(abs, parts)) * 1e-6
+
+
 def _percent(part: float, whole: float) -> float:
-    return 100.0 * part / abs(whole) if whole else float("nan")
+    return 100.0 * part / abs(whole)
 
 
 def _moment(

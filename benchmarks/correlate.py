@@ -6,6 +6,8 @@ Every data set is a KPI and 250 statistics that have nothing to do with it, days
 smaller families. A false finding is any adjusted p-value of 5 % or less in the family, over all lags 0 to 7. For power one
 statistic of 50 leads the KPI by two days, and counts as found when it is the surest, at that lag, with an adjusted p-value of 5 %
 or less: "effect" is the correlation of what is left once season and trend are gone. Intervals are Wilson's, 95 %.
+
+Hours are tried with five statistics only: 60 days of them, each with a season by the hour and AR(0.9) noise from hour to hour.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ LAGS: Final = 8
 LEAD: Final = 2
 SEED: Final = 20130101
 _DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+HOURLY_DAYS: Final = 60
+HOURLY_FAMILY: Final = 5
 _LEVEL: Final = 0.05
 
 
@@ -79,6 +84,18 @@ def year(random: np.random.Generator, rows: int, days: int) -> NDArray[np.float6
     """A yearly cycle."""
     turn = 2 * np.pi * np.arange(days) / 365.25
     return 2 * np.sin(turn + random.uniform(0, 2 * np.pi, (rows, 1)))
+
+
+def hours_of_a_day(random: np.random.Generator, rows: int, hours: int) -> NDArray[np.float64]:
+    """A level for each hour of the day, with one to four deviations between them."""
+    levels = random.standard_normal((rows, 24)) * random.uniform(1, 4, (rows, 1))
+    return levels[:, np.arange(hours) % 24]
+
+
+def hours_and_weekends(random: np.random.Generator, rows: int, hours: int) -> NDArray[np.float64]:
+    """The same, with other levels on weekends."""
+    is_weekend = np.arange(hours) // 24 % 7 >= 5
+    return np.where(is_weekend, hours_of_a_day(random, rows, hours), hours_of_a_day(random, rows, hours))
 
 
 def _heavy(random: np.random.Generator, rows: int, days: int) -> NDArray[np.float64]:
@@ -126,6 +143,10 @@ NOISES: Final[Mapping[str, Noise]] = {
     "counts, most of them zero": _rare,
     "KPI of one day a week": _weekly,
 }
+HOURLY_NOISES: Final[Mapping[str, Noise]] = {
+    "AR(0.9), hours of the day": lambda *size: autoregressive(*size) + hours_of_a_day(*size),
+    "AR(0.9), hours, weekends": lambda *size: autoregressive(*size) + hours_and_weekends(*size),
+}
 POWER_NOISES: Final[Mapping[str, tuple[Noise, Noise]]] = {
     "weekend effect": (white, weekend),
     "trend": (white, trend),
@@ -146,14 +167,29 @@ class FalseFindings:
 def false_findings(kind: str, days: int, data_sets: int, seed: int = SEED) -> FalseFindings:
     """Share of data sets in which something is found, where there is nothing."""
     random = np.random.default_rng([seed, days, list(NOISES).index(kind)])
-    calendar = Calendar(0, _DAY_MS, days)
-    found = dict.fromkeys(FAMILIES, 0)
+    return _false_findings_of(NOISES[kind], random, Calendar(0, _DAY_MS, days), FAMILIES, data_sets)
+
+
+def false_findings_by_hour(
+    kind: str, days: int, family: int, data_sets: int, seed: int = SEED
+) -> FalseFindings:
+    """The same of the hours of so many days, with one family of statistics."""
+    random = np.random.default_rng([seed, days, 100 + list(HOURLY_NOISES).index(kind)])
+    monday_ms = 4 * _DAY_MS
+    calendar = Calendar(monday_ms + (LAGS - 1) * _HOUR_MS, _HOUR_MS, 24 * days)
+    return _false_findings_of(HOURLY_NOISES[kind], random, calendar, (family,), data_sets)
+
+
+def _false_findings_of(
+    noise: Noise, random: np.random.Generator, calendar: Calendar, families: Sequence[int], data_sets: int
+) -> FalseFindings:
+    found = dict.fromkeys(families, 0)
     tested = 0.0
     for _ in range(data_sets):
-        values = NOISES[kind](random, max(FAMILIES) + 1, days + LAGS - 1)
+        values = noise(random, max(families) + 1, calendar.count + LAGS - 1)
         p = weigh(values[0, LAGS - 1 :], values[1:], calendar).weights.p
         tested += float(np.isfinite(p).mean())
-        for family in FAMILIES:
+        for family in families:
             some = p[:family][np.isfinite(p[:family])]
             # Holm's smallest adjusted p-value.
             found[family] += bool(some.size and some.min() * some.size <= _LEVEL)
@@ -194,6 +230,10 @@ def _false_findings(cell: tuple[str, int]) -> FalseFindings:
     return false_findings(*cell, DATA_SETS)
 
 
+def _false_findings_by_hour(kind: str) -> FalseFindings:
+    return false_findings_by_hour(kind, HOURLY_DAYS, HOURLY_FAMILY, DATA_SETS)
+
+
 def _power(cell: tuple[str, int, float]) -> tuple[float, float]:
     return power(*cell, POWER_SETS)
 
@@ -225,6 +265,11 @@ def _tables() -> None:
         for (kind, days), found in zip(cells, pool.map(_false_findings, cells), strict=True):
             shares = [_shown(found.by_family[family], DATA_SETS) for family in FAMILIES]
             print(f"| {kind} | {days} | {' | '.join(shares)} | {found.tested:.0%} |", flush=True)
+        _table(("noise", "hours", f"{HOURLY_FAMILY} statistics", "tested"))
+        hourly = pool.map(_false_findings_by_hour, HOURLY_NOISES)
+        for kind, found in zip(HOURLY_NOISES, hourly, strict=True):
+            share = _shown(found.by_family[HOURLY_FAMILY], DATA_SETS)
+            print(f"| {kind} | {24 * HOURLY_DAYS} | {share} | {found.tested:.0%} |", flush=True)
         print(
             f"one of 50 statistics leads by {LEAD} days; share of {POWER_SETS} data sets that find it, and whose"
         )

@@ -126,6 +126,37 @@ def test_a_first_model_with_which_the_program_ends_is_taken_away_again(host: Run
     assert model_files.current(run) == ("", None)
 
 
+def test_a_component_is_told_of_its_first_model_by_the_restart_that_brings_it(
+    host: RunnerHost, tmp_path: Path
+):
+    folder = tmp_path / "components" / "serve"
+    folder.mkdir(parents=True)
+    (folder / "component.yaml").write_text(
+        "name: serve\nprogram: serve.py\narguments:\n"
+        "  model: {tag: input_model_path, optional: true}\n  port: {tag: public_port}\n"
+    )
+    (folder / "serve.py").write_text(
+        "import sys, time\n"
+        "given = dict(zip(sys.argv[1::2], sys.argv[2::2]))\n"
+        "content = open(given['--model']).read() if '--model' in given else 'none'\n"
+        "print('has', content, 'at', given['--port'], flush=True)\n"
+        "if content == 'bad': sys.exit(3)\n"
+        "time.sleep(600)\n"
+    )
+    packed = host.publish_component(folder)
+    key = host.start(
+        host.spec({"component": "serve"}, mode="online", components=[packed], restart={"delay": "10ms"})
+    )
+    wait_for(lambda: host.texts(key), lambda: host.status(key))
+    (first,) = host.texts(key)
+    port = first.removeprefix("has none at ")
+    assert not delivered(host, key, host.publish_model("m0", b"bad", "d0")).is_accepted
+    wait_for(lambda: host.texts(key)[-1] == first, lambda: host.texts(key))
+    accepted = delivered(host, key, host.publish_model("m1", b"one", "d1"))
+    assert accepted.is_accepted, accepted.reason
+    assert host.texts(key)[-1] == f"has one at {port}", "its place stays"
+
+
 @pytest.mark.parametrize(
     ("test", "accepted", "reason"),
     [

@@ -139,7 +139,8 @@ class Decider:
         step = self._plan.steps[self._step or 0]
         os.chdir(step.folder)
         self._limits.enter()
-        return list(step.command)
+        has_model = step.command_with_model and RunFolder.at(self._path).model.exists()
+        return list(step.command_with_model if has_model else step.command)
 
     def finish(self, dropped: int) -> None:
         """Record how it ended, as soon as the disk takes it; ``dropped`` lines are missing in its log."""

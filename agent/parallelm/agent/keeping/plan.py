@@ -17,6 +17,8 @@ class StepPlan(NamedTuple):
     """Working folder; it exists."""
     environ: Mapping[str, str] = {}
     """Above the run's."""
+    command_with_model: Sequence[str] = ()
+    """Instead of ``command`` once the run has a model, when it had none as this was planned; empty: it is the same."""
 
 
 class RestartPlan(NamedTuple):

@@ -93,6 +93,11 @@ class RunFolder:
         """Folder of its log; see ``log_reader``."""
         return self.path / "logs"
 
+    @property
+    def model(self) -> Path:
+        """Link to the model that its programs are given; there is none before it has one."""
+        return self.path / "model"
+
     def spec_json(self) -> str:
         """The specification that it was accepted with."""
         return (self.path / "spec.json").read_text(encoding="utf-8")

@@ -37,6 +37,7 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
     "Gi": 2**30,
     "Ti": 2**40,
 }
+_MODEL_TAG = "input_model_path"
 _LEASE_GRACE = 1 / 3
 """Part of the lease that programs have to end in, at most: what is left of it is renewed several times."""
 
@@ -102,9 +103,16 @@ class Planner:
             for output in output_names(spec.running.steps, at, form)
         }
         (outputs_of_run / name).mkdir(exist_ok=True)
-        command = self._command(step, form, folder, environ, inputs, outputs, run)
+        if form is None:
+            command, with_model = program_of(step.command or ""), list[str]()
+        else:
+            command, with_model = self._commands(step, form, folder, environ, inputs, outputs, run)
         return StepPlan(
-            step_id=name, command=command, folder=str(folder), environ=step_variables(inputs, outputs)
+            step_id=name,
+            command=command,
+            folder=str(folder),
+            environ=step_variables(inputs, outputs),
+            command_with_model=with_model,
         )
 
     def _component(self, spec: RunSpec, name: str, folder: Path) -> ComponentForm:
@@ -117,44 +125,55 @@ class Planner:
         except (DefinitionError, ComponentFolderError) as error:
             raise PreparationError(f"component {name!r}: {error}") from error
 
-    def _command(
+    def _commands(
         self,
         step: StepForm,
-        form: ComponentForm | None,
+        form: ComponentForm,
         folder: Path,
         environ: Mapping[str, str],
         inputs: Mapping[str, str],
         outputs: Mapping[str, str],
         run: RunFolder,
-    ) -> list[str]:
-        if form is None:
-            return program_of(step.command or "")
+    ) -> tuple[list[str], list[str]]:
+        """The command as things stand, and that of a start after the run's first model has come; empty: the same one."""
         python = sys.executable
         if form.python is not None:
             python = str(self._environments.python(folder, form.python.lock, form.python.version))
-        try:
-            arguments = resolved_arguments(
-                form,
-                step.arguments,
-                self._host | dict(environ),
-                by_tag=_by_tag(form, run),
-                inputs=inputs,
-                outputs=outputs,
-            )
-        except ArgumentsError as error:
-            raise PreparationError(str(error)) from error
-        return command_line(form, arguments, python)
+        by_tag = _by_tag(form, run)
+
+        def command(given: Mapping[str, str]) -> list[str]:
+            try:
+                arguments = resolved_arguments(
+                    form,
+                    step.arguments,
+                    self._host | dict(environ),
+                    by_tag=given,
+                    inputs=inputs,
+                    outputs=outputs,
+                )
+            except ArgumentsError as error:
+                raise PreparationError(str(error)) from error
+            return command_line(form, arguments, python)
+
+        now = command(by_tag)
+        if _MODEL_TAG in by_tag or _MODEL_TAG not in _tags(form):
+            return now, []
+        return now, command({**by_tag, _MODEL_TAG: str(run.model)})
+
+
+def _tags(form: ComponentForm) -> set[str | None]:
+    return {argument.tag for argument in form.arguments.values()}
 
 
 def _by_tag(form: ComponentForm, run: RunFolder) -> dict[str, str]:
     """What the agent itself gives to arguments."""
-    tags = {argument.tag for argument in form.arguments.values()}
+    tags = _tags(form)
     given = {}
     if "model_dir" in tags:
         given["model_dir"] = str(run.path / "model-output")
         (run.path / "model-output").mkdir(exist_ok=True)
-    if "input_model_path" in tags and (run.path / "model").exists():
-        given["input_model_path"] = str(run.path / "model")
+    if _MODEL_TAG in tags and run.model.exists():
+        given[_MODEL_TAG] = str(run.model)
     if "public_port" in tags:
         with socket.socket() as free:
             free.bind(("", 0))

@@ -39,10 +39,11 @@ SERVER = {
     "name": "serve", "program": "serve.jar", "arguments": [{"key": "port", "tag": "public_port"}],
 }  # fmt: skip
 MLAPP = {
-    "version": "2.0", "name": "Train & Predict", "modelPolicy": "Manual", "globalThreshold": 0.4, "colour": "red",
+    "version": "2.0", "name": "Train & Predict", "modelPolicy": "Manual", "globalThreshold": 0.4, "canaryThreshold": 0, "colour": "red",
     "nodes": {
         "training": {"parent": [], "group": "gpus", "pipeline": "pipelines/train.json", "cronSchedule": "0 30 2 ? * 2-6"},
         "inference": {"parent": "training", "pipeline": "predict", "defaultModelPath": "models/first.pkl", "defaultModelFormat": "ScikitLearn_3"},
+        "after": {"parent": "inference", "pipeline": "pipelines/after.json", "defaultModelPath": "deep"},
         "hourly": {"parent": ["training", "nowhere"], "pipeline": "pipelines/old.json", "cronSchedule": "0/10 * * * * ?"},
     },
 }  # fmt: skip
@@ -56,6 +57,8 @@ PIPELINES = {
     },
     "predict": {"version": "2.0", "name": "Serving", "engineType": "RestModelServing", "pipelineType": "ModelConsumer",
                 "pipe": {"s": {"componentName": "serve", "arguments": {}}}},
+    "after": {"version": "2.0", "name": "After", "engineType": "Generic", "pipelineType": "model_consumer",
+              "pipe": {"l": {"componentName": "load", "arguments": {"rows": 7}}}},
     "old": {
         "version": "1.0", "name": "Old", "engineType": "Generic", "pipelineType": "auxiliary",
         "pipe": [
@@ -78,6 +81,9 @@ def original(tmp_path: Path) -> Path:
         _write(folder / "components" / name / "component.json", component)
         (folder / "components" / name / program).write_text("pass\n")
     (folder / "components" / "sk_train" / "big.csv").write_text("1\n")
+    (folder / "models" / "deep").mkdir(parents=True)
+    (folder / "models" / "deep" / "weights").write_text("w")
+    (folder / "models" / "first.pkl").write_text("m")
     return folder
 
 
@@ -103,7 +109,9 @@ def test_a_folder_comes_over_with_every_difference_told(original: Path, tmp_path
                 ],
             },
             {"id": "inference", "type": "model_consumer", "mode": "online", "parents": ["training"],
-             "steps": [{"component": "serve", "id": "s"}]},
+             "steps": [{"component": "serve", "id": "s"}], "default_model": "Train-Predict-first"},
+            {"id": "after", "type": "model_consumer", "parents": ["inference"],
+             "steps": [{"component": "load", "id": "l", "arguments": {"rows": 7}}], "default_model": "Train-Predict-deep"},
             {
                 "id": "hourly",
                 "type": "auxiliary",
@@ -124,16 +132,28 @@ def test_a_folder_comes_over_with_every_difference_told(original: Path, tmp_path
         "rate": {"type": "number", "optional": True},
     }  # fmt: skip
     assert (trainer / "train.py").read_text() == "pass\n"
+    models = found.file.parent / "models"
+    assert (models / "first.pkl").read_text() == "m"
+    assert (models / "deep" / "weights").read_text() == "w"
     assert not (trainer / "component.json").exists()
     assert [str(note) for note in found.notes] == [
         "mlapp.json: colour: 'red' is not carried over: there is no such key here",
         "mlapp.json: nodes.training.group: start the agents of that group with --labels group=gpus",
         "predict: engineType: 'RestModelServing' does not run here: its steps are started as programs",
-        "mlapp.json: nodes.inference.defaultModelPath: upload models/first.pkl by `mcenter model upload`, and write the id that it prints as default_model",
         "mlapp.json: nodes.hourly.parent: there is no node 'nowhere': it is left out",
         "mlapp.json: nodes.hourly.cronSchedule: '0/10 * * * * ?' runs several times a minute, which a schedule cannot: the node has no schedule now",
         "pipelines/old.json: pipe.3.type: component 'gone' is not among the folders: put it into components/",
-        "mlapp.json: nodes.hourly: it has no schedule: it runs when its parents have succeeded; triggers can run it after others, or on new models",
+        (
+            "mlapp.json: nodes.inference.defaultModelPath: when the MLApp is applied, before it is launched: "
+            f"`mcenter model upload {models}/first.pkl --format ScikitLearn_3 --mlapp Train-Predict --model-id Train-Predict-first`"
+        ),
+        "mlapp.json: nodes.after.defaultModelFormat: '' is not known here: choose one for --format below",
+        (
+            f"mlapp.json: nodes.after.defaultModelPath: when the MLApp is applied, before it is launched: `tar -czf {models}/deep.tar.gz "
+            f"-C {models}/deep . && mcenter model upload {models}/deep.tar.gz --format Unknown --mlapp Train-Predict --model-id Train-Predict-deep`"
+        ),
+        "mlapp.json: nodes.after: it has no schedule, and no parents whose runs end: it runs once at each launch; triggers can run it on new models",
+        "mlapp.json: canaryThreshold: 0 is no number above 0: there is none",
         "components/load/component.json: outputInfo: files are passed on by path: in MCENTER_OUTPUT_…, or in an argument that names the output",
         "components/serve/component.json: userStandalone: the original's engine loaded MCenterServing as a class: make it a program that takes --name value of each argument",
         "components/sk_train/component.json: group: 'Algorithms' is not carried over: components are not grouped here",
@@ -144,8 +164,8 @@ def test_a_folder_comes_over_with_every_difference_told(original: Path, tmp_path
         "components/sk_train/component.json: outputInfo: files are passed on by path: in MCENTER_OUTPUT_…, or in an argument that names the output",
     ]  # fmt: skip
     assert found.mistakes.splitlines()[1:] == [
-        f"{found.file}:24:24: component 'sk_train' has no argument 'x'; there are: trees, model-dir, rate",
-        f"{found.file}:27:21: there is no component 'gone': components/gone/component.yaml beside the file is missing",
+        f"{found.file}:31:24: component 'sk_train' has no argument 'x'; there are: trees, model-dir, rate",
+        f"{found.file}:34:21: there is no component 'gone': components/gone/component.yaml beside the file is missing",
     ]
 
 
@@ -167,7 +187,7 @@ def test_what_is_no_mlapp_folder_is_refused_and_nothing_is_overwritten(original:
 def test_an_mlapp_goes_back_and_comes_over_again_as_it_was(
     settings: Settings, original: Path, tmp_path: Path
 ):
-    for name in ("hourly", "inference"):
+    for name in ("hourly", "after", "inference"):
         document = json.loads((original / "mlapp.json").read_text())
         del document["nodes"][name]
         _write(original / "mlapp.json", document)

@@ -15,11 +15,13 @@ from parallelm.definitions.components import Component, read_component, unpack
 from parallelm.definitions.components.packing import FILE_NAME
 from parallelm.definitions.errors import ComponentFolderError, DefinitionError
 from parallelm.definitions.original import (
+    ModelPath,
     Note,
     Notes,
     component_from_original,
     component_to_original,
     mlapp_from_original,
+    mlapp_id_of,
     mlapp_to_original,
 )
 from parallelm.definitions.records import components_of
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from parallelm.definitions.running import ComponentSpec
 
 MLAPP_JSON, COMPONENT_JSON = "mlapp.json", "component.json"
-_COMPONENTS = "components"
+_COMPONENTS, _MODELS = "components", "models"
 _LEFT_OUT = ("__pycache__", "*.pyc", ".git", ".venv")
 
 
@@ -64,10 +66,15 @@ def import_folder(folder: Path, target: Path | None = None, *, timezone: str = "
     notes = Notes(MLAPP_JSON)
     folders = dict(_component_folders(folder / _COMPONENTS))
     named = {name: document for name, (_, document) in folders.items()}
+    target = target or Path(mlapp_id_of(raw))
     wanted = mlapp_from_original(
-        raw, lambda path: _pipeline(folder, path, notes), named, notes, timezone=timezone
+        raw,
+        lambda path: _pipeline(folder, path, notes),
+        named,
+        notes,
+        timezone=timezone,
+        model_at=lambda path: _model(folder, path, target),
     )
-    target = target or Path(wanted["mlapp"])
     if target.exists():
         raise InvalidFileError(f"{target} exists already: name another folder, or remove it")
     file = target / f"{wanted['mlapp']}.yaml"
@@ -76,6 +83,8 @@ def import_folder(folder: Path, target: Path | None = None, *, timezone: str = "
     for source, document in dict(folders.values()).items():
         of_component = notes.of(str(source.relative_to(folder) / COMPONENT_JSON))
         _take_component(source, document, target / _COMPONENTS, of_component)
+    if (folder / _MODELS).is_dir():
+        shutil.copytree(folder / _MODELS, target / _MODELS, symlinks=True)
     return Imported(file, notes.found, _mistakes_of(file))
 
 
@@ -105,6 +114,16 @@ def _pipeline(folder: Path, path: str, notes: Notes) -> dict[str, Any]:
             return _document(candidate)
     notes.of(path).add("", f"there is no such pipeline in {folder}: the node has no steps")
     return {}
+
+
+def _model(folder: Path, path: str, target: Path) -> ModelPath | None:
+    """Where ``target`` will have the model; None when ``models`` has none of that path."""
+    models = (folder / _MODELS).resolve()
+    for candidate in (folder / path, models / path):
+        found = candidate.resolve()
+        if found.exists() and found != models and found.is_relative_to(models):
+            return ModelPath(target / _MODELS / found.relative_to(models), found.is_dir())
+    return None
 
 
 def _component_folders(folder: Path) -> Iterator[tuple[str, tuple[Path, dict[str, Any]]]]:

@@ -4,14 +4,21 @@ Everything here is plain: documents in, documents and notes out. A note tells of
 """
 
 from parallelm.definitions.original.components import component_from_original, component_to_original
-from parallelm.definitions.original.mlapps import mlapp_from_original, mlapp_to_original
+from parallelm.definitions.original.mlapps import (
+    ModelPath,
+    mlapp_from_original,
+    mlapp_id_of,
+    mlapp_to_original,
+)
 from parallelm.definitions.original.notes import Note, Notes
 
 __all__ = [
+    "ModelPath",
     "Note",
     "Notes",
     "component_from_original",
     "component_to_original",
     "mlapp_from_original",
+    "mlapp_id_of",
     "mlapp_to_original",
 ]

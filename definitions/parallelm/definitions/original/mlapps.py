@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ from parallelm.definitions.original.quartz import from_quartz, to_quartz
 from parallelm.definitions.records import running_of
 from parallelm.definitions.running import RunningForm, RunningKeys, ScheduleForm, step_id
 from parallelm.schemas.records import ModelPolicy
+from parallelm.schemas.well_known import MODEL_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import PurePath
 
     from parallelm.definitions.original.notes import Notes
     from parallelm.definitions.running import StepForm
@@ -40,6 +43,7 @@ _READ_OF_NODE = {
     "parent", "group", "pipeline", "pipelineMode", "cronSchedule", "defaultModelName", "defaultModelPath",
     "defaultModelFormat", "defaultModelId",
 }  # fmt: skip
+_DEFAULT_MODELS = ("defaultModelId", "defaultModelPath", "defaultModelName")
 _POLICIES = {"ALWAYS_UPDATE": "always_update", "MANUAL": "manual"}
 _ONLINE_ENGINES = {"RestModelServing"}
 _CARRIED = {"steps", "schedule", "agents", "default_model"}
@@ -52,19 +56,35 @@ def mlapp_from_original(
     notes: Notes,
     *,
     timezone: str = "UTC",
+    model_at: Callable[[str], ModelPath | None] = lambda _: None,
 ) -> dict[str, Any]:
-    """The content of an MLApp file. ``pipeline_of`` reads the document that a path names."""
+    """The content of an MLApp file.
+
+    ``pipeline_of`` reads the document that a path names; ``model_at`` says where the new folder has the model that a path names.
+    """
     name = str(raw.get("name") or "mlapp")
-    found: dict[str, Any] = {"mlapp": identifier(name, "mlapp")}
+    found: dict[str, Any] = {"mlapp": mlapp_id_of(raw)}
     if found["mlapp"] != name:
         found["name"] = name
     if raw.get("description"):
         found["description"] = str(raw["description"])
     notes.unread(dict(raw), _READ)
-    nodes = {key: each for key, each in mapping(raw.get("nodes")).items() if isinstance(each, dict)}
-    found["nodes"] = [_node(key, nodes, pipeline_of, components, notes, timezone) for key in nodes]
+    theirs = mapping(raw.get("nodes"))
+    nodes = {key: each for key, each in theirs.items() if isinstance(each, dict)}
+    for key in theirs.keys() - nodes.keys():
+        notes.add(f"nodes.{key}", "is no mapping: it is left out")
+    made = {key: _node(key, nodes, pipeline_of, components, notes, timezone) for key in nodes}
+    found["nodes"] = list(made.values())
+    for key, node in made.items():
+        _default_model(node, nodes[key], found["mlapp"], model_at, notes, f"nodes.{key}")
+    _note_launches(made, notes)
     found["policy"] = _policy(raw, notes)
     return found
+
+
+def mlapp_id_of(raw: Mapping[str, Any]) -> str:
+    """Id of the MLApp that ``mlapp.json`` describes."""
+    return identifier(raw.get("name") or "mlapp", "mlapp")
 
 
 def _policy(raw: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
@@ -73,13 +93,30 @@ def _policy(raw: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
         notes.add("modelPolicy", f"{raw.get('modelPolicy')!r} is not known here: models are approved by hand")
     policy: dict[str, Any] = {"model_policy": _POLICIES.get(theirs, "manual")}
     health, canary = raw.get("globalThreshold"), raw.get("canaryThreshold")
-    if isinstance(health, int | float) and 0 <= health <= 1:
+    if _is_number(health) and 0 <= health <= 1:
         policy["health_threshold"] = health
     elif health is not None:
         notes.add("globalThreshold", f"{health!r} is no number from 0 to 1: the default stays")
-    if isinstance(canary, int | float) and canary > 0:
+    if _is_number(canary) and canary > 0:
         policy["canary_threshold"] = canary
+    elif canary is not None:
+        notes.add("canaryThreshold", f"{canary!r} is no number above 0: there is none")
     return policy
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _note_launches(nodes: Mapping[str, Mapping[str, Any]], notes: Notes) -> None:
+    """Nodes without schedules follow the ends of their parents' runs; with parents that never end, they run at launches."""
+    ends = {each["id"] for each in nodes.values() if each.get("mode") != "online" and each.get("steps")}
+    for key, node in nodes.items():
+        if node.get("mode") != "online" and not ("schedule" in node or ends & set(node.get("parents", ()))):
+            notes.add(
+                f"nodes.{key}",
+                "it has no schedule, and no parents whose runs end: it runs once at each launch; triggers can run it on new models",
+            )
 
 
 def _node(
@@ -111,14 +148,7 @@ def _node(
     if raw.get("group"):
         node["agents"] = {_GROUP: str(raw["group"])}
         notes.add(f"{place}.group", f"start the agents of that group with --labels {_GROUP}={raw['group']}")
-    _default_model(node, raw, notes, place)
     node["steps"] = steps_from_original(pipeline, components, of_pipeline)
-    if not (is_online or node["schedule"]):
-        due = "when its parents have succeeded" if node["parents"] else "once at each launch"
-        notes.add(
-            place,
-            f"it has no schedule: it runs {due}; triggers can run it after others, or on new models",
-        )
     notes.unread(dict(raw), _READ_OF_NODE, f"{place}.")
     return {name: value for name, value in node.items() if value}
 
@@ -155,21 +185,60 @@ def _schedule(raw: Mapping[str, Any], notes: Notes, place: str, timezone: str) -
     return cron if timezone == "UTC" else {"cron": cron, "timezone": timezone}
 
 
-def _default_model(node: dict[str, Any], raw: Mapping[str, Any], notes: Notes, place: str) -> None:
-    if raw.get("defaultModelId"):
+def _default_model(
+    node: dict[str, Any],
+    raw: Mapping[str, Any],
+    mlapp_id: str,
+    model_at: Callable[[str], ModelPath | None],
+    notes: Notes,
+    place: str,
+) -> None:
+    given = [key for key in _DEFAULT_MODELS if raw.get(key)]
+    if given and node["type"] not in CONSUMERS:
+        notes.add(f"{place}.{given[0]}", f"a node of type {node['type']} consumes no models: it is left out")
+    elif raw.get("defaultModelId"):
         node["default_model"] = str(raw["defaultModelId"])
-        if node["type"] not in CONSUMERS:
-            del node["default_model"]
-            notes.add(
-                f"{place}.defaultModelId", f"a node of type {node['type']} consumes no models: it is left out"
-            )
     elif path := raw.get("defaultModelPath"):
-        notes.add(
-            f"{place}.defaultModelPath",
-            f"upload {path} by `mcenter model upload`, and write the id that it prints as default_model",
+        model = model_at(str(path))
+        if model is None:
+            message = f"there is no {path} in models/: upload it by `mcenter model upload`, and write its id as default_model"
+            notes.add(f"{place}.defaultModelPath", message)
+            return
+        node["default_model"] = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{mlapp_id}-{model.path.stem}")[-100:].strip(
+            "-_"
         )
+        _note_upload(node["default_model"], model, raw, mlapp_id, notes, place)
     elif name := raw.get("defaultModelName"):
         notes.add(f"{place}.defaultModelName", f"write the id of model {name!r} as default_model")
+
+
+def _note_upload(
+    model_id: str, model: ModelPath, raw: Mapping[str, Any], mlapp_id: str, notes: Notes, place: str
+) -> None:
+    theirs = str(raw.get("defaultModelFormat") or "")
+    known = next((each for each in MODEL_FORMATS if each.lower() == theirs.lower()), None)
+    if known is None:
+        known = MODEL_FORMATS[-1]
+        notes.add(
+            f"{place}.defaultModelFormat", f"{theirs!r} is not known here: choose one for --format below"
+        )
+    file, first = shlex.quote(str(model.path)), ""
+    if model.is_directory:
+        archive = f"{file}.tar.gz"
+        first, file = f"tar -czf {archive} -C {file} . && ", archive
+    options = f"--format {known} --mlapp {mlapp_id} --model-id {model_id}"
+    notes.add(
+        f"{place}.defaultModelPath",
+        f"when the MLApp is applied, before it is launched: `{first}mcenter model upload {file} {options}`",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPath:
+    """A model in the new folder."""
+
+    path: PurePath
+    is_directory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

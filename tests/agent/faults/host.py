@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import struct
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +39,17 @@ class Host(FleetProcess):
         self._open = ExitStack()
         self.has_disk = self._open.enter_context(small_disk(self.disk, _DISK))
         self.data = self.disk / "data"
-        environ = {**os.environ, "PYTHONPATH": str(_SKEWED), "MCENTER_AGENT_METRICS_INTERVAL_S": "5"}
+        self._clock = folder / "clock"
+        self._clock.write_bytes(struct.pack("q", 0))
+        skewed = {"PYTHONPATH": str(_SKEWED), "SKEWED_CLOCK": str(self._clock)}
+        environ = {**os.environ, **skewed, "MCENTER_AGENT_METRICS_INTERVAL_S": "5"}
         arguments = ("agent", "--name", name, "--data", str(self.data), "--runs-end-with-parent")
         super().__init__(folder, *arguments, settings=settings, environ=environ, through=self.network.enter)
 
     def set_clock_off(self, by_s: int) -> None:
-        """From the agent's next start on."""
-        self._environ["SKEWED_BY_S"] = str(by_s)
+        """From now on, also of what runs."""
+        with self._clock.open("r+b") as file:
+            file.write(struct.pack("q", by_s))
 
     def lose(self) -> None:
         """The agent, its keepers and all programs are gone at once, as by a power cut."""

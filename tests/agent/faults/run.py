@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 HANDLED_S = 180.0
 """Until what was due after a fault has ended: far more than it takes, for machines with other things to do."""
 _STEP_S = 1.0
+_CLOCKS_S = (-7_200, -300, -90, 90, 300, 7_200, 0)
+"""By how much a host's clock may be wrong."""
 _SILENT_S = 20.0
 """An agent that was not heard of for so long is told to be unreachable."""
 
@@ -49,6 +51,8 @@ class Run:
     observed: Observed
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     rounds: int = 0
+    left_out: list[str] = field(default_factory=list)
+    """Kinds of faults that cannot be made here, with the reason."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -245,11 +249,20 @@ class Run:
     def set_clock_off(self) -> str:
         """From its restart on a host's clock is wrong by minutes or hours, either way."""
         host = self._any()
-        host.set_clock_off(self.chance.choice([-7_200, -300, -90, 90, 300, 7_200, 0]))
         self._burst()
         assert host.terminate() == 0, host.log()
+        host.set_clock_off(self.chance.choice(_CLOCKS_S))
         host.start(wait=False)
         return "a host's clock is wrong, and its agent is restarted"
+
+    def jump_clock(self) -> str:
+        """Somebody sets a host's clock, while its agent and all that it has started run on; twice, there and back or further."""
+        host = self._any()
+        for _ in range(2):
+            host.set_clock_off(self.chance.choice(_CLOCKS_S))
+            self._burst()
+            self.work(self.chance.uniform(0.5, LEASE_S))
+        return "a host's clock jumps under its agent"
 
     def kill_several(self) -> str:
         """Agents, the control plane, and the broker where there is one of its own, all at once."""
@@ -354,6 +367,7 @@ class Run:
                 f"runs in {attempts} attempts ({', '.join(f'{many} {state}' for state, many in sorted(states.items()))}), "
                 f"{len(self.observed.ids)} transitions"
             ),
+            *(f"left out: {each}" for each in self.left_out),
             *(f"the control plane ended by itself, {end}" for end in self.fleet.unexpected_ends()),
         ]
         for kind, seconds in sorted(self.seconds.items()):
@@ -370,14 +384,24 @@ def faults_of(run: Run, rounds: int) -> Iterator[Callable[[], str]]:
     first = [run.lose_host_as_it_was, run.pause_agent, run.kill_control_plane]
     kinds = [
         *(run.kill_agent, run.lose_host, run.cut_off, run.repeat, run.impostor, run.fill_disk),
-        *(run.set_clock_off, run.kill_several, run.control_plane_moves, run.kill_broker, run.stop_broker),
+        *(
+            run.set_clock_off,
+            run.jump_clock,
+            run.kill_several,
+            run.control_plane_moves,
+            run.kill_broker,
+            run.stop_broker,
+        ),
     ]
+    cannot: list[tuple[Callable[[], str], str]] = []
     if run.stack is None:
-        kinds = [each for each in kinds if each not in {run.kill_broker, run.stop_broker}]
+        cannot += [(each, "the broker is that of other tests") for each in (run.kill_broker, run.stop_broker)]
     if run.hosts[0].network.wire is None:
-        kinds.remove(run.cut_off)
+        cannot.append((run.cut_off, "a network of its own needs root"))
     if not run.hosts[0].has_disk:
-        kinds.remove(run.fill_disk)
+        cannot.append((run.fill_disk, "a disk of its own needs root"))
+    kinds = [each for each in kinds if each not in {kind for kind, _ in cannot}]
+    run.left_out = [f"{kind.__name__} ({why})" for kind, why in cannot]
     yield from [*first, *kinds][:rounds]
     for _ in range(len(first) + len(kinds), rounds):
         yield run.chance.choice([*first, *kinds])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from parallelm.connections.kafka import client_config
@@ -30,7 +31,8 @@ class Outbox:
         self._topic = topic
         self._waiting: dict[int, Report] = {}
         """Not confirmed, by number, in order."""
-        self._sent_up_to = 0
+        self._unsent: deque[Report] = deque()
+        """The last of these, in order: not handed to the producer yet."""
         self._confirmed: list[int] = []
         self._again_at = 0.0
         self._failed = ""
@@ -42,7 +44,9 @@ class Outbox:
 
     def add(self, reports: Iterable[Report]) -> None:
         """Send these after all earlier ones."""
-        self._waiting.update((report.seq, report) for report in reports)
+        for report in reports:
+            self._waiting[report.seq] = report
+            self._unsent.append(report)
         self._send()
 
     def poll(self) -> None:
@@ -50,7 +54,7 @@ class Outbox:
         self._producer.poll(0)
         if self._failed and time.monotonic() >= self._again_at:
             _LOG.warning("reports are sent again: %s", self._failed)
-            self._failed, self._sent_up_to = "", 0
+            self._failed, self._unsent = "", deque(self._waiting.values())
             self._producer.purge()
             self._producer = self._make()
         self._send()
@@ -91,9 +95,8 @@ class Outbox:
     def _send(self) -> None:
         from confluent_kafka import KafkaException
 
-        if self._failed or not self._waiting or self._sent_up_to >= next(reversed(self._waiting)):
-            return
-        for report in [each for seq, each in self._waiting.items() if seq > self._sent_up_to]:
+        while self._unsent and not self._failed:
+            report = self._unsent[0]
             try:
                 self._producer.produce(
                     self._topic, report.value, report.key, on_delivery=self._delivered(report.seq)
@@ -103,7 +106,7 @@ class Outbox:
             except KafkaException as error:
                 self._fail(str(error))
                 return
-            self._sent_up_to = report.seq
+            self._unsent.popleft()
 
     def _delivered(self, seq: int) -> Any:
         generation = self._generation

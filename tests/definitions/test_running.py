@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from parallelm.definitions import DefinitionError, parse_definition, running_of, to_record
+from parallelm.definitions.hints import hints_of
 from parallelm.definitions.running import ResourcesForm, RunningForm, ScheduleForm, StepForm
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def test_everything_that_the_file_says_comes_back_from_the_record():
           time_limit: 6h
           stop_grace: 1m
           logs: {keep: 30d, max_size: 1Gi, lines_per_second: 50}
-        - {id: check, type: pipeline_comparator, pipeline: ./check, triggers: [{model: train}]}
+        - {id: check, type: pipeline_comparator, pipeline: ./check, triggers: [{model: train}, {deployed: serve}], runner: kubernetes, image: shop/check:1}
         - id: serve
           type: model_consumer
           mode: online
@@ -83,8 +84,6 @@ def test_everything_that_the_file_says_comes_back_from_the_record():
           default_model: first
           restart: {when: on_failure, limit: 5}
           model_delivery: {by: signal, signal: SIGUSR1, smoke_test: ./try-it}
-          runner: kubernetes
-          image: shop/serve:1
     """)
     train, check, serve = (running_of(node) for node in record.nodes)
     assert train is not None
@@ -95,9 +94,10 @@ def test_everything_that_the_file_says_comes_back_from_the_record():
     assert train.schedule is not None
     assert (train.schedule.timezone, train.schedule.jitter, train.lease) == ("Europe/Berlin", 300_000, 60_000)
     assert check is not None
-    assert check.triggers[0].model == "train"
+    assert (check.triggers[0].model, check.triggers[1].deployed) == ("train", "serve")
+    assert (check.runner, check.image) == ("kubernetes", "shop/check:1")
     assert serve is not None
-    assert (serve.model_delivery.signal, serve.restart.limit, serve.runner) == ("SIGUSR1", 5, "kubernetes")
+    assert (serve.model_delivery.signal, serve.restart.limit) == ("SIGUSR1", 5)
     assert record.nodes[0].schedule == "30 2 * * *"
     again = dataclasses.replace(record.nodes[0], running_json=train.model_dump_json())
     assert running_of(again) == train
@@ -114,7 +114,7 @@ def test_mistakes_of_every_kind_are_reported_at_their_line_in_one_go():
     - {id: last, command: "", arguments: {a: [1], b: .inf}}
     - {id: own, command: run, arguments: {a: 1}, parents: [{parent: own, output: t}]}
   schedule: {cron: "0 3 * *", timezone: Europe/Berln, overlap: skp, jitter: 5}
-  triggers: [{after: serve, model: train}, {on: success}, {after: nowhere}, {model: serve}, {after: hand}]
+  triggers: [{after: serve, model: train}, {on: success}, {after: nowhere}, {model: serve}, {after: hand}, {deployed: hand}]
   restart: {delay: 1s}
   default_model: m
   lease: 1m
@@ -152,12 +152,13 @@ def test_mistakes_of_every_kind_are_reported_at_their_line_in_one_go():
         "9:41: nodes[0].schedule.timezone is not valid: there is no time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?",
         "9:64: nodes[0].schedule.overlap is 'skp'; did you mean 'skip'?",
         "9:77: nodes[0].schedule.jitter is not valid: 5 is not a duration; write a number with its unit, as in 30s, 15m, 1h30m, 3d or 2w",
-        "10:14: a trigger needs exactly one of after, model and event; this one has after and model",
-        "10:44: a trigger needs exactly one of after, model and event",
+        "10:14: a trigger needs exactly one of after, model, deployed and event; this one has after and model",
+        "10:44: a trigger needs exactly one of after, model, deployed and event",
         "10:49: 'on' goes with 'after': it tells which ends of that node's runs count",
         "10:67: unknown node 'nowhere'; there are: train, serve, hand, two, wrong",
         "10:85: node 'serve' is of type model_consumer, which produces no models",
         "10:101: agents do not run node 'hand': it has neither steps nor a pipeline, so no run of it ends",
+        "10:119: node 'hand' is of type auxiliary: no models are deployed to it",
         "11:12: 'restart' is for nodes of mode online; an offline one begins a new run, with retry for failures",
         "12:18: 'default_model' has no effect: nodes of type model_producer consume no models",
         "13:10: 'lease' has no effect on pinned runs, which are never moved; add placement: movable",
@@ -175,7 +176,6 @@ def test_mistakes_of_every_kind_are_reported_at_their_line_in_one_go():
         "19:16: nodes[0].parallelism is 0: should be greater than or equal to 1",
         "24:13: 'schedule' is for nodes of mode offline; an online one runs until it is stopped",
         "25:15: 'time_limit' is for nodes of mode offline; an online one runs until it is stopped",
-        "26:11: runner kubernetes needs an image",
         "27:41: 'signal' has no effect without by: signal",
         "28:44: 'parallelism' has no effect: agents run a node that has steps or a pipeline",
         "28:57: 'schedule' has no effect: agents run a node that has steps or a pipeline",
@@ -198,6 +198,62 @@ def test_mistakes_of_every_kind_are_reported_at_their_line_in_one_go():
 )  # fmt: skip
 def test_runs_that_make_each_other_due_without_end_are_refused(nodes: str, expected: str):
     assert [line.partition(": ")[2] for line in mistakes(nodes)] == [expected]
+
+
+@pytest.mark.parametrize(("policy", "is_endless"), [("always_update", True), ("manual", False)])
+def test_a_node_that_its_own_models_make_due_is_endless_unless_somebody_lets_them_pass(
+    policy: str, is_endless: bool
+):
+    text = f"""\
+mlapp: x
+policy: {{model_policy: {policy}}}
+nodes: [{{id: a, type: model_producer_consumer, pipeline: x, triggers: [{{deployed: a}}]}}]
+"""
+    if not is_endless:
+        parse_definition(text, "f")
+        return
+    with pytest.raises(DefinitionError, match="node 'a' is run by its own runs, without end"):
+        parse_definition(text, "f")
+
+
+def test_a_run_that_is_due_before_its_model_is_deployed_is_hinted_at():
+    def hints(policy: str, trigger: str) -> list[str]:
+        text = f"""\
+mlapp: x
+policy: {policy}
+nodes:
+  - {{id: fit, type: model_producer, pipeline: x}}
+  - {{id: sort, type: model_consumer, pipeline: x, triggers: [{trigger}]}}
+"""
+        form = parse_definition(text, "f")
+        return list(hints_of(to_record(form, text, version=1, applied_by="a", event_time_ms=0)))
+
+    (found,) = hints("{model_policy: manual}", "{model: fit}")
+    assert "{deployed: sort}" in found
+    assert hints("{model_policy: always_update, cool_down: 1h}", "{model: fit}")
+    assert not hints("{model_policy: always_update}", "{model: fit}")
+    assert not hints("{model_policy: manual}", "{deployed: sort}")
+
+
+def test_what_no_cluster_can_do_is_refused_and_an_image_may_be_the_agents():
+    assert mistakes("""\
+- id: a
+  type: model_consumer
+  mode: online
+  pipeline: x
+  runner: kubernetes
+  placement: movable
+  model_delivery: {by: signal}
+  secrets: {A: "env:A", B: "kubernetes:b", C: "kubernetes:c/d"}
+""") == [
+        "6:14: movable is for processes on hosts; Kubernetes moves Pods by itself: leave it out",
+        "7:24: a signal does not reach a Pod; write restart or question",
+        "8:16: a Pod has the cluster's secrets only; write kubernetes:SECRET/KEY",
+        "8:28: a Pod has the cluster's secrets only; write kubernetes:SECRET/KEY",
+    ]
+    running = only_running("- {id: a, type: auxiliary, pipeline: x, runner: kubernetes}")
+    assert running is not None
+    assert running.image is None
 
 
 def test_training_anew_after_a_failed_comparison_is_no_endless_circle():

@@ -17,3 +17,7 @@ class FolderInUseError(AgentError):
 
 class RunRefusedError(AgentError):
     """A run cannot be started here; the message is the reason that the control plane is told."""
+
+
+class RunImpossibleError(RunRefusedError):
+    """No agent can start a run, now or later: its definition asks for what cannot be done."""

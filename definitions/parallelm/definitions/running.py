@@ -44,6 +44,8 @@ Pipeline = Annotated[list[str] | str, BeforeValidator(lambda given: _check_comma
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 SecretReference = Annotated[str, Field(pattern=r"^(file|env|kubernetes):.+$", max_length=1000)]
 """Where the agent finds a secret on its host: ``file:/run/secrets/key`` or ``env:NAME``; in a cluster ``kubernetes:SECRET/KEY``."""
+OF_A_CLUSTER = r"kubernetes:[a-z0-9][a-z0-9.-]*/[-._A-Za-z0-9]+"
+"""Reference to a secret of a cluster."""
 Cron = Annotated[str, BeforeValidator(check_cron)]
 Timezone = Annotated[str, BeforeValidator(check_timezone)]
 
@@ -66,13 +68,15 @@ class ScheduleForm(Form):
 
 
 class TriggerForm(Form):
-    """What, besides the schedule, makes a run due: exactly one of the three."""
+    """What, besides the schedule, makes a run due: exactly one of ``after``, ``model``, ``deployed`` and ``event``."""
 
     after: Identifier | None = None
     """A run of this node has ended."""
     on: Literal["success", "failure", "end"] = "success"
     model: Identifier | None = None
     """This node has published a model."""
+    deployed: Identifier | None = None
+    """A model was deployed to this node, by its policy or a person; the node itself may be meant."""
     event: Name | None = None
     """An event of this type was reported in the MLApp, such as ``DataReady`` by whoever brings data."""
 

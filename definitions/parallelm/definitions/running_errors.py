@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from parallelm.definitions.durations import duration_in
 from parallelm.definitions.node_entries import mappings_in, text_of, unknown
 from parallelm.definitions.node_types import CONSUMERS, NODE_TYPES, PRODUCERS
-from parallelm.definitions.running import RunningKeys
+from parallelm.definitions.running import OF_A_CLUSTER, RunningKeys
+from parallelm.schemas.records import ModelPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,18 +25,19 @@ _SECRET_VARIABLE: Final = re.compile(rf"(?i)({_CONFIDENTIAL}|TOKEN)$")
 _SECRET_NAME: Final = re.compile(rf"(?i)({_CONFIDENTIAL})$")
 """Of arguments and parameters, among which ``eos_token`` and the like are none."""
 _LOOKS_CONFIDENTIAL: Final = "looks like a secret, and whoever may read the MLApp sees its value"
+_ALWAYS: Final = ModelPolicy.ALWAYS_UPDATE.value
 _OF_THE_AGENT: Final = re.compile(r"PM_|MCENTER_RUN_ID$")
-_KINDS_OF_TRIGGER: Final = ("after", "model", "event")
+_KINDS_OF_TRIGGER: Final = ("after", "model", "deployed", "event")
 
 
-def running_errors(nodes: Sequence[NodeEntry]) -> Iterator[tuple[Path, str]]:
-    """Each mistake: the path of the value at fault, and what is wrong with it."""
+def running_errors(nodes: Sequence[NodeEntry], policy: Any = None) -> Iterator[tuple[Path, str]]:
+    """Each mistake: the path of the value at fault, and what is wrong with it. ``policy`` is the MLApp's, as written."""
     types = {node.id: node.type for node in nodes if node.id}
     run = {node.id for node in nodes if _is_run(node)}
     for node in nodes:
         for path, message in _of_node(node, types, run):
             yield (*node.place, *path), message
-    yield from _endless(nodes)
+    yield from _endless(nodes, policy)
 
 
 def secret_parameters(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -94,11 +96,11 @@ def _triggers(node: NodeEntry, types: Mapping[str, str], run: set[str]) -> Itera
         given = _given(trigger)
         if len(given) != 1:
             found = f"; this one has {' and '.join(given)}" if given else ""
-            yield place, f"a trigger needs exactly one of after, model and event{found}"
+            yield place, f"a trigger needs exactly one of after, model, deployed and event{found}"
         if "on" in trigger and trigger.get("after") is None:
             yield (*place, "on"), "'on' goes with 'after': it tells which ends of that node's runs count"
-        after, model = text_of(trigger.get("after")), text_of(trigger.get("model"))
-        for key, other in (("after", after), ("model", model)):
+        after, model, deployed = (text_of(trigger.get(key)) for key in ("after", "model", "deployed"))
+        for key, other in (("after", after), ("model", model), ("deployed", deployed)):
             if other and other not in types:
                 yield (*place, key), unknown("node", other, types)
         if after in types and after not in run:
@@ -108,6 +110,11 @@ def _triggers(node: NodeEntry, types: Mapping[str, str], run: set[str]) -> Itera
             )
         if types.get(model) in NODE_TYPES - PRODUCERS:
             yield (*place, "model"), f"node {model!r} is of type {types[model]}, which produces no models"
+        if types.get(deployed) in NODE_TYPES - CONSUMERS:
+            yield (
+                (*place, "deployed"),
+                f"node {deployed!r} is of type {types[deployed]}: no models are deployed to it",
+            )
 
 
 def _given(trigger: Mapping[str, Any]) -> list[str]:
@@ -177,14 +184,30 @@ def _contradictions(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             ("lease",),
             "'lease' has no effect on pinned runs, which are never moved; add placement: movable",
         )
-    if raw.get("runner") == "kubernetes" and not raw.get("image"):
-        yield ("runner",), "runner kubernetes needs an image"
+    if raw.get("runner") == "kubernetes":
+        yield from _in_a_cluster(raw)
     if raw.get("image") and raw.get("runner", "process") == "process":
         yield ("image",), "'image' has no effect without runner: kubernetes"
     delivery = raw.get("model_delivery")
     if isinstance(delivery, dict) and "signal" in delivery and delivery.get("by") != "signal":
         yield ("model_delivery", "signal"), "'signal' has no effect without by: signal"
     yield from _times(raw)
+
+
+def _in_a_cluster(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What no cluster can do; agents refuse it as well. Which image a node without one gets is each agent's setting."""
+    if raw.get("placement") == "movable":
+        yield (
+            ("placement",),
+            "movable is for processes on hosts; Kubernetes moves Pods by itself: leave it out",
+        )
+    delivery, secrets = raw.get("model_delivery"), raw.get("secrets")
+    if isinstance(delivery, dict) and delivery.get("by") == "signal":
+        yield ("model_delivery", "by"), "a signal does not reach a Pod; write restart or question"
+    for name, reference in secrets.items() if isinstance(secrets, dict) else ():
+        found = re.match(r"(file|env|kubernetes):", str(reference))
+        if found and not re.fullmatch(OF_A_CLUSTER, str(reference)):
+            yield ("secrets", name), "a Pod has the cluster's secrets only; write kubernetes:SECRET/KEY"
 
 
 def _with_nul(value: Any, place: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -218,16 +241,32 @@ def _times(raw: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             yield (key, "max_delay"), f"{key}.max_delay is shorter than its delay"
 
 
-def _endless(nodes: Sequence[NodeEntry]) -> Iterator[tuple[Path, str]]:
-    """Nodes whose runs make each other due without end. What happens only after a failure, or on an event, may end."""
+def _takes_every_model(node: NodeEntry, policy: Any) -> bool:
+    own = node.raw.get("policy") or policy
+    is_always = not isinstance(own, dict) or own.get("model_policy", _ALWAYS) == _ALWAYS
+    return is_always and node.type in CONSUMERS
+
+
+def _endless(nodes: Sequence[NodeEntry], policy: Any) -> Iterator[tuple[Path, str]]:
+    """Nodes whose runs make each other due without end.
+
+    What happens only after a failure, on an event, or when a policy or a person lets a model pass, may end.
+    """
     from graphlib import CycleError, TopologicalSorter
 
+    known = {node.id: node for node in nodes if node.id}
     causes: dict[str, list[str]] = {node.id: [] for node in nodes if node.id}
     for node in nodes:
         for _, trigger in node.mappings("triggers"):
             cause = text_of(trigger.get("model")) or text_of(trigger.get("after"))
             if node.id and cause in causes and len(_given(trigger)) == 1 and trigger.get("on") != "failure":
                 causes[node.id].append(cause)
+            deployed = known.get(text_of(trigger.get("deployed")))
+            if node.id and deployed is not None and _takes_every_model(deployed, policy):
+                producers = [each for _, each in deployed.listed("consumes")] or [
+                    each.id for each in nodes if each.type in PRODUCERS
+                ]
+                causes[node.id] += [each for each in producers if each in causes]
     try:
         TopologicalSorter(causes).prepare()
     except CycleError as error:

@@ -30,7 +30,7 @@ def semantic_errors(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from _used_twice("alerts", "name", rules)
     yield from _links(nodes)
     yield from _cycles(nodes)
-    yield from running_errors(nodes)
+    yield from running_errors(nodes, document.get("policy"))
     yield from secret_parameters(document)
     yield from _policies(document.get("policy"), nodes, rules)
     for index, raw in enumerate(rules if isinstance(rules, list) else ()):

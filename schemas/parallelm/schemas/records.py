@@ -594,7 +594,10 @@ class RunReport:
     seq: int
     kind: RunReportKind
     outcome: str = ""
-    """Of an end: ``succeeded``, ``failed``, ``stopped``, ``timed_out``, ``lease_lost`` or ``lost``."""
+    """Of an end: ``succeeded``, ``failed``, ``stopped``, ``timed_out``, ``lease_lost`` or ``lost``.
+
+    Of a refusal: ``failed`` when no agent can start the run, now or later.
+    """
     exit_code: int = 0
     pid: int = 0
     starts: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from parallelm.schemas.records import DeploymentState
 from parallelm.stream_processors import deployment_routes
 from parallelm.stream_processors.alerts.event_time import judged_at
 from parallelm.stream_processors.model_policy.settings import policy_settings
@@ -145,18 +146,19 @@ class RunRoutes:
         return not report.run_id or (run is not None and reports.goes_on(run, report))
 
     def on_deployment(self, store: StateStore, moved: DeploymentTransition, at: Arrival) -> Iterator[Sent]:
-        """A model is to go to a node's runs, or another one back to those that had it on trial."""
+        """A model is to go to a node's runs, or another one back to those that had it on trial; nodes may be due by it."""
         if not (models.is_delivered(moved) or models.is_taken_away(moved)):
             return
         work = self._work(store, moved.mlapp_id, at, moved.event_time_ms)
         plan = work.plan(moved.node_id)
-        if plan is None:
-            return
-        if models.is_delivered(moved):
-            wanted = _spec(store, moved.mlapp_id, moved.node_id, moved.model_id, moved.deployment_id)
-        else:
-            wanted = work.world.model_of(moved.node_id, plan.running.default_model)
-        models.on_deployment(work, moved, wanted)
+        if plan is not None:
+            if models.is_delivered(moved):
+                wanted = _spec(store, moved.mlapp_id, moved.node_id, moved.model_id, moved.deployment_id)
+            else:
+                wanted = work.world.model_of(moved.node_id, plan.running.default_model)
+            models.on_deployment(work, moved, wanted)
+        if moved.state is DeploymentState.REQUESTED:
+            cycles.on_deployed(work, moved)
         yield from self._decided(store, work)
 
     def to_judge(self, store: StateStore, due: Iterable[Key], at: Arrival) -> Mapping[str, set[str]]:

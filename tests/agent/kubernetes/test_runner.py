@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 
-from parallelm.agent.errors import RunRefusedError
+from parallelm.agent.errors import RunImpossibleError
 from parallelm.agent.keeping import files
 from parallelm.agent.keeping.log_reader import LogReader
 from parallelm.agent.kubernetes.objects import object_name
 from parallelm.agent.runners import RunKey, RunnerContext, RunStatus
 from parallelm.agent.runners.kubernetes import KubernetesRunner
 from parallelm.connections.sections import KubernetesSettings, Settings
+from parallelm.definitions import parse_definition, running_of, to_record
 from parallelm.definitions.run_spec import ModelSpec, RunSpec
 from parallelm.definitions.running import RunningForm
 from parallelm.supervision.ports import choose_ports
@@ -174,8 +175,28 @@ def test_secrets_come_from_the_cluster_and_are_in_no_object(agent: Agent, cluste
 def test_what_a_cluster_cannot_do_is_refused_with_what_to_write(
     agent: Agent, running: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(RunRefusedError, match=says):
+    with pytest.raises(RunImpossibleError, match=says):
         agent.runner.start(spec("true", **running), None)
+
+
+def test_a_node_without_an_image_becomes_a_job_with_the_agents_own(
+    agent: Agent, cluster: SmallCluster
+) -> None:
+    text = """\
+mlapp: churn
+nodes:
+  - {id: train, type: model_producer, runner: kubernetes, pipeline: "true"}
+"""
+    record = to_record(parse_definition(text, "f"), text, version=1, applied_by="me", event_time_ms=0)
+    running = running_of(record.nodes[0])
+    assert running is not None
+    run = spec().model_copy(update={"running": running})
+    agent.runner.start(run, None)
+    assert agent.ended(key_of(run)).outcome == "succeeded"
+    job = cluster.store.get("jobs", object_name(run))
+    assert job is not None
+    pod = job["spec"]["template"]["spec"]
+    assert {each["image"] for each in (*pod["initContainers"], *pod["containers"])} == {"mcenter:1"}
 
 
 def test_what_the_cluster_refuses_ends_the_run_with_its_words(agent: Agent, cluster: SmallCluster) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from parallelm.definitions.run_spec import ModelSpec, RunSpec
 from parallelm.schemas.model_signatures import key_id_of, new_key, sign, signed_model
-from parallelm.schemas.records import CommandKind, DeploymentTransition, ModelAnnouncement
+from parallelm.schemas.records import CommandKind, DeploymentTransition, ModelAnnouncement, UserAction
 from parallelm.stream_processors import deployment_routes, run_routes
 from parallelm.stream_processors.runtime.stored_state import Key, StateStore
 from parallelm.stream_processors.scheduling.models import MAX_FILES
@@ -31,17 +32,30 @@ class Both(Scheduler):
         super().__post_init__()
         self.store = StateStore({**deployment_routes.KINDS, **run_routes.KINDS})
 
-    def define(self, policy: str) -> None:
+    def define(self, policy: str, nodes: str = NODES) -> None:
         self.version += 1
-        record = applied(policy, self.version, nodes=NODES)
+        record = applied(policy, self.version, nodes=nodes)
         list(deployment_routes.on_definition(self.store, "app", record, arrival(self.version, self.now_ms)))
         self._sent(self.routes.on_definition, record)
 
     def publish(self, record: ModelAnnouncement) -> list[DeploymentTransition]:
+        self.routes.note_model(self.store, "app", record)
+        moved = self._followed(deployment_routes.on_announcement, record)
+        self._sent(self.routes.on_announcement, record)
+        return moved
+
+    def decide(self, action: str, model_id: str) -> list[DeploymentTransition]:
+        """A person decides about a model on node ``predict``."""
+        record = UserAction(
+            event_time_ms=self.now_ms, action_id=f"decision-{self._offset}", mlapp_id="app", who="ann",
+            authenticated_by="", action=action, node_id="predict", model_id=model_id, target="", comment="", parameters={},
+        )  # fmt: skip
+        return self._followed(deployment_routes.on_action, record)
+
+    def _followed(self, route: Any, record: Any) -> list[DeploymentTransition]:
         self._offset += 1
         at = arrival(self._offset, self.now_ms)
-        self.routes.note_model(self.store, "app", record)
-        moved = list(deployment_routes.on_announcement(self.store, "app", record, at))
+        moved = list(route(self.store, "app", record, at))
         for each in moved:
             self._taken(self.routes.on_deployment(self.store, each, at))
         return moved
@@ -64,6 +78,29 @@ def test_commands_name_the_keys_of_the_policy_for_default_models_and_for_deploye
     (delivery,) = scheduler.of(CommandKind.DELIVER_MODEL)
     sent = ModelSpec.model_validate_json(delivery.spec_json)
     assert (sent.model_id, sent.signing_keys) == ("m1", [key_id_of(OURS)])
+
+
+def test_a_run_is_due_when_its_model_is_deployed_and_begins_with_it():
+    nodes = """\
+mlapp: app
+nodes:
+  - {id: train, type: model_producer}
+  - {id: predict, type: model_consumer, consumes: [train], steps: [{command: "true"}], triggers: [{deployed: predict}]}
+  - {id: tell, type: auxiliary, steps: [{command: "true"}], triggers: [{deployed: predict}]}
+  - {id: early, type: auxiliary, steps: [{command: "true"}], triggers: [{model: train}]}
+"""
+    scheduler = Both()
+    scheduler.agent("a")
+    scheduler.define("policy: {model_policy: manual}\n", nodes)
+    scheduler.act("launch")
+    scheduler.publish(announced("m1", START_MS))
+    assert [each.node_id for each in scheduler.starts()] == ["early"]
+    scheduler.decide("approve", "m1")
+    begun = {each.node_id: RunSpec.model_validate_json(each.spec_json) for each in scheduler.starts()[1:]}
+    assert set(begun) == {"predict", "tell"}
+    model = begun["predict"].model
+    assert model is not None
+    assert (model.model_id, begun["predict"].trigger) == ("m1", "model")
 
 
 def test_without_such_a_policy_commands_name_none():

@@ -366,6 +366,26 @@ def test_a_refused_start_is_given_to_another_agent() -> None:
     assert (stop.agent_id, stop.run_id, stop.attempt) == (first.agent_id, first.run_id, 1)
 
 
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_a_start_that_no_agent_can_carry_out_ends_with_the_reason(mode: str) -> None:
+    scheduler = launched(node("fit", mode=mode), agents=2)
+    (start,) = scheduler.starts()
+    reason = "a signal does not reach a Pod"
+    (told,) = scheduler.report(RunReportKind.REFUSED, start, outcome="failed", message=reason)
+    assert told.state is RunState.FAILED
+    assert told.reason.endswith(reason)
+    scheduler.restart()
+    scheduler.pass_time(HOUR, MINUTE)
+    assert scheduler.starts() == [start]
+    scheduler.act("stop")
+    scheduler.act("launch")
+    assert len(scheduler.starts()) == 2
+    if mode == "online":
+        scheduler.report(RunReportKind.REFUSED, scheduler.starts()[1], outcome="failed", message=reason)
+        scheduler.apply(node("fit", mode=mode, stop_grace="1m"))
+        assert len(scheduler.starts()) == 3
+
+
 def test_a_pinned_run_is_unreachable_with_its_agent_and_never_moved() -> None:
     scheduler = launched(node("train"), agents=2)
     start = scheduler.starts()[0]
@@ -491,6 +511,27 @@ def test_a_run_that_is_ending_is_given_no_model_and_refuses_none() -> None:
     assert len(scheduler.of(CommandKind.DELIVER_MODEL)) == 1
     scheduler.ended(start, "stopped")
     assert not scheduler.may_refuse(start)
+
+
+def test_a_service_that_waits_for_a_model_begins_with_the_first_that_is_deployed() -> None:
+    scheduler = launched(node("train"), node("serve", mode="online", kind="model_consumer"))
+    for _ in range(9):
+        scheduler.ended(scheduler.starts("serve")[-1], "failed", message="model has no value")
+        scheduler.pass_time(scheduler.now_ms - START_MS + 5 * MINUTE, MINUTE)
+    failed = scheduler.starts("serve")[-1]
+    scheduler.ended(failed, "failed", message="model has no value")
+    scheduler.tick()
+    assert scheduler.starts("serve")[-1] == failed, "it waits minutes by now"
+    scheduler.model("train", "m1")
+    scheduler.deployment(transition("m1", DeploymentState.REQUESTED, DeploymentState.UNKNOWN))
+    assert scheduler.starts("serve")[-1] != failed
+
+
+def test_a_service_that_waits_begins_when_its_definition_changes() -> None:
+    scheduler = launched(node("serve", mode="online", restart={"delay": "5m"}))
+    scheduler.ended(scheduler.starts()[0], "failed")
+    scheduler.apply(node("serve", mode="online", environment={"A": "1"}))
+    assert spec_of(scheduler.starts()[1]).running.environment == {"A": "1"}
 
 
 # ---- services --------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from parallelm.definitions.running import program_of
+from parallelm.definitions.running import OF_A_CLUSTER, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +32,6 @@ IN_CLUSTER: Final = "kubernetes:"
 IN_POD: Final = ("python", "-m", "parallelm.agent.kubernetes.in_pod")
 
 _LONGEST_LABEL = 63
-_SECRET = re.compile(rf"{IN_CLUSTER}[a-z0-9][a-z0-9.-]*/[-._A-Za-z0-9]+")
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -162,19 +161,15 @@ def pod_template(
     return {"metadata": metadata, "spec": found}
 
 
-def what_it_cannot(spec: RunSpec, options: PodOptions) -> str:
-    """Why this run cannot be given to Kubernetes, and what to do; empty when it can."""
+def what_no_cluster_can(spec: RunSpec) -> str:
+    """Why this run cannot be given to Kubernetes, and what to do; empty when it can. ``mlapp validate`` refuses the same."""
     running = spec.running
     if running.placement == "movable":
         return "placement: movable is for processes on hosts; Kubernetes moves Pods by itself: leave it out"
     if running.model_delivery.by == "signal":
         return "model_delivery by: signal does not reach a Pod; write restart or question"
-    if not (running.image or options.image):
-        return (
-            "no image: name one at the node (image: …) or in [kubernetes] image of the agent's mcenter.toml"
-        )
     for name, reference in running.secrets.items():
-        if not _SECRET.fullmatch(reference):
+        if not re.fullmatch(OF_A_CLUSTER, reference):
             return f"secret {name}: a Pod has the cluster's secrets only; write {IN_CLUSTER}SECRET/KEY"
     return ""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parallelm.agent.errors import RunRefusedError
+from parallelm.agent.errors import RunImpossibleError, RunRefusedError
 from parallelm.agent.keeping.run_folder import RunFolder
 from parallelm.agent.kubernetes.known_runs import KnownRuns
-from parallelm.agent.kubernetes.objects import PodOptions, what_it_cannot
+from parallelm.agent.kubernetes.objects import PodOptions, what_no_cluster_can
 from parallelm.agent.kubernetes.run import KubernetesRun
 from parallelm.agent.runners import register
 
@@ -52,11 +52,14 @@ class KubernetesRunner:
         self._reconciler.begin()
         return found
 
-    def start(self, spec: RunSpec, lease_ends_s: float | None) -> None:
+    def start(self, spec: RunSpec, lease_ends_s: float | None) -> None:  # noqa: ARG002 - movable runs are refused
         """As ``Runner.start``."""
-        refused = what_it_cannot(spec, self._options)
-        if refused or lease_ends_s is not None:
-            raise RunRefusedError(refused or "Kubernetes runs have no lease")
+        if never := what_no_cluster_can(spec):
+            raise RunImpossibleError(never)
+        if not (spec.running.image or self._options.image):
+            raise RunRefusedError(
+                "no image: name one at the node (image: …) or in [kubernetes] image of the agent's mcenter.toml"
+            )
         try:
             folder, _ = RunFolder.accept(self._folder, spec.run_id, spec.attempt, spec.model_dump_json())
         except (ValueError, OSError) as error:

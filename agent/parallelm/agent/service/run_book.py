@@ -7,10 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from parallelm.agent.errors import RunImpossibleError
 from parallelm.agent.service.store import Report, StoreFullError
 from parallelm.agent.service.told import REFUSED, Told, run_report, to_tell
 from parallelm.schemas.records import RunReportKind
 from parallelm.schemas.topics import RUN_REPORTS
+from parallelm.schemas.well_known import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,7 +138,8 @@ class RunBook:
         """Say that a run does not start here, now or later."""
         now_ms = time.time_ns() // 1_000_000
         made = run_report(mlapp_id, node_id, key, speaker, now_ms, RunReportKind.REFUSED)
-        self.report(dataclasses.replace(made, message=str(error)))
+        outcome = FAILED if isinstance(error, RunImpossibleError) else ""
+        self.report(dataclasses.replace(made, outcome=outcome, message=str(error)))
         self._changes[key] = Told(outcome=REFUSED, message=str(error)[:_MESSAGE_LIMIT])
 
     def remember(self, **values: str) -> None:

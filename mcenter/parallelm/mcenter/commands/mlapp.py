@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from parallelm.connections import load_settings
+from parallelm.definitions.hints import hints_of
 from parallelm.mcenter import mlapp_original, mlapp_runs, mlapp_versions
 from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.cells import as_json as as_json_text
@@ -41,6 +42,8 @@ def validate(file: Path, values: tuple[tuple[str, str], ...]) -> None:
         f"{file}: MLApp {definition.mlapp_id!r} is valid: "
         f"{counted(len(definition.nodes), 'node')}, {counted(len(definition.rules), 'alert rule')}"
     )
+    for hint in hints_of(definition):
+        echo(f"{file}: hint: {hint}")
 
 
 @mlapp.command()

@@ -62,7 +62,8 @@ def _launch(work: Work, action: UserAction) -> str:
     for plan in work.app.plans:
         node = work.node(plan.node_id)
         fresh = tuple(
-            replace(each, starts=0, failures=0, not_before_ms=0, is_done=False) for each in node.services
+            replace(each, starts=0, failures=0, not_before_ms=0, is_done=False, refused_form="")
+            for each in node.services
         )
         work.put(replace(node, paused=False, services=fresh))
         timetable.plan_next(work, plan, after_ms=work.now_ms)

@@ -23,7 +23,7 @@ from parallelm.stream_processors.scheduling.state import (
 )
 
 if TYPE_CHECKING:
-    from parallelm.schemas.records import Event, ModelAnnouncement
+    from parallelm.schemas.records import DeploymentTransition, Event, ModelAnnouncement
     from parallelm.stream_processors.scheduling.plans import NodePlan
     from parallelm.stream_processors.scheduling.state import NodeRuns
     from parallelm.stream_processors.scheduling.work import Work
@@ -94,6 +94,14 @@ def on_model(work: Work, announced: ModelAnnouncement) -> None:
     for plan in work.app.plans:
         if any(each.model == announced.origin.node_id for each in plan.running.triggers):
             _triggered(work, plan, BY_MODEL, announced.model_id)
+
+
+def on_deployed(work: Work, moved: DeploymentTransition) -> None:
+    """A node is to run a model from now on; a model that is deployed once more makes one more cycle."""
+    for plan in work.app.plans:
+        if any(each.deployed == moved.node_id for each in plan.running.triggers):
+            cycle = cycle_of("deployment", moved.deployment_id)
+            _triggered(work, plan, BY_MODEL, moved.model_id, cycle=cycle)
 
 
 def on_event(work: Work, event: Event) -> None:

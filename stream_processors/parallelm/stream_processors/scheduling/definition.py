@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from parallelm.stream_processors.scheduling import timetable
+from parallelm.stream_processors.scheduling import services, timetable
 from parallelm.stream_processors.scheduling.plans import plans_of
 from parallelm.stream_processors.scheduling.state import AppRuns, Life
 from parallelm.stream_processors.scheduling.stopping import stop
@@ -30,6 +30,8 @@ def on_definition(work: Work, record: MLAppDefinition | None) -> None:
         earlier = before.plan(plan.node_id)
         if earlier is None or earlier.running.schedule != plan.running.schedule:
             timetable.plan_next(work, plan, after_ms=work.now_ms)
+        if earlier is not None and earlier.form != plan.form:
+            services.wake(work, plan.node_id)
         if earlier is not None and earlier.is_online != plan.is_online:
             for run in work.node(plan.node_id).runs:
                 stop(work, plan.node_id, run, f"version {record.version} has made the node {plan.mode}")

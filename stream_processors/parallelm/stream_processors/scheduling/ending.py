@@ -108,6 +108,12 @@ def _keep_up(work: Work, plan: NodePlan, run: Run, end: End) -> None:
     delay_ms = min(restart.delay * 2 ** min(failures, 20), restart.max_delay)
     if end.outcome == FAILED and restart.limit:  # its agent has given up
         delay_ms = restart.max_delay
+    model = work.world.model_of(plan.node_id, plan.running.default_model)
+    if model is not None and model.model_id != run.model_id:
+        failures, delay_ms = (
+            0,
+            restart.delay,
+        )  # how it went without that model says nothing of how it goes with it
     work.put_service(
         plan.node_id, replace(service, failures=failures, not_before_ms=work.now_ms + max(delay_ms, 1))
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.definitions.run_spec import ModelSpec
 from parallelm.schemas.records import CommandKind, DeploymentState, RunState
+from parallelm.stream_processors.scheduling import services
 from parallelm.stream_processors.scheduling.state import ON_AGENT
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def on_deployment(work: Work, moved: DeploymentTransition, wanted: ModelSpec | N
     """
     if wanted is None:
         return
+    services.wake(work, moved.node_id)
     agents = None
     if moved.state is DeploymentState.CANARY:
         agents = json.loads(moved.evidence_json).get("agents", [])

@@ -109,8 +109,15 @@ def _started(work: Work, node_id: str, run: Run, report: RunReport) -> None:
 
 def _refused(work: Work, node_id: str, run: Run, report: RunReport) -> None:
     why = f"agent {run.agent_id!r} refused it" + (f": {report.message}" if report.message else "")
-    if run.ends_as is EndsAs.STOPPED or work.plan(node_id) is None:
+    plan = work.plan(node_id)
+    if run.ends_as is EndsAs.STOPPED or plan is None:
         work.move(node_id, run, RunState.STOPPED, why)
+        return
+    if report.outcome == FAILED:  # whichever agent is asked, and however often
+        work.move(node_id, run, RunState.FAILED, why)
+        if plan.is_online:
+            service = work.node(node_id).service(run.instance)
+            work.put_service(node_id, replace(service, refused_form=run.form))
         return
     delay_ms = min(_FIRST_REFUSAL_MS * 2 ** min(run.refusals, 20), _LONGEST_REFUSAL_MS)
     try_again(

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from parallelm.stream_processors.scheduling.work import Work
 
 
+def wake(work: Work, node_id: str) -> None:
+    """What made the node's services fail has changed: those that wait until they are started anew wait no longer."""
+    node = work.node(node_id)
+    work.put(
+        replace(node, services=tuple(replace(each, not_before_ms=0, failures=0) for each in node.services))
+    )
+
+
 def keep_up(work: Work, plan: NodePlan) -> None:
     """Start what is to be up, and stop what is too many or is of an earlier form of the node."""
     if not plan.is_online or not work.begins_runs:
@@ -35,7 +43,9 @@ def keep_up(work: Work, plan: NodePlan) -> None:
         service = services.get(instance, Service(instance))
         if instance in up or service.is_done or service.not_before_ms > work.now_ms:
             continue
-        services[instance] = replace(service, starts=service.starts + 1, not_before_ms=0)
+        if service.refused_form == plan.form:
+            continue
+        services[instance] = replace(service, starts=service.starts + 1, not_before_ms=0, refused_form="")
         trigger_id = f"{work.app.launch_id}/{service.starts + 1}"
         cycle = cycle_of(BY_SERVICE, trigger_id)
         run = Run(

@@ -148,6 +148,8 @@ class Service:
     not_before_ms: int = 0
     is_done: bool = False
     """It ended as it should: not started again before the next launch."""
+    refused_form: str = ""
+    """Form of the node that no agent can start: not tried again before the next launch, or another form."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from parallelm.definitions.components import ComponentForm, output_names
 from parallelm.definitions.components.form import PortForm
@@ -104,7 +104,7 @@ def _policy(raw: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     return policy
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tests.agent.conftest import RunningAgent
 
 RUNS, RESTARTS = 200, 720
-MOST_BYTES_A_REPORT = 450
+MOST_BYTES_A_REPORT = 200
 """As docs/agents.md says it."""
 
 

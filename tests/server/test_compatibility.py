@@ -17,9 +17,7 @@ import httpx
 import pytest
 
 from parallelm.operations.definitions import apply_definition, validate_definition
-from parallelm.server.access.authentication import cookie_name
 from parallelm.server.access.matrix import DATA_SCIENTIST, VIEWER
-from parallelm.server.accounts.json_web_tokens import secret_in
 from tests.people import person
 from tests.server.accounts import ACCOUNT_OF, PASSWORD, make_account
 from tests.waiting import wait_for
@@ -372,23 +370,6 @@ def test_who_may_not_report_or_read_learns_nothing(
         assert wrong.status_code == 401
         nobody.cookies.set("token", "a.b.c")
         assert nobody.get("/agents").status_code == 401
-
-
-def test_the_token_of_a_login_is_no_session_in_person(
-    log_in: Callable[..., OldClient], url: str, server_database: Database
-):
-    token = log_in("ada", bearer=True).token
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as program:
-        assert program.get("/api/v1/me").json()["name"] == "ada"
-        assert program.post("/api/v1/me/tokens", json={"name": "x"}).status_code == 403
-        changed = {"present": PASSWORD, "new": "a better one for ada"}
-        assert program.put("/api/v1/me/password", json=changed).status_code == 403
-        assert program.post("/api/v1/users/viewer-of-tests/password-link").status_code == 403
-    secret = secret_in(token)
-    assert secret
-    for value in (secret, secret.removeprefix("jwt_")):
-        with httpx.Client(base_url=url, cookies={cookie_name(server_database): value}) as browser:
-            assert browser.get("/api/v1/me").status_code == 401, "what is in the token opens no session"
 
 
 def test_captures_are_listed_and_downloaded(old: OldClient, client: httpx.Client):

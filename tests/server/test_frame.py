@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import generate_latest
 
 from parallelm.warehouse.queries import alerts, live_models
-from tests.server.seed import MLAPP
+from tests.server.seed import KPI, MLAPP
 
 if TYPE_CHECKING:
     import httpx
@@ -35,6 +35,17 @@ def test_an_unknown_page_is_a_page_in_words(client: httpx.Client):
     answer = client.get("/nothing", headers={"Accept": "text/html"})
     assert answer.status_code == 404
     assert answer.headers["X-Request-ID"] in answer.text
+
+
+def test_a_time_that_no_row_can_have_is_refused_in_words(client: httpx.Client):
+    for path in (
+        "/report?day=0001-01-01",
+        "/report?day=9999-12-31",
+        f"/api/v1/mlapps/{MLAPP}/kpis/{KPI}/impact?at=0001-01-01",
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 422, path
+        assert "2299" in answer.json()["detail"], path
 
 
 def test_the_contract_is_openapi_3_1(client: httpx.Client):

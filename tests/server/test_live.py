@@ -95,6 +95,12 @@ def test_what_came_between_the_page_and_its_stream_is_told(client: httpx.Client,
     assert again.kinds == ["events"], "the browser's own position counts when it connects anew"
 
 
+def test_a_position_that_no_event_has_had_counts_as_none(client: httpx.Client):
+    with client.stream("GET", "/live", headers={"Last-Event-ID": "9" * 5_000}, timeout=60) as stream:
+        assert stream.status_code == 200
+    assert client.get("/live", params={"since": 10**30}).status_code == 422
+
+
 async def first_two(
     live: LiveChanges, mlapps: frozenset[str], found: frozenset[tuple[str, str]]
 ) -> list[str]:

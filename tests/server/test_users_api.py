@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from parallelm.server.access.authentication import cookie_name
+from parallelm.server.accounts.json_web_tokens import secret_in
 from parallelm.server.accounts.links import PATH
 from tests.server.accounts import PASSWORD, make_account, signed_in
 
@@ -243,6 +245,23 @@ def test_a_token_with_scopes_gives_no_role_that_allows_more_than_itself(
     api("PATCH", f"/users/{made}", json={"is_disabled": True})
 
 
+def test_the_token_of_the_originals_login_is_no_session_in_person(
+    user: tuple[str, httpx.Client], server_url: str, server_database: Database
+):
+    login = httpx.post(f"{server_url}/auth/login", json={"username": user[0], "password": PASSWORD})
+    token = login.json()["token"]
+    with with_token(server_url, token) as program:
+        assert program.get("/me").json()["name"] == user[0]
+        assert program.post("/me/tokens", json={"name": "x"}).status_code == 403
+        changed = {"present": PASSWORD, "new": "a better one for me"}
+        assert program.put("/me/password", json=changed).status_code == 403
+    secret = secret_in(token)
+    assert secret
+    for value in (secret, secret.removeprefix("jwt_")):
+        with httpx.Client(base_url=server_url, cookies={cookie_name(server_database): value}) as browser:
+            assert browser.get("/api/v1/me").status_code == 401, "what is in the token opens no session"
+
+
 def test_a_first_token_is_made_by_name_and_password(server_url: str, user: tuple[str, httpx.Client]):
     name = user[0]
     sent = {"user": name, "password": PASSWORD, "name": "commands", "scopes": ["mlapps.read"]}
@@ -267,6 +286,13 @@ def test_a_program_has_an_account_whose_tokens_the_administrator_makes(
     other = user[1].post("/me/tokens", json={"name": "mine"}).json()["token_id"]
     assert api("DELETE", f"/users/{name}/tokens/{other}").status_code == 404, "of another account"
     assert api("DELETE", f"/users/{user[0]}/tokens/{other}").status_code == 204
+
+
+@pytest.mark.parametrize("token_id", [10**12, 10**30])
+def test_a_token_that_no_database_can_number_is_unknown(client: httpx.Client, token_id: int):
+    for path in (f"/profile/tokens/{token_id}/revoke", f"/users/ada/tokens/{token_id}/revoke"):
+        assert client.post(path).status_code in {404, 422}
+    assert client.delete(f"/api/v1/me/tokens/{token_id}").status_code in {404, 422}
 
 
 def test_a_token_that_is_none_is_no_reason_to_look_for_a_session(server_url: str, server_database: Database):

@@ -26,6 +26,7 @@ __all__ = [
     "MAX_TIME_MS",
     "MIN_TIME_MS",
     "NANOSECONDS",
+    "TIME_BOUNDS",
     "Time",
     "TimeError",
     "UnlikelyUnitsError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request
@@ -11,6 +12,7 @@ from parallelm.server.access.dependencies import Asking
 from parallelm.server.context import context_of
 
 ROUTER: Final = APIRouter()
+_POSITION: Final = re.compile("[0-9]{1,15}")
 
 
 def remember_position(request: Request) -> None:
@@ -24,7 +26,7 @@ async def live(
     request: Request,
     asking: Asking,
     mlapp_id: str = "",
-    since: Annotated[int | None, Query(description="Position that the page shows.")] = None,
+    since: Annotated[int | None, Query(ge=0, le=10**15, description="Position that the page shows.")] = None,
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
     """Server-sent events: ``alerts``, ``statistics``, … when some have arrived, with the ids of their MLApps.
@@ -32,7 +34,7 @@ async def live(
     With ``mlapp_id`` of that one only; without a role on it, of none. First what has arrived since the position of the page, or
     since the last event that a browser had before it was cut off.
     """
-    since_ms = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else since
+    since_ms = int(last_event_id) if _POSITION.fullmatch(last_event_id) else since
     allowed = asking.mlapps("mlapps.read")
     if mlapp_id:
         allowed = frozenset({mlapp_id} if asking.may("mlapps.read", mlapp_id) else ())

@@ -12,6 +12,7 @@ from parallelm.operations.business_report import PERIODS, MLAppNumbers, Period, 
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
+from parallelm.server.pages._moments import day_of
 from parallelm.server.pages.filters import zone_of
 from parallelm.server.pages.rendering import render
 
@@ -24,6 +25,8 @@ def report(
     request: Request, asking: Asking, period: Period = "month", day: date | None = None
 ) -> HTMLResponse:
     """The period that ``day`` is in (default: today), by the viewer's calendar."""
+    if day is not None:
+        day_of(day)
     zone = zone_of(request.cookies.get("zone", "UTC"))
     found = business_report(
         context_of(request).settings, period, day, zone=zone, mlapps=asking.mlapps("mlapps.read")

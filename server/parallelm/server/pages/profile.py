@@ -12,6 +12,7 @@ from parallelm.server.access.dependencies import AskingInPerson
 from parallelm.server.access.matrix import ACTIONS
 from parallelm.server.accounts import management, passwords, sessions, tokens
 from parallelm.server.accounts.tables import Account
+from parallelm.server.api.tokens import TokenId
 from parallelm.server.context import context_of
 from parallelm.server.errors import AccountError
 from parallelm.server.pages.rendering import render
@@ -94,7 +95,7 @@ def create_token(
 
 
 @ROUTER.post("/tokens/{token_id}/revoke")
-def revoke_token(request: Request, token_id: Annotated[int, Path(ge=1)], asking: AskingInPerson) -> Response:
+def revoke_token(request: Request, token_id: TokenId, asking: AskingInPerson) -> Response:
     """Let a token be of no more use."""
     with context_of(request).audit.changing(asking.author) as change:
         management.revoke_token(change, management.token_of(change.sql, asking.account_id, token_id))

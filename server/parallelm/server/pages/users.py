@@ -15,6 +15,7 @@ from parallelm.server.access.matrix import READING_SQL, ROLES
 from parallelm.server.access.principal import EVERY_MLAPP, Principal
 from parallelm.server.accounts import links, management, people, signing_in, tokens
 from parallelm.server.accounts.tables import SERVICE, Account, Group
+from parallelm.server.api.tokens import TokenId
 from parallelm.server.context import context_of
 from parallelm.server.errors import AccountError
 from parallelm.server.pages import Page
@@ -173,9 +174,7 @@ def create_token(
 
 
 @ROUTER.post("/users/{name}/tokens/{token_id}/revoke")
-def revoke_token(
-    request: Request, name: Named, token_id: Annotated[int, Path(ge=1)], asking: Asking
-) -> Response:
+def revoke_token(request: Request, name: Named, token_id: TokenId, asking: Asking) -> Response:
     """Let a token be of no more use."""
     with context_of(request).audit.changing(asking.author) as change:
         account = people.find(change.sql, name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS, TimeError, range_ms
+from parallelm.schemas.times import MAX_TIME_MS, MIN_TIME_MS, TIME_BOUNDS, TimeError, range_ms
 from parallelm.warehouse.errors import QueryError
 from parallelm.warehouse.queries._buckets import DAY_MS, make_buckets
 from parallelm.warehouse.queries._frames import frame
@@ -203,7 +203,8 @@ def _moment(
         at_ms, _ = range_ms(at, None)
     except TimeError as error:
         raise QueryError(str(error)) from None
-    assert at_ms is not None  # noqa: S101 - a start was given
+    if at_ms is None:
+        raise QueryError(f"{at} is before the years {TIME_BOUNDS} of which points are stored")
     return _Moment(at_ms, str(at), mlapp_id)
 
 

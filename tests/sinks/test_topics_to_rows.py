@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from parallelm.agent.keeping.log_reader import STREAMS
 from parallelm.connections.kafka import client_config
 from parallelm.schemas import topics
 from parallelm.schemas.dead_letters import MAX_STORED_BYTES
@@ -56,6 +57,15 @@ def test_every_record_becomes_its_row(platform: Platform):
         ("temp", "continuous", [0.25, 0.75], 100, 4, 0),
         ("carrier", "categorical", [0.5, 0.5], 100, 0, 1),
     ]
+
+
+def test_the_lines_of_every_stream_of_a_run_become_rows(platform: Platform):
+    """Also those that its keeper writes: why it was started again, which limits are not held."""
+    streams = sorted(STREAMS.values())
+    with platform.sink():
+        platform.send(topics.LOGS, samples.log_lines(*streams, streams=streams), key="key")
+        platform.wait("SELECT count() FROM logs", len(streams))
+    assert platform.rows("SELECT stream, text FROM logs ORDER BY line") == [(each, each) for each in streams]
 
 
 WIDTHS_MS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}

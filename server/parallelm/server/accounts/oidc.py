@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from authlib.common.security import generate_token
+from authlib.deprecate import AuthlibDeprecationWarning
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
     from parallelm.connections import ServerSettings
     from parallelm.server.accounts.database import Database
+
+with warnings.catch_warnings():
+    # It wants httpx2 of its users, and says so on the terminal of whoever starts a server.
+    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
+    from authlib.integrations.httpx_client import OAuth2Client
 
 EXPIRES_S: Final = 600
 _ALGORITHMS: Final = [

@@ -102,7 +102,7 @@ async def get_run_logs(
     search: Search | None = None,
     attempt: Annotated[int | None, Query(ge=1, le=2**31)] = None,
     step_id: Annotated[Name | None, Query()] = None,
-    stream: Annotated[Literal["stdout", "stderr"] | None, Query()] = None,
+    stream: Annotated[Literal["stdout", "stderr", "keeper"] | None, Query()] = None,
     from_: Annotated[AskedTime | None, Query(alias="from")] = None,
     to: Annotated[AskedTime | None, Query()] = None,
     wait_s: Annotated[float, Query(ge=0, le=30, description="Wait for lines after ``after`` so long.")] = 0,

@@ -9,7 +9,8 @@ from parallelm.sinks.columns import columns_of
 from parallelm.sinks.errors import InvalidRecordError
 from parallelm.sinks.record_rows import TableSpec
 
-_STREAMS = frozenset({"stdout", "stderr"})
+_STREAMS = frozenset({"stdout", "stderr", "keeper"})
+"""What a program writes, and what its keeper says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def check(report: records.LogLines) -> None:
             f"there are {count} lines, {len(report.timestamps_ms)} timestamps_ms and {len(report.streams)} streams"
         )
     if unknown := set(report.streams) - _STREAMS:
-        raise InvalidRecordError(f"stream is {min(unknown)!r}; it must be stdout or stderr")
+        raise InvalidRecordError(f"stream is {min(unknown)!r}; it must be stdout, stderr or keeper")
     if report.first_line < 1 or report.dropped < 0:
         raise InvalidRecordError(
             f"first_line is {report.first_line} and dropped {report.dropped}; "

@@ -175,7 +175,7 @@ CREATE TABLE IF NOT EXISTS logs ${on_cluster}
     line Int64 COMMENT 'Number of the line in the log of the run\'s attempt, from 1.' CODEC(Delta, ZSTD(1)),
     dropped Int64 COMMENT 'Lines before this one that were not sent, for they were too many.' CODEC(ZSTD(1)),
     event_time DateTime64(3, 'UTC') COMMENT 'When the line was written.' CODEC(Delta, ZSTD(1)),
-    stream LowCardinality(String) COMMENT 'stdout or stderr.',
+    stream LowCardinality(String) COMMENT 'stdout, stderr, or keeper: what keeps the run says something of it.',
     text String COMMENT 'The line, without its end; a long one is cut.' CODEC(ZSTD(3)),
     ingested_at DateTime64(3, 'UTC') COMMENT 'When Kafka took the record (LogAppendTime).' CODEC(Delta, ZSTD(1)),
     _topic LowCardinality(String) COMMENT 'Lineage: Kafka topic.',

@@ -47,7 +47,7 @@ def show(agent: str, *, is_json: bool) -> None:
             echo(f"{title:<{_WIDTH}}{value}")
     echo_lines("pipelines" if state.pipelines else "no pipelines")
     for each in state.pipelines:
-        since = shown_time(each.since_ms) if each.since_ms else "not yet"
+        since = f" since {shown_time(each.since_ms)}" if each.since_ms else ""
         echo(
-            f"  {each.mlapp_id}/{each.node_id}  run {each.run_id} attempt {each.attempt}: {each.state} since {since}"
+            f"  {each.mlapp_id}/{each.node_id}  run {each.run_id} attempt {each.attempt}: {each.state}{since}"
         )

@@ -35,7 +35,7 @@ class LogFilter:
 
 def _filter(
     search: Annotated[str, Query(alias="q", max_length=500)] = "",
-    stream: Annotated[str, Query(pattern="^(stdout|stderr|)$")] = "",
+    stream: Annotated[str, Query(pattern="^(stdout|stderr|keeper|)$")] = "",
     after: Annotated[str, Query(pattern=r"^(\d{1,9}\.\d{1,18})?$")] = "",
     before: Annotated[str, Query(pattern=r"^(\d{1,9}\.\d{1,18})?$")] = "",
 ) -> LogFilter:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from parallelm.agent.runners import RunKey
+from parallelm.agent.options import AgentOptions
+from parallelm.agent.runners import RunKey, RunStatus
 from parallelm.agent.service import reader
+from parallelm.agent.service.outbox import Outbox
 from parallelm.agent.service.reader import Reader
+from parallelm.agent.service.run_book import RunBook
+from parallelm.agent.service.store import Store
+from parallelm.agent.service.told import Speaker
 from parallelm.mcenter.local_stack import LocalStack
+from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import RunReportKind
+from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import create_topics
+from parallelm.schemas.topics import RUN_REPORTS
 from tests.agent.conftest import running_agent
-from tests.agent.control_plane import ControlPlane
+from tests.agent.control_plane import ControlPlane, run_spec
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -23,8 +31,13 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from parallelm.agent.runners import Runner
     from parallelm.connections import Settings
     from tests.agent.conftest import RunningAgent
+
+RUNS, RESTARTS = 200, 720
+MOST_BYTES_A_REPORT = 200
+"""As docs/agents.md says it."""
 
 
 @pytest.fixture
@@ -122,6 +135,65 @@ def test_a_full_store_delays_reports_and_commands_and_loses_none(
             plane.await_report(name, RunReportKind.RESTARTED)
         assert plane.kinds("r0") == ["accepted", "started", "restarted"]
         wait_for(lambda: not agent.health.why_not_ready())
+
+
+class Restarting:
+    """Runs that are as the test says."""
+
+    now: list[RunStatus]
+
+    def changed(self) -> list[RunStatus]:
+        return self.now
+
+    def settle(self, status: RunStatus) -> None:
+        """It is known."""
+
+
+@pytest.mark.long
+def test_an_hour_of_reports_of_two_hundred_restarting_runs_fits_the_store_and_arrives_in_order(
+    topics: Settings, tmp_path: Path
+) -> None:
+    """Each run starts again every five seconds: far more often than with the pauses that are the default."""
+    names = [f"{number:032x}" for number in range(RUNS)]
+    codec = Codec(make_registry(topics.schema_registry, topics.kafka.topic_prefix))
+    topic = RUN_REPORTS.full_name(topics.kafka.topic_prefix)
+    away = dataclasses.replace(topics.kafka, bootstrap_servers="127.0.0.1:1")
+    runner = Restarting()
+    speaker = Speaker(agent_id="host-a", epoch=1)
+    options = AgentOptions(name="host-a", folder=tmp_path)
+    path = tmp_path / "agent.db"
+    with Store(path, options.store_max_bytes) as store:
+        book = RunBook({"process": cast("Runner", runner)}, store, Outbox(away, topic), codec)
+        spec = run_spec("r")
+        for starts in range(RESTARTS + 1):
+            runner.now = [
+                RunStatus(key=RunKey(name, 1), spec=spec.model_copy(update={"run_id": name}), starts=starts, pid=4_000_000)
+                for name in names
+            ]  # fmt: skip
+            book.look()
+            book.tell_changes(speaker)
+            assert book.commit(), book.problem
+    spooled = RUNS * (RESTARTS + 1)  # with those of their acceptance
+    size_bytes = path.stat().st_size
+    assert size_bytes < options.store_max_bytes / 2
+    assert size_bytes / spooled < MOST_BYTES_A_REPORT
+
+    # The agent that is started when the brokers are back.
+    with Store(path, options.store_max_bytes) as store:
+        outbox = Outbox(topics.kafka, topic)
+        book = RunBook({}, store, outbox, codec)
+        wait_for(lambda: (outbox.poll(), book.take_confirmations(), not len(outbox))[2], lambda: len(outbox))
+        book.take_confirmations()
+        assert store.reports() == []
+    plane = ControlPlane(topics)
+    wait_for(lambda: len(plane.said(RUN_REPORTS)) >= spooled, lambda: len(plane.said(RUN_REPORTS)))
+    starts_of: dict[str, list[int]] = {name: [] for name in names}
+    for report in plane.said(RUN_REPORTS):
+        starts_of[report.run_id].append(report.starts)
+    plane.close()
+    assert sorted(starts_of) == names
+    for starts in starts_of.values():
+        assert starts == list(range(RESTARTS + 1))
 
 
 def limit_store(agent: RunningAgent, *, pages: int) -> None:

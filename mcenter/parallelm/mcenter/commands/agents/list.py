@@ -38,7 +38,7 @@ def list_(format_: str, output: Path | None, *, also_removed: bool) -> None:
     from parallelm.operations.agents import list_agents
 
     rows = [_row(agent) for agent in list_agents(load_settings(), also_removed=also_removed)]
-    write_result(pd.DataFrame(rows, columns=_COLUMNS), format_, output)
+    write_result(pd.DataFrame(rows, columns=_COLUMNS, dtype=object), format_, output)
 
 
 def _row(agent: Agent) -> dict[str, object]:

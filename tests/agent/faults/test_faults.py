@@ -21,8 +21,9 @@ from tests.stream_processors.live import Cluster
 from tests.waiting import DEADLINE_S
 
 from .host import Host
+from .kinds import faults_of
 from .load import Load, Observed
-from .run import Run, faults_of
+from .run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -49,10 +49,21 @@ def test_an_mlapp_that_agents_run_is_told_with_its_launch_and_its_instances(
         for number in range(2)
     ]  # fmt: skip
     send(platform, *((RUNS, each) for each in (launched, *runs)))
-    wait_for(lambda: len(instance().get("pipelineInstances", ())) == 3, lambda: str(instance()))
+
+    def serving_in(told: Any) -> list[Any]:
+        return [
+            each
+            for each in told.get("pipelineInstances", ())
+            if each["workflowNodeId"] == "serve" and each["agentId"]
+        ]
+
+    wait_for(
+        lambda: instance()["status"] == "Running" and len(serving_in(instance())) == 2,
+        lambda: str(instance()),
+    )
     told = instance()
     assert (told["status"], told["createdBy"], told["launchTime"]) == ("Running", "bob", now_ms)
-    serving = [each for each in told["pipelineInstances"] if each["workflowNodeId"] == "serve"]
+    serving = serving_in(told)
     assert {(each["pipelineInstanceId"], each["agentId"]) for each in serving} == {
         ("twice-instance-0", "agent-0"), ("twice-instance-1", "agent-1"),
     }  # fmt: skip

@@ -120,7 +120,7 @@ def _groups(admin: Any, timeout_s: float, *, all_brokers: bool) -> list[dict[str
 
     listed = admin.list_consumer_groups(request_timeout=timeout_s).result(timeout_s)
     for error in listed.errors:  # brokers that did not answer may know groups of which nothing is listed
-        if all_brokers or error.code() in COORDINATOR_IS_COMING:
+        if all_brokers or not listed.valid or error.code() in COORDINATOR_IS_COMING:
             raise KafkaException(error)
     names = sorted(group.group_id for group in listed.valid)
     asked = {

@@ -301,6 +301,20 @@ def test_a_record_of_an_unknown_schema_waits_for_it_and_is_no_dead_letter(platfo
     assert platform.value("SELECT count() FROM dead_letters") == 0
 
 
+def test_a_topic_that_is_made_again_while_none_of_it_is_read_is_noticed(platform: Platform):
+    name = _name(platform, topics.EVENTS)
+    sinks_admin, admin = (
+        TopicAdmin(platform.settings.kafka),
+        AdminClient(client_config(platform.settings.kafka)),
+    )
+    for _ in range(2):
+        sinks_admin.identity.seen(sinks_admin.find([name])[0])
+    admin.delete_topics([name])[name].result(DEADLINE_S)
+    wait_for(lambda: create_topics(platform.settings) == [name])
+    with pytest.raises(SinkError, match="was deleted and created again"):
+        sinks_admin.identity.seen(sinks_admin.find([name])[0])
+
+
 def test_a_recreated_topic_is_read_from_its_beginning(platform: Platform):
     with platform.sink():
         for value in events(platform, 3):

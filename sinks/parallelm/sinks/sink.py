@@ -288,6 +288,7 @@ class Sink:
         for topic in missing.keys() - self._stopped.missing.keys():
             _LOG.error("%s: the other topics are read", missing[topic])
         self._stopped.missing = missing
+        self._admin.identity.seen(ids)
         return ids
 
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:

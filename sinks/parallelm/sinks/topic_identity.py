@@ -34,6 +34,18 @@ class TopicIdentity:
         self._asked: Mapping[str, Any] = {}
         self._looked_for: Mapping[str, Any] = {}
         self._look_due_s = 0.0
+        self._seen: dict[str, str] = {}
+
+    def seen(self, topic_ids: Mapping[str, str]) -> None:
+        """Raise ``SinkError`` when one of the topics is another one than it was before in this process.
+
+        Also where none of its partitions was read meanwhile: a client that knows the old topic may get nothing of the new one,
+        for minutes.
+        """
+        for topic, topic_id in topic_ids.items():
+            before = self._seen.setdefault(topic, topic_id)
+            if before != topic_id:
+                raise _created_again(topic, topic_id, before)
 
     def ask(self, topics: set[str]) -> None:
         """Ask for the ids of these topics as they are now; forgets what was asked before."""
@@ -97,7 +109,11 @@ class TopicIdentity:
 
 def _check(found: str, source: Source) -> None:
     if found != source.topic_id:
-        raise SinkError(
-            f"topic {source.topic!r} was deleted and created again while it was read (topic id {found}, was "
-            f"{source.topic_id}): start the sink again, it reads the new topic from its beginning"
-        )
+        raise _created_again(source.topic, found, source.topic_id)
+
+
+def _created_again(topic: str, found: str, before: str) -> SinkError:
+    return SinkError(
+        f"topic {topic!r} was deleted and created again while it was read (topic id {found}, was "
+        f"{before}): start the sink again, it reads the new topic from its beginning"
+    )

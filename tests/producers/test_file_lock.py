@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from parallelm.mlops._delivery.file_lock import FileLock, remove_unused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +60,34 @@ def test_a_child_that_is_forked_while_a_thread_takes_a_lock_does_not_hold_it(tmp
         timeout=60,
     )
     assert ended.stdout == "True []\n"
+
+
+def test_a_lock_that_its_holder_removed_meanwhile_is_taken_on_the_file_that_others_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.lock"
+    former, mine, another = FileLock(path), FileLock(path), FileLock(path)
+    assert former.acquire()
+    open_file = os.open
+
+    def opened_and_then_removed(*arguments: Any) -> int:
+        descriptor = open_file(*arguments)
+        former.release(remove=True)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", opened_and_then_removed)
+    assert mine.acquire()
+    monkeypatch.undo()
+    assert not another.acquire()
+    mine.release(remove=True)
+    assert not any(tmp_path.iterdir())
+
+
+def test_only_locks_of_what_is_gone_and_that_nobody_holds_are_removed(tmp_path: Path) -> None:
+    for name in ("left", "needed", "held"):
+        (tmp_path / f"{name}.lock").touch()
+    held = FileLock(tmp_path / "held.lock")
+    assert held.acquire()
+    remove_unused(tmp_path, lambda name: name == "needed")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["held.lock", "needed.lock"]
+    held.release()

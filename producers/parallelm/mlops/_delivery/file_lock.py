@@ -13,8 +13,12 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+
+LOCK = ".lock"
+"""Suffix of a file that locks what is beside it."""
 
 _guard = threading.Lock()
 """Held while a lock is taken: a fork waits for it."""
@@ -31,12 +35,18 @@ class FileLock:
     def acquire(self) -> bool:
         """Take the lock; False when another process or thread holds it."""
         with _guard:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                _lock(descriptor)
-            except OSError:
-                os.close(descriptor)
-                return False
+            while True:
+                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+                try:
+                    _lock(descriptor)
+                except OSError:
+                    os.close(descriptor)
+                    return False
+                if os.fstat(descriptor).st_nlink:
+                    break
+                os.close(
+                    descriptor
+                )  # removed by its last holder since it was opened: others lock another file
             self._descriptor = descriptor
             _held.add(self)
         return True
@@ -59,6 +69,18 @@ class FileLock:
             with contextlib.suppress(OSError):  # the parent was just closing it
                 os.close(self._descriptor)
             self._descriptor = None
+
+
+def remove_unused(folder: Path, is_needed: Callable[[str], bool]) -> None:
+    """Remove lock files that processes left when they were killed just before they removed them.
+
+    ``is_needed`` tells, of a file's name without its suffix, whether what it locks is there.
+    """
+    for path in folder.glob(f"*{LOCK}"):
+        name = path.name.removesuffix(LOCK)
+        lock = FileLock(path)
+        if not is_needed(name) and lock.acquire():
+            lock.release(remove=not is_needed(name))  # another may have made it and died since
 
 
 def _after_fork_in_child() -> None:

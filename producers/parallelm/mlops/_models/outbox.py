@@ -26,7 +26,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parallelm.mlops._delivery.file_lock import FileLock
+from parallelm.mlops._delivery.file_lock import LOCK, FileLock, remove_unused
 from parallelm.mlops.mlops_exception import MLOpsException
 from parallelm.mlops.packer import pack_directory
 
@@ -40,7 +40,7 @@ _MANIFEST = "manifest.json"
 _ARTIFACT = "artifact"
 """A fixed name: the user's file could be named like the manifest."""
 _PARTIAL = ".partial"
-_LOCK = ".lock"
+_REFUSED = ".refused"
 _CHUNK_BYTES = 1 << 20
 _MODEL_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}(?<!\.partial)(?<!\.lock)(?<!\.refused)")
 
@@ -99,7 +99,7 @@ class Outbox:
         partial = self._folder / f"{model.model_id}{_PARTIAL}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._folder / f"{model.model_id}{_LOCK}")
+            lock = FileLock(self._folder / f"{model.model_id}{LOCK}")
             if not lock.acquire():
                 raise _published_already(model.model_id)
             if final.exists() or self._was_published(model.model_id):
@@ -128,9 +128,9 @@ class Outbox:
         """
         found, others = [], []
         for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            if not folder.is_dir():
+            if not folder.is_dir() or folder.name.endswith(_REFUSED):
                 continue
-            lock = FileLock(self._folder / f"{folder.name.removesuffix(_PARTIAL)}{_LOCK}")
+            lock = FileLock(self._folder / f"{folder.name.removesuffix(_PARTIAL)}{LOCK}")
             if not lock.acquire():
                 continue
             if folder.name.endswith(_PARTIAL):
@@ -151,6 +151,7 @@ class Outbox:
                     f"{(one['name'] or one['model_id'])!r} for {one['destination']!r}" for one in others
                 ),
             )
+        remove_unused(self._folder, self._is_there)
         return sorted(found, key=lambda entry: entry.manifest["published_ns"])
 
     def remember(self, entry: OutboxEntry) -> None:
@@ -163,7 +164,7 @@ class Outbox:
 
     def set_aside(self, entry: OutboxEntry) -> Path:
         """Move it aside, where it is not tried again; returns its new folder. Raises ``OSError``."""
-        aside = entry.folder.with_name(f"{entry.folder.name}.{entry.manifest['sha256'][:12]}.refused")
+        aside = entry.folder.with_name(f"{entry.folder.name}.{entry.manifest['sha256'][:12]}{_REFUSED}")
         shutil.rmtree(aside, ignore_errors=True)  # the same bytes, refused before
         entry.folder.rename(aside)
         entry.lock.release(remove=True)
@@ -179,6 +180,9 @@ class Outbox:
     @property
     def _ids(self) -> Path:
         return self._folder.with_name(f"{self._folder.name}.published")
+
+    def _is_there(self, model_id: str) -> bool:
+        return any((self._folder / f"{model_id}{suffix}").exists() for suffix in ("", _PARTIAL))
 
     def _was_published(self, model_id: str) -> bool:
         if model_id in _published_here:

@@ -25,7 +25,6 @@ _MAX_VALUE_BYTES = 1 << 20
 
 _STATE = "state.json"
 SUFFIX = ".segment"
-LOCK = ".lock"
 
 
 class DamagedError(Exception):

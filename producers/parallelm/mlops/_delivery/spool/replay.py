@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from parallelm.connections.kafka import client_config
 from parallelm.connections.rate_limit import RateLimit
 from parallelm.mlops._delivery.broker_away import RETRY_S
-from parallelm.mlops._delivery.file_lock import FileLock
+from parallelm.mlops._delivery.file_lock import LOCK, FileLock, remove_unused
 from parallelm.mlops._delivery.host_process.forking import no_fork
-from parallelm.mlops._delivery.spool.files import LOCK, State, TopicEnd, read_records, segments
+from parallelm.mlops._delivery.spool.files import State, TopicEnd, read_records, segments
 from parallelm.schemas.topic_admin import log_offsets
 from parallelm.schemas.topic_reader import read_to_end, reader_config
 
@@ -159,6 +159,7 @@ class Replay(threading.Thread):
                 self._taken[folder.name] = lock
                 if (left := self._read_state(folder)) is not None:
                     found.append(left)
+        remove_unused(self._folder, lambda name: (self._folder / name).exists())
         return found
 
     def _read_state(self, folder: Path) -> LeftBehind | None:

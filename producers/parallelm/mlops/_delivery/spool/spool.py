@@ -32,9 +32,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from parallelm.connections.rate_limit import RateLimit
 from parallelm.mlops._delivery import drops
 from parallelm.mlops._delivery.broker_away import RETRY_S
-from parallelm.mlops._delivery.file_lock import FileLock
+from parallelm.mlops._delivery.file_lock import LOCK, FileLock
 from parallelm.mlops._delivery.spool.files import (
-    LOCK,
     SUFFIX,
     DamagedError,
     State,

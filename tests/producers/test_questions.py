@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -229,6 +230,14 @@ def test_standing_alone_there_is_nobody_to_ask(stand_alone: MLOps) -> None:
     ):
         with pytest.raises(MLOpsException):
             call()
+
+
+def test_without_pandas_the_message_says_what_to_install(
+    stand_alone: MLOps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MLOpsException, match=r"needs pandas: pip install 'mcenter-stream\[metrics\]'"):
+        stand_alone.get_models_by_time(AN_HOUR_AGO, NOW)
 
 
 def test_models_published_stand_alone_can_be_had_until_done(stand_alone: MLOps, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ from parallelm.mcenter.demo.replay import (
 from parallelm.mcenter.demo.report import write_report
 from parallelm.mcenter.demo.timeline import draw_timeline
 from parallelm.mcenter.local_stack import LocalStack
-from parallelm.mcenter.local_stack.plan import settings_path
+from parallelm.mcenter.local_stack.plan import remembered_ports, settings_path
+from parallelm.mcenter.local_stack.services import SERVER
 from parallelm.mcenter.local_stack.stack import stop_detached
 from parallelm.mcenter.stack_options import default_folder, download_progress
 
@@ -119,6 +120,8 @@ class Demo:
             def on_day(day: date) -> None:
                 people.after(day)
                 progress.update(task, advance=1, description=f"replayed {day:%d %B %Y}")
+                if not console.is_terminal and (day + timedelta(days=1)).day == 1:  # a log shows no bar
+                    console.print(f"replayed {day:%B %Y}")
 
             return replay(components, self.days, on_day)
 
@@ -143,6 +146,9 @@ class Demo:
         if link := first_administrator.left_in(self.folder):
             console.print("\n[bold]Open this link[/bold] (once: choose your name and password):")
             _print_line(console, link)
+        else:
+            console.print("\n[bold]Look at the pages:[/bold]")
+            _print_line(console, f"http://127.0.0.1:{remembered_ports(self.folder)[SERVER]}")
 
 
 def _check_installed() -> None:

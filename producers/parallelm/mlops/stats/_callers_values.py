@@ -97,6 +97,10 @@ def refusing_call(method: Callable[P, T]) -> Callable[P, T]:
             return method(*args, **kwargs)
         except MLOpsException:
             raise
+        except ModuleNotFoundError as error:
+            raise MLOpsException(
+                f"this call needs {error.name}: pip install 'mcenter-stream[metrics]' ({error})"
+            ) from error
         except Exception as error:
             raise MLOpsException(
                 f"{method.__name__} cannot use what it was given: {reason(error)}"

@@ -1,8 +1,9 @@
 # One image for every service: `mcenter sink`, `mcenter processors`, `mcenter notifier`, `mcenter server` and the commands that set up.
+# With s3fs, for models in a bucket; a store of another kind needs another package (docs/operate.md).
 FROM python:3.13-slim AS build
 WORKDIR /source
 COPY . .
-RUN python -m venv /opt/mcenter && /opt/mcenter/bin/pip install --no-cache-dir -c constraints.txt ".[postgresql]"
+RUN python -m venv /opt/mcenter && /opt/mcenter/bin/pip install --no-cache-dir -c constraints.txt ".[postgresql]" s3fs
 
 FROM python:3.13-slim
 COPY --from=build /opt/mcenter /opt/mcenter

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,10 @@ print(json.dumps({family.name + "_total" * (family.type == "counter"): family.do
         assert set(rule["annotations"]) == {"summary", "what_to_do"}
         assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
         assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+def test_the_image_has_what_the_store_of_models_of_the_manifests_needs():
+    [settings] = [each["data"]["mcenter.toml"] for each in MANIFESTS if each["kind"] == "ConfigMap"]
+    store = tomllib.loads(settings)["artifacts"]["url"]
+    package = {"s3": "s3fs"}[store.partition("://")[0]]
+    assert package in (EXAMPLES.parent / "Dockerfile").read_text().split()

@@ -311,7 +311,7 @@ from parallelm.agent.metrics import AgentMetrics
 from parallelm.sinks import SinkMetrics
 import parallelm.mcenter.engine.metrics, parallelm.stream_processors.runtime.metrics
 import parallelm.stream_processors.notifications.edge.metrics, parallelm.server.metrics
-SinkMetrics(), AgentMetrics()
+SinkMetrics(), AgentMetrics(prometheus_client.REGISTRY)
 for family in prometheus_client.REGISTRY.collect():
     print(family.name + "_total" * (family.type == "counter"))
 """

@@ -90,7 +90,7 @@ class ControlPlane:
             "run_id": run_id,
             "attempt": attempt,
             "expires_at_ms": time.time_ns() // 1_000_000 + FAR_MS,
-            "spec_json": spec.model_dump_json(),
+            "spec_json": spec.json(),
         }
         return self.send(CommandKind.START, **told | fields)
 
@@ -146,7 +146,7 @@ def run_spec(run_id: str, attempt: int = 1, *, node_id: str = "node", **running:
         pipeline_instance_id=f"{node_id}-0",
         run_id=run_id,
         attempt=attempt,
-        running=form,
+        running=form.spec(),
     )
 
 

@@ -39,7 +39,7 @@ class ScriptedRunner:
     def recover(self) -> Iterable[RunStatus]:
         for path in sorted(self.folder.glob("*.json")):
             table = json.loads(path.read_text())
-            spec = RunSpec.model_validate_json(table.pop("spec"))
+            spec = RunSpec.of_json(table.pop("spec"))
             key = RunKey(spec.run_id, spec.attempt)
             self.runs[key] = RunStatus(key=key, spec=spec, **table)
         return list(self.runs.values())
@@ -125,7 +125,7 @@ class ScriptedRunner:
                 "model_id",
             )
         }
-        self._path(status.key).write_text(json.dumps(table | {"spec": status.spec.model_dump_json()}))
+        self._path(status.key).write_text(json.dumps(table | {"spec": status.spec.json()}))
         self._changed.add(status.key)
 
     def _write(self) -> None:

@@ -102,6 +102,11 @@ def test_a_killed_agent_finds_its_runs_again_and_reports_what_ended_meanwhile(
         assert len(set(lines)) == 2
         wait_for(lambda: RUN_MEMORY in reported(plane, "flights"))
         assert HOST_CPU in reported(plane, HOSTS_MLAPP)
+        # Each takes megabytes, for as long as the host is up.
+        assert agent.process is not None
+        maps = Path(f"/proc/{agent.process.pid}/maps").read_text()
+        assert "librdkafka" in maps
+        assert [each for each in ("pydantic_core", "_ssl.", "_ruamel", "clickhouse") if each in maps] == []
 
 
 def reported(plane: ControlPlane, mlapp_id: str) -> set[str]:

@@ -97,7 +97,7 @@ def test_void_and_wrong_starts_are_refused_with_the_reason_and_never_start_later
             for run_id in ("r1", "r2", "r3", "r4")
         }
         assert "was valid until" in reasons["r1"]
-        assert "mlapp_id: Input should be a valid string" in reasons["r2"]
+        assert "mlapp_id must be text, and is 7" in reasons["r2"]
         assert "no runner 'kubernetes'; it has: process" in reasons["r3"]
         assert "its specification for" in reasons["r4"]
         runner.refuses = "no space left"

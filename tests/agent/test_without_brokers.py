@@ -167,7 +167,7 @@ def test_an_hour_of_reports_of_two_hundred_restarting_runs_fits_the_store_and_ar
         spec = run_spec("r")
         for starts in range(RESTARTS + 1):
             runner.now = [
-                RunStatus(key=RunKey(name, 1), spec=spec.model_copy(update={"run_id": name}), starts=starts, pid=4_000_000)
+                RunStatus(key=RunKey(name, 1), spec=dataclasses.replace(spec, run_id=name), starts=starts, pid=4_000_000)
                 for name in names
             ]  # fmt: skip
             book.look()

@@ -1,17 +1,35 @@
-"""Every metric of the agent, named here only."""
+"""Every metric of the agent, named here only.
+
+An agent whose metrics nobody can ask for counts nothing: the client of Prometheus takes 6 MB.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
+from parallelm.supervision.service_frame import are_metrics_served
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class _Uncounted:
+    """Stands for a metric."""
+
+    def labels(self, *_: str) -> Self:
+        return self
+
+    def inc(self, _: float = 1) -> None: ...
+
+    def set(self, _: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class AgentMetrics:
-    """Metrics of one agent process, registered in ``registry``."""
+    """Metrics of one agent process, registered in ``registry``; None: nothing is counted."""
 
-    registry: CollectorRegistry = field(default_factory=lambda: REGISTRY)
+    registry: CollectorRegistry | None
     runs: Gauge = field(init=False)
     """Runs on this host that have not ended."""
     commands: Counter = field(init=False)
@@ -30,10 +48,18 @@ class AgentMetrics:
     """Log lines that were not, by reason."""
 
     def __post_init__(self) -> None:
-        def counter(name: str, text: str, *labels: str) -> Counter:
+        def counter(name: str, text: str, *labels: str) -> Counter | _Uncounted:
+            if self.registry is None:
+                return _Uncounted()
+            from prometheus_client import Counter
+
             return Counter(f"mcenter_agent_{name}", text, labels, registry=self.registry)
 
-        def gauge(name: str, text: str) -> Gauge:
+        def gauge(name: str, text: str) -> Gauge | _Uncounted:
+            if self.registry is None:
+                return _Uncounted()
+            from prometheus_client import Gauge
+
             return Gauge(f"mcenter_agent_{name}", text, registry=self.registry)
 
         for name, made in {
@@ -51,3 +77,12 @@ class AgentMetrics:
             ),
         }.items():
             object.__setattr__(self, name, made)
+
+
+def served_metrics() -> AgentMetrics:
+    """Those that this process serves."""
+    if not are_metrics_served():
+        return AgentMetrics(None)
+    from prometheus_client import REGISTRY
+
+    return AgentMetrics(REGISTRY)

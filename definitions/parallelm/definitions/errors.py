@@ -35,3 +35,7 @@ class ComponentFolderError(Exception):
 
 class ArgumentsError(Exception):
     """A component cannot be started with the arguments that there are; the message holds every reason."""
+
+
+class SpecificationError(ValueError):
+    """What the control plane says to an agent cannot be read; the message says where."""

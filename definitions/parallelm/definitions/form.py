@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from parallelm.definitions.durations import format_duration, parse_duration
+from parallelm.definitions.identifiers import IDENTIFIER, LONGEST_IDENTIFIER
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Identifier = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Ids are used in record keys and file names: letters, digits, dot, dash and underscore."""
+Identifier = Annotated[str, Field(max_length=LONGEST_IDENTIFIER, pattern=IDENTIFIER)]
 DurationMs = Annotated[
     int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str, when_used="json")
 ]

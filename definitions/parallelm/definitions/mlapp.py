@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from parallelm.definitions.form import Form, Identifier, Name
-from parallelm.definitions.node_types import NodeType
+from parallelm.definitions.node_types import Mode, NodeType
 from parallelm.definitions.parameters import Parameters
-from parallelm.definitions.running import Pipeline, RunningForm, RunningKeys, StepForm, step_id
+from parallelm.definitions.run_spec import step_id
+from parallelm.definitions.running import Pipeline, RunningForm, RunningKeys, StepForm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ class NodeForm(RunningKeys):
     id: Identifier
     name: Name | None = None
     type: NodeType
-    mode: Literal["offline", "online"] = "offline"
+    mode: Mode = "offline"
     parents: list[Identifier] = Field(default_factory=list)
     pipeline: Pipeline = ""
     consumes: list[Identifier] = Field(default_factory=list)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from parallelm.definitions.mlapp import MLApp
-    from parallelm.definitions.running import ComponentSpec
+    from parallelm.definitions.run_spec import ComponentSpec
 
 NOT_RUN = "{}"
 """``Node.running_json`` of a node that somebody else starts."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from parallelm.definitions.form import DurationMs, Form, Identifier, Name, PositiveDurationMs
+from parallelm.definitions.run_spec import ComponentSpec, RunningSpec
 from parallelm.definitions.schedules import check_cron, check_timezone
 
 
@@ -44,8 +46,6 @@ Pipeline = Annotated[list[str] | str, BeforeValidator(lambda given: _check_comma
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 SecretReference = Annotated[str, Field(pattern=r"^(file|env|kubernetes):.+$", max_length=1000)]
 """Where the agent finds a secret on its host: ``file:/run/secrets/key`` or ``env:NAME``; in a cluster ``kubernetes:SECRET/KEY``."""
-OF_A_CLUSTER = r"kubernetes:[a-z0-9][a-z0-9.-]*/[-._A-Za-z0-9]+"
-"""Reference to a secret of a cluster."""
 Cron = Annotated[str, BeforeValidator(check_cron)]
 Timezone = Annotated[str, BeforeValidator(check_timezone)]
 
@@ -100,16 +100,6 @@ class StepForm(Form):
     parents: list[InputForm] = Field(default_factory=list)
 
 
-def program_of(command: list[str] | str) -> list[str]:
-    """What is started for a command: a text is run by the shell, a list as it is."""
-    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
-
-
-def step_id(step: StepForm, at: int) -> str:
-    """What others call a step: its id, else its component, else its place, from 1."""
-    return step.id or step.component or f"step-{at + 1}"
-
-
 class ResourcesForm(Form):
     """What each run of a node may use, where the host can limit it."""
 
@@ -160,15 +150,6 @@ class LogsForm(Form):
     """To the topic; what is beyond is counted. 0: none."""
 
 
-class ComponentSpec(Form):
-    """A component's folder as it was when the MLApp was applied: a tar in the artifact store."""
-
-    name: Identifier
-    artifact_url: str
-    sha256: str
-    size_bytes: int = 0
-
-
 class RunningKeys(Form):
     """How agents run a node: the keys in the file, beside ``id`` and ``type``."""
 
@@ -203,3 +184,7 @@ class RunningForm(RunningKeys):
     """How agents run a node, whole: its steps have ids, and their components are in the artifact store."""
 
     components: list[ComponentSpec] = Field(default_factory=list)
+
+    def spec(self) -> RunningSpec:
+        """What agents are told of it."""
+        return RunningSpec.of(self.model_dump(include={field.name for field in fields(RunningSpec)}))

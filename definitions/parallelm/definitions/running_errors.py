@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from parallelm.definitions.durations import duration_in
 from parallelm.definitions.node_entries import mappings_in, text_of, unknown
 from parallelm.definitions.node_types import CONSUMERS, NODE_TYPES, PRODUCERS
-from parallelm.definitions.running import OF_A_CLUSTER, RunningKeys
+from parallelm.definitions.run_spec import OF_A_CLUSTER
+from parallelm.definitions.running import RunningKeys
 from parallelm.schemas.records import ModelPolicy
 
 if TYPE_CHECKING:

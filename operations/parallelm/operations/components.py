@@ -12,7 +12,7 @@ from parallelm.connections.artifacts.create_only import ArtifactExistsError, put
 from parallelm.definitions.components import Component, pack, read_component, unpack
 from parallelm.definitions.components.packing import FILE_NAME, PackedComponent
 from parallelm.definitions.errors import ComponentFolderError, DefinitionError
-from parallelm.definitions.running import ComponentSpec
+from parallelm.definitions.run_spec import ComponentSpec
 from parallelm.operations.errors import ArtifactStoreError, InvalidFileError
 
 if TYPE_CHECKING:

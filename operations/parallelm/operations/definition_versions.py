@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from parallelm.definitions import next_version
 from parallelm.definitions.records import components_of, with_components
-from parallelm.definitions.running import ComponentSpec
+from parallelm.definitions.run_spec import ComponentSpec
 from parallelm.operations.definitions import list_definitions
 
 if TYPE_CHECKING:

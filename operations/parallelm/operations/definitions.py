@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from parallelm.connections import Settings
-    from parallelm.definitions.running import ComponentSpec
+    from parallelm.definitions.run_spec import ComponentSpec
     from parallelm.operations.authors import Author
     from parallelm.schemas.records import MLAppDefinition
     from parallelm.schemas.topic_writer import OutgoingRecord

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from parallelm.connections import Settings
     from parallelm.connections.settings import ArtifactSettings
     from parallelm.definitions.components import ComponentForm
-    from parallelm.definitions.running import ComponentSpec
+    from parallelm.definitions.run_spec import ComponentSpec
 
 MLAPP_JSON, COMPONENT_JSON = "mlapp.json", "component.json"
 _COMPONENTS, _MODELS = "components", "models"

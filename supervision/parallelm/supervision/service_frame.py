@@ -138,14 +138,18 @@ def announce_ready() -> None:
         Path(ready_file).touch()
 
 
+def are_metrics_served() -> bool:
+    """Whether there is a port for them."""
+    return bool(os.environ.get(METRICS_PORT))
+
+
 def serve_metrics() -> None:
     """Serve metrics and health at ``MCENTER_METRICS_HOST`` and ``MCENTER_METRICS_PORT``, if there is a port."""
-    port = os.environ.get(METRICS_PORT)
-    if not port:
+    if not are_metrics_served():
         return
     from parallelm.supervision.health import serve
 
-    host = os.environ.get(METRICS_HOST) or "127.0.0.1"
+    host, port = os.environ.get(METRICS_HOST) or "127.0.0.1", os.environ[METRICS_PORT]
     try:
         serve(host, int(port))
     except (OSError, ValueError, OverflowError) as error:

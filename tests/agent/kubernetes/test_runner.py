@@ -7,6 +7,7 @@ import json
 import os
 import select
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
@@ -19,7 +20,7 @@ from parallelm.agent.runners import RunKey, RunnerContext, RunStatus
 from parallelm.agent.runners.kubernetes import KubernetesRunner
 from parallelm.connections.sections import KubernetesSettings, Settings
 from parallelm.definitions import parse_definition, running_of, to_record
-from parallelm.definitions.run_spec import ModelSpec, RunSpec
+from parallelm.definitions.run_spec import InputSpec, ModelSpec, RunSpec
 from parallelm.definitions.running import RunningForm
 from parallelm.supervision.ports import choose_ports
 from tests.waiting import wait_for
@@ -111,7 +112,7 @@ def spec(
     form = RunningForm.model_validate({"steps": steps, "runner": "kubernetes", "stop_grace": "1s"} | running)
     return RunSpec(
         mlapp_id="churn", mlapp_name="Churn", definition_version=1, node_id="train", node_type="model_producer",
-        mode=mode, pipeline_instance_id="p-1", run_id=run, running=form, model=model,
+        mode=mode, pipeline_instance_id="p-1", run_id=run, running=form.spec(), model=model,
     )  # fmt: skip
 
 
@@ -121,19 +122,12 @@ def key_of(of: RunSpec) -> RunKey:
 
 def test_the_steps_of_a_run_follow_one_another_and_hand_files_on(agent: Agent) -> None:
     run = spec('echo 41 > "$MCENTER_OUTPUT_NUMBER"; echo made in $PM_WORKFLOW_NODE_ID', "true")
-    second = run.running.steps[1].model_copy(
-        update={
-            "command": 'echo got $(($(cat "$MCENTER_INPUT_NUMBER") + 1))',
-            "parents": RunningForm.model_validate(
-                {"steps": [{"command": "x", "parents": [{"parent": "step0", "output": "number"}]}]}
-            )
-            .steps[0]
-            .parents,
-        }
+    second = replace(
+        run.running.steps[1],
+        command='echo got $(($(cat "$MCENTER_INPUT_NUMBER") + 1))',
+        parents=[InputSpec(parent="step0", output="number")],
     )
-    run = run.model_copy(
-        update={"running": run.running.model_copy(update={"steps": [run.running.steps[0], second]})}
-    )
+    run = replace(run, running=replace(run.running, steps=[run.running.steps[0], second]))
     agent.runner.start(run, None)
     ended = agent.ended(key_of(run))
     assert (ended.outcome, ended.exit_code, ended.starts) == ("succeeded", 0, 1), agent.log(key_of(run))
@@ -190,7 +184,7 @@ nodes:
     record = to_record(parse_definition(text, "f"), text, version=1, applied_by="me", event_time_ms=0)
     running = running_of(record.nodes[0])
     assert running is not None
-    run = spec().model_copy(update={"running": running})
+    run = replace(spec(), running=running.spec())
     agent.runner.start(run, None)
     assert agent.ended(key_of(run)).outcome == "succeeded"
     job = cluster.store.get("jobs", object_name(run))

@@ -14,7 +14,8 @@ from parallelm.agent.runners import RunKey, RunnerContext
 from parallelm.agent.runners.process import ProcessRunner
 from parallelm.connections import Settings
 from parallelm.definitions.components import pack, read_component
-from parallelm.definitions.run_spec import ModelSpec, RunSpec
+from parallelm.definitions.run_spec import ComponentSpec, ModelSpec, RunSpec
+from parallelm.definitions.running import RunningForm
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class RunnerHost:
         """Specification of a new run; ``values`` of its node, but for ``model``."""
         self._runs += 1
         model = values.pop("model", None)
-        return RunSpec.model_validate(
+        components = [ComponentSpec.of(each) for each in values.pop("components", [])]
+        form = RunningForm.model_validate({"steps": list(steps), **values, "components": components})
+        return RunSpec.of(
             {
                 "mlapp_id": "churn",
                 "mlapp_name": "Churn",
@@ -70,8 +73,8 @@ class RunnerHost:
                 "mode": mode,
                 "pipeline_instance_id": "churn-fit-0",
                 "run_id": f"run-{self._runs}",
-                "running": {"steps": list(steps), **values},
-                "model": None if model is None else model.model_dump(),
+                "running": form.spec().table(),
+                "model": None if model is None else model.table(),
             }
         )
 

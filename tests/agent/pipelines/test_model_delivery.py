@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -244,8 +245,8 @@ def test_a_model_is_delivered_only_when_it_is_signed_as_the_settings_demand(tmp_
     with pytest.raises(PreparationError, match="model 'm1' is not used: it is not signed"):
         model_files.download(run, model, settings)
     for mlapp_id in ("others", "flights"):
-        signature = sign(key, signed_row(model.model_dump(), mlapp_id))
-        signed = model.model_copy(update={"signature": signature})
+        signature = sign(key, signed_row(model.table(), mlapp_id))
+        signed = replace(model, signature=signature)
         if mlapp_id == "flights":
             assert model_files.download(run, signed, settings).read_bytes() == b"one"
         else:
@@ -265,14 +266,14 @@ def test_a_model_is_delivered_only_when_it_is_signed_as_the_policy_of_its_node_d
     )  # fmt: skip
 
     def demanded(model: ModelSpec, by: str = "") -> ModelSpec:
-        signature = sign(by, signed_row(model.model_dump(), "flights")) if by else ""
-        given = model.model_copy(update={"signature": signature, "signing_keys": [key_id_of(ours)]})
-        return ModelSpec.model_validate(json.loads(given.model_dump_json(exclude_defaults=True)))
+        signature = sign(by, signed_row(model.table(), "flights")) if by else ""
+        given = replace(model, signature=signature, signing_keys=[key_id_of(ours)])
+        return ModelSpec.of_json(given.json())
 
     assert model_files.download(run, unsigned, Settings()).read_bytes() == b"one"
     with pytest.raises(PreparationError, match="model 'm1' is not used: it is not signed"):
         model_files.download(run, demanded(unsigned), Settings())  # also when its file is here already
-    second = unsigned.model_copy(update={"model_id": "m2"})
+    second = replace(unsigned, model_id="m2")
     for by, why in (("", "it is not signed"), (other, "none of the trusted ones")):
         with pytest.raises(PreparationError, match=f"model 'm2' is not used: .*{why}"):
             model_files.download(run, demanded(second, by), Settings())

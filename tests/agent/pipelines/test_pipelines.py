@@ -277,7 +277,7 @@ def test_an_environment_that_cannot_be_made_is_told_with_what_uv_said(host: Runn
 
 def test_a_restarted_agent_goes_on_with_what_it_accepted(host: RunnerHost):
     spec = host.spec({"command": "echo once"})
-    host.runner._keepers.accept(spec.run_id, spec.attempt, spec.model_dump_json())  # killed right after
+    host.runner._keepers.accept(spec.run_id, spec.attempt, spec.json())  # killed right after
     host.restart()
     key = host.start(spec)
 
@@ -287,7 +287,7 @@ def test_a_restarted_agent_goes_on_with_what_it_accepted(host: RunnerHost):
 
 def test_a_movable_run_whose_agent_ended_before_it_had_a_lease_does_not_begin(host: RunnerHost):
     spec = host.spec({"command": "echo never"}, placement="movable")
-    host.runner._keepers.accept(spec.run_id, spec.attempt, spec.model_dump_json())
+    host.runner._keepers.accept(spec.run_id, spec.attempt, spec.json())
     host.restart()
 
     status = host.ended(next(iter(host.statuses)))

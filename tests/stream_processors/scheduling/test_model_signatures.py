@@ -69,14 +69,14 @@ def test_commands_name_the_keys_of_the_policy_for_default_models_and_for_deploye
     scheduler.publish(default)
     scheduler.act("launch")
     (start,) = scheduler.starts("predict")
-    given = RunSpec.model_validate_json(start.spec_json).model
+    given = RunSpec.of_json(start.spec_json).model
     assert given is not None
     assert (given.model_id, given.signing_keys) == ("m0", [key_id_of(OURS)]), "whoever has signed it"
 
     scheduler.started(start)
     scheduler.publish(replace(signed, signature=sign(OURS, signed_model(signed))))
     (delivery,) = scheduler.of(CommandKind.DELIVER_MODEL)
-    sent = ModelSpec.model_validate_json(delivery.spec_json)
+    sent = ModelSpec.of_json(delivery.spec_json)
     assert (sent.model_id, sent.signing_keys) == ("m1", [key_id_of(OURS)])
 
 
@@ -96,7 +96,7 @@ nodes:
     scheduler.publish(announced("m1", START_MS))
     assert [each.node_id for each in scheduler.starts()] == ["early"]
     scheduler.decide("approve", "m1")
-    begun = {each.node_id: RunSpec.model_validate_json(each.spec_json) for each in scheduler.starts()[1:]}
+    begun = {each.node_id: RunSpec.of_json(each.spec_json) for each in scheduler.starts()[1:]}
     assert set(begun) == {"predict", "tell"}
     model = begun["predict"].model
     assert model is not None

@@ -36,7 +36,7 @@ def states(transitions: list, node_id: str | None = None) -> list[str]:  # type:
 
 
 def spec_of(command: AgentCommand) -> RunSpec:
-    return RunSpec.model_validate_json(command.spec_json)
+    return RunSpec.of_json(command.spec_json)
 
 
 # ---- launching -------------------------------------------------------------------------------------------------

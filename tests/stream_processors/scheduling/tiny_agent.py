@@ -91,7 +91,7 @@ class TinyAgent:
         self.seen[command.command_id] += 1
         key = (command.run_id, command.attempt)
         if command.kind is CommandKind.START and key not in self.specs:
-            spec = self.specs[key] = RunSpec.model_validate_json(command.spec_json)
+            spec = self.specs[key] = RunSpec.of_json(command.spec_json)
             self._say(command, RunReportKind.ACCEPTED)
             self._say(command, RunReportKind.STARTED, starts=1, pid=7)
             if spec.model is not None:

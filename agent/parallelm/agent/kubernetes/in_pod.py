@@ -33,9 +33,9 @@ def _fetch() -> int:
     from parallelm.agent.pipelines.planning import Planner
     from parallelm.connections import load_settings
 
-    spec = RunSpec.model_validate_json(os.environ[SPECIFICATION])
+    spec = RunSpec.of_json(os.environ[SPECIFICATION])
     root, settings = Path(os.environ[ROOT]), load_settings()
-    folder, _ = RunFolder.accept(root, spec.run_id, spec.attempt, spec.model_dump_json())
+    folder, _ = RunFolder.accept(root, spec.run_id, spec.attempt, spec.json())
     try:
         if spec.model is not None:
             model_files.switch(
@@ -54,7 +54,7 @@ def _fetch() -> int:
 
 
 def _step(number: int) -> None:
-    spec = RunSpec.model_validate_json(os.environ[SPECIFICATION])
+    spec = RunSpec.of_json(os.environ[SPECIFICATION])
     root = Path(os.environ[ROOT])
     folder = RunFolder(root / f"{spec.run_id}.{spec.attempt}")
     plan = folder.plan()

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from parallelm.definitions.running import OF_A_CLUSTER, program_of
+from parallelm.definitions.run_spec import OF_A_CLUSTER, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,6 +6,7 @@ decide it.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -238,11 +239,11 @@ class Reconciler:
             "reason": refused,
             "at_ms": time.time_ns() // 1_000_000,
         }
-        has = run.remembered.model if refused else model.model_dump(mode="json")
+        has = run.remembered.model if refused else model.table()
         self._runs.change(run, wanted=None, model=has, deliveries=[*run.remembered.deliveries, told])
 
     def _object(self, run: KubernetesRun, model: ModelSpec | None) -> dict[str, Any]:
-        spec = run.spec.model_copy(update={"model": model})
+        spec = dataclasses.replace(run.spec, model=model)
         return object_of(spec, containers_of(spec), environ_of(spec, self._options.agent_id), self._options)
 
     def _found(self, run: KubernetesRun) -> tuple[Kind, dict[str, Any] | None]:

@@ -46,7 +46,7 @@ class KubernetesRun:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.spec = RunSpec.model_validate_json(folder.spec_json())
+        self.spec = RunSpec.of_json(folder.spec_json())
         self.name = object_name(self.spec)
         self.labels = label_value(self.spec.run_id), str(self.spec.attempt)
         self.remembered = Remembered(**read_json(folder.path / _FILE) or {})
@@ -79,13 +79,13 @@ class KubernetesRun:
     def model(self) -> ModelSpec | None:
         """The model that it has."""
         found = self.remembered.model
-        return ModelSpec.model_validate(found) if found is not None else self.spec.model
+        return ModelSpec.of(found) if found is not None else self.spec.model
 
     @property
     def wanted(self) -> ModelSpec | None:
         """The model that is being delivered."""
         found = self.remembered.wanted
-        return ModelSpec.model_validate(found) if found is not None else None
+        return ModelSpec.of(found) if found is not None else None
 
     def knows(self, model: ModelSpec) -> bool:
         """Whether this delivery was asked for before."""

@@ -10,7 +10,7 @@ from parallelm.agent.keeping.run_folder import RunFolder
 from parallelm.agent.kubernetes.objects import FOLDER, IN_POD, MAIN, Container
 from parallelm.agent.pipelines import variables
 from parallelm.definitions.components import output_names, step_variables
-from parallelm.definitions.running import program_of, step_id
+from parallelm.definitions.run_spec import program_of, step_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def environ_of(spec: RunSpec, agent_id: str) -> dict[str, str]:
     """What all programs of a run are told."""
     path = run_path(spec)
     found = variables.of_run(spec, RunFolder(path), agent_id)
-    found |= {ROOT: FOLDER, SPECIFICATION: spec.model_dump_json()}
+    found |= {ROOT: FOLDER, SPECIFICATION: spec.json()}
     if spec.model is not None:
         found |= {variables.MODEL_ID: spec.model.model_id, variables.MODEL_PATH: str(path / "model")}
     return found

@@ -13,7 +13,7 @@ from parallelm.agent.pipelines.pruning import mark_used
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
-    from parallelm.definitions.running import ComponentSpec
+    from parallelm.definitions.run_spec import ComponentSpec
 
 
 class ComponentCache:

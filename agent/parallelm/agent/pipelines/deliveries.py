@@ -53,7 +53,7 @@ class Deliveries:
         """How it went; None: the program says itself whether it has accepted it."""
         asks_itself = False
         try:
-            spec = RunSpec.model_validate_json(run.spec_json())
+            spec = RunSpec.of_json(run.spec_json())
             asks_itself = spec.running.model_delivery.by == "question"
             self._deliver(spec, run, model)
         except (PreparationError, OSError) as error:

@@ -39,14 +39,14 @@ def open_delivery(run: RunFolder, model: ModelSpec) -> bool:
             and (wanted == ended[-1] or model_files.current(run)[0] == wanted[0])
         ):
             return False
-        book["open"].append(model.model_dump(mode="json"))
+        book["open"].append(model.table())
         replace_json(run.path / _FILE, book)
         return True
 
 
 def open_deliveries(run: RunFolder) -> list[ModelSpec]:
     """Deliveries that have not ended, in order."""
-    return [ModelSpec.model_validate(entry) for entry in _read(run)["open"]]
+    return [ModelSpec.of(entry) for entry in _read(run)["open"]]
 
 
 def close_delivery(run: RunFolder, model: ModelSpec, delivery: Delivery | None) -> None:

@@ -39,7 +39,7 @@ def download(run: RunFolder, model: ModelSpec, settings: Settings) -> Path:
         )
     path = run.path / "models" / name / file_name
     what = f"model {model.model_id!r}"
-    announced = model.model_dump() | {"mlapp_id": json.loads(run.spec_json())["mlapp_id"]}
+    announced = model.table() | {"mlapp_id": json.loads(run.spec_json())["mlapp_id"]}
     artifact = Artifact(
         model.artifact_url, model.is_directory, model.size_bytes, model.sha256, announced, model.signing_keys
     )

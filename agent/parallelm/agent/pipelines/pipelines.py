@@ -60,7 +60,7 @@ class Pipelines:
     def _tried(self, run: RunFolder) -> Ending | None:
         """Begin it; returns how it has ended instead."""
         try:
-            spec = RunSpec.model_validate_json(run.spec_json())
+            spec = RunSpec.of_json(run.spec_json())
             stop = run.request()
             if stop.stop is not None:
                 return Ending(outcome=stop.outcome, message=stop.stop)

@@ -13,12 +13,11 @@ from parallelm.agent.pipelines.errors import PreparationError
 from parallelm.definitions.components import (
     command_line,
     output_names,
-    read_component,
     resolved_arguments,
     step_variables,
 )
 from parallelm.definitions.errors import ArgumentsError, ComponentFolderError, DefinitionError
-from parallelm.definitions.running import program_of, step_id
+from parallelm.definitions.run_spec import program_of, step_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from parallelm.agent.pipelines.components import ComponentCache
     from parallelm.agent.pipelines.environments import PythonEnvironments
     from parallelm.definitions.components import ComponentForm
-    from parallelm.definitions.run_spec import RunSpec
-    from parallelm.definitions.running import RunningForm, StepForm
+    from parallelm.definitions.run_spec import RunningSpec, RunSpec, StepSpec
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
     "Ki": 2**10,
@@ -119,6 +117,8 @@ class Planner:
         found = next((each for each in spec.components if each.name == name), None)
         if found is None:
             raise PreparationError(f"component {name!r} is not part of the run's specification")
+        from parallelm.definitions.components import read_component  # brings pydantic: 13 MB
+
         self._components.copy(found, folder)
         try:
             return read_component(self._components.folder(found)).form
@@ -127,7 +127,7 @@ class Planner:
 
     def _commands(
         self,
-        step: StepForm,
+        step: StepSpec,
         form: ComponentForm,
         folder: Path,
         environ: Mapping[str, str],
@@ -181,7 +181,7 @@ def _by_tag(form: ComponentForm, run: RunFolder) -> dict[str, str]:
     return given
 
 
-def _restart(running: RunningForm) -> RestartPlan:
+def _restart(running: RunningSpec) -> RestartPlan:
     form = running.restart
     return RestartPlan(
         when=form.when,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from parallelm.agent.pipelines.secrets import masked
-from parallelm.definitions.running import program_of
+from parallelm.definitions.run_spec import program_of
 from parallelm.supervision.die_with_parent import killed_with_us
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ class KubernetesRunner:
                 "no image: name one at the node (image: …) or in [kubernetes] image of the agent's mcenter.toml"
             )
         try:
-            folder, _ = RunFolder.accept(self._folder, spec.run_id, spec.attempt, spec.model_dump_json())
+            folder, _ = RunFolder.accept(self._folder, spec.run_id, spec.attempt, spec.json())
         except (ValueError, OSError) as error:
             raise RunRefusedError(str(error)) from error
         self._runs.add(KubernetesRun(folder))
@@ -82,7 +82,7 @@ class KubernetesRunner:
             run = self._runs.get(key)
             if run is None or run.ending is not None or run.knows(model):
                 return
-            run.change(wanted=model.model_dump(mode="json"))
+            run.change(wanted=model.table())
         self._reconciler.look()
 
     def renew(self, key: RunKey, lease_ends_s: float) -> None:

@@ -20,8 +20,7 @@ from parallelm.agent.pipelines.pipelines import Pipelines
 from parallelm.agent.pipelines.pruning import prune_caches
 from parallelm.agent.pipelines.variables import MODEL_ID
 from parallelm.agent.runners import RunKey, RunStatus, register
-from parallelm.definitions.run_spec import RunSpec
-from parallelm.definitions.running import step_id
+from parallelm.definitions.run_spec import RunSpec, step_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +72,7 @@ class ProcessRunner:
     def start(self, spec: RunSpec, lease_ends_s: float | None) -> None:
         """Accept the run on disk; all that takes time happens in a thread."""
         try:
-            run, is_new = self._keepers.accept(spec.run_id, spec.attempt, spec.model_dump_json())
+            run, is_new = self._keepers.accept(spec.run_id, spec.attempt, spec.json())
             if not is_new:
                 return
             if lease_ends_s is not None:
@@ -224,7 +223,7 @@ class ProcessRunner:
     def _status(self, run: RunFolder) -> RunStatus:
         key, ending, progress = _key(run), run.ending(), run.progress()
         if key not in self._specs:
-            self._specs[key] = RunSpec.model_validate_json(run.spec_json())
+            self._specs[key] = RunSpec.of_json(run.spec_json())
         keeper = run.keeper()
         deliveries = delivery_book.ended_deliveries(run)
         if ending is None:
@@ -258,7 +257,7 @@ class ProcessRunner:
             if ending is None:
                 going_on.append(run)
                 continue
-            spec = RunSpec.model_validate_json(run.spec_json())
+            spec = RunSpec.of_json(run.spec_json())
             _free(run, spec)
             if not (run.path / _SETTLED).exists():
                 continue

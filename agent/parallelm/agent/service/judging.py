@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from parallelm.agent.errors import RunRefusedError
+from parallelm.definitions.errors import SpecificationError
 from parallelm.definitions.run_spec import ModelSpec, RunSpec
 
 if TYPE_CHECKING:
@@ -47,9 +46,9 @@ def spec_to_start(command: AgentCommand, standing: Standing, latest_ms: int) -> 
     if standing.state != READY:
         raise RunRefusedError(f"agent {standing.agent_id!r} is {standing.state}: it takes no runs")
     try:
-        spec = RunSpec.model_validate_json(command.spec_json)
-    except ValidationError as error:
-        raise RunRefusedError(f"the specification of the run is not valid: {_in_words(error)}") from error
+        spec = RunSpec.of_json(command.spec_json)
+    except SpecificationError as error:
+        raise RunRefusedError(f"the specification of the run is not valid: {error}") from error
     said = (spec.mlapp_id, spec.node_id, spec.run_id, spec.attempt)
     asked = (command.mlapp_id, command.node_id, command.run_id, command.attempt)
     if said != asked:
@@ -65,12 +64,6 @@ def spec_to_start(command: AgentCommand, standing: Standing, latest_ms: int) -> 
 def model_to_deliver(command: AgentCommand) -> ModelSpec:
     """What a delivery brings; raises ``RunRefusedError``."""
     try:
-        return ModelSpec.model_validate_json(command.spec_json)
-    except ValidationError as error:
-        raise RunRefusedError(f"the model's specification is not valid: {_in_words(error)}") from error
-
-
-def _in_words(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)[:5]
-    )
+        return ModelSpec.of_json(command.spec_json)
+    except SpecificationError as error:
+        raise RunRefusedError(f"the model's specification is not valid: {error}") from error

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from parallelm.agent.metrics import AgentMetrics
+from parallelm.agent.metrics import served_metrics
 from parallelm.agent.runners import RunnerContext, runner_makers
 from parallelm.agent.service.agent import Agent
 from parallelm.agent.service.data_folder import DataFolder
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from parallelm.agent.metrics import AgentMetrics
     from parallelm.agent.options import AgentOptions
     from parallelm.agent.runners import Runner
     from parallelm.connections import Settings
@@ -59,7 +60,7 @@ def run_agent(
             if (runner := make(context)) is not None:
                 runners[name] = runner
                 open_runners.callback(runner.close)
-        agent = Agent(settings, options, folder, store, runners, metrics or AgentMetrics())
+        agent = Agent(settings, options, folder, store, runners, metrics or served_metrics())
         watch(hangs=agent.why_hanging, stalls=agent.why_stalled)
         agent.run(stop, announce_ready)
 

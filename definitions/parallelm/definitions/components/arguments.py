@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from parallelm.definitions.errors import ArgumentsError
 from parallelm.definitions.mistakes import one_of
-from parallelm.definitions.running import step_id
+from parallelm.definitions.run_spec import step_id
 from parallelm.definitions.values import IN_WORDS, as_text, is_of_type, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.definitions.components.form import ArgumentForm, ComponentForm
+    from parallelm.definitions.run_spec import StepSpec
     from parallelm.definitions.running import Argument, StepForm
 
 
@@ -108,7 +109,9 @@ def variable_word(name: str) -> str:
     return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
 
 
-def output_names(steps: Sequence[StepForm], at: int, component: ComponentForm | None) -> list[str]:
+def output_names(
+    steps: Sequence[StepForm] | Sequence[StepSpec], at: int, component: ComponentForm | None
+) -> list[str]:
     """Outputs of a step: those that its component names, and those that later steps take."""
     step = step_id(steps[at], at)
     taken = [each.output for later in steps[at + 1 :] for each in later.parents if each.parent == step]

@@ -15,7 +15,8 @@ from parallelm.definitions.original.notes import identifier, mapping
 from parallelm.definitions.original.pipelines import pipeline_to_original, steps_from_original
 from parallelm.definitions.original.quartz import from_quartz, to_quartz
 from parallelm.definitions.records import running_of
-from parallelm.definitions.running import RunningForm, RunningKeys, ScheduleForm, step_id
+from parallelm.definitions.run_spec import step_id
+from parallelm.definitions.running import RunningForm, RunningKeys, ScheduleForm
 from parallelm.schemas.records import ModelPolicy
 from parallelm.schemas.well_known import MODEL_FORMATS
 

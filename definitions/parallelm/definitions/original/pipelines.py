@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelm.definitions.original.components import argument_types, port_name, typed
 from parallelm.definitions.original.notes import entries, identifier, mapping
-from parallelm.definitions.running import step_id
+from parallelm.definitions.run_spec import step_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

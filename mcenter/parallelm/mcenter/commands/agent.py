@@ -79,18 +79,15 @@ def agent(
 
 
 def _checked_name(name: str) -> str:
-    from pydantic import TypeAdapter, ValidationError
+    from parallelm.definitions.identifiers import LONGEST_IDENTIFIER, is_identifier
 
-    from parallelm.definitions.form import Identifier
-
-    try:
-        return str(TypeAdapter(Identifier).validate_python(name))
-    except ValidationError as error:
+    if not is_identifier(name):
         raise click.BadParameter(
-            f"{name!r} is no id: it has up to 200 letters, digits, dots, dashes and underscores, and begins with a letter "
-            "or digit",
+            f"{name!r} is no id: it has up to {LONGEST_IDENTIFIER} letters, digits, dots, dashes and underscores, and begins "
+            "with a letter or digit",
             param_hint="--name",
-        ) from error
+        )
+    return name
 
 
 def _labels(settings: Settings) -> dict[str, str]:

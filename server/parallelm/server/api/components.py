@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from fastapi import Depends, File, Path, Query, Request, UploadFile
 
 from parallelm.definitions.components.packing import MAX_BYTES
-from parallelm.definitions.running import ComponentSpec
+from parallelm.definitions.run_spec import ComponentSpec
 from parallelm.operations.components import publish_packed, stored_component
 from parallelm.server.access.dependencies import require
 from parallelm.server.api._once import OnceKey

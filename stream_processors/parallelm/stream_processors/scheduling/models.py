@@ -105,7 +105,7 @@ def on_deployment(work: Work, moved: DeploymentTransition, wanted: ModelSpec | N
             continue  # it never had the one that was taken away
         work.command(
             CommandKind.DELIVER_MODEL, moved.node_id, run.run_id, run.attempt, agent_id=run.agent_id, epoch=run.epoch,
-            reason=moved.reason, about=moved.transition_id, spec_json=wanted.model_dump_json(exclude_defaults=True),
+            reason=moved.reason, about=moved.transition_id, spec_json=wanted.json(),
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from parallelm.definitions.running import RunningForm
 from parallelm.stream_processors.alerts.ids import digest
 
 if TYPE_CHECKING:
+    from parallelm.definitions.run_spec import RunningSpec
     from parallelm.schemas.records import MLAppDefinition, Node
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,11 @@ class NodePlan:
     def running(self) -> RunningForm:
         """How agents run it."""
         return _form(self.running_json)
+
+    @property
+    def told(self) -> RunningSpec:
+        """How agents run it, as they are told."""
+        return _told(self.running_json)
 
     @property
     def form(self) -> str:
@@ -72,6 +78,11 @@ def _can_be_read(mlapp_id: str, node: Node) -> bool:
 @functools.lru_cache(_REMEMBERED_FORMS)
 def _form(text: str) -> RunningForm:
     return RunningForm.model_validate_json(text)
+
+
+@functools.lru_cache(_REMEMBERED_FORMS)
+def _told(text: str) -> RunningSpec:
+    return _form(text).spec()
 
 
 @functools.lru_cache(_REMEMBERED_FORMS)

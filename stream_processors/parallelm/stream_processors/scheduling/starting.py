@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from parallelm.definitions.durations import format_duration
 from parallelm.definitions.run_spec import RunSpec
@@ -13,6 +13,7 @@ from parallelm.stream_processors.scheduling.cycles import is_by_person, overlap_
 from parallelm.stream_processors.scheduling.state import MAX_REASON, Life, instance_id_of
 
 if TYPE_CHECKING:
+    from parallelm.definitions.node_types import Mode, NodeType
     from parallelm.stream_processors.scheduling.agents import AgentView
     from parallelm.stream_processors.scheduling.plans import NodePlan
     from parallelm.stream_processors.scheduling.state import Run
@@ -97,23 +98,23 @@ def _assign(work: Work, plan: NodePlan, run: Run, agent: AgentView) -> None:
         service = work.node(plan.node_id).service(run.instance)
         if service.home != agent.agent_id:
             work.put_service(plan.node_id, replace(service, home=agent.agent_id))
-    spec = RunSpec.model_construct(
+    spec = RunSpec(
         mlapp_id=work.app.mlapp_id,
         mlapp_name=work.app.name,
         definition_version=given.version,
         node_id=plan.node_id,
-        node_type=plan.type,
-        mode=plan.mode,
+        node_type=cast("NodeType", plan.type),
+        mode=cast("Mode", plan.mode),
         pipeline_instance_id=instance_id_of(work.app.mlapp_id, plan.node_id, run.instance),
         instance=run.instance,
         run_id=run.run_id,
         attempt=given.attempt,
         trigger=run.trigger,
         due_at_ms=run.due_ms,
-        running=running,
+        running=plan.told,
         model=model,
     )
     work.command(
         CommandKind.START, plan.node_id, run.run_id, given.attempt, agent_id=agent.agent_id, epoch=agent.epoch,
-        reason=f"it is due by {run.trigger}", expires_ms=expires_ms, spec_json=spec.model_dump_json(exclude_defaults=True),
+        reason=f"it is due by {run.trigger}", expires_ms=expires_ms, spec_json=spec.json(),
     )  # fmt: skip

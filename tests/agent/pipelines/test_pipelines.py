@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,9 @@ from parallelm.agent.errors import RunRefusedError
 from parallelm.agent.keeping import files, zygote_client
 from parallelm.agent.keeping.process_identity import ProcessIdentity, parent_of
 from parallelm.agent.keeping.timer import boot_time_s
+from parallelm.agent.pipelines.component_programs import program_of
 from parallelm.agent.pipelines.environments import BUILDS_AT_ONCE, PythonEnvironments
+from parallelm.agent.pipelines.errors import PreparationError
 from parallelm.agent.runners import RunKey
 from tests.waiting import wait_for
 
@@ -80,6 +84,26 @@ def test_steps_hand_on_files_and_components_get_their_arguments(host: RunnerHost
     run = host.folder / "agent" / "runs" / f"{first.run_id}.{first.attempt}"
     wait_for(lambda: not (run / "work" / "fit").exists())  # what it worked in is a copy
     assert (run / "outputs" / "fit" / "model").read_text() == "rows9"
+
+
+def test_an_agent_reads_components_without_what_takes_it_much_memory(component: Path):
+    program = (
+        "import sys, pathlib; from parallelm.agent.pipelines.component_programs import program_of;"
+        "print(program_of(pathlib.Path(sys.argv[1])));"
+        "assert not {'pydantic', 'ruamel.yaml'} & sys.modules.keys()"
+    )
+    texts = []
+    for left in (None, '{"of": "another version"}', "", None):
+        if left is not None:
+            (component.parent / "program.json").write_text(left)
+        command = [sys.executable, "-c", program, str(component)]
+        texts.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert "depth" in texts[0]
+    assert set(texts) == {texts[0]}
+    (component.parent / "program.json").unlink()
+    (component / "component.yaml").write_text("name: fit\nprogram: [")
+    with pytest.raises(PreparationError, match=r"component 'fit': .*component.yaml:2:11: not valid YAML"):
+        program_of(component)
 
 
 def test_a_component_of_other_bytes_is_not_run(host: RunnerHost, component: Path):

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from parallelm.agent.keeping.plan import Plan, RestartPlan, StepPlan
-from parallelm.agent.pipelines import variables
+from parallelm.agent.pipelines import component_programs, variables
 from parallelm.agent.pipelines.errors import PreparationError
 from parallelm.definitions.components import (
     command_line,
@@ -16,7 +16,7 @@ from parallelm.definitions.components import (
     resolved_arguments,
     step_variables,
 )
-from parallelm.definitions.errors import ArgumentsError, ComponentFolderError, DefinitionError
+from parallelm.definitions.errors import ArgumentsError
 from parallelm.definitions.run_spec import program_of, step_id
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from parallelm.agent.keeping.run_folder import RunFolder
     from parallelm.agent.pipelines.components import ComponentCache
     from parallelm.agent.pipelines.environments import PythonEnvironments
-    from parallelm.definitions.components import ComponentForm
+    from parallelm.definitions.components.program import ProgramSpec
     from parallelm.definitions.run_spec import RunningSpec, RunSpec, StepSpec
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
@@ -113,22 +113,17 @@ class Planner:
             command_with_model=with_model,
         )
 
-    def _component(self, spec: RunSpec, name: str, folder: Path) -> ComponentForm:
+    def _component(self, spec: RunSpec, name: str, folder: Path) -> ProgramSpec:
         found = next((each for each in spec.components if each.name == name), None)
         if found is None:
             raise PreparationError(f"component {name!r} is not part of the run's specification")
-        from parallelm.definitions.components import read_component  # brings pydantic: 13 MB
-
         self._components.copy(found, folder)
-        try:
-            return read_component(self._components.folder(found)).form
-        except (DefinitionError, ComponentFolderError) as error:
-            raise PreparationError(f"component {name!r}: {error}") from error
+        return component_programs.program_of(self._components.folder(found))
 
     def _commands(
         self,
         step: StepSpec,
-        form: ComponentForm,
+        form: ProgramSpec,
         folder: Path,
         environ: Mapping[str, str],
         inputs: Mapping[str, str],
@@ -161,11 +156,11 @@ class Planner:
         return now, command({**by_tag, _MODEL_TAG: str(run.model)})
 
 
-def _tags(form: ComponentForm) -> set[str | None]:
+def _tags(form: ProgramSpec) -> set[str | None]:
     return {argument.tag for argument in form.arguments.values()}
 
 
-def _by_tag(form: ComponentForm, run: RunFolder) -> dict[str, str]:
+def _by_tag(form: ProgramSpec, run: RunFolder) -> dict[str, str]:
     """What the agent itself gives to arguments."""
     tags = _tags(form)
     given = {}

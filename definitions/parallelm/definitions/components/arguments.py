@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from parallelm.definitions.components.form import ArgumentForm, ComponentForm
+    from parallelm.definitions.components.program import ArgumentSpec, ProgramSpec
     from parallelm.definitions.run_spec import StepSpec
     from parallelm.definitions.running import Argument, StepForm
 
 
 def resolved_arguments(
-    component: ComponentForm,
+    component: ComponentForm | ProgramSpec,
     given: Mapping[str, Argument],
     variables: Mapping[str, str],
     *,
@@ -58,7 +59,9 @@ def resolved_arguments(
     return found
 
 
-def command_line(component: ComponentForm, arguments: Mapping[str, str], python: str) -> list[str]:
+def command_line(
+    component: ComponentForm | ProgramSpec, arguments: Mapping[str, str], python: str
+) -> list[str]:
     """Program and ``--key value`` of each argument; to be run in the component's folder. ``python`` runs ``.py`` files."""
     interpreter = component.interpreter
     if interpreter is not None:
@@ -69,7 +72,9 @@ def command_line(component: ComponentForm, arguments: Mapping[str, str], python:
     return [*first, program, *(part for key, value in arguments.items() for part in (f"--{key}", value))]
 
 
-def argument_mistakes(component: ComponentForm, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def argument_mistakes(
+    component: ComponentForm | ProgramSpec, given: Mapping[str, object]
+) -> Iterator[tuple[str, str]]:
     """What is wrong with what a step gives: key and message. The key is empty for what it does not give and must."""
     for key, value in given.items():
         form = component.arguments.get(key)
@@ -84,7 +89,7 @@ def argument_mistakes(component: ComponentForm, given: Mapping[str, object]) -> 
             yield "", f"component {component.name!r} needs the argument {key!r}"
 
 
-def _sources(form: ArgumentForm) -> str:
+def _sources(form: ArgumentForm | ArgumentSpec) -> str:
     sources = ["give it in the step's arguments"]
     if form.variable:
         sources.append(f"set {form.variable}")
@@ -110,7 +115,7 @@ def variable_word(name: str) -> str:
 
 
 def output_names(
-    steps: Sequence[StepForm] | Sequence[StepSpec], at: int, component: ComponentForm | None
+    steps: Sequence[StepForm] | Sequence[StepSpec], at: int, component: ComponentForm | ProgramSpec | None
 ) -> list[str]:
     """Outputs of a step: those that its component names, and those that later steps take."""
     step = step_id(steps[at], at)

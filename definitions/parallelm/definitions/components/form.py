@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Literal
+from dataclasses import fields
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from parallelm.definitions.components.program import ArgumentSpec, ProgramSpec, Tag
 from parallelm.definitions.form import Form, Identifier, Name
 from parallelm.definitions.running import Argument, Command, VariableName
 from parallelm.definitions.values import ValueType
-
-Tag = Literal["model_dir", "input_model_path", "public_port"]
-"""What an agent itself gives: a folder for models, the file of the model to use, a port that others can reach."""
 
 DEFAULT_EXCLUDE = (
     "**/__pycache__",
@@ -88,3 +87,14 @@ class ComponentForm(Form):
     include: Annotated[list[Name], Field(min_length=1)] = Field(default_factory=lambda: ["**"])
     """Globs of what is packed; one of a folder takes all in it."""
     exclude: list[Name] = Field(default_factory=lambda: list(DEFAULT_EXCLUDE))
+
+    def spec(self) -> ProgramSpec:
+        """What agents need of it."""
+        of_arguments = {field.name for field in fields(ArgumentSpec)}
+        told: dict[str, Any] = self.model_dump(
+            include={
+                **{field.name: True for field in fields(ProgramSpec)},
+                "arguments": {"__all__": of_arguments},
+            }
+        )
+        return ProgramSpec.of(told | {"outputs": list(self.outputs)})

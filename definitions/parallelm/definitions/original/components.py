@@ -6,7 +6,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from parallelm.definitions.components.form import DEFAULT_EXCLUDE, Tag
+from parallelm.definitions.components.form import DEFAULT_EXCLUDE
+from parallelm.definitions.components.program import Tag
 from parallelm.definitions.original.notes import entries, identifier, is_true
 from parallelm.definitions.values import as_text, is_of_type, read_value
 

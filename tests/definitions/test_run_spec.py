@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from parallelm.definitions.errors import SpecificationError
-from parallelm.definitions.run_spec import ComponentSpec, ModelSpec, RunningSpec, RunSpec
-from parallelm.definitions.running import ResourcesForm, RestartForm, RunningForm, ScheduleForm, StepForm
+from parallelm.definitions.run_spec import ComponentSpec, InputSpec, ModelSpec, RunningSpec, RunSpec, StepSpec
+from parallelm.definitions.running import (
+    InputForm,
+    ResourcesForm,
+    RestartForm,
+    RunningForm,
+    ScheduleForm,
+    StepForm,
+)
 
 SPEC = RunSpec(
     mlapp_id="churn",
@@ -44,7 +51,11 @@ def test_a_specification_comes_back_from_its_json():
 
 
 def test_what_agents_take_for_granted_is_what_the_forms_do():
-    assert RunningForm().spec() == RunningSpec()
+    told = RunningForm().model_dump(include={field.name for field in fields(RunningSpec)})
+    assert RunningSpec.of(told) == RunningForm().spec() == RunningSpec()
+    assert StepSpec.of(StepForm().model_dump()) == StepSpec()
+    given = InputForm(parent="a", output="b")
+    assert InputSpec.of(given.model_dump()) == InputSpec(parent="a", output="b")
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,12 @@ class RunningSpec(Specification):
     image: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
-    resources: ResourcesSpec = field(default_factory=ResourcesSpec)
-    restart: RestartSpec = field(default_factory=RestartSpec)
+    resources: ResourcesSpec = ResourcesSpec()
+    restart: RestartSpec = RestartSpec()
     time_limit: int = 0
     stop_grace: int = 30_000
-    model_delivery: ModelDeliverySpec = field(default_factory=ModelDeliverySpec)
-    logs: LogsSpec = field(default_factory=LogsSpec)
+    model_delivery: ModelDeliverySpec = ModelDeliverySpec()
+    logs: LogsSpec = LogsSpec()
     components: list[ComponentSpec] = field(default_factory=list)
 
 

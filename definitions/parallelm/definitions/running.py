@@ -186,5 +186,6 @@ class RunningForm(RunningKeys):
     components: list[ComponentSpec] = Field(default_factory=list)
 
     def spec(self) -> RunningSpec:
-        """What agents are told of it."""
-        return RunningSpec.of(self.model_dump(include={field.name for field in fields(RunningSpec)}))
+        """What agents are told of it. What is as by default here is so there."""
+        told = {field.name for field in fields(RunningSpec)}
+        return RunningSpec.of(self.model_dump(include=told, exclude_defaults=True))

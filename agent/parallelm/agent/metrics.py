@@ -1,6 +1,6 @@
 """Every metric of the agent, named here only.
 
-An agent whose metrics nobody can ask for counts nothing: the client of Prometheus takes 6 MB.
+An agent whose metrics nobody can ask for counts nothing: the client of Prometheus takes 2 MB.
 """
 
 from __future__ import annotations

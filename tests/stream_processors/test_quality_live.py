@@ -82,7 +82,7 @@ def test_no_part_of_a_day_takes_the_place_of_the_day(own: Cluster) -> None:
             assert report_quality(own.settings, judged, enough=ENOUGH, by=by, measures=["accuracy"]) == 0
 
 
-def test_quality_is_told_by_any_feature_with_any_value_and_only_once(own: Cluster) -> None:
+def test_quality_is_told_of_each_kind_by_any_feature_with_any_value_and_only_once(own: Cluster) -> None:
     migrate(own.settings)
     features = {"a=b": "x\ny=z", "outcome-2": "v", "Ä": "=", "by!": "\n"}
     asked: dict[str, Any] = {
@@ -94,16 +94,19 @@ def test_quality_is_told_by_any_feature_with_any_value_and_only_once(own: Cluste
     judged = Judged(mlapp_id=own.mlapp)
     with clickhouse_client(own.settings.clickhouse) as client:
         rows = [prediction(n, 1, own.mlapp) | {"features": features} for n in range(8)]
-        insert(client, "predictions", rows)
+        wrong = {"kind": "class", "predicted_class": "0"}
+        insert(client, "predictions", rows + [prediction(n, 1, own.mlapp) | wrong for n in range(8)])
         insert(client, "actuals", [actual(n, 1, own.mlapp, "1") for n in range(8)])
-        assert report_quality(own.settings, judged, **asked) == 5
-        found = [row["labels"] for row in store(own, client)]
-        shared = {"outcome": "delayed", "by": "week"}
+        assert report_quality(own.settings, judged, **asked) == 6
+        reported = store(own, client)
+        assert {(row["labels"]["kind"], row["value"]) for row in reported} == {("score", 1.0), ("class", 0.0)}
+        found = [row["labels"] for row in reported if row["labels"]["kind"] == "score"]
+        shared = {"outcome": "delayed", "kind": "score", "by": "week"}
         assert sorted(found, key=str) == sorted(
             [shared, *({**shared, name: value} for name, value in features.items())], key=str
         )
         assert report_quality(own.settings, judged, **asked) == 0
-        for name in ("outcome", "by"):
+        for name in ("outcome", "kind", "by"):
             with pytest.raises(OperationError, match=f"the feature '{name}' cannot be a segment"):
                 report_quality(own.settings, judged, enough=ENOUGH, segments=[name])
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 AGENT_ID = "actuals"
 """Who reports: one for all hosts that evaluate, so that a series stays the same."""
 OUTCOME_LABEL = "outcome"
+KIND_LABEL = "kind"
+"""Of the predictions: a model may report a score and a class of one outcome."""
 BY_LABEL = "by"
 _CONNECT_TIMEOUT_S = 15.0
 _TIMEOUT_S = 30.0
@@ -57,7 +59,7 @@ def report_quality(
     and end are judged from their start to their end.
 
     Statistics are ``quality.accuracy``, … (``measures``, or all that apply: ``MEASURES`` and ``known_share``), a sample a day at its start, with
-    the model's id and the labels ``outcome``, ``by`` where that is no day, and, for each of ``segments``, the feature's
+    the model's id and the labels ``outcome``, ``kind``, ``by`` where that is no day, and, for each of ``segments``, the feature's
     value. Raises ``QueryError``, ``OperationError``, ``TopicsError`` and ``UndeliveredError``.
     """
     from parallelm.warehouse.queries.model_quality import MEASURES, model_quality, reported_quality
@@ -65,7 +67,7 @@ def report_quality(
     all_measures = (*MEASURES, "known_share")
     if unknown := set(measures).difference(all_measures):
         raise OperationError(f"there is no measure {min(unknown)!r}; there are: {', '.join(all_measures)}")
-    if taken := {OUTCOME_LABEL, BY_LABEL}.intersection(segments):
+    if taken := {OUTCOME_LABEL, KIND_LABEL, BY_LABEL}.intersection(segments):
         raise OperationError(
             f"the feature {min(taken)!r} cannot be a segment: quality has a label of this name; report the feature by another one"
         )
@@ -101,7 +103,7 @@ def _samples(
     for row in found.to_dict("records"):
         if row["known"] < max(1, enough.known) or row["known_share"] < enough.known_share:
             continue
-        named = {OUTCOME_LABEL: row["outcome"], **shared}
+        named = {OUTCOME_LABEL: row["outcome"], KIND_LABEL: row["kind"], **shared}
         if segment is not None:
             if not row["segment"]:
                 continue

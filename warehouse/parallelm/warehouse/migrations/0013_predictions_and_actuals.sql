@@ -106,7 +106,7 @@ FROM
     SELECT *
     FROM predictions
     ORDER BY ingested_at DESC, _partition DESC, _offset DESC, _index DESC
-    LIMIT 1 BY mlapp_id, node_id, outcome, model_id, prediction_id
+    LIMIT 1 BY mlapp_id, node_id, outcome, kind, model_id, prediction_id
 ) AS prediction
 LEFT JOIN
 (
@@ -118,7 +118,7 @@ LEFT JOIN
     ON known.mlapp_id = prediction.mlapp_id
     AND known.outcome = prediction.outcome
     AND known.prediction_id = prediction.prediction_id
-COMMENT 'Each prediction beside its outcome by the newest revision. Of a prediction that the same model made again under the same id, the newest report counts.';
+COMMENT 'Each prediction beside its outcome by the newest revision. Of a prediction of one kind that the same model made again under the same id, the newest report counts.';
 
 CREATE VIEW IF NOT EXISTS outcomes_between ${on_cluster} AS SELECT
     prediction.mlapp_id AS mlapp_id,
@@ -154,7 +154,7 @@ FROM
             WHERE event_time >= {start:DateTime64(3, 'UTC')} AND event_time < {end:DateTime64(3, 'UTC')}
         )
     ORDER BY ingested_at DESC, _partition DESC, _offset DESC, _index DESC
-    LIMIT 1 BY mlapp_id, node_id, outcome, model_id, prediction_id
+    LIMIT 1 BY mlapp_id, node_id, outcome, kind, model_id, prediction_id
 ) AS prediction
 LEFT JOIN
 (

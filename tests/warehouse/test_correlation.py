@@ -143,6 +143,18 @@ def test_rare_counts_are_no_outliers():
     assert weights.r[0, 0] > 0.5
 
 
+def test_rare_counts_agree_by_chance_no_more_often_than_p_values_say():
+    random = np.random.default_rng(9)
+    tests = small = 0
+    for _ in range(20):
+        kpi, others = random.poisson(0.3, 120).astype(float), random.poisson(0.3, (500, 127)).astype(float)
+        p = weigh(kpi, others, days(120)).weights.p
+        tests += p.size
+        small += int((p < 1e-3).sum())
+    # The expected number, and half as many again: Student's p-values are below it more than twice as often.
+    assert small <= 1.5e-3 * tests
+
+
 @pytest.mark.parametrize("place", [20, 100, 170])
 def test_a_shift_of_the_level_is_found_where_it_is(place: int):
     random = np.random.default_rng(place)
@@ -152,6 +164,16 @@ def test_a_shift_of_the_level_is_found_where_it_is(place: int):
     assert weighed.shifts == (str(date(1970, 1, 5) + timedelta(days=place)),)
     assert weighed.weights.p[0, 0] > 0.01
     assert weigh(kpi, other[None], days(200), trend=False).shifts == ()
+
+
+def test_a_shift_of_four_deviations_is_found_in_a_short_series():
+    """Left in the series it looks like noise that resembles its neighbours, in which a step is no surprise."""
+    random = np.random.default_rng(3)
+    found = 0
+    for _ in range(50):
+        kpi = random.normal(size=120) + 4 * (np.arange(120) >= random.integers(10, 110))
+        found += bool(weigh(kpi, kpi[None], days(120)).shifts)
+    assert found >= 40
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.9, 1.0])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from parallelm.warehouse.correlation.autocorrelation import Unbiased
 from parallelm.warehouse.correlation.removal import basis
 from parallelm.warehouse.correlation.whitening import filtered
 
@@ -31,9 +32,25 @@ def shift_in(values: NDArray[np.float64], columns: NDArray[np.float64], coeffici
     count = values.size
     if count < columns.shape[1] + 4 * _AWAY:
         return None
-    first = np.array([1.0, -coefficient])
     places = np.unique(np.linspace(_AWAY, count - _AWAY, min(_PLACES, _CELLS // count)).astype(np.int64))
-    steps = filtered((np.arange(count) >= places[:, None]).astype(np.float64), first)
+    steps = (np.arange(count) >= places[:, None]).astype(np.float64)
+    best, _ = _surest(values, columns, steps, coefficient)
+    # A step that is not in the fit passes for noise that resembles its neighbours, and hides behind it.
+    space = basis(np.column_stack([columns, steps[best]]))
+    coefficient = float(Unbiased(space)((values - space @ (space.T @ values))[None, :])[0])
+    best, errors = _surest(values, columns, steps, coefficient)
+    return int(places[best]) if errors > _SURE else None
+
+
+def _surest(
+    values: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    coefficient: float,
+) -> tuple[int, float]:
+    """Which step explains most beside ``columns`` in AR(1) noise, and how many standard errors it has."""
+    first = np.array([1.0, -coefficient])
+    steps = filtered(steps, first)
     space = basis(filtered(columns.T, first).T)
     target = filtered(values, first)
     left = target - space @ (space.T @ target)
@@ -42,4 +59,4 @@ def shift_in(values: NDArray[np.float64], columns: NDArray[np.float64], coeffici
     explained = (steps @ left) ** 2 / squares
     best = int(explained.argmax())
     rest = (left @ left - explained[best]) / (left.size - space.shape[1] - 1)
-    return int(places[best]) if explained[best] > _SURE**2 * rest else None
+    return best, float(np.sqrt(explained[best] / max(rest, _RIDGE * explained[best], 1e-300)))

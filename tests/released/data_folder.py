@@ -1,6 +1,7 @@
 """A data folder as users have it, packed so that later versions can be tried on it, and what must be found in it.
 
-``python -m tests.released.data_folder`` makes that of the current version in ``data_folders/``, where it is committed.
+``python -m tests.released.data_folder`` makes that of the current version in ``data_folders/``, with a copy of the names
+that users depend on. Both are committed.
 """
 
 from __future__ import annotations
@@ -29,10 +30,9 @@ from parallelm.server.access.principal import EVERY_MLAPP
 from parallelm.server.accounts import people
 from parallelm.server.accounts.database import Database
 from parallelm.warehouse.catalogue import catalogue
-from tests.released.snapshot import current_version
+from tests.released.snapshot import ARCHIVES, current_version, write_released
 from tests.waiting import wait_for
 
-ARCHIVES: Final = Path(__file__).parent / "data_folders"
 DEFINITION: Final = Path(__file__).parent / "mlapp" / "released.yaml"
 MLAPP: Final = "released"
 USER: Final = "grace"
@@ -187,7 +187,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mcenter-") as folder:
         fill(Path(folder) / "data")
         pack(Path(folder) / "data", archive)
-    sys.stdout.write(f"{archive}: {archive.stat().st_size} bytes\n")
+    names = write_released(current_version())
+    sys.stdout.write(f"{archive}: {archive.stat().st_size} bytes\n{names}\n")
 
 
 if __name__ == "__main__":

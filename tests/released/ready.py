@@ -10,8 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.released.data_folder import ARCHIVES
-from tests.released.snapshot import FIRST_RELEASE, REPOSITORY, current_version, is_released
+from tests.released.snapshot import ARCHIVES, FIRST_RELEASE, REPOSITORY, current_version, is_released
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -58,11 +57,15 @@ def reasons_against(
         )
     else:
         reasons += wrong_headings(version, found)
-        archive = (ARCHIVES / f"{version}.tar.xz").relative_to(REPOSITORY).as_posix()
-        if archive not in committed:
-            reasons.append(
-                f"{archive} is not committed: make it with `python -m tests.released.data_folder`, and commit it"
-            )
+        left = [
+            (ARCHIVES / f"{version}.{what}").relative_to(REPOSITORY).as_posix()
+            for what in ("tar.xz", "names.json")
+        ]
+        reasons += [
+            f"{each} is not committed: make it with `python -m tests.released.data_folder`, and commit it"
+            for each in left
+            if each not in committed
+        ]
     if changed:
         shown = ", ".join(sorted(changed)[:5]) + (" …" if len(changed) > 5 else "")
         reasons.append(f"git has {len(changed)} changed or untracked files, which no tag would have: {shown}")

@@ -8,7 +8,7 @@ import pytest
 from packaging.version import Version
 
 from tests.released import names
-from tests.released.snapshot import WRITE, check, is_released
+from tests.released.snapshot import ARCHIVES, WRITE, check, is_released, write_released
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,15 +90,26 @@ def test_from_the_first_release_on_it_only_grows(folder: Path, monkeypatch: pyte
     check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.0"))
 
 
-def test_a_snapshot_of_released_names_is_not_thawed_by_its_deletion(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "left", [None, "{}", '{"agents": "8 partitions"}'], ids=["deleted", "emptied", "cut"]
+)
+def test_names_of_a_release_are_not_thawed_by_their_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, left: str | None
 ) -> None:
+    write_released(Version("1.0.0"), folder, folder)
+    path = folder / "topics.json"
+    path.unlink() if left is None else path.write_text(left)
     monkeypatch.setenv(WRITE, "1")
-    (folder / "topics.json").unlink()
-    with pytest.raises(AssertionError, match=r"topics.json is missing, .* take it back from git"):
-        check("topics", {"runs": "8 partitions"}, folder, Version("1.0.0"))
-    (folder / "topics.json").write_text("{}")
-    check("topics", {"runs": "8 partitions"}, folder, Version("1.0.0"))
+    with pytest.raises(AssertionError, match=r"take the change back(.*\n)+removed: alerts"):
+        check("topics", {"agents": "8 partitions"}, folder, Version("1.0.1"), folder)
+    check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.1"), folder)
+    check("kinds that are new", {"one": "of them"}, folder, Version("1.0.1"), folder)
+
+
+def test_every_release_has_left_its_names() -> None:
+    assert {path.name.removesuffix(".tar.xz") for path in ARCHIVES.glob("*.tar.xz")} == {
+        path.name.removesuffix(".names.json") for path in ARCHIVES.glob("*.names.json")
+    }
 
 
 @pytest.mark.parametrize(

@@ -65,15 +65,16 @@ def test_the_example_for_kubernetes_runs_the_last_release_or_the_first() -> None
 
 
 ARCHIVE = "tests/released/data_folders/1.0.0.tar.xz"
+NAMES = "tests/released/data_folders/1.0.0.names.json"
 
 
 def test_what_is_complete_and_committed_is_released() -> None:
-    assert reasons_against(Version("1.0.0"), RELEASED, [], [ARCHIVE]) == []
+    assert reasons_against(Version("1.0.0"), RELEASED, [], [ARCHIVE, NAMES]) == []
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "1.0.0rc1", "1.1.0.dev0"])
 def test_a_version_of_development_is_not_released(version: str) -> None:
-    [reason] = reasons_against(Version(version), RELEASED, [], [ARCHIVE])
+    [reason] = reasons_against(Version(version), RELEASED, [], [ARCHIVE, NAMES])
     assert f"version {version} is not that of a release" in reason
 
 
@@ -82,5 +83,6 @@ def test_what_no_tag_would_have_is_not_released() -> None:
     assert [reason.split(":")[0] for reason in reasons] == [
         "CHANGELOG.md",
         f"{ARCHIVE} is not committed",
+        f"{NAMES} is not committed",
         "git has 2 changed or untracked files, which no tag would have",
     ]

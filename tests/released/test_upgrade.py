@@ -11,8 +11,8 @@ from parallelm.mcenter.local_stack.folder import upgraded_from
 from parallelm.mcenter.local_stack.plan import remembered_ports
 from parallelm.mcenter.local_stack.services import SERVER
 from parallelm.sinks.pending import pending_inserts
-from tests.released.data_folder import ARCHIVES, MLAPP, PASSWORD, USER, Platform, fill, pack, started, unpack
-from tests.released.snapshot import FIRST_RELEASE, current_version, is_released
+from tests.released.data_folder import MLAPP, PASSWORD, USER, Platform, fill, pack, started, unpack
+from tests.released.snapshot import ARCHIVES, FIRST_RELEASE, current_version, is_released
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:

@@ -98,7 +98,7 @@ SELECT 'app-' || toString(number % {mlapps}), now64(3) - toIntervalSecond(number
 FROM numbers(20000)
 """
 _DEPLOYMENTS: Final = """
-INSERT INTO deployments_log (mlapp_id, event_time, transition_id, node_id, model_id, deployment_id, attempt, state,
+INSERT INTO deployment_transitions_log (mlapp_id, event_time, transition_id, node_id, model_id, deployment_id, attempt, state,
     previous_state, policy, ingested_at, _offset)
 SELECT 'app-' || toString(number % {mlapps}), now64(3), 't-' || toString(number), 'predict', 'm-' || toString(number),
     'd-' || toString(number), intDiv(number, {mlapps}) + 1, if(number % 7 = 0, 'awaiting_approval', 'active'), 'requested',

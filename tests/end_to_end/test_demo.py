@@ -169,7 +169,7 @@ def test_the_rollup_says_what_the_samples_say(demo: DemoRun):
 
 def test_the_broken_model_is_rolled_back_by_its_canary_and_the_next_one_passes(demo: DemoRun):
     found = demo.frame(
-        "SELECT right(model.name, 7) AS month, deployment.state AS state, reason FROM deployments AS deployment "
+        "SELECT right(model.name, 7) AS month, deployment.state AS state, reason FROM deployment_transitions AS deployment "
         "INNER JOIN models AS model ON model.model_id = deployment.model_id "
         "WHERE deployment.node_id = 'predict' ORDER BY deployment.ingested_at, deployment._offset"
     )

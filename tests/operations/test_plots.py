@@ -53,11 +53,13 @@ def history(client: Client) -> None:
     )
     names = {"m-1": "winter model", "m-2": "spring\n$model$ of 气象", "m-3": "before its time"}
     insert(client, "models_log", [model(each, T0_MS, name=name) for each, name in names.items()])
-    insert(client, "deployments_log", [deployment("m-1", "active", T0_MS - DAY_MS)])
-    insert(client, "deployments_log", [deployment("m-1", "superseded", T0_MS + 60 * DAY_MS)])
-    insert(client, "deployments_log", [deployment("m-2", "active", T0_MS + 60 * DAY_MS)])
+    insert(client, "deployment_transitions_log", [deployment("m-1", "active", T0_MS - DAY_MS)])
+    insert(client, "deployment_transitions_log", [deployment("m-1", "superseded", T0_MS + 60 * DAY_MS)])
+    insert(client, "deployment_transitions_log", [deployment("m-2", "active", T0_MS + 60 * DAY_MS)])
     insert(
-        client, "deployments_log", [deployment("m-3", "active", T0_MS + (DAYS + 5) * DAY_MS, node_id="later")]
+        client,
+        "deployment_transitions_log",
+        [deployment("m-3", "active", T0_MS + (DAYS + 5) * DAY_MS, node_id="later")],
     )
     fired = {"a/1": (T0_MS + 50 * DAY_MS, "temp"), "b/1": (T0_MS + 110 * DAY_MS, "wind")}
     for alert_id, (at_ms, feature) in fired.items():
@@ -127,7 +129,7 @@ def test_every_series_of_a_named_statistic_has_a_line_of_its_own(settings: Setti
 def test_nodes_have_lanes_where_there_are_several(settings: Settings, client: Client):
     history(client)
     canary = {"node_id": "canary", "deployment_id": "app/canary/m-1", "transition_id": "canary"}
-    insert(client, "deployments_log", [deployment("m-1", "active", T0_MS + 5 * DAY_MS, **canary)])
+    insert(client, "deployment_transitions_log", [deployment("m-1", "active", T0_MS + 5 * DAY_MS, **canary)])
     shown = texts(plot_kpi(settings, "rate", statistics=[]))
     assert {"Live models", "predict", "canary", "winter model"} <= set(shown)
     alone = texts(plot_kpi(settings, "rate", statistics=[], node_id="canary"))

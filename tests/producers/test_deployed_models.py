@@ -161,7 +161,7 @@ def test_a_superseded_or_foreign_deployment_is_not_ours(mlapp: MLApp) -> None:
     mlapp.deploys(second, DeploymentState.REQUESTED, node_id="other")
     mlapp.deploys(second, DeploymentState.REQUESTED)
     mlapp.deploys(second, DeploymentState.FAILED)
-    for table, count in (("deployments", 5), ("models", 2)):
+    for table, count in (("deployment_transitions", 5), ("models", 2)):
         ours = f"SELECT count() FROM {table} WHERE mlapp_id = '{mlapp.mlapp_id}'"
         mlapp.rows(ours, lambda rows, count=count: rows == [(count,)])
     ask = """

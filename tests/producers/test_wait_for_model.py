@@ -92,7 +92,10 @@ for number in (1, 2, 3, 4):
     next_deployed(number)
 """)
     answers: list[str] = []
-    mlapp.rows(f"SELECT count() FROM deployments WHERE mlapp_id = '{mlapp.mlapp_id}'", lambda r: r == [(2,)])
+    mlapp.rows(
+        f"SELECT count() FROM deployment_transitions WHERE mlapp_id = '{mlapp.mlapp_id}'",
+        lambda r: r == [(2,)],
+    )
     thread = threading.Thread(target=lambda: answers.append(mlapp.run(ask, PM_WORKFLOW_NODE_ID="predict")))
     thread.start()
     comes(mlapp.folder / "has-1", thread)

@@ -151,7 +151,7 @@ def fill(folder: Path) -> None:
 def _complete(answers: Answers) -> Answers | None:
     """Unless something that was reported is not there yet."""
     expected = {"statistics", "events", "alerts_current", "models", "deployments_current", "kpis_current"}
-    expected |= {"structured_statistics", "predictions", "runs", "logs", "actions", "mlapps_current"}
+    expected |= {"structured_statistics", "predictions", "runs_current", "logs", "actions", "mlapps_current"}
     return answers if all(answers[name]["rows"] for name in expected) else None
 
 

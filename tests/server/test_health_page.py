@@ -72,7 +72,7 @@ def offers(platform: Settings) -> None:
         insert(client, "models_log", [model(f"m-{n}", T0_MS + n, name=f"offer-{n}", **on) for n in (1, 2)])
         insert(
             client,
-            "deployments_log",
+            "deployment_transitions_log",
             [
                 deployment("m-1", "active", T0_MS, attempt=1, transition_id="o1", deployment_id="d1", **on),
                 deployment("m-2", "canary", T0_MS + DAY_MS, attempt=2, transition_id="o2", deployment_id="d2", related_model_id="m-1", evidence_json=json.dumps(began), **on),

@@ -50,7 +50,7 @@ def test_runs_are_listed_filtered_and_paged(client: httpx.Client, nightly: str):
     assert (failed["run_id"], failed["exit_code"], failed["agent_id"]) == (FAILED, 1, "gpu-1")
     assert (failed["has_ended"], failed["duration_ms"]) == (True, 239_100)
     (missed,) = get(client, "/runs", mlapp_id=nightly, state="missed")["items"]
-    assert (missed["began_at"], missed["agent_id"]) == (None, "")
+    assert (missed["started_at"], missed["agent_id"]) == (None, "")
     (serving,) = get(client, "/runs", mlapp_id=nightly, node_id="serve", has_ended=False)["items"]
     assert (serving["state"], serving["model_id"], serving["trigger"]) == ("running", MODEL, "service")
     assert {row["node_id"] for row in get(client, "/runs", agent_id="gpu-1")["items"]} == {"train"}

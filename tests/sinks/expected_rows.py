@@ -105,7 +105,7 @@ SINGLE_ROWS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     ),
     "deployments": (
         samples.deployment("requested"),
-        "deployments",
+        "deployment_transitions",
         {
             "state": "requested",
             "previous_state": "unknown",

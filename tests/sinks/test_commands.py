@@ -168,7 +168,7 @@ def test_lists_tell_the_reason(platform: Platform, command: Callable[..., Result
         platform.send(topics.DEPLOYMENTS, samples.deployment("requested"))
         platform.send(topics.DEPLOYMENTS, samples.deployment("active", at_ms=T0_MS + 1000))
         platform.send(topics.ALERTS, samples.alert("firing"))
-        platform.wait("SELECT count() FROM deployments", 2)
+        platform.wait("SELECT count() FROM deployment_transitions", 2)
         platform.wait("SELECT count() FROM models", 1)
         platform.wait("SELECT count() FROM alert_transitions", 1)
     assert "because requested" in command("deployments", "list", "--mlapp", "app").output

@@ -293,7 +293,10 @@ def test_a_decision_repeated_later_is_one_row_and_does_not_turn_back_the_state(p
         for state in ("requested", "active", "requested"):
             platform.send(topics.DEPLOYMENTS, samples.deployment(state), key="app")
         wait_for(lambda: sink.metric("records_total", topic=topic) == 3)
-    assert platform.rows("SELECT state FROM deployments ORDER BY _offset") == [("requested",), ("active",)]
+    assert platform.rows("SELECT state FROM deployment_transitions ORDER BY _offset") == [
+        ("requested",),
+        ("active",),
+    ]
     assert platform.value("SELECT state FROM deployments_current") == "active"
 
 

@@ -38,7 +38,7 @@ def test_of_models_deployed_at_the_same_time_the_last_recorded_is_the_deployed_o
 ) -> None:
     for model_id in ("z", "a", "m"):
         insert(client, "models_log", [model(model_id, T0_MS)])
-        insert(client, "deployments_log", [deployment(model_id, "requested", T0_MS)])
+        insert(client, "deployment_transitions_log", [deployment(model_id, "requested", T0_MS)])
     deployed = queries.last_deployed_model(settings, "app", "predict")
     assert deployed is not None
     assert deployed.model_id == "m"
@@ -48,7 +48,7 @@ def test_a_model_of_another_mlapp_with_the_same_id_is_another_model(
     settings: Settings, client: Client
 ) -> None:
     insert(client, "models_log", [model("m", T0_MS, mlapp_id="another", name="other"), model("m", T0_MS)])
-    insert(client, "deployments_log", [deployment("m", "active", T0_MS)])
+    insert(client, "deployment_transitions_log", [deployment("m", "active", T0_MS)])
     deployed = queries.last_deployed_model(settings, "app", "predict")
     assert deployed is not None
     assert deployed.name == "classifier"

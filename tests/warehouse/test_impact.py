@@ -72,11 +72,11 @@ def history(client: Client, change_day: int = 90, days: int = 140) -> None:
     at_ms = T0_MS + change_day * DAY_MS
     insert(
         client,
-        "deployments_log",
+        "deployment_transitions_log",
         [deployment("m-2", "requested", at_ms - HOUR_MS), deployment("m-2", "active", at_ms)],
     )
     insert(client, "models_log", [model("m-2", at_ms - HOUR_MS, name="spring")])
-    insert(client, "deployments_log", [deployment("m-3", "requested", at_ms + 9 * HOUR_MS)])
+    insert(client, "deployment_transitions_log", [deployment("m-3", "requested", at_ms + 9 * HOUR_MS)])
     insert(client, "alert_transitions_log", [alert("f/1", "firing", at_ms + 5 * HOUR_MS)])
 
 

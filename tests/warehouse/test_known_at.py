@@ -59,7 +59,7 @@ def history(client: Client) -> None:
     )
     insert(
         client,
-        "deployments_log",
+        "deployment_transitions_log",
         [
             deployment("m-1", "requested", T0_MS, transition_id="d1", deployment_id="one", attempt=1, **early),
             deployment("m-1", "active", T0_MS + 1, transition_id="d2", deployment_id="one", attempt=1, **early),

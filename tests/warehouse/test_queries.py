@@ -41,7 +41,7 @@ def history(client: Client) -> Client:
     insert(client, "models_log", [model(f"m-{number}", T0_MS + number * DAY_MS) for number in (1, 2, 3)])
     insert(
         client,
-        "deployments_log",
+        "deployment_transitions_log",
         [
             deployment("m-1", "requested", T0_MS),
             deployment("m-1", "accepted", T0_MS + DAY_MS, agent_id="host"),
@@ -126,7 +126,7 @@ def test_the_last_deployed_model_is_the_one_requested_last(history: Client, sett
     assert (found.model_id, found.deployment_state, found.artifact_url) == ("m-3", "requested", "file:///m-3")
     assert (found.size_bytes, found.sha256, found.annotations) == (10, "ab", {"auc": "0.7"})
     assert found.created_ms == T0_MS + 3 * DAY_MS
-    insert(history, "deployments_log", [deployment("m-3", "failed", T0_MS + 10 * DAY_MS)])
+    insert(history, "deployment_transitions_log", [deployment("m-3", "failed", T0_MS + 10 * DAY_MS)])
     assert queries.last_deployed_model(settings, "app", "predict").model_id == "m-2"
     assert queries.last_deployed_model(settings, "app", "other") is None
 
@@ -136,11 +136,11 @@ def test_a_component_is_given_what_is_requested_of_it_or_live_and_nothing_else(
     client: Client, settings: Settings, state: str
 ):
     insert(client, "models_log", [model("old", T0_MS), model("new", T0_MS + DAY_MS)])
-    insert(client, "deployments_log", [deployment("old", "active", T0_MS, attempt=1)])
-    insert(client, "deployments_log", [deployment("new", "requested", T0_MS - DAY_MS, attempt=2)])
+    insert(client, "deployment_transitions_log", [deployment("old", "active", T0_MS, attempt=1)])
+    insert(client, "deployment_transitions_log", [deployment("new", "requested", T0_MS - DAY_MS, attempt=2)])
     evidence = '{"agents": ["ours"]}' if state == "canary" else "{}"
     last = deployment("new", state, T0_MS + DAY_MS, attempt=2, transition_id="last", evidence_json=evidence)
-    insert(client, "deployments_log", [last])
+    insert(client, "deployment_transitions_log", [last])
     found = queries.last_deployed_model(settings, "app", "predict", "ours")
     other = queries.last_deployed_model(settings, "app", "predict", "another")
     assert found is not None
@@ -157,8 +157,8 @@ def test_a_component_is_given_what_is_requested_of_it_or_live_and_nothing_else(
 
 def test_a_request_whose_model_is_not_announced_yet_leaves_the_live_one(client: Client, settings: Settings):
     insert(client, "models_log", [model("old", T0_MS)])
-    insert(client, "deployments_log", [deployment("old", "active", T0_MS, attempt=1)])
-    insert(client, "deployments_log", [deployment("new", "requested", T0_MS + DAY_MS, attempt=2)])
+    insert(client, "deployment_transitions_log", [deployment("old", "active", T0_MS, attempt=1)])
+    insert(client, "deployment_transitions_log", [deployment("new", "requested", T0_MS + DAY_MS, attempt=2)])
     found = queries.last_deployed_model(settings, "app", "predict")
     assert found is not None
     assert found.model_id == "old"
@@ -270,7 +270,7 @@ def test_a_model_that_is_accepted_after_its_time_out_is_live_from_then(client: C
     hour = 3_600_000
     insert(
         client,
-        "deployments_log",
+        "deployment_transitions_log",
         [
             deployment("late", "requested", T0_MS, mlapp_id="late", attempt=1),
             deployment("late", "failed", T0_MS + hour, mlapp_id="late", attempt=1),
@@ -303,7 +303,7 @@ def test_of_deployments_that_overlap_the_later_attempt_is_live_and_answers_chang
         step("m-2", 2, "rolled_back", 40, who="anna"), step("m-1", 3, "requested", 40, who="anna"),
         step("m-1", 0, "pinned", 45), step("m-2", 0, "refused", 46), step("m-1", 3, "active", 50),
     ]  # fmt: skip
-    insert(client, "deployments_log", rows)
+    insert(client, "deployment_transitions_log", rows)
 
     def live(at_s: int) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = client.execute(
@@ -330,7 +330,7 @@ def test_a_topic_that_was_made_again_lends_no_record_to_a_decision_before_it(
     caused = {"cause_topic": "mlops.models", "cause_partition": 0, "cause_offset": 7}
     insert(
         client,
-        "deployments_log",
+        "deployment_transitions_log",
         [
             # Brokers' clocks differ by some seconds.
             deployment(name, "requested", T0_MS, ingested_at=T0_MS + n * DAY_MS - 2_000, **caused)

@@ -94,7 +94,11 @@ def _insert_decisions(client: Client) -> None:
         deployment("m-1", "superseded", at(8)),
         deployment("m-3", "held", at(13), **caused, cause_offset=13, reason="accuracy 0.5 is below 0.7"),
     ]
-    insert(client, "deployments_log", [step | APP | {"attempt": int(step["model_id"][-1])} for step in steps])
+    insert(
+        client,
+        "deployment_transitions_log",
+        [step | APP | {"attempt": int(step["model_id"][-1])} for step in steps],
+    )
     decided = [
         {
             "action_id": "1",

@@ -88,8 +88,8 @@ def test_every_question_takes_the_same_range(rows: Client, settings: Settings) -
 
 def test_views_of_a_moment_read_it_as_calls_do(client: Client) -> None:
     live_ms = T0_MS + DAY_MS - 1
-    insert(client, "deployments_log", [deployment("m-1", "active", live_ms)])
-    insert(client, "deployments_log", [deployment("m-1", "superseded", T0_MS + DAY_MS)])
+    insert(client, "deployment_transitions_log", [deployment("m-1", "active", live_ms)])
+    insert(client, "deployment_transitions_log", [deployment("m-1", "superseded", T0_MS + DAY_MS)])
     insert(client, "alert_transitions_log", [alert("a/1", "firing", live_ms)])
     insert(client, "alert_transitions_log", [alert("a/1", "resolved", T0_MS + DAY_MS)])
     for at, is_there in (

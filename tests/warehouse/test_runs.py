@@ -72,12 +72,12 @@ def test_a_run_is_one_row_with_its_times_its_agent_and_its_reason(settings: Sett
     assert list(found.index) == ["r-1", "s-1", "r-2", "w-1", "x-1"]
     assert list(found["state"]) == ["succeeded", "running", "failed", "waiting", "missed"]
     one, retried = found.loc["r-1"], found.loc["r-2"]
-    assert (one["due_at"], one["began_at"], one["ended_at"]) == (moment(0), moment(1), moment(3))
+    assert (one["due_at"], one["started_at"], one["ended_at"]) == (moment(0), moment(1), moment(3))
     assert (one["duration_ms"], one["agent_id"], one["attempt"]) == (2 * MINUTE_MS, "host-1", 1)
     assert (retried["attempt"], retried["starts"], retried["agent_id"]) == (2, 2, "host-2")
-    assert (retried["exit_code"], retried["began_at"], retried["reason"]) == (3, moment(11), "r-2 failed")
+    assert (retried["exit_code"], retried["started_at"], retried["reason"]) == (3, moment(11), "r-2 failed")
     assert pd.isna(found.loc["s-1", "ended_at"])
-    assert pd.isna(found.loc["x-1", "began_at"])
+    assert pd.isna(found.loc["x-1", "started_at"])
     assert found.loc["w-1", "reason"] == "no agent has gpu=yes"
 
 
@@ -180,7 +180,7 @@ def test_models_are_produced_and_consumed_by_runs(settings: Settings, history: C
     )
     insert(
         history,
-        "deployments_log",
+        "deployment_transitions_log",
         [
             deployment("m-2", "active", T0_MS + 51 * MINUTE_MS),
             deployment("m-2", "accepted", T0_MS + 51 * MINUTE_MS, agent_id="host-9"),

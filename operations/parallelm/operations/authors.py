@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from parallelm.schemas.well_known import BROKER_PRINCIPAL, IMPORTED, UNVERIFIED_LOCAL_USER
+from parallelm.schemas.well_known import BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -35,9 +35,9 @@ class Author:
         return self.name
 
 
-def who_said(who: str, authenticated_by: str) -> str:
+def who_said(who: str, imported_from: str) -> str:
     """Who did something, and which imported capture alone says so."""
-    return f"{who} (says {authenticated_by})" if authenticated_by.startswith(IMPORTED) else who
+    return f"{who} (says capture {imported_from})" if imported_from else who
 
 
 def author_of_command(settings: Settings, name: str | None = None) -> Author:

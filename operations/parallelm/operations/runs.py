@@ -66,7 +66,7 @@ def was_refused(answers: Sequence[RunTransition]) -> bool:
 
 
 def find_run(settings: Settings, text: str, *, mlapp_id: OneOrMore | None = None) -> dict[str, Any]:
-    """The run (of MLApps) whose id is ``text`` or begins with it, as the view ``runs`` has it; raises ``UnknownRunError``."""
+    """The run (of MLApps) whose id is ``text`` or begins with it, as the view ``runs_current`` has it; raises ``UnknownRunError``."""
     from parallelm.warehouse.queries.runs import run_ids_starting, run_rows
 
     found = run_ids_starting(settings, text, mlapp_id=mlapp_id, limit=_SHOWN)

@@ -453,7 +453,7 @@ class MLOps:
         """Runs of the MLApp's nodes by agents, by when they were due; those that were under way in a range of times.
 
         ``state`` is one of ``waiting, assigned, running, unreachable, stopping, succeeded, failed, stopped, missed, lost``;
-        ``reason`` says what a waiting one waits for. Columns: ``run_id, state, reason, due_at, began_at, ended_at,
+        ``reason`` says what a waiting one waits for. Columns: ``run_id, state, reason, due_at, started_at, ended_at,
         duration_ms, attempt, starts, exit_code, trigger, trigger_id, model_id, pipeline_instance_id, who, node, agent``.
         """
         return self._pipelines.runs(mlapp_node, agent, start_time, end_time, state)

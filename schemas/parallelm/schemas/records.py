@@ -334,6 +334,7 @@ class UserAction:
     target: str
     comment: str
     parameters: Mapping[str, str]
+    imported_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,12 +109,13 @@ BROKER_PRINCIPAL: Final = "broker_principal"
 """A command; the brokers have checked its user."""
 UNVERIFIED_LOCAL_USER: Final = "unverified_local_user"
 """A command; nobody has checked the name."""
-IMPORTED: Final = "capture "
-"""With the capture's id behind it: an action of another installation's audit log, as an imported file has it."""
+IMPORTED: Final = "imported"
+"""An action of another installation's audit log, as an imported file has it: ``imported_from`` names the capture."""
 NOBODY: Final = "nobody"
 """Somebody who has not signed in: of refusals."""
 AUTHENTICATIONS: Final = (
-    SERVER_ACCOUNT, OIDC_ACCOUNT, API_TOKEN, ONE_TIME_LINK, BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER, NOBODY,
+    SERVER_ACCOUNT, OIDC_ACCOUNT, API_TOKEN, ONE_TIME_LINK, BROKER_PRINCIPAL, UNVERIFIED_LOCAL_USER, IMPORTED,
+    NOBODY,
 )  # fmt: skip
 
 # The load of hosts, which agents report as statistics.

@@ -117,7 +117,7 @@ def test_a_deployment_is_explained_with_who_approved_it(decisions: Decisions) ->
     decisions.cluster.flush()
 
     def states() -> list[str]:
-        query = f"SELECT state FROM deployments WHERE model_id = '{model}' ORDER BY ingested_at, _offset"
+        query = f"SELECT state FROM deployment_transitions WHERE model_id = '{model}' ORDER BY ingested_at, _offset"
         return [row[0] for row in decisions.platform.rows(query)]
 
     wait_for(lambda: states() == ["awaiting_approval"], "it waits for its approval")

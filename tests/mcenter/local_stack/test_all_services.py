@@ -97,7 +97,7 @@ def test_up_prepares_topics_and_tables_and_survives_the_death_of_every_process(
     assert {"mlops.sink", "mlops.processors", "mlops.notifier"} <= {
         lag["group"] for lag in first["consumer_groups"]
     }
-    assert {"statistics", "kpis", "deployments", "dead_letters"} <= tables
+    assert {"statistics", "kpis", "deployment_transitions", "dead_letters"} <= tables
     assert differences == []
     assert [post.title for post in receiver.posts] == ["[FIRING:1] late app"]
     assert dead_letters == 2, "the processors' and the sink's"

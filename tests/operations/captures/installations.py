@@ -28,7 +28,7 @@ COUNTED = {
     "actuals": 2,
     "agents": 1,
     "alert_transitions": 3,
-    "deployments": 4,
+    "deployment_transitions": 4,
     "events": 2,
     "histograms": 2,
     "kpis": 5,
@@ -60,7 +60,7 @@ def seed(platform: Platform) -> None:
     platform.flush()
     platform.wait("SELECT count() FROM agents", 1)
     platform.wait("SELECT count() FROM statistics", 11)
-    platform.wait("SELECT count() FROM deployments", 5)
+    platform.wait("SELECT count() FROM deployment_transitions", 5)
     platform.wait("SELECT count() FROM alert_transitions", 5)
     for table in (
         "actions",

@@ -85,7 +85,8 @@ def rows_of(topic: Topic, record: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["models", "events", "actions", "structured_statistics", "alert_transitions", "deployments"]
+    "name",
+    ["models", "events", "actions", "structured_statistics", "alert_transitions", "deployment_transitions"],
 )
 @given(data=st.data())
 def test_a_record_of_one_row_is_what_it_was(name: str, data: st.DataObject):

@@ -59,7 +59,7 @@ _ORDER = {
     "mlapps": "version",
     "models": "model_id",
     "alert_transitions": "transition_id",
-    "deployments": "transition_id",
+    "deployment_transitions": "transition_id",
 }
 
 
@@ -114,7 +114,7 @@ def test_the_history_is_the_same_elsewhere(source: Platform, target: Platform, f
             continue
         found = rows(target, table, "app")
         assert len(found) == count + (table == "actions"), table
-        if table not in {"mlapps", "models", "alert_transitions", "deployments", "actions"}:
+        if table not in {"mlapps", "models", "alert_transitions", "deployment_transitions", "actions"}:
             whole = set(rows(source, table, "app"))
             assert set(found) <= whole, table
     assert target.rows(
@@ -122,10 +122,10 @@ def test_the_history_is_the_same_elsewhere(source: Platform, target: Platform, f
     ) == [("import_capture", "ada", "the june")]
     with CaptureArchive(file) as archive:
         assert archive.manifest is not None
-        origin = f"capture {archive.manifest.capture_id}"
-    assert target.rows("SELECT who, authenticated_by, parameters FROM actions WHERE action = 'approve'") == [
-        ("someone", origin, {"authenticated_by": "unverified_local_user", "k": "v"})
-    ]
+        origin = archive.manifest.capture_id
+    assert target.rows(
+        "SELECT who, authenticated_by, imported_from, parameters FROM actions WHERE action = 'approve'"
+    ) == [("someone", "imported", origin, {"authenticated_by": "unverified_local_user", "k": "v"})]
     for question in (
         "SELECT model_id, state, live_from, live_to FROM deployments_current WHERE model_id = 'm-0'",
         "SELECT alert_id, state, fired_at, resolved_at FROM alerts_current WHERE alert_id = 'a-1'",
@@ -140,7 +140,7 @@ def test_a_decision_leads_to_the_record_that_caused_it(source: Platform, target:
     import_capture(target.settings, file, who=ADA, mlapp_id="copy")
     cause = "cause_topic, cause_partition, cause_offset"
     ((topic, partition, offset),) = target.rows(
-        f"SELECT DISTINCT {cause} FROM deployments WHERE mlapp_id = 'copy'"
+        f"SELECT DISTINCT {cause} FROM deployment_transitions WHERE mlapp_id = 'copy'"
     )
     assert topic.startswith("capture "), "the samples name a record that no capture holds"
     assert topic.endswith(": mlops.models")
@@ -152,15 +152,15 @@ def test_a_decision_leads_to_the_record_that_caused_it(source: Platform, target:
     changed = _with_cause(file, source.settings.kafka.topic_prefix, partition, offset)
     import_capture(target.settings, changed, who=ADA, mlapp_id="caused")
     assert target.rows(
-        "SELECT count() FROM deployments JOIN models ON models.mlapp_id = deployments.mlapp_id AND models._topic = cause_topic"
+        "SELECT count() FROM deployment_transitions JOIN models ON models.mlapp_id = deployment_transitions.mlapp_id AND models._topic = cause_topic"
         " AND models._partition = cause_partition AND models._offset = cause_offset"
-        " WHERE deployments.mlapp_id = 'caused' AND models.model_id = 'm-1'"
+        " WHERE deployment_transitions.mlapp_id = 'caused' AND models.model_id = 'm-1'"
     ) == [(4,)]
 
 
 def _with_cause(file: Path, prefix: str, partition: int, offset: int) -> Path:
     """The capture with a record of its own as the cause of all deployments."""
-    name = names.table_member("deployments")
+    name = names.table_member("deployment_transitions")
 
     def change(table: pa.Table) -> pa.Table:
         count = table.num_rows
@@ -252,7 +252,7 @@ def test_an_import_that_was_cut_off_goes_on(target: Platform, file: Path):
     target.wait(
         "SELECT count() FROM structured_statistics WHERE mlapp_id = 'cut'", COUNTED["structured_statistics"]
     )
-    assert rows(target, "deployments", "cut") == []
+    assert rows(target, "deployment_transitions", "cut") == []
     done = import_capture(target.settings, file, who=ADA, mlapp_id="cut")
     assert (done.records["kpis"], done.records["structured_statistics"]) == (0, 0)
     for table, count in COUNTED.items():
@@ -300,7 +300,7 @@ def test_running_processors_raise_nothing_and_deploy_nothing(
         )
         wait_for(lambda: not _behind(running.settings), worker.log)
         assert len(rows(running, "alert_transitions", "app")) == COUNTED["alert_transitions"]
-        assert len(rows(running, "deployments", "app")) == COUNTED["deployments"]
+        assert len(rows(running, "deployment_transitions", "app")) == COUNTED["deployment_transitions"]
         assert running.value("SELECT count() FROM dead_letters") == 0
         assert worker.terminate() == 0
 
@@ -378,7 +378,8 @@ def test_a_removed_mlapp_does_not_come_back(target: Platform, file: Path):
     assert done.records["mlapps"] == 0
     assert target.value("SELECT count() FROM mlapps WHERE mlapp_id = 'removed'") == 0
     assert (
-        target.value("SELECT count() FROM deployments WHERE mlapp_id = 'removed'") == COUNTED["deployments"]
+        target.value("SELECT count() FROM deployment_transitions WHERE mlapp_id = 'removed'")
+        == COUNTED["deployment_transitions"]
     )
 
 

@@ -166,7 +166,7 @@ def test_an_mlapp_goes_from_everywhere(platform: Platform, config: dict[str, str
         "histograms",
         "predictions",
         "models_log",
-        "deployments_log",
+        "deployment_transitions_log",
         "dead_letters_log",
         "actions",
         "actuals",

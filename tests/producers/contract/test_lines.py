@@ -133,7 +133,7 @@ def connected(
             platform.produce(
                 topics.DEPLOYMENTS, transition(DEPLOYED_ID, DeploymentState.REQUESTED, node_id="train"), "app"
             )
-            platform.rows("SELECT 1 FROM deployments")
+            platform.rows("SELECT 1 FROM deployment_transitions")
             platform.rows("SELECT 1 FROM mlapps")
         rows = arrived(platform, "train", [one for reports in expected.values() for one in reports])
         bins = platform.rows(

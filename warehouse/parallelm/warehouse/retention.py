@@ -38,7 +38,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "ingested_blocks_days": ("ingested_blocks",),
 }
 """Tables of each setting of section ``retention``."""
-KEPT_FOR_EVER = ("deployments_log", "models_log", "mlapps")
+KEPT_FOR_EVER = ("deployment_transitions_log", "models_log", "mlapps")
 """Without a setting: they say which model is live and which definition holds, however long ago that was decided."""
 LETTERS_OUTSTAY_DAYS = 32
 """Dead letters are deleted by whole months: so much later than those that arrive last in one."""

@@ -40,7 +40,7 @@ def explain_alert(settings: Settings, alert: Mapping[str, Any]) -> Part:
     actions = actions_on(settings, alert["mlapp_id"], [alert["alert_id"], alert["fingerprint"]])
     parts += [
         Part(
-            f"{who_said(each['who'], each['authenticated_by'])} asked to {each['action']} at {_time(each['event_time'])}: "
+            f"{who_said(each['who'], each['imported_from'])} asked to {each['action']} at {_time(each['event_time'])}: "
             f"{each['comment']}",
             plain(each),
         )

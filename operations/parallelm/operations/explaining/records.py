@@ -74,7 +74,7 @@ def _said(record: Any) -> str:
     kind = type(record).__name__
     if isinstance(record, UserAction):
         comment = f": {record.comment}" if record.comment else ""
-        return f"{record.action} by {who_said(record.who, record.authenticated_by)}{comment}"
+        return f"{record.action} by {who_said(record.who, record.imported_from)}{comment}"
     origin = getattr(record, "origin", None)
     who = f" of node {origin.node_id!r} on {origin.agent_id!r}" if origin is not None else ""
     if hasattr(record, "series"):
@@ -96,8 +96,8 @@ def _row(row: Mapping[str, Any]) -> str:
         "action",
         "comment",
     )
-    if "authenticated_by" in row:
-        row = {**row, "who": who_said(row["who"], row["authenticated_by"])}
+    if "imported_from" in row:
+        row = {**row, "who": who_said(row["who"], row["imported_from"])}
     return ", ".join(f"{key} {scalar_text(row[key])}" for key in shown if row.get(key) not in ("", None))
 
 

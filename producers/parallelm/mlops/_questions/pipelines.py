@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.times import Time
 
 _RUN_COLUMNS = (
-    "run_id", "state", "reason", "due_at", "began_at", "ended_at", "duration_ms", "attempt", "starts", "exit_code", "trigger",
+    "run_id", "state", "reason", "due_at", "started_at", "ended_at", "duration_ms", "attempt", "starts", "exit_code", "trigger",
     "trigger_id", "model_id", "pipeline_instance_id", "who", "node", "agent",
 )  # fmt: skip
 _MODEL_COLUMNS = ("role", "model_id", "name", "run_id", "since", "until", "node", "agent")

@@ -33,6 +33,8 @@ class Action(Answer):
     target: str
     comment: str
     parameters: dict[str, str]
+    imported_from: str
+    """Capture that alone says so; empty: this installation."""
 
 
 @ROUTER.get("/actions")

@@ -44,7 +44,7 @@ class Run(Answer):
     """Why it is in this state."""
     state_since: Moment
     due_at: Moment
-    began_at: Moment | None
+    started_at: Moment | None
     ended_at: Moment | None
     duration_ms: int | None
     agent_id: str

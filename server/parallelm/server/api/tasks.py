@@ -35,7 +35,7 @@ class TaskStatus(Answer):
     """Empty: it concerns no single MLApp."""
     about: str
     asked_by: str
-    begun_at: Moment
+    started_at: Moment
     state: Literal["in_progress", "complete", "failed"]
     share: float
     """0 to 1."""
@@ -76,5 +76,5 @@ def status_of(task: Task) -> TaskStatus:
     same = ("task_id", "kind", "mlapp_id", "about", "asked_by", "state", "share", "step", "reason")
     return TaskStatus.model_validate(
         {name: getattr(task, name) for name in same}
-        | {"begun_at": moment_of(task.begun_ms), "result": json.loads(task.result)}
+        | {"started_at": moment_of(task.begun_ms), "result": json.loads(task.result)}
     )

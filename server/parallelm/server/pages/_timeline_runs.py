@@ -49,7 +49,7 @@ def run_bars(
 
 
 def _bar(run: Mapping[str, Any], link: str) -> Bar:
-    began, ended = run["began_at"] or run["due_at"], run["ended_at"]
+    began, ended = run["started_at"] or run["due_at"], run["ended_at"]
     on = f" on {run['agent_id']}" if run["agent_id"] else ""
     return Bar(
         run["node_id"],

@@ -8,7 +8,7 @@ from parallelm.sinks.record_rows import TableSpec
 
 TABLE = TableSpec(
     topics.DEPLOYMENTS,
-    table="deployments_log",
+    table="deployment_transitions_log",
     columns=columns_of(records.DeploymentTransition),
     replaceable=True,
 )

@@ -1,6 +1,6 @@
 -- Deployments: every decision about a model on a node, and one row a deployment.
 
-CREATE TABLE IF NOT EXISTS deployments_log ${on_cluster}
+CREATE TABLE IF NOT EXISTS deployment_transitions_log ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
@@ -33,9 +33,9 @@ ENGINE = ${replicated}ReplacingMergeTree(_earliness)
 PARTITION BY toYYYYMM(ingested_at)
 ORDER BY (mlapp_id, transition_id)
 SETTINGS ${insert_settings}
-COMMENT 'Transitions of deployments as they were written: read the view deployments.';
+COMMENT 'Transitions of deployments as they were written: read the view deployment_transitions.';
 
-CREATE VIEW IF NOT EXISTS deployments ${on_cluster}
+CREATE VIEW IF NOT EXISTS deployment_transitions ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     event_time DateTime64(3, 'UTC') COMMENT 'Event time.',
@@ -87,7 +87,7 @@ AS SELECT
     _topic_id,
     _partition,
     _offset
-FROM deployments_log FINAL
+FROM deployment_transitions_log FINAL
 COMMENT 'Transitions of deployments: one row a change of state or a decision not to deploy, each once, with its reason.';
 
 CREATE VIEW IF NOT EXISTS deployments_current ${on_cluster}
@@ -165,7 +165,7 @@ FROM
     FROM
     (
         SELECT *, (ingested_at, _partition, _offset) AS place
-        FROM deployments
+        FROM deployment_transitions
         WHERE state NOT IN ('pinned', 'unpinned', 'refused', 'deleted')
     ) AS transition
     GROUP BY mlapp_id, node_id, model_id, deployment_id

@@ -97,7 +97,7 @@ FROM
         mlapp_id, 'deployment' AS decided_about, event_time, deployment_id AS id, state, previous_state, node_id, model_id,
         policy AS rule_or_policy, reason, who, cause_topic, cause_partition, cause_offset,
         ingested_at + toIntervalMinute(1) AS latest_cause -- clocks of brokers differ
-    FROM deployments
+    FROM deployment_transitions
     UNION ALL
     SELECT
         mlapp_id, 'alert' AS decided_about, event_time, alert_id AS id, state, previous_state, node_id,
@@ -121,7 +121,7 @@ ASOF LEFT JOIN
         UNION ALL
         SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('alert ', rule, ' ', state) FROM alert_transitions
         UNION ALL
-        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('model ', model_id, ' ', state, ' on ', node_id) FROM deployments
+        SELECT _topic, _topic_id, _partition, _offset, ingested_at, concat('model ', model_id, ' ', state, ' on ', node_id) FROM deployment_transitions
         UNION ALL
         SELECT _topic, _topic_id, _partition, _offset, ingested_at, if(is_deleted, 'MLApp removed', concat('version ', toString(version), ' of the MLApp applied by ', applied_by)) FROM mlapps
     )

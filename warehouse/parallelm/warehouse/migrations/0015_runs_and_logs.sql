@@ -105,9 +105,9 @@ AS SELECT
     _partition,
     _offset
 FROM run_transitions_log FINAL
-COMMENT 'Transitions of runs: one row a change of state, each once, with its reason. The view runs has one row a run.';
+COMMENT 'Transitions of runs: one row a change of state, each once, with its reason. The view runs_current has one row a run.';
 
-CREATE VIEW IF NOT EXISTS runs ${on_cluster}
+CREATE VIEW IF NOT EXISTS runs_current ${on_cluster}
 (
     mlapp_id LowCardinality(String) COMMENT 'MLApp.',
     node_id LowCardinality(String) COMMENT 'Node of the MLApp.',
@@ -120,9 +120,9 @@ CREATE VIEW IF NOT EXISTS runs ${on_cluster}
     reason String COMMENT 'Why it is in this state, in a sentence.',
     state_since DateTime64(3, 'UTC') COMMENT 'Event time from which it is in this state.',
     due_at DateTime64(3, 'UTC') COMMENT 'When it was due.',
-    began_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which its program first ran; NULL when it has not.',
+    started_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which its program first ran; NULL when it has not.',
     ended_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Event time at which it ended; NULL until then.',
-    duration_ms Nullable(Int64) COMMENT 'From its begin to its end, milliseconds; NULL until then, or when it never began.',
+    duration_ms Nullable(Int64) COMMENT 'From its start to its end, milliseconds; NULL until then, or when it never started.',
     agent_id LowCardinality(String) COMMENT 'Agent of its last attempt; empty when there was none.',
     trigger LowCardinality(String) COMMENT 'What made it due: schedule, parent, model, data, person, launch or service.',
     trigger_id String COMMENT 'Which: the due time in epoch milliseconds, or the id of the run, the model, the event or the action.',
@@ -145,9 +145,9 @@ AS SELECT
     argMax(transition.reason, transition.place) AS reason,
     argMax(transition.event_time, transition.place) AS state_since,
     min(transition.due_at) AS due_at,
-    minOrNullIf(transition.event_time, transition.state = 'running') AS began_at,
+    minOrNullIf(transition.event_time, transition.state = 'running') AS started_at,
     if(has_ended, state_since, NULL) AS ended_at,
-    if(has_ended, dateDiff('millisecond', began_at, ended_at), NULL) AS duration_ms,
+    if(has_ended, dateDiff('millisecond', started_at, ended_at), NULL) AS duration_ms,
     argMaxIf(transition.agent_id, transition.place, transition.agent_id != '') AS agent_id,
     argMin(transition.trigger, transition.place) AS trigger,
     argMin(transition.trigger_id, transition.place) AS trigger_id,
@@ -159,7 +159,7 @@ AS SELECT
     argMaxIf(transition.who, transition.place, transition.state IN ('stopping', 'stopped') AND transition.who != '') AS stopped_by
 FROM (SELECT *, (ingested_at, _partition, _offset) AS place FROM run_transitions WHERE run_id != '' AND state != 'refused') AS transition
 GROUP BY mlapp_id, node_id, run_id
-COMMENT 'Runs of nodes: one row a run, with its state now, when it was due, began and ended, and on which agent.';
+COMMENT 'Runs of nodes: one row a run, with its state now, when it was due, started and ended, and on which agent.';
 
 -- Agents send lines again when they are not sure that they arrived: equal keys merge, and queries take one of each.
 -- Deleted after weeks, so that a partition is a week. The index finds lines by any three characters, whatever their case.

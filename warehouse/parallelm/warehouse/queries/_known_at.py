@@ -23,7 +23,7 @@ ARRIVING: Final = (
     "events",
     "alert_transitions_log",
     "models_log",
-    "deployments_log",
+    "deployment_transitions_log",
     "kpis",
     "actions",
     "mlapps",

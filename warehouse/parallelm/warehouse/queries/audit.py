@@ -31,7 +31,8 @@ def actions(
 ) -> list[dict[str, Any]]:
     """Actions, the latest first; of ``mlapps`` only, where they are named.
 
-    Keys: ``event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment, parameters, ingested_at``.
+    Keys: ``event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment, parameters, imported_from,
+    ingested_at``.
     """
     where = Conditions().equal(mlapp_id=mlapp_id, who=who, action=action, action_id=action_id)
     where.between("event_time", start, end)
@@ -39,7 +40,7 @@ def actions(
         settings,
         f"""
         SELECT event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment,
-               parameters, ingested_at
+               parameters, imported_from, ingested_at
         FROM (SELECT * FROM actions {where})
         WHERE %(all)s OR has(%(mlapps)s, mlapp_id)
         ORDER BY event_time DESC, action_id
@@ -74,7 +75,7 @@ def action_log(
         settings,
         f"""
         SELECT event_time, action_id, mlapp_id, who, authenticated_by, action, node_id, model_id, target, comment,
-               parameters, ingested_at{page.places if page else ""}
+               parameters, imported_from, ingested_at{page.places if page else ""}
         FROM actions {where}
         ORDER BY ingested_at, _partition, _offset
         """,  # noqa: S608 - made of our own column names; values are parameters

@@ -134,7 +134,7 @@ def aggregates_by_day(settings: Settings, chosen: CaptureRange) -> list[dict[str
             UNION ALL
             SELECT {day}, 0, 0, count(), 0, 0, 0 FROM models WHERE {IN_RANGE} GROUP BY day_ms
             UNION ALL
-            SELECT {day}, 0, 0, 0, count(), 0, 0 FROM deployments WHERE {IN_RANGE} AND state = 'active' GROUP BY day_ms
+            SELECT {day}, 0, 0, 0, count(), 0, 0 FROM deployment_transitions WHERE {IN_RANGE} AND state = 'active' GROUP BY day_ms
             UNION ALL
             SELECT {day}, 0, 0, 0, 0, countIf(NOT is_health), countIf(is_health)
             FROM (SELECT *, rule_type IN ('health', 'canary') OR rule ILIKE '%%health%%' AS is_health FROM alert_transitions)

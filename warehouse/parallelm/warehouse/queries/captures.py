@@ -31,13 +31,13 @@ IN_RANGE = (
 )
 _UNTIL_END = f"mlapp_id = %(mlapp_id)s AND event_time < {END} AND ingested_at <= {KNOWN_AT}"
 _DEPLOYED = f"""
-    SELECT deployment_id FROM deployments WHERE {_UNTIL_END} GROUP BY deployment_id
+    SELECT deployment_id FROM deployment_transitions WHERE {_UNTIL_END} GROUP BY deployment_id
     HAVING max(event_time) >= {START}
         OR (countIf(state = 'active') > 0 AND countIf(state IN ('superseded', 'rolled_back', 'removed')) = 0)
         OR argMax(state, (ingested_at, _partition, _offset)) IN ('held', 'awaiting_approval', 'canary', 'requested', 'accepted')
 """  # noqa: S608 - made of our own names; values are parameters
 _DEPLOYED_MODELS = f"""
-    SELECT model_id FROM deployments WHERE {_UNTIL_END} AND deployment_id IN ({_DEPLOYED})
+    SELECT model_id FROM deployment_transitions WHERE {_UNTIL_END} AND deployment_id IN ({_DEPLOYED})
 """  # noqa: S608 - as above
 _RAISED = f"""
     SELECT alert_id FROM alert_transitions WHERE {_UNTIL_END} GROUP BY alert_id
@@ -102,7 +102,7 @@ CAPTURE_TABLES: tuple[CaptureTable, ...] = (
     CaptureTable("actions"),
     CaptureTable("kpis", place="_topic, _partition, _offset, _index"),
     CaptureTable("alert_transitions", f"{_UNTIL_END} AND alert_id IN ({_RAISED})"),
-    CaptureTable("deployments", f"{_UNTIL_END} AND deployment_id IN ({_DEPLOYED})"),
+    CaptureTable("deployment_transitions", f"{_UNTIL_END} AND deployment_id IN ({_DEPLOYED})"),
     CaptureTable(
         "run_transitions",
         f"{_UNTIL_END} AND (run_id = '' AND event_time >= {START} OR run_id IN ({_RUNNING}))",

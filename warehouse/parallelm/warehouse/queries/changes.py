@@ -23,7 +23,7 @@ KINDS: Final = {
     "statistics": "statistics",
     "structured_statistics": "statistics",
     "alert_transitions_log": "alerts",
-    "deployments_log": "deployments",
+    "deployment_transitions_log": "deployments",
     "models_log": "models",
     "events": "events",
     "kpis": "kpis",

@@ -114,9 +114,15 @@ def past_kpis(
 def past_successions(
     settings: Settings, *, mlapp_id: str, start: Time | None = None, end: Time | None = None
 ) -> list[dict[str, Any]]:
-    """Rows of ``deployments`` that say that a model was superseded, with ``event_ms`` and ``ingested_ms``."""
+    """Rows of ``deployment_transitions`` that say that a model was superseded, with ``event_ms`` and ``ingested_ms``."""
     return _rows(
-        settings, "deployments", mlapp_id, start, end, "_topic, _partition, _offset", state="superseded"
+        settings,
+        "deployment_transitions",
+        mlapp_id,
+        start,
+        end,
+        "_topic, _partition, _offset",
+        state="superseded",
     )
 
 

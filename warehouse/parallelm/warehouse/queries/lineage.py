@@ -121,11 +121,11 @@ def notifications_of(settings: Settings, transition_ids: Sequence[str]) -> list[
 
 
 def deployment_transitions(settings: Settings, prefix: str) -> list[dict[str, Any]]:
-    """Rows of ``deployments`` whose deployment or model begins with ``prefix``, in the order in which they were recorded."""
+    """Rows of ``deployment_transitions`` whose deployment or model begins with ``prefix``, in the order in which they were recorded."""
     return records(
         settings,
         """
-        SELECT * FROM deployments
+        SELECT * FROM deployment_transitions
         WHERE startsWith(deployment_id, %(prefix)s) OR startsWith(model_id, %(prefix)s)
         ORDER BY ingested_at, _partition, _offset
         """,

@@ -76,7 +76,7 @@ def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
                 SELECT toString(mlapp_id), toString(node_id), toString(agent_id), toString(pipeline_instance_id), run_id,
                     (1, state_since)
                 FROM (
-                    SELECT * FROM runs WHERE (mlapp_id, node_id, run_id) IN (
+                    SELECT * FROM runs_current WHERE (mlapp_id, node_id, run_id) IN (
                         SELECT mlapp_id, node_id, run_id FROM run_transitions_log WHERE mlapp_id = %(mlapp_id)s AND run_id != ''
                         GROUP BY mlapp_id, node_id, run_id
                         HAVING NOT max(state IN ('succeeded', 'failed', 'stopped', 'missed', 'lost'))

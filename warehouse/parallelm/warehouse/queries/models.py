@@ -84,7 +84,7 @@ def last_deployed_model(
             (
                 SELECT *, (ingested_at, _partition, _offset) AS place,
                        (state IN ('requested', 'canary'), place) AS request
-                FROM deployments
+                FROM deployment_transitions
                 WHERE mlapp_id = %(mlapp_id)s AND node_id = %(node_id)s
                       AND (%(any_model)s OR model_id = %(model_id)s)
                       AND state NOT IN ('pinned', 'unpinned', 'refused', 'deleted')
@@ -170,7 +170,7 @@ def models(
         LEFT JOIN
         (
             SELECT mlapp_id, model_id, toNullable(min(event_time)) AS deleted_at, argMin(who, event_time) AS deleted_by
-            FROM deployments WHERE state = 'deleted' GROUP BY mlapp_id, model_id
+            FROM deployment_transitions WHERE state = 'deleted' GROUP BY mlapp_id, model_id
         ) AS deletion USING (mlapp_id, model_id)
         ORDER BY event_time, model_id
         """,  # noqa: S608 - made of our own column names; values are parameters
@@ -249,7 +249,7 @@ def deployment_history(
         SELECT event_time, decided_at, mlapp_id, node_id, model_id, model_name, attempt, state, previous_state, policy, who, agent_id,
                reason, related_model_id, evidence_json, cause_topic, cause_partition, cause_offset, deployment_id
                {page.places if page else ""}
-        FROM (SELECT * FROM deployments {where}) AS decision
+        FROM (SELECT * FROM deployment_transitions {where}) AS decision
         LEFT JOIN
         (
             SELECT mlapp_id, model_id, any(toString(name)) AS model_name FROM models GROUP BY mlapp_id, model_id
@@ -287,7 +287,7 @@ def answers_to(settings: Settings, mlapp_id: str, topic: str, partition: int, of
     where = Conditions().equal(
         mlapp_id=mlapp_id, cause_topic=topic, cause_partition=partition, cause_offset=offset
     )
-    query = f"SELECT count() AS answers FROM deployments {where}"  # noqa: S608 - our own columns; values are parameters
+    query = f"SELECT count() AS answers FROM deployment_transitions {where}"  # noqa: S608 - our own columns; values are parameters
     return int(records(settings, query, where.parameters)[0]["answers"])
 
 
@@ -299,7 +299,7 @@ def pins(settings: Settings, mlapp_id: str) -> dict[str, dict[str, Any]]:
         SELECT node_id, argMax(state, place) AS last_state, argMax(model_id, place) AS model_id, argMax(who, place) AS who,
                argMax(event_time, place) AS event_time, argMax(reason, place) AS reason
         FROM (
-            SELECT *, (ingested_at, _partition, _offset) AS place FROM deployments
+            SELECT *, (ingested_at, _partition, _offset) AS place FROM deployment_transitions
             WHERE mlapp_id = %(mlapp_id)s AND state IN ('pinned', 'unpinned')
         ) AS answer
         GROUP BY node_id

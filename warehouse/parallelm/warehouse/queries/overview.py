@@ -41,7 +41,7 @@ GROUP BY mlapp_id
 """
 
 _MENTIONING = (
-    "mlapps", "statistics_by_day_state", "structured_statistics", "events", "kpis", "models_log", "predictions", "deployments_log",
+    "mlapps", "statistics_by_day_state", "structured_statistics", "events", "kpis", "models_log", "predictions", "deployment_transitions_log",
     "alert_transitions_log", "run_transitions_log", "actions",
 )  # fmt: skip
 

@@ -34,7 +34,7 @@ def runs(
     end: Time | None = None,
     page: Keyset | None = None,
 ) -> pd.DataFrame:
-    """Runs by when they were due, as the view ``runs`` has them.
+    """Runs by when they were due, as the view ``runs_current`` has them.
 
     ``start`` and ``end`` select those that were due before the end and had not ended before the start: a program that
     goes on for months is among the runs of each day. A ``page`` is by ``due_at`` and ``run_id``. Raises ``QueryError`` for
@@ -74,7 +74,7 @@ def selected_runs(**chosen: Any) -> tuple[str, dict[str, Any]]:
     if page is not None or str(where):
         of_key.written(f"(mlapp_id, node_id, run_id) IN (SELECT mlapp_id, node_id, run_id FROM ({found}))")  # noqa: S608 - as below
     direction = "DESC" if page is not None and page.descending else ""
-    query = f"SELECT * FROM runs {of_key} ORDER BY due_at {direction}, run_id {direction} {READS_FEW}"  # noqa: S608 - our own names; values are parameters
+    query = f"SELECT * FROM runs_current {of_key} ORDER BY due_at {direction}, run_id {direction} {READS_FEW}"  # noqa: S608 - our own names; values are parameters
     bounds = {"start": first_ms or 0, "end": last_ms or 0}
     return query, of_key.parameters | where.parameters | of_page | bounds
 
@@ -169,22 +169,22 @@ def models_of_pipelines(
     of_run = Conditions().equal(run_id=run_id)
     # Of a model that went live without a run that was started with it no run is known.
     live = "" if run_id else _LIVE_MODELS.format(where=of_node)
-    began = f"SELECT * FROM (SELECT * FROM runs {of_node}) WHERE began_at IS NOT NULL"  # noqa: S608 - our own names; values are parameters
+    began = f"SELECT * FROM (SELECT * FROM runs_current {of_node}) WHERE started_at IS NOT NULL"  # noqa: S608 - our own names; values are parameters
     return records(
         settings,
         f"""
         SELECT role, node_id, agent_id, run_id, model_id, announced.name AS name, since, until FROM
         (
             SELECT 'produced' AS role, toString(model.node_id) AS node_id, toString(model.agent_id) AS agent_id,
-                argMaxIf(run.run_id, ifNull(run.began_at, model.event_time), {_GOING_ON}) AS run_id, model.model_id AS model_id, any(model.event_time) AS since,
+                argMaxIf(run.run_id, ifNull(run.started_at, model.event_time), {_GOING_ON}) AS run_id, model.model_id AS model_id, any(model.event_time) AS since,
                 CAST(NULL, 'Nullable(DateTime64(3, \\'UTC\\'))') AS until
             FROM (SELECT * FROM models {of_node}) AS model
             LEFT JOIN ({began}) AS run
                 ON run.node_id = model.node_id AND run.agent_id = model.agent_id
-                AND run.began_at <= model.event_time
+                AND run.started_at <= model.event_time
             GROUP BY node_id, agent_id, model_id
             UNION ALL
-            SELECT 'consumed', toString(node_id), toString(agent_id), run_id, model_id, assumeNotNull(began_at), ended_at
+            SELECT 'consumed', toString(node_id), toString(agent_id), run_id, model_id, assumeNotNull(started_at), ended_at
             FROM ({began}) {of_run} {"AND" if run_id else "WHERE"} model_id != ''
             {live}
         ) AS flow
@@ -205,7 +205,7 @@ _LIVE_MODELS = """
                 assumeNotNull(live_from), live_to
             FROM (SELECT * FROM deployments_current {where})
             WHERE live_from IS NOT NULL AND (node_id, model_id) NOT IN (
-                SELECT node_id, model_id FROM (SELECT * FROM runs {where}) WHERE began_at IS NOT NULL
+                SELECT node_id, model_id FROM (SELECT * FROM runs_current {where}) WHERE started_at IS NOT NULL
             )
 """
 

@@ -22,7 +22,7 @@ FROM
         min(ingested_at) AS first_arrived, max(ingested_at) AS last_arrived FROM models WHERE mlapp_id = 'flight-delays'
     UNION ALL
     SELECT 6 AS number, 'deployment transitions' AS what, count() AS rows, min(event_time) AS first_event, max(event_time) AS last_event,
-        min(ingested_at) AS first_arrived, max(ingested_at) AS last_arrived FROM deployments WHERE mlapp_id = 'flight-delays'
+        min(ingested_at) AS first_arrived, max(ingested_at) AS last_arrived FROM deployment_transitions WHERE mlapp_id = 'flight-delays'
     UNION ALL
     SELECT 7 AS number, 'alert transitions' AS what, count() AS rows, min(event_time) AS first_event, max(event_time) AS last_event,
         min(ingested_at) AS first_arrived, max(ingested_at) AS last_arrived FROM alert_transitions WHERE mlapp_id = 'flight-delays'

@@ -15,7 +15,7 @@ SELECT
     deployment.reason AS why,
     held_out.auc AS held_out_auc,
     deployment.deployment_id AS deployment_id
-FROM deployments AS deployment
+FROM deployment_transitions AS deployment
 INNER JOIN models AS model ON model.mlapp_id = deployment.mlapp_id AND model.model_id = deployment.model_id
 INNER JOIN held_out ON held_out.model_id = deployment.model_id
 WHERE deployment.mlapp_id = 'flight-delays' AND deployment.node_id IN ('predict', 'predict-jfk')

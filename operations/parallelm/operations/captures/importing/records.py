@@ -88,7 +88,7 @@ def _nested(name: str, kind: type, row: Row) -> list[Any]:
 def as_imported(action: records.UserAction, capture_id: str) -> records.UserAction:
     """An action that a capture tells of: who did it is what the file says, and nothing that this installation has checked."""
     said = {"authenticated_by": action.authenticated_by, **action.parameters}
-    return dataclasses.replace(action, authenticated_by=f"{IMPORTED}{capture_id}", parameters=said)
+    return dataclasses.replace(action, authenticated_by=IMPORTED, parameters=said, imported_from=capture_id)
 
 
 def kpi_batch(rows: Sequence[Row]) -> records.KpiBatch:

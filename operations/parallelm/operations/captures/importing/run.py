@@ -228,7 +228,7 @@ class _Import:
         return row["_topic"].removeprefix(self._manifest.topic_prefix), row["_partition"], row["_offset"]
 
     def _read_causes(self) -> Iterator[Place]:
-        for name in ("alert_transitions", "deployments"):
+        for name in ("alert_transitions", "deployment_transitions"):
             for rows in rows_by_record(self._folder, self._manifest, name):
                 row = rows[0]
                 topic = row["cause_topic"].removeprefix(self._manifest.topic_prefix)

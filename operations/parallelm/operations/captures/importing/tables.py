@@ -53,7 +53,7 @@ IMPORTED_TABLES: tuple[ImportedTable, ...] = (
     ImportedTable("predictions", topics.PREDICTIONS, _REPORT, predictions),
     ImportedTable("actuals", topics.ACTUALS, _REPORT, actuals),
     ImportedTable("alert_transitions", topics.ALERTS, ("transition_id",), _one(topics.ALERTS)),
-    ImportedTable("deployments", topics.DEPLOYMENTS, ("transition_id",), _one(topics.DEPLOYMENTS)),
+    ImportedTable("deployment_transitions", topics.DEPLOYMENTS, ("transition_id",), _one(topics.DEPLOYMENTS)),
     ImportedTable("run_transitions", topics.RUNS, ("transition_id",), _one(topics.RUNS)),
 )
 """What causes decisions comes before them. ``histograms`` follow from structured statistics; ``agents`` belong to their

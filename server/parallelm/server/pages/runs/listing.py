@@ -128,7 +128,7 @@ def _waiting(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
 
 def seconds_of(row: Mapping[str, Any], now_ms: int) -> float:
     """How long its program ran, or has run until now; 0 when it never began."""
-    if row["began_at"] is None:
+    if row["started_at"] is None:
         return 0.0
     ended_at = moment_of(now_ms) if row["ended_at"] is None else row["ended_at"]
-    return max(0.0, float((ended_at - row["began_at"]).total_seconds()))
+    return max(0.0, float((ended_at - row["started_at"]).total_seconds()))

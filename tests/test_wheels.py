@@ -224,7 +224,7 @@ def test_with_the_platform_the_command_tells_what_it_can_do(wheel: Path, tmp_pat
         assert "Usage: mcenter" in run(mcenter, name, "--help", cwd=tmp_path)
     run(mcenter, "examples", cwd=tmp_path)
     assert "'hosts' is valid" in run(
-        mcenter, "mlapp", "validate", "examples/monitoring/hosts.yaml", cwd=tmp_path
+        mcenter, "mlapps", "validate", "examples/monitoring/hosts.yaml", cwd=tmp_path
     )
     units = {unit.name for unit in (REPOSITORY / "examples" / "systemd").iterdir()}
     assert {unit.name for unit in (tmp_path / "examples" / "systemd").iterdir()} == units
@@ -275,8 +275,8 @@ def test_with_all_extras_the_stack_serves_its_pages_and_runs_an_example(
         for path in loaded:
             assert httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200, path
         run(mcenter, "examples", cwd=tmp_path)
-        run(mcenter, "mlapp", "apply", "examples/mlapps/train-predict.yaml", cwd=tmp_path)
-        run(mcenter, "mlapp", "run", "wines", "fit", cwd=tmp_path)
+        run(mcenter, "mlapps", "apply", "examples/mlapps/train-predict.yaml", cwd=tmp_path)
+        run(mcenter, "mlapps", "run", "wines", "fit", cwd=tmp_path)
         runs = (mcenter, "runs", "list", "--mlapp", "wines", "--format", "json")
         wait_for(lambda: [each["state"] for each in json.loads(run(*runs, cwd=tmp_path))] == ["succeeded"])
     finally:

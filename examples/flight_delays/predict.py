@@ -4,7 +4,7 @@ r"""Predict each day's late arrivals with the model that the platform has deploy
 
 reads days from standard input. Reports each prediction, and how alike the flights are to those that the model was trained
 on. A day later, when the flights have arrived, it reports which were late: how good the predictions were is worked out by
-``mcenter actuals evaluate`` and ``mcenter model quality``. Three nodes run it: one predicts all flights, a canary every
+``mcenter actuals evaluate`` and ``mcenter models quality``. Three nodes run it: one predicts all flights, a canary every
 fourth of them (``--every 4``), and one those of an airport (``--origin JFK``).
 """
 

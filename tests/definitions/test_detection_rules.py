@@ -123,10 +123,10 @@ def test_what_is_not_written_has_its_default():
     }  # fmt: skip
     assert parameters("type: z_score, below: -3, samples: 12")["min_samples"] == 12
     assert parameters("type: change_point") == {
-        "method": "adwin", "direction": "both", "settle_samples": 30, "delta": 0.002, "min_samples": 10, "check_every": 32,
+        "method": "adwin", "direction": "either", "settle_samples": 30, "delta": 0.002, "min_samples": 10, "check_every": 32,
     }  # fmt: skip
     assert parameters("type: change_point, method: page_hinkley, threshold: 50") == {
-        "method": "page_hinkley", "direction": "both", "settle_samples": 30, "delta": 0.005, "min_samples": 30,
+        "method": "page_hinkley", "direction": "either", "settle_samples": 30, "delta": 0.005, "min_samples": 30,
         "threshold": 50.0, "alpha": 0.9999,
     }  # fmt: skip
     assert parameters("type: rate_of_change, over: 1h, below: 0") == {

@@ -205,7 +205,7 @@ def test_models_of_the_reviewed_node_are_live_when_a_person_has_approved_them(de
     assert found["month"].tolist() == ["2013-02", "2013-04"]
     assert found["decided_by"].tolist() == ["anna", "anna"]
     assert "its canary has passed" in found["decided_reason"].iloc[1]
-    assert "$ mcenter model approve" in demo.printed
+    assert "$ mcenter models approve" in demo.printed
 
 
 def test_drift_alerts_are_few_and_the_input_gate_fires_for_the_broken_model_alone(demo: DemoRun):

@@ -141,7 +141,7 @@ def follow_the_pages(newcomer: Path) -> None:
         reader.follow(page, mlapp_id, nodes)
     deployed = ("deployments", "list", "--mlapp", "train-predict", "--node", "predict", "--format", "json")
     wait_for(lambda: json.loads(reader.mcenter(*deployed)), "the model is deployed")
-    reader.mcenter("mlapp", "run", "train-predict", "predict")
+    reader.mcenter("mlapps", "run", "train-predict", "predict")
     wait_for(lambda: reader.succeeded("train-predict")["predict"], "it predicts with the model")
 
     original, exported = newcomer / "examples/original/train-predict", newcomer / "train-predict-exported"

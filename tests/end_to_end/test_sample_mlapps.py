@@ -46,8 +46,8 @@ class Platform:
         return self.rows("runs", "list", "--mlapp", mlapp_id, "--node", node_id)
 
     def launch(self, file: str, *options: str) -> str:
-        mlapp_id = self.mcenter("mlapp", "apply", str(MLAPPS / file), *options).split("'")[1]
-        self.mcenter("mlapp", "launch", mlapp_id)
+        mlapp_id = self.mcenter("mlapps", "apply", str(MLAPPS / file), *options).split("'")[1]
+        self.mcenter("mlapps", "launch", mlapp_id)
         return mlapp_id
 
     def succeeded(self, mlapp_id: str, node_id: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.mark.long  # the README's commands do the same
 def test_a_model_that_is_trained_is_deployed_used_and_told_of(platform: Platform) -> None:
     mlapp_id = platform.launch("train-predict-tell.yaml")
-    platform.mcenter("mlapp", "run", mlapp_id, "fit")
+    platform.mcenter("mlapps", "run", mlapp_id, "fit")
     fitted = platform.succeeded(mlapp_id, "fit")
     assert "published a forest of 20 trees" in platform.log(fitted, "forest")
     sorted_ = platform.succeeded(mlapp_id, "sort")
@@ -99,11 +99,11 @@ def test_an_uploaded_model_is_the_one_that_a_node_begins_with(platform: Platform
     file = tmp_path / "wines.joblib"
     wines = load_wine()
     joblib.dump(DecisionTreeClassifier().fit(wines.data, wines.target), file)
-    platform.mcenter("mlapp", "apply", str(MLAPPS / "predict.yaml"))
-    uploaded = ("model", "upload", str(file), "--mlapp", "wines-by-hour", "--format", "scikitlearn_3")
+    platform.mcenter("mlapps", "apply", str(MLAPPS / "predict.yaml"))
+    uploaded = ("models", "upload", str(file), "--mlapp", "wines-by-hour", "--format", "scikitlearn_3")
     model = re.findall(r"model (\S+) of MLApp", platform.mcenter(*uploaded))[0]
     by_hour = platform.launch("predict.yaml", "--set", f"model={model}")
-    platform.mcenter("mlapp", "run", by_hour, "sort")
+    platform.mcenter("mlapps", "run", by_hour, "sort")
     run = platform.succeeded(by_hour, "sort")
     assert run["model_id"] == model
     assert "bottles of each kind" in platform.log(run, "bottles")
@@ -114,9 +114,9 @@ def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_s
     platform: Platform,
 ) -> None:
     mlapp_id = platform.launch("serve.yaml")
-    platform.mcenter("mlapp", "run", mlapp_id, "fit")
+    platform.mcenter("mlapps", "run", mlapp_id, "fit")
     first = wait_for(lambda: platform.model_of(mlapp_id, "serve"), "the first model serves", 120)
-    platform.mcenter("mlapp", "run", mlapp_id, "fit")
+    platform.mcenter("mlapps", "run", mlapp_id, "fit")
     wait_for(
         lambda: platform.model_of(mlapp_id, "serve") not in {"", first},
         lambda: platform.mcenter("deployments", "list", "--mlapp", mlapp_id),
@@ -127,7 +127,7 @@ def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_s
     assert (service["state"], service["starts"]) == ("running", 1)
     assert first in platform.log(service, f"serves with model {first}")
     assert second in platform.log(service, f"serves with model {second}")
-    platform.mcenter("mlapp", "stop", mlapp_id)
+    platform.mcenter("mlapps", "stop", mlapp_id)
     wait_for(
         lambda: all(
             run["state"] == "stopped"

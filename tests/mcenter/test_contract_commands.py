@@ -88,7 +88,7 @@ def test_topics_are_created_listed_and_checked(run: Callable[..., Result], setti
     assert run("topics", "create").output == "all topics exist\n"
     checked = run("topics", "check")
     assert (checked.exit_code, checked.output) == (0, "all topics are as the catalogue defines them\n")
-    rows = json.loads(run("topics", "list", "--json").output)
+    rows = json.loads(run("topics", "list", "--format", "json").output)
     assert rows[0] == {
         "topic": f"{settings.kafka.topic_prefix}statistics",
         "record": "StatisticsBatch",
@@ -213,7 +213,7 @@ def test_tail_names_a_topic_that_is_not_on_the_cluster(run: Callable[..., Result
 
 
 def test_schemas_are_listed_and_checked(run: Callable[..., Result], settings: Settings):
-    rows = json.loads(run("schemas", "list", "--json").output)
+    rows = json.loads(run("schemas", "list", "--format", "json").output)
     assert {row["id"]: row["record"] for row in rows} == {
         schema.schema_id: schema.record for schema in packaged.by_id().values()
     }

@@ -13,7 +13,7 @@ FULL = Path("/dev/full")
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize(
-    "arguments", [("schemas", "list"), ("schemas", "list", "--json"), ("mlapp", "--help")]
+    "arguments", [("schemas", "list"), ("schemas", "list", "--format", "json"), ("mlapp", "--help")]
 )
 def test_output_that_cannot_be_written_is_reported_in_one_line(
     arguments: tuple[str, ...], tmp_path: Path

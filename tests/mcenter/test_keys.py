@@ -35,9 +35,9 @@ def test_a_key_is_made_once_readable_by_its_owner_only_and_signs(
     assert run("keys", "show", str(file)) == key_id
     model.write_bytes(b"weights")
     options = ("--mlapp", "flights", "--format", "Onnx", "--model-id", "m1")
-    assert "there is no key to sign with" in run("model", "sign", str(model), *options, code=1)
+    assert "there is no key to sign with" in run("models", "sign", str(model), *options, code=1)
     signature = run(
-        "model", "sign", str(model), *options, env={"MCENTER_ARTIFACTS_SIGNING_KEY_FILE": str(file)}
+        "models", "sign", str(model), *options, env={"MCENTER_ARTIFACTS_SIGNING_KEY_FILE": str(file)}
     )
     signed = SignedModel(
         mlapp_id="flights", model_id="m1", name="model.onnx", format="Onnx", file_name="model.onnx", is_directory=False,

@@ -42,7 +42,7 @@ def test_a_number_out_of_bounds_is_refused(command: tuple[str, ...], value: str)
         ("processors", "--session-timeout-s", "0"),
         ("sink", "--dead-letter-ratio", "1.5"),
         ("sink", "--topics", ""),
-        ("kpi", "upload", "-", "--mlapp", " "),
+        ("kpis", "upload", "-", "--mlapp", " "),
     ],
     ids=" ".join,
 )

@@ -175,7 +175,7 @@ def test_records_on_a_terminal_are_harmless(configured: Settings):
     [
         ("query", f"SELECT '{EVIL}' AS x FROM nowhere"),
         ("tail", EVIL),
-        ("kpi", "upload", f"no such {EVIL}.csv"),
+        ("kpis", "upload", f"no such {EVIL}.csv"),
         (EVIL,),
         ("correlate", EVIL),
         ("query", f"SELECT throwIf(1, '{EVIL}')"),
@@ -194,7 +194,7 @@ def test_an_uploaded_file_is_reported_harmlessly(configured: Settings, tmp_path:
     file = tmp_path / "evil \x1b[31m.csv"
     quoted = EVIL.replace('"', '""')
     file.write_bytes(f'kpi,timestamp,value\n"{quoted}",2013-01-31,1\nk,"{quoted}","{quoted}"\n'.encode())
-    shown = on_a_terminal("kpi", "upload", str(file), "--skip-bad")
+    shown = on_a_terminal("kpis", "upload", str(file), "--skip-bad")
     # Progress is drawn by the command itself.
     shown = re.sub(r"\x1b\[\?25[lh]|\x1b\[K|\r(uploading[^\r\n]*)?", "", shown)
     assert is_harmless(shown)

@@ -145,12 +145,12 @@ def test_a_folder_comes_over_with_every_difference_told(original: Path, tmp_path
         "pipelines/old.json: pipe.3.type: component 'gone' is not among the folders: put it into components/",
         (
             "mlapp.json: nodes.inference.defaultModelPath: when the MLApp is applied, before it is launched: "
-            f"`mcenter model upload {models}/first.pkl --format ScikitLearn_3 --mlapp Train-Predict --model-id Train-Predict-first`"
+            f"`mcenter models upload {models}/first.pkl --format ScikitLearn_3 --mlapp Train-Predict --model-id Train-Predict-first`"
         ),
         "mlapp.json: nodes.after.defaultModelFormat: '' is not known here: choose one for --format below",
         (
             f"mlapp.json: nodes.after.defaultModelPath: when the MLApp is applied, before it is launched: `tar -czf {models}/deep.tar.gz "
-            f"-C {models}/deep . && mcenter model upload {models}/deep.tar.gz --format Unknown --mlapp Train-Predict --model-id Train-Predict-deep`"
+            f"-C {models}/deep . && mcenter models upload {models}/deep.tar.gz --format Unknown --mlapp Train-Predict --model-id Train-Predict-deep`"
         ),
         "mlapp.json: nodes.after: it has no schedule, and no parents whose runs end: it runs once at each launch; triggers can run it on new models",
         "mlapp.json: canaryThreshold: 0 is no number above 0: there is none",

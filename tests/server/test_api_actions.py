@@ -109,7 +109,7 @@ def test_decisions_about_what_is_not_there_are_refused(client: httpx.Client, app
     assert (nowhere.status_code, nowhere.json()["detail"]) == (404, "there is no MLApp 'none'")
     other = client.post(f"{app}/decisions", json={"action": "explode"})
     assert (other.status_code, other.json()["type"]) == (422, "urn:mcenter:problem:invalid-request")
-    assert client.post(f"{app}/decisions", json={"action": "set_model"}).status_code == 422
+    assert client.post(f"{app}/decisions", json={"action": "deploy"}).status_code == 422
 
 
 def test_an_alert_is_acknowledged_once_and_closed(client: httpx.Client):

@@ -54,7 +54,7 @@ def test_a_server_that_is_away_or_does_not_know_who_asks(
 def test_who_may_not_is_told_the_action_and_the_roles(
     commands: Commands, server_url: str, token_of: Callable[..., str]
 ):
-    pin = ("model", "pin", "--mlapp", "churn", "--comment", "mine")
+    pin = ("models", "pin", "--mlapp", "churn", "--comment", "mine")
     commands.name(server_url, token_of("viewer"))
     said = commands(*pin, exit_code=1)
     assert "viewer-of-tests has no role that allows models.review on MLApp 'churn'" in said

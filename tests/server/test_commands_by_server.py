@@ -37,20 +37,20 @@ def test_a_definition_a_model_and_decisions(commands: Commands, client: httpx.Cl
     file, model = tmp_path / "app.yaml", tmp_path / "model.json"
     file.write_text(DEFINITION)
     model.write_text('{"bias": 1}')
-    assert commands("mlapp", "apply", str(file)) == f"MLApp '{APP}' is now at version 1\n"
-    assert commands("mlapp", "apply", str(file)) == f"MLApp '{APP}' is unchanged at version 1\n"
+    assert commands("mlapps", "apply", str(file)) == f"MLApp '{APP}' is now at version 1\n"
+    assert commands("mlapps", "apply", str(file)) == f"MLApp '{APP}' is unchanged at version 1\n"
     path = f"/api/v1/mlapps/{APP}"
     wait_for(lambda: client.get(path).status_code == 200, "the MLApp is not known")
 
-    upload = ("model", "upload", str(model), "--mlapp", APP, "--format", "Json", "--node", "train")
+    upload = ("models", "upload", str(model), "--mlapp", APP, "--format", "Json", "--node", "train")
     said = commands(*upload, "--annotation", "team=retention")
     model_id = said.split()[1]
     assert f"is uploaded: {model.stat().st_size} bytes, sha256 " in said
     wait_for(lambda: client.get(f"{path}/models/{model_id}").status_code == 200, "the model does not arrive")
     why = ("--mlapp", APP, "--comment", "seen with the team")
-    assert commands("model", "approve", model_id[:8], *why).startswith(f"serve: {model_id} requested: ")
-    assert "no model is pending" in (refused := commands("model", "reject", *why, exit_code=1)), refused
-    in_use = commands("model", "delete", model_id[:8], *why, exit_code=1)
+    assert commands("models", "approve", model_id[:8], *why).startswith(f"serve: {model_id} requested: ")
+    assert "no model is pending" in (refused := commands("models", "reject", *why, exit_code=1)), refused
+    in_use = commands("models", "delete", model_id[:8], *why, exit_code=1)
     assert in_use.startswith("Error: "), in_use
     assert "(request " in in_use
 
@@ -151,7 +151,7 @@ def test_kpis_by_the_words_of_their_file_and_taken_back(
     ]
     assert "2 points known with this value and not sent" in commands(*upload, *words, "--skip-bad")
 
-    withdraw = ("kpi", "withdraw", "sales", "--to", "2026-06-01", "--comment", "wrong", "--yes")
+    withdraw = ("kpis", "withdraw", "sales", "--to", "2026-06-01", "--comment", "wrong", "--yes")
     assert "name it with --mlapp" in commands(*withdraw, exit_code=1)
     said = commands(*withdraw, "--mlapp", KPI_APP)
     assert "2026-05-31 22:00:00" in said
@@ -222,20 +222,22 @@ def test_dead_letters_are_sent_again_and_dropped(
 
 
 def test_a_capture_from_its_making_to_its_end(commands: Commands, client: httpx.Client):
-    create = ("capture", "create", "churn", "--from", "2026-05-01", "--to", "2026-05-03", "--name", "may")
+    create = ("captures", "create", "churn", "--from", "2026-05-01", "--to", "2026-05-03", "--name", "may")
     said = commands(*create)
     capture_id = said.split()[1].rstrip(":")
     assert " rows, " in said
     shown = client.get(f"/api/v1/mlapps/churn/captures/{capture_id}").json()
     assert (shown["state"], shown["created_by"]) == ("complete", "ada")
     assert (
-        commands("capture", "delete", capture_id[:-3]) == f"deleted capture {capture_id} of MLApp 'churn'\n"
+        commands("captures", "delete", capture_id[:-3]) == f"deleted capture {capture_id} of MLApp 'churn'\n"
     )
-    assert "no captures have an id that begins with" in commands("capture", "delete", capture_id, exit_code=1)
+    assert "no captures have an id that begins with" in commands(
+        "captures", "delete", capture_id, exit_code=1
+    )
     assert "nothing of an MLApp 'none' is stored" in commands(
-        "capture", "create", "none", "--from", "2026-05-01", "--to", "2026-05-03", exit_code=1
+        "captures", "create", "none", "--from", "2026-05-01", "--to", "2026-05-03", exit_code=1
     )
-    assert "whenever a capture is taken" in commands("capture", "delete", "--expired", exit_code=1)
+    assert "whenever a capture is taken" in commands("captures", "delete", "--expired", exit_code=1)
     wait_for(lambda: len(actions(client, target=capture_id)) == 2, "the audit log does not tell")
     assert {each["action"] for each in actions(client, target=capture_id)} == {
         "take_capture",

@@ -92,7 +92,7 @@ def test_an_uploaded_model_is_read_as_it_was_until_it_is_deleted(defined: Settin
     wait_for(lambda: models(defined, model_id=made.model_id)["deleted_by"].item() == "ada")
     with pytest.raises(ModelDeletedError, match="deleted by ada"):
         open_model(defined, made.model_id)
-    (refused,) = decide(defined, "set_model", MLAPP, who=person("ada"), model_id=made.model_id)
+    (refused,) = decide(defined, "deploy", MLAPP, who=person("ada"), model_id=made.model_id)
     assert (refused.state, refused.reason) == (
         "refused",
         f"deploy refused: model {made.model_id} was deleted",

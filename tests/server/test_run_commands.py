@@ -42,7 +42,7 @@ def applied(commands: Commands, client: httpx.Client, tmp_path: Path, mlapp_id: 
     """Path of an MLApp that was defined by a command."""
     file = tmp_path / f"{mlapp_id}.yaml"
     file.write_text(DEFINITION.replace(APP, mlapp_id))
-    commands("mlapp", "apply", str(file))
+    commands("mlapps", "apply", str(file))
     path = f"{API}/mlapps/{mlapp_id}"
     wait_for(lambda: client.get(path).status_code == 200, "the MLApp is not known")
     return path
@@ -63,25 +63,25 @@ def test_an_mlapp_is_launched_run_paused_stopped_archived_and_deleted(
     commands: Commands, client: httpx.Client, tmp_path: Path
 ):
     path = applied(commands, client, tmp_path, APP)
-    assert commands("mlapp", "launch", APP, "--comment", "it is time").startswith(f"{APP}: launched: ")
-    assert ": refused: " in commands("mlapp", "launch", APP, exit_code=1)
-    assert commands("mlapp", "pause", APP, "--node", "train").startswith("train: paused: ")
-    assert commands("mlapp", "resume", APP, "--node", "train").startswith("train: resumed: ")
-    said = commands("mlapp", "run", APP, "train")
+    assert commands("mlapps", "launch", APP, "--comment", "it is time").startswith(f"{APP}: launched: ")
+    assert ": refused: " in commands("mlapps", "launch", APP, exit_code=1)
+    assert commands("mlapps", "pause", APP, "--node", "train").startswith("train: paused: ")
+    assert commands("mlapps", "resume", APP, "--node", "train").startswith("train: resumed: ")
+    said = commands("mlapps", "run", APP, "train")
     run_id = said.split()[2].rstrip(":")
     assert said.startswith(f"train run {run_id}: waiting: ")
     wait_for(lambda: client.get(f"{path}/runs/{run_id}").status_code == 200, "the run is not stored")
     assert commands("runs", "stop", run_id[:10]).startswith(f"train run {run_id}: stopped: ")
     assert "there is no run 'none'" in commands("runs", "stop", "none", exit_code=1)
-    assert commands("mlapp", "pause", APP).startswith(f"{APP}: paused: ")
-    assert commands("mlapp", "resume", APP).startswith(f"{APP}: resumed: ")
-    assert "stop it first" in commands("mlapp", "delete", APP, "--yes", exit_code=1)
-    assert commands("mlapp", "stop", APP).startswith(f"{APP}: stopped: ")
-    assert commands("mlapp", "archive", APP).startswith(f"{APP}: archived: ")
-    assert commands("mlapp", "delete", APP, "--yes", "--comment", "done").startswith(f"{APP}: deleted: ")
+    assert commands("mlapps", "pause", APP).startswith(f"{APP}: paused: ")
+    assert commands("mlapps", "resume", APP).startswith(f"{APP}: resumed: ")
+    assert "stop it first" in commands("mlapps", "delete", APP, "--yes", exit_code=1)
+    assert commands("mlapps", "stop", APP).startswith(f"{APP}: stopped: ")
+    assert commands("mlapps", "archive", APP).startswith(f"{APP}: archived: ")
+    assert commands("mlapps", "delete", APP, "--yes", "--comment", "done").startswith(f"{APP}: deleted: ")
     wait_for(lambda: client.get(path).status_code == 404, "the definition stays")
-    assert f"there is no MLApp {APP!r}" in commands("mlapp", "launch", APP, exit_code=1)
-    assert "leave --who out" in commands("mlapp", "launch", APP, "--who", "bob", exit_code=1)
+    assert f"there is no MLApp {APP!r}" in commands("mlapps", "launch", APP, exit_code=1)
+    assert "leave --who out" in commands("mlapps", "launch", APP, "--who", "bob", exit_code=1)
     wait_for(lambda: actions(client, action="delete", mlapp_id=APP, comment="done"), "the log does not tell")
     told = actions(client, mlapp_id=APP)
     assert {each["action"] for each in told} == {
@@ -113,17 +113,17 @@ def test_components_go_with_their_definition(
     step = "{id: train, type: model_producer, steps: [{component: trainer}]}"
     file, folder = tmp_path / "packed.yaml", tmp_path / "components" / "trainer"
     file.write_text(f"mlapp: packed\nnodes: [{step}]\n")
-    assert "there is no component 'trainer'" in commands("mlapp", "apply", str(file), exit_code=1)
+    assert "there is no component 'trainer'" in commands("mlapps", "apply", str(file), exit_code=1)
     folder.mkdir(parents=True)
     (folder / "component.yaml").write_text("name: trainer\nprogram: train.py\n")
     (folder / "train.py").write_text("print(1)\n")
-    assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is now at version 1\n"
-    assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is unchanged at version 1\n"
+    assert commands("mlapps", "apply", str(file)) == "MLApp 'packed' is now at version 1\n"
+    assert commands("mlapps", "apply", str(file)) == "MLApp 'packed' is unchanged at version 1\n"
     first = components_of(get_definition(platform, "packed"))["trainer"]
     (folder / "train.py").write_text("print(2)\n")
-    assert commands("mlapp", "diff", str(file), exit_code=1) == "component 'trainer': its files differ\n"
-    assert commands("mlapp", "apply", str(file)) == "MLApp 'packed' is now at version 2\n"
-    assert commands("mlapp", "diff", str(file)) == f"MLApp 'packed': applying {file} changes nothing\n"
+    assert commands("mlapps", "diff", str(file), exit_code=1) == "component 'trainer': its files differ\n"
+    assert commands("mlapps", "apply", str(file)) == "MLApp 'packed' is now at version 2\n"
+    assert commands("mlapps", "diff", str(file)) == f"MLApp 'packed': applying {file} changes nothing\n"
     second = components_of(get_definition(platform, "packed"))["trainer"]
     assert first.sha256 != second.sha256
     assert second.size_bytes > 0

@@ -332,9 +332,9 @@ def test_an_mlapp_is_launched_run_and_stopped_from_its_page(
     mlapp_id = f"buttons-{time.time_ns() // 1_000_000 % 10**9}"
     text = f"mlapp: {mlapp_id}\nnodes:\n  - {{id: score, type: auxiliary, pipeline: 'true'}}\n"
     apply_definition(platform, validate_definition(text.encode(), "buttons.yaml"), who=person("ada"))
-    wait_for(lambda: "mcenter mlapp launch" in client.get(f"/mlapps/{mlapp_id}/runs").text)
+    wait_for(lambda: "mcenter mlapps launch" in client.get(f"/mlapps/{mlapp_id}/runs").text)
     page.goto(f"/mlapps/{mlapp_id}/runs")
-    assert "mcenter mlapp launch" in page.locator("#found").inner_text()
+    assert "mcenter mlapps launch" in page.locator("#found").inner_text()
     page.get_by_role("button", name="Launch").click()
     page.get_by_role("dialog", name="Launch").get_by_role("button", name="Launch").click()
     page.get_by_role("button", name="Run now").wait_for()

@@ -39,9 +39,9 @@ def capture(platform: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("capture")
     save_settings(platform, folder / "mcenter.toml")
     itself = Commands(folder)
-    made = itself("capture", "create", MLAPP, "--from", "2026-05-01", "--to", "2026-06-15").split()[1]
-    itself("capture", "download", made.rstrip(":"), "-o", str(folder / "taken.tar"))
-    itself("capture", "delete", made.rstrip(":"))
+    made = itself("captures", "create", MLAPP, "--from", "2026-05-01", "--to", "2026-06-15").split()[1]
+    itself("captures", "download", made.rstrip(":"), "-o", str(folder / "taken.tar"))
+    itself("captures", "delete", made.rstrip(":"))
     return folder / "taken.tar"
 
 
@@ -50,14 +50,14 @@ def test_a_capture_is_imported_and_erased_by_commands(
 ):
     history = {"mlapp_id": IMPORTED}
     assert client.get(f"{API}/alerts", params=history).json()["items"] == []
-    said = commands("capture", "import", str(capture), "--mlapp", IMPORTED)
+    said = commands("captures", "import", str(capture), "--mlapp", IMPORTED)
     assert re.search(
         rf"imported capture \S+ as MLApp '{IMPORTED}': [1-9]\d* records sent, 0 rows known", said
     )
     assert client.get(f"{API}/alerts", params=history).json()["items"]
-    again = commands("capture", "import", str(capture), "--mlapp", IMPORTED)
+    again = commands("captures", "import", str(capture), "--mlapp", IMPORTED)
     assert re.search(r": 0 records sent, [1-9]\d* rows known before", again)
-    assert f"MLApp {MLAPP!r} is defined here" in commands("capture", "import", str(capture), exit_code=1)
+    assert f"MLApp {MLAPP!r} is defined here" in commands("captures", "import", str(capture), exit_code=1)
 
     erase = ("erase", "--mlapp", IMPORTED)
     seen = commands(*erase, "--dry-run")

@@ -253,7 +253,7 @@ def test_the_token_of_the_originals_login_is_no_session_in_person(
     with with_token(server_url, token) as program:
         assert program.get("/me").json()["name"] == user[0]
         assert program.post("/me/tokens", json={"name": "x"}).status_code == 403
-        changed = {"present": PASSWORD, "new": "a better one for me"}
+        changed = {"current": PASSWORD, "new": "a better one for me"}
         assert program.put("/me/password", json=changed).status_code == 403
     secret = secret_in(token)
     assert secret
@@ -307,11 +307,11 @@ def test_one_changes_the_own_password_and_is_out_everywhere_else(
     name, client = user
     with signed_in(server_database, name).client(f"{server_url}/api/v1") as other:
         assert len(client.get("/me/sessions").json()) == 2
-        wrong = client.put("/me/password", json={"present": "no", "new": "a better one for me"})
+        wrong = client.put("/me/password", json={"current": "no", "new": "a better one for me"})
         assert wrong.status_code == 422
-        weak = client.put("/me/password", json={"present": PASSWORD, "new": f"{name}password"})
+        weak = client.put("/me/password", json={"current": PASSWORD, "new": f"{name}password"})
         assert weak.status_code == 422
-        changed = client.put("/me/password", json={"present": PASSWORD, "new": "a better one for me"})
+        changed = client.put("/me/password", json={"current": PASSWORD, "new": "a better one for me"})
         assert changed.status_code == 204
         assert client.get("/me").status_code == 200
         assert other.get("/me").status_code == 401

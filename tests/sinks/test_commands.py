@@ -36,7 +36,7 @@ def kpi_file(folder: Path, days: int) -> Path:
 def test_kpis_from_a_file_to_their_correlation(
     platform: Platform, command: Callable[..., Result], tmp_path: Path
 ):
-    output = command("kpi", "upload", str(kpi_file(tmp_path, 60)), "--mlapp", "app").output
+    output = command("kpis", "upload", str(kpi_file(tmp_path, 60)), "--mlapp", "app").output
     first, last = (pd.Timestamp(T0_MS + 86_400_000 * n, unit="ms") for n in (0, 59))
     assert output == (
         f"uploaded 60 points of 1 KPI to MLApp app\n  rate: 60 points from {first} to {last} UTC\n"
@@ -66,7 +66,7 @@ def test_kpis_from_a_file_to_their_correlation(
     found = command("correlate", "rate", *days, "--top", "1", "--format", "json")
     assert json.loads(found.stdout)[0]["n"] == 30
     assert "removed from all series: day of week; holidays (1 bucket)\n" in found.stderr
-    assert len(list(csv.reader(io.StringIO(command("kpi", "list", "rate", "--format", "csv").stdout)))) == 61
+    assert len(list(csv.reader(io.StringIO(command("kpis", "list", "rate", "--format", "csv").stdout)))) == 61
     assert "KPI 'speed' has no points" in command("correlate", "speed", exit_code=1).output
 
 
@@ -76,7 +76,7 @@ def test_labels_may_be_as_long_as_they_are(
     file = tmp_path / "long.csv"
     lines = [f"rate,2013-01-01T00:00:00.{n:03},{n},{'x' * 2_500}\n" for n in range(600)]
     file.write_text("kpi,timestamp,value,comment\n" + "".join(lines), encoding="utf-8")
-    command("kpi", "upload", str(file))
+    command("kpis", "upload", str(file))
     with platform.sink():
         platform.wait("SELECT count() FROM kpis", 600)
     assert platform.value("SELECT uniqExact(seq, _index) FROM kpis") == 600
@@ -91,11 +91,13 @@ def test_a_year_of_local_hours_from_a_spreadsheet_is_stored_hour_by_hour(
     text = "sep=;\r\nKennzahl;Datum;Wert\r\n" + "\r\n".join(lines) + "\r\n;;\r\n"
     file.write_bytes(text.encode("utf-16"))
     options = [f"--column={name}" for name in ("kpi=Kennzahl", "timestamp=Datum", "value=Wert")]
-    refused = command("kpi", "upload", str(file), *options, "--timezone", "Europe/Berlin", exit_code=1).output
+    refused = command(
+        "kpis", "upload", str(file), *options, "--timezone", "Europe/Berlin", exit_code=1
+    ).output
     assert "line 7181, column timestamp: 2013-10-27 02:00:00 is shown twice" in refused
     assert "2 bad lines: nothing was uploaded" in refused
     output = command(
-        "kpi", "upload", str(file), *options, "--timezone", "Europe/Berlin", "--ambiguous", "by-order"
+        "kpis", "upload", str(file), *options, "--timezone", "Europe/Berlin", "--ambiguous", "by-order"
     ).output
     assert output == (
         "uploaded 8760 points of 1 KPI to MLApp default\n"
@@ -118,7 +120,7 @@ def test_a_year_of_local_hours_from_a_spreadsheet_is_stored_hour_by_hour(
 def test_options_of_an_upload_are_checked(
     command: Callable[..., Result], tmp_path: Path, option: str, value: str, expected: str
 ):
-    output = command("kpi", "upload", str(kpi_file(tmp_path, 1)), option, value, exit_code=2).output
+    output = command("kpis", "upload", str(kpi_file(tmp_path, 1)), option, value, exit_code=2).output
     assert expected in " ".join(output.split())
 
 
@@ -129,18 +131,18 @@ def test_a_file_with_a_bad_line_uploads_nothing_unless_told_to(
     file.write_text(
         "kpi,timestamp,value\nk,2013-01-01,1\nk,2013-02-30,1\nk,2013-01-02,NaN\n", encoding="utf-8"
     )
-    output = command("kpi", "upload", str(file), exit_code=1).output
+    output = command("kpis", "upload", str(file), exit_code=1).output
     assert "bad.csv: line 3, column timestamp: '2013-02-30' is not a date in the order year" in output
     assert "bad.csv: line 4, column value: 'NaN' is not a finite number" in output
     assert "2 bad lines: nothing was uploaded" in output
     with platform.sink():
-        assert "uploaded 1 point" in command("kpi", "upload", str(file), "--skip-bad").output
+        assert "uploaded 1 point" in command("kpis", "upload", str(file), "--skip-bad").output
         platform.wait("SELECT count() FROM kpis", 1)
     assert "is not UTF-8" in upload_bytes(command, tmp_path, b"kpi,timestamp,value\nk,2013-01-01,\xff\n")
     assert "the file is empty" in upload_bytes(command, tmp_path, b"")
     assert (
         "unknown time zone 'Mars'"
-        in command("kpi", "upload", str(file), "--timezone", "Mars", exit_code=2).output
+        in command("kpis", "upload", str(file), "--timezone", "Mars", exit_code=2).output
     )
 
 
@@ -148,7 +150,7 @@ def test_kpis_without_their_topic_are_told_so(
     command: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MCENTER_KAFKA_TOPIC_PREFIX", "nobody.")
-    output = command("kpi", "upload", str(kpi_file(tmp_path, 1)), exit_code=1).output
+    output = command("kpis", "upload", str(kpi_file(tmp_path, 1)), exit_code=1).output
     assert "topic 'nobody.kpis' is not on the cluster; create it with `mcenter topics create`" in output
 
 
@@ -159,7 +161,7 @@ def test_a_query_that_would_wait_for_rows_is_refused(command: Callable[..., Resu
 
 def upload_bytes(command: Callable[..., Result], folder: Path, content: bytes) -> str:
     (folder / "file.csv").write_bytes(content)
-    return command("kpi", "upload", str(folder / "file.csv"), exit_code=1).output
+    return command("kpis", "upload", str(folder / "file.csv"), exit_code=1).output
 
 
 def test_lists_tell_the_reason(platform: Platform, command: Callable[..., Result]):
@@ -173,7 +175,7 @@ def test_lists_tell_the_reason(platform: Platform, command: Callable[..., Result
         platform.wait("SELECT count() FROM alert_transitions", 1)
     assert "because requested" in command("deployments", "list", "--mlapp", "app").output
     assert "because firing" in command("alerts", "list", "--open").output
-    assert "m-1" in command("model", "list").output
+    assert "m-1" in command("models", "list").output
     [alert] = json.loads(command("alerts", "list", "--mlapp", "app", "--format", "json").stdout)
     assert (alert["state"], alert["resolved_at"], alert["labels"]) == ("firing", None, {"feature": "temp"})
     assert "(no rows)" in command("alerts", "list", "--mlapp", "other").output

@@ -55,17 +55,17 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
     frame([1.0, 2.0, 3.0]).to_parquet(file)
 
     def shown(*arguments: str) -> list[Any]:
-        return json.loads(command("kpi", "list", "revenue", "--format", "json", *arguments).stdout)
+        return json.loads(command("kpis", "list", "revenue", "--format", "json", *arguments).stdout)
 
     with platform.sink():
-        assert "uploaded 3 points of 1 KPI" in command("kpi", "upload", str(file), *OPTIONS).output
+        assert "uploaded 3 points of 1 KPI" in command("kpis", "upload", str(file), *OPTIONS).output
         platform.wait("SELECT count() FROM kpis", 3)
-        again = command("kpi", "upload", str(file), *OPTIONS).output
+        again = command("kpis", "upload", str(file), *OPTIONS).output
         assert again == (
             "uploaded 0 points of 0 KPIs to MLApp default; 3 points known with this value and not sent\n"
         )
         text = frame([1.0, 20.0, 3.0, 4.0]).to_csv(index=False).encode()
-        revised = command("kpi", "upload", "-", *OPTIONS, given=text).output
+        revised = command("kpis", "upload", "-", *OPTIONS, given=text).output
         assert "uploaded 2 points" in revised
         assert "; 1 of them revises a known point; 2 points known with this value and not sent" in revised
         platform.wait("SELECT count() FROM kpis", 5)
@@ -80,10 +80,10 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
             "2013-01-02T23:00Z",
         )
         refused = command(
-            "kpi", "withdraw", *selected, "--comment", "typing error", exit_code=1, given=b"n\n"
+            "kpis", "withdraw", *selected, "--comment", "typing error", exit_code=1, given=b"n\n"
         )
         assert "withdraw 1 point of 'revenue'? [y/N]" in refused.output
-        done = command("kpi", "withdraw", *selected, "--who", "ann", "--comment", "typing error", "--yes")
+        done = command("kpis", "withdraw", *selected, "--who", "ann", "--comment", "typing error", "--yes")
         assert "withdrew 1 point of 'revenue'" in done.output
         platform.wait("SELECT count() FROM kpis", 6)
     assert [each["value"] for each in shown()] == [1.0, 3.0, 4.0]
@@ -102,23 +102,23 @@ def test_a_point_is_uploaded_once_revised_withdrawn_and_shown_as_it_was_known(
         (20.0, False, "-"),
         (20.0, True, "withdrawn by ann: typing error"),
     ]
-    nothing = command("kpi", "withdraw", *selected, "--comment", "again", "--yes", exit_code=1)
+    nothing = command("kpis", "withdraw", *selected, "--comment", "again", "--yes", exit_code=1)
     assert "KPI 'revenue' has no such points" in nothing.output
     with platform.sink():
-        assert "uploaded 1 point" in command("kpi", "upload", "-", *OPTIONS, given=text).output
+        assert "uploaded 1 point" in command("kpis", "upload", "-", *OPTIONS, given=text).output
         platform.wait("SELECT count() FROM kpis_current", 4)
         without_shop = b"kpi,timestamp,value\nrevenue,2013-02-01,1\nrevenue,2013-02-01,2\n"
-        said = command("kpi", "upload", "-", given=without_shop).output
+        said = command("kpis", "upload", "-", given=without_shop).output
         assert "uploaded 1 point of 1 KPI to MLApp default; 1 line repeats a point of the file" in said
         assert "'revenue' is known with the labels 'shop', and these points have no labels" in said
         platform.wait("SELECT count() FROM kpis_current", 5)
         assert platform.rows("SELECT value FROM kpis WHERE empty(labels)") == [(2.0,)]
-        [listed] = json.loads(command("kpi", "list", "--format", "json").stdout)
+        [listed] = json.loads(command("kpis", "list", "--format", "json").stdout)
         assert (listed["name"], listed["points"], listed["label_names"]) == ("revenue", 5, ["shop"])
         bare = ("revenue", "--without-label", "shop")
-        [point] = json.loads(command("kpi", "list", *bare, "--format", "json").stdout)
+        [point] = json.loads(command("kpis", "list", *bare, "--format", "json").stdout)
         assert (point["value"], point["labels"]) == (2.0, {})
-        gone = command("kpi", "withdraw", *bare, "--comment", "shop missing", "--yes").output
+        gone = command("kpis", "withdraw", *bare, "--comment", "shop missing", "--yes").output
         assert "withdrew 1 point of 'revenue'" in gone
         platform.wait("SELECT count() FROM kpis_current", 4)
     assert platform.rows("SELECT count() FROM kpis_current WHERE empty(labels)") == [(0,)]
@@ -130,7 +130,7 @@ def test_without_the_warehouse_every_point_is_sent(
     monkeypatch.setenv("MCENTER_CLICKHOUSE_DATABASE", "nowhere")
     data = io.BytesIO()
     frame([1.0]).to_parquet(data)
-    sent = command("kpi", "upload", "-", *OPTIONS, given=data.getvalue())
+    sent = command("kpis", "upload", "-", *OPTIONS, given=data.getvalue())
     assert "not compared with the warehouse, so known points get a revision: ClickHouse: " in sent.output
     assert "uploaded 1 point" in sent.output
     with platform.sink():

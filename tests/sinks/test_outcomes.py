@@ -85,9 +85,9 @@ def test_outcomes_from_a_file_tell_how_good_a_model_was(
     assert platform.value(
         "SELECT groupArray(actual) FROM (SELECT * FROM actuals WHERE prediction_id = 'b' ORDER BY _offset)"
     ) == ["0", "1", "0"]
-    before = CliRunner().invoke(cli, [*asked, "--as-known-at", "2020-01-01"], catch_exceptions=False)
+    before = CliRunner().invoke(cli, [*asked, "--known-at", "2020-01-01"], catch_exceptions=False)
     assert json.loads(before.output) == []
-    table = CliRunner().invoke(cli, ["model", "quality", "--calibration"], catch_exceptions=False).output
+    table = CliRunner().invoke(cli, ["models", "quality", "--calibration"], catch_exceptions=False).output
     assert "expected" in table
     assert "observed" in table
 

@@ -77,7 +77,7 @@ class Cluster:
         assert self.producer.flush(DEADLINE_S) == 0
 
     def apply(self, text: str) -> None:
-        """As ``mcenter mlapp apply`` does."""
+        """As ``mcenter mlapps apply`` does."""
         text = text.replace("mlapp: app", f"mlapp: {self.mlapp}")
         with DefinitionTopic(self.settings) as topic:
             wanted = to_record(

@@ -1,4 +1,4 @@
-"""``mcenter mlapp`` as an engineer types it."""
+"""``mcenter mlapps`` as an engineer types it."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ class ServerSettings(_ShownWithoutSecrets):
     component_clickhouse_user: str = ""
     """User of ClickHouse with the role ``mcenter_analyst``, for those of them who may read all MLApps."""
     component_clickhouse_password: str = secret()
-    component_artifact_options_json: str = secret()
+    component_artifacts_options_json: str = secret()
     """Options of the artifact store for them, as a JSON object; empty: those of the server's own that hold no secret."""
 
 

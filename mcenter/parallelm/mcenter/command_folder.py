@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class FolderGroup(click.Group):
     """Each file of ``folder`` is a command: ``dead-letters`` is ``dead_letters`` in ``dead_letters.py``.
 
-    A name that Python has taken ends with an underscore in the file: ``list`` is ``list_`` in ``list.py``. Files whose
-    names begin with an underscore are no commands. ``default`` is the command that runs when none is named.
+    A name that Python or the file itself needs ends with an underscore in the file: ``list`` is ``list_`` in ``list.py``.
+    Files whose names begin with an underscore are no commands. ``default`` is the command that runs when none is named.
+    Commands about many of a kind are named in the plural; who types ``model`` means ``models``.
     """
 
     def __init__(self, *args: Any, folder: ModuleType, default: str = "", **kwargs: Any) -> None:
@@ -44,6 +45,14 @@ class FolderGroup(click.Group):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(module, name if hasattr(module, name) else f"{name}_")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it; a name that differs from a command in its plural alone is that command."""
+        names, typed = self.names(), args[0]
+        likely = (typed, f"{typed}s", typed.removesuffix("s"))
+        return super().resolve_command(ctx, [next((n for n in likely if n in names), typed), *args[1:]])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Name the default command where the first argument is an option that is not the group's own."""

@@ -1,4 +1,4 @@
-"""``mcenter mlapp import | export``: MLApp folders of the original platform."""
+"""``mcenter mlapps import | export``: MLApp folders of the original platform."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def import_(folder: Path, target: Path | None, timezone: str) -> None:
         echo(str(note))
     if found.mistakes:
         raise click.ClickException(f"{found.file} is written, and not complete yet:\n{found.mistakes}")
-    echo(f"{found.file} is written; apply it with `mcenter mlapp apply {found.file}`")
+    echo(f"{found.file} is written; apply it with `mcenter mlapps apply {found.file}`")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""``mcenter mlapp launch | stop | pause | resume | run | archive | delete``: what of an MLApp runs."""
+"""``mcenter mlapps launch | stop | pause | resume | run | archive | delete``: what of an MLApp runs."""
 
 from __future__ import annotations
 

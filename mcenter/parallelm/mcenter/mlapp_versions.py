@@ -1,4 +1,4 @@
-"""``mcenter mlapp history | diff``: versions of definitions, and what another file would change."""
+"""``mcenter mlapps history | diff``: versions of definitions, and what another file would change."""
 
 from __future__ import annotations
 

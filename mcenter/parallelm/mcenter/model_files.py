@@ -1,4 +1,4 @@
-"""``mcenter model upload | download | delete``: the files of models."""
+"""``mcenter models upload | download | delete``: the files of models."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _APP = click.option("--mlapp", "mlapp_id", required=True, help="MLApp.")
     "--annotation", "annotations", type=KEY_VALUE, multiple=True, help="team=retention; repeatable."
 )
 @click.option("--model-id", default="", help="Of a model that was signed elsewhere.  [default: a new one]")
-@click.option("--signature", default="", help="What `mcenter model sign` has printed for it.")
+@click.option("--signature", default="", help="What `mcenter models sign` has printed for it.")
 @WHO
 @click.option("--comment", default="", help="Why.")
 def upload(
@@ -90,7 +90,7 @@ def sign(file: Path, mlapp_id: str, format_: str, name: str | None, model_id: st
 @_MODEL
 @_APP
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="File to write.  [default: its own name, here]"
+    "--output", "-o", type=click.Path(path_type=Path), help="File to write.  [default: its own name, here]"
 )
 def download(model_id: str, mlapp_id: str, output: Path | None) -> None:
     """Write the file of MODEL, once its checksum holds; a file that is there is not replaced."""

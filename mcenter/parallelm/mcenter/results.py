@@ -19,7 +19,7 @@ from parallelm.mcenter.terminal import visible, write_text
 from parallelm.operations.json_values import is_missing, scalar_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -42,6 +42,13 @@ def result_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Form of the result.",
     )(command)
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], format_: str, output: Path | None) -> None:
+    """Write rows that all have the keys of the first one, as ``write_result`` does."""
+    import pandas as pd
+
+    write_result(pd.DataFrame([dict(row) for row in rows], dtype=object), format_, output)
 
 
 def write_result(frame: pd.DataFrame, format_: str, output: Path | None) -> None:

@@ -137,7 +137,7 @@ def _whole(wanted: MLAppDefinition, current: MLAppDefinition | None) -> MLAppDef
     if missing:
         raise InvalidFileError(
             f"MLApp {wanted.mlapp_id!r} names components that are not in the artifact store: {', '.join(missing)}; apply its "
-            "file by `mcenter mlapp apply`, with their folders in components/ beside it"
+            "file by `mcenter mlapps apply`, with their folders in components/ beside it"
         )
     return with_components(wanted, specs)
 

@@ -34,7 +34,7 @@ def decide(
     event_time_ms: int | None = None,
     timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> list[DeploymentTransition]:
-    """Carry out approve, reject, set_model, roll_back, pin or unpin, and return what the processors answer.
+    """Carry out approve, reject, deploy, roll_back, pin or unpin, and return what the processors answer.
 
     Without a node it is meant for every node that it concerns, without a model for the one that is pending or live. A
     refusal is an answer like others, in state ``refused``. Raises ``UnknownMLAppError``, ``UnknownNodeError``, and

@@ -30,7 +30,7 @@ def ask(
         raise QuestionError("there is no SQL to run")
     if _ROWS_WANTED.match(_COMMENT_OR_TEXT.sub(" ", sql)):
         raise QuestionError(
-            "INSERT works only with a SELECT here; KPIs come in by `mcenter kpi upload`, reports by components"
+            "INSERT works only with a SELECT here; KPIs come in by `mcenter kpis upload`, reports by components"
         )
     limits: dict[str, str | int] = {}
     if most_rows is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import ModelAnnouncement
 
 _KIND: Final = "ed25519"
-_PURPOSE: Final = b"mcenter model signature 1\n"
+_PURPOSE: Final = b"mcenter models signature 1\n"
 """So that a signature of anything else, by the same key, is none of a model."""
 MISSING: Final = "signatures of models need the package cryptography: pip install 'mcenter-stream[signing]'"
 _SMALL_ORDER: Final = frozenset(

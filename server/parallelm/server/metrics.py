@@ -11,4 +11,4 @@ REQUESTS = Histogram(
     buckets=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
 )
 VIEWERS = Gauge("mcenter_server_viewers", "Open pages that listen to what arrives.")
-PROBLEMS = Counter("mcenter_server_mistakes_total", "Requests that failed by a mistake of the server.")
+PROBLEMS = Counter("mcenter_server_errors_total", "Requests that failed by a mistake of the server.")

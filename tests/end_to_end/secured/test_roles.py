@@ -51,7 +51,7 @@ def service(secured: Secured, name: str, *arguments: str) -> ServiceProcess:
 
 def test_from_a_component_to_a_row_and_a_message_every_program_works_with_its_role(secured: Secured):
     (secured.folder / "app.yaml").write_text(DEFINITION)
-    secured.mcenter("operator", "mlapp", "apply", str(secured.folder / "app.yaml"))
+    secured.mcenter("operator", "mlapps", "apply", str(secured.folder / "app.yaml"))
     with http_receiver() as receiver:
         file = secured.folder / "notifications.yaml"
         file.write_text(NOTIFICATIONS.replace("PORT", str(receiver.port)))
@@ -168,9 +168,9 @@ def test_who_may_not_write_the_audit_log_acts_through_the_server(secured: Secure
     (secured.folder / "app.yaml").write_text(DEFINITION)
     (secured.folder / "sales.csv").write_text("kpi,timestamp,value\nsales,2026-06-01,1000.5\n")
     acts = (
-        ("mlapp", "apply", str(secured.folder / "app.yaml")),
+        ("mlapps", "apply", str(secured.folder / "app.yaml")),
         ("alerts", "silence", "mlapp=app", "--for", "1h", "--comment", "planned"),
-        ("kpi", "upload", str(secured.folder / "sales.csv"), "--mlapp", "app"),
+        ("kpis", "upload", str(secured.folder / "sales.csv"), "--mlapp", "app"),
     )
     for each in acts:
         assert "uthorization" in secured.mcenter("reader", *each, exit_code=1)
@@ -227,7 +227,7 @@ def test_what_a_role_may_not_do_is_refused_with_a_reason(secured: Secured):
     (secured.folder / "app.yaml").write_text(DEFINITION)
     secured.run("producer", "-c", COMPONENT)
     refused = {
-        ("reader", "mlapp", "apply", str(secured.folder / "app.yaml")): "uthorization",
+        ("reader", "mlapps", "apply", str(secured.folder / "app.yaml")): "uthorization",
         ("producer", "tail", "statistics"): "uthorization",
         ("stranger", "topics", "check"): "may not see",
         ("operator", "topics", "acls", "--grant", "admin=User:operator"): "ALTER on the cluster",

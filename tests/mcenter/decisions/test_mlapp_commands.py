@@ -1,4 +1,4 @@
-"""``mcenter mlapp diff | apply | history | export | import``, with parameters and components, on the whole platform."""
+"""``mcenter mlapps diff | apply | history | export | import``, with parameters and components, on the whole platform."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_file_is_compared_applied_and_found_in_the_history(decisions: Decision
     assert "  rows: 20\n" in run("show", mlapp)
 
     def versions() -> list[dict[str, Any]]:
-        found = decisions.run("mlapp", "history", mlapp, "--format", "json")
+        found = decisions.run("mlapps", "history", mlapp, "--format", "json")
         return list(json.loads(found.stdout)) if found.exit_code == 0 else []
 
     wait_for(lambda: len(versions()) == 2, lambda: f"two versions: {versions()}")
@@ -90,9 +90,9 @@ def test_a_component_is_checked_and_shown(decisions: Decisions, tmp_path: Path):
     (folder / "fit.py").touch()
     text = "name: fit\nprogram: fit.py\narguments: {depth: {type: integer, default: 6, variable: DEPTH, description: of trees}}\noutputs: {m: {}}\n"
     (folder / "component.yaml").write_text(text)
-    found = decisions.run("component", "check", folder)
+    found = decisions.run("components", "check", folder)
     assert found.output == f"{folder}: component 'fit' is valid: 1 argument, 2 files\n"
-    assert decisions.run("component", "show", folder).output.splitlines() == [
+    assert decisions.run("components", "show", folder).output.splitlines() == [
         "fit: fit.py",
         "  --depth  integer ($DEPTH, default 6)  of trees",
         "  output m",
@@ -100,7 +100,7 @@ def test_a_component_is_checked_and_shown(decisions: Decisions, tmp_path: Path):
         "  file fit.py",
     ]
     (folder / "component.yaml").write_text(text.replace("fit.py", "fti.py"))
-    found = decisions.run("component", "check", folder)
+    found = decisions.run("components", "check", folder)
     assert (found.exit_code, f"{folder}/component.yaml:2:10: 'fti.py' is not among" in found.output) == (
         1,
         True,

@@ -1,4 +1,4 @@
-"""``mcenter model``: a person reviews, deploys, rolls back, and asks what was live when, on the whole platform."""
+"""``mcenter models``: a person reviews, deploys, rolls back, and asks what was live when, on the whole platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mcenter capture``: what a person types and reads."""
+"""``mcenter captures``: what a person types and reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.sinks.conftest import Platform
 
-CREATE = ("capture", "create", "app", "--from", "2013-05-30", "--to", "2013-06-02", "--name", "june")
+CREATE = ("captures", "create", "app", "--from", "2013-05-30", "--to", "2013-06-02", "--name", "june")
 
 
 @pytest.fixture
@@ -44,37 +44,37 @@ def mcenter(source: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_capture_from_its_making_to_its_end(mcenter: Callable[..., str], tmp_path: Path):
-    assert "there is no capture" in mcenter("capture", "list")
+    assert "there is no capture" in mcenter("captures", "list")
     said = mcenter(*CREATE)
     assert f"{sum(COUNTED.values()) + 1} rows" in said, "one statistic more than from START_MS on"
     capture_id = said.split()[1].rstrip(":")
-    line = mcenter("capture", "list", "--mlapp", "app").splitlines()[1]
+    line = mcenter("captures", "list", "--mlapp", "app").splitlines()[1]
     for part in (capture_id, "june", "2013-05-30 00:00:00", "complete"):
         assert part in line
-    (shown,) = [json.loads(each) for each in mcenter("capture", "list", "--json").splitlines()]
+    (shown,) = json.loads(mcenter("captures", "list", "--format", "json"))
     assert shown["rows"] == COUNTED | {"statistics": COUNTED["statistics"] + 1}
     assert shown["kept_until"] > shown["created_at"]
-    assert "  kpis: 5 rows" in mcenter("capture", "show", capture_id[:-4])
-    assert "timeline_capture_june_app.tar: " in mcenter("capture", "download", capture_id)
-    assert "exists: remove it, or name another" in mcenter("capture", "download", capture_id, exit_code=1)
-    mcenter("capture", "download", capture_id, "-o", "other.tar")
+    assert "  kpis: 5 rows" in mcenter("captures", "show", capture_id[:-4])
+    assert "timeline_capture_june_app.tar: " in mcenter("captures", "download", capture_id)
+    assert "exists: remove it, or name another" in mcenter("captures", "download", capture_id, exit_code=1)
+    mcenter("captures", "download", capture_id, "-o", "other.tar")
     assert (tmp_path / "other.tar").read_bytes() == (tmp_path / "timeline_capture_june_app.tar").read_bytes()
-    assert f"deleted capture {capture_id}" in mcenter("capture", "delete", capture_id)
-    assert "no captures have an id" in mcenter("capture", "show", capture_id, exit_code=1)
+    assert f"deleted capture {capture_id}" in mcenter("captures", "delete", capture_id)
+    assert "no captures have an id" in mcenter("captures", "show", capture_id, exit_code=1)
 
 
 def test_one_in_the_background_is_followed_and_old_ones_go(
     mcenter: Callable[..., str], source: Platform, tmp_path: Path
 ):
     capture_id = mcenter(*CREATE, "--detach").split()[1]
-    wait_for(lambda: "state: complete" in mcenter("capture", "show", capture_id))
-    assert "no capture is older" in mcenter("capture", "delete", "--expired")
+    wait_for(lambda: "state: complete" in mcenter("captures", "show", capture_id))
+    assert "no capture is older" in mcenter("captures", "delete", "--expired")
     (file,) = (tmp_path / "kept" / "app").glob("*.json")
     record = parse_record(file.read_text())
     own = dataclasses.replace(source.settings, captures=CapturesSettings(url=str(tmp_path / "kept")))
     aged = dataclasses.replace(record, created_at_ms=record.created_at_ms - 30 * DAY_MS)
     CaptureStore(own).write(aged)
-    assert "expired" in mcenter("capture", "list")
+    assert "expired" in mcenter("captures", "list")
     new_id = mcenter(*CREATE, "--who", "grace").split()[1].rstrip(":")
     assert len(list((tmp_path / "kept" / "app").iterdir())) == 2, "the new one"
     tailed = mcenter("tail", "actions", "--json").splitlines()
@@ -88,7 +88,9 @@ def test_one_in_the_background_is_followed_and_old_ones_go(
 
 def test_what_is_typed_wrong_is_said(mcenter: Callable[..., str]):
     assert "nothing of an MLApp 'other' is stored" in mcenter(
-        "capture", "create", "other", "--from", "2013-05-30", "--to", "2013-06-02", exit_code=1
+        "captures", "create", "other", "--from", "2013-05-30", "--to", "2013-06-02", exit_code=1
     )
-    assert "name captures, or --expired" in mcenter("capture", "delete", exit_code=2)
-    assert "Missing option '--to'" in mcenter("capture", "create", "app", "--from", "2013-05-30", exit_code=2)
+    assert "name captures, or --expired" in mcenter("captures", "delete", exit_code=2)
+    assert "Missing option '--to'" in mcenter(
+        "captures", "create", "app", "--from", "2013-05-30", exit_code=2
+    )

@@ -104,7 +104,7 @@ def offsets(settings: Settings) -> dict[tuple[str, int], int]:
 def test_the_history_is_the_same_elsewhere(source: Platform, target: Platform, file: Path, tmp_path: Path):
     config = tmp_path / "mcenter.toml"
     save_settings(target.settings, config)
-    command = ["capture", "import", str(file), "--who", "ada"]
+    command = ["captures", "import", str(file), "--who", "ada"]
     said = CliRunner().invoke(cli, command, env={"MCENTER_CONFIG": str(config)})
     assert said.exit_code == 0, said.output
     assert "as MLApp 'app': " in said.output

@@ -149,7 +149,7 @@ class Scenario:
         return self._act("delete_model", model)
 
     def _deploy(self, model: str) -> Outcome:
-        return self._act("set_model", model)
+        return self._act("deploy", model)
 
     def _rollback(self, model: str = "") -> Outcome:
         return self._act("roll_back", model)

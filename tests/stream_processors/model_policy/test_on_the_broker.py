@@ -138,9 +138,9 @@ def test_a_person_approves_rejects_and_is_answered_when_it_is_too_late(cluster: 
     accept(cluster, 3, "m2")
     leads_to(cluster, "m2 accepted", "m2 active")
     assert decide(cluster, "pin") == ["m2 pinned"]
-    assert decide(cluster, "set_model", "m1") == ["m1 refused"]
+    assert decide(cluster, "deploy", "m1") == ["m1 refused"]
     assert decide(cluster, "unpin", node="predict") == ["m2 unpinned"]
-    assert decide(cluster, "set_model", "m1") == ["m1 requested"]
+    assert decide(cluster, "deploy", "m1") == ["m1 requested"]
     accept(cluster, 4, "m1")
     leads_to(cluster, "m1 accepted", "m1 active", "m2 superseded")
     assert decide(cluster, "roll_back") == ["m1 rolled_back", "m2 requested"]

@@ -47,7 +47,7 @@ def test_a_model_dated_a_year_ahead_does_not_shut_out_those_that_follow(store: S
 
 def test_an_action_dated_ahead_is_of_now(store: StateStore):
     action = UserAction(
-        event_time_ms=START_MS + DAY_MS, action_id="x", mlapp_id="app", who="anna", authenticated_by="unverified_local_user", action="set_model", node_id="",
+        event_time_ms=START_MS + DAY_MS, action_id="x", mlapp_id="app", who="anna", authenticated_by="unverified_local_user", action="deploy", node_id="",
         model_id="m1", target="", comment="", parameters={},
     )  # fmt: skip
     (sent,) = deployment_routes.on_action(store, "app", action, arrival(1))

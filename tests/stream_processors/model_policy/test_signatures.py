@@ -117,7 +117,7 @@ def test_any_other_one_is_not_and_takes_no_others_place(
     assert told.startswith("bad skipped on predict: the policy demands a signature: ")
     assert why in told
     assert app.act("approve")[0].startswith("good requested"), "it was not superseded"
-    for action in ("set_model", "pin"):
+    for action in ("deploy", "pin"):
         (told,) = app.act(action, "bad")
         assert told.startswith("bad refused")
         assert why in told
@@ -134,7 +134,7 @@ def test_a_second_announcement_changes_nothing(app: App):
     """The warehouse holds to the first one as well, and with it to its file."""
     app.publish("m1")
     app.publish("m1", OURS)
-    assert app.act("set_model", "m1")[0].startswith("m1 refused")
+    assert app.act("deploy", "m1")[0].startswith("m1 refused")
 
 
 def test_keys_are_changed_with_both_trusted_for_a_time(app: App):
@@ -158,7 +158,7 @@ def test_what_waits_does_not_go_live_once_its_key_is_revoked(app: App, policy: s
     told += app.act("approve", "m1")
     assert not [each for each in told if each.startswith("m1 requested")]
     assert [each for each in told if "none of the trusted ones" in each]
-    assert app.act("set_model", "m1")[0].startswith("m1 refused")
+    assert app.act("deploy", "m1")[0].startswith("m1 refused")
 
 
 def test_a_roll_back_passes_over_models_whose_key_is_revoked(app: App):

@@ -202,7 +202,7 @@ def _default_model(
     elif path := raw.get("defaultModelPath"):
         model = model_at(str(path))
         if model is None:
-            message = f"there is no {path} in models/: upload it by `mcenter model upload`, and write its id as default_model"
+            message = f"there is no {path} in models/: upload it by `mcenter models upload`, and write its id as default_model"
             notes.add(f"{place}.defaultModelPath", message)
             return
         node["default_model"] = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{mlapp_id}-{model.path.stem}")[-100:].strip(
@@ -230,7 +230,7 @@ def _note_upload(
     options = f"--format {known} --mlapp {mlapp_id} --model-id {model_id}"
     notes.add(
         f"{place}.defaultModelPath",
-        f"when the MLApp is applied, before it is launched: `{first}mcenter model upload {file} {options}`",
+        f"when the MLApp is applied, before it is launched: `{first}mcenter models upload {file} {options}`",
     )
 
 

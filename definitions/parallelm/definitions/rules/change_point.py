@@ -29,7 +29,7 @@ class ChangePointRuleForm(SampleRuleForm, type_name="change_point"):
     """ADWIN or Page-Hinkley; the defaults are those of river."""
 
     method: Literal["adwin", "page_hinkley"] = "adwin"
-    direction: Literal["both", "up", "down"] = "both"
+    direction: Literal["increase", "decrease", "either"] = "either"
     settle_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     delta: Annotated[Number, Field(ge=0)] | None = None
     min_samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -72,7 +72,7 @@ def upload(
     """Upload the outcomes in FILE, a CSV or Parquet with the columns id, timestamp and value; others are ignored.
 
     FILE may be - for the standard input. Values are numbers, or 0 and 1, unless --classes or --positive says that they are
-    names. How files are read, and what happens to bad lines, is as for `mcenter kpi upload`. Of lines with the same id the
+    names. How files are read, and what happens to bad lines, is as for `mcenter kpis upload`. Of lines with the same id the
     last one counts. Outcomes that the warehouse has with this value and time are not sent; another one is a revision, and
     the newest counts.
     """
@@ -169,7 +169,7 @@ def _print_upload(mlapp_id: str, wanted: OutcomesFile, sent: SentOutcomes) -> No
     type=(str, float),
     multiple=True,
     metavar="DECISION:ACTUAL AMOUNT",
-    help="What such a prediction costs, as for `mcenter model quality`; repeatable.",
+    help="What such a prediction costs, as for `mcenter models quality`; repeatable.",
 )
 @click.option(
     "--min-known",

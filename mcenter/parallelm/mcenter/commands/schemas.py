@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path  # noqa: TC003 - click's callback is called with it
 
 import click
 
 from parallelm.connections import load_settings
 from parallelm.connections.secrets import without_credentials
-from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.number_options import PORT_OR_ANY
-from parallelm.mcenter.tables import as_table
-from parallelm.mcenter.terminal import echo, echo_lines
+from parallelm.mcenter.results import result_options, write_rows
+from parallelm.mcenter.terminal import echo
 from parallelm.operations.schemas import check_schemas, register_schemas
 from parallelm.schemas import packaged
 from parallelm.schemas.topics import CATALOGUE
@@ -25,8 +25,8 @@ def schemas() -> None:
 
 
 @schemas.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
-def list_(*, as_json: bool) -> None:
+@result_options
+def list_(format_: str, output: Path | None) -> None:
     """List every version of every packaged schema, with its id on the wire and its subject."""
     prefix = load_settings().kafka.topic_prefix
     rows = [
@@ -40,7 +40,7 @@ def list_(*, as_json: bool) -> None:
         for topic in CATALOGUE
         for schema in packaged.versions(topic.record.__name__)
     ]
-    echo_lines(as_json_text(rows, indent=2) if as_json else as_table(rows))
+    write_rows(rows, format_, output)
 
 
 @schemas.command()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - click's callback is called with it
 from typing import TYPE_CHECKING
 
 import click
 
 from parallelm.connections import load_settings
-from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.number_options import TIMEOUT_S
+from parallelm.mcenter.results import result_options, write_rows
 from parallelm.mcenter.tables import as_table
 from parallelm.mcenter.terminal import echo, echo_lines
 from parallelm.operations.access import ROLES, grant, kafka_acls_lines, rights_of
@@ -50,9 +51,9 @@ def create(timeout_s: float) -> None:
 
 
 @topics.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@result_options
 @_timeout
-def list_(timeout_s: float, *, as_json: bool) -> None:
+def list_(timeout_s: float, format_: str, output: Path | None) -> None:
     """List the topics: the record and key of each, its retention, and what the cluster holds."""
     rows = [
         {
@@ -66,10 +67,7 @@ def list_(timeout_s: float, *, as_json: bool) -> None:
         }
         for live in topic_admin.list_topics(load_settings(), timeout_s=timeout_s)
     ]
-    if as_json:
-        echo_lines(as_json_text(rows, indent=2))
-        return
-    echo_lines(as_table(rows))
+    write_rows(rows, format_, output)
     if any(not row["partitions"] for row in rows):
         echo("topics with 0 partitions are missing: run `mcenter topics create`", err=True)
 

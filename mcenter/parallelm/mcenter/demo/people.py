@@ -71,10 +71,10 @@ class People:
         """Look at the month's model beside the live one, and approve it."""
         month = f"{day:%Y-%m}"
         model_id = self._ask(_MODEL.format(mlapp=MLAPP, month=month))
-        self.type("model", "show", model_id, "--mlapp", MLAPP)
+        self.type("models", "show", model_id, "--mlapp", MLAPP)
         noon = f"{day + timedelta(days=1)}T12:00"
         self.type(
-            "model", "approve", model_id, "--mlapp", MLAPP, "--node", REVIEWED_NODE,
+            "models", "approve", model_id, "--mlapp", MLAPP, "--node", REVIEWED_NODE,
             "--event-time", noon, "--who", REVIEWER, "--comment", comment,
         )  # fmt: skip
         self._wait_for_model(month, REVIEWED_NODE)
@@ -129,7 +129,7 @@ class People:
                     return
                 raise DemoError(
                     f"the model of {month} is {state or 'unknown'} on node {node} after {DEADLINE_S:.0f} s; see "
-                    "`mcenter model history` and the log of the processors"
+                    "`mcenter models history` and the log of the processors"
                 )
             time.sleep(POLL_S)
             state = self._ask(_STATE.format(mlapp=MLAPP, month=month, node=node))

@@ -52,7 +52,7 @@ def _mcenter(config: Path, *arguments: str) -> str:
     done = subprocess.run(command, env=environ(config), capture_output=True, text=True, check=False)
     if done.returncode:
         raise DemoError(
-            f"`mcenter mlapp {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}"
+            f"`mcenter mlapps {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}"
         )
     return done.stdout.strip()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 CLIENTS = Gauge("mcenter_engine_clients", "Clients connected now.", ["protocol"])
-TURNED_AWAY = Counter("mcenter_engine_clients_turned_away_total", "Clients above the limit.", ["protocol"])
+TURNED_AWAY = Counter("mcenter_engine_refused_clients_total", "Clients above the limit.", ["protocol"])
 REQUESTS = Histogram(
     "mcenter_engine_request_seconds",
     "Time from a statement's arrival to the end of its answer, its data included.",

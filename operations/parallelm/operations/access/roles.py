@@ -140,7 +140,7 @@ _FOUND = (
     ),
     Role(
         "operator",
-        "people who act without the server: mcenter mlapp, alerts, model, kpi, actuals, capture, agents",
+        "people who act without the server: mcenter mlapps, alerts, model, kpi, actuals, capture, agents",
         (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS, _APPLIES_DEFINITIONS),
     ),
     Role(

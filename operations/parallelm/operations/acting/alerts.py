@@ -71,7 +71,7 @@ class _ByServer:
         return self._answer("close", alert, comment, timeout_s)
 
     def _answer(self, action: str, alert: str, comment: str, timeout_s: float) -> AnsweredAlert:
-        meant = self._server.get(path_of("alert-ids"), {"beginning": alert})
+        meant = self._server.get(path_of("alert-ids"), {"prefix": alert})
         done = self._server.post(
             path_of("mlapps", meant["mlapp_id"], "alerts", meant["alert_id"], action),
             params=wait_s(timeout_s),

@@ -95,7 +95,7 @@ class _ByServer:
             time.sleep(_POLL_S)
 
     def delete(self, beginning: str) -> CaptureRecord:
-        meant = self._server.get(path_of("capture-ids"), {"beginning": beginning})
+        meant = self._server.get(path_of("capture-ids"), {"prefix": beginning})
         record = self._find(meant["mlapp_id"], meant["capture_id"])
         self._server.delete(path_of("mlapps", record.mlapp_id, "captures", record.capture_id))
         return record
@@ -126,7 +126,6 @@ def _record(found: dict[str, Any]) -> CaptureRecord:
         "name",
         "mlapp_id",
         "created_by",
-        "share",
         "step",
         "reason",
         "size_bytes",
@@ -135,6 +134,7 @@ def _record(found: dict[str, Any]) -> CaptureRecord:
     )
     return CaptureRecord(
         **{name: found[name] for name in same},
+        share=found["progress"],
         start_ms=ms_of(found["start"]),
         end_ms=ms_of(found["end"]),
         created_at_ms=ms_of(found["created_at"]),

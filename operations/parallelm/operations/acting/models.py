@@ -25,7 +25,7 @@ _UPLOAD_S: Final = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What is decided, about which model and node; empty: as ``mcenter model`` says."""
+    """What is decided, about which model and node; empty: as ``mcenter models`` says."""
 
     action: str
     mlapp_id: str
@@ -170,7 +170,7 @@ class _ByServer:
     def _in_full(self, mlapp_id: str, model: str) -> str:
         if not model:
             return ""
-        found = self._server.get(path_of("mlapps", mlapp_id, "model-ids"), {"beginning": model})
+        found = self._server.get(path_of("mlapps", mlapp_id, "model-ids"), {"prefix": model})
         return str(found["model_id"])
 
 

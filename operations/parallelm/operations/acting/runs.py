@@ -80,7 +80,7 @@ class _ByServer:
         return self._post(mlapp_id, path, {"comment": comment}, timeout_s)
 
     def stop_run(self, run: str, *, force: bool, comment: str, timeout_s: float) -> Sequence[RunAnswer]:
-        meant = self._server.get(path_of("run-ids"), {"beginning": run})
+        meant = self._server.get(path_of("run-ids"), {"prefix": run})
         path = path_of("mlapps", meant["mlapp_id"], "runs", meant["run_id"], "stop")
         return self._post(meant["mlapp_id"], path, {"comment": comment, "force": force}, timeout_s)
 

@@ -22,7 +22,7 @@ def followed(
     """Its result once it is complete; raises ``OperationError`` with the reason when it has failed."""
     task, told = begun, (-1.0, "")
     while task["state"] == "in_progress":
-        if (now := (float(task["share"]), str(task["step"]))) != told:
+        if (now := (float(task["progress"]), str(task["step"]))) != told:
             on_progress(*now)
             told = now
         time.sleep(_POLL_S)

@@ -65,7 +65,7 @@ def new_capture(settings: Settings, request: CaptureRequest) -> CaptureRecord:
         raise CaptureError(f"a capture needs a start before its end, not {request.start} to {request.end}")
     if request.mlapp_id == ALL_MLAPPS or not is_known_mlapp(settings, request.mlapp_id):
         raise UnknownMLAppError(
-            f"nothing of an MLApp {request.mlapp_id!r} is stored; `mcenter mlapp list` shows them"
+            f"nothing of an MLApp {request.mlapp_id!r} is stored; `mcenter mlapps list` shows them"
         )
     created_ms = now_ms()
     record = CaptureRecord(

@@ -116,7 +116,7 @@ class CaptureStore:
         if len(paths) == 1 and (record := self._read(paths[0])) is not None:
             return record
         raise UnknownCaptureError(
-            f"{len(paths) or 'no'} captures have an id that begins with {beginning!r}; `mcenter capture list` shows them"
+            f"{len(paths) or 'no'} captures have an id that begins with {beginning!r}; `mcenter captures list` shows them"
         )
 
     def _remove(self, path: str) -> None:

@@ -98,7 +98,7 @@ def erase(
     found = find(settings, selection, more)
     if found.is_nothing and not is_unfinished(settings, str(selection)):
         raise EraseError(
-            f"there is nothing of {selection}; `mcenter mlapp list` shows MLApps, and docs/tables.md columns with labels"
+            f"there is nothing of {selection}; `mcenter mlapps list` shows MLApps, and docs/tables.md columns with labels"
         )
     began = _record(settings, BEGIN_ERASE, selection, who, comment, _as_parameters(found.rows, found.things))
     until_ms = began

@@ -14,17 +14,9 @@ WaitS = Annotated[
 ]
 
 
-class Said(BaseModel):
+class CommentRequest(BaseModel):
     """Why somebody does it."""
 
     model_config = ConfigDict(extra="forbid")
 
     comment: Comment = ""
-
-
-class SaidWhy(BaseModel):
-    """Why somebody does it; a reason is needed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    comment: Annotated[Comment, Field(min_length=1)]

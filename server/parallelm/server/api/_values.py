@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -60,6 +61,18 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-06-01T08:00:00.000Z"]}),
 ]
 """A time with milliseconds, in UTC."""
+
+
+def _moment_of_ms(value: Any) -> Any:
+    return moment_of(value) if isinstance(value, int) else value
+
+
+EventTime = Annotated[
+    Moment,
+    BeforeValidator(_moment_of_ms),
+    Field(validation_alias=AliasChoices("event_time_ms", "event_time")),
+]
+"""The event time of a transition, which has it in milliseconds."""
 
 
 def _is_time(text: str) -> str:

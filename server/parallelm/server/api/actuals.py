@@ -48,11 +48,11 @@ class ActualsUpload(Answer):
     mistakes: list[FileMistake]
 
 
-class Quality(Answer):
+class ModelQuality(Answer):
     """How good predictions were, by when they were made."""
 
     rows: list[dict[str, Any]]
-    """With the columns of `mcenter model quality`; a measure that does not apply is `NaN`."""
+    """With the columns of `mcenter models quality`; a measure that does not apply is `NaN`."""
 
 
 @ROUTER.post(
@@ -119,7 +119,7 @@ def get_model_quality(
     from_: Annotated[AskedTime | None, Query(alias="from")] = None,
     to: Annotated[AskedTime | None, Query()] = None,
     known_at: Annotated[AskedTime | None, Query(description="Without what arrived later.")] = None,
-) -> Quality:
+) -> ModelQuality:
     """How good the predictions of a model, or of all, were by the outcomes that are known."""
     from parallelm.warehouse.queries.model_quality import Judged, model_quality
 
@@ -134,4 +134,4 @@ def get_model_quality(
     )
     bucket = None if by == "all" else by
     found = model_quality(context_of(request).settings, judged, by=bucket, segment=segment, timezone=timezone)
-    return Quality(rows=plain(rows(found)))
+    return ModelQuality(rows=plain(rows(found)))

@@ -10,7 +10,7 @@ from parallelm.operations.agents import ask_agent
 from parallelm.schemas.records import CommandKind
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.access.principal import Principal
-from parallelm.server.api._decisions import Said
+from parallelm.server.api._decisions import CommentRequest
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._readable import READ, unknown
 from parallelm.server.api._resource import resource
@@ -35,7 +35,7 @@ class RunningPipeline(Answer):
     message: str
 
 
-class HostAgent(Answer):
+class Agent(Answer):
     """An agent, by its latest report."""
 
     agent_id: str
@@ -57,7 +57,7 @@ class HostAgent(Answer):
     """Of MLApps that the one who asks may read."""
 
 
-class AskedAgent(Answer):
+class AgentCommandResult(Answer):
     """An agent of which something was asked."""
 
     agent_id: str
@@ -66,18 +66,18 @@ class AskedAgent(Answer):
 
 
 @ROUTER.get("/agents")
-def list_hosts(request: Request, asking: Asking) -> list[HostAgent]:
+def list_agents(request: Request, asking: Asking) -> list[Agent]:
     """Agents by id: with a role on all MLApps all of them, else those that run pipelines of MLApps that one may read."""
-    return [HostAgent.model_validate(each) for each in readable_agents(request, asking)]
+    return [Agent.model_validate(each) for each in readable_agents(request, asking)]
 
 
 @ROUTER.get("/agents/{agent_id}")
-def get_host(request: Request, asking: Asking, agent_id: AgentId) -> HostAgent:
+def get_agent(request: Request, asking: Asking, agent_id: AgentId) -> Agent:
     """One agent."""
     found = readable_agents(request, asking, agent_id)
     if not found:
         raise unknown("agent", agent_id)
-    return HostAgent.model_validate(found[0])
+    return Agent.model_validate(found[0])
 
 
 @ROUTER.post("/agents/{agent_id}/{command}", dependencies=[Depends(require("agents.write"))])
@@ -85,17 +85,17 @@ def command_agent(
     request: Request,
     agent_id: AgentId,
     command: Literal["drain", "resume", "remove"],
-    said: Said,
+    said: CommentRequest,
     once: OnceKey,
-) -> AskedAgent:
+) -> AgentCommandResult:
     """Let it take no more runs, or take them again; or stop what runs there, and the agent."""
 
-    def act() -> AskedAgent:
+    def act() -> AgentCommandResult:
         settings, kind = context_of(request).settings, CommandKind(command)
         asked = ask_agent(settings, agent_id, kind, who=once.author, comment=said.comment)
-        return AskedAgent(agent_id=agent_id, is_alive=asked.is_alive)
+        return AgentCommandResult(agent_id=agent_id, is_alive=asked.is_alive)
 
-    return once(AskedAgent, act)
+    return once(AgentCommandResult, act)
 
 
 def readable_agents(

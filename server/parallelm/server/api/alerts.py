@@ -10,14 +10,14 @@ from fastapi import Depends, Path, Query, Request
 from parallelm.operations import alerts as operations
 from parallelm.operations.explaining.alert import explain_alert
 from parallelm.server.access.dependencies import Asking, require
-from parallelm.server.api._decisions import Said, WaitS
+from parallelm.server.api._decisions import CommentRequest, WaitS
 from parallelm.server.api._explanation import Explanation
 from parallelm.server.api._labels import AskedLabels, labels_of
 from parallelm.server.api._once import Once, OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, readable, unknown
 from parallelm.server.api._resource import resource
-from parallelm.server.api._values import Answer, AskedTime, Moment, Name, Number, rows
+from parallelm.server.api._values import Answer, AskedTime, EventTime, Moment, Name, Number, rows
 from parallelm.server.api.mlapps import MLAppId
 from parallelm.server.context import context_of
 
@@ -57,7 +57,7 @@ class ListedAlert(Alert):
     """Last model that went live on its node between firing and resolving; empty: none."""
 
 
-class Transition(Answer):
+class AlertTransition(Answer):
     """A change of its state."""
 
     transition_id: str
@@ -82,7 +82,7 @@ class AlertDetails(Alert):
 
     rule_type: str
     fingerprint: str
-    transitions: list[Transition]
+    transitions: list[AlertTransition]
 
 
 class AlertAnswer(Answer):
@@ -93,7 +93,7 @@ class AlertAnswer(Answer):
     rule: str
     state: str
     previous_state: str
-    event_time_ms: int
+    event_time: EventTime
     who: str
     reason: str
 
@@ -152,7 +152,7 @@ def acknowledge_alert(
     request: Request,
     mlapp_id: MLAppId,
     alert_id: AlertId,
-    said: Said,
+    said: CommentRequest,
     once: OnceKey,
     wait_s: WaitS = 30,
 ) -> AlertAnswer:
@@ -165,7 +165,7 @@ def close_alert(
     request: Request,
     mlapp_id: MLAppId,
     alert_id: AlertId,
-    said: Said,
+    said: CommentRequest,
     once: OnceKey,
     wait_s: WaitS = 30,
 ) -> AlertAnswer:
@@ -177,7 +177,7 @@ def _answered(
     request: Request,
     answer: Callable[..., Any],
     ids: tuple[str, str],
-    said: Said,
+    said: CommentRequest,
     once: Once,
     wait_s: float,
 ) -> AlertAnswer:

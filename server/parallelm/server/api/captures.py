@@ -52,7 +52,7 @@ class Capture(Answer):
     """Null: it is kept for ever."""
     state: str
     """`in_progress`, `complete`, `failed` or `expired`."""
-    share: float
+    progress: float
     """Of its making, 0 to 1."""
     step: str
     reason: str
@@ -74,7 +74,7 @@ def list_captures(request: Request, mlapp_id: MLAppId, page: Paging) -> Page[Cap
 
 @ROUTER.post("/mlapps/{mlapp_id}/captures", dependencies=_WRITES, status_code=202)
 def create_capture(request: Request, mlapp_id: MLAppId, wanted: NewCapture, once: OnceKey) -> Capture:
-    """Begin to take one; `share` tells how far it is."""
+    """Begin to take one; `progress` tells how far it is."""
 
     def act() -> Capture:
         asked = operations.CaptureRequest(
@@ -147,7 +147,7 @@ def _shown(request: Request, record: operations.CaptureRecord) -> dict[str, Any]
         "created_at": moment_of(record.created_at_ms),
         "expires_at": moment_of(operations.expires_at_ms(record, context_of(request).settings)),
         "state": record.state.value,
-        "share": record.share,
+        "progress": record.share,
         "step": record.step,
         "reason": record.reason,
         "size_bytes": record.size_bytes,

@@ -118,7 +118,7 @@ def get_connection_profile(
         schema_registry=RegistryProfile(url=settings.schema_registry.address().url),
         artifacts=ArtifactsProfile(
             url=public_artifacts_url(settings.artifacts),
-            options_json=(own.component_artifact_options_json if reports_all else "")
+            options_json=(own.component_artifacts_options_json if reports_all else "")
             or public_artifact_options(settings.artifacts),
         ),
     )

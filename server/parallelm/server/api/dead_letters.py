@@ -56,7 +56,7 @@ class DeadLetterDetails(DeadLetter):
     """Why it cannot be decoded; empty when it can."""
 
 
-class Chosen(BaseModel):
+class DeadLetterSelection(BaseModel):
     """Which dead letters are answered: those that are named, or all that the filters select."""
 
     model_config = ConfigDict(extra="forbid")
@@ -78,7 +78,7 @@ class Chosen(BaseModel):
     """Say which these are; answer none."""
 
 
-class Answered(Answer):
+class DeadLetterResult(Answer):
     """How many were answered."""
 
     dry_run: bool
@@ -126,7 +126,7 @@ def get_dead_letter(
 
 
 @ROUTER.post("/dead-letters/replay", dependencies=_WRITES)
-def replay_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answered:
+def replay_dead_letters(request: Request, chosen: DeadLetterSelection, once: OnceKey) -> DeadLetterResult:
     """Send them again to the topics they came from, for the consumer that gave up on them; fix the cause first."""
     settings = context_of(request).settings
 
@@ -137,7 +137,7 @@ def replay_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answ
 
 
 @ROUTER.post("/dead-letters/drop", dependencies=_WRITES)
-def drop_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answered:
+def drop_dead_letters(request: Request, chosen: DeadLetterSelection, once: OnceKey) -> DeadLetterResult:
     """Record that they are given up; their bytes stay until retention takes them."""
 
     def found() -> operations.Replayable:
@@ -149,25 +149,25 @@ def drop_dead_letters(request: Request, chosen: Chosen, once: OnceKey) -> Answer
 def _answered(
     request: Request,
     answer: operations.Answer,
-    chosen: Chosen,
+    chosen: DeadLetterSelection,
     find: Callable[[], operations.Replayable],
     once: Once,
-) -> Answered:
-    def tried() -> Answered:
+) -> DeadLetterResult:
+    def tried() -> DeadLetterResult:
         found = find()
         ids = list(found.letter_ids)
-        return Answered(dry_run=True, count=len(ids), letter_ids=ids, left_out=list(found.left_out))
+        return DeadLetterResult(dry_run=True, count=len(ids), letter_ids=ids, left_out=list(found.left_out))
 
-    def act() -> Answered:
+    def act() -> DeadLetterResult:
         answers = operations.Answers(context_of(request).settings)
         found = find()
         count = answers.give(answer, found.letter_ids, who=once.author, comment=chosen.comment)
-        return Answered(dry_run=False, count=count, letter_ids=[], left_out=list(found.left_out))
+        return DeadLetterResult(dry_run=False, count=count, letter_ids=[], left_out=list(found.left_out))
 
-    return tried() if chosen.dry_run else once(Answered, act)
+    return tried() if chosen.dry_run else once(DeadLetterResult, act)
 
 
-def _chosen(request: Request, chosen: Chosen) -> Any:
+def _chosen(request: Request, chosen: DeadLetterSelection) -> Any:
     selection = Selection(
         letter_id=chosen.letter_id,
         topic=chosen.topic,

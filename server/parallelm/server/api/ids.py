@@ -16,7 +16,7 @@ from parallelm.server.api.mlapps import MLAppId
 from parallelm.server.context import context_of
 
 ROUTER: Final = resource("ids")
-Beginning = Annotated[Name, Query(description="An id, or its first characters.")]
+Prefix = Annotated[Name, Query(description="An id, or its first characters.")]
 
 
 class AlertId(Answer):
@@ -52,31 +52,31 @@ class CaptureId(Answer):
 def find_alert_id(
     request: Request,
     asking: Asking,
-    beginning: Beginning,
+    prefix: Prefix,
     mlapp_id: Annotated[Name | None, Query(description="Only of this MLApp.")] = None,
 ) -> AlertId:
     """The alert that is meant; 404 for none and for several, with those that are near."""
-    found = alerts.find_alert(context_of(request).settings, beginning, readable(asking, mlapp_id))
+    found = alerts.find_alert(context_of(request).settings, prefix, readable(asking, mlapp_id))
     return AlertId.model_validate(found)
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/model-ids", dependencies=[Depends(require(READ))])
-def find_model_id(request: Request, mlapp_id: MLAppId, beginning: Beginning) -> ModelId:
+def find_model_id(request: Request, mlapp_id: MLAppId, prefix: Prefix) -> ModelId:
     """The model that is meant; 404 for none and for several, with those that are near."""
-    return ModelId(model_id=models.resolve_model(context_of(request).settings, mlapp_id, beginning))
+    return ModelId(model_id=models.resolve_model(context_of(request).settings, mlapp_id, prefix))
 
 
 @ROUTER.get("/run-ids")
-def find_run_id(request: Request, asking: Asking, beginning: Beginning) -> RunId:
+def find_run_id(request: Request, asking: Asking, prefix: Prefix) -> RunId:
     """The run that is meant; 404 for none and for several, with those that are near."""
-    found = runs.find_run(context_of(request).settings, beginning, mlapp_id=readable(asking))
+    found = runs.find_run(context_of(request).settings, prefix, mlapp_id=readable(asking))
     return RunId.model_validate(found)
 
 
 @ROUTER.get("/capture-ids")
-def find_capture_id(request: Request, asking: Asking, beginning: Beginning) -> CaptureId:
+def find_capture_id(request: Request, asking: Asking, prefix: Prefix) -> CaptureId:
     """The capture that is meant; 404 for none and for several."""
-    found = captures.find_capture(context_of(request).settings, beginning)
+    found = captures.find_capture(context_of(request).settings, prefix)
     if not asking.may(READ, found.mlapp_id):
-        raise UnknownCaptureError(f"no captures have an id that begins with {beginning!r}")
+        raise UnknownCaptureError(f"no captures have an id that begins with {prefix!r}")
     return CaptureId.model_validate(found)

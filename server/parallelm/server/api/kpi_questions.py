@@ -86,7 +86,7 @@ class Correlations(Answer):
     notes: list[str]
 
 
-class Change(Answer):
+class KpiChange(Answer):
     """What changed, beyond season and trend."""
 
     effect: Number
@@ -107,7 +107,7 @@ class Impact(Answer):
 
     kpi: str
     what: str
-    change: Change | None
+    change: KpiChange | None
     """Null: too short to tell."""
     sentences: list[str]
     notes: list[str]

@@ -104,7 +104,7 @@ class KpiUpload(Answer):
     """The first hundred."""
 
 
-class Withdrawal(BaseModel):
+class KpiWithdrawal(BaseModel):
     """Which points were wrong."""
 
     model_config = ConfigDict(extra="forbid")
@@ -122,7 +122,7 @@ class Withdrawal(BaseModel):
     """Say which points these are; take nothing back."""
 
 
-class Withdrawn(Answer):
+class WithdrawnPoints(Answer):
     """How many points were taken back."""
 
     dry_run: bool
@@ -243,13 +243,15 @@ def upload_kpis(
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/kpi-withdrawals", dependencies=_WRITES)
-def withdraw_kpis(request: Request, mlapp_id: MLAppId, wanted: Withdrawal, once: OnceKey) -> Withdrawn:
+def withdraw_kpis(
+    request: Request, mlapp_id: MLAppId, wanted: KpiWithdrawal, once: OnceKey
+) -> WithdrawnPoints:
     """Say that points were wrong: they count no more, and are still told for the time in which they were known."""
     from parallelm.warehouse.queries import kpis
 
     settings = context_of(request).settings
 
-    def act() -> Withdrawn:
+    def act() -> WithdrawnPoints:
         found = kpis(
             settings,
             wanted.name,
@@ -266,9 +268,9 @@ def withdraw_kpis(request: Request, mlapp_id: MLAppId, wanted: Withdrawal, once:
         if not wanted.dry_run:
             operations.withdraw_rows(settings, found, who=once.author, comment=wanted.comment)
         first = answers(KpiPoint, rows(found.head(_FIRST)))
-        return Withdrawn(dry_run=wanted.dry_run, points=len(found), first=first)
+        return WithdrawnPoints(dry_run=wanted.dry_run, points=len(found), first=first)
 
-    return act() if wanted.dry_run else once(Withdrawn, act)
+    return act() if wanted.dry_run else once(WithdrawnPoints, act)
 
 
 def _uploaded(each: operations.UploadedKpi) -> UploadedKpi:

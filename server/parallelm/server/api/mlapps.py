@@ -101,7 +101,7 @@ class MLAppVersionDetails(MLAppVersion):
     """The file as it was applied."""
 
 
-class Differences(Answer):
+class MLAppDifferences(Answer):
     """What changed between two versions."""
 
     from_version: int
@@ -110,7 +110,7 @@ class Differences(Answer):
     """Of the two files, in the form of `diff -u`; empty when they are equal."""
 
 
-class Agent(Answer):
+class NodeAgent(Answer):
     """An agent that runs a node, has run it, or has reported for it."""
 
     node_id: str
@@ -171,16 +171,16 @@ def get_policy(request: Request, mlapp_id: MLAppId) -> Policy:
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/agents", dependencies=_READS)
-def list_agents(
+def list_mlapp_agents(
     request: Request,
     mlapp_id: MLAppId,
     node_id: Annotated[Name | None, Query(description="Only of this node.")] = None,
-) -> list[Agent]:
+) -> list[NodeAgent]:
     """Agents by node, also of an MLApp that reports without being defined."""
     from parallelm.warehouse.queries import mlapp_agents
 
     found = mlapp_agents(context_of(request).settings, mlapp_id)
-    return [Agent.model_validate(each) for each in found if node_id in {None, each["node_id"]}]
+    return [NodeAgent.model_validate(each) for each in found if node_id in {None, each["node_id"]}]
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/versions", dependencies=_READS)
@@ -210,7 +210,7 @@ def get_mlapp_differences(
     to_version: Annotated[
         int | None, Query(ge=1, le=2**62, description="Without it the current version.")
     ] = None,
-) -> Differences:
+) -> MLAppDifferences:
     """What changed between two versions."""
     old = _version(request, mlapp_id, from_version)
     new = current(request, mlapp_id) if to_version is None else _version(request, mlapp_id, to_version)
@@ -221,7 +221,9 @@ def get_mlapp_differences(
         f"version {new['version']}",
         lineterm="",
     )
-    return Differences(from_version=old["version"], to_version=new["version"], unified_diff="\n".join(lines))
+    return MLAppDifferences(
+        from_version=old["version"], to_version=new["version"], unified_diff="\n".join(lines)
+    )
 
 
 def current(request: Request, mlapp_id: str) -> dict[str, Any]:

@@ -24,7 +24,17 @@ from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, readable, unknown
 from parallelm.server.api._resource import resource
-from parallelm.server.api._values import Answer, AskedTime, Moment, Name, Number, answers, from_json, rows
+from parallelm.server.api._values import (
+    Answer,
+    AskedTime,
+    EventTime,
+    Moment,
+    Name,
+    Number,
+    answers,
+    from_json,
+    rows,
+)
 from parallelm.server.api.mlapps import MLAppId, current
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
@@ -97,7 +107,7 @@ class DeploymentAnswer(Answer):
     previous_state: str
     reason: str
     who: str
-    event_time_ms: int
+    event_time: EventTime
 
 
 class Decision(BaseModel):
@@ -105,7 +115,7 @@ class Decision(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    action: Literal["approve", "reject", "set_model", "roll_back", "pin", "unpin"]
+    action: Literal["approve", "reject", "deploy", "roll_back", "pin", "unpin"]
     model_id: Annotated[str, Field(max_length=500)] = ""
     """In full. Empty: the one that is pending (approve, reject), live (pin) or was live before (roll_back)."""
     node_id: Annotated[str, Field(max_length=500)] = ""
@@ -115,7 +125,7 @@ class Decision(BaseModel):
     """When it is decided, for a replay of the past; now where it is missing."""
 
 
-class Decided(Answer):
+class DecisionResult(Answer):
     """What followed from a decision."""
 
     answers: list[DeploymentAnswer]
@@ -137,7 +147,7 @@ class UploadedModel(Answer):
     """Empty when it is not signed."""
 
 
-class Deleted(Answer):
+class DeletedModel(Answer):
     """A model whose file is gone."""
 
     model_id: str
@@ -202,7 +212,9 @@ def compare_models(
 @ROUTER.post(
     "/mlapps/{mlapp_id}/decisions",
     dependencies=[Depends(require("models.review"))],
-    responses={202: {"model": Decided, "description": "Recorded; the processors have not answered yet."}},
+    responses={
+        202: {"model": DecisionResult, "description": "Recorded; the processors have not answered yet."}
+    },
 )
 def decide(
     request: Request,
@@ -211,15 +223,15 @@ def decide(
     decision: Decision,
     once: OnceKey,
     wait_s: WaitS = 30,
-) -> Decided:
+) -> DecisionResult:
     """Approve, reject, deploy, roll back, pin or unpin."""
 
-    def act() -> Decided:
+    def act() -> DecisionResult:
         current(request, mlapp_id)
         if decision.model_id:
             announced(request, mlapp_id, decision.model_id)
-        if decision.action == "set_model" and not decision.model_id:
-            raise ApiProblemError(422, "invalid-request", "set_model needs a model_id")
+        if decision.action == "deploy" and not decision.model_id:
+            raise ApiProblemError(422, "invalid-request", "deploy needs a model_id")
         at_ms, _ = range_ms(decision.event_time, None)
         try:
             found = operations.decide(
@@ -234,10 +246,10 @@ def decide(
                 timeout_s=wait_s,
             )
         except NoAnswerError as error:
-            return Decided(answers=[], message=str(error))
-        return Decided(answers=answers(DeploymentAnswer, found), message="")
+            return DecisionResult(answers=[], message=str(error))
+        return DecisionResult(answers=answers(DeploymentAnswer, found), message="")
 
-    decided = once(Decided, act)
+    decided = once(DecisionResult, act)
     response.status_code = 200 if decided.answers else 202
     return decided
 
@@ -263,7 +275,7 @@ def upload_model(
     model_id: Annotated[str, Form(max_length=100, description="Of a signed model; empty: a new one.")] = "",
     signature: Annotated[
         str,
-        Form(max_length=500, description="As `mcenter model sign` prints it, for this MLApp and model_id."),
+        Form(max_length=500, description="As `mcenter models sign` prints it, for this MLApp and model_id."),
     ] = "",
     comment: Annotated[str, Form(max_length=MAX_COMMENT)] = "",
 ) -> UploadedModel:
@@ -329,10 +341,10 @@ def delete_model(
     once: OnceKey,
     comment: Annotated[str, Query(min_length=1, max_length=MAX_COMMENT, description="Why.")],
     wait_s: WaitS = 30,
-) -> Deleted:
+) -> DeletedModel:
     """Remove a model's file; refused while it is live, pending or pinned. What it did stays in the history."""
 
-    def act() -> Deleted:
+    def act() -> DeletedModel:
         announced(request, mlapp_id, model_id)
         answer = model_files.delete_model(
             context_of(request).settings,
@@ -342,9 +354,9 @@ def delete_model(
             comment=comment,
             timeout_s=wait_s,
         )
-        return Deleted(model_id=model_id, reason=answer.reason)
+        return DeletedModel(model_id=model_id, reason=answer.reason)
 
-    return once(Deleted, act)
+    return once(DeletedModel, act)
 
 
 def announced(request: Request, mlapp_id: str, model_id: str) -> dict[str, Any]:

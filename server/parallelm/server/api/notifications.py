@@ -37,7 +37,7 @@ class NotificationRoute(Answer):
     """The next routes see it too."""
 
 
-class RouteToTry(BaseModel):
+class RouteTest(BaseModel):
     """Along which route a test message is sent."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +45,7 @@ class RouteToTry(BaseModel):
     route: Annotated[str, Field(min_length=1, max_length=500, description="Name or path of the route.")]
 
 
-class TriedTarget(Answer):
+class TestedTarget(Answer):
     """What became of a test message."""
 
     target: str
@@ -61,7 +61,7 @@ def list_notification_routes(request: Request) -> list[NotificationRoute]:
 
 
 @ROUTER.post("/notification-routes/test", dependencies=[Depends(require("operations.write"))])
-def send_test_notification(request: Request, asking: Asking, wanted: RouteToTry) -> list[TriedTarget]:
+def send_test_notification(request: Request, asking: Asking, wanted: RouteTest) -> list[TestedTarget]:
     """Send a test message to the receiver of a route, and say of each target whether it was taken."""
     results = send_test(context_of(request).settings, wanted.route, who=asking.author)
-    return [TriedTarget(target=target, error=error) for target, error in results.items()]
+    return [TestedTarget(target=target, error=error) for target, error in results.items()]

@@ -21,7 +21,7 @@ MOST_ROWS: Final = 10_000
 MOST_SECONDS: Final = 30
 
 
-class Question(BaseModel):
+class QueryRequest(BaseModel):
     """One statement."""
 
     model_config = ConfigDict(extra="forbid")
@@ -31,7 +31,7 @@ class Question(BaseModel):
     ]
 
 
-class Result(Answer):
+class QueryResult(Answer):
     """Its rows."""
 
     columns: list[str]
@@ -41,7 +41,7 @@ class Result(Answer):
 
 
 @ROUTER.post("/query", dependencies=[Depends(require("sql.read"))])
-def run_query(request: Request, question: Question) -> Result:
+def run_query(request: Request, question: QueryRequest) -> QueryResult:
     """Ask the warehouse; up to 10,000 rows and 30 seconds. It sees every MLApp, the audit log and dead letters."""
     try:
         found = ask(
@@ -50,7 +50,7 @@ def run_query(request: Request, question: Question) -> Result:
     except ServerException as error:
         raise ApiProblemError(422, "sql", str(error.message).partition("Stack trace")[0].strip()) from error
     shown = rows(found.head(MOST_ROWS).set_axis(range(len(found.columns)), axis=1))
-    return Result(
+    return QueryResult(
         columns=[str(name) for name in found.columns],
         rows=[plain(list(row.values())) for row in shown],
         is_cut=len(found) > MOST_ROWS,

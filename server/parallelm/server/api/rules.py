@@ -53,7 +53,7 @@ class PastAlert(Answer):
     samples: int
 
 
-class Trial(Answer):
+class TrialResult(Answer):
     """What rules would have done on what was reported."""
 
     outcomes: list[RuleOutcome]
@@ -76,7 +76,7 @@ def try_rules_on_history(
     from_: Annotated[AskedTime | None, Query(alias="from")] = None,
     to: Annotated[AskedTime | None, Query()] = None,
     limit: Annotated[int, Query(ge=0, le=MAX_EPISODES, description="Most alerts that are told.")] = 1000,
-) -> Trial:
+) -> TrialResult:
     """When the rules of a file, of this MLApp or another, would have fired on what this MLApp has reported.
 
     Begin the range before the time that you ask about where a rule learns what is usual. A million samples take some seconds;
@@ -88,8 +88,8 @@ def try_rules_on_history(
     return _shown(trial, limit, time.monotonic() - began)
 
 
-def _shown(trial: RuleTrial, limit: int, took_s: float) -> Trial:
-    return Trial(
+def _shown(trial: RuleTrial, limit: int, took_s: float) -> TrialResult:
+    return TrialResult(
         outcomes=[RuleOutcome.model_validate(each) for each in trial.outcomes],
         alerts=[PastAlert.model_validate(_alert(each)) for each in trial.episodes[:limit]],
         left_out=max(0, len(trial.episodes) - limit),

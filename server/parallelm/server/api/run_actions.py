@@ -10,7 +10,7 @@ from pydantic import Field
 from parallelm.operations import runs as operations
 from parallelm.schemas.well_known import ARCHIVE, DELETE, LAUNCH, PAUSE, RESUME, RUN_NODE, STOP, STOP_RUN
 from parallelm.server.access.dependencies import require
-from parallelm.server.api._decisions import MAX_COMMENT, Said, WaitS
+from parallelm.server.api._decisions import MAX_COMMENT, CommentRequest, WaitS
 from parallelm.server.api._once import Once, OnceKey
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, answers
@@ -41,7 +41,7 @@ class RunAnswers(Answer):
     answers: list[RunAnswer]
 
 
-class StopSaid(Said):
+class StopRequest(CommentRequest):
     """Why somebody stops a run."""
 
     force: Annotated[bool, Field(description="Give up a run whose agent does not answer; it is lost.")] = (
@@ -50,31 +50,41 @@ class StopSaid(Said):
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/launch", dependencies=_RUNS)
-def launch(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
+def launch(
+    request: Request, mlapp_id: MLAppId, said: CommentRequest, once: OnceKey, wait_s: WaitS = 30
+) -> RunAnswers:
     """Let agents run its nodes: services at once, the others when they are due."""
     return _answered(request, LAUNCH, mlapp_id, said.comment, once, wait_s)
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/pause", dependencies=_RUNS)
-def pause(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
+def pause(
+    request: Request, mlapp_id: MLAppId, said: CommentRequest, once: OnceKey, wait_s: WaitS = 30
+) -> RunAnswers:
     """Begin no further run; what runs goes on."""
     return _answered(request, PAUSE, mlapp_id, said.comment, once, wait_s)
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/resume", dependencies=_RUNS)
-def resume(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
+def resume(
+    request: Request, mlapp_id: MLAppId, said: CommentRequest, once: OnceKey, wait_s: WaitS = 30
+) -> RunAnswers:
     """End a pause."""
     return _answered(request, RESUME, mlapp_id, said.comment, once, wait_s)
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/stop", dependencies=_RUNS)
-def stop(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
+def stop(
+    request: Request, mlapp_id: MLAppId, said: CommentRequest, once: OnceKey, wait_s: WaitS = 30
+) -> RunAnswers:
     """Stop all its runs, and begin no further one until it is launched again."""
     return _answered(request, STOP, mlapp_id, said.comment, once, wait_s)
 
 
 @ROUTER.post("/mlapps/{mlapp_id}/archive", dependencies=_RUNS)
-def archive(request: Request, mlapp_id: MLAppId, said: Said, once: OnceKey, wait_s: WaitS = 30) -> RunAnswers:
+def archive(
+    request: Request, mlapp_id: MLAppId, said: CommentRequest, once: OnceKey, wait_s: WaitS = 30
+) -> RunAnswers:
     """Put it away once it is stopped; launching it takes it out again."""
     return _answered(request, ARCHIVE, mlapp_id, said.comment, once, wait_s)
 
@@ -96,7 +106,12 @@ def delete_mlapp(
 
 @ROUTER.post("/mlapps/{mlapp_id}/nodes/{node_id}/run", dependencies=_RUNS)
 def run_node(
-    request: Request, mlapp_id: MLAppId, node_id: NodeId, said: Said, once: OnceKey, wait_s: WaitS = 30
+    request: Request,
+    mlapp_id: MLAppId,
+    node_id: NodeId,
+    said: CommentRequest,
+    once: OnceKey,
+    wait_s: WaitS = 30,
 ) -> RunAnswers:
     """Let a node run now."""
     return _answered(request, RUN_NODE, mlapp_id, said.comment, once, wait_s, node_id=node_id)
@@ -104,7 +119,12 @@ def run_node(
 
 @ROUTER.post("/mlapps/{mlapp_id}/nodes/{node_id}/pause", dependencies=_RUNS)
 def pause_node(
-    request: Request, mlapp_id: MLAppId, node_id: NodeId, said: Said, once: OnceKey, wait_s: WaitS = 30
+    request: Request,
+    mlapp_id: MLAppId,
+    node_id: NodeId,
+    said: CommentRequest,
+    once: OnceKey,
+    wait_s: WaitS = 30,
 ) -> RunAnswers:
     """Begin no further run of a node; what runs goes on."""
     return _answered(request, PAUSE, mlapp_id, said.comment, once, wait_s, node_id=node_id)
@@ -112,7 +132,12 @@ def pause_node(
 
 @ROUTER.post("/mlapps/{mlapp_id}/nodes/{node_id}/resume", dependencies=_RUNS)
 def resume_node(
-    request: Request, mlapp_id: MLAppId, node_id: NodeId, said: Said, once: OnceKey, wait_s: WaitS = 30
+    request: Request,
+    mlapp_id: MLAppId,
+    node_id: NodeId,
+    said: CommentRequest,
+    once: OnceKey,
+    wait_s: WaitS = 30,
 ) -> RunAnswers:
     """End the pause of a node."""
     return _answered(request, RESUME, mlapp_id, said.comment, once, wait_s, node_id=node_id)
@@ -120,7 +145,7 @@ def resume_node(
 
 @ROUTER.post("/mlapps/{mlapp_id}/runs/{run_id}/stop", dependencies=_RUNS)
 def stop_run(
-    request: Request, mlapp_id: MLAppId, run_id: RunId, said: StopSaid, once: OnceKey, wait_s: WaitS = 30
+    request: Request, mlapp_id: MLAppId, run_id: RunId, said: StopRequest, once: OnceKey, wait_s: WaitS = 30
 ) -> RunAnswers:
     """Stop a run: its program is told to end, and killed when its grace is over."""
     run = found_run(request, mlapp_id, run_id)

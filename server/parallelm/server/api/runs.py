@@ -97,7 +97,7 @@ class PipelineModel(Answer):
     """Null for what was produced, and while it is used."""
 
 
-class Scheduled(Answer):
+class ScheduledRuns(Answer):
     """A node that runs by a schedule."""
 
     mlapp_id: str
@@ -182,7 +182,7 @@ def get_schedule(
     from_: Annotated[AskedTime, Query(alias="from")],
     to: Annotated[AskedTime, Query(description="At most 366 days later.")],
     mlapp_id: Annotated[Name | None, Query(description="Only of this MLApp.")] = None,
-) -> Page[Scheduled]:
+) -> Page[ScheduledRuns]:
     """Nodes with a schedule, and when they are due by the definitions in force; of past times ``/runs`` tells what ran.
 
     A page has up to 50,000 times, evenly shared by ``limit`` nodes.
@@ -202,7 +202,7 @@ def get_schedule(
         most_nodes=keyset.limit,
         most_of_a_node=min(MOST_OF_A_NODE, _MOST_TIMES // page.limit),
     )
-    return page.answer(Scheduled, keyset, [_scheduled(each) for each in found])
+    return page.answer(ScheduledRuns, keyset, [_scheduled(each) for each in found])
 
 
 def _scheduled(found: NodeSchedule) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from parallelm.operations import silences as operations
 from parallelm.schemas.times import range_ms
 from parallelm.server.access.dependencies import Asking, allow
 from parallelm.server.access.principal import Principal
-from parallelm.server.api._decisions import Comment, Said
+from parallelm.server.api._decisions import Comment, CommentRequest
 from parallelm.server.api._once import OnceKey
 from parallelm.server.api._paging import Page, Paging
 from parallelm.server.api._readable import READ, unknown
@@ -110,7 +110,7 @@ def create_silence(request: Request, wanted: NewSilence, asking: Asking, once: O
 def end_silence(
     request: Request,
     silence_id: Annotated[str, Path(min_length=1, max_length=200)],
-    said: Said,
+    said: CommentRequest,
     asking: Asking,
     once: OnceKey,
 ) -> Silence:

@@ -29,7 +29,7 @@ class Statistic(Answer):
     last_time: Moment
 
 
-class Line(Answer):
+class StatisticLine(Answer):
     """One series; its lists are parallel and in the order of time."""
 
     name: str
@@ -45,10 +45,10 @@ class Line(Answer):
     samples: list[int]
 
 
-class Lines(Answer):
+class StatisticLines(Answer):
     """Series in buckets of one width."""
 
-    lines: list[Line]
+    lines: list[StatisticLine]
     start_ms: int | None
     """Of the window; null when nothing was reported."""
     end_ms: int | None
@@ -111,7 +111,7 @@ def get_statistic_lines(
     from_: Annotated[AskedTime | None, Query(alias="from")] = None,
     to: Annotated[AskedTime | None, Query()] = None,
     points: Annotated[int, Query(ge=1, le=2000, description="Most buckets of a series.")] = 1000,
-) -> Lines:
+) -> StatisticLines:
     """Samples in buckets as wide as the window and the number of points ask for, with minimum and maximum of each."""
     from parallelm.warehouse.queries import statistic_lines
 
@@ -127,7 +127,7 @@ def get_statistic_lines(
         end=to,
         points=points,
     )
-    return Lines.model_validate(found)
+    return StatisticLines.model_validate(found)
 
 
 @ROUTER.get("/mlapps/{mlapp_id}/structured-statistics", dependencies=_READS)

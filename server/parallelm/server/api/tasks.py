@@ -37,7 +37,7 @@ class TaskStatus(Answer):
     asked_by: str
     started_at: Moment
     state: Literal["in_progress", "complete", "failed"]
-    share: float
+    progress: float
     """0 to 1."""
     step: str
     """What is done now."""
@@ -73,8 +73,8 @@ def begun(request: Request, task_id: str) -> TaskStatus:
 
 def status_of(task: Task) -> TaskStatus:
     """As it is answered."""
-    same = ("task_id", "kind", "mlapp_id", "about", "asked_by", "state", "share", "step", "reason")
+    same = ("task_id", "kind", "mlapp_id", "about", "asked_by", "state", "step", "reason")
     return TaskStatus.model_validate(
         {name: getattr(task, name) for name in same}
-        | {"started_at": moment_of(task.begun_ms), "result": json.loads(task.result)}
+        | {"started_at": moment_of(task.begun_ms), "progress": task.share, "result": json.loads(task.result)}
     )

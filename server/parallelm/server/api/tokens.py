@@ -35,7 +35,7 @@ class NewToken(Asked):
     valid_days: Annotated[int, Field(ge=1, le=tokens.LONGEST_DAYS)] = tokens.USUAL_DAYS
 
 
-class FirstToken(NewToken):
+class TokenByPassword(NewToken):
     """A token, with what proves whose it will be."""
 
     user: Annotated[str, Field(max_length=200, examples=["ada"])]
@@ -58,7 +58,7 @@ class Token(Answer):
     revoked_at: Moment | None
 
 
-class MadeToken(Token):
+class CreatedToken(Token):
     """A new token."""
 
     token: str
@@ -73,22 +73,22 @@ def list_my_tokens(request: Request, asking: AskingInPerson) -> list[Token]:
 
 
 @ROUTER.post("/me/tokens", status_code=201)
-def create_my_token(request: Request, wanted: NewToken, asking: AskingInPerson) -> MadeToken:
+def create_my_token(request: Request, wanted: NewToken, asking: AskingInPerson) -> CreatedToken:
     """Make a token that acts in one's own name."""
     with context_of(request).audit.changing(asking.author) as change:
         account = change.sql.get_one(Account, asking.account_id)
         made, secret = management.create_token(change, account, wanted.name, wanted.scopes, wanted.valid_days)
-        return MadeToken.model_validate({**_shown(made), "token": secret})
+        return CreatedToken.model_validate({**_shown(made), "token": secret})
 
 
 @ROUTER.post("/tokens", status_code=201)
-def create_token_by_password(request: Request, wanted: FirstToken) -> MadeToken:
+def create_token_by_password(request: Request, wanted: TokenByPassword) -> CreatedToken:
     """Make a token of one's own without a session, by name and password: what `mcenter login` does."""
     found = by_password(request, wanted.user, wanted.password)
     with context_of(request).audit.changing(Author(found.name, SERVER_ACCOUNT)) as change:
         account = change.sql.get_one(Account, found.id)
         made, secret = management.create_token(change, account, wanted.name, wanted.scopes, wanted.valid_days)
-        return MadeToken.model_validate({**_shown(made), "token": secret})
+        return CreatedToken.model_validate({**_shown(made), "token": secret})
 
 
 @ROUTER.delete("/me/tokens/{token_id}", status_code=204)
@@ -109,14 +109,14 @@ def list_tokens_of_user(request: Request, name: AccountName) -> list[Token]:
 @ROUTER.post("/users/{name}/tokens", status_code=201, dependencies=MANAGES)
 def create_token_of_service(
     request: Request, name: AccountName, wanted: NewToken, asking: AskingInPerson
-) -> MadeToken:
+) -> CreatedToken:
     """Make a token of a service account. People make their own: nobody else acts in their name."""
     with context_of(request).audit.changing(asking.author) as change:
         account = people.find(change.sql, name)
         if account.kind != SERVICE:
             raise AccountError(f"{account.name} is a person, who makes tokens of their own (Profile)")
         made, secret = management.create_token(change, account, wanted.name, wanted.scopes, wanted.valid_days)
-        return MadeToken.model_validate({**_shown(made), "token": secret})
+        return CreatedToken.model_validate({**_shown(made), "token": secret})
 
 
 @ROUTER.delete("/users/{name}/tokens/{token_id}", status_code=204, dependencies=MANAGES)

@@ -63,7 +63,7 @@ class UserChange(Asked):
 class NewPassword(Asked):
     """One's own password."""
 
-    present: Annotated[str, Field(max_length=1000)]
+    current: Annotated[str, Field(max_length=1000)]
     new: Annotated[str, Field(max_length=1000)]
 
 
@@ -139,7 +139,7 @@ def change_my_password(request: Request, wanted: NewPassword, asking: AskingInPe
     """Choose another password; sessions in other browsers end."""
     with context_of(request).audit.changing(asking.author) as change:
         account = change.sql.get_one(Account, asking.account_id)
-        management.change_password(change, account, wanted.present, wanted.new, session=asking.session)
+        management.change_password(change, account, wanted.current, wanted.new, session=asking.session)
 
 
 @ROUTER.get("/me/sessions")

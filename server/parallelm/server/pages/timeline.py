@@ -156,7 +156,7 @@ def _with_kpi(
     together: Together,
     statistics: Sequence[str] | None,
 ) -> tuple[Window, Curves, list[Curves], tuple[str, ...]]:
-    """As ``mcenter kpi`` and ``plot_kpi`` read it. Days are those of UTC, or else of the viewer."""
+    """As ``mcenter kpis`` and ``plot_kpi`` read it. Days are those of UTC, or else of the viewer."""
     from parallelm.warehouse.queries import timeline as read
 
     def ask(timezone: str | None, aggregation: Aggregation | None) -> Timeline:

@@ -78,7 +78,7 @@ def _reject(work: Work, node_id: str, action: UserAction) -> str:
     return ""
 
 
-def _set_model(work: Work, node_id: str, action: UserAction) -> str:
+def _deploy(work: Work, node_id: str, action: UserAction) -> str:
     node, model_id = work.node(node_id), action.model_id
     if not model_id:
         return "no model is named"
@@ -115,12 +115,12 @@ def _roll_back(work: Work, node_id: str, action: UserAction) -> str:
         why = (
             signatures.refusal(work, node_id, to.model_id)
             if to
-            else f"model {action.model_id} was never live on the node; `mcenter model deploy` deploys it"
+            else f"model {action.model_id} was never live on the node; `mcenter models deploy` deploys it"
         )
         if why:
             return why
     elif current.state is State.ACTIVE and node.previous(current) is None:
-        return "there is no earlier model to go back to that was not rolled back itself; `mcenter model deploy` deploys one of your choice"
+        return "there is no earlier model to go back to that was not rolled back itself; `mcenter models deploy` deploys one of your choice"
     steps.roll_back(work, node_id, current, _because("rolled it back", action), to=to)
     return ""
 
@@ -201,7 +201,7 @@ def _used(known: MLAppDeployments, model_id: str) -> str:
 ACTIONS: Mapping[str, Act] = {
     "approve": _approve,
     "reject": _reject,
-    "set_model": _set_model,
+    "deploy": _deploy,
     "roll_back": _roll_back,
     "pin": _pin,
     "unpin": _unpin,
@@ -210,7 +210,7 @@ ACTIONS: Mapping[str, Act] = {
 HANDLED = frozenset({*ACTIONS, DELETE_MODEL})
 
 
-_COMMANDS = {"set_model": "deploy", "roll_back": "rollback", DELETE_MODEL: "delete"}
+_COMMANDS = {"roll_back": "rollback", DELETE_MODEL: "delete"}
 """What people call an action, where it is not its name: their command."""
 
 

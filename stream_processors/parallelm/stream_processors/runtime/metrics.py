@@ -11,7 +11,7 @@ DEAD_LETTERS = Counter(
 )
 RETRIES = Counter("mcenter_processors_retries", "Attempts that failed for now, by error.", ("error",))
 READ_AGAIN = Counter(
-    "mcenter_processors_read_again", "Gaps between fetcher and shard that were read again.", ("topic",)
+    "mcenter_processors_gaps", "Gaps between fetcher and shard that were read again.", ("topic",)
 )
 BATCH_SECONDS = Histogram(
     "mcenter_processors_batch_seconds", "Time of one batch, all writes included.", ("stage",)

@@ -41,10 +41,10 @@ SAMPLE_RULES = {
         "above: 4, samples: 500, baseline: median, min_spread: 0.1",
     ],
     "change_point": [
-        "direction: up, check_every: 1",
+        "direction: increase, check_every: 1",
         "delta: 0.9, check_every: 3, settle_samples: 5",
         "method: page_hinkley, threshold: 3, alpha: 0.5",
-        "method: page_hinkley, threshold: 1.0e+300, direction: down",
+        "method: page_hinkley, threshold: 1.0e+300, direction: decrease",
     ],
 }
 """Rules of each type that judges samples."""

@@ -59,7 +59,7 @@ def test_page_hinkley_finds_what_river_finds(seed: int):
     threshold, min_samples, mode = (
         [5, 50][seed % 2],
         [30, 10][seed % 2],
-        ["both", "up", "down"][seed // 2 % 3],
+        ["either", "increase", "decrease"][seed // 2 % 3],
     )
     reference = drift.PageHinkley(min_instances=min_samples, delta=0.005, threshold=threshold, mode=mode)
     settings = page_hinkley.PageHinkleySettings(min_samples, 0.005, threshold, 1 - 0.0001, mode)
@@ -101,7 +101,9 @@ def test_a_change_fires_with_both_levels_and_is_the_usual_level_after_some_sampl
 
 
 @pytest.mark.parametrize("text", [ADWIN, PAGE_HINKLEY])
-@pytest.mark.parametrize(("direction", "levels"), [("up", [13]), ("down", [10]), ("both", [13, 10])])
+@pytest.mark.parametrize(
+    ("direction", "levels"), [("increase", [13]), ("decrease", [10]), ("either", [13, 10])]
+)
 def test_directions(text: str, direction: str, levels: list[float]):
     values = noisy((500, 10), (500, 13), (500, 10))
     steps = steps_of(f"{text}, direction: {direction}", each(1, values))

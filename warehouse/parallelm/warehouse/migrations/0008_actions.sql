@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS actions ${on_cluster}
     action_id String COMMENT 'Unique id.',
     who LowCardinality(String) COMMENT 'User name.',
     authenticated_by LowCardinality(String) COMMENT 'How the user is known: server_account, oidc, token, one_time_link, broker_principal, unverified_local_user; nobody for who has not signed in; imported: a capture says so, and nothing here has checked it.',
-    action LowCardinality(String) COMMENT 'approve, reject, set_model, roll_back, pin, unpin, upload_model, delete_model, acknowledge, close, silence, unsilence, replay_dead_letter, drop_dead_letter, apply_definition, upload_kpis, withdraw_kpis, upload_actuals, take_capture, delete_capture, import_capture, test_notification, launch, stop, archive, change_threshold, begin_erase, erase, forget_mlapp; of the server sign_in, sign_out, refuse, refuse_sign_in, lock_out, and what is done to accounts, groups and tokens, such as create_account.',
+    action LowCardinality(String) COMMENT 'approve, reject, deploy, roll_back, pin, unpin, upload_model, delete_model, acknowledge, close, silence, unsilence, replay_dead_letter, drop_dead_letter, apply_definition, upload_kpis, withdraw_kpis, upload_actuals, take_capture, delete_capture, import_capture, test_notification, launch, stop, archive, change_threshold, begin_erase, erase, forget_mlapp; of the server sign_in, sign_out, refuse, refuse_sign_in, lock_out, and what is done to accounts, groups and tokens, such as create_account.',
     node_id LowCardinality(String) COMMENT 'Node; may be empty.',
     model_id String COMMENT 'Model; may be empty.',
     target String COMMENT 'What else it acts on: fingerprint, deployment id, dead letter; may be empty.',

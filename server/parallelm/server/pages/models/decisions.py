@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from parallelm.schemas.records import DeploymentTransition
     from parallelm.server.access.principal import Principal
 
-Action = Literal["approve", "reject", "set_model", "roll_back", "pin", "unpin"]
+Action = Literal["approve", "reject", "deploy", "roll_back", "pin", "unpin"]
 PENDING: Final = ("awaiting_approval", "canary", "held")
 """States in which a model waits for a person, or may be decided on by one."""
 

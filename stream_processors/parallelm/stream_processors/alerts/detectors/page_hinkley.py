@@ -58,9 +58,9 @@ def update(
     )
     if seen < settings.min_samples:
         return after, None
-    if settings.direction != "down" and up - lowest > settings.threshold:
+    if settings.direction != "decrease" and up - lowest > settings.threshold:
         return PageHinkleyState(), _levels(after, up_count, up_total)
-    if settings.direction != "up" and highest - down > settings.threshold:
+    if settings.direction != "increase" and highest - down > settings.threshold:
         return PageHinkleyState(), _levels(after, down_count, down_total)
     return after, None
 

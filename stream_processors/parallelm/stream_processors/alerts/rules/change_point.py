@@ -89,4 +89,6 @@ class ChangePointRule(SampleRule, type_name="change_point"):
         return page_hinkley.update(page_hinkley.PageHinkleyState(*stored), value, self._page_hinkley)
 
     def _is_watched(self, change: LevelChange) -> bool:
-        return self._direction == "both" or (change.after > change.before) == (self._direction == "up")
+        return self._direction == "either" or (change.after > change.before) == (
+            self._direction == "increase"
+        )

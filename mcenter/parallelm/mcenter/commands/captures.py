@@ -1,4 +1,4 @@
-"""``mcenter capture``: take, list, show, download, delete and import timeline captures."""
+"""``mcenter captures``: take, list, show, download, delete and import timeline captures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.cells import as_json
 from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.not_empty import not_empty
-from parallelm.mcenter.tables import as_table
-from parallelm.mcenter.terminal import echo, echo_lines
+from parallelm.mcenter.results import result_options, write_rows
+from parallelm.mcenter.terminal import echo
 from parallelm.mcenter.time_option import TIME
 from parallelm.operations.words import counted
 
@@ -28,7 +28,7 @@ _MB = 1_000_000
 
 
 @click.group()
-def capture() -> None:
+def captures_() -> None:
     """Take, list, download, delete and import timeline captures.
 
     A capture is one tar file with an MLApp's state over a time range: definitions, statistics, events, actions, alerts,
@@ -36,7 +36,7 @@ def capture() -> None:
     """
 
 
-@capture.command()
+@captures_.command()
 @click.argument("mlapp_id", metavar="MLAPP", callback=not_empty)
 @click.option(
     "--from", "start", type=TIME, required=True, help="Begin of the range of event time: 2026-03-01."
@@ -56,7 +56,7 @@ def create(mlapp_id: str, start: str, end: str, name: str, who: str | None, *, d
         record = actions.create(mlapp_id, start, end, name=name)
     if detach:
         echo(
-            f"capture {record.capture_id} is being made; `mcenter capture show {record.capture_id}` says how far"
+            f"capture {record.capture_id} is being made; `mcenter captures show {record.capture_id}` says how far"
         )
         return
     record = _followed(actions, record)
@@ -66,7 +66,7 @@ def create(mlapp_id: str, start: str, end: str, name: str, who: str | None, *, d
     echo(
         f"capture {record.capture_id}: {counted(rows, 'row')}, {record.size_bytes / _MB:.1f} MB; download it with"
     )
-    echo(f"  mcenter capture download {record.capture_id}")
+    echo(f"  mcenter captures download {record.capture_id}")
 
 
 def _followed(actions: CaptureActions, record: CaptureRecord) -> CaptureRecord:
@@ -84,7 +84,7 @@ def _followed(actions: CaptureActions, record: CaptureRecord) -> CaptureRecord:
                 record = now
     except KeyboardInterrupt:
         raise click.ClickException(
-            f"capture {record.capture_id} is still being made; `mcenter capture delete {record.capture_id}` gives it up"
+            f"capture {record.capture_id} is still being made; `mcenter captures delete {record.capture_id}` gives it up"
         ) from None
     return record
 
@@ -93,25 +93,24 @@ def _step(now: CaptureRecord | None) -> str:
     return now.step if now is not None else ""
 
 
-@capture.command(name="list")
+@captures_.command(name="list")
 @click.option("--mlapp", "mlapp_id", help="Only captures of this MLApp.")
-@click.option("--json", "json_", is_flag=True, help="One JSON object a line.")
-def list_(mlapp_id: str | None, *, json_: bool) -> None:
+@result_options
+def list_(mlapp_id: str | None, format_: str, output: Path | None) -> None:
     """List captures, the latest first, with their state and when the retention deletes them."""
     from parallelm.operations.captures import list_captures
 
     settings = load_settings()
     found = list_captures(settings, mlapp_id)
-    if json_:
-        for each in found:
-            echo(as_json(_shown(settings, each)))
-    elif not found:
-        echo("there is no capture; take one with `mcenter capture create MLAPP --from … --to …`")
+    if format_ != "table":
+        write_rows([_shown(settings, each) for each in found], format_, output)
+    elif not found and output is None:
+        echo("there is no capture; take one with `mcenter captures create MLAPP --from … --to …`")
     else:
-        echo_lines(as_table([_line(settings, each) for each in found]))
+        write_rows([_line(settings, each) for each in found], format_, output)
 
 
-@capture.command()
+@captures_.command()
 @click.argument("capture_id", metavar="CAPTURE", callback=not_empty)
 @click.option("--json", "json_", is_flag=True, help="As a JSON object.")
 def show(capture_id: str, *, json_: bool) -> None:
@@ -130,7 +129,7 @@ def show(capture_id: str, *, json_: bool) -> None:
         echo(f"  {table}: {counted(count, 'row')}")
 
 
-@capture.command()
+@captures_.command()
 @click.argument("capture_id", metavar="CAPTURE", callback=not_empty)
 @click.option(
     "--output",
@@ -153,7 +152,7 @@ def download(capture_id: str, output: Path) -> None:
     echo(f"{file}: {file.stat().st_size / _MB:.1f} MB")
 
 
-@capture.command()
+@captures_.command()
 @click.argument("capture_ids", metavar="CAPTURE...", nargs=-1)
 @click.option("--expired", is_flag=True, help="Those that are older than the retention allows.")
 @WHO
@@ -171,7 +170,7 @@ def delete(capture_ids: tuple[str, ...], who: str | None, *, expired: bool) -> N
         echo("no capture is older than the retention allows")
 
 
-@capture.command(name="import")
+@captures_.command(name="import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--mlapp", "mlapp_id", default="", help="Id under which it is imported.  [default: its own]")
 @WHO

@@ -1,4 +1,4 @@
-"""``mcenter kpi``: upload, list and withdraw business KPIs."""
+"""``mcenter kpis``: upload, list and withdraw business KPIs."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group()
-def kpi() -> None:
+def kpis_() -> None:
     """Upload, list and withdraw business KPIs."""
 
 
-@kpi.command()
+@kpis_.command()
 @FILE
 @click.option(
     "--mlapp",
@@ -102,7 +102,7 @@ def upload(
     _print_upload(_upload(mlapp_id, read, who), mlapp_id, read.found)
 
 
-@kpi.command(name="list")
+@kpis_.command(name="list")
 @click.argument("name", required=False)
 @_selection
 @click.option("--known-at", type=TIME, help="As they were known at this time, without later revisions.")
@@ -141,7 +141,7 @@ def list_(
     write_result(found, format_, output)
 
 
-@kpi.command()
+@kpis_.command()
 @click.argument("name", callback=not_empty)
 @_selection
 @WHO
@@ -170,7 +170,7 @@ def withdraw(
         found = actions.select(name=name, labels=dict(labels), **selected)
     if not found.count:
         raise click.ClickException(
-            f"KPI {name!r} has no such points; `mcenter kpi list` shows those that there are"
+            f"KPI {name!r} has no such points; `mcenter kpis list` shows those that there are"
         )
     write_result(
         found.first.head(_SHOWN_KPIS)[["event_time", "labels", "value", "mlapp_id", "source"]], "table", None

@@ -1,4 +1,4 @@
-"""``mcenter mlapp``: apply, list, show and validate MLApp definitions."""
+"""``mcenter mlapps``: apply, list, show and validate MLApp definitions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from parallelm.mcenter import mlapp_original, mlapp_runs, mlapp_versions
 from parallelm.mcenter.answer_options import WHO
 from parallelm.mcenter.cells import as_json as as_json_text
 from parallelm.mcenter.mlapp_file import FILE, SET, components_of, read_definition
+from parallelm.mcenter.results import result_options, write_rows
 from parallelm.mcenter.terminal import echo, write_data
 from parallelm.operations import definitions
 from parallelm.operations.acting.definitions import definition_actions
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
 
 @click.group()
-def mlapp() -> None:
+def mlapps() -> None:
     """Apply, list, show and validate MLApp definitions; launch MLApps, and stop them.
 
     An MLApp is one YAML file: its nodes, its model policy and its alert rules. Topic mlops.mlapps keeps every version.
     """
 
 
-@mlapp.command()
+@mlapps.command()
 @FILE
 @SET
 def validate(file: Path, values: tuple[tuple[str, str], ...]) -> None:
@@ -46,7 +47,7 @@ def validate(file: Path, values: tuple[tuple[str, str], ...]) -> None:
         echo(f"{file}: hint: {hint}")
 
 
-@mlapp.command()
+@mlapps.command()
 @FILE
 @SET
 @WHO
@@ -63,24 +64,29 @@ def apply(file: Path, values: tuple[tuple[str, str], ...], who: str | None) -> N
     echo(f"MLApp {applied.mlapp_id!r} is {state} at version {applied.version}")
 
 
-@mlapp.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def list_mlapps(as_json: bool) -> None:
+@mlapps.command(name="list")
+@result_options
+def list_mlapps(format_: str, output: Path | None) -> None:
     """List all MLApps with their versions."""
-    found_definitions = definitions.list_definitions(_settings())
-    if not found_definitions and not as_json:
-        echo("no MLApp is defined; apply a file with `mcenter mlapp apply FILE`")
-    for found in found_definitions:
-        if as_json:
-            echo(_json(found))
-        else:
-            echo(
-                f"{found.mlapp_id}  version {found.version}  {found.policy.model_policy.value}  "
-                f"{counted(len(found.nodes), 'node')}  {counted(len(found.rules), 'rule')}  applied by {found.applied_by}"
-            )
+    rows = [
+        {
+            "mlapp_id": found.mlapp_id,
+            "version": found.version,
+            "stage": found.stage,
+            "model_policy": found.policy.model_policy.value,
+            "nodes": len(found.nodes),
+            "rules": len(found.rules),
+            "applied_by": found.applied_by,
+        }
+        for found in definitions.list_definitions(_settings())
+    ]
+    if not rows and format_ == "table" and output is None:
+        echo("no MLApp is defined; apply a file with `mcenter mlapps apply FILE`")
+        return
+    write_rows(rows, format_, output)
 
 
-@mlapp.command()
+@mlapps.command()
 @click.argument("mlapp_id")
 @click.option(
     "--json", "as_json", is_flag=True, help="The record as JSON instead of the file that was applied."
@@ -106,4 +112,4 @@ def _json(definition: MLAppDefinition) -> str:
 
 
 for _command in (*mlapp_runs.COMMANDS, *mlapp_versions.COMMANDS, *mlapp_original.COMMANDS):
-    mlapp.add_command(_command)
+    mlapps.add_command(_command)

@@ -1,4 +1,4 @@
-"""``mcenter model``: list models, review and deploy them, keep their files, and see what was live when and why."""
+"""``mcenter models``: list models, review and deploy them, keep their files, and see what was live when and why."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _NODE = click.option(
 
 
 @click.group()
-def model() -> None:
+def models_() -> None:
     """List models, review and deploy them, and see what was live when and why.
 
     MODEL is the id of a model, or the beginning of one.
@@ -79,7 +79,7 @@ def _action(command: Callable[..., Any]) -> Callable[..., Any]:
     return _APP(_NODE(event_time(answer_options(command))))
 
 
-@model.command(name="list")
+@models_.command(name="list")
 @click.option("--mlapp", "mlapp_id", help="Only models of this MLApp.")
 @click.option("--pending", is_flag=True, help="Only reviews, canaries and models that are held.")
 @result_options
@@ -98,7 +98,7 @@ def list_(mlapp_id: str | None, format_: str, output: Path | None, *, pending: b
     write_result(found[short] if format_ == "table" else found, format_, output)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", metavar="MODEL")
 @_APP
 def show(model_id: str, mlapp_id: str) -> None:
@@ -123,7 +123,7 @@ def show(model_id: str, mlapp_id: str) -> None:
             _write_comparison(settings, mlapp_id, model_id, other, None)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", metavar="MODEL")
 @click.argument("other_id", metavar="OTHER", required=False)
 @_APP
@@ -149,7 +149,7 @@ def compare(model_id: str, other_id: str | None, mlapp_id: str, node_id: str) ->
             _write_comparison(settings, mlapp_id, model_id, other, node_id or None)
 
 
-@model.command()
+@models_.command()
 @_APP
 @click.option("--node", "node_id", help="Only on this node.")
 @click.option("--model", "model_id", help="Only of this model.")
@@ -169,7 +169,7 @@ def history(
     write_result(found[_HISTORY] if format_ == "table" else found, format_, output)
 
 
-@model.command()
+@models_.command()
 @click.option("--mlapp", "mlapp_id", help="Only of this MLApp.")
 @click.option("--at", type=TIME, help="At this time.  [default: now]")
 @result_options
@@ -183,7 +183,7 @@ def live(mlapp_id: str | None, at: str | None, format_: str, output: Path | None
     write_result(found[_LIVE] if format_ == "table" else found, format_, output)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", metavar="[MODEL]", default="")
 @_action
 def approve(model_id: str, **options: Any) -> None:
@@ -191,7 +191,7 @@ def approve(model_id: str, **options: Any) -> None:
     _decide("approve", model_id, **options)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", metavar="[MODEL]", default="")
 @_action
 def reject(model_id: str, **options: Any) -> None:
@@ -199,15 +199,15 @@ def reject(model_id: str, **options: Any) -> None:
     _decide("reject", model_id, **options)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", metavar="MODEL")
 @_action
 def deploy(model_id: str, **options: Any) -> None:
     """Deploy MODEL at once, whatever the policy says: no gate, review, canary, window or cool-down."""
-    _decide("set_model", model_id, **options)
+    _decide("deploy", model_id, **options)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", metavar="[MODEL]", default="")
 @_action
 def rollback(model_id: str, **options: Any) -> None:
@@ -215,7 +215,7 @@ def rollback(model_id: str, **options: Any) -> None:
     _decide("roll_back", model_id, **options)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", metavar="[MODEL]", default="")
 @_action
 def pin(model_id: str, **options: Any) -> None:
@@ -223,7 +223,7 @@ def pin(model_id: str, **options: Any) -> None:
     _decide("pin", model_id, **options)
 
 
-@model.command()
+@models_.command()
 @_action
 def unpin(**options: Any) -> None:
     """Let the policy go on; what was held by the pin is taken up."""
@@ -277,7 +277,7 @@ def _title(text: str) -> None:
     echo(text)
 
 
-@model.command()
+@models_.command()
 @click.argument("model_id", required=False)
 @click.option("--mlapp", "mlapp_id", help="Only predictions of this MLApp.")
 @click.option("--outcome", help="Only predictions of this outcome.")
@@ -288,7 +288,7 @@ def _title(text: str) -> None:
 @click.option("--timezone", default="UTC", show_default=True, help="Whose clock cuts days: Europe/Berlin, …")
 @click.option("--from", "start", type=TIME, help="Only predictions from this time on: 2026-03-01 (UTC), …")
 @click.option("--to", "end", type=TIME, help="Only predictions before this time.")
-@click.option("--as-known-at", "known_at", type=TIME, help="Without what arrived after this time.")
+@click.option("--known-at", "known_at", type=TIME, help="Without what arrived after this time.")
 @click.option("--threshold", default=0.5, show_default=True, help="A score from here on decides for 1.")
 @click.option(
     "--cost",
@@ -332,4 +332,4 @@ def quality(
 
 
 for _command in model_files.COMMANDS:
-    model.add_command(_command)
+    models_.add_command(_command)

@@ -1,4 +1,4 @@
-"""``mcenter component``: check the folder of a component, and show what it is called with."""
+"""``mcenter components``: check the folder of a component, and show what it is called with."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, 
 
 
 @click.group()
-def component() -> None:
+def components() -> None:
     """Check components: folders with a program and component.yaml, which steps of MLApps name."""
 
 
-@component.command()
+@components.command()
 @FOLDER
 def check(folder: Path) -> None:
     """Check FOLDER; ends with 1 and every mistake's line and column when it is not a valid component."""
@@ -33,7 +33,7 @@ def check(folder: Path) -> None:
     )
 
 
-@component.command()
+@components.command()
 @FOLDER
 def show(folder: Path) -> None:
     """Print the arguments, inputs, outputs and files of the component in FOLDER."""

@@ -73,7 +73,7 @@ class Platform:
 
     def train(self, latency: float, *start: str) -> None:
         """Run the MLApp from training to predictions, and wait until all that it reports is in the tables."""
-        self.mcenter("mlapp", "apply", str(DEFINITION), "--set", f"latency={latency}", *self.who)
+        self.mcenter("mlapps", "apply", str(DEFINITION), "--set", f"latency={latency}", *self.who)
         predictions = len(self.predicted())
         self.mcenter("mlapp", *start, *self.who)
         wait_for(lambda: len(self.predicted()) > predictions, self._told, 180)
@@ -137,10 +137,10 @@ def fill(folder: Path) -> None:
         points = "kpi,timestamp,value\nrevenue,2026-06-01,1000.5\n"
         file = folder.parent / "revenue.csv"
         file.write_text(points, encoding="ascii")
-        platform.mcenter("kpi", "upload", str(file), "--mlapp", MLAPP, *platform.who)
+        platform.mcenter("kpis", "upload", str(file), "--mlapp", MLAPP, *platform.who)
         today = datetime.now(UTC)
         days = [(today + timedelta(days=number)).strftime("%Y-%m-%d") for number in (-1, 2)]
-        platform.mcenter("capture", "create", MLAPP, "--from", days[0], "--to", days[1], *platform.who)
+        platform.mcenter("captures", "create", MLAPP, "--from", days[0], "--to", days[1], *platform.who)
         wait_for(lambda: not platform._behind(), platform._behind)
         answers = wait_for(lambda: _complete(platform.answers()), "rows in every table")
     for plan in folder.glob("agents/*/process/runs/*/plan.json"):

@@ -121,12 +121,6 @@ def exit_codes() -> dict[str, str]:
     return dict.fromkeys(re.findall(r"^\| (\d[^|]*) \|", table, re.MULTILINE), "exit code")
 
 
-def metrics() -> dict[str, str]:
-    """As documented, and held by the test of that page."""
-    page = (REPOSITORY / "docs" / "monitor.md").read_text()
-    return dict.fromkeys(re.findall(r"^\| `(mcenter_\w+)`", page, re.MULTILINE), "metric")
-
-
 def access() -> dict[str, str]:
     """Roles, and actions as they are named in the scopes of tokens."""
     return dict.fromkeys(ROLES, "role") | dict.fromkeys(ACTIONS, "action")
@@ -214,11 +208,22 @@ def rest(contract: Mapping[str, Any]) -> dict[str, str]:
             given = operation.get("parameters", [])
             asked = [each["name"] for each in given if each.get("required")]
             found[call] = ", ".join([operation["operationId"], *asked])
-            found |= {f"{call} {each['name']}": each["in"] for each in given}
+            for each in given:
+                found[f"{call} {each['name']}"] = f"{each['in']}, {_type(each['schema'])}"
+                found |= {f"{call} {each['name']} {value}": "choice" for value in _choices(each["schema"])}
+            for content, media in operation.get("requestBody", {}).get("content", {}).items():
+                found[f"{call} takes {content}"] = _type(media.get("schema", {}))
+            for status, answer in operation["responses"].items():
+                contents = answer.get("content", {})
+                forms = [
+                    f"{content}, {_type(media.get('schema', {}))}" for content, media in contents.items()
+                ]
+                found[f"{call} answers {status}"] = "; ".join(sorted(forms)) or "nothing"
     for name, schema in contract["components"]["schemas"].items():
         found[f"{name}:"] = ", ".join(schema.get("required", [])) or "nothing is required"
         for field, described in schema.get("properties", {}).items():
             found[f"{name}: {field}"] = _type(described)
+            found |= {f"{name}: {field} {value}": "choice" for value in _choices(described)}
         found |= {f"{name} {value}": "choice" for value in schema.get("enum", [])}
     return found
 
@@ -230,6 +235,15 @@ def _type(schema: Mapping[str, Any]) -> str:
         return str(schema["$ref"]).rpartition("/")[2]
     kind = str(schema.get("type", "any"))
     return f"{kind} of {_type(schema['items'])}" if "items" in schema else kind
+
+
+def _choices(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Texts of which a value is one."""
+    yield from schema.get("enum", [])
+    if "const" in schema:
+        yield schema["const"]
+    for each in [*schema.get("anyOf", []), *([schema["items"]] if "items" in schema else [])]:
+        yield from _choices(each)
 
 
 def _digest(text: str) -> str:

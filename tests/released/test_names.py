@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tests.released import names
+from tests.released import names, names_of_words
 from tests.released.snapshot import ARCHIVES, WRITE, check, is_released, write_released
 
 if TYPE_CHECKING:
@@ -23,7 +23,12 @@ KINDS = [
     names.settings,
     names.commands,
     names.exit_codes,
-    names.metrics,
+    names_of_words.metrics,
+    names_of_words.words,
+    names_of_words.problems,
+    names_of_words.original_calls,
+    names_of_words.roles,
+    names_of_words.distribution,
     names.access,
     names.definition_keys,
     names.library,

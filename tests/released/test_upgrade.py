@@ -54,12 +54,12 @@ def test_what_a_released_version_has_left_is_found_and_goes_on(archive: Path, tm
             now = platform.rows_of(relation, before["columns"])
             assert not [row for row in before["rows"] if row not in now], relation
         [alert] = platform.open_alerts()
-        [capture] = platform.mcenter("capture", "list", "--mlapp", MLAPP, "--json").splitlines()
-        assert '"complete"' in capture
-        [model] = platform.rows("model", "list", "--mlapp", MLAPP)
+        [capture] = platform.rows("captures", "list", "--mlapp", MLAPP)
+        assert capture["state"] == "complete"
+        [model] = platform.rows("models", "list", "--mlapp", MLAPP)
         downloaded = tmp_path / "model.txt"
         platform.mcenter(
-            "model", "download", model["model_id"], "--mlapp", MLAPP, "--output", str(downloaded)
+            "models", "download", model["model_id"], "--mlapp", MLAPP, "--output", str(downloaded)
         )
         assert downloaded.read_text() == "trained at latency 0.9\n"
         url = f"http://127.0.0.1:{remembered_ports(folder)[SERVER]}"
@@ -68,7 +68,7 @@ def test_what_a_released_version_has_left_is_found_and_goes_on(archive: Path, tm
 
         platform.train(0.1, "run", MLAPP, "train")
         wait_for(lambda: alert not in platform.open_alerts(), "the alert ends")
-        assert len(platform.rows("model", "list", "--mlapp", MLAPP)) == 2
+        assert len(platform.rows("models", "list", "--mlapp", MLAPP)) == 2
         assert len(platform.predicted()) == 2
         assert sorted(
             row["value"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def mlapp(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     save_settings(cluster.settings, tmp_path / "mcenter.toml")
     monkeypatch.setenv("MCENTER_CONFIG", str(tmp_path / "mcenter.toml"))
-    return lambda *words, text=None: CliRunner().invoke(cli, ["mlapp", *words], input=text)
+    return lambda *words, text=None: CliRunner().invoke(cli, ["mlapps", *words], input=text)
 
 
 def test_a_file_is_applied_once_listed_and_shown(mlapp: Callable[..., Result], tmp_path: Path):
@@ -40,7 +40,7 @@ def test_a_file_is_applied_once_listed_and_shown(mlapp: Callable[..., Result], t
         == "MLApp 'app' is unchanged at version 1\n"
     )
     assert mlapp("apply", "-", text=DEFINITION.replace("0.5", "0.6")).output.endswith("at version 2\n")
-    listed = [json.loads(line) for line in mlapp("list", "--json").output.splitlines()]
+    listed = json.loads(mlapp("list", "--format", "json").output)
     assert [(found["mlapp_id"], found["version"]) for found in listed] == [("app", 2)]
     assert "above: 0.6" in mlapp("show", "app").output
     unknown = mlapp("show", "nobody")

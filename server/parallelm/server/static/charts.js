@@ -42,9 +42,15 @@ function resolved(value, colour) {
   return value;
 }
 
+// Five digits; 54.8 G rather than 5.480e+10, as bytes are read.
 function shortNumber(value) {
   if (typeof value !== "number") return value ?? "";
-  if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(value) < 1e-4)) return value.toExponential(3);
+  const size = Math.abs(value);
+  if (size >= 1e7 && size < 1e18) {
+    const power = Math.floor(Math.log10(size) / 3);
+    return `${Number((value / 1000 ** power).toPrecision(5))} ${"kMGTP"[power - 1]}`;
+  }
+  if (value !== 0 && (size >= 1e18 || size < 1e-4)) return value.toExponential(3);
   return String(Number(value.toPrecision(5)));
 }
 
@@ -106,6 +112,9 @@ function dressed(answer, element) {
     markPoint: { label: { color: ink } },
   };
   done();
+  if (element.clientWidth < NARROW && option.series?.[0]?.type === "heatmap") {
+    Object.assign(option.xAxis.axisLabel, { alignMinLabel: "left", alignMaxLabel: "right" }); // else the last one is cut off
+  }
   if (element.clientWidth < NARROW && Array.isArray(option.grid)) {
     for (const each of option.grid) each.left = 92;
     for (const each of option.yAxis) if (each.type === "category") each.axisLabel.width = 84;

@@ -144,6 +144,13 @@ def test_a_file_that_is_not_a_kpi_file_is_refused(text: str, expected: str):
         read(text)
 
 
+def test_a_file_without_a_column_of_names_is_not_asked_for_one():
+    with pytest.raises(
+        KpiFileError, match="the columns timestamp and value; it lacks timestamp and has: value, id;"
+    ):
+        read("value,id\n1,a\n", kpi="late")
+
+
 def test_points_that_stand_twice_are_counted():
     assert read("kpi,timestamp,value\nk,2013-01-01,1\nk,2013-01-01T00:00Z,2\n").repeated == 1
 

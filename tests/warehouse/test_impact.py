@@ -100,7 +100,9 @@ def test_a_deployment_an_alert_and_a_time_are_compared_alike(settings: Settings,
     assert alerted.change is not None
     assert (alerted.change.before, alerted.change.after) == (60, 30)
     assert any(
-        "the day of the change, from 2013-04-01 00:00, is on neither side" in note for note in alerted.notes
+        note.startswith("the day of the change, from 2013-04-01 00:00, is on neither side: ")
+        and note.endswith(", at 2013-04-01 05:00 by the clock of UTC")
+        for note in alerted.notes
     )
     short = queries.impact(settings, "rate", at="2013-01-10")
     assert short.change is None

@@ -171,9 +171,13 @@ def _header(line: int, names: list[str], wanted: KpiFileFormat) -> list[str]:
     places = _places(names, wanted.columns)
     missing = [wanted.columns.get(name, name) for name in REQUIRED if name not in places]
     if missing:
+        # A name that the caller gives stands behind those of the file.
+        asked, has = (
+            ("timestamp and value", names[:-1]) if wanted.kpi else ("kpi, timestamp and value", names)
+        )
         raise KpiFileError(
-            f"line {line} must name the columns kpi, timestamp and value; it lacks {', '.join(missing)} "
-            f"and has: {', '.join(names)}; name a column with --column, for example "
+            f"line {line} must name the columns {asked}; it lacks {', '.join(missing)} "
+            f"and has: {', '.join(has)}; name a column with --column, for example "
             "--column timestamp=Date, and the delimiter with --delimiter"
         )
     header, taken = list(names), set[int]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -100,8 +101,10 @@ def impact(
     change = _estimated(series, (first, kept), before, after, holidays)
     notes = list(series.notes)
     if not starts:
+        came = (_EPOCH + timedelta(milliseconds=moment.at_ms)).astimezone(zoneinfo.ZoneInfo(buckets.timezone))
         notes.append(
-            f"the {buckets.word} of the change, from {buckets.day(first)}, is on neither side: the change came in the middle of it"
+            f"the {buckets.word} of the change, from {buckets.day(first)}, is on neither side: the change came in the middle of it, "
+            f"at {came:%Y-%m-%d %H:%M} by the clock of {buckets.timezone}"
         )
     notes += _others(settings, series, moment, before, after)
 

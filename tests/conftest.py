@@ -37,6 +37,18 @@ hypothesis_settings.register_profile("fuzz", _PATIENT, derandomize=False, databa
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "same")
 
 
+class Room(pytest.Package):
+    """A folder of tests. A fixture of its ``conftest.py`` with the scope "package" ends with the folder's last test in a worker."""
+
+    def setup(self) -> None:
+        """Nothing: pytest's own would import an ``__init__.py``."""
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> Room:
+    """Platforms that run on to the end of the session, used by nobody, cost all other tests of the machine."""
+    return Room.from_parent(parent, path=path)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files in their turn."""
     items.sort(key=lambda item: turn(item.nodeid))

@@ -48,7 +48,7 @@ _httpx_default.connect = _httpx_default.read = _httpx_default.write = _httpx_def
 expect.set_options(timeout=30_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Topics, tables, processors and sink of this room, and the MLApp of ``seed`` in them: settings that may write."""
     folder = tmp_path_factory.mktemp("platform")
@@ -62,7 +62,7 @@ def platform(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nightly(platform: Settings) -> str:
     """Id of an MLApp that agents run, whose records are stored."""
     seed_runs(platform, time.time_ns() // 1_000_000)
@@ -78,14 +78,14 @@ def behind(settings: Settings) -> dict[str, int]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Accounts of the server under test: one a role, and administrator ``ada``."""
     with opened_database(f"sqlite:///{tmp_path_factory.mktemp('accounts') / 'server.db'}") as database:
         yield database
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server_settings(platform: Settings) -> Settings:
     """Of the server under test, which reads ClickHouse only."""
     # Tests ask more often than a program may; the limit has tests of its own.
@@ -100,14 +100,14 @@ def server_settings(platform: Settings) -> Settings:
     return dataclasses.replace(platform, clickhouse=reading, server=own)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server_url(server_settings: Settings, server_database: Database, platform: Settings) -> Iterator[str]:
     """Address of a running server."""
     with served(make_context(server_settings, server_database, platform)) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client_as(server_url: str, server_database: Database) -> Iterator[Callable[[str], httpx.Client]]:
     """Clients by role (``viewer`` …), each signed in as an account that has this role on all MLApps."""
     with ExitStack() as opened:
@@ -120,7 +120,7 @@ def client_as(server_url: str, server_database: Database) -> Iterator[Callable[[
         yield client_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client_with(server_url: str, server_database: Database) -> Iterator[Callable[[str, str], httpx.Client]]:
     """Clients by role and MLApp: each signed in as an account that has this role on this MLApp and nothing else."""
     with ExitStack() as opened:
@@ -187,7 +187,7 @@ def administrator(server_database: Database) -> SignedIn:
     return signed_in(server_database, ACCOUNT_OF[ADMIN])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def token_of(client_as: Callable[[str], httpx.Client]) -> Callable[..., str]:
     """A token of an account by its role, with all its rights or limited to scopes."""
 
@@ -207,7 +207,7 @@ def commands(tmp_path: Path, server_url: str, token_of: Callable[..., str]) -> C
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a running PostgreSQL."""
     import warnings

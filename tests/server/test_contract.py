@@ -25,7 +25,7 @@ EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "2"))
 """A request each; `make faults` asks for more."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def token(server_database: Database) -> str:
     """Of the administrator."""
     with server_database.writing() as sql:

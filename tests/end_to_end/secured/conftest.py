@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.secured_kafka import SecuredKafka
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
     with secured_kafka(tmp_path_factory.mktemp("secured")) as kafka:
         kafka.make_users(*ROLES, "stranger")
@@ -83,12 +83,12 @@ class Secured(NamedTuple):
         return config
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def superuser(broker: SecuredKafka, stack: Settings) -> Settings:
     return dataclasses.replace(stack, kafka=broker.superuser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def made_once_secured(superuser: Settings) -> Iterator[MadeOnce]:
     """What tests hand on to the next, on this broker."""
     made = MadeOnce()

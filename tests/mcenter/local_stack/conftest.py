@@ -100,7 +100,7 @@ def stopped_at_the_end(folder: Path) -> Iterator[None]:
     assert guard.returncode == 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     ensure_kafka(cache_folder())
     folder = tmp_path_factory.mktemp("local_stack") / "data"

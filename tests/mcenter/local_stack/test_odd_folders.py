@@ -70,18 +70,6 @@ def test_a_stack_whose_folder_is_removed_ends_and_leaves_a_new_one_alone(tmp_pat
         assert stack.run("down").returncode == 0
 
 
-def test_doctor_finds_models_outside_of_the_folder(running: CommandLine) -> None:
-    file = running.folder / "mcenter.toml"
-    content = file.read_text()
-    try:
-        file.write_text(re.sub(r'url = "file:[^"]*"', 'url = "file:///tmp/elsewhere"', content))
-        said = running.run("doctor").stdout
-    finally:
-        file.write_text(content)
-    assert "models, in /tmp/elsewhere" in said
-    assert "was it moved?" in said
-
-
 def read_as_java_does(text: str) -> dict[str, str]:
     """``java.util.Properties.load``, as far as the writer needs it."""
     found = {}

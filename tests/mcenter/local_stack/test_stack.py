@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -256,6 +257,18 @@ def test_doctor_finds_a_healthy_machine_and_a_running_stack(running: CommandLine
     assert set(verdicts.values()) == {"ok"}, told.stdout
     assert {"java", "kafka jars", "open files", "kafka", "clickhouse", "artifacts"} <= set(verdicts)
     assert told.returncode == 0
+
+
+def test_doctor_finds_models_outside_of_the_folder(running: CommandLine) -> None:
+    file = running.folder / "mcenter.toml"
+    content = file.read_text()
+    try:
+        file.write_text(re.sub(r'url = "file:[^"]*"', 'url = "file:///tmp/elsewhere"', content))
+        said = running.run("doctor").stdout
+    finally:
+        file.write_text(content)
+    assert "models, in /tmp/elsewhere" in said
+    assert "was it moved?" in said
 
 
 def test_a_stack_keeps_data_and_ports_from_start_to_start_and_ctrl_c_stops_all_of_it(running: CommandLine):

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import os
 import signal
+import sys
 import uuid
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # A suite that a script runs in its background inherits that Ctrl-C is ignored, and would hand it down to the programs it tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a worker has compiled, of the tests and of the rooms, is there for other workers and for the programs under test, also where
+# PYTHONDONTWRITEBYTECODE is set: each of them would compile it again. Those programs still write nothing beside what they run.
+sys.dont_write_bytecode = False
 
 # Hypothesis's limits on seconds (0.2 an example, one for ten inputs) would fail tests of a machine that has other things to do.
 _PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

@@ -61,15 +61,17 @@ def test_each_code_has_the_name_that_clickhouse_gives_it(stack: Settings):
     ("name", "broken", "mended"),
     [
         ("UNKNOWN_TABLE", "RENAME TABLE events TO gone", "RENAME TABLE gone TO events"),
-        (
+        pytest.param(
             "TOO_MANY_PARTS",
             "ALTER TABLE events MODIFY SETTING parts_to_throw_insert = 1, parts_to_delay_insert = 0",
             "ALTER TABLE events RESET SETTING parts_to_throw_insert, parts_to_delay_insert",
+            marks=pytest.mark.long,
         ),
-        (
+        pytest.param(
             "UNKNOWN_IDENTIFIER",
             "ALTER TABLE events RENAME COLUMN title TO heading",
             "ALTER TABLE events RENAME COLUMN heading TO title",
+            marks=pytest.mark.long,
         ),
         (
             "NOT_ENOUGH_SPACE",
@@ -112,13 +114,21 @@ def test_a_table_that_cannot_be_written_keeps_its_own_topic_waiting_and_no_other
     ("rule", "bad", "words"),
     [
         ("ADD CONSTRAINT c CHECK seq != 1000", {"seq": 1000}, "Constraint `c`"),
-        ("ADD CONSTRAINT c CHECK NOT throwIf(seq = 1000)", {"seq": 1000}, "throwIf"),
-        ("ADD CONSTRAINT c CHECK length(range(if(seq = 1000, 500000001, 1))) >= 0", {"seq": 1000}, "range"),
+        pytest.param(
+            "ADD CONSTRAINT c CHECK NOT throwIf(seq = 1000)", {"seq": 1000}, "throwIf", marks=pytest.mark.long
+        ),
+        pytest.param(
+            "ADD CONSTRAINT c CHECK length(range(if(seq = 1000, 500000001, 1))) >= 0",
+            {"seq": 1000},
+            "range",
+            marks=pytest.mark.long,
+        ),
         ("MODIFY COLUMN seq Int8", {"seq": 1000}, "Column seq"),
-        (
+        pytest.param(
             f"ADD CONSTRAINT c CHECK notEmpty(toUUID(if(seq = 1000, 'none', '{UUID(int=1)}')))",
             {"seq": 1000},
             "none",
+            marks=pytest.mark.long,
         ),
     ],
     ids=[

@@ -43,7 +43,7 @@ def _hurried() -> Iterator[None]:
 
 # Shrinking a storm takes minutes and tells little: the seed is printed.
 @settings(
-    max_examples=30, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+    max_examples=15, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
 @given(
     models=st.integers(1, 4),
@@ -117,7 +117,7 @@ def test_an_owner_that_is_fenced_by_one_that_was_paused_opens_its_shard_again_an
 
 
 @settings(
-    max_examples=25, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+    max_examples=12, deadline=None, print_blob=True, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
 @given(
     days=st.integers(1, 20),

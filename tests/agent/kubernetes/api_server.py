@@ -71,6 +71,8 @@ class Store:
         """Every object that was ever created."""
         self.forbidden: set[str] = set()
         """What the agent has no right to create."""
+        self.refusals: dict[tuple[str, str], list[Response]] = {}
+        """Answers to the next requests, by method and plural, instead of doing what they ask."""
 
     def put(self, plural: str, found: dict[str, Any], event: str) -> dict[str, Any]:
         with self.lock:
@@ -150,6 +152,8 @@ class Api:
         async def handler(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {TOKEN}":
                 return status(401, "Unauthorized", "Unauthorized")
+            if refusals := self._store.refusals.get((request.method, plural)):
+                return refusals.pop(0)
             name = request.path_params.get("name")
             if name is not None and self._store.get(plural, name) is None:
                 return status(404, "NotFound", f'{plural} "{name}" not found')

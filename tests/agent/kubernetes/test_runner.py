@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
+from starlette.responses import Response
 
 from parallelm.agent.errors import RunImpossibleError
 from parallelm.agent.keeping import files
@@ -25,6 +26,7 @@ from parallelm.definitions.running import RunningForm
 from parallelm.supervision.ports import choose_ports
 from tests.waiting import wait_for
 
+from .api_server import status
 from .small_cluster import SmallCluster
 
 if TYPE_CHECKING:
@@ -199,6 +201,52 @@ def test_what_the_cluster_refuses_ends_the_run_with_its_words(agent: Agent, clus
     ended = agent.ended(key_of(run))
     assert (ended.outcome, ended.starts) == ("failed", 0)
     assert ended.message == "Kubernetes refuses it: jobs is forbidden: the agent cannot create it"
+
+
+def test_a_run_waits_for_a_quota_and_begins_when_there_is_room(agent: Agent, cluster: SmallCluster) -> None:
+    run = spec("true")
+    used_up = status(403, "Forbidden", "jobs.batch is forbidden: exceeded quota: few")
+    counted = status(409, "Conflict", "resourcequotas few: it was modified")
+    cluster.store.refusals["POST", "jobs"] = [used_up, counted]
+    agent.runner.start(run, None)
+    agent.wait(key_of(run), lambda told: "exceeded quota: few" in told.message, "it says why it waits")
+    assert agent.ended(key_of(run)).outcome == "succeeded"
+
+
+def test_a_run_that_cannot_be_ended_is_not_told_as_over(agent: Agent, cluster: SmallCluster) -> None:
+    run = spec("sleep 600", mode="online")
+    forbidden = status(403, "Forbidden", "the agent cannot delete it")
+    cluster.store.refusals["DELETE", "deployments"] = [forbidden, forbidden]
+    agent.runner.start(run, None)
+    agent.wait(key_of(run), lambda told: told.starts, "it begins")
+    agent.runner.stop(key_of(run), "enough", "stopped")
+    agent.wait(
+        key_of(run), lambda told: "cannot delete it" in told.message and not told.is_over, "it goes on"
+    )
+    assert agent.ended(key_of(run)).outcome == "stopped"
+    assert cluster.store.objects == {}
+
+
+def test_a_model_that_the_cluster_refuses_leaves_the_run_as_it_was(
+    agent: Agent, cluster: SmallCluster, tmp_path: Path
+) -> None:
+    run = spec("exec sleep 600", mode="online", model=model(tmp_path, "first"))
+    agent.runner.start(run, None)
+    agent.wait(key_of(run), lambda told: told.starts, "it begins")
+    cluster.store.refusals["PUT", "deployments"] = [status(403, "Forbidden", "a webhook denied it")]
+    agent.runner.deliver(key_of(run), model(tmp_path, "second"))
+    told = agent.wait(key_of(run), lambda each: each.deliveries, "the model is refused")
+    assert told.deliveries[0].reason == "Kubernetes refuses it: a webhook denied it"
+    assert (told.deliveries[0].is_accepted, told.is_over, told.model_id) == (False, False, "first")
+
+
+def test_a_watch_goes_on_after_an_answer_that_is_cut_off(agent: Agent, cluster: SmallCluster) -> None:
+    for plural in ("jobs", "pods"):
+        cluster.store.refusals["GET", plural] = [Response('{"items": [], "meta'), Response('{"items": null}')]
+    cluster.stop_serving()  # every watch is begun anew
+    cluster.serve()
+    agent.runner.start(run := spec("true"), None)
+    assert agent.ended(key_of(run)).outcome == "succeeded"
 
 
 def test_a_run_is_started_once_whoever_ends_when(cluster: SmallCluster, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 10.0
 WATCH_S: Final = 240
 """A watch is begun anew after this, so that one that is dead without a word is found out."""
-CONFLICT, NOT_FOUND, UNAUTHORIZED = 409, 404, 401
+CONFLICT, NOT_FOUND, FORBIDDEN, UNAUTHORIZED = 409, 404, 403, 401
 _TOO_MANY, _SERVER_ERRORS = 429, 500
 
 
@@ -36,6 +36,11 @@ class RefusedError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def may_be_taken_later(self) -> bool:
+        """Whether it is a quota of the namespace that is used up: others end, and leave room."""
+        return self.status == FORBIDDEN and "exceeded quota" in str(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def standing(found: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Standing:
             if began:
                 starts += 1 + status.get("restartCount", 0)
                 started_at_ms = max(started_at_ms, began)
-    waits = next((message for pod in pods for message in _waiting(pod)), "")
+    waits = next((message for pod in pods for message in _waiting(pod)), "") or _no_pod(found)
     if found["kind"] != "Job":
         return Standing(starts=starts, started_at_ms=started_at_ms, message=waits)
     condition = next(
@@ -98,7 +98,7 @@ def rollout(deployment: dict[str, Any], pods: Sequence[dict[str, Any]], model_id
         None,
     )
     if late is not None:
-        waits = next((message for pod in ours for message in _waiting(pod)), "")
+        waits = next((message for pod in ours for message in _waiting(pod)), "") or _no_pod(deployment)
         return Rollout(
             is_over=True,
             reason=waits or late.get("message") or "the Pod with the new model was not ready in time",
@@ -133,6 +133,9 @@ def _how_it_ended(pods: Sequence[dict[str, Any]]) -> tuple[int, str]:
                     newest, exit_code = _ms(ended.get("finishedAt")), ended["exitCode"]
                     step = "" if status["name"] == MAIN else f"step {status['name']} "
                     how = f"{step}ended with exit code {exit_code}{_words(ended)}"
+        taken = pod.get("status", {})
+        if taken.get("phase") == "Failed" and taken.get("message"):  # as of one that its node has evicted
+            how = f"{taken.get('reason', 'Failed')}: {taken['message']}" + (f"; {how}" if how else "")
     return exit_code, how
 
 
@@ -151,6 +154,14 @@ def _waiting(pod: dict[str, Any]) -> Iterator[str]:
     for condition in pod.get("status", {}).get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield f"the Pod has no node: {condition.get('message', '')}".rstrip(": ")
+
+
+def _no_pod(found: dict[str, Any]) -> str:
+    """Why a Deployment's Pod cannot be made, such as for a quota. Of Jobs only events tell it."""
+    for condition in found.get("status", {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return f"the Pod cannot be made: {condition.get('message', '')}".rstrip(": ")
+    return ""
 
 
 def _statuses(pod: dict[str, Any], kind: str) -> list[dict[str, Any]]:

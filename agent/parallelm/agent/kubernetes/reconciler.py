@@ -18,6 +18,7 @@ from parallelm.agent.kubernetes.cluster import (
     DEPLOYMENT,
     JOB,
     KINDS,
+    NOT_FOUND,
     POD,
     AwayError,
     Cluster,
@@ -98,7 +99,10 @@ class Reconciler:
             try:
                 self._cluster.watch(kind, selector, self._cache)
                 failed = 0
-            except (AwayError, RefusedError) as error:
+            except Exception as error:
+                # Whatever it is: without its watches the agent would learn of nothing any more.
+                if not isinstance(error, AwayError | RefusedError):
+                    logger.exception("what the cluster tells of its %ss cannot be understood", kind.noun)
                 self._told_away(str(error))
                 self._is_over.wait(_RETRY_S[min(failed, len(_RETRY_S) - 1)])
                 failed += 1
@@ -136,7 +140,13 @@ class Reconciler:
             else:
                 self._follow(run)
         except RefusedError as error:
-            self._runs.end(run, "failed", f"Kubernetes refuses it: {error}")
+            words = f"Kubernetes refuses it: {error}"
+            if not run.remembered.is_created and not error.may_be_taken_later:
+                self._runs.end(run, "failed", words)
+                return
+            # What was created goes on in the cluster, whatever is refused now: the run is over when the cluster says so.
+            self._runs.change(run, message=f"{words}; asking again")
+            raise AwayError(f"{run.name}: {words}") from error
 
     def _forget_old(self) -> None:
         if time.monotonic() < self._forget_at_s:
@@ -162,7 +172,13 @@ class Reconciler:
         except RefusedError as error:
             if error.status != CONFLICT:
                 raise
-            found = self._cluster.read(kind, run.name)
+            try:
+                found = self._cluster.read(kind, run.name)
+            except RefusedError as unread:
+                if unread.status != NOT_FOUND:
+                    raise
+                # A quota that somebody else has counted at the same moment is a conflict, too.
+                raise AwayError(str(error)) from unread
             if found["metadata"].get("labels", {}).get(RUN) != run.labels[0]:
                 raise RefusedError(
                     CONFLICT, f"{wanted['kind']} {run.name} is there already, and is somebody else's"
@@ -222,7 +238,13 @@ class Reconciler:
             return
         annotations = found["spec"]["template"]["metadata"].get("annotations", {})
         if annotations.get(MODEL) != model.model_id:
-            changed = self._cluster.replace(self._object(run, model))
+            try:
+                changed = self._cluster.replace(self._object(run, model))
+            except RefusedError as error:
+                if error.status == NOT_FOUND:  # deleted just now, of which the watch will tell
+                    raise
+                self._delivered(run, model, f"Kubernetes refuses it: {error}")
+                return
             self._cache.happened(self._found(run)[0], "MODIFIED", changed | {"kind": "Deployment"})
             return
         way = rollout(found, pods, model.model_id)

@@ -12,7 +12,6 @@ from parallelm.operations.definitions import validate_definition
 from parallelm.operations.errors import QuestionError
 from parallelm.operations.rule_trials import try_rules
 from parallelm.operations.trial_bounds import Bounds, Budget
-from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from parallelm.connections import Settings
@@ -60,7 +59,7 @@ def test_a_definition_is_made_changed_and_compared(client: httpx.Client):
     assert (late.status_code, late.json()["type"]) == (412, "urn:mcenter:problem:definition-changed")
     assert "version 2" in late.json()["detail"]
     path = "/api/v1/mlapps/put-app"
-    wait_for(lambda: client.get(f"{path}/definition").headers.get("ETag") == '"2"', "version 2 is not told")
+    assert client.get(f"{path}/definition").headers["ETag"] == '"2"', "what was answered is there at once"
     assert client.get(f"{path}/definition").text == text("put-app", "another")
     difference = client.get(f"{path}/differences", params={"from_version": 1}).json()
     assert "+description: another" in difference["unified_diff"].splitlines()

@@ -20,6 +20,7 @@ from parallelm.server.api.components import Chosen, chosen_components, digests_o
 from parallelm.server.api.mlapps import MLAppId, current
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
+from parallelm.server.stored import stored
 
 ROUTER: Final = resource("definitions")
 _WRITE: Final = "mlapps.write"
@@ -141,6 +142,8 @@ def apply_definition(
     component: Chosen = None,
 ) -> AppliedDefinition:
     """Make a file the definition of its MLApp. Applying the same again changes nothing."""
+    from parallelm.warehouse.queries.mlapps import is_in_force
+
     definition = operations.validate_definition(text, "definition")
     _require_mlapp(definition, mlapp_id)
     base = 0 if if_none_match == "*" else _base_version(if_match)
@@ -155,6 +158,8 @@ def apply_definition(
     except DefinitionChangedError as error:
         raise ApiProblemError(412, "definition-changed", str(error)) from error
     version = applied.definition.version
+    settings = context_of(request).settings
+    stored(lambda: is_in_force(settings, mlapp_id, version))
     response.headers["ETag"] = tag_of(version)
     response.status_code = 201 if applied.is_new and version == 1 else 200
     return AppliedDefinition(mlapp_id=mlapp_id, version=version, is_new=applied.is_new)

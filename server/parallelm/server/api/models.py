@@ -38,6 +38,7 @@ from parallelm.server.api._values import (
 from parallelm.server.api.mlapps import MLAppId, current
 from parallelm.server.context import context_of
 from parallelm.server.problems import ApiProblemError
+from parallelm.server.stored import stored
 
 ROUTER: Final = resource("models")
 ModelId = Annotated[str, Path(description="Id of a model, in full.", min_length=1, max_length=500)]
@@ -295,6 +296,8 @@ def upload_model(
     )
 
     def act() -> UploadedModel:
+        from parallelm.warehouse.queries import models
+
         current(request, mlapp_id)
         with NamedTemporaryFile() as kept:
             shutil.copyfileobj(file.file, kept)
@@ -307,6 +310,8 @@ def upload_model(
                 who=once.author,
                 comment=comment,
             )
+        settings = context_of(request).settings
+        stored(lambda: not models(settings, mlapp_id=mlapp_id, model_id=found.model_id).empty)
         return UploadedModel.model_validate(found)
 
     return once(UploadedModel, act)

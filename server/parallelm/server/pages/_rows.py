@@ -1,21 +1,14 @@
-"""Rows of questions as templates read them, and waiting until what somebody has just done is among them."""
+"""Rows of questions as templates read them."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from parallelm.operations.errors import QuestionError
 from parallelm.operations.json_values import is_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
-
-STORED_S: Final = 8.0
-"""The sink stores what the processors have answered within a second; a page does not wait longer than this."""
-_POLL_S: Final = 0.1
 
 
 def rows(found: pd.DataFrame) -> list[dict[str, Any]]:
@@ -45,13 +38,3 @@ def label_filter(text: str) -> dict[str, Any]:
     without = [part.removeprefix("!").strip() for part in parts if part.startswith("!")]
     with_labels = labels_of(",".join(part for part in parts if not part.startswith("!")))
     return {"labels": with_labels, "without_labels": [key for key in without if key]}
-
-
-def stored(is_there: Callable[[], bool]) -> bool:
-    """Whether the warehouse shows it in time: the page that is drawn next is of what somebody has just done."""
-    deadline = time.monotonic() + STORED_S
-    while not is_there():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True

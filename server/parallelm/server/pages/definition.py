@@ -17,13 +17,14 @@ from parallelm.schemas.well_known import DELETE
 from parallelm.server.access.dependencies import Asking, allow, require
 from parallelm.server.context import context_of
 from parallelm.server.pages import Page
-from parallelm.server.pages._rows import stored
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import refreshed, toast
-from parallelm.warehouse.queries.mlapps import mlapp_versions
+from parallelm.server.stored import stored
+from parallelm.warehouse.queries.mlapps import is_in_force, mlapp_versions
 
 if TYPE_CHECKING:
     from parallelm.definitions.errors import Problem
+    from parallelm.operations.definitions import AppliedDefinition
     from parallelm.schemas.records import MLAppDefinition
 
 ROUTER: Final = APIRouter()
@@ -123,6 +124,7 @@ def apply(
             409,
             f"somebody has applied versions since: {error}. Keep a copy of the text, and load the page again",
         ) from error
+    _wait_until_shown(request, applied)
     words = f"version {applied.definition.version} of {mlapp_id} holds now"
     answer = Response(status_code=204, headers={"HX-Refresh": "true"} if applied.is_new else {})
     return toast(
@@ -170,13 +172,22 @@ def apply_new(request: Request, asking: Asking, text: Annotated[str, Form()] = "
     mlapp_id = checked.definition.mlapp_id
     allow(asking, "mlapps.write", mlapp_id)
     try:
-        apply_definition(context_of(request).settings, checked.definition, who=asking.author, base_version=0)
+        applied = apply_definition(
+            context_of(request).settings, checked.definition, who=asking.author, base_version=0
+        )
     except DefinitionChangedError as error:
         raise HTTPException(
             409, f"there is an MLApp {mlapp_id!r} already: edit it on its page. {error}"
         ) from error
+    _wait_until_shown(request, applied)
     where = request.url_for("definition", mlapp_id=mlapp_id).path
     return toast(f"{mlapp_id} is defined", Response(status_code=204, headers={"HX-Redirect": where}))
+
+
+def _wait_until_shown(request: Request, applied: AppliedDefinition) -> None:
+    """The page that comes next has the version as the one that the next change is made from."""
+    settings, wanted = context_of(request).settings, applied.definition
+    stored(lambda: is_in_force(settings, wanted.mlapp_id, wanted.version))
 
 
 def _versions(request: Request, mlapp_id: str) -> list[dict[Any, Any]]:

@@ -100,6 +100,12 @@ def mlapp_agents(settings: Settings, mlapp_id: str) -> list[dict[str, Any]]:
     )
 
 
+def is_in_force(settings: Settings, mlapp_id: str, version: int) -> bool:
+    """Whether this version of a definition, or a later one, has been stored."""
+    found = current_mlapp(settings, mlapp_id)
+    return found is not None and found["version"] >= version
+
+
 def mlapps(
     settings: Settings,
     *,

@@ -15,10 +15,11 @@ from parallelm.operations.explaining.alert import explain_alert
 from parallelm.schemas.well_known import FEATURE_LABEL
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
-from parallelm.server.pages._rows import rows, stored
+from parallelm.server.pages._rows import rows
 from parallelm.server.pages.health import NAMES
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
+from parallelm.server.stored import stored
 from parallelm.warehouse.queries import OPEN_STATES, alert_transitions, deployments
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from parallelm.operations.kpis import withdraw_rows
 from parallelm.operations.words import counted
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.pages._moments import moment_of
-from parallelm.server.pages._rows import label_filter, rows, stored
+from parallelm.server.pages._rows import label_filter, rows
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.time_range import Shown, known_settings, time_range
 from parallelm.server.pages.toasts import toast
+from parallelm.server.stored import stored
 from parallelm.warehouse.queries import Keyset, kpi_names, kpi_revisions, kpis, withdrawn_points
 
 if TYPE_CHECKING:

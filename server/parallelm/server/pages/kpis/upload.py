@@ -17,9 +17,9 @@ from parallelm.schemas.errors import UndeliveredError
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.api._uploads import MOST_BYTES
 from parallelm.server.context import context_of
-from parallelm.server.pages._rows import stored
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
+from parallelm.server.stored import stored
 
 if TYPE_CHECKING:
     from parallelm.operations.kpis import ChangedPoints, KpiFile

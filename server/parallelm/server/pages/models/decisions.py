@@ -11,7 +11,7 @@ from parallelm.operations import models as operations
 from parallelm.operations.errors import NoAnswerError, NoEffectError
 from parallelm.schemas.records import DeploymentState
 from parallelm.server.context import context_of
-from parallelm.server.pages._rows import stored
+from parallelm.server.stored import stored
 from parallelm.warehouse.queries import answers_to
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.access.limits import UPLOAD_BYTES
 from parallelm.server.api.models import download_model
 from parallelm.server.context import context_of
-from parallelm.server.pages._rows import stored
 from parallelm.server.pages.models.facts import announced
 from parallelm.server.pages.models.listing import annotations_of
 from parallelm.server.pages.models.one import shown_model
 from parallelm.server.pages.rendering import render
 from parallelm.server.pages.toasts import toast
+from parallelm.server.stored import stored
 from parallelm.warehouse.queries import models
 
 ROUTER: Final = APIRouter(prefix="/mlapps/{mlapp_id}/models")

@@ -12,8 +12,8 @@ from parallelm.operations.runs import decide_runs, find_run, was_refused
 from parallelm.schemas.well_known import RUN_NODE, STOP_RUN
 from parallelm.server.access.dependencies import Asking, require
 from parallelm.server.context import context_of
-from parallelm.server.pages._rows import stored
 from parallelm.server.pages.toasts import refreshed, toast
+from parallelm.server.stored import stored
 from parallelm.warehouse.queries import run_transitions
 
 ROUTER: Final = APIRouter(prefix="/mlapps/{mlapp_id}/runs", dependencies=[Depends(require("mlapps.run"))])

@@ -158,8 +158,8 @@ def withdraw(
 ) -> None:
     """Withdraw the points of KPI NAME that are selected: they were wrong and hold no more.
 
-    A withdrawal is a revision: `kpi list` and all queries leave the point out from then on, alert rules on the KPI judge again
-    without it, and `kpi list --known-at` still shows it for earlier times. Uploading the point again brings it back.
+    A withdrawal is a revision: `kpis list` and all queries leave the point out from then on, alert rules on the KPI judge again
+    without it, and `kpis list --known-at` still shows it for earlier times. Uploading the point again brings it back.
     """
     from parallelm.operations.acting.kpis import kpi_actions
     from parallelm.schemas.errors import UndeliveredError

@@ -140,12 +140,12 @@ _FOUND = (
     ),
     Role(
         "operator",
-        "people who act without the server: mcenter mlapps, alerts, model, kpi, actuals, capture, agents",
+        "people who act without the server: mcenter mlapps, alerts, models, kpis, actuals, captures, agents",
         (*_READER, *_on(_OPERATED, ("WRITE",)), _ANSWERS_DEAD_LETTERS, _APPLIES_DEFINITIONS),
     ),
     Role(
         "admin",
-        "people who set up: mcenter topics, warehouse, backup, restore, dead-letters replay, capture import, erase",
+        "people who set up: mcenter topics, warehouse, backup, restore, dead-letters replay, captures import, erase",
         (
             Right("TOPIC", "", (*_ALL_TOPICS, "CREATE", "WRITE", "ALTER", "ALTER_CONFIGS"), is_prefix=True),
             Right("GROUP", "", ("DESCRIBE", "READ"), is_prefix=True),

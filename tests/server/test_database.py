@@ -149,6 +149,27 @@ def test_attempts_at_once_over_several_processes_are_counted_together(url: str):
         assert results.count("LockedOutError") == 12 - OF_NAME.free
 
 
+def test_of_two_administrators_who_disable_each_other_at_once_one_remains(url: str):
+    both = threading.Barrier(2)
+
+    def disable(database: Database, who: str, other: str) -> bool:
+        try:
+            with database.writing() as sql:
+                if database.file is None:  # SQLite lets the second one begin when the first has ended
+                    both.wait()
+                management.disable_account(Change(sql, person(who), T0), people.find(sql, other))
+        except AccountError:
+            return False
+        return True
+
+    with opened(url) as one, opened(url) as two, ThreadPoolExecutor(2) as pool:
+        with one.writing() as sql:
+            for name in ("ada", "grace"):
+                people.create(sql, name, T0, grants=[(ADMIN, "*")])
+        done = pool.map(disable, (one, two), ("ada", "grace"), ("grace", "ada"))
+        assert sorted(done) == [False, True]
+
+
 def test_a_writer_does_not_keep_readers_waiting(url: str):
     with opened(url) as database, database.writing() as sql:
         people.create(sql, "grace", T0)

@@ -86,6 +86,27 @@ def test_roles_of_a_group_come_to_those_of_its_members_and_go_with_it(
     assert client.get("/me").json()["roles"] == [VIEWER_ON_ALL]
 
 
+def test_of_two_administrators_neither_undoes_what_the_other_has_just_done(
+    api: Callable[..., httpx.Response], user: tuple[str, httpx.Client], client: httpx.Client
+):
+    name, mine, others = user[0], new_name(), new_name()
+    for team in (mine, others):
+        api("POST", "/groups", json={"name": team})
+    for path, change in ((f"/users/{name}", {"groups": [mine]}), (f"/groups/{mine}", {"members": []})):
+        read = api("GET", path).headers["ETag"]
+        assert api("PATCH", path, json=change, headers={"If-Match": read}).status_code == 200
+        late = api("PATCH", path, json=change, headers={"If-Match": read})
+        assert (late.status_code, late.json()["type"]) == (412, "urn:mcenter:problem:changed-meanwhile")
+    # One takes the account out of a group, while the page of the other shows it there still.
+    api("PATCH", f"/users/{name}", json={"groups": [others]})
+    page_of_before = {"known": [mine, others], "groups": [mine, others]}
+    assert client.post(f"/users/{name}/groups", data=page_of_before).status_code == 200
+    assert api("GET", f"/users/{name}").json()["groups"] == [others]
+    page_of_before = {"known": [mine], "groups": [mine]}
+    assert client.post(f"/users/{name}/groups", data=page_of_before).status_code == 200
+    assert api("GET", f"/users/{name}").json()["groups"] == [others]
+
+
 def test_a_disabled_account_is_out_with_its_sessions_and_tokens_until_it_is_enabled(
     api: Callable[..., httpx.Response], user: tuple[str, httpx.Client], server_url: str
 ):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from parallelm.operations.acting.calls import path_of
-from parallelm.operations.errors import OperationError
+from parallelm.operations.errors import OperationError, ServerRefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from parallelm.connections import Settings
     from parallelm.operations.acting.server_client import ServerClient
 
 _PAGE: Final = 1000
+_TRIES: Final = 9
 Holder = Literal["users", "groups"]
 """What has roles."""
 
@@ -65,31 +67,53 @@ class Accounts:
 
     def grant(self, what: Holder, name: str, role: str, mlapp_id: str) -> None:
         """One role more."""
-        held = self.get(what, name)["roles"]
-        self.change(what, name, roles=[*held, {"role": role, "mlapp_id": mlapp_id}])
+        wanted = {"role": role, "mlapp_id": mlapp_id}
+        self._changed(what, name, lambda found: {"roles": [*found["roles"], wanted]})
 
     def revoke(self, what: Holder, name: str, role: str, mlapp_id: str) -> None:
         """One role less; raises ``OperationError`` when it is not there."""
-        held = self.get(what, name)["roles"]
-        kept = [each for each in held if (each["role"], each["mlapp_id"]) != (role, mlapp_id)]
-        if len(kept) == len(held):
-            raise OperationError(
-                f"{name} has no role {role} on {mlapp_id} of its own; it has: {in_words(held) or 'none'}"
-            )
-        self.change(what, name, roles=kept)
+
+        def without(found: dict[str, Any]) -> dict[str, Any]:
+            held = found["roles"]
+            kept = [each for each in held if (each["role"], each["mlapp_id"]) != (role, mlapp_id)]
+            if len(kept) == len(held):
+                raise OperationError(
+                    f"{name} has no role {role} on {mlapp_id} of its own; it has: {in_words(held) or 'none'}"
+                )
+            return {"roles": kept}
+
+        self._changed(what, name, without)
 
     def join(self, group: str, name: str) -> None:
         """Make an account a member."""
-        self.change("groups", group, members=[*self.get("groups", group)["members"], name])
+        self._changed("groups", group, lambda found: {"members": [*found["members"], name]})
 
     def leave(self, group: str, name: str) -> None:
         """Make it none; raises ``OperationError`` when it stays, or is none."""
-        members = self.get("groups", group)["members"]
-        if name.strip().lower() not in members:
-            raise OperationError(f"{name} is no member of {group}")
-        kept = [each for each in members if each != name.strip().lower()]
-        if len(self.change("groups", group, members=kept)["members"]) == len(members):
+        lower = name.strip().lower()
+
+        def without(found: dict[str, Any]) -> dict[str, Any]:
+            if lower not in found["members"]:
+                raise OperationError(f"{name} is no member of {group}")
+            return {"members": [each for each in found["members"] if each != lower]}
+
+        if lower in self._changed("groups", group, without)["members"]:
             raise OperationError(f"{name} stays in {group}: the identity provider says who is in it")
+
+    def _changed(
+        self, what: Holder, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Change what is there now; anew when somebody else was faster, so that neither undoes what the other does."""
+        path = path_of(what, name)
+        for is_last in (*(False,) * _TRIES, True):
+            found, tag = self._server.get_with_tag(path)
+            headers = {"If-Match": tag} if tag else {}
+            try:
+                return dict(self._server.patch(path, json=change(found), headers=headers))
+            except ServerRefusalError as error:
+                if error.status != HTTPStatus.PRECONDITION_FAILED or is_last:
+                    raise
+        raise AssertionError
 
     def unlock(self, name: str) -> None:
         """Forget failed attempts to sign in."""

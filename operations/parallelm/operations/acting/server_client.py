@@ -72,6 +72,12 @@ class ServerClient:
         """What is read."""
         return self._answer("GET", path, params=params)
 
+    def get_with_tag(self, path: str) -> tuple[Any, str]:
+        """What is read, and its entity tag for ``If-Match`` of a change; empty where it has none."""
+        with self._opened(_ANSWER_S, {**self._proof(), "Accept": "application/json"}) as client:
+            answer = self._sent(client, "GET", path, {})
+            return self._read(answer), answer.headers.get("ETag", "")
+
     def post(self, path: str, *, answer_s: float = _ANSWER_S, **sent: Any) -> Any:
         """An action; ``sent`` as for ``httpx``. Its answer is waited for ``answer_s`` seconds."""
         return self._answer("POST", path, answer_s=answer_s, **sent)

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from parallelm.server.accounts import links, passwords, people, sessions, signing_in, tokens
+from parallelm.server.accounts.database import INSTALLATION_ID
 from parallelm.server.accounts.roles import administrators, roles_of, set_grants
-from parallelm.server.accounts.tables import LOCAL, PERSON, SERVICE, Account, Group, Membership
+from parallelm.server.accounts.tables import LOCAL, PERSON, SERVICE, Account, Group, Installation, Membership
 from parallelm.server.errors import AccountError, PasswordError, UnknownAccountError
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def roles_held(sql: Session, account: Account) -> set[RoleOnMLApp]:
     """Its own roles and those of its groups, as they are now in this transaction."""
     sql.flush()
     return {(role, mlapp_id) for mlapp_id, roles in roles_of(sql, account.id).items() for role in roles}
+
+
+def one_at_a_time(sql: Session) -> None:
+    """Wait until nobody else is between this and the end of a transaction: what is read from here on stays so."""
+    sql.get(Installation, INSTALLATION_ID, with_for_update=True)
 
 
 def create_account(
@@ -239,6 +245,7 @@ def _set_members(sql: Session, changed: Group, names: Iterable[str]) -> None:
 
 def _require_administrator(sql: Session) -> None:
     sql.flush()
+    one_at_a_time(sql)  # two who take the role from each other: the second one sees what the first has done
     if not administrators(sql):
         raise AccountError(
             "nobody would be left who may manage accounts; give somebody else the role admin on all MLApps first"

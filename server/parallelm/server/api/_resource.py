@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.routing import APIRoute
 from starlette.responses import Response
+
+from parallelm.server.problems import ApiProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from starlette.requests import Request
+
+
+IfMatch = Annotated[
+    str | None,
+    Header(max_length=100, description="`ETag` of what was read: 412 when somebody has changed it since."),
+]
+"""Parameter of a handler that changes what others may be changing."""
 
 
 class ConditionalRoute(APIRoute):
@@ -46,6 +56,22 @@ def conditional(request: Request, answer: Response) -> Response:
         }
         return Response(status_code=304, headers=kept)
     return answer
+
+
+def tag_of(values: Any) -> str:
+    """Entity tag of what is shown; the same for as long as nothing of it changes."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def require_unchanged(if_match: str | None, values: Any) -> None:
+    """412 unless ``If-Match`` is missing or of what is there now."""
+    if if_match is not None and not matches(if_match, tag_of(values)):
+        raise ApiProblemError(
+            412,
+            "changed-meanwhile",
+            "somebody has changed it since it was read: read it again, and decide anew",
+        )
 
 
 def matches(header: str, tag: str) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import Path, Request
+from fastapi import Path, Request, Response
 from pydantic import Field
 
 from parallelm.server.access.dependencies import Asking, allow_grants
 from parallelm.server.accounts import management
 from parallelm.server.accounts.tables import Group as GroupRow
 from parallelm.server.api._paging import Page, Paging
-from parallelm.server.api._resource import resource
+from parallelm.server.api._resource import IfMatch, require_unchanged, resource, tag_of
 from parallelm.server.api._values import Answer
 from parallelm.server.api.users import MANAGES, Asked, RoleOnMLApp, pairs, roles_shown
 from parallelm.server.context import context_of
@@ -63,18 +63,24 @@ def create_group(request: Request, wanted: NewGroup, asking: Asking) -> Group:
 
 
 @ROUTER.get("/groups/{name}", dependencies=MANAGES)
-def get_group(request: Request, name: GroupName) -> Group:
-    """One group."""
+def get_group(request: Request, response: Response, name: GroupName) -> Group:
+    """One group; its `ETag` is for `If-Match` of a change."""
     with context_of(request).database.reading() as sql:
-        return Group.model_validate(_shown(management.group(sql, name)))
+        found = _shown(management.group(sql, name))
+    response.headers["ETag"] = tag_of(found)
+    return Group.model_validate(found)
 
 
 @ROUTER.patch("/groups/{name}", dependencies=MANAGES)
-def change_group(request: Request, name: GroupName, wanted: GroupChange, asking: Asking) -> Group:
+def change_group(
+    request: Request, name: GroupName, wanted: GroupChange, asking: Asking, if_match: IfMatch = None
+) -> Group:
     """Change its roles or members. A token with scopes lets nobody have a role that allows more than itself: 403."""
     with context_of(request).audit.changing(asking.author) as change:
+        management.one_at_a_time(change.sql)
         found = management.group(change.sql, name)
         before = _shown(found)
+        require_unchanged(if_match, before)
         management.change_group(
             change,
             found,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from parallelm.server.access.authentication import lifetimes, now_ms
@@ -14,7 +14,7 @@ from parallelm.server.access.matrix import ROLES
 from parallelm.server.accounts import links, management, people, sessions, signing_in
 from parallelm.server.accounts.tables import Account, Grant
 from parallelm.server.api._paging import Page, Paging
-from parallelm.server.api._resource import resource
+from parallelm.server.api._resource import IfMatch, require_unchanged, resource, tag_of
 from parallelm.server.api._values import Answer, Moment
 from parallelm.server.context import context_of
 from parallelm.server.requests import base_url
@@ -208,20 +208,26 @@ def create_user(request: Request, wanted: NewUser, asking: Asking) -> User:
 
 
 @ROUTER.get("/users/{name}", dependencies=MANAGES)
-def get_user(request: Request, name: AccountName) -> User:
-    """One account."""
+def get_user(request: Request, response: Response, name: AccountName) -> User:
+    """One account; its `ETag` is for `If-Match` of a change."""
     with context_of(request).database.reading() as sql:
-        return _user(people.find(sql, name), signing_in.locked_until_ms(sql, name))
+        found = shown(people.find(sql, name), signing_in.locked_until_ms(sql, name))
+    response.headers["ETag"] = tag_of(found)
+    return User.model_validate(found)
 
 
 @ROUTER.patch("/users/{name}", dependencies=MANAGES)
-def change_user(request: Request, name: AccountName, wanted: UserChange, asking: Asking) -> User:
+def change_user(
+    request: Request, name: AccountName, wanted: UserChange, asking: Asking, if_match: IfMatch = None
+) -> User:
     """Change roles, groups or the full name; disable, which ends its sessions and tokens, or enable.
 
     A token with scopes gives no role that allows more than itself, and enables no account that has one: 403.
     """
     with context_of(request).audit.changing(asking.author) as change:
+        management.one_at_a_time(change.sql)
         account = people.find(change.sql, name)
+        require_unchanged(if_match, shown(account, signing_in.locked_until_ms(change.sql, name)))
         before = set() if account.disabled_ms else management.roles_held(change.sql, account)
         if wanted.is_disabled is not None:
             move = management.disable_account if wanted.is_disabled else management.enable_account

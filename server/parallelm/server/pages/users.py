@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -103,10 +103,15 @@ def remove_role(
 
 
 @ROUTER.post("/users/{name}/groups")
-def set_groups(request: Request, name: Named, asking: Asking, groups: Names = _NONE) -> Response:
+def set_groups(
+    request: Request, name: Named, asking: Asking, groups: Names = _NONE, known: Names = _NONE
+) -> Response:
     """The groups that an account is in."""
     with context_of(request).audit.changing(asking.author) as change:
-        management.change_account(change, people.find(change.sql, name), in_groups=groups)
+        management.one_at_a_time(change.sql)
+        account = people.find(change.sql, name)
+        there = {each.group.name for each in account.memberships}
+        management.change_account(change, account, in_groups=_chosen(there, known, groups))
     return refreshed(f"The groups of {name} are as chosen.")
 
 
@@ -222,10 +227,15 @@ def remove_group_role(
 
 
 @ROUTER.post("/groups/{name}/members")
-def set_members(request: Request, name: Named, asking: Asking, members: Names = _NONE) -> Response:
+def set_members(
+    request: Request, name: Named, asking: Asking, members: Names = _NONE, known: Names = _NONE
+) -> Response:
     """Who is in it."""
     with context_of(request).audit.changing(asking.author) as change:
-        management.change_group(change, management.group(change.sql, name), members=members)
+        management.one_at_a_time(change.sql)
+        group = management.group(change.sql, name)
+        there = {each.account.name for each in group.memberships}
+        management.change_group(change, group, members=_chosen(there, known, members))
     return refreshed(f"The members of {name} are as chosen.")
 
 
@@ -235,6 +245,12 @@ def delete_group(request: Request, name: Named, asking: Asking) -> Response:
     with context_of(request).audit.changing(asking.author) as change:
         management.delete_group(change, management.group(change.sql, name))
     return gone_to(request, "/users", f"There is no group {name} any more.")
+
+
+def _chosen(there: set[str], known: Iterable[str], chosen: Iterable[str]) -> set[str]:
+    """What is there with what somebody has changed on a page that showed ``known``: others may have changed more since."""
+    known, chosen = set(known), set(chosen)
+    return (there - (known - chosen)) | (chosen - known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +19,8 @@ import pytest
 
 from parallelm.server.accounts import management
 from parallelm.server.accounts.audit import AuditLog
+from parallelm.server.accounts.oidc import IdentityProvider
+from parallelm.server.errors import IdentityProviderError
 from parallelm.server.run import make_context
 from parallelm.supervision.ports import choose_ports
 from tests.people import person
@@ -203,6 +207,37 @@ def test_without_the_provider_people_with_a_password_still_get_in(
         assert away.status_code == 503
         assert "cannot be used now" in away.text
         assert httpx.post(f"{address}/sign-in", data={"name": "ada", "password": PASSWORD}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("published", "said"),
+    [
+        ("[]", "cannot be used now"),
+        ("no JSON", "cannot be used now"),
+        ('{"issuer": 7}', "calls itself 7"),
+        ('{"issuer": "HERE", "jwks_uri": "HERE/keys"}', "no authorization_endpoint and no token_endpoint"),
+    ],
+)
+def test_a_provider_that_publishes_something_else_is_named_as_the_reason(
+    server_settings: Settings, database: Database, published: str, said: str
+):
+    class Published(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = '{"keys": []}' if self.path == "/keys" else published.replace("HERE", here)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Published) as provider:
+        here = f"http://127.0.0.1:{provider.server_port}"
+        threading.Thread(target=provider.serve_forever, daemon=True).start()
+        own = dataclasses.replace(server_settings.server, oidc_issuer=here, oidc_client_id="x")
+        with pytest.raises(IdentityProviderError, match=said):
+            IdentityProvider(own).begin(database, "http://127.0.0.1/oidc/callback", "/", 0)
+        provider.shutdown()
 
 
 def test_a_server_without_a_provider_offers_none(anonymous: httpx.Client):

@@ -52,6 +52,7 @@ _ALGORITHMS: Final = [
     "EdDSA",
 ]
 """Signatures with a public key: none, and none with a shared secret."""
+_ADDRESSES: Final = ("authorization_endpoint", "token_endpoint")
 _TIMEOUT_S: Final = 10.0
 _CACHE_S: Final = 3600.0
 _LEEWAY_S: Final = 60
@@ -139,7 +140,15 @@ class IdentityProvider:
             except (ValueError, InvalidKeyIdError):  # a key of late, which is not among those that are known
                 claims = jwt.decode(id_token, self._published(anew=True)[1], algorithms=_ALGORITHMS).claims
             self._check(claims, request.nonce)
-        except (OAuthError, httpx.HTTPError, JoseError, KeyError, ValueError) as error:
+        except (
+            OAuthError,
+            httpx.HTTPError,
+            JoseError,
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise IdentityProviderError(
                 f"the identity provider's answer cannot be trusted: {error}"
             ) from error
@@ -198,9 +207,13 @@ class IdentityProvider:
                         f"[server] oidc_issuer is {issuer}, but the identity provider calls itself {metadata['issuer']}"
                     )
                 keys = client.get(metadata["jwks_uri"]).raise_for_status().json()
+            if lacks := [each for each in _ADDRESSES if not isinstance(metadata.get(each), str)]:
+                raise IdentityProviderError(
+                    f"the identity provider {issuer} publishes no {' and no '.join(lacks)}"
+                )
             self._metadata, self._keys = metadata, KeySet.import_key_set(keys)
             self._read_at_s = time.monotonic()
-        except (httpx.HTTPError, JoseError, KeyError, ValueError) as error:
+        except (httpx.HTTPError, JoseError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise IdentityProviderError(
                 f"the identity provider {issuer} cannot be used now: {error}"
             ) from error

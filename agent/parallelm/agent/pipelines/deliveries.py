@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from parallelm.agent.pipelines import delivery_book, model_files
-from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.agent.pipelines.errors import DiskFullError, PreparationError
 from parallelm.agent.pipelines.smoke_test import smoke_test
 from parallelm.agent.pipelines.variables import MODEL_ID, MODEL_PATH
 from parallelm.agent.runners import Delivery
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from parallelm.agent.keeping.keepers import Keepers
     from parallelm.agent.keeping.records import Progress
     from parallelm.agent.keeping.run_folder import RunFolder
+    from parallelm.agent.pipelines.disk_space import DiskSpace
     from parallelm.agent.pipelines.pipelines import Pipelines
     from parallelm.connections import Settings
     from parallelm.definitions.run_spec import ModelSpec
@@ -33,8 +34,8 @@ _LOG = logging.getLogger(__name__)
 class Deliveries:
     """Delivers models; one delivery of a run at a time."""
 
-    def __init__(self, keepers: Keepers, pipelines: Pipelines, settings: Settings) -> None:
-        self._keepers, self._pipelines, self._settings = keepers, pipelines, settings
+    def __init__(self, keepers: Keepers, pipelines: Pipelines, disk: DiskSpace, settings: Settings) -> None:
+        self._keepers, self._pipelines, self._disk, self._settings = keepers, pipelines, disk, settings
         self._unsaid: dict[tuple[str, str, str], Delivery | None] = {}
         """How deliveries went: what the disk has not taken yet."""
 
@@ -78,6 +79,7 @@ class Deliveries:
         until_s = time.monotonic() + form.time_limit / 1000
         if form.by == "question" and form.smoke_test is None:
             return  # the program fetches it itself
+        self._progress(run)  # of a run that has ended, nothing is fetched
         path = self._fetched(run, model, until_s)
         if form.smoke_test is not None:
             environ = self._pipelines.environ(run) | {MODEL_ID: model.model_id, MODEL_PATH: str(path)}
@@ -104,9 +106,10 @@ class Deliveries:
         """Fetch it, again while the artifact store is away."""
         while True:
             try:
-                return model_files.download(run, model, self._settings)
-            except PreparationError:
-                if time.monotonic() + _FETCH_AGAIN_S > until_s or not self._goes_on(run):
+                return self._disk.with_room(lambda: model_files.download(run, model, self._settings))
+            except (PreparationError, DiskFullError):
+                self._progress(run)
+                if time.monotonic() + _FETCH_AGAIN_S > until_s:
                     raise
                 time.sleep(_FETCH_AGAIN_S)
 

@@ -50,8 +50,12 @@ class PythonEnvironments:
         with _locked(place.with_suffix(".lock")):
             if not (place / _COMPLETE).exists():
                 shutil.rmtree(place, ignore_errors=True)
-                with self._builds:
-                    self._make(place, files, wanted)
+                try:
+                    with self._builds:
+                        self._make(place, files, wanted)
+                except PreparationError:
+                    shutil.rmtree(place, ignore_errors=True)  # half of it may have filled the disk
+                    raise
                 (place / _COMPLETE).touch()
             mark_used(place)
         return place / "bin" / "python"

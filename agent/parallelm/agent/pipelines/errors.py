@@ -7,3 +7,7 @@ from parallelm.agent.errors import AgentError
 
 class PreparationError(AgentError):
     """The run cannot begin on this host; the message is what the control plane is told."""
+
+
+class DiskFullError(OSError):
+    """The disk is full, and nothing on it may be deleted yet."""

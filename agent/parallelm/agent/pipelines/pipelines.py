@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from parallelm.agent.keeping.keepers import Keepers
     from parallelm.agent.keeping.run_folder import RunFolder
+    from parallelm.agent.pipelines.disk_space import DiskSpace
     from parallelm.connections import Settings
     from parallelm.definitions.run_spec import ModelSpec
 
@@ -34,8 +35,10 @@ _LOG = logging.getLogger(__name__)
 class Pipelines:
     """Used by any number of threads, each with a run of its own."""
 
-    def __init__(self, keepers: Keepers, folder: Path, settings: Settings, agent_id: str) -> None:
-        self._keepers, self._settings = keepers, settings
+    def __init__(
+        self, keepers: Keepers, disk: DiskSpace, folder: Path, settings: Settings, agent_id: str
+    ) -> None:
+        self._keepers, self._disk, self._settings = keepers, disk, settings
         self._host = variables.of_host(os.environ)
         self._planner = Planner(
             ComponentCache(folder / "components", settings),
@@ -66,7 +69,7 @@ class Pipelines:
                 return Ending(outcome=stop.outcome, message=stop.stop)
             if spec.running.placement == "movable" and run.lease_end_s() is None:
                 return Ending(outcome="lease_lost", message="the agent ended before it had a lease")
-            self._begin(spec, run)
+            self._disk.with_room(lambda: self._begin(spec, run))
         except PreparationError as error:
             message = str(error)
         except OSError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import shutil
 import threading
 import time
 from concurrent.futures import Future
@@ -16,11 +14,11 @@ from parallelm.agent.keeping.keepers import Keepers
 from parallelm.agent.keeping.process_identity import ProcessIdentity, boot_id
 from parallelm.agent.pipelines import delivery_book
 from parallelm.agent.pipelines.deliveries import Deliveries
+from parallelm.agent.pipelines.disk_space import SETTLED, DiskSpace, copies, free
 from parallelm.agent.pipelines.pipelines import Pipelines
-from parallelm.agent.pipelines.pruning import prune_caches
 from parallelm.agent.pipelines.variables import MODEL_ID
 from parallelm.agent.runners import RunKey, RunStatus, register
-from parallelm.definitions.run_spec import RunSpec, step_id
+from parallelm.definitions.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,10 +29,6 @@ if TYPE_CHECKING:
     from parallelm.agent.runners import RunnerContext
     from parallelm.definitions.run_spec import ModelSpec
 
-_SETTLED = "settled"
-_SHORTEST_KEEP_S = 86_400
-"""Of ended runs: longer than any start command is valid."""
-_FORGET_EVERY_S = 600.0
 _AGAIN_S = 1.0
 _LOG = logging.getLogger(__name__)
 
@@ -43,24 +37,25 @@ class ProcessRunner:
     """``Runner`` over keepers."""
 
     def __init__(self, context: RunnerContext) -> None:
-        self._folder = context.folder
         context.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         supervisor = context.supervisor_pid
         self._keepers = Keepers(
             context.folder, end_with=None if supervisor is None else ProcessIdentity.of(supervisor)
         )
-        self._pipelines = Pipelines(self._keepers, context.folder, context.settings, context.agent_id)
-        self._deliveries = Deliveries(self._keepers, self._pipelines, context.settings)
+        self._disk = DiskSpace(self._keepers, context.folder)
+        self._pipelines = Pipelines(
+            self._keepers, self._disk, context.folder, context.settings, context.agent_id
+        )
+        self._deliveries = Deliveries(self._keepers, self._pipelines, self._disk, context.settings)
         self._working: dict[Future[None], RunFolder] = {}
         self._queues: dict[RunKey, list[Callable[[], None]]] = {}
         self._specs: dict[RunKey, RunSpec] = {}
         self._unwritten: dict[tuple[str, RunKey], Callable[[], None]] = {}
         self._refused: set[RunKey] = set()
-        self._forget_at_s = 0.0
 
     def recover(self) -> Iterable[RunStatus]:
         """Every run that was not settled; what was being done for them when the agent ended goes on."""
-        found = [run for run in self._keepers.runs() if not (run.path / _SETTLED).exists()]
+        found = [run for run in self._keepers.runs() if not (run.path / SETTLED).exists()]
         self._keepers.changed(0)
         for run in found:
             if self._keepers.phase(run) == "accepted":
@@ -72,7 +67,10 @@ class ProcessRunner:
     def start(self, spec: RunSpec, lease_ends_s: float | None) -> None:
         """Accept the run on disk; all that takes time happens in a thread."""
         try:
-            run, is_new = self._keepers.accept(spec.run_id, spec.attempt, spec.json())
+            spec_json = spec.json()
+            run, is_new = self._disk.with_room(
+                lambda: self._keepers.accept(spec.run_id, spec.attempt, spec_json)
+            )
             if not is_new:
                 return
             if lease_ends_s is not None:
@@ -122,15 +120,13 @@ class ProcessRunner:
             if self._is_done(run, done.exception()):
                 runs[run.path.name] = run
                 self._next(_key(run))
-        if time.monotonic() > self._forget_at_s:
-            self._forget_at_s = time.monotonic() + _FORGET_EVERY_S
-            self._forget_old()
+        self._disk.look()
         found = []
         for run in runs.values():
-            if not (run.path / _SETTLED).exists():
+            if not (run.path / SETTLED).exists():
                 found.append(status := self._status(run))
-                if status.is_over and any(copy.exists() for copy in _copies(run, status.spec)):
-                    _in_thread(partial(_free, run, status.spec))
+                if status.is_over and any(copy.exists() for copy in copies(run, status.spec)):
+                    _in_thread(partial(free, run, status.spec))
         return found
 
     def settle(self, status: RunStatus) -> None:
@@ -139,7 +135,7 @@ class ProcessRunner:
         def write() -> None:
             run = self._keepers.find(status.key.run_id, status.key.attempt)
             if run is not None:
-                (run.path / _SETTLED).touch()
+                (run.path / SETTLED).touch()
 
         if status.is_over:
             self._write("end", status.key, write)
@@ -170,7 +166,7 @@ class ProcessRunner:
     def _write(self, what: str, key: RunKey, write: Callable[[], None]) -> None:
         """Have the files of a run say something; what a full disk refuses is written by a later ``changed``."""
         try:
-            write()
+            self._disk.with_room(write)
         except OSError as error:
             if not self._unwritten:
                 _LOG.warning("%s of run %s cannot be written yet: %s", what, key.run_id, error)
@@ -248,41 +244,6 @@ class ProcessRunner:
             model_id=run.variables().get(MODEL_ID, ""),
             deliveries=deliveries,
         )
-
-    def _forget_old(self) -> None:
-        """Delete ended runs that the control plane knows of, once they are as old as their node keeps logs."""
-        going_on = []
-        for run in self._keepers.runs():
-            ending = run.ending()
-            if ending is None:
-                going_on.append(run)
-                continue
-            spec = RunSpec.of_json(run.spec_json())
-            _free(run, spec)
-            if not (run.path / _SETTLED).exists():
-                continue
-            # Copies of what is published; they are the most of it.
-            shutil.rmtree(run.path / "models", ignore_errors=True)
-            keep_s = spec.running.logs.keep / 1000
-            if time.time() - ending.ended_at_ms / 1000 > max(keep_s, _SHORTEST_KEEP_S):
-                with contextlib.suppress(OSError):  # the next time
-                    run.forget()
-        if pruned := prune_caches(self._folder, going_on):
-            _LOG.info("deleted of the caches, unused for long: %s", ", ".join(pruned))
-        for left in self._keepers.root.glob(".*"):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _copies(run: RunFolder, spec: RunSpec) -> list[Path]:
-    """Folders in which a run's steps work with copies of components of their own."""
-    steps = enumerate(spec.running.steps)
-    return [run.work / step_id(step, at) for at, step in steps if step.component is not None]
-
-
-def _free(run: RunFolder, spec: RunSpec) -> None:
-    """Delete these copies of an ended run; what its steps hand on and its log stay."""
-    for copy in _copies(run, spec):
-        shutil.rmtree(copy, ignore_errors=True)
 
 
 def _in_thread(work: Callable[[], None]) -> Future[None]:

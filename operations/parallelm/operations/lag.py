@@ -35,13 +35,14 @@ class GroupLag:
 
 
 def group_lags(settings: Settings) -> list[GroupLag]:
-    """Lag of every consumer group.
+    """Lag of every consumer group of this installation: of those named with its topic prefix.
 
     A coordinator that has just started or moved is asked again, for ``TIMEOUT_S``. Raises ``ClusterUnavailableError``
     when the brokers do not answer, or one goes away meanwhile, ``TopicsError`` when they refuse.
     """
     admin, metadata = connect(settings, TIMEOUT_S)
-    groups = consumer_groups(settings.kafka, TIMEOUT_S)
+    prefix = settings.kafka.topic_prefix
+    groups = [group for group in consumer_groups(settings.kafka, TIMEOUT_S) if group.name.startswith(prefix)]
     read = {group.name: group.assigned | set(group.committed) for group in groups}
     wanted = {pair for pairs in read.values() for pair in pairs if pair[0] in metadata.topics}
     bounds = log_bounds(admin, sorted(wanted), TIMEOUT_S)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from parallelm.agent.keeping.run_folder import RunFolder
 from parallelm.agent.kubernetes.objects import FOLDER, IN_POD, MAIN, Container
 from parallelm.agent.pipelines import variables
+from parallelm.agent.pipelines.step_paths import inputs_of, outputs_of
 from parallelm.definitions.components import output_names, step_variables
 from parallelm.definitions.run_spec import program_of, step_id
 
@@ -33,11 +34,11 @@ def containers_of(spec: RunSpec) -> Sequence[Container]:
 
 def environ_of(spec: RunSpec, agent_id: str) -> dict[str, str]:
     """What all programs of a run are told."""
-    path = run_path(spec)
-    found = variables.of_run(spec, RunFolder(path), agent_id)
+    run = RunFolder(run_path(spec))
+    found = variables.of_run(spec, run, agent_id)
     found |= {ROOT: FOLDER, SPECIFICATION: spec.json()}
     if spec.model is not None:
-        found |= {variables.MODEL_ID: spec.model.model_id, variables.MODEL_PATH: str(path / "model")}
+        found |= {variables.MODEL_ID: spec.model.model_id, variables.MODEL_PATH: str(run.model)}
     return found
 
 
@@ -46,15 +47,13 @@ def _container(spec: RunSpec, at: int) -> Container:
     name = step_id(step, at)
     is_last = at == len(steps) - 1
     known_as = MAIN if is_last else f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')[:50]}-{at + 1}"
-    path = run_path(spec)
+    run = RunFolder(run_path(spec))
     if step.component is not None:
-        return Container(name=known_as, command=(*IN_POD, "step", str(at)), working_folder=str(path / "work"))
-    outputs = path / "outputs"
-    inputs = {each.input or each.output: str(outputs / each.parent / each.output) for each in step.parents}
-    written = {output: str(outputs / name / output) for output in output_names(steps, at, None)}
+        return Container(name=known_as, command=(*IN_POD, "step", str(at)), working_folder=str(run.work))
+    outputs = outputs_of(name, output_names(steps, at, None), run)
     return Container(
         name=known_as,
         command=program_of(step.command or ""),
-        working_folder=str(path / "work"),
-        environ=step_variables(inputs, written),
+        working_folder=str(run.work),
+        environ=step_variables(inputs_of(step, run), outputs),
     )

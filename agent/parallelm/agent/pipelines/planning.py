@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from parallelm.agent.keeping.plan import Plan, RestartPlan, StepPlan
 from parallelm.agent.pipelines import component_programs, variables
 from parallelm.agent.pipelines.errors import PreparationError
+from parallelm.agent.pipelines.step_paths import inputs_of, outputs_of
 from parallelm.definitions.components import (
     command_line,
     output_names,
@@ -87,20 +88,13 @@ class Planner:
     def _step(self, spec: RunSpec, run: RunFolder, at: int, environ: Mapping[str, str]) -> StepPlan:
         step = spec.running.steps[at]
         name = step_id(step, at)
-        outputs_of_run = run.outputs
-        inputs = {
-            each.input or each.output: str(outputs_of_run / each.parent / each.output)
-            for each in step.parents
-        }
+        inputs = inputs_of(step, run)
         folder, form = run.work, None
         if step.component is not None:
             folder = run.work / name
             form = self._component(spec, step.component, folder)
-        outputs = {
-            output: str(outputs_of_run / name / output)
-            for output in output_names(spec.running.steps, at, form)
-        }
-        (outputs_of_run / name).mkdir(exist_ok=True)
+        outputs = outputs_of(name, output_names(spec.running.steps, at, form), run)
+        (run.outputs / name).mkdir(exist_ok=True)
         if form is None:
             command, with_model = program_of(step.command or ""), list[str]()
         else:

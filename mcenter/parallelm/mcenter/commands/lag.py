@@ -23,8 +23,7 @@ def lag(format_: str, output: Path | None, *, members: bool) -> None:
 
     from parallelm.operations.lag import group_lags
 
-    settings = load_settings()
-    found = [each for each in group_lags(settings) if each.group.startswith(settings.kafka.topic_prefix)]
+    found = group_lags(load_settings())
     if members:
         rows = [{"group": group.group, **asdict(each)} for group in found for each in group.consumers]
         write_result(pd.DataFrame(rows, columns=_MEMBERS), format_, output)

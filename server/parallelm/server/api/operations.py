@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastapi import Depends, Request
 
-from parallelm.operations.lag import GroupLag, group_lags
+from parallelm.operations.lag import group_lags
 from parallelm.server.access.dependencies import require
 from parallelm.server.api._resource import resource
 from parallelm.server.api._values import Answer, Moment, moment_of
@@ -90,7 +90,7 @@ class Retention(Answer):
 @ROUTER.get("/operations/lag", dependencies=_READS)
 def list_consumer_groups(request: Request) -> list[ConsumerGroup]:
     """Consumer groups of this installation."""
-    return [ConsumerGroup.model_validate(each) for each in own_groups(request)]
+    return [ConsumerGroup.model_validate(each) for each in group_lags(context_of(request).settings)]
 
 
 @ROUTER.get("/operations/processes", dependencies=_READS)
@@ -99,19 +99,13 @@ def list_processes(request: Request) -> Processes:
     return Processes(
         consumers=[
             Consumer(group=group.group, **asdict(each))
-            for group in own_groups(request)
+            for group in group_lags(context_of(request).settings)
             for each in group.consumers
         ],
         services=[
             Service(since=moment_of(each.since_ms), **_without_since(each)) for each in local_processes()
         ],
     )
-
-
-def own_groups(request: Request) -> list[GroupLag]:
-    """Consumer groups of this installation."""
-    settings = context_of(request).settings
-    return [each for each in group_lags(settings) if each.group.startswith(settings.kafka.topic_prefix)]
 
 
 def _without_since(process: LocalProcess) -> dict[str, Any]:

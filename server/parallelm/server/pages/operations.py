@@ -15,8 +15,8 @@ from parallelm.operations.dead_letters import (
     list_dead_letters,
     replayable,
 )
+from parallelm.operations.lag import group_lags
 from parallelm.server.access.dependencies import Asking, require
-from parallelm.server.api.operations import own_groups
 from parallelm.server.context import context_of
 from parallelm.server.local_processes import local_processes
 from parallelm.server.pages import Page
@@ -37,16 +37,10 @@ def operations(request: Request) -> HTMLResponse:
     return render(request, "operations.html")
 
 
-@ROUTER.get("/operations/lag", dependencies=_READ)
-def lag(request: Request) -> HTMLResponse:
-    """Consumer groups."""
-    return render(request, "parts/operations_lag.html", {"groups": own_groups(request)})
-
-
 @ROUTER.get("/operations/processes", dependencies=_READ)
 def processes(request: Request) -> HTMLResponse:
-    """Members of the consumer groups, and the services of a local stack."""
-    values = {"groups": own_groups(request), "services": local_processes()}
+    """Consumer groups with their members, which are asked for once, and the services of a local stack."""
+    values = {"groups": group_lags(context_of(request).settings), "services": local_processes()}
     return render(request, "parts/operations_processes.html", values)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from parallelm.connections import load_settings
+from parallelm.mcenter.clickhouse_errors import reported_in_one_line
 from parallelm.mcenter.terminal import echo
 from parallelm.operations import original_folders
 
@@ -36,12 +37,21 @@ def import_(folder: Path, target: Path | None, timezone: str) -> None:
 @click.command()
 @click.argument("mlapp_id")
 @click.argument("folder", type=click.Path(path_type=Path))
-def export(mlapp_id: str, folder: Path) -> None:
+@click.option(
+    "--models",
+    "with_models",
+    is_flag=True,
+    help="With the model that is live on each node, or its default one.",
+)
+def export(mlapp_id: str, folder: Path, *, with_models: bool) -> None:
     """Write the current definition of MLAPP_ID into FOLDER as files of the original platform.
 
     Prints what does not come over as it is, a line each.
     """
-    for note in original_folders.export_mlapp(load_settings(), mlapp_id, folder):
+    settings = load_settings()
+    with reported_in_one_line(settings):
+        notes = original_folders.export_mlapp(settings, mlapp_id, folder, with_models=with_models)
+    for note in notes:
         echo(str(note))
     echo(f"{folder / original_folders.MLAPP_JSON} is written")
 

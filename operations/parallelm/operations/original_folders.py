@@ -29,6 +29,7 @@ from parallelm.definitions.schedules import check_timezone
 from parallelm.definitions.written_yaml import yaml_text
 from parallelm.operations.definitions import get_definition, validate_definition
 from parallelm.operations.errors import ArtifactStoreError, InvalidFileError
+from parallelm.operations.original_models import MODELS, upload_options, write_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from parallelm.definitions.run_spec import ComponentSpec
 
 MLAPP_JSON, COMPONENT_JSON = "mlapp.json", "component.json"
-_COMPONENTS, _MODELS = "components", "models"
+_COMPONENTS = "components"
 _LEFT_OUT = ("__pycache__", "*.pyc", ".git", ".venv")
 
 
@@ -83,8 +84,8 @@ def import_folder(folder: Path, target: Path | None = None, *, timezone: str = "
     for source, document in dict(folders.values()).items():
         of_component = notes.of(str(source.relative_to(folder) / COMPONENT_JSON))
         _take_component(source, document, target / _COMPONENTS, of_component)
-    if (folder / _MODELS).is_dir():
-        shutil.copytree(folder / _MODELS, target / _MODELS, symlinks=True)
+    if (folder / MODELS).is_dir():
+        shutil.copytree(folder / MODELS, target / MODELS, symlinks=True)
     return Imported(file, notes.found, _mistakes_of(file))
 
 
@@ -118,11 +119,12 @@ def _pipeline(folder: Path, path: str, notes: Notes) -> dict[str, Any]:
 
 def _model(folder: Path, path: str, target: Path) -> ModelPath | None:
     """Where ``target`` will have the model; None when ``models`` has none of that path."""
-    models = (folder / _MODELS).resolve()
+    models = (folder / MODELS).resolve()
     for candidate in (folder / path, models / path):
         found = candidate.resolve()
         if found.exists() and found != models and found.is_relative_to(models):
-            return ModelPath(target / _MODELS / found.relative_to(models), found.is_dir())
+            place = target / MODELS / found.relative_to(models)
+            return ModelPath(place, found.is_dir(), "" if found.is_dir() else upload_options(found))
     return None
 
 
@@ -151,10 +153,13 @@ def _take_component(source: Path, document: Mapping[str, Any], target: Path, not
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
 
-def export_mlapp(settings: Settings, mlapp_id: str, folder: Path) -> Sequence[Note]:
+def export_mlapp(
+    settings: Settings, mlapp_id: str, folder: Path, *, with_models: bool = False
+) -> Sequence[Note]:
     """Write the definition in force into ``folder``, a new one, as the original's files; what is not in them is returned.
 
-    Raises ``UnknownMLAppError``, ``ArtifactStoreError``, ``InvalidFileError`` when the folder exists.
+    ``with_models`` writes the models that nodes have, too. Raises ``UnknownMLAppError``, ``ArtifactStoreError``,
+    ``InvalidFileError`` when the folder exists.
     """
     if folder.exists():
         raise InvalidFileError(f"{folder} exists already: name another folder, or remove it")
@@ -162,6 +167,8 @@ def export_mlapp(settings: Settings, mlapp_id: str, folder: Path) -> Sequence[No
     notes = Notes(mlapp_id)
     found = mlapp_to_original(definition, notes)
     folder.mkdir(parents=True)
+    if with_models:
+        write_models(settings, definition, found.mlapp["nodes"], folder, notes)
     _write(folder / MLAPP_JSON, found.mlapp)
     for path, pipeline in found.pipelines.items():
         _write(folder / path, pipeline)

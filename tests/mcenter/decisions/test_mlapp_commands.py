@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from tests.waiting import wait_for
@@ -82,6 +83,54 @@ def test_a_file_is_compared_applied_and_found_in_the_history(decisions: Decision
     (tmp_path / "back" / "components" / "load" / "component.json").unlink()
     broken = run("import", tmp_path / "back", "--to", tmp_path / "broken", exit_code=1)
     assert "there is no component 'load'" in broken
+
+
+def test_an_mlapp_that_is_exported_with_its_models_comes_back_with_them(decisions: Decisions, tmp_path: Path):
+    mlapp, file = decisions.cluster.mlapp, tmp_path / "app.yaml"
+    nodes = "[{id: serve, type: model_consumer, default_model: m1}, {id: look, type: model_consumer, default_model: gone}]"
+    file.write_text(f"mlapp: {mlapp}\nnodes: {nodes}\n")
+    (tmp_path / "forest.txt").write_text("a forest")
+
+    def run(*arguments: object) -> str:
+        found = decisions.run(*arguments)
+        assert found.exit_code == 0, found.output
+        return found.output
+
+    run("mlapp", "apply", file)
+    said = (
+        "--name",
+        "A forest",
+        "--description",
+        "of May",
+        "--annotation",
+        'trees={"n": 3}',
+        "--model-id",
+        "m1",
+    )
+    run("model", "upload", tmp_path / "forest.txt", "--mlapp", mlapp, "--format", "Text", *said)
+    wait_for(lambda: "m1" in decisions.run("model", "list", "--mlapp", mlapp, "--format", "json").output)
+    assert run("mlapp", "export", mlapp, tmp_path / "back", "--models").splitlines()[0] == (
+        f"{mlapp}: nodes.look.defaultModelId: MLApp {mlapp!r} has no model 'gone': it is named, and not written"
+    )
+    assert (tmp_path / "back" / "models" / "m1" / "forest.txt").read_text() == "a forest"
+    assert json.loads((tmp_path / "back" / "mlapp.json").read_text())["nodes"]["serve"] == {
+        "parent": [], "pipeline": "pipelines/serve.json", "defaultModelId": "m1", "defaultModelName": "A forest",
+        "defaultModelPath": "models/m1/forest.txt", "defaultModelFormat": "Text",
+    }  # fmt: skip
+
+    told = run("mlapp", "import", tmp_path / "back", "--to", tmp_path / "again")
+    upload = next(line for line in told.splitlines() if "mcenter model upload" in line).split("`")[1]
+    assert (
+        run("mlapp", "apply", tmp_path / "again" / f"{mlapp}.yaml")
+        == f"MLApp '{mlapp}' is unchanged at version 1\n"
+    )
+    words = shlex.split(upload)[1:]
+    assert words[:2] == ["model", "upload"]
+    assert dict(zip(words[3::2], words[4::2], strict=True)) == {
+        "--format": "Text", "--mlapp": mlapp, "--model-id": "m1", "--name": "A forest", "--description": "of May",
+        "--annotation": 'trees={"n": 3}',
+    }  # fmt: skip
+    assert "model m1" in run(*words)
 
 
 def test_a_component_is_checked_and_shown(decisions: Decisions, tmp_path: Path):

@@ -197,10 +197,14 @@ def _default_model(
     given = [key for key in _DEFAULT_MODELS if raw.get(key)]
     if given and node["type"] not in CONSUMERS:
         notes.add(f"{place}.{given[0]}", f"a node of type {node['type']} consumes no models: it is left out")
-    elif raw.get("defaultModelId"):
-        node["default_model"] = str(raw["defaultModelId"])
-    elif path := raw.get("defaultModelPath"):
-        model = model_at(str(path))
+        return
+    path, model_id = raw.get("defaultModelPath"), str(raw.get("defaultModelId") or "")
+    model = model_at(str(path)) if path else None
+    if model_id:
+        node["default_model"] = model_id
+        if model is not None:  # as an export writes it
+            _note_upload(model_id, model, raw, mlapp_id, notes, place)
+    elif path:
         if model is None:
             message = f"there is no {path} in models/: upload it by `mcenter models upload`, and write its id as default_model"
             notes.add(f"{place}.defaultModelPath", message)
@@ -227,7 +231,10 @@ def _note_upload(
     if model.is_directory:
         archive = f"{file}.tar.gz"
         first, file = f"tar -czf {archive} -C {file} . && ", archive
-    options = f"--format {known} --mlapp {mlapp_id} --model-id {model_id}"
+    options = f"--format {known} --mlapp {mlapp_id} --model-id {shlex.quote(model_id)}"
+    if raw.get("defaultModelId") and raw.get("defaultModelName"):
+        options += f" --name {shlex.quote(str(raw['defaultModelName']))}"
+    options = f"{options} {model.options}".rstrip()
     notes.add(
         f"{place}.defaultModelPath",
         f"when the MLApp is applied, before it is launched: `{first}mcenter models upload {file} {options}`",
@@ -240,6 +247,8 @@ class ModelPath:
 
     path: PurePath
     is_directory: bool = False
+    options: str = ""
+    """More options of ``mcenter model upload``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,9 +110,8 @@ def test_a_first_model_with_which_the_program_ends_is_taken_away_again(host: Run
     program = SERVE.replace(
         "\nload()\n", "\nload() if 'MCENTER_MODEL_PATH' in os.environ else print('has none', flush=True)\n"
     )
-    key = host.start(
-        host.spec({"command": ["python", "-c", program]}, mode="online", restart={"delay": "10ms"})
-    )
+    node = {"restart": {"delay": "10ms"}, "model_delivery": {"by": "signal"}}
+    key = host.start(host.spec({"command": ["python", "-c", program]}, mode="online", **node))
     host.wait_for_text(key, "has none")
     first = delivered(host, key, host.publish_model("m1", b"bad", "d1"))
 
@@ -125,6 +124,8 @@ def test_a_first_model_with_which_the_program_ends_is_taken_away_again(host: Run
     run = host.runner._keepers.find(key.run_id, key.attempt)
     assert run is not None
     assert model_files.current(run) == ("", None)
+    assert delivered(host, key, host.publish_model("m2", b"two", "d2")).is_accepted
+    assert host.texts(key)[-1] == "has two"  # where models are it is told by a start
 
 
 def test_a_component_is_told_of_its_first_model_by_the_restart_that_brings_it(

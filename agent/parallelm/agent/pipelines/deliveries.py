@@ -91,14 +91,16 @@ class Deliveries:
         if form.by == "question":
             return
         former_id, former = model_files.former_of(run, path)
+        # A program that began without a model has not been told where one is: it is started again.
+        how = "restart" if former is None else form.by
         before = self._progress(run)
         model_files.switch(run, model.model_id, path)
         try:
-            self._tell(spec, run, before, until_s)
+            self._tell(spec, run, how, before, until_s)
         except PreparationError:
             if former != path:
                 model_files.switch_back(run, former_id, former)
-                self._ask(spec, run)
+                self._ask(spec, run, how)
             raise
         model_files.delete_others(run)
 
@@ -113,10 +115,10 @@ class Deliveries:
                     raise
                 time.sleep(_FETCH_AGAIN_S)
 
-    def _tell(self, spec: RunSpec, run: RunFolder, before: Progress, until_s: float) -> None:
+    def _tell(self, spec: RunSpec, run: RunFolder, how: str, before: Progress, until_s: float) -> None:
         """Tell the program, and see that it goes on with the new model."""
-        self._ask(spec, run)
-        starts = before.starts + (1 if spec.running.model_delivery.by == "restart" else 0)
+        self._ask(spec, run, how)
+        starts = before.starts + (1 if how == "restart" else 0)
         settled_at_s: float | None = None
         while settled_at_s is None or time.monotonic() < settled_at_s:
             progress = self._progress(run)
@@ -131,12 +133,11 @@ class Deliveries:
                 raise PreparationError("the program did not start again with the model in time")
             time.sleep(_POLL_S)
 
-    def _ask(self, spec: RunSpec, run: RunFolder) -> None:
-        form = spec.running.model_delivery
-        if form.by == "restart":
+    def _ask(self, spec: RunSpec, run: RunFolder, how: str) -> None:
+        if how == "restart":
             self._keepers.restart(run)
         else:
-            self._keepers.signal(run, form.signal)
+            self._keepers.signal(run, spec.running.model_delivery.signal)
 
     def _progress(self, run: RunFolder) -> Progress:
         """Raises ``PreparationError`` when it has ended."""

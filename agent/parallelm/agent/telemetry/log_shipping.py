@@ -45,7 +45,7 @@ class LogShipping:
         self._logs: dict[RunKey, RunLog] = {}
         self._confirmed: dict[RunKey, int] = {}
         self._waiting_bytes = 0
-        self._saved_at = time.monotonic()
+        self._saved_at, self._is_refused = time.monotonic(), False
         self._recover()
 
     def see(self, runs: Collection[SeenRun], new: Collection[SeenRun] = ()) -> None:
@@ -95,7 +95,11 @@ class LogShipping:
             temporary.write_text(json.dumps(table), encoding="utf-8")
             temporary.replace(self._path)
         except OSError as error:
-            _LOG.warning("positions in logs cannot be stored: %s", error)
+            if not self._is_refused:
+                _LOG.warning("positions in logs cannot be stored yet: %s", error)
+            self._is_refused = True
+        else:
+            self._is_refused = False
 
     def close(self) -> None:
         """Close the files."""

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from parallelm.definitions.durations import format_duration, parse_duration
 from parallelm.definitions.identifiers import IDENTIFIER, LONGEST_IDENTIFIER
 
+
+def _check_file_name(value: str) -> str:
+    if value in {".", ".."} or "/" in value or "\0" in value:
+        raise ValueError(
+            f"{value!r} names a file in the run's folder: it is not '.' or '..', and has no '/' in it"
+        )
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Identifier = Annotated[str, Field(max_length=LONGEST_IDENTIFIER, pattern=IDENTIFIER)]
+FileName = Annotated[Name, AfterValidator(_check_file_name)]
+"""Of a file in a folder of its own."""
 DurationMs = Annotated[
     int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str, when_used="json")
 ]

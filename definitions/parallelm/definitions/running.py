@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from parallelm.definitions.form import DurationMs, Form, Identifier, Name, PositiveDurationMs
+from parallelm.definitions.form import DurationMs, FileName, Form, Identifier, Name, PositiveDurationMs
 from parallelm.definitions.run_spec import ComponentSpec, RunningSpec
 from parallelm.definitions.schedules import check_cron, check_timezone
 
@@ -85,7 +85,7 @@ class InputForm(Form):
     """An input of a step: the file or folder that an earlier step wrote as one of its outputs."""
 
     parent: Identifier
-    output: Name
+    output: FileName
     input: Name | None = None
     """Name at this step; that of the output when it is not given."""
 

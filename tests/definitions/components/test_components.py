@@ -108,6 +108,7 @@ def test_every_mistake_is_reported_at_its_line(tmp_path: Path):
     ("text", "expected"),
     [
         ("name: trainer\nprogram: ../run.py\n", "'../run.py' must be a path inside the component's folder"),
+        ("name: trainer\nprogram: train.py\noutputs: {../x: {}}\n", "'../x' names a file in the run's folder"),
         ("name: trainer\nprogram: run\n", "run is not executable: run chmod +x on it, or name its interpreter"),
         ("name: trainer\nprogram: run\ninterpreter: \"Rscript 'x\"\n", "is no program with arguments: No closing quotation"),
         ("name: trainer\nprogram: train.py\nexclude: [train.py]\n", "'train.py' is not among the component's files"),
@@ -184,6 +185,10 @@ def test_links_lead_nowhere_else_and_only_plain_files_are_packed(tmp_path: Path)
     (folder / "above").unlink()
     (folder / "gone").symlink_to("nowhere")
     with pytest.raises(ComponentFolderError, match="gone cannot be read"):
+        pack_and_unpack(folder, tmp_path / "never")
+    (folder / "gone").unlink()
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(ComponentFolderError, match="pipe is no plain file"):  # nobody ever writes into it
         pack_and_unpack(folder, tmp_path / "never")
 
 

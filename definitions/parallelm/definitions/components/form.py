@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from parallelm.definitions.components.program import ArgumentSpec, ProgramSpec, Tag
-from parallelm.definitions.form import Form, Identifier, Name
+from parallelm.definitions.form import FileName, Form, Identifier, Name
 from parallelm.definitions.running import Argument, Command, VariableName
 from parallelm.definitions.values import ValueType
 
@@ -80,8 +80,8 @@ class ComponentForm(Form):
     interpreter: Annotated[Command | None, AfterValidator(_check_interpreter)] = None
     """Program on the host that runs it, such as ``Rscript``."""
     arguments: dict[Identifier, ArgumentForm] = Field(default_factory=dict)
-    inputs: dict[Name, PortForm] = Field(default_factory=dict)
-    outputs: dict[Name, PortForm] = Field(default_factory=dict)
+    inputs: dict[FileName, PortForm] = Field(default_factory=dict)
+    outputs: dict[FileName, PortForm] = Field(default_factory=dict)
     python: PythonForm | None = None
     """None: the agent's own Python."""
     include: Annotated[list[Name], Field(min_length=1)] = Field(default_factory=lambda: ["**"])

@@ -107,7 +107,7 @@ def _add(archive: tarfile.TarFile, folder: Path, path: PurePosixPath, room_bytes
             f"{folder / path} is a link to {source}, outside the component: copy it in"
         )
     try:
-        with source.open("rb") as opened:
+        with open(source, "rb", opener=_at_once) as opened:
             status = os.fstat(opened.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ComponentFolderError(f"{folder / path} is no plain file: leave it out by 'exclude'")
@@ -123,6 +123,11 @@ def _add(archive: tarfile.TarFile, folder: Path, path: PurePosixPath, room_bytes
     entry.size = len(content)
     entry.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
     archive.addfile(entry, io.BytesIO(content))
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes to a named pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _sha256(file: Path) -> str:

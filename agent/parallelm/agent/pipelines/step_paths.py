@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from parallelm.agent.keeping.run_folder import RunFolder
-    from parallelm.definitions.running import StepForm
+    from parallelm.definitions.run_spec import StepSpec
 
 
-def inputs_of(step: StepForm, run: RunFolder) -> dict[str, str]:
+def inputs_of(step: StepSpec, run: RunFolder) -> dict[str, str]:
     """Paths by the names of its inputs."""
     return {each.input or each.output: str(run.outputs / each.parent / each.output) for each in step.parents}
 

@@ -93,7 +93,7 @@ def _written(settings: Settings, mlapp_id: str, model_id: str, folder: Path, not
 
 
 def upload_options(file: Path) -> str:
-    """Options of ``mcenter model upload`` that say again what an export knew of this model; empty: nothing is known."""
+    """Options of ``mcenter models upload`` that say again what an export knew of this model; empty: nothing is known."""
     beside = file.parent.with_name(f"{file.parent.name}.json")
     try:
         known = json.loads(beside.read_text(encoding="utf-8"))

@@ -35,7 +35,7 @@ def test_a_file_is_compared_applied_and_found_in_the_history(decisions: Decision
     (load / "load.py").write_text("print()\n")
 
     def run(*arguments: object, exit_code: int = 0) -> str:
-        found = decisions.run("mlapp", *arguments)
+        found = decisions.run("mlapps", *arguments)
         assert found.exit_code == exit_code, found.output
         return found.output
 
@@ -97,7 +97,7 @@ def test_an_mlapp_that_is_exported_with_its_models_comes_back_with_them(decision
         assert found.exit_code == 0, found.output
         return found.output
 
-    run("mlapp", "apply", file)
+    run("mlapps", "apply", file)
     said = (
         "--name",
         "A forest",
@@ -108,9 +108,9 @@ def test_an_mlapp_that_is_exported_with_its_models_comes_back_with_them(decision
         "--model-id",
         "m1",
     )
-    run("model", "upload", tmp_path / "forest.txt", "--mlapp", mlapp, "--format", "Text", *said)
-    wait_for(lambda: "m1" in decisions.run("model", "list", "--mlapp", mlapp, "--format", "json").output)
-    told = run("mlapp", "export", mlapp, tmp_path / "back", "--models")
+    run("models", "upload", tmp_path / "forest.txt", "--mlapp", mlapp, "--format", "Text", *said)
+    wait_for(lambda: "m1" in decisions.run("models", "list", "--mlapp", mlapp, "--format", "json").output)
+    told = run("mlapps", "export", mlapp, tmp_path / "back", "--models")
     assert (
         f"nodes.look.defaultModelId: MLApp {mlapp!r} has no model 'gone': it is named, and not written"
         in told
@@ -121,14 +121,14 @@ def test_an_mlapp_that_is_exported_with_its_models_comes_back_with_them(decision
         "defaultModelPath": "models/m1/forest.txt", "defaultModelFormat": "Text",
     }  # fmt: skip
 
-    told = run("mlapp", "import", tmp_path / "back", "--to", tmp_path / "again")
-    upload = next(line for line in told.splitlines() if "mcenter model upload" in line).split("`")[1]
+    told = run("mlapps", "import", tmp_path / "back", "--to", tmp_path / "again")
+    upload = next(line for line in told.splitlines() if "mcenter models upload" in line).split("`")[1]
     assert (
-        run("mlapp", "apply", tmp_path / "again" / f"{mlapp}.yaml")
+        run("mlapps", "apply", tmp_path / "again" / f"{mlapp}.yaml")
         == f"MLApp '{mlapp}' is unchanged at version 1\n"
     )
     words = shlex.split(upload)[1:]
-    assert words[:2] == ["model", "upload"]
+    assert words[:2] == ["models", "upload"]
     assert dict(zip(words[3::2], words[4::2], strict=True)) == {
         "--format": "Text", "--mlapp": mlapp, "--model-id": "m1", "--name": "A forest", "--description": "of May",
         "--annotation": 'trees={"n": 3}',

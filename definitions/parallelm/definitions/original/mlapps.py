@@ -248,7 +248,7 @@ class ModelPath:
     path: PurePath
     is_directory: bool = False
     options: str = ""
-    """More options of ``mcenter model upload``."""
+    """More options of ``mcenter models upload``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class Reader:
     def follow(self, page: str, mlapp_id: str, nodes: set[str]) -> None:
         """Its commands as they stand there, up to the runs' success."""
         text = (REPOSITORY / "docs" / f"{page}.md").read_text()
-        for line in next(block for block in SHELL.findall(text) if "mlapp apply" in block).splitlines():
+        for line in next(block for block in SHELL.findall(text) if "mlapps apply" in block).splitlines():
             self.mcenter(*shlex.split(line, comments=True)[1:])
         wait_for(lambda: nodes <= set(self.succeeded(mlapp_id)), lambda: self.mcenter("runs", "list"), 120)
 

@@ -59,10 +59,11 @@ def test_page_hinkley_finds_what_river_finds(seed: int):
     threshold, min_samples, mode = (
         [5, 50][seed % 2],
         [30, 10][seed % 2],
-        ["either", "increase", "decrease"][seed // 2 % 3],
+        ["both", "up", "down"][seed // 2 % 3],
     )
+    ours = {"both": "either", "up": "increase", "down": "decrease"}[mode]
     reference = drift.PageHinkley(min_instances=min_samples, delta=0.005, threshold=threshold, mode=mode)
-    settings = page_hinkley.PageHinkleySettings(min_samples, 0.005, threshold, 1 - 0.0001, mode)
+    settings = page_hinkley.PageHinkleySettings(min_samples, 0.005, threshold, 1 - 0.0001, ours)
     state, found = page_hinkley.PageHinkleyState(), 0
     for value in stream(seed):
         reference.update(value)

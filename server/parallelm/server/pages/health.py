@@ -226,7 +226,7 @@ class Canary:
     baseline: str
     state: str
     reason: str
-    began_at: Any
+    started_at: Any
     decided_at: Any
     score: float | None
     metrics: Sequence[Mapping[str, Any]]
@@ -254,7 +254,7 @@ def canaries(request: Request, mlapp_id: str, shown: TimeRange) -> list[Canary]:
                 baseline=names.get(began["related_model_id"], began["related_model_id"][:8]),
                 state=rows[-1]["state"],
                 reason=last["reason"],
-                began_at=began["event_time"],
+                started_at=began["event_time"],
                 decided_at=last["event_time"],
                 score=evidence.get("score"),
                 metrics=evidence.get("metrics", ()),

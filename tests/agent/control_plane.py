@@ -16,7 +16,7 @@ from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import AgentCommand, CommandKind, RunReport, RunReportKind
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_reader import reader_config
-from parallelm.schemas.topics import AGENT_COMMANDS, AGENTS, HEARTBEATS, LOGS, RUN_REPORTS, STATISTICS
+from parallelm.schemas.topics import AGENT_COMMANDS, AGENTS, HEARTBEATS, LOGS, MODELS, RUN_REPORTS, STATISTICS
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ControlPlane:
         self._consumer.assign(
             [
                 TopicPartition(topic.full_name(self._prefix), partition, 0)
-                for topic in (AGENTS, HEARTBEATS, RUN_REPORTS, LOGS, STATISTICS)
+                for topic in (AGENTS, HEARTBEATS, RUN_REPORTS, LOGS, STATISTICS, MODELS)
                 for partition in range(topic.partitions)
             ]
         )

@@ -15,14 +15,16 @@ from parallelm.agent.service.reader import Reader
 from parallelm.agent.service.run_book import RunBook
 from parallelm.agent.service.store import Store
 from parallelm.agent.service.told import Speaker
+from parallelm.connections import save_settings
 from parallelm.mcenter.local_stack import LocalStack
 from parallelm.schemas.codec import Codec
 from parallelm.schemas.records import RunReportKind
 from parallelm.schemas.registry import make_registry
 from parallelm.schemas.topic_admin import create_topics
-from parallelm.schemas.topics import RUN_REPORTS
+from parallelm.schemas.topics import MODELS, RUN_REPORTS, STATISTICS
 from tests.agent.conftest import running_agent
 from tests.agent.control_plane import ControlPlane, run_spec
+from tests.agent.pipelines.host import RunnerHost
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -88,6 +90,58 @@ def test_what_happens_while_the_brokers_are_away_is_told_in_order_when_they_are_
         plane.await_report("r3", RunReportKind.STARTED)
         wait_for(lambda: waiting(agent.registry) == 0)
         plane.close()
+
+
+PROGRAM = """
+from parallelm.mlops import mlops
+mlops.init()
+for number in range(1000):
+    mlops.set_stat("x", float(number), timestamp=1_400_000_000 + number, units="second")
+open("m.txt", "w").write("weights")
+model = mlops.Model("m", "Text")
+model.set_model_path("m.txt")
+mlops.publish_model(model)
+mlops.done()
+"""
+
+
+def test_what_a_run_reported_that_ended_without_brokers_is_sent_once_when_they_are_back(
+    own_broker: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else of the component library runs there that would send it."""
+    settings = own_broker.settings
+    create_topics(settings)
+    own = dataclasses.replace(settings.component, outbox_folder=str(tmp_path / "outbox"))
+    save_settings(dataclasses.replace(settings, component=own), tmp_path / "mcenter.toml")
+    monkeypatch.setenv("MCENTER_CONFIG", str(tmp_path / "mcenter.toml"))
+    (tmp_path / "fit.py").write_text(PROGRAM)
+    (tmp_path / "host").mkdir()
+    own_broker.stop()
+    host = RunnerHost(tmp_path / "host", component=own)
+    try:
+        ended = host.run({"id": "fit", "command": f"python {tmp_path / 'fit.py'}"})
+        assert ended.outcome == "succeeded", host.texts(ended.key)
+        spool = tmp_path / "host" / "agent" / "spool"
+        assert list(spool.iterdir())
+        own_broker.start()
+        plane = ControlPlane(settings)
+        host.restart()  # an agent that starts looks at once
+        wait_for(lambda: (host.look(), len(plane.said(MODELS)))[1], lambda: list(spool.iterdir()))
+        wait_for(lambda: not list(spool.iterdir()), lambda: list(spool.iterdir()))
+        batches = wait_for(lambda: plane.said(STATISTICS))
+        assert {(each.origin.mlapp_id, each.origin.node_id) for each in batches} == {("churn", "fit")}
+        samples = sorted(
+            pair
+            for batch in batches
+            for series in batch.series
+            for pair in zip(series.values, series.timestamps_ms, strict=True)
+        )
+        assert samples == [(float(number), (1_400_000_000 + number) * 1000) for number in range(1000)]
+        (model,) = plane.said(MODELS)
+        assert (model.name, model.origin.node_id) == ("m", "fit")
+        plane.close()
+    finally:
+        host.close()
 
 
 def waiting(registry: CollectorRegistry) -> float | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from parallelm.agent.runners import RunStatus
+    from parallelm.connections.settings import ComponentSettings
 
 
 @dataclass
@@ -30,13 +31,18 @@ class RunnerHost:
 
     folder: Path
     statuses: dict[RunKey, RunStatus] = field(default_factory=dict)
+    component: ComponentSettings | None = None
 
     def __post_init__(self) -> None:
         self.store = self.folder / "artifacts"
         self.store.mkdir()
         defaults = Settings()
         artifacts = dataclasses.replace(defaults.artifacts, url=self.store.as_uri())
-        self.settings = dataclasses.replace(defaults, artifacts=artifacts)
+        # Whoever tests here has an outbox of their own.
+        own = self.component or dataclasses.replace(
+            defaults.component, outbox_folder=str(self.folder / "outbox")
+        )
+        self.settings = dataclasses.replace(defaults, artifacts=artifacts, component=own)
         self.runner = self.new_runner()
         self._runs = 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from parallelm.agent.keeping.cgroups import delegated
 from parallelm.agent.keeping.process_identity import ProcessIdentity
 from parallelm.agent.keeping.records import Ending
-from parallelm.agent.pipelines import delivery_book, model_files, variables
+from parallelm.agent.pipelines import delivery_book, model_files
 from parallelm.agent.pipelines.components import ComponentCache
 from parallelm.agent.pipelines.environments import PythonEnvironments
 from parallelm.agent.pipelines.errors import PreparationError
@@ -21,6 +21,7 @@ from parallelm.agent.runners import Delivery
 from parallelm.definitions.run_spec import RunSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from parallelm.agent.keeping.keepers import Keepers
@@ -36,10 +37,16 @@ class Pipelines:
     """Used by any number of threads, each with a run of its own."""
 
     def __init__(
-        self, keepers: Keepers, disk: DiskSpace, folder: Path, settings: Settings, agent_id: str
+        self,
+        keepers: Keepers,
+        disk: DiskSpace,
+        folder: Path,
+        settings: Settings,
+        agent_id: str,
+        host: Mapping[str, str],
     ) -> None:
         self._keepers, self._disk, self._settings = keepers, disk, settings
-        self._host = variables.of_host(os.environ)
+        self._host = dict(host)
         self._planner = Planner(
             ComponentCache(folder / "components", settings),
             PythonEnvironments(folder / "environments"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from parallelm.agent.keeping.run_folder import RunFolder
     from parallelm.definitions.run_spec import RunSpec
 
+SPOOL_FOLDER = "MCENTER_COMPONENT_SPOOL_FOLDER"
 MODEL_ID, MODEL_PATH = "PM_MLOPS_MODEL_ID", "MCENTER_MODEL_PATH"
 _OF_THE_AGENT = (
     "MCENTER_READY_FILE",
@@ -26,9 +27,14 @@ _OF_THE_AGENT = (
 """Of a supervised process itself, not of what it starts."""
 
 
-def of_host(environ: Mapping[str, str]) -> dict[str, str]:
-    """What programs inherit of the agent. It may hold secrets, and is in no file."""
+def of_host(environ: Mapping[str, str], spool_folder: str = "") -> dict[str, str]:
+    """What programs inherit of the agent. It may hold secrets, and is in no file.
+
+    ``spool_folder`` is where their reports pass, unless the environment names another folder, or none.
+    """
     inherited = {name: value for name, value in environ.items() if name not in _OF_THE_AGENT}
+    if spool_folder:
+        inherited.setdefault(SPOOL_FOLDER, spool_folder)
     # Commands say `python` and mean the one that has the component library.
     inherited["PATH"] = os.pathsep.join(
         filter(None, (str(Path(sys.executable).parent), environ.get("PATH", os.defpath)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.agent.errors import RunRefusedError
@@ -15,14 +17,15 @@ from parallelm.agent.keeping.process_identity import ProcessIdentity, boot_id
 from parallelm.agent.pipelines import delivery_book
 from parallelm.agent.pipelines.deliveries import Deliveries
 from parallelm.agent.pipelines.disk_space import SETTLED, DiskSpace, copies, free
+from parallelm.agent.pipelines.left_reports import LeftReports
 from parallelm.agent.pipelines.pipelines import Pipelines
-from parallelm.agent.pipelines.variables import MODEL_ID
+from parallelm.agent.pipelines.variables import MODEL_ID, SPOOL_FOLDER, of_host
 from parallelm.agent.runners import RunKey, RunStatus, register
+from parallelm.connections.outbox_folder import outbox_folder
 from parallelm.definitions.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from parallelm.agent.keeping.records import Outcome
     from parallelm.agent.keeping.run_folder import RunFolder
@@ -43,9 +46,13 @@ class ProcessRunner:
             context.folder, end_with=None if supervisor is None else ProcessIdentity.of(supervisor)
         )
         self._disk = DiskSpace(self._keepers, context.folder)
+        component = context.settings.component
+        host = of_host(os.environ, component.spool_folder or str(context.folder / "spool"))
         self._pipelines = Pipelines(
-            self._keepers, self._disk, context.folder, context.settings, context.agent_id
+            self._keepers, self._disk, context.folder, context.settings, context.agent_id, host
         )
+        spool = [Path(folder)] if (folder := host[SPOOL_FOLDER]) else []  # empty: they are to have none
+        self._left_reports = LeftReports([*spool, outbox_folder(component)], host)
         self._deliveries = Deliveries(self._keepers, self._pipelines, self._disk, context.settings)
         self._working: dict[Future[None], RunFolder] = {}
         self._queues: dict[RunKey, list[Callable[[], None]]] = {}
@@ -121,6 +128,7 @@ class ProcessRunner:
                 runs[run.path.name] = run
                 self._next(_key(run))
         self._disk.look()
+        self._left_reports.look()
         found = []
         for run in runs.values():
             if not (run.path / SETTLED).exists():
@@ -161,6 +169,7 @@ class ProcessRunner:
 
     def close(self) -> None:
         """Runs go on; what threads are about is begun again by ``recover``."""
+        self._left_reports.close()
         self._keepers.close()
 
     def _write(self, what: str, key: RunKey, write: Callable[[], None]) -> None:

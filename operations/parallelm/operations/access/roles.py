@@ -62,6 +62,7 @@ _OPERATED = (
 )  # fmt: skip
 _APPLIES_DEFINITIONS = Right("TRANSACTIONAL_ID", "definition-", _WRITE, is_prefix=True)
 _PRODUCER = _on((*_REPORTS, *_OUTCOMES, topics.MODELS), _WRITE)
+_SPOOLING = _on((*_REPORTS, *_OUTCOMES), ("READ",))
 _READER = (
     Right("TOPIC", "", _ALL_TOPICS, is_prefix=True),
     Right("GROUP", "", ("DESCRIBE",), is_prefix=True),
@@ -81,7 +82,7 @@ _FOUND = (
     Role(
         "spooling-producer",
         "components that report with MCENTER_COMPONENT_SPOOL_FOLDER",
-        (*_PRODUCER, *_on((*_REPORTS, *_OUTCOMES), ("READ",)), _WITHOUT_GROUP),
+        (*_PRODUCER, *_SPOOLING, _WITHOUT_GROUP),
     ),
     Role(
         "sink",
@@ -115,6 +116,7 @@ _FOUND = (
         "mcenter agent, and the components that it runs",
         (
             *_PRODUCER,
+            *_SPOOLING,
             *_on((topics.AGENTS, topics.HEARTBEATS), (*_READ, "WRITE")),
             *_on((topics.AGENT_COMMANDS,), _READ),
             *_on((topics.RUN_REPORTS, topics.LOGS), _WRITE),

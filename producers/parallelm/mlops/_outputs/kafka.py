@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelm.connections.artifacts import public_artifacts_url
+from parallelm.connections.outbox_folder import outbox_folder
 from parallelm.mlops._delivery import drops
 from parallelm.mlops._delivery.broker_away import POLL_S, Patience
 from parallelm.mlops._delivery.drops import DropCounter, named
@@ -66,7 +65,7 @@ class KafkaOutput(Output):
         self._queue = queue
         self._closed = False
         self._outbox = Outbox(
-            outbox_folder(settings),
+            outbox_folder(settings.component),
             f"{settings.kafka.topic_prefix} {public_artifacts_url(settings.artifacts)}",
             settings.artifacts.signing_key,
         )
@@ -211,7 +210,7 @@ class KafkaOutput(Output):
             reason = uploads.reason() or self._obstacles.reason() or "time ran out"
             _log.warning(
                 "models wait in the outbox %s, and the next init() sends them: %s (%s)",
-                outbox_folder(self._settings),
+                outbox_folder(self._settings.component),
                 ", ".join(left),
                 reason,
             )
@@ -283,14 +282,3 @@ def _size_of_texts(columns: Sequence[Sequence[str]]) -> int:
 
 def _size_bytes(event: EventReport) -> int:
     return len(event.payload) + len(event.title) + len(event.description or "")
-
-
-def outbox_folder(settings: Settings) -> Path:
-    """Where published models wait."""
-    configured = settings.component.outbox_folder
-    if configured:
-        return Path(configured)
-    try:
-        return Path.home() / ".mcenter" / "outbox"
-    except RuntimeError:  # a container's user without a home
-        return Path(tempfile.gettempdir()) / "mcenter-outbox"

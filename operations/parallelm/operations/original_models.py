@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from parallelm.definitions.node_types import CONSUMERS
 from parallelm.definitions.original.notes import identifier
 from parallelm.operations.errors import ModelDeletedError, UnknownModelError
-from parallelm.operations.model_files import open_model
+from parallelm.operations.model_files import SOURCE, open_model
 from parallelm.schemas.well_known import DIRECTORY_FORMATS
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def upload_options(file: Path) -> str:
     try:
         known = json.loads(beside.read_text(encoding="utf-8"))
         said = {"--description": known["description"], "--signature": known["signature"]}
-        annotations = dict(known["annotations"])
-    except (OSError, ValueError, KeyError, TypeError):
+        annotations = {key: value for key, value in known["annotations"].items() if key != SOURCE}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
     words = [word for option, value in said.items() if value for word in (option, str(value))]
     words += [word for key, value in annotations.items() for word in ("--annotation", f"{key}={value}")]

@@ -140,7 +140,7 @@ def test_the_registry_serves_the_packaged_schemas(running: CommandLine):
 def test_status_counts_lag(running: CommandLine):
     settings = running.settings
     create_topics(settings)
-    group = f"group-{uuid.uuid4().hex[:8]}"
+    group = f"{settings.kafka.topic_prefix}group-{uuid.uuid4().hex[:8]}"
     producer = Producer(client_config(settings.kafka))
     for _ in range(5):
         producer.produce("mlops.dead-letters", b"poison", partition=3)

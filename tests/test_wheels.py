@@ -219,7 +219,7 @@ def linked(wheel: Path, folder: Path, extra: str) -> Path:
 def test_with_the_platform_the_command_tells_what_it_can_do(wheel: Path, tmp_path: Path) -> None:
     mcenter = linked(wheel, tmp_path, "platform") / "bin" / "mcenter"
     top = run(mcenter, "--help", cwd=tmp_path)
-    for name in ("up", "query", "mlapp", "sink", "processors"):
+    for name in ("up", "query", "mlapps", "sink", "processors"):
         assert f"\n  {name} " in top
         assert "Usage: mcenter" in run(mcenter, name, "--help", cwd=tmp_path)
     run(mcenter, "examples", cwd=tmp_path)

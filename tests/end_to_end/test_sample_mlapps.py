@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -31,7 +32,8 @@ class Platform:
     """A stack with two agents, used by commands."""
 
     def __init__(self, stack: LocalStack) -> None:
-        self._runner = CliRunner(env={"MCENTER_CONFIG": str(settings_path(stack.plan.folder))})
+        self._folder = stack.plan.folder
+        self._runner = CliRunner(env={"MCENTER_CONFIG": str(settings_path(self._folder))})
 
     def mcenter(self, *arguments: str) -> str:
         done = self._runner.invoke(cli, arguments)
@@ -49,6 +51,18 @@ class Platform:
         mlapp_id = self.mcenter("mlapps", "apply", str(MLAPPS / file), *options).split("'")[1]
         self.mcenter("mlapps", "launch", mlapp_id)
         return mlapp_id
+
+    def programs(self, mlapp_id: str) -> list[psutil.Process]:
+        """Processes of its runs, on any of the hosts."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                told = process.environ()
+                if told.get("PM_WORKFLOW_INSTANCE_ID") == mlapp_id and str(self._folder) in told.get(
+                    "MCENTER_RUN_FOLDER", ""
+                ):
+                    found.append(process)
+        return found
 
     def succeeded(self, mlapp_id: str, node_id: str) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
@@ -125,6 +139,7 @@ def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_s
     second = platform.model_of(mlapp_id, "serve")
     [service] = platform.runs(mlapp_id, "serve")
     assert (service["state"], service["starts"]) == ("running", 1)
+    assert platform.programs(mlapp_id)
     assert first in platform.log(service, f"serves with model {first}")
     assert second in platform.log(service, f"serves with model {second}")
     platform.mcenter("mlapps", "stop", mlapp_id)
@@ -136,8 +151,4 @@ def test_a_service_is_given_a_better_model_while_it_serves_once_the_canary_has_s
         ),
         "services end",
     )
-    assert not [
-        each
-        for each in psutil.process_iter(["cmdline"])
-        if "serve.py" in " ".join(each.info["cmdline"] or ())
-    ]
+    assert not platform.programs(mlapp_id)

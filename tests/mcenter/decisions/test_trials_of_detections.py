@@ -37,7 +37,7 @@ alerts:
   - {name: far, type: z_score, statistic: rows, samples: 40, min_samples: 10, beyond: 4}
   - {name: median, type: z_score, statistic: rows, baseline: median, samples: 30, min_samples: 10, above: 5, keep_firing_for: 2m}
   - {name: level, type: change_point, statistic: rows, check_every: 1, settle_samples: 5}
-  - {name: sums, type: change_point, statistic: rows, method: page_hinkley, threshold: 500, settle_samples: 5, direction: up}
+  - {name: sums, type: change_point, statistic: rows, method: page_hinkley, threshold: 500, settle_samples: 5, direction: increase}
   - {name: canary, type: canary, threshold: 0.3, for: 1d}
   - {name: quiet agent, type: no_data, statistic: rows, by: [agent], for: 5s}
 """

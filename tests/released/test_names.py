@@ -52,7 +52,7 @@ COMMITTED = {"agents": "8 partitions", "alerts": "8 partitions"}
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """With a snapshot."""
     monkeypatch.setenv(WRITE, "1")
-    check("topics", COMMITTED, tmp_path, Version("0.9.0"))
+    check("topics", COMMITTED, tmp_path, Version("0.9.0"), tmp_path)
     monkeypatch.delenv(WRITE)
     return tmp_path
 
@@ -71,9 +71,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ids=["removed", "changed", "new"],
 )
 def test_every_difference_is_told(folder: Path, now: dict[str, str], told: str, version: str) -> None:
-    check("topics", COMMITTED, folder, Version(version))
+    check("topics", COMMITTED, folder, Version(version), folder)
     with pytest.raises(AssertionError, match=told):
-        check("topics", now, folder, Version(version))
+        check("topics", now, folder, Version(version), folder)
 
 
 def test_before_the_first_release_a_snapshot_is_written_over(
@@ -81,18 +81,18 @@ def test_before_the_first_release_a_snapshot_is_written_over(
 ) -> None:
     now = {"alerts": "9 partitions"}
     monkeypatch.setenv(WRITE, "1")
-    check("topics", now, folder, Version("0.9.0"))
+    check("topics", now, folder, Version("0.9.0"), folder)
     monkeypatch.delenv(WRITE)
-    check("topics", now, folder, Version("1.0.0"))
+    check("topics", now, folder, Version("1.0.0"), folder)
 
 
 def test_from_the_first_release_on_it_only_grows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WRITE, "1")
     with pytest.raises(AssertionError, match=r"take the change back(.*\n)+removed: agents"):
-        check("topics", {"runs": "8 partitions"}, folder, Version("1.0.0"))
-    check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.0"))
+        check("topics", {"runs": "8 partitions"}, folder, Version("1.0.0"), folder)
+    check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.0"), folder)
     monkeypatch.delenv(WRITE)
-    check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.0"))
+    check("topics", COMMITTED | {"runs": "8 partitions"}, folder, Version("1.0.0"), folder)
 
 
 @pytest.mark.parametrize(

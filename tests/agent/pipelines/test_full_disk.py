@@ -34,7 +34,7 @@ def test_a_full_disk_is_cleaned_up_at_once_and_what_it_refused_is_tried_again(
             """Much of a run that has ended, as old as its node keeps logs."""
             status = host.run({"command": "head -c 5000000 /dev/zero > rows"}, logs={"keep": "1ms"})
             host.runner.settle(status)
-            host.runner._disk._cleaned_at_s -= 60
+            host.runner._disk._clean_again_at_s = 0.0
             return host.folder / "agent" / "runs" / f"{status.key.run_id}.1" / "work" / "rows"
 
         serving = host.start(

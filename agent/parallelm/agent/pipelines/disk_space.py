@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 CLEAN_EVERY_S = 600.0
 _LOOK_EVERY_S = 1.0
 _AGAIN_S = 10.0
-"""Between two clean-ups of a disk that stays full."""
+_SHARE_OF_TIME = 0.05
+"""Between two clean-ups of a disk that stays full: at least so long, and at most such a share of the time goes into them."""
 _FULL_SHARE, _FULL_BYTES = 0.01, 256 * 2**20
 """A disk is full when less than the smaller of both is left, or that share of its files: programs and keepers fail there
 without the agent seeing it."""
@@ -52,7 +53,7 @@ class DiskSpace:
         self._keepers, self._folder = keepers, folder
         self._lock = threading.Lock()
         self._look_at_s = self._clean_at_s = 0.0
-        self._cleaned_at_s = -_AGAIN_S
+        self._clean_again_at_s = 0.0
         self._is_full = False
 
     def look(self) -> None:
@@ -74,7 +75,7 @@ class DiskSpace:
     def make_room(self) -> None:
         """Clean up at once, unless that was done a moment ago, and say it when that was not enough."""
         with self._lock:
-            if time.monotonic() - self._cleaned_at_s > _AGAIN_S:
+            if time.monotonic() > self._clean_again_at_s:
                 before = self._free_bytes()
                 self._clean_up()
                 if freed := max(0, self._free_bytes() - before):
@@ -115,8 +116,7 @@ class DiskSpace:
         return disk.f_bavail * disk.f_frsize
 
     def _clean_up(self) -> None:
-        self._cleaned_at_s = time.monotonic()
-        going_on = []
+        began_s, going_on = time.monotonic(), []
         for run in self._keepers.runs():
             try:
                 if run.ending() is None:
@@ -125,10 +125,16 @@ class DiskSpace:
                     _clean_up_after(run)
             except FileNotFoundError:
                 continue  # it was forgotten meanwhile
+            except (OSError, ValueError, TypeError) as error:
+                _LOG.warning(
+                    "run %s is left as it is, since its files cannot be read: %s", run.path.name, error
+                )
         if pruned := prune_caches(self._folder, going_on):
             _LOG.info("deleted of the caches, unused for long: %s", ", ".join(pruned))
         for place in (self._keepers.root, *(self._folder / cache for cache in CACHES)):
             _delete_left(place)
+        ended_s = time.monotonic()
+        self._clean_again_at_s = ended_s + max(_AGAIN_S, (ended_s - began_s) / _SHARE_OF_TIME)
 
 
 def free(run: RunFolder, spec: RunSpec) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOOK_EVERY_S: Final = 10.0
-_LONGEST_PAUSE_S: Final = 120.0
+_LONGEST_PAUSE_S: Final = 300.0
 """While it cannot be sent: brokers are away, or it is for another platform."""
 _PATIENT: Final = {
     "PM_MLOPS_MODE": "agent",
@@ -84,6 +84,8 @@ def _has_left(folder: Path) -> bool:
 def _is_held(folder: Path, name: str) -> bool:
     try:
         descriptor = os.open(folder / f"{name.removesuffix('.partial')}.lock", os.O_RDWR)
+    except PermissionError:  # another user's
+        return True
     except OSError:
         return False
     try:

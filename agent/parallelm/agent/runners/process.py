@@ -119,6 +119,9 @@ class ProcessRunner:
 
     def changed(self) -> Iterable[RunStatus]:
         """From the files of runs, and from what threads have done."""
+        # First what may fail, with a disk that does: what has changed is said once.
+        self._disk.look()
+        self._left_reports.look()
         runs = {run.path.name: run for run in self._keepers.changed(0)}
         for (what, key), write in list(self._unwritten.items()):
             self._write(what, key, write)
@@ -127,8 +130,6 @@ class ProcessRunner:
             if self._is_done(run, done.exception()):
                 runs[run.path.name] = run
                 self._next(_key(run))
-        self._disk.look()
-        self._left_reports.look()
         found = []
         for run in runs.values():
             if not (run.path / SETTLED).exists():

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 """Suffix of a file that locks what is beside it."""
 
+_ATTEMPTS = 100
+"""To lock a file that others keep removing."""
+
 _guard = threading.Lock()
 """Held while a lock is taken: a fork waits for it."""
 _held: set[FileLock] = set()
@@ -56,11 +59,16 @@ class FileLock:
         if self._descriptor is None:
             return
         _held.discard(self)
-        if remove:
+        if remove and sys.platform != "win32":
             self._path.unlink(missing_ok=True)
         _unlock(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = None
+        if (
+            remove and sys.platform == "win32"
+        ):  # which removes no open file, and none that another has just opened
+            with contextlib.suppress(OSError):
+                self._path.unlink()
 
     def forget(self) -> None:
         """In a forked child: close the copy; the lock stays with the parent."""
@@ -79,8 +87,9 @@ def remove_unused(folder: Path, is_needed: Callable[[str], bool]) -> None:
     for path in folder.glob(f"*{LOCK}"):
         name = path.name.removesuffix(LOCK)
         lock = FileLock(path)
-        if not is_needed(name) and lock.acquire():
-            lock.release(remove=not is_needed(name))  # another may have made it and died since
+        with contextlib.suppress(OSError):  # another user's
+            if not is_needed(name) and lock.acquire():
+                lock.release(remove=not is_needed(name))  # another may have made it and died since
 
 
 def _after_fork_in_child() -> None:

@@ -64,7 +64,9 @@ class _Segment:
     def __init__(self, path: Path, ends: Mapping[str, TopicEnd] | None) -> None:
         self.path = path
         self.ends = ends
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        binary: int = getattr(os, "O_BINARY", 0)  # where line ends would be written as two bytes
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | binary
+        self.descriptor = os.open(path, flags, 0o600)
         self.opened = time.monotonic()
         self.size_bytes = 0
         self.unread = 0

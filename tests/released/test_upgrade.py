@@ -38,7 +38,6 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_what_a_released_version_has_left_is_found_and_goes_on(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "moved" / "data"

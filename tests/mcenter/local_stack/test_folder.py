@@ -57,7 +57,7 @@ def test_a_folder_that_a_newer_program_has_used_is_refused(tmp_path: Path, progr
 
 def test_a_fix_of_the_same_release_may_be_taken_back(tmp_path: Path):
     open_folder(tmp_path)
-    fixed = re.sub(r"(\d+\.\d+)\.\d+$", r"\1.999", (tmp_path / "VERSION").read_text(), flags=re.MULTILINE)
+    fixed = re.sub(r"(\d+\.\d+)\.\d+\S*$", r"\1.999", (tmp_path / "VERSION").read_text(), flags=re.MULTILINE)
     assert fixed.count(".999") == 3
     (tmp_path / "VERSION").write_text(fixed)
 

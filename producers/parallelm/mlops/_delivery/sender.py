@@ -23,6 +23,7 @@ from parallelm.mlops._delivery.broker_away import (
 )
 from parallelm.mlops._delivery.delivery import Delivery, Progress
 from parallelm.mlops._delivery.encoding.encoder import Encoder, Inbox, Speaker
+from parallelm.mlops._delivery.host_process.safe_event import SafeEvent
 from parallelm.mlops._delivery.obstacles import Obstacles, Stage
 from parallelm.schemas import records
 from parallelm.schemas.errors import SchemaError
@@ -62,9 +63,9 @@ class Sender(threading.Thread):
         self._encoder = Encoder(settings, speaker, inbox, self.delivery.keep, dropped, obstacles)
         self._log_limit = RateLimit()
         self._last_drop_report = 0.0
-        self._stopping = threading.Event()
-        self._abandoned = threading.Event()
-        self._ended = threading.Event()
+        self._stopping = SafeEvent()
+        self._abandoned = SafeEvent()
+        self._ended = SafeEvent()
 
     def close(self, patience: Patience) -> None:
         """Send everything and end; when ``patience`` ends, give up and count the rest as dropped.

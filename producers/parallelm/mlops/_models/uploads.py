@@ -26,6 +26,7 @@ from parallelm.mlops._delivery.broker_away import FIRST_UPLOAD_RETRY_S, LONGEST_
 from parallelm.mlops._delivery.drops import named
 from parallelm.mlops._delivery.encoding.topic_records import model_announcement
 from parallelm.mlops._delivery.host_process.forking import no_fork
+from parallelm.mlops._delivery.host_process.safe_event import SafeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class Uploads(threading.Thread):
         self._entries: queue.SimpleQueue[OutboxEntry | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._unfinished: dict[str, OutboxEntry] = {}
-        self._stopping = threading.Event()
+        self._stopping = SafeEvent()
         self._log_limit = RateLimit()
         self._probe = _StoreProbe()
         self._is_uploading = False
@@ -205,7 +206,9 @@ class _StoreProbe(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="mlops-store-probe", daemon=True)
-        self._asked = threading.Event()
+        self._asked: queue.SimpleQueue[None] = (
+            queue.SimpleQueue()
+        )  # which a signal handler may put into at any moment
         self._where: tuple[Any, str] | None = None
         self._answered = 0.0
 
@@ -215,12 +218,14 @@ class _StoreProbe(threading.Thread):
 
     def ask(self) -> float:
         """Ask, unless a request is pending; returns the time of the last answer, on the monotonic clock."""
-        self._asked.set()
+        if self._asked.empty():
+            self._asked.put(None)
         return self._answered
 
     def run(self) -> None:
         """Send each request."""
-        while self._asked.wait():
+        while True:
+            self._asked.get()
             if self._where is not None:
                 store, path = self._where
                 try:
@@ -231,7 +236,6 @@ class _StoreProbe(threading.Thread):
                     _log.debug("the artifact store does not answer: %s", redacted(error))
                 else:
                     self._answered = time.monotonic()
-            self._asked.clear()
 
 
 class _InlineExecutor(ThreadPoolExecutor):

@@ -38,21 +38,26 @@ class FileLock:
     def acquire(self) -> bool:
         """Take the lock; False when another process or thread holds it."""
         with _guard:
-            while True:
+            for _ in range(_ATTEMPTS):
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
                 try:
                     _lock(descriptor)
                 except OSError:
                     os.close(descriptor)
                     return False
-                if os.fstat(descriptor).st_nlink:
-                    break
-                os.close(
-                    descriptor
-                )  # removed by its last holder since it was opened: others lock another file
-            self._descriptor = descriptor
-            _held.add(self)
-        return True
+                if self._is_at_its_path(descriptor):
+                    self._descriptor = descriptor
+                    _held.add(self)
+                    return True
+                # Removed by its last holder since it was opened: others lock another file.
+                os.close(descriptor)
+        return False
+
+    def _is_at_its_path(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self, *, remove: bool = False) -> None:
         """Release it; with ``remove`` the file is deleted."""
@@ -64,9 +69,8 @@ class FileLock:
         _unlock(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = None
-        if (
-            remove and sys.platform == "win32"
-        ):  # which removes no open file, and none that another has just opened
+        # Windows removes no open file, and none that another has just opened.
+        if remove and sys.platform == "win32":
             with contextlib.suppress(OSError):
                 self._path.unlink()
 
